@@ -1,0 +1,154 @@
+"""Business Unit: execution | Status: current.
+
+The Broker port: the little that trading needs of a broker, in the broker-neutral terms that `shadow.execution`
+is written against. Prices and amounts are USD, quantities are shares, both `Decimal`; times carry a zone.
+
+The adapters are `shadow.broker.alpaca` (a real account) and `shadow.broker.recording` (dry run).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from shadow.contracts.vocabulary import Side
+
+
+class OrderType(StrEnum):
+    """How an order asks to be priced."""
+
+    LIMIT = "limit"
+    MARKET = "market"
+
+
+class OrderStatus(StrEnum):
+    """What became of an order, reduced to the distinctions execution acts on."""
+
+    OPEN = "open"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the order can no longer change."""
+        return self not in (OrderStatus.OPEN, OrderStatus.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The best bid and ask of one symbol, in USD a share. Both are positive and `ask >= bid`."""
+
+    symbol: str
+    bid: Decimal
+    ask: Decimal
+    at: datetime
+
+    @property
+    def mid(self) -> Decimal:
+        """The middle of bid and ask, USD a share, exact."""
+        return (self.bid + self.ask) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """One order as it is to be sent. `limit_price` is set for LIMIT orders only. Every order is a DAY order."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    order_type: OrderType
+    limit_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order as the broker knows it. `average_price` is None while nothing is filled."""
+
+    order_id: str
+    client_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    order_type: OrderType
+    limit_price: Decimal | None
+    status: OrderStatus
+    filled_quantity: Decimal
+    average_price: Decimal | None
+    submitted_at: datetime | None
+    filled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One brokerage account. `account_number` is secret: compare it, never log or store it."""
+
+    account_number: str
+    equity: Decimal
+    cash: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """What can be traded of one symbol."""
+
+    symbol: str
+    tradable: bool
+    fractionable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarketClock:
+    """Whether the regular session is open now."""
+
+    at: datetime
+    is_open: bool
+    next_open: datetime
+    next_close: datetime
+
+
+class Broker(Protocol):
+    """What execution asks of a broker. Every method raises only errors of `shadow.broker.errors`."""
+
+    def clock(self) -> MarketClock:
+        """Tell whether the market is open."""
+        ...
+
+    def account(self) -> Account:
+        """Read the account's number, equity (USD) and cash (USD)."""
+        ...
+
+    def asset(self, symbol: str) -> Asset:
+        """Read whether `symbol` trades, and in fractions; raises `AssetUnknown`."""
+        ...
+
+    def quote(self, symbol: str) -> Quote:
+        """Read the latest quote; raises `QuoteUnavailable` where a side is missing or zero."""
+        ...
+
+    def position(self, symbol: str) -> Decimal:
+        """Read the held quantity in shares; zero when nothing is held."""
+        ...
+
+    def submit(self, request: OrderRequest) -> Order:
+        """Send one order exactly once, never repeating it.
+
+        Raises `OrderRejected` when the broker certainly refused, `DuplicateClientOrderId` when that id was used
+        before, `SubmitAmbiguous` when its fate is unknown (timeout, 5xx, unreadable answer), `BrokerThrottled` when
+        it was certainly not accepted because of the rate limit.
+        """
+        ...
+
+    def order_by_client_id(self, client_order_id: str) -> Order | None:
+        """Look one order up by the id we gave it; None when the broker has never seen it."""
+        ...
+
+    def cancel(self, order_id: str) -> None:
+        """Ask for a cancel. Not an error when the order is already final."""
+        ...

@@ -1,0 +1,89 @@
+"""Business Unit: shared contracts | Status: current.
+
+The exceptions that cross rooms. Each room adds its own below `ShadowError`. Class names are public API:
+the state machine's `ErrorEquals` matches on them.
+
+ShadowError
+├── ContractViolation      something that crossed a wire is not what its contract says
+│   ├── InvalidPlan
+│   └── InvalidPayload
+├── ConfigurationError     the environment or a parameter is wrong: no retry will help
+└── (shadow.broker.errors, shadow.aws.errors, …)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import ValidationError
+
+_SHOWN = 80
+
+
+class ShadowError(Exception):
+    """The root of everything this library raises on purpose."""
+
+
+class ConfigurationError(ShadowError):
+    """The environment or a parameter is wrong; no retry will help."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """One faulty field: where it is, what was expected there, and what was there instead."""
+
+    field: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        """Read as a sentence."""
+        return f"{self.field}: expected {self.expected}, was {self.found}"
+
+
+class ContractViolation(ShadowError):
+    """Something that crossed a wire is not what its contract says. Carries every faulty field."""
+
+    def __init__(self, what: str, faults: Iterable[FieldFault]) -> None:
+        """Remember `what` was malformed and each of its `faults`."""
+        self.what = what
+        self.faults = tuple(faults)
+        super().__init__(f"{what}: " + "; ".join(str(fault) for fault in self.faults))
+
+
+class InvalidPlan(ContractViolation):
+    """A rebalance plan that does not keep its contract."""
+
+
+class InvalidPayload(ContractViolation):
+    """A message, item, event or state payload that does not keep its contract."""
+
+
+def faults_of(error: ValidationError) -> tuple[FieldFault, ...]:
+    """Turn pydantic's `error` into faults that name the field, what was expected, and what was there."""
+    faults = []
+    for entry in error.errors(include_url=False):
+        path = ".".join(str(part) for part in entry["loc"]) or "(whole)"
+        found = "nothing" if entry["type"] == "missing" else _shown(entry["input"])
+        faults.append(FieldFault(path, _expected(entry["type"], entry["msg"]), found))
+    return tuple(faults)
+
+
+def _expected(kind: str, message: str) -> str:
+    """Reword pydantic's message as the thing that was expected."""
+    if kind == "missing":
+        return "a value"
+    for lead in ("Value error, expected ", "Value error, ", "Input should be ", "Assertion failed, "):
+        if message.startswith(lead):
+            return message.removeprefix(lead)
+    return message[:1].lower() + message[1:]
+
+
+def _shown(value: object) -> str:
+    """Show what was found, short enough for one line."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"

@@ -1,0 +1,96 @@
+"""Business Unit: shared contracts | Status: current.
+
+The glossary's closed lists: the words that plans, lanes, trades and runs are described with. No synonyms elsewhere.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Lane(StrEnum):
+    """Who executed: the legacy SQS path in production, or the Step Functions workflow that is to replace it."""
+
+    CONTROL = "control"
+    CANDIDATE = "candidate"
+
+
+class Side(StrEnum):
+    """The direction of a trade. Also the name of the phase it runs in."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class Action(StrEnum):
+    """What a plan says of one symbol. HOLD makes no trade."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+    HOLD = "HOLD"
+
+
+class ExecutionMode(StrEnum):
+    """What the candidate may do with an order.
+
+    DRY_RUN records the intent and fills it from the decision quote; PAPER uses a paper account of its own; LIVE trades.
+    """
+
+    DRY_RUN = "dry_run"
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class SizingBasis(StrEnum):
+    """What a quantity was computed from."""
+
+    TRADE_AMOUNT = "trade_amount"
+    HELD_QUANTITY = "held_quantity"
+    HELD_VALUE = "held_value"
+
+
+class TradeStatus(StrEnum):
+    """How a trade ended, in the same words for both lanes.
+
+    COMPLETED: executed in full. FAILED: tried, and not executed in full (a partial fill is kept). SKIPPED: deliberately
+    not tried, harmlessly. BLOCKED: refused by a safety rule. NOT_SENT: should have been tried and never was.
+    UNFINISHED: no end was reached. UNKNOWN: the lane itself does not know.
+    """
+
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+    BLOCKED = "BLOCKED"
+    NOT_SENT = "NOT_SENT"
+    UNFINISHED = "UNFINISHED"
+    UNKNOWN = "UNKNOWN"
+
+
+class Reason(StrEnum):
+    """Why a trade ended otherwise than COMPLETED."""
+
+    MARKET_CLOSED = "MARKET_CLOSED"
+    EQUITY_LIMIT = "EQUITY_LIMIT"
+    SELL_GUARD = "SELL_GUARD"
+    ROUNDS_TO_ZERO = "ROUNDS_TO_ZERO"
+    NOTHING_HELD = "NOTHING_HELD"
+    NO_QUOTE = "NO_QUOTE"
+    BROKER_REJECTED = "BROKER_REJECTED"
+    BROKER_UNAVAILABLE = "BROKER_UNAVAILABLE"
+    PARTIAL_FILL = "PARTIAL_FILL"
+    NOT_FILLED = "NOT_FILLED"
+    TIMED_OUT = "TIMED_OUT"
+    RUN_FAILED = "RUN_FAILED"
+    OTHER = "OTHER"
+
+
+class RunStatus(StrEnum):
+    """How a lane's run ended. Both lanes are classified by what happened, not by their own word for it."""
+
+    COMPLETED = "COMPLETED"
+    BLOCKED_BY_GUARD = "BLOCKED_BY_GUARD"
+    BLOCKED_BY_EQUITY_LIMIT = "BLOCKED_BY_EQUITY_LIMIT"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
+    UNFINISHED = "UNFINISHED"
