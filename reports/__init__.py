@@ -1,0 +1,4 @@
+"""Business Unit: reports | Status: current.
+
+What people look at: frames, the daily report, readiness, charts, mail, the notebook.
+"""

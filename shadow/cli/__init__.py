@@ -1,0 +1,1 @@
+"""Business Unit: cli | Status: current."""

@@ -1,0 +1,1 @@
+"""Business Unit: compare | Status: current."""

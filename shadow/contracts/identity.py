@@ -1,0 +1,49 @@
+"""Business Unit: shared contracts | Status: current.
+
+One name for one thing, everywhere. All names derive from `plan_id`, so publishing twice, retrying or redriving creates
+nothing new. The functions are pure; both lanes, the publisher and the comparator use the same ones.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+from shadow.contracts.vocabulary import Action, Side
+
+NAMESPACE = UUID("6f0d1f0a-5a8e-5e0b-9d63-2b8f0f3f7a11")
+MAX_CLIENT_ORDER_ID = 48
+
+
+def run_id_of(plan_id: str) -> str:
+    """Name the run of a plan: the same in both lanes."""
+    return str(uuid5(NAMESPACE, plan_id))
+
+
+def trade_id_of(run_id: str, symbol: str, action: Action | Side) -> str:
+    """Name one trade of a run: a plan has one item a symbol, so symbol and action identify it."""
+    return str(uuid5(UUID(run_id), f"{symbol}:{action.value}"))
+
+
+def execution_name_of(run_id: str) -> str:
+    """Name the candidate's execution (at most 80 characters of `0-9 A-Z a-z - _`)."""
+    return f"execution-{run_id}"
+
+
+def run_id_of_execution(name: str) -> str | None:
+    """Read the run id back from an execution's name; None when the execution is not one of ours."""
+    lead, _, run_id = name.partition("-")
+    try:
+        return str(UUID(run_id)) if lead == "execution" else None
+    except ValueError:
+        return None
+
+
+def client_order_id_of(trade_id: str, step: int) -> str:
+    """Name the order of one step of a trade, counted from 0 over all of the trade's attempts.
+
+    A client order id stays used for ever, also after a cancel, so every re-priced step has its own.
+    """
+    name = trade_id if step == 0 else f"{trade_id}-step-{step}"
+    if len(name) > MAX_CLIENT_ORDER_ID:
+        raise ValueError(f"client order id: expected at most {MAX_CLIENT_ORDER_ID} characters, was {len(name)}")
+    return name

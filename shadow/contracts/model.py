@@ -1,0 +1,116 @@
+"""Business Unit: shared contracts | Status: current.
+
+The bases of every model, and the exact number types. A wire never carries a binary float: money, prices, quantities and
+weights are decimal strings in JSON and `Decimal` in memory, finite, with at most 28 significant digits.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+
+from shadow.contracts.errors import InvalidPayload, faults_of
+
+MAX_SIGNIFICANT_DIGITS = 28
+
+
+def parse_decimal(value: object) -> Decimal:
+    """Read an exact decimal from a string, an integer or a Decimal.
+
+    Raises ValueError for floats (cents are already lost), NaN, infinities and more than 28 significant digits.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError(f"expected a decimal string, not {type(value).__name__}")  # noqa: TRY004 - pydantic reads it
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise ValueError("expected a decimal string such as '1234.56'") from None
+    if not number.is_finite():
+        raise ValueError("expected a finite decimal")
+    if len(number.as_tuple().digits) > MAX_SIGNIFICANT_DIGITS:
+        raise ValueError(f"expected at most {MAX_SIGNIFICANT_DIGITS} significant digits")
+    return number
+
+
+def _not_negative(value: Decimal) -> Decimal:
+    if value < 0:
+        raise ValueError("expected zero or more")
+    return value
+
+
+def _fraction(value: Decimal) -> Decimal:
+    if not 0 <= value <= 1:
+        raise ValueError("expected a fraction from 0 to 1")
+    return value
+
+
+def plain(value: Decimal) -> str:
+    """Write `value` without an exponent, keeping its digits: what JSON and people get to see."""
+    return format(value, "f")
+
+
+def iso(value: datetime) -> str:
+    """Write `value` as ISO 8601 with its zone."""
+    return value.isoformat()
+
+
+_AS_TEXT = PlainSerializer(plain, when_used="json")
+Exact = Annotated[Decimal, BeforeValidator(parse_decimal), _AS_TEXT]
+NonNegative = Annotated[Exact, AfterValidator(_not_negative)]
+Fraction = Annotated[Exact, AfterValidator(_fraction)]
+Moment = Annotated[AwareDatetime, PlainSerializer(iso, when_used="json")]
+Symbol = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=r"^[A-Z0-9][A-Z0-9.:/\-]*$")]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+
+
+class Frozen(BaseModel):
+    """A value: frozen, and closed (an unknown field is a fault, not a surprise)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Validate `value`, raising `InvalidPayload` that names every faulty field."""
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise InvalidPayload(cls.__name__, faults_of(error)) from None
+
+    @classmethod
+    def parse_json(cls, text: str | bytes) -> Self:
+        """Validate JSON `text`, raising `InvalidPayload` that names every faulty field."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise InvalidPayload(cls.__name__, faults_of(error)) from None
+
+    def to_wire(self) -> dict[str, object]:
+        """Give the JSON-ready form: decimal strings, ISO times, the wire's own field names."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class Wire(Frozen):
+    """A value that crosses the candidate's wire: camelCase there, tolerant of fields that are newer than the reader."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )

@@ -1,0 +1,173 @@
+"""Business Unit: shared contracts | Status: current.
+
+The canonical outcome: what one lane decided and did for one plan, in the same words whichever lane it came from. Built by
+`shadow.evidence` from raw records, judged by `shadow.compare`. Amounts USD, quantities shares, prices USD a share.
+
+What is not known is None, never a zero: "missing reports do not mean flat".
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from shadow.contracts.events import FailureStep
+from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative
+from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
+
+
+class Intent(Frozen):
+    """What a lane decided for a trade before asking the broker. None: the lane did not record it."""
+
+    sizing_basis: SizingBasis | None = None
+    quantity: NonNegative | None = None
+    order_type: str | None = None
+    bid: Exact | None = None
+    ask: Exact | None = None
+    decision_price: Exact | None = None
+
+
+class EquityDecision(Frozen):
+    """What the equity breaker decided for one BUY. `cumulative` is what it counted before or with this trade."""
+
+    allowed: bool
+    cumulative: Exact | None = None
+    limit: Exact | None = None
+
+
+class OrderRecord(Frozen):
+    """One order of a trade. `accepted` is None where nobody asked the broker."""
+
+    client_order_id: str | None = None
+    order_id: str | None = None
+    order_type: str | None = None
+    quantity: Exact | None = None
+    limit_price: Exact | None = None
+    status: str | None = None
+    filled_quantity: Exact | None = None
+    average_price: Exact | None = None
+    submitted_at: Moment | None = None
+    accepted: bool | None = None
+
+
+class TradeOutcome(Frozen):
+    """How one trade ended in one lane."""
+
+    trade_id: Identifier
+    symbol: str
+    action: Side
+    status: TradeStatus
+    reason: Reason | None = None
+    error_message: str | None = None
+    planned_amount: Exact | None = None
+    is_complete_exit: bool | None = None
+    intent: Intent | None = None
+    equity: EquityDecision | None = None
+    filled_quantity: NonNegative | None = None
+    average_price: Exact | None = None
+    value: NonNegative | None = None
+    order_id: str | None = None
+    attempts: int | None = None
+    orders: tuple[OrderRecord, ...] = ()
+    residual_position: Exact | None = None
+    started_at: Moment | None = None
+    completed_at: Moment | None = None
+    raw_status: str = ""
+
+
+class GuardDecision(Frozen):
+    """What the sell guard saw and decided. Amounts are sums of planned absolute USD."""
+
+    buy_phase_allowed: bool
+    sell_failed_amount: NonNegative | None = None
+    sell_succeeded_amount: NonNegative | None = None
+    threshold: NonNegative | None = None
+
+
+class RunCounters(Frozen):
+    """What the lane itself counted. None where it does not count that."""
+
+    total: int | None = None
+    completed: int | None = None
+    succeeded: int | None = None
+    failed: int | None = None
+    skipped: int | None = None
+    sell_total: int | None = None
+    sell_completed: int | None = None
+    buy_total: int | None = None
+    buy_completed: int | None = None
+    sell_failed_amount: Exact | None = None
+    sell_succeeded_amount: Exact | None = None
+    cumulative_buy_succeeded: Exact | None = None
+
+
+class EffectKind(StrEnum):
+    """What a downstream effect is."""
+
+    TRADE_EXECUTED = "TradeExecuted"
+    ALL_TRADES_COMPLETED = "AllTradesCompleted"
+    WORKFLOW_FAILED = "WorkflowFailed"
+    LEDGER_ENTRY = "LedgerEntry"
+
+
+class Effect(Frozen):
+    """One downstream effect, emitted (control, or the live lane) or intended (the candidate while it is one)."""
+
+    kind: EffectKind
+    emitted: bool
+    trade_id: str | None = None
+    symbol: str | None = None
+    action: Side | None = None
+    success: bool | None = None
+    quantity: Exact | None = None
+    price: Exact | None = None
+    failure_step: FailureStep | None = None
+    total_trades: int | None = None
+    succeeded_trades: int | None = None
+    failed_trades: int | None = None
+    skipped_trades: int | None = None
+    at: Moment | None = None
+
+
+class Gap(Frozen):
+    """One piece of evidence that is missing, truncated or unreadable, and why. Any gap makes the pair INCOMPLETE."""
+
+    what: str
+    reason: str
+
+
+class RunOutcome(Frozen):
+    """How one lane's run of one plan ended."""
+
+    lane: Lane
+    run_id: Identifier
+    plan_id: Identifier
+    correlation_id: Identifier | None = None
+    status: RunStatus
+    raw_status: str = ""
+    terminal_state: str | None = None
+    failure_step: str | None = None
+    failure_reason: str | None = None
+    guard: GuardDecision | None = None
+    equity_limit: NonNegative | None = None
+    counters: RunCounters | None = None
+    trades: tuple[TradeOutcome, ...]
+    effects: tuple[Effect, ...] | None = None
+    started_at: Moment | None = None
+    completed_at: Moment | None = None
+    buy_phase_started_at: Moment | None = None
+    state_transitions: int | None = None
+    redrive_count: int = 0
+    violations: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that was to be read could be read."""
+        return not self.gaps
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """Wall seconds from the run's start to its end; None where either is unknown."""
+        if self.started_at is None or self.completed_at is None:
+            return None
+        return (self.completed_at - self.started_at).total_seconds()

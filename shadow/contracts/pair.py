@@ -1,0 +1,73 @@
+"""Business Unit: shared contracts | Status: current.
+
+The pair: the two runs of one plan, from publication to verdict, as the pair ledger keeps it.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+
+from shadow.contracts.comparison import Verdict
+from shadow.contracts.model import Frozen, Identifier, Moment
+
+
+class PairState(StrEnum):
+    """Where a pair is on its way to a verdict.
+
+    PENDING: waiting for both lanes. LATE: past the first deadline, still waiting. JUDGED: both lanes compared.
+    MISSING: past the last deadline with a lane absent. RESOLVED_LATE: was MISSING, the absent side turned up and was judged;
+    the old verdict is kept.
+    """
+
+    PENDING = "PENDING"
+    LATE = "LATE"
+    JUDGED = "JUDGED"
+    MISSING = "MISSING"
+    RESOLVED_LATE = "RESOLVED_LATE"
+
+
+class StartState(StrEnum):
+    """What is known of the candidate's start.
+
+    INTENDED: recorded, and the call's fate unknown until confirmed. STARTED: confirmed. REFUSED: certainly not started, with
+    a reason.
+    """
+
+    INTENDED = "INTENDED"
+    STARTED = "STARTED"
+    REFUSED = "REFUSED"
+
+
+class Origin(StrEnum):
+    """Why a pair exists. Only LIVE pairs count as coverage."""
+
+    LIVE = "live"
+    REPLAY = "replay"
+    PLANTED = "planted"
+
+
+class Pair(Frozen):
+    """One pair. `trading_day` is the New York date of the plan's timestamp; times are UTC."""
+
+    plan_id: Identifier
+    run_id: Identifier
+    correlation_id: Identifier
+    trading_day: date
+    origin: Origin = Origin.LIVE
+    published_at: Moment
+    state: PairState = PairState.PENDING
+    verdict: Verdict = Verdict.PENDING
+    previous_verdict: Verdict | None = None
+    start_state: StartState = StartState.INTENDED
+    start_reason: str | None = None
+    execution_arn: str | None = None
+    input_sha256: str | None = None
+    plan_key: str | None = None
+    plan_json: str | None = None
+    control_error: str | None = None
+    trade_count: int
+    settled_at: Moment | None = None
+    comparison_key: str | None = None
+    comparison_sha256: str | None = None
+    version: int = 0

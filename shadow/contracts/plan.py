@@ -1,0 +1,143 @@
+"""Business Unit: shared contracts | Status: current.
+
+The RebalancePlan as the portfolio side emits it (schema 1.0.0). A plan that does not keep this contract is refused
+whole, with every faulty field named, before anything is published.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, JsonValue, ValidationError, model_validator
+
+from shadow.contracts.errors import FieldFault, InvalidPlan, faults_of
+from shadow.contracts.model import Exact, Fraction, Frozen, Identifier, Moment, NonNegative, Symbol
+from shadow.contracts.vocabulary import Action, Side
+
+SCHEMA_VERSION: Literal["1.0.0"] = "1.0.0"
+CENT = Decimal("0.01")
+
+
+class Urgency(StrEnum):
+    """How hurried the plan is."""
+
+    LOW = "LOW"
+    NORMAL = "NORMAL"
+    HIGH = "HIGH"
+    URGENT = "URGENT"
+
+
+class PlanItem(Frozen):
+    """One symbol of a plan. `trade_amount` is signed USD: a buy positive, a sell negative, a hold zero."""
+
+    symbol: Symbol
+    current_weight: Fraction
+    target_weight: Fraction
+    weight_diff: Exact
+    target_value: NonNegative
+    current_value: NonNegative
+    trade_amount: Exact
+    action: Action
+    priority: Annotated[int, Field(ge=1, le=5)]
+    strategy_id: str | None = None
+
+    @model_validator(mode="after")
+    def _sign_agrees_with_action(self) -> Self:
+        expected = {Action.BUY: "more than 0", Action.SELL: "less than 0", Action.HOLD: "0"}[self.action]
+        agrees = {
+            Action.BUY: self.trade_amount > 0,
+            Action.SELL: self.trade_amount < 0,
+            Action.HOLD: self.trade_amount == 0,
+        }[self.action]
+        if not agrees:
+            raise ValueError(f"expected trade_amount {expected} for {self.action}, was {self.trade_amount}")
+        return self
+
+    @property
+    def side(self) -> Side | None:
+        """The side of the trade this item makes; None for a HOLD."""
+        return None if self.action is Action.HOLD else Side(self.action.value)
+
+    @property
+    def is_full_exit(self) -> bool:
+        """Whether everything held of the symbol is to be sold."""
+        return self.action is Action.SELL and self.target_weight == 0 and self.current_value > 0
+
+
+class RebalancePlan(Frozen):
+    """What should be traded. Amounts are USD; `total_trade_value` is the sum of absolute trade amounts."""
+
+    schema_version: Literal["1.0.0"] = SCHEMA_VERSION
+    correlation_id: Identifier
+    causation_id: Identifier
+    plan_id: Identifier
+    timestamp: Moment
+    strategy_id: str | None = None
+    items: Annotated[tuple[PlanItem, ...], Field(min_length=1)]
+    total_portfolio_value: NonNegative
+    total_trade_value: NonNegative
+    max_drift_tolerance: Fraction = Decimal("0.05")
+    execution_urgency: Urgency = Urgency.NORMAL
+    estimated_duration_minutes: Annotated[int, Field(ge=1)] | None = None
+    metadata: dict[str, JsonValue] | None = None
+
+    @model_validator(mode="after")
+    def _one_item_a_symbol(self) -> Self:
+        symbols = [item.symbol for item in self.items]
+        repeated = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})
+        if repeated:
+            raise ValueError(f"expected one item a symbol, was more than one for {', '.join(repeated)}")
+        return self
+
+    @model_validator(mode="after")
+    def _total_is_the_sum(self) -> Self:
+        total = sum((abs(item.trade_amount) for item in self.items), Decimal(0))
+        if abs(total - self.total_trade_value) > CENT * len(self.items):
+            raise ValueError(
+                f"expected total_trade_value to be the sum of absolute trade amounts, {total}, was {self.total_trade_value}"
+            )
+        return self
+
+    @property
+    def tradable_items(self) -> tuple[PlanItem, ...]:
+        """The items that make a trade: everything but HOLDs, in the plan's order."""
+        return tuple(item for item in self.items if item.action is not Action.HOLD)
+
+    @classmethod
+    def read(cls, value: object) -> Self:
+        """Validate a plan given as a mapping, raising `InvalidPlan` that names every faulty field."""
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise InvalidPlan("plan", _named(faults_of(error), value)) from None
+
+    @classmethod
+    def read_json(cls, text: str | bytes) -> Self:
+        """Validate a plan given as JSON; numbers in it are read exactly. Raises `InvalidPlan`."""
+        try:
+            value = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError, UnicodeDecodeError) as error:
+            found = "an empty text" if not text.strip() else str(error)
+            raise InvalidPlan("plan", [FieldFault("(whole)", "a JSON object", found)]) from None
+        return cls.read(value)
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"the constant {name}, which JSON does not have")
+
+
+def _named(faults: tuple[FieldFault, ...], value: object) -> list[FieldFault]:
+    """Add the symbol to the path of a faulty item, so that a person finds it."""
+    items = value.get("items") if isinstance(value, dict) else None
+    named = []
+    for fault in faults:
+        lead, _, rest = fault.field.partition(".")
+        index, _, tail = rest.partition(".")
+        item = items[int(index)] if lead == "items" and index.isdigit() and isinstance(items, list) else None
+        symbol = item.get("symbol") if isinstance(item, dict) else None
+        where = f"items.{index} ({symbol}){'.' + tail if tail else ''}" if isinstance(symbol, str) else fault.field
+        named.append(FieldFault(where, fault.expected, fault.found))
+    return named

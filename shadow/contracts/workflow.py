@@ -1,0 +1,219 @@
+"""Business Unit: shared contracts | Status: current.
+
+The candidate's wire: what goes into the state machine, between its states, and out of its functions. camelCase, money and
+quantities as decimal strings. Everything a later state reads is always present (null where there is nothing to say),
+because a state that reads an absent path fails its run.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from shadow.contracts.model import Exact, Fraction, Identifier, Moment, NonNegative, Symbol, Wire
+from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.vocabulary import Reason, Side, SizingBasis, TradeStatus
+
+
+def _null_to_empty(value: object) -> object:
+    return () if value is None else value
+
+
+class WorkflowTrade(Wire):
+    """One trade as the workflow carries it: the trade message's facts and nothing a state does not need.
+
+    `current_position` is the quantity held in the control's account, in shares, where the publisher knows it.
+    """
+
+    run_id: Identifier
+    trade_id: Identifier
+    plan_id: Identifier
+    correlation_id: Identifier
+    causation_id: Identifier
+    symbol: Symbol
+    action: Side
+    trade_amount: Exact
+    target_value: NonNegative
+    current_value: NonNegative
+    target_weight: Fraction
+    priority: int
+    sequence_number: int
+    is_complete_exit: bool
+    strategy_id: str | None = None
+    quantity: Exact | None = None
+    current_position: Exact | None = None
+
+    @classmethod
+    def from_message(cls, message: TradeMessage, held: Exact | None = None) -> WorkflowTrade:
+        """Take over a trade message; `held` is the control account's position in shares, where known."""
+        values = message.model_dump(include=set(cls.model_fields))
+        return cls.model_validate(values | {"current_position": held if held is not None else message.current_position})
+
+
+class WorkflowPlan(Wire):
+    """The plan inside the workflow's input: its trades inline, or (large plans) none, with a claim check instead."""
+
+    trade_messages: tuple[WorkflowTrade, ...]
+    total_portfolio_value: NonNegative
+
+
+class ClaimCheck(Wire):
+    """Where a plan too large for a state payload was put. `sha256` is of the object's bytes."""
+
+    bucket: str
+    key: str
+    sha256: str
+    trade_count: int
+
+
+class WorkflowInput(Wire):
+    """What starts an execution."""
+
+    rebalance_plan: WorkflowPlan
+    correlation_id: Identifier
+    run_id: Identifier
+    plan_id: Identifier
+    failure_threshold_usd: NonNegative | None = None
+    claim_check: ClaimCheck | None = None
+    origin: str = "live"
+
+
+class PreparedRun(Wire):
+    """What prepare_trades answers. `equity_limit` is USD, read once a run; 0 means the breaker is off."""
+
+    sell_trades: tuple[WorkflowTrade, ...]
+    buy_trades: tuple[WorkflowTrade, ...]
+    sell_count: int
+    buy_count: int
+    run_id: Identifier
+    plan_id: Identifier
+    correlation_id: Identifier
+    failure_threshold_usd: NonNegative | None = None
+    equity_limit: NonNegative
+    execution_mode: str
+
+
+class GuardInput(Wire):
+    """What evaluate_sell_guard is asked: the sell phase's results, and the threshold in USD (the run's own, else the default)."""
+
+    sell_results: Annotated[tuple[TradeResult, ...], BeforeValidator(_null_to_empty)]
+    failure_threshold_usd: NonNegative | None = None
+    default_failure_threshold_usd: NonNegative
+    run_id: Identifier
+    plan_id: Identifier
+    correlation_id: Identifier
+
+
+class GuardResult(Wire):
+    """What evaluate_sell_guard answers. Amounts are sums of planned absolute USD."""
+
+    buy_phase_allowed: bool
+    sell_failed_amount: NonNegative
+    sell_succeeded_amount: NonNegative
+    sell_failed_count: int
+    failure_threshold_usd: NonNegative
+    reason: str | None = None
+
+
+class EquityCheck(Wire):
+    """What check_equity_limit answers. `cumulative` counts this trade when it was allowed. USD."""
+
+    allowed: bool
+    cumulative: NonNegative
+    limit: NonNegative
+    headroom: Exact
+    reason: str | None = None
+
+
+class OrderTrace(Wire):
+    """One order that a trade sent (or, in dry run, would have sent)."""
+
+    client_order_id: str
+    order_id: str | None = None
+    order_type: str
+    quantity: Exact
+    limit_price: Exact | None = None
+    status: str
+    filled_quantity: Exact
+    average_price: Exact | None = None
+
+
+class TradeResult(Wire):
+    """What execute_trade_sfn answers: the contract's fields, and the intent and reasons a comparison needs.
+
+    `quantity` is filled shares, `average_price` USD a share, `total_value` their product; `planned_amount` is the signed
+    planned USD; `asked_quantity` the shares decided on; bid, ask and `decision_price` (their mid) the decision quote.
+    """
+
+    run_id: Identifier
+    trade_id: Identifier
+    symbol: Symbol
+    action: Side
+    status: TradeStatus
+    quantity: NonNegative | None = None
+    average_price: Exact | None = None
+    total_value: NonNegative | None = None
+    order_id: str | None = None
+    error_message: str | None = None
+    planned_amount: Exact
+    reason: Reason | None = None
+    asked_quantity: NonNegative | None = None
+    sizing_basis: SizingBasis | None = None
+    bid: Exact | None = None
+    ask: Exact | None = None
+    decision_price: Exact | None = None
+    order_type: str | None = None
+    attempts: int = 0
+    orders: tuple[OrderTrace, ...] = ()
+    equity_check: EquityCheck | None = None
+    started_at: Moment | None = None
+    completed_at: Moment | None = None
+    filled_at: Moment | None = None
+
+
+class AggregateInput(Wire):
+    """What aggregate_results is asked."""
+
+    sell_results: Annotated[tuple[TradeResult, ...], BeforeValidator(_null_to_empty)]
+    buy_results: Annotated[tuple[TradeResult, ...], BeforeValidator(_null_to_empty)]
+    run_id: Identifier
+    plan_id: Identifier
+    correlation_id: Identifier
+    total_trades: Annotated[int, Field(ge=0)]
+
+
+class RunSummary(Wire):
+    """What aggregate_results answers. `total_value` is executed USD, buys and sells together.
+
+    `equity_blocked_trades` are within `failed_trades`, as the control counts them.
+    """
+
+    total_trades: int
+    succeeded_trades: int
+    failed_trades: int
+    skipped_trades: int
+    unknown_trades: int
+    equity_blocked_trades: int
+    sell_count: int
+    buy_count: int
+    total_value: NonNegative
+    total_buy_value: NonNegative
+    total_sell_value: NonNegative
+    outcome: str
+    summary: str
+    failures: tuple[str, ...] = ()
+    run_id: Identifier
+    plan_id: Identifier
+    correlation_id: Identifier
+
+
+class NotificationReceipt(Wire):
+    """What notify_* answer."""
+
+    status: str
+    message_id: str | None = None
+
+
+GuardInput.model_rebuild()
+AggregateInput.model_rebuild()

@@ -1,0 +1,1 @@
+"""Business Unit: evidence | Status: current."""

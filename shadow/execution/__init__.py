@@ -1,0 +1,1 @@
+"""Business Unit: execution | Status: current."""

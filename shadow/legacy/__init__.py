@@ -1,0 +1,1 @@
+"""Business Unit: legacy | Status: current."""

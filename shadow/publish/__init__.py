@@ -1,0 +1,1 @@
+"""Business Unit: publish | Status: current."""
