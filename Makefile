@@ -1,0 +1,72 @@
+# Every job has one target; CI, the hooks and people call the same ones. Needs python3 (3.11+), pip and make.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.made-from-requirements
+STAGE  ?= dev
+
+.PHONY: help demo test test-long lint format e2e bench bench-quick build deploy-dev lock pages hooks clean
+
+help: ## Show what can be made
+	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@echo "Making the environment $(VENV) (once; about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## Run the main job: ten trading days through both lanes, compared and explained (build/demo/)
+	@$(BIN)/shadow demo
+
+test: $(STAMP) ## Run the tests: unit, contract, integration, infrastructure, and the short end-to-end run
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
+
+test-long: $(STAMP) ## Run the long forms of the property, model-based and end-to-end tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m long
+
+lint: $(STAMP) ## Check style, types, the arrows of import, the template, the workflow and the generated pages
+	@mkdir -p build
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache > build/lint-imports.log 2>&1 || { cat build/lint-imports.log; exit 1; }
+	@$(BIN)/cfn-lint -a cfn_lint_serverless.rules -- template.yaml
+	@$(BIN)/python -m local.pages --check
+	@echo "lint: clean"
+
+format: $(STAMP) ## Format the code and mend what can be mended by machine
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+build: $(STAMP) ## Build the artefacts that are deployed to AWS (build/artefacts/)
+	@$(BIN)/python -m local.cloud.build --target aws
+
+deploy-dev: build ## Deploy to AWS, stage dev (needs the SAM CLI and credentials)
+	@command -v sam > /dev/null || { echo "deploy-dev: expected the SAM CLI on the path (pip install aws-sam-cli)"; exit 3; }
+	@sam deploy --config-env $(STAGE) --template-file build/packaged/template.yaml
+
+pages: $(STAMP) ## Write the generated pages under docs/ anew
+	@$(BIN)/python -m local.pages
+
+bench: $(STAMP) ## Measure every benchmark against its peer (under 10 minutes)
+	@$(BIN)/python -m benchmarks
+
+bench-quick: $(STAMP) ## The same, small (under 1 minute)
+	@$(BIN)/python -m benchmarks --quick
+
+lock: $(STAMP) ## Pin the requirements anew, with hashes (needs uv on the path)
+	@for name in layer broker reports local dev; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    requirements/$$name.in -o requirements/$$name.txt || exit 1; \
+	done
+
+hooks: ## Call lint before each commit
+	@printf '#!/bin/sh\nexec make lint\n' > .git/hooks/pre-commit && chmod +x .git/hooks/pre-commit
+
+clean: ## Remove everything that was made
+	@rm -rf build $(VENV) .venv-local .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
