@@ -1,0 +1,162 @@
+"""Business Unit: shared contracts | Status: current.
+
+The items of the candidate's own state table, as plain Python values (numbers are `Decimal`). One partition a run holds what
+a retry, a redrive and the comparison need: the equity reservations, every order intent (written before the order is sent)
+and every downstream effect (intended, or emitted when the candidate is live). Items expire by `TTL` (epoch seconds) after
+90 days, as long as Step Functions keeps a history; evidence is copied before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from shadow.contracts.events import DetailType
+from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative, Symbol
+from shadow.contracts.outcome import EffectKind
+from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
+
+TTL_DAYS = 90
+RUN_SK = "RUN"
+INTENT_SK_PREFIX = "INTENT#"
+EFFECT_SK_PREFIX = "EFFECT#"
+NO_TRADE = "-"
+_SHORT_ID = 12
+
+EFFECT_KIND_OF = {
+    DetailType.TRADE_EXECUTED: EffectKind.TRADE_EXECUTED,
+    DetailType.ALL_TRADES_COMPLETED: EffectKind.ALL_TRADES_COMPLETED,
+    DetailType.WORKFLOW_FAILED: EffectKind.WORKFLOW_FAILED,
+}
+
+
+def candidate_pk(run_id: str) -> str:
+    """Key all items of one run."""
+    return f"RUN#{run_id}"
+
+
+def intent_sk(trade_id: str, step: int) -> str:
+    """Key the order intent of one step of a trade; the keys of a trade sort by step."""
+    return f"{INTENT_SK_PREFIX}{trade_id}#{step:04d}"
+
+
+def intent_sk_prefix(trade_id: str) -> str:
+    """Begin the keys of all intents of one trade."""
+    return f"{INTENT_SK_PREFIX}{trade_id}#"
+
+
+def effect_sk(kind: EffectKind, trade_id: str | None) -> str:
+    """Key one effect: a run has at most one of a kind for each trade, or for the run itself."""
+    return f"{EFFECT_SK_PREFIX}{kind.value}#{trade_id or NO_TRADE}"
+
+
+def reservation_key(trade_id: str) -> str:
+    """Name a trade inside the `reservations` map: the last hexadecimal digits of its id, short to keep the item small."""
+    return trade_id.replace("-", "")[-_SHORT_ID:]
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+
+
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+
+
+class IntentStatus(StrEnum):
+    """What is known of an intended order.
+
+    INTENDED: written down; the order may or may not have been sent since. AMBIGUOUS: sent, and its fate unknown.
+    NOT_ACCEPTED: certainly not accepted (refused, throttled, never reached the broker). The others are the broker's own words.
+    """
+
+    INTENDED = "intended"
+    AMBIGUOUS = "ambiguous"
+    NOT_ACCEPTED = "not_accepted"
+    OPEN = "open"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can come of the order any more."""
+        return self not in (IntentStatus.INTENDED, IntentStatus.AMBIGUOUS, IntentStatus.OPEN)
+
+
+class _StateItem(Frozen):
+    """An item of the table; attributes newer than the reader are left alone."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    PK: str
+    SK: str
+    TTL: Count | None = None
+
+
+class RunRecord(_StateItem):
+    """The run's own item (`SK = RUN`). Amounts USD; `equity_limit` 0 means the breaker is off.
+
+    `reserved` is the sum of `reservations`: what running BUYs have planned and finished ones have spent.
+    """
+
+    run_id: Identifier
+    plan_id: Identifier
+    correlation_id: Identifier
+    execution_mode: ExecutionMode
+    equity_limit: NonNegative
+    reserved: Exact
+    reservations: Mapping[str, Exact]
+    opened_at: Moment
+
+
+class IntentRecord(_StateItem):
+    """One order as it was decided on, and what became of it (`SK = INTENT#{trade_id}#{step}`).
+
+    `asked_quantity` is the shares the whole trade asks for, `quantity` what this step asks for: the rest. bid, ask and
+    `decision_price` (their mid) are the quote the trade was sized on. `filled_quantity` shares, prices USD a share.
+    """
+
+    run_id: Identifier
+    trade_id: Identifier
+    symbol: Symbol
+    side: Side
+    step: Count
+    attempt: Count
+    client_order_id: Identifier
+    order_type: str
+    quantity: NonNegative
+    limit_price: Exact | None = None
+    asked_quantity: NonNegative
+    sizing_basis: SizingBasis
+    bid: Exact
+    ask: Exact
+    decision_price: Exact
+    execution_mode: ExecutionMode
+    status: IntentStatus = IntentStatus.INTENDED
+    order_id: str | None = None
+    filled_quantity: NonNegative = Decimal(0)
+    average_price: Exact | None = None
+    detail: str | None = None
+    intended_at: Moment
+    submitted_at: Moment | None = None
+    filled_at: Moment | None = None
+    updated_at: Moment | None = None
+
+
+class EffectRecord(_StateItem):
+    """One downstream effect (`SK = EFFECT#{kind}#{trade_id or -}`).
+
+    `detail` is the canonical JSON of the event's detail, or of the ledger entry. `emitted` is false while only intended.
+    """
+
+    run_id: Identifier
+    kind: EffectKind
+    trade_id: str | None = None
+    emitted: bool
+    detail: str
+    at: Moment
