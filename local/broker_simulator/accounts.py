@@ -1,0 +1,146 @@
+"""Business Unit: local cloud | Status: current.
+
+One account's money, holdings and orders, moved by fills only. Exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from uuid import NAMESPACE_URL, uuid5
+
+from shadow.contracts.vocabulary import Lane
+
+_FIRST_CASH = Decimal(100_000)
+_NINE_PLACES = Decimal("1e-9")
+OPEN_STATUSES = frozenset({"accepted", "new", "partially_filled"})
+
+
+@dataclass(slots=True)
+class Holding:
+    """A long position: shares, and what they cost in USD."""
+
+    quantity: Decimal
+    cost: Decimal
+
+
+@dataclass(slots=True)
+class SimOrder:
+    """One accepted order."""
+
+    order_id: str
+    client_order_id: str
+    sequence: int
+    symbol: str
+    side: str
+    order_type: str
+    quantity: Decimal
+    limit_price: Decimal | None
+    reserved_price: Decimal
+    submitted_at: datetime
+    status: str = "accepted"
+    filled_quantity: Decimal = Decimal(0)
+    filled_value: Decimal = Decimal(0)
+    resting: bool = False
+    ended_at: datetime | None = None
+    filled_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still fill."""
+        return self.status in OPEN_STATUSES
+
+    @property
+    def left(self) -> Decimal:
+        """Give the shares not filled yet."""
+        return self.quantity - self.filled_quantity
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Give the average fill price to 9 decimals, USD a share; None while nothing is filled."""
+        if not self.filled_quantity:
+            return None
+        return (self.filled_value / self.filled_quantity).quantize(_NINE_PLACES)
+
+
+@dataclass(slots=True)
+class SimAccount:
+    """One account. A client order id stays used for ever, whatever became of its order."""
+
+    lane: Lane
+    key: str
+    secret: str
+    number: str
+    cash: Decimal = _FIRST_CASH
+    multiplier: Decimal = Decimal(2)
+    holdings: dict[str, Holding] = field(default_factory=dict)
+    orders: dict[str, SimOrder] = field(default_factory=dict)
+    by_client_id: dict[str, SimOrder] = field(default_factory=dict)
+
+    @classmethod
+    def first(cls, lane: Lane) -> SimAccount:
+        """Open an account as it is after a reset."""
+        return cls(lane, f"sim-{lane}-key", f"sim-{lane}-secret", f"SIM{lane.upper()}01")
+
+    @property
+    def account_id(self) -> str:
+        """Give the account's stable id."""
+        return str(uuid5(NAMESPACE_URL, f"simulated-account:{self.lane}"))
+
+    def held(self, symbol: str) -> Decimal:
+        """Give the shares held."""
+        holding = self.holdings.get(symbol)
+        return holding.quantity if holding else Decimal(0)
+
+    def available(self, symbol: str) -> Decimal:
+        """Give the shares that no open sell order holds back."""
+        return self.held(symbol) - sum(
+            (o.left for o in self.orders.values() if o.is_open and o.symbol == symbol and o.side == "sell"), Decimal(0)
+        )
+
+    def market_value(self, mark: Callable[[str], Decimal]) -> Decimal:
+        """Value the holdings at `mark`, USD."""
+        return sum((holding.quantity * mark(symbol) for symbol, holding in self.holdings.items()), Decimal(0))
+
+    def equity(self, mark: Callable[[str], Decimal]) -> Decimal:
+        """Add cash and market value, USD."""
+        return self.cash + self.market_value(mark)
+
+    def buying_power(self, mark: Callable[[str], Decimal]) -> Decimal:
+        """Give what can still be bought, USD: equity times the multiplier, less holdings and open buys."""
+        open_buys = sum((o.left * o.reserved_price for o in self.orders.values() if o.is_open and o.side == "buy"), Decimal(0))
+        return max(self.equity(mark) * self.multiplier - self.market_value(mark) - open_buys, Decimal(0))
+
+    def add(self, order: SimOrder) -> None:
+        """Keep an accepted order."""
+        self.orders[order.order_id] = order
+        self.by_client_id[order.client_order_id] = order
+
+    def fill(self, order: SimOrder, quantity: Decimal, price: Decimal, at: datetime) -> None:
+        """Fill `quantity` shares of `order` at `price`: cash and holdings move."""
+        value = quantity * price
+        order.filled_quantity += quantity
+        order.filled_value += value
+        order.status = "partially_filled" if order.left else "filled"
+        if not order.left:
+            order.filled_at = order.ended_at = at
+        if order.side == "buy":
+            self.cash -= value
+            holding = self.holdings.setdefault(order.symbol, Holding(Decimal(0), Decimal(0)))
+            holding.quantity += quantity
+            holding.cost += value
+            return
+        self.cash += value
+        holding = self.holdings[order.symbol]
+        holding.cost -= holding.cost * quantity / holding.quantity
+        holding.quantity -= quantity
+        if not holding.quantity:
+            del self.holdings[order.symbol]
+
+    @staticmethod
+    def end(order: SimOrder, status: str, at: datetime) -> None:
+        """End an open order as `status`."""
+        order.status = status
+        order.ended_at = at

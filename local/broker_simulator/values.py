@@ -1,0 +1,224 @@
+"""Business Unit: local cloud | Status: current.
+
+What is said to the simulator and what it shows, as values: the same over HTTP and in one process.
+Prices and cash are USD, quantities shares, spreads and shifts basis points; all Decimal.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from shadow.contracts.model import Exact, Fraction, Frozen, Identifier, Moment, NonNegative, Symbol
+from shadow.contracts.vocabulary import Lane
+
+
+def _positive(value: Decimal) -> Decimal:
+    if value <= 0:
+        raise ValueError("expected more than zero")
+    return value
+
+
+Positive = Annotated[Exact, AfterValidator(_positive)]
+
+
+class FaultKind(StrEnum):
+    """What can be made to go wrong, and where in a request's life."""
+
+    # before the request is looked at: it has no effect
+    THROTTLE = "throttle"  # 429
+    SERVER_ERROR = "server_error"  # `status`, 500 unless given
+    DOWN = "down"  # the connection is closed without an answer
+    HANG = "hang"  # no answer for `seconds`, then the connection is closed
+    SLOW = "slow"  # answered after `seconds`
+    # after it took effect: only the answer is spoilt
+    GATEWAY_TIMEOUT = "gateway_timeout"  # 504 with an HTML body
+    DROP_ANSWER = "drop_answer"  # the connection is closed
+    HANG_ANSWER = "hang_answer"  # no answer for `seconds`
+    MALFORMED = "malformed"  # 200 with a body that is not JSON
+    EMPTY = "empty"  # 200 without a body
+    UNKNOWN_STATUS = "unknown_status"  # an order status nobody documented
+    MISSING_FIELD = "missing_field"  # the answer lacks `field`
+    # what the exchange does with an order
+    REFUSE = "refuse"  # 422 at once
+    REJECT = "reject"  # accepted, then rejected
+    PARTIAL_FILL = "partial_fill"  # `fraction` is filled, the rest stays open
+    REST = "rest"  # stays open, unfilled
+    PRICE_LATE = "price_late"  # a filled order is shown without its price
+    FILL_ON_CANCEL = "fill_on_cancel"  # filled just before the cancel arrives
+    # what the market shows
+    QUOTE_MISSING = "quote_missing"
+    MARKET_CLOSED = "market_closed"
+
+
+class Fault(Frozen):
+    """One thing that is to go wrong: for matching requests only, `count` times, for ever when that is None.
+
+    `path` is the start of a request's path ("/v2/orders"); whatever is None matches everything.
+    """
+
+    kind: FaultKind
+    account: Lane | None = None
+    method: str | None = None
+    path: str | None = None
+    symbol: Symbol | None = None
+    count: Annotated[int, Field(ge=1)] | None = 1
+    seconds: Annotated[float, Field(ge=0, le=600)] = 0
+    status: Annotated[int, Field(ge=500, le=599)] = 500
+    fraction: Fraction = Decimal("0.5")
+    field: str = ""
+
+
+class SetDay(Frozen):
+    """Move to a trading day with these closing prices: 15:45 New York (12:45 on a half day), market open."""
+
+    day: date
+    closes: Annotated[dict[Symbol, Positive], Field(min_length=1)]
+    half_day: bool = False
+
+
+class SetClock(Frozen):
+    """Set the clock. `is_open` None follows the calendar; `running` lets the time pass with the machine's."""
+
+    at: Moment | None = None
+    is_open: bool | None = None
+    running: bool = False
+
+
+class SetAccount(Frozen):
+    """Change an account; whatever is None stays. `positions` replaces all of them, bought at today's close."""
+
+    account: Lane
+    cash: Exact | None = None
+    positions: dict[Symbol, Positive] | None = None
+    multiplier: Positive | None = None
+    number: Identifier | None = None
+    key: Identifier | None = None
+    secret: Identifier | None = None
+
+
+class SetAsset(Frozen):
+    """Say whether a symbol trades, and in fractions."""
+
+    symbol: Symbol
+    tradable: bool = True
+    fractionable: bool = True
+
+
+class SetSpread(Frozen):
+    """Set the width between bid and ask, of one symbol or of every symbol without its own."""
+
+    bps: NonNegative
+    symbol: Symbol | None = None
+
+
+class ShiftMarket(Frozen):
+    """Move prices by `bps`, for one account's eyes only when `account` is given. Lasts until the next day."""
+
+    bps: Exact
+    symbol: Symbol | None = None
+    account: Lane | None = None
+
+
+class SetDrift(Frozen):
+    """Let every quote call of a symbol move its price by a seeded step of at most `bps`. Zero (as at first): constant."""
+
+    bps: NonNegative
+
+
+class SetFillRule(Frozen):
+    """Let the first `rest_limits` limit orders since a symbol's last fill rest, so that the book is walked.
+
+    0 (as at first): the first limit inside the spread fills; 3: only the market order after three limits does.
+    """
+
+    rest_limits: Annotated[int, Field(ge=0)]
+    symbol: Symbol | None = None
+    account: Lane | None = None
+
+
+class SetRateLimit(Frozen):
+    """Allow this many requests an account in one minute of the simulated clock; None (as at first): any number."""
+
+    per_minute: Annotated[int, Field(ge=0)] | None
+
+
+class FillOpen(Frozen):
+    """Fill what is left of the open orders that match, at their price."""
+
+    account: Lane | None = None
+    symbol: Symbol | None = None
+
+
+class ClearFaults(Frozen):
+    """Let nothing go wrong any more."""
+
+
+class Reset(Frozen):
+    """Return to the first state; a new seed if one is given."""
+
+    seed: int | None = None
+
+
+Command = (
+    SetDay
+    | SetClock
+    | SetAccount
+    | SetAsset
+    | SetSpread
+    | ShiftMarket
+    | SetDrift
+    | SetFillRule
+    | SetRateLimit
+    | FillOpen
+    | Fault
+    | ClearFaults
+    | Reset
+)
+
+
+class SimulatedOrder(Frozen):
+    """One order that was ever accepted. `sequence` counts an account's orders from 1."""
+
+    account: Lane
+    sequence: int
+    order_id: str
+    client_order_id: str
+    symbol: Symbol
+    side: str
+    order_type: str
+    quantity: Exact
+    limit_price: Exact | None
+    status: str
+    filled_quantity: Exact
+    average_price: Exact | None
+    submitted_at: Moment
+
+
+class SimulatedAccount(Frozen):
+    """One account as it stands."""
+
+    account: Lane
+    number: str
+    cash: Exact
+    equity: Exact
+    buying_power: Exact
+    positions: dict[Symbol, Exact]
+
+
+class LoggedRequest(Frozen):
+    """One request to the broker's API and what became of it. `status` 0: no answer was given."""
+
+    sequence: int
+    method: str
+    path: str
+    query: str
+    account: Lane | None
+    status: int
+    client_order_id: str | None = None
+    symbol: str | None = None
+    fault: FaultKind | None = None

@@ -1,0 +1,175 @@
+"""Business Unit: execution | Status: current.
+
+The Broker port over a real Alpaca account, paper or live. No other module may import alpaca-py: whoever imports this one
+pays for it (`docs` of `alpaca_http` say how much less than stock).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NoReturn, Self
+from urllib.parse import quote as url_quote
+
+from alpaca.common.enums import BaseURL
+
+from shadow.broker import alpaca_wire as wire
+from shadow.broker.alpaca_http import AlpacaHttp, Refusal
+from shadow.broker.credentials import AlpacaCredentials, Timeouts, is_paper_endpoint
+from shadow.broker.errors import (
+    AssetUnknown,
+    BrokerProtocolError,
+    BrokerRefused,
+    BrokerUnauthorized,
+    DuplicateClientOrderId,
+    OrderRejected,
+    QuoteUnavailable,
+    SubmitAmbiguous,
+)
+from shadow.broker.port import Account, Asset, MarketClock, Order, OrderRequest, Quote
+
+__all__ = ["AlpacaBroker", "AlpacaCredentials", "Timeouts", "is_paper_endpoint"]
+
+_BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE = 400, 403, 404, 422
+_BAD_PARAMETER = 40010001
+_REUSED = ("unique", "already", "duplicate", "exist", "used")
+
+
+class AlpacaBroker:
+    """One Alpaca account as a `Broker`. Every number is a Decimal: USD and shares."""
+
+    def __init__(self, trading: AlpacaHttp, data: AlpacaHttp) -> None:
+        """Work over two prepared APIs; `connect` prepares them."""
+        self._trading = trading
+        self._data = data
+
+    @classmethod
+    def connect(cls, credentials: AlpacaCredentials, timeouts: Timeouts | None = None) -> Self:
+        """Prepare an account's two APIs. Nothing is sent yet, so this cannot fail for want of a network."""
+        waits = timeouts or Timeouts()
+        trading_url = _base(credentials.endpoint) or BaseURL.TRADING_PAPER.value
+        data_url = _base(credentials.data_endpoint) or BaseURL.DATA.value
+        return cls(
+            AlpacaHttp(trading_url, credentials.key, credentials.secret, waits),
+            AlpacaHttp(data_url, credentials.key, credentials.secret, waits),
+        )
+
+    def close(self) -> None:
+        """Give the pooled connections back."""
+        self._trading.close()
+        self._data.close()
+
+    def clock(self) -> MarketClock:
+        """Tell whether the market is open."""
+        return wire.parse_clock(self._read("/clock"))
+
+    def account(self) -> Account:
+        """Read the account's number, equity (USD) and cash (USD)."""
+        account = wire.parse_account(self._read("/account"))
+        for api in (self._trading, self._data):
+            api.conceal(account.account_number)
+        return account
+
+    def asset(self, symbol: str) -> Asset:
+        """Read whether `symbol` trades, and in fractions; raises AssetUnknown."""
+        answer = self._find(f"/assets/{url_quote(symbol, safe='')}")
+        if answer is None:
+            raise AssetUnknown(f"{symbol}: expected an asset, was none")
+        return wire.parse_asset(answer)
+
+    def quote(self, symbol: str) -> Quote:
+        """Read the latest quote; raises QuoteUnavailable where a side is missing or zero, or the symbol is unknown."""
+        try:
+            answer: object = self._data.get("/stocks/quotes/latest", {"symbols": symbol})
+        except Refusal as refusal:
+            if refusal.message and refusal.status in (_BAD_REQUEST, _NOT_FOUND, _UNPROCESSABLE):
+                raise QuoteUnavailable(f"{symbol}: {refusal}") from refusal
+            _raise_refused_read("quote", refusal)
+        return wire.parse_latest_quote(symbol, answer)
+
+    def position(self, symbol: str) -> Decimal:
+        """Read the held quantity in shares; zero when nothing is held."""
+        answer = self._find(f"/positions/{url_quote(symbol, safe='')}")
+        return Decimal(0) if answer is None else wire.parse_position(answer)
+
+    def submit(self, request: OrderRequest) -> Order:
+        """Send one order exactly once.
+
+        Raises OrderRejected, DuplicateClientOrderId, BrokerUnauthorized, BrokerThrottled and BrokerUnavailable (the
+        broker was never reached) when the order was certainly not accepted, SubmitAmbiguous when it may have been.
+        """
+        fields = wire.order_fields(request)
+        try:
+            answer: object = self._trading.post("/orders", fields)
+        except Refusal as refusal:
+            _raise_refused_order(request, refusal)
+        try:
+            order = wire.parse_order(answer)
+        except BrokerProtocolError as error:
+            raise SubmitAmbiguous(f"{request.client_order_id}: accepted, but {error}") from error
+        if order.client_order_id != request.client_order_id:
+            raise SubmitAmbiguous(
+                f"client_order_id: expected {request.client_order_id}, was {order.client_order_id} in the answer"
+            )
+        return order
+
+    def order_by_client_id(self, client_order_id: str) -> Order | None:
+        """Look one order up by the id we gave it; None when the broker itself says that it has never seen it."""
+        answer = self._find("/orders:by_client_order_id", {"client_order_id": client_order_id})
+        return None if answer is None else wire.parse_order(answer)
+
+    def cancel(self, order_id: str) -> None:
+        """Ask for a cancel. An order that can no longer be cancelled is not an error; BrokerRefused if it is unknown."""
+        try:
+            self._trading.delete(f"/orders/{url_quote(order_id, safe='')}")
+        except Refusal as refusal:
+            if refusal.status != _UNPROCESSABLE:
+                _raise_refused_read("cancel", refusal)
+
+    def _read(self, path: str) -> object:
+        """Read what must be there."""
+        try:
+            answer: object = self._trading.get(path)
+        except Refusal as refusal:
+            _raise_refused_read(path, refusal)
+        return answer
+
+    def _find(self, path: str, query: dict[str, str] | None = None) -> object | None:
+        """Read what may not be there. Only a 404 with the broker's own error code counts as "not there"."""
+        try:
+            answer: object = self._trading.get(path, query)
+        except Refusal as refusal:
+            if refusal.status == _NOT_FOUND and refusal.code is not None:
+                return None
+            _raise_refused_read(path, refusal)
+        if answer is None:
+            raise BrokerProtocolError(f"{path}: expected an object, was an empty answer")
+        return answer
+
+
+def _raise_refused_read(what: str, refusal: Refusal) -> NoReturn:
+    """Classify a 4xx on anything but a submit."""
+    if refusal.status == _FORBIDDEN:
+        raise BrokerUnauthorized(f"{what}: {refusal}") from refusal
+    if refusal.code is None:
+        raise BrokerProtocolError(f"{what}: expected an error code, was none ({refusal})") from refusal
+    raise BrokerRefused(f"{what}: {refusal}") from refusal
+
+
+def _raise_refused_order(request: OrderRequest, refusal: Refusal) -> NoReturn:
+    """Classify a 4xx on a submit: in every case the order was not accepted now.
+
+    Code 40010001 stands for any bad parameter, so the message tells a reused client order id. 403 means too little
+    buying power or too few shares when it has a code, and bad credentials when it has none.
+    """
+    told = f"{request.client_order_id}: {refusal}"
+    words = refusal.message.lower().replace("_", " ")
+    if refusal.code == _BAD_PARAMETER and "client order id" in words and any(word in words for word in _REUSED):
+        raise DuplicateClientOrderId(told) from refusal
+    if refusal.status == _FORBIDDEN and refusal.code is None:
+        raise BrokerUnauthorized(told) from refusal
+    raise OrderRejected(told) from refusal
+
+
+def _base(url: str) -> str:
+    """Give an endpoint without the API version that alpaca-py adds itself."""
+    return url.strip().rstrip("/").removesuffix("/v2")

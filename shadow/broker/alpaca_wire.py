@@ -1,0 +1,234 @@
+"""Business Unit: execution | Status: current.
+
+Between Alpaca's JSON and the port's values, in both directions. Exact: numbers go out as decimal strings, as the
+OpenAPI document says, and come back as `Decimal`. Whatever is missing or malformed raises BrokerProtocolError that names
+the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
+from typing import TypeVar
+
+from shadow.broker.errors import BrokerProtocolError, OrderRejected, QuoteUnavailable
+from shadow.broker.port import (
+    Account,
+    Asset,
+    MarketClock,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Quote,
+)
+from shadow.contracts.model import parse_decimal, plain
+from shadow.contracts.vocabulary import Side
+
+QUANTITY_STEP = Decimal("1e-9")  # "up to 9 decimal points", alpaca-py's Order
+MAX_CLIENT_ORDER_ID = 48  # documents disagree between 48 and 128
+_SHOWN = 60
+_Word = TypeVar("_Word")
+
+# Statuses after which Alpaca's API says "no further updates" end an order; the rest may still fill. `replaced` is left
+# out on purpose: we never replace, so its meaning is for a person to find out.
+_STATUS = {
+    "filled": OrderStatus.FILLED,
+    "canceled": OrderStatus.CANCELED,
+    "expired": OrderStatus.EXPIRED,
+    "rejected": OrderStatus.REJECTED,
+} | dict.fromkeys(
+    (
+        "new",
+        "partially_filled",
+        "done_for_day",
+        "pending_cancel",
+        "pending_replace",
+        "pending_review",
+        "accepted",
+        "pending_new",
+        "accepted_for_bidding",
+        "stopped",
+        "suspended",
+        "calculated",
+        "held",
+    ),
+    OrderStatus.OPEN,
+)
+
+
+class Fields:
+    """One JSON object of an answer, read field by field."""
+
+    def __init__(self, what: str, value: object) -> None:
+        """Hold `value`, a JSON object that is to be `what`."""
+        if not isinstance(value, Mapping):
+            raise BrokerProtocolError(f"{what}: expected an object, was {'nothing' if value is None else _type(value)}")
+        self._what = what
+        self._value: Mapping[object, object] = value
+
+    def fault(self, name: str, expected: str) -> BrokerProtocolError:
+        """Name a field that is not what it should be. An account's values are not shown."""
+        found = self._value.get(name)
+        if name not in self._value:
+            shown = "absent"
+        elif self._what == "account":
+            shown = _type(found)
+        else:
+            shown = repr(found)[:_SHOWN]
+        return BrokerProtocolError(f"{self._what}.{name}: expected {expected}, was {shown}")
+
+    def text(self, name: str) -> str:
+        """Read a text that is not empty."""
+        value = self._value.get(name)
+        if isinstance(value, str) and value:
+            return value
+        raise self.fault(name, "a text")
+
+    def flag(self, name: str) -> bool:
+        """Read true or false."""
+        value = self._value.get(name)
+        if isinstance(value, bool):
+            return value
+        raise self.fault(name, "true or false")
+
+    def number(self, name: str) -> Decimal:
+        """Read an exact number, written as a string or as a JSON number."""
+        try:
+            return parse_decimal(self._value.get(name))
+        except ValueError:
+            raise self.fault(name, "a number") from None
+
+    def amount(self, name: str) -> Decimal:
+        """Read an exact number that is zero or more."""
+        value = self.number(name)
+        if value < 0:
+            raise self.fault(name, "zero or more")
+        return value
+
+    def amount_or_none(self, name: str) -> Decimal | None:
+        """Read an exact number that is zero or more; None where it is null or absent."""
+        return None if self._value.get(name) is None else self.amount(name)
+
+    def moment(self, name: str) -> datetime:
+        """Read a time with its zone (RFC 3339, nanoseconds are cut to microseconds)."""
+        try:
+            value = datetime.fromisoformat(self.text(name))
+        except ValueError:
+            raise self.fault(name, "a time") from None
+        if value.tzinfo is None:
+            raise self.fault(name, "a time with a zone")
+        return value
+
+    def moment_or_none(self, name: str) -> datetime | None:
+        """Read a time with its zone; None where it is null or absent."""
+        return None if self._value.get(name) is None else self.moment(name)
+
+    def object_or_none(self, name: str) -> object:
+        """Give the field as it is; None where it is absent."""
+        return self._value.get(name)
+
+
+def order_fields(request: OrderRequest) -> dict[str, object]:
+    """Write `request` as the body of POST /v2/orders. Raises OrderRejected for one that must not be sent."""
+    quantity = request.quantity.quantize(QUANTITY_STEP, ROUND_DOWN).normalize() if _is_sane(request.quantity) else None
+    if quantity is None or quantity <= 0:
+        raise OrderRejected(f"quantity: expected shares above 0, was {request.quantity}")
+    if not 0 < len(request.client_order_id) <= MAX_CLIENT_ORDER_ID:
+        raise OrderRejected(
+            f"client_order_id: expected 1 to {MAX_CLIENT_ORDER_ID} characters, was {len(request.client_order_id)}"
+        )
+    fields: dict[str, object] = {
+        "symbol": request.symbol,
+        "qty": plain(quantity),
+        "side": request.side.value.lower(),
+        "type": request.order_type.value,
+        "time_in_force": "day",
+        "client_order_id": request.client_order_id,
+    }
+    if request.order_type is OrderType.LIMIT:
+        if request.limit_price is None or not _is_sane(request.limit_price) or request.limit_price <= 0:
+            raise OrderRejected(f"limit_price: expected USD above 0, was {request.limit_price}")
+        fields["limit_price"] = plain(request.limit_price)
+    elif request.limit_price is not None:
+        raise OrderRejected(f"limit_price: expected none for a market order, was {request.limit_price}")
+    return fields
+
+
+def parse_order(value: object) -> Order:
+    """Read one order. A status that is not in Alpaca's list gives UNKNOWN, so that the order itself is not lost."""
+    fields = Fields("order", value)
+    filled = fields.amount("filled_qty")
+    price = fields.amount_or_none("filled_avg_price")
+    return Order(
+        order_id=fields.text("id"),
+        client_order_id=fields.text("client_order_id"),
+        symbol=fields.text("symbol"),
+        side=_one_of(fields, "side", {"buy": Side.BUY, "sell": Side.SELL}),
+        quantity=fields.amount("qty"),
+        order_type=_one_of(fields, "type", {"limit": OrderType.LIMIT, "market": OrderType.MARKET}),
+        limit_price=fields.amount_or_none("limit_price"),
+        status=_STATUS.get(fields.text("status"), OrderStatus.UNKNOWN),
+        filled_quantity=filled,
+        average_price=price if filled and price else None,
+        submitted_at=fields.moment_or_none("submitted_at"),
+        filled_at=fields.moment_or_none("filled_at"),
+    )
+
+
+def parse_account(value: object) -> Account:
+    """Read an account; equity and cash are USD (cash is negative when it is borrowed)."""
+    fields = Fields("account", value)
+    return Account(fields.text("account_number"), fields.number("equity"), fields.number("cash"))
+
+
+def parse_asset(value: object) -> Asset:
+    """Read an asset."""
+    fields = Fields("asset", value)
+    return Asset(fields.text("symbol"), tradable=fields.flag("tradable"), fractionable=fields.flag("fractionable"))
+
+
+def parse_clock(value: object) -> MarketClock:
+    """Read the market clock."""
+    fields = Fields("clock", value)
+    return MarketClock(
+        fields.moment("timestamp"), fields.flag("is_open"), fields.moment("next_open"), fields.moment("next_close")
+    )
+
+
+def parse_position(value: object) -> Decimal:
+    """Read a position's quantity in shares; negative when it is short."""
+    return Fields("position", value).number("qty")
+
+
+def parse_latest_quote(symbol: str, value: object) -> Quote:
+    """Read `symbol`'s quote from an answer of latest quotes. Raises QuoteUnavailable where a side is missing or 0."""
+    quotes = Fields("latest quotes", Fields("answer", value).object_or_none("quotes"))
+    found = quotes.object_or_none(symbol)
+    if found is None:
+        raise QuoteUnavailable(f"{symbol}: expected a quote, was none")
+    fields = Fields("quote", found)
+    bid, ask = fields.amount_or_none("bp"), fields.amount_or_none("ap")
+    if not bid or not ask:
+        raise QuoteUnavailable(f"{symbol}: expected a bid and an ask, was {bid} and {ask}")
+    if ask < bid:
+        raise QuoteUnavailable(f"{symbol}: expected an ask of at least the bid, was {ask} under {bid}")
+    return Quote(symbol, bid, ask, fields.moment("t"))
+
+
+def _one_of(fields: Fields, name: str, words: Mapping[str, _Word]) -> _Word:
+    """Read a word of a closed list."""
+    found = words.get(fields.text(name))
+    if found is None:
+        raise fields.fault(name, " or ".join(words))
+    return found
+
+
+def _is_sane(value: Decimal) -> bool:
+    """Whether `value` is finite and small enough to be written without an exponent."""
+    return value.is_finite() and abs(value.adjusted()) < 15  # noqa: PLR2004 - beyond any price or quantity
+
+
+def _type(value: object) -> str:
+    return type(value).__name__

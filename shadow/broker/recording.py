@@ -1,0 +1,155 @@
+"""Business Unit: execution | Status: current.
+
+The dry-run adapter: a `Broker` that decides nothing and sends nothing. An order is recorded and filled at once at the
+mid of the quote it was decided on, so that a candidate's intents can be compared without a second account.
+
+It only ever sees the `MarketData` part of a broker, so there is no way from here to an order endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from threading import Lock
+from types import MappingProxyType
+from typing import Protocol
+
+from shadow.broker.errors import DuplicateClientOrderId, OrderRejected
+from shadow.broker.port import Account, Asset, MarketClock, Order, OrderRequest, OrderStatus, OrderType, Quote
+
+_ACCOUNT_NUMBER = "dry-run"
+
+
+class MarketData(Protocol):
+    """The part of a broker that only looks."""
+
+    def clock(self) -> MarketClock:
+        """Tell whether the market is open."""
+        ...
+
+    def asset(self, symbol: str) -> Asset:
+        """Read whether `symbol` trades, and in fractions; raises AssetUnknown."""
+        ...
+
+    def quote(self, symbol: str) -> Quote:
+        """Read the latest quote; raises QuoteUnavailable."""
+        ...
+
+
+class OrderBook(Protocol):
+    """Where recorded orders are kept, so that they outlive a retry in another process."""
+
+    def put(self, order: Order) -> bool:
+        """Keep `order` unless its client order id is taken; tell whether it was kept. Atomic."""
+        ...
+
+    def get(self, client_order_id: str) -> Order | None:
+        """Give the order recorded under that id; None when there is none."""
+        ...
+
+
+class MemoryOrderBook:
+    """An order book for one process."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._orders: dict[str, Order] = {}
+        self._lock = Lock()
+
+    def put(self, order: Order) -> bool:
+        """Keep `order` unless its client order id is taken; tell whether it was kept."""
+        with self._lock:
+            return self._orders.setdefault(order.client_order_id, order) is order
+
+    def get(self, client_order_id: str) -> Order | None:
+        """Give the order recorded under that id; None when there is none."""
+        return self._orders.get(client_order_id)
+
+
+class RecordingBroker:
+    """A `Broker` that records orders instead of sending them."""
+
+    def __init__(
+        self,
+        market: MarketData,
+        *,
+        equity: Decimal,
+        positions: Mapping[str, Decimal] = MappingProxyType({}),
+        book: OrderBook | None = None,
+    ) -> None:
+        """Look at `market`; answer for an account of `equity` USD that holds `positions` (shares a symbol).
+
+        `book` keeps the orders; without one they last as long as this object.
+        """
+        self._clock: Callable[[], MarketClock] = market.clock
+        self._asset: Callable[[str], Asset] = market.asset
+        self._quote: Callable[[str], Quote] = market.quote
+        self._equity = equity
+        self._positions = dict(positions)
+        self._book: OrderBook = book or MemoryOrderBook()
+        self._decided_on: dict[str, Quote] = {}
+
+    def clock(self) -> MarketClock:
+        """Tell whether the market is open."""
+        return self._clock()
+
+    def account(self) -> Account:
+        """Give the account that was passed in; all of its equity (USD) counts as cash."""
+        return Account(_ACCOUNT_NUMBER, self._equity, self._equity)
+
+    def asset(self, symbol: str) -> Asset:
+        """Read whether `symbol` trades, and in fractions; raises AssetUnknown."""
+        return self._asset(symbol)
+
+    def quote(self, symbol: str) -> Quote:
+        """Read the latest quote, and remember it as what the next order of `symbol` is decided on."""
+        quote = self._quote(symbol)
+        self._decided_on[symbol] = quote
+        return quote
+
+    def position(self, symbol: str) -> Decimal:
+        """Give the held quantity in shares that was passed in; zero when there is none."""
+        return self._positions.get(symbol, Decimal(0))
+
+    def submit(self, request: OrderRequest) -> Order:
+        """Record `request` and fill it whole at the mid of its decision quote; nothing is sent.
+
+        The decision quote is the last one that was read here, else one read now. Raises OrderRejected for a quantity
+        that is not positive, DuplicateClientOrderId for an id that is in the book, and what reading a quote raises.
+        """
+        if not request.quantity.is_finite() or request.quantity <= 0:
+            raise OrderRejected(f"quantity: expected shares above 0, was {request.quantity}")
+        if request.order_type is OrderType.LIMIT and request.limit_price is None:
+            raise OrderRejected("limit_price: expected USD for a limit order, was none")
+        quote = self._decided_on.get(request.symbol) or self.quote(request.symbol)
+        order = _filled(request, quote.mid, quote.at)
+        if not self._book.put(order):
+            raise DuplicateClientOrderId(f"{request.client_order_id}: recorded before")
+        return order
+
+    def order_by_client_id(self, client_order_id: str) -> Order | None:
+        """Look a recorded order up; None when there is none."""
+        return self._book.get(client_order_id)
+
+    def cancel(self, order_id: str) -> None:
+        """Do nothing: every recorded order is final from the start."""
+        del order_id
+
+
+def _filled(request: OrderRequest, price: Decimal, at: datetime) -> Order:
+    """Give `request` as an order filled whole at `price` (USD a share)."""
+    return Order(
+        order_id=f"dry-run-{request.client_order_id}",
+        client_order_id=request.client_order_id,
+        symbol=request.symbol,
+        side=request.side,
+        quantity=request.quantity,
+        order_type=request.order_type,
+        limit_price=request.limit_price,
+        status=OrderStatus.FILLED,
+        filled_quantity=request.quantity,
+        average_price=price,
+        submitted_at=at,
+        filled_at=at,
+    )
