@@ -15,6 +15,7 @@ class Metric(StrEnum):
 
     PLANS_PUBLISHED = "PlansPublished"
     PLANS_NOT_SAMPLED = "PlansNotSampled"
+    PLANS_WITHOUT_TRADES = "PlansWithoutTrades"
     PUBLISH_FAILURES = "CandidatePublishFailures"
     PUBLISH_BOUND_EXCEEDED = "PublishBoundExceeded"
     PUBLISH_ADDED_MS = "PublishAddedMilliseconds"

@@ -5,11 +5,23 @@ The pair: the two runs of one plan, from publication to verdict, as the pair led
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
+from zoneinfo import ZoneInfo
 
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.model import Frozen, Identifier, Moment
+
+
+@cache
+def _market_zone() -> ZoneInfo:
+    return ZoneInfo("America/New_York")
+
+
+def trading_day_of(moment: datetime) -> date:
+    """Name the trading day of a plan: the New York date of its timestamp."""
+    return moment.astimezone(_market_zone()).date()
 
 
 class PairState(StrEnum):
@@ -48,7 +60,12 @@ class Origin(StrEnum):
 
 
 class Pair(Frozen):
-    """One pair. `trading_day` is the New York date of the plan's timestamp; times are UTC."""
+    """One pair. `trading_day` is the New York date of the plan's timestamp; times are UTC.
+
+    `plan_json` is the plan where it is small, else `plan_key` says where it lies. `held_json` is what the control's account
+    held of each symbol at publication, in shares, where the publisher knew it: with it the candidate's input can be built
+    again to the byte. `control_error` is the class name of what the control's publishing raised.
+    """
 
     plan_id: Identifier
     run_id: Identifier
@@ -65,6 +82,7 @@ class Pair(Frozen):
     input_sha256: str | None = None
     plan_key: str | None = None
     plan_json: str | None = None
+    held_json: str | None = None
     control_error: str | None = None
     trade_count: int
     settled_at: Moment | None = None
