@@ -48,7 +48,7 @@ build: $(STAMP) ## Build the artefacts that are deployed to AWS (build/artefacts
 
 deploy-dev: build ## Deploy to AWS, stage dev (needs the SAM CLI and credentials)
 	@command -v sam > /dev/null || { echo "deploy-dev: expected the SAM CLI on the path (pip install aws-sam-cli)"; exit 3; }
-	@sam deploy --config-env $(STAGE) --template-file build/packaged/template.yaml
+	@sam deploy --config-env $(STAGE)
 
 pages: $(STAMP) ## Write the generated pages under docs/ anew
 	@$(BIN)/python -m local.pages
