@@ -101,7 +101,8 @@ class _StateItem(Frozen):
 class RunRecord(_StateItem):
     """The run's own item (`SK = RUN`). Amounts USD; `equity_limit` 0 means the breaker is off.
 
-    `reserved` is the sum of `reservations`: what running BUYs have planned and finished ones have spent.
+    `reserved` is the sum of `reservations`: what running BUYs have planned and finished ones have spent. `headroom` is
+    `equity_limit - reserved`, kept beside them because a conditional write can compare an attribute but not compute one.
     """
 
     run_id: Identifier
@@ -110,6 +111,7 @@ class RunRecord(_StateItem):
     execution_mode: ExecutionMode
     equity_limit: NonNegative
     reserved: Exact
+    headroom: Exact
     reservations: Mapping[str, Exact]
     opened_at: Moment
 

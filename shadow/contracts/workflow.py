@@ -95,6 +95,7 @@ class PreparedRun(Wire):
     buy_trades: tuple[WorkflowTrade, ...]
     sell_count: int
     buy_count: int
+    total_trades: int = 0
     run_id: Identifier
     plan_id: Identifier
     correlation_id: Identifier

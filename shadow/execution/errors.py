@@ -1,0 +1,61 @@
+"""Business Unit: execution | Status: current.
+
+What can go wrong while a run executes. Class names are public API: the state machine's `ErrorEquals` matches on them.
+
+ShadowError
+├── ConfigurationError
+│   └── InterlockViolation        this mode must not trade with this account, endpoint or setting
+└── ExecutionError
+    ├── RunNotPrepared            the run has no record: prepare_trades did not run
+    ├── PlanObjectCorrupt         a claim-checked object is not the one that was written
+    ├── OrderMismatch             the broker's order is not the one that was intended
+    └── ExecutionTransientError   worth another try
+        ├── OrderFateUnknown      an ambiguous order that the broker does not show (yet)
+        ├── OrderStillOpen        an order that did not become final after its cancel was asked for
+        ├── StateUnavailable      the candidate's state table, bucket or bus did not answer
+        └── NotificationUnavailable  the notification topic did not answer
+"""
+
+from __future__ import annotations
+
+from shadow.contracts.errors import ConfigurationError, ShadowError
+
+
+class InterlockViolation(ConfigurationError):
+    """Trading in this mode with this account, endpoint or setting is refused."""
+
+
+class ExecutionError(ShadowError):
+    """Anything the candidate's execution raises."""
+
+
+class RunNotPrepared(ExecutionError):
+    """The run has no record, so no limit is known: nothing may be bought."""
+
+
+class PlanObjectCorrupt(ExecutionError):
+    """A claim-checked object is not the one that was written."""
+
+
+class OrderMismatch(ExecutionError):
+    """The broker's order under our client order id is not the order that was intended."""
+
+
+class ExecutionTransientError(ExecutionError):
+    """Worth another try: what was done so far is recorded and will be found again."""
+
+
+class OrderFateUnknown(ExecutionTransientError):
+    """An order may have been accepted, and the broker does not show it (yet)."""
+
+
+class OrderStillOpen(ExecutionTransientError):
+    """An order did not become final although its cancel was asked for."""
+
+
+class StateUnavailable(ExecutionTransientError):
+    """The candidate's state table, bucket or bus did not answer."""
+
+
+class NotificationUnavailable(ExecutionTransientError):
+    """The notification topic did not answer."""

@@ -1,0 +1,78 @@
+"""Business Unit: execution | Status: current.
+
+The start of a run: check that the plan's trades belong together, split them into the two phases, and open the run with its
+equity limit, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from shadow.contracts.errors import FieldFault, InvalidPayload
+from shadow.contracts.vocabulary import ExecutionMode, Side
+from shadow.contracts.workflow import PreparedRun, WorkflowInput, WorkflowTrade
+from shadow.execution.equity import equity_limit
+from shadow.execution.ports import Clock, EquityLedger, RunOpening
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How runs are opened. `deployment` is the fraction of the equity a run may buy for; `equity` reads it, in USD."""
+
+    mode: ExecutionMode
+    deployment: Decimal
+    equity: Callable[[WorkflowInput], Decimal]
+
+
+def prepare(
+    request: WorkflowInput, trades: tuple[WorkflowTrade, ...], *, settings: RunSettings, ledger: EquityLedger, clock: Clock
+) -> PreparedRun:
+    """Split `trades` into phases and open the run. Raises InvalidPayload when a trade does not belong to the run.
+
+    A retry or redrive finds the run open and keeps its limit: the equity is read once a run.
+    """
+    _refuse_strangers(request, trades)
+    limit = Decimal(0) if settings.deployment <= 0 else equity_limit(settings.equity(request), settings.deployment)
+    limit = ledger.open_run(
+        RunOpening(request.run_id, request.plan_id, request.correlation_id, settings.mode, limit, clock.now())
+    )
+    sells = in_order(trade for trade in trades if trade.action is Side.SELL)
+    buys = in_order(trade for trade in trades if trade.action is Side.BUY)
+    return PreparedRun(
+        sell_trades=sells,
+        buy_trades=buys,
+        sell_count=len(sells),
+        buy_count=len(buys),
+        total_trades=len(trades),
+        run_id=request.run_id,
+        plan_id=request.plan_id,
+        correlation_id=request.correlation_id,
+        failure_threshold_usd=request.failure_threshold_usd,
+        equity_limit=limit,
+        execution_mode=settings.mode.value,
+    )
+
+
+def in_order(trades: Iterable[WorkflowTrade]) -> tuple[WorkflowTrade, ...]:
+    """Order the trades of a phase: by sequence number, and as published within one."""
+    return tuple(sorted(trades, key=lambda trade: trade.sequence_number))
+
+
+def _refuse_strangers(request: WorkflowInput, trades: tuple[WorkflowTrade, ...]) -> None:
+    """Refuse a plan in which a trade is of another run, is there twice, or has an amount of the wrong sign."""
+    faults: list[FieldFault] = []
+    seen: set[str] = set()
+    for index, trade in enumerate(trades):
+        where = f"rebalancePlan.tradeMessages.{index} ({trade.symbol})"
+        if trade.run_id != request.run_id:
+            faults.append(FieldFault(f"{where}.runId", request.run_id, trade.run_id))
+        if trade.trade_id in seen:
+            faults.append(FieldFault(f"{where}.tradeId", "one trade for each id", f"{trade.trade_id} again"))
+        if (trade.trade_amount > 0) is not (trade.action is Side.BUY) or trade.trade_amount == 0:
+            expected = "more than 0 for BUY" if trade.action is Side.BUY else "less than 0 for SELL"
+            faults.append(FieldFault(f"{where}.tradeAmount", expected, str(trade.trade_amount)))
+        seen.add(trade.trade_id)
+    if faults:
+        raise InvalidPayload("WorkflowInput", faults)

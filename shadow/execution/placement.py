@@ -1,0 +1,139 @@
+"""Business Unit: execution | Status: current.
+
+From a sized trade to final orders, once. Three rules make a second order for one step impossible, whatever crashes:
+the intent is written before the order is sent; its client order id follows from trade and step; and an order whose fate
+is unknown is looked up, never sent again. A retry, in this process or the next, resumes the chain where the log says it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from shadow.broker.errors import QuoteUnavailable
+from shadow.broker.port import Broker, Quote
+from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
+from shadow.contracts.identity import client_order_id_of
+from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
+from shadow.contracts.workflow import WorkflowTrade
+from shadow.execution.orders import OrderDesk
+from shadow.execution.ports import Clock, IntentLog
+from shadow.execution.walk import Step, WalkPolicy, filled_shares
+
+_ENDS_ATTEMPT = frozenset({IntentStatus.REJECTED})
+
+
+@dataclass(frozen=True, slots=True)
+class SizedTrade:
+    """What a trade asks for: `asked` shares, decided on `quote`."""
+
+    run_id: str
+    trade_id: str
+    symbol: str
+    side: Side
+    asked: Decimal
+    basis: SizingBasis
+    quote: Quote
+    mode: ExecutionMode
+
+    @classmethod
+    def of(cls, trade: WorkflowTrade, asked: Decimal, basis: SizingBasis, quote: Quote, mode: ExecutionMode) -> SizedTrade:
+        """Take the trade's identity over."""
+        return cls(trade.run_id, trade.trade_id, trade.symbol, trade.action, asked, basis, quote, mode)
+
+    @classmethod
+    def resumed(cls, first: IntentRecord) -> SizedTrade:
+        """Take over what was decided before: a resumed trade is never sized again."""
+        quote = Quote(first.symbol, first.bid, first.ask, first.intended_at)
+        return cls(
+            first.run_id,
+            first.trade_id,
+            first.symbol,
+            first.side,
+            first.asked_quantity,
+            first.sizing_basis,
+            quote,
+            first.execution_mode,
+        )
+
+
+class Placement:
+    """Walks the book for one trade at a time."""
+
+    def __init__(self, broker: Broker, log: IntentLog, clock: Clock, policy: WalkPolicy) -> None:
+        """Trade through `broker`, remember in `log`."""
+        self._broker = broker
+        self._log = log
+        self._clock = clock
+        self._policy = policy
+        self._desk = OrderDesk(broker, log, clock, policy)
+
+    def place(self, trade: SizedTrade) -> tuple[IntentRecord, ...]:
+        """Take steps until `trade` is filled or the policy has no more; give all of its orders, final.
+
+        Raises what means "try again later, everything is recorded": BrokerTransientError, OrderFateUnknown,
+        OrderStillOpen, StateUnavailable; and OrderMismatch when the broker's order is not ours.
+        """
+        known = {intent.step: intent for intent in self._log.of_trade(trade.run_id, trade.trade_id)}
+        ended_attempt = -1
+        quote = trade.quote
+        for step in self._policy.steps(trade.side):
+            rest = trade.asked - filled_shares(known.values())
+            if rest <= 0:
+                break
+            if step.attempt == ended_attempt or self._was_passed_over(step, known):
+                continue
+            intent, is_new = known.get(step.number), False
+            if intent is None:
+                quote = self._quote_for(step, trade, quote)
+                drafted = self._intent(trade, step, rest, quote)
+                intent = self._log.record(drafted)
+                is_new = intent is drafted
+            known[step.number] = self._desk.settle(intent, step.seconds, is_new=is_new)
+            if known[step.number].status in _ENDS_ATTEMPT:
+                ended_attempt = step.attempt
+        return tuple(known[number] for number in sorted(known))
+
+    @staticmethod
+    def _was_passed_over(step: Step, known: dict[int, IntentRecord]) -> bool:
+        """Tell whether an earlier process went past `step` without an order (its attempt had ended)."""
+        return step.number not in known and any(number > step.number for number in known)
+
+    def _quote_for(self, step: Step, trade: SizedTrade, last: Quote) -> Quote:
+        """Price the first step on the decision quote, later ones on a fresh quote where there is one."""
+        if step.number == 0:
+            return trade.quote
+        if step.position == 0:
+            self._clock.sleep(self._policy.pause_seconds)
+        try:
+            return self._broker.quote(trade.symbol)
+        except QuoteUnavailable:
+            return last
+
+    def _intent(self, trade: SizedTrade, step: Step, rest: Decimal, quote: Quote) -> IntentRecord:
+        return IntentRecord(
+            PK=candidate_pk(trade.run_id),
+            SK=intent_sk(trade.trade_id, step.number),
+            run_id=trade.run_id,
+            trade_id=trade.trade_id,
+            symbol=trade.symbol,
+            side=trade.side,
+            step=step.number,
+            attempt=step.attempt,
+            client_order_id=client_order_id_of(trade.trade_id, step.number),
+            order_type=step.order_type.value,
+            quantity=rest,
+            limit_price=step.limit_price(trade.side, quote),
+            asked_quantity=trade.asked,
+            sizing_basis=trade.basis,
+            bid=trade.quote.bid,
+            ask=trade.quote.ask,
+            decision_price=trade.quote.mid,
+            execution_mode=trade.mode,
+            intended_at=self._clock.now(),
+        )
+
+    def reconcile(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:
+        """Find out what became of a trade's orders, cancelling what is open and sending nothing."""
+        intents = self._log.of_trade(run_id, trade_id)
+        return tuple(self._desk.look(intent) for intent in intents)

@@ -1,0 +1,120 @@
+"""Business Unit: execution | Status: current.
+
+What execution asks of the world besides a broker: ports, so that every rule can be read and tested like arithmetic. The AWS
+adapters are in `shadow.aws`; tests bring fakes. Every method may raise `StateUnavailable`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from time import sleep
+from typing import Protocol
+
+from shadow.contracts.candidate_state import IntentRecord
+from shadow.contracts.events import AllTradesCompleted, LedgerEntry, TradeExecuted, WorkflowFailed
+from shadow.contracts.outcome import EffectKind
+from shadow.contracts.vocabulary import ExecutionMode
+from shadow.contracts.workflow import EquityCheck
+
+
+class Clock(Protocol):
+    """Time, injected so that nothing in a test waits."""
+
+    def now(self) -> datetime:
+        """Give the time, in UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for `seconds`."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        """Give the time, in UTC."""
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for `seconds`."""
+        sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOpening:
+    """What is written down when a run starts. `equity_limit` is USD; 0 means the breaker is off."""
+
+    run_id: str
+    plan_id: str
+    correlation_id: str
+    execution_mode: ExecutionMode
+    equity_limit: Decimal
+    opened_at: datetime
+
+
+class EquityLedger(Protocol):
+    """The equity reservations of a run's BUYs. Amounts are USD."""
+
+    def open_run(self, opening: RunOpening) -> Decimal:
+        """Write the run down unless it is; give the limit in force, which the first opening set."""
+        ...
+
+    def reserve(self, run_id: str, trade_id: str, amount: Decimal) -> EquityCheck:
+        """Reserve `amount` for a trade in one atomic step, or refuse it. The same trade again gets the same answer.
+
+        Raises RunNotPrepared when the run was never opened.
+        """
+        ...
+
+    def release(self, run_id: str, trade_id: str, spent: Decimal) -> None:
+        """Lower a trade's reservation to what was `spent`. Doing it again, or with more, changes nothing."""
+        ...
+
+
+class IntentLog(Protocol):
+    """Every order's intent, written before the order is sent."""
+
+    def record(self, intent: IntentRecord) -> IntentRecord:
+        """Keep `intent` unless its step has one; give the kept one, `intent` itself when it was new. Atomic."""
+        ...
+
+    def update(self, intent: IntentRecord) -> None:
+        """Write down what became of an intent."""
+        ...
+
+    def of_trade(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:
+        """Give a trade's intents in the order of their steps."""
+        ...
+
+
+EffectDetail = TradeExecuted | AllTradesCompleted | WorkflowFailed | LedgerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEffect:
+    """One downstream effect that a result implies. `trade_id` is None for an effect of the whole run."""
+
+    run_id: str
+    kind: EffectKind
+    trade_id: str | None
+    detail: EffectDetail
+    at: datetime
+
+
+class Effects(Protocol):
+    """Where downstream effects go: into the record as intended, and in live mode out to production as well."""
+
+    def apply(self, effect: PlannedEffect) -> None:
+        """Record `effect` (once for each run, kind and trade) and, in live mode, emit it at least once."""
+        ...
+
+
+class Notifier(Protocol):
+    """Mail to the people who trade."""
+
+    def send(self, subject: str, body: str) -> str:
+        """Send a mail; give its id. Raises NotificationUnavailable."""
+        ...

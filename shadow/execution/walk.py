@@ -1,0 +1,96 @@
+"""Business Unit: execution | Status: current.
+
+Walking the book, as arithmetic: which steps an attempt has, what each is priced at, and what is left to ask for. A step's number
+counts over all attempts of a trade, so that a retry in another process names the same order the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from shadow.broker.port import OrderType, Quote
+from shadow.contracts.candidate_state import IntentRecord
+from shadow.contracts.vocabulary import Side
+
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class WalkPolicy:
+    """How the book is walked. Fractions are of the way from the passive to the aggressive side; times are seconds.
+
+    The defaults are the control's (legacy contract, section 6 and section 5 rule 3).
+    """
+
+    fractions: tuple[Decimal, ...] = (Decimal("0.75"), Decimal("0.85"), Decimal("0.95"))
+    limit_seconds: float = 10
+    market_seconds: float = 30
+    poll_seconds: float = 1
+    sell_attempts: int = 3
+    buy_attempts: int = 1
+    pause_seconds: float = 5
+    lookups: int = 3
+    settle_seconds: float = 20
+
+    def attempts(self, side: Side) -> int:
+        """Tell how often a trade of `side` is tried."""
+        return self.sell_attempts if side is Side.SELL else self.buy_attempts
+
+    def pauses(self, seconds: float) -> Iterator[float]:
+        """Split a wait of `seconds` into the pauses between looks: doubling, so that ten trades share one rate limit."""
+        pause = self.poll_seconds
+        while seconds > 0:
+            yield min(pause, seconds)
+            seconds -= pause
+            pause *= 2
+
+    def steps(self, side: Side) -> Iterator[Step]:
+        """Give every step a trade of `side` may take, in order: in each attempt the limits, then the market."""
+        width = len(self.fractions) + 1
+        for attempt in range(self.attempts(side)):
+            for position in range(width):
+                fraction = self.fractions[position] if position < len(self.fractions) else None
+                seconds = self.market_seconds if fraction is None else self.limit_seconds
+                yield Step(attempt * width + position, attempt, position, fraction, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One order of a walk. `fraction` is None for the market order; `seconds` is how long it may rest."""
+
+    number: int
+    attempt: int
+    position: int
+    fraction: Decimal | None
+    seconds: float
+
+    @property
+    def order_type(self) -> OrderType:
+        """Limit while there is a fraction, then market."""
+        return OrderType.MARKET if self.fraction is None else OrderType.LIMIT
+
+    def limit_price(self, side: Side, quote: Quote) -> Decimal | None:
+        """Price the step in USD a share, to a cent and at least one; None for the market order."""
+        if self.fraction is None:
+            return None
+        passive, aggressive = (quote.bid, quote.ask) if side is Side.BUY else (quote.ask, quote.bid)
+        price = passive + self.fraction * (aggressive - passive)
+        return max(price.quantize(CENT, rounding=ROUND_HALF_EVEN), CENT)
+
+
+def filled_shares(intents: Iterable[IntentRecord]) -> Decimal:
+    """Sum what the orders have filled, in shares."""
+    return sum((intent.filled_quantity for intent in intents), Decimal(0))
+
+
+def filled_value(intents: Iterable[IntentRecord]) -> Decimal | None:
+    """Sum what the fills were worth, in USD; None while a fill's price is not known."""
+    total = Decimal(0)
+    for intent in intents:
+        if intent.filled_quantity > 0:
+            if intent.average_price is None:
+                return None
+            total += intent.filled_quantity * intent.average_price
+    return total
