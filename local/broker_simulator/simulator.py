@@ -160,7 +160,7 @@ def _struck_before(fault: Fault) -> Reply:
         case FaultKind.SERVER_ERROR:
             return Reply(refusal(fault.status, 50010000, "internal server error occurred"))
         case _:
-            return Reply(Answer(0), fault.seconds, Ending.DROPPED)
+            return Reply(Answer(0), fault.seconds if fault.kind is FaultKind.HANG else 0, Ending.DROPPED)
 
 
 def _struck_after(fault: Fault, answer: Answer) -> Reply:
