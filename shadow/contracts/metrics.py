@@ -20,6 +20,7 @@ class Metric(StrEnum):
     PUBLISH_BOUND_EXCEEDED = "PublishBoundExceeded"
     PUBLISH_ADDED_MS = "PublishAddedMilliseconds"
     CONTROL_PUBLISH_ERRORS = "ControlPublishErrors"
+    CONTROL_SEND_FAILURES = "ControlSendFailures"
     PAIRS_JUDGED = "PairsJudged"
     PAIRS_MATCHED = "PairsMatched"
     PAIRS_DIVERGED = "PairsDiverged"

@@ -1,0 +1,177 @@
+"""Business Unit: legacy | Status: current.
+
+How the control executes one trade: size it, walk the book, give up to the market; a SELL has three attempts, a BUY one. Its
+client order ids are random, so they protect from nothing, and a filled order without a price counts as failed: both are the
+contract's own defects, kept because the comparison must see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from uuid import uuid4
+
+from shadow.broker.errors import BrokerError
+from shadow.broker.port import Broker, Order, OrderRequest, OrderStatus, OrderType, Quote
+from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.vocabulary import Side
+from shadow.legacy.ports import ZERO
+from shadow.legacy.sizing import WALK_FRACTIONS, CannotBeSized, limit_price, shares_for
+
+ATTEMPTS = {Side.SELL: 3, Side.BUY: 1}
+MAX_POLLS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long the control waits, in seconds."""
+
+    walk_step: Decimal = Decimal(10)
+    market: Decimal = Decimal(30)
+    sell_attempt_pause: Decimal = Decimal(5)
+    poll: Decimal = Decimal(1)
+
+    def polls(self, seconds: Decimal) -> int:
+        """Count how often to look during `seconds`: at least once, at most MAX_POLLS times."""
+        if self.poll <= 0 or seconds <= 0:
+            return 1
+        return min(max(int(seconds / self.poll), 1), MAX_POLLS)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What became of a trade at the broker. `filled` shares, `mid` the decision quote's (USD a share).
+
+    `error` is None exactly when the trade was executed in full.
+    """
+
+    filled: Decimal = ZERO
+    asked: Decimal | None = None
+    mid: Decimal | None = None
+    orders: tuple[Order, ...] = ()
+    error: str | None = None
+
+    @property
+    def last_order(self) -> Order | None:
+        """The order that a trade's item names: the last that filled, else the last."""
+        filled = [order for order in self.orders if order.filled_quantity > 0]
+        orders = filled or self.orders
+        return orders[-1] if orders else None
+
+
+class TradeFailed(Exception):
+    """One attempt did not execute the trade; `final` when another attempt must not follow."""
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        """Keep the reason."""
+        super().__init__(reason)
+        self.final = final
+
+
+class TradeExecutor:
+    """Executes trades at one broker, at one pace. `sleep` takes seconds."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        pace: Pace,
+        sleep: Callable[[float], None],
+        new_order_id: Callable[[], str] = lambda: str(uuid4()),
+    ) -> None:
+        """Work at `broker`; `new_order_id` names orders, at random as the control does."""
+        self._broker = broker
+        self._pace = pace
+        self._sleep = sleep
+        self._new_order_id = new_order_id
+
+    def execute(self, message: TradeMessage) -> Execution:
+        """Execute one trade; what goes wrong at the broker is in the answer, never raised."""
+        state = Execution()
+        for attempt in range(1, ATTEMPTS[message.action] + 1):
+            if attempt > 1:
+                self._sleep(float(self._pace.sell_attempt_pause))
+            state, failure = self._attempt(message, state)
+            if failure is None:
+                return replace(state, error=None)
+            state = replace(state, error=str(failure))
+            if failure.final:
+                break
+        return state
+
+    def _attempt(self, message: TradeMessage, state: Execution) -> tuple[Execution, TradeFailed | None]:
+        """Size the trade (once) and walk the book for what is not filled yet."""
+        walk = _Walk(self._broker, message, state)
+        try:
+            quote = walk.size()
+            for fraction in WALK_FRACTIONS:
+                if self._order(walk, limit_price(message.action, quote, fraction), self._pace.walk_step):
+                    return walk.state, None
+            if self._order(walk, None, self._pace.market):
+                return walk.state, None
+        except TradeFailed as failure:
+            return walk.state, failure
+        except (BrokerError, CannotBeSized) as error:
+            return walk.state, TradeFailed(f"{type(error).__name__}: {error}")
+        return walk.state, TradeFailed(f"not filled: {walk.state.filled} of {walk.state.asked} shares")
+
+    def _order(self, walk: _Walk, limit: Decimal | None, seconds: Decimal) -> bool:
+        """Send one order for the rest and wait; tell whether the trade is whole now."""
+        order = walk.submit(self._new_order_id(), limit)
+        order = self._wait(order, self._pace.polls(seconds))
+        if not order.status.is_final:
+            self._broker.cancel(order.order_id)
+            order = self._wait(order, self._pace.polls(self._pace.poll * 2))
+        walk.take(order)
+        return walk.rest <= 0
+
+    def _wait(self, order: Order, polls: int) -> Order:
+        """Look `polls` times for the order's end."""
+        for _ in range(polls):
+            if order.status.is_final:
+                break
+            self._sleep(float(self._pace.poll))
+            order = self._broker.order_by_client_id(order.client_order_id) or order
+        return order
+
+
+class _Walk:
+    """One attempt's way through the book; `state` grows as orders end."""
+
+    def __init__(self, broker: Broker, message: TradeMessage, state: Execution) -> None:
+        self._broker = broker
+        self._message = message
+        self.state = state
+
+    @property
+    def rest(self) -> Decimal:
+        """Shares still to be filled."""
+        return (self.state.asked or ZERO) - self.state.filled
+
+    def size(self) -> Quote:
+        """Decide on a quantity (the first attempt's stands) and give the quote to walk from."""
+        symbol = self._message.symbol
+        quote = self._broker.quote(symbol)
+        if self.state.asked is None:
+            held = self._broker.position(symbol) if self._message.is_complete_exit else ZERO
+            shares = shares_for(self._message, self._broker.asset(symbol), quote, held)
+            self.state = replace(self.state, asked=shares, mid=quote.mid)
+        return quote
+
+    def submit(self, client_order_id: str, limit: Decimal | None) -> Order:
+        """Send an order for the rest: a limit order, or a market order where there is no limit."""
+        kind = OrderType.MARKET if limit is None else OrderType.LIMIT
+        request = OrderRequest(client_order_id, self._message.symbol, self._message.action, self.rest, kind, limit)
+        return self._broker.submit(request)
+
+    def take(self, order: Order) -> None:
+        """Count an ended order in; raises TradeFailed where it shows that going on is wrong or useless."""
+        orders = (*self.state.orders, order)
+        if order.status is OrderStatus.FILLED and order.average_price is None:
+            self.state = replace(self.state, orders=orders)
+            raise TradeFailed(f"order {order.order_id} has no fill price", final=True)
+        self.state = replace(self.state, orders=orders, filled=self.state.filled + order.filled_quantity)
+        if order.status is OrderStatus.REJECTED:
+            raise TradeFailed(f"order {order.order_id} was rejected")
+        if not order.status.is_final:
+            raise TradeFailed(f"order {order.order_id} could not be cancelled", final=True)
