@@ -6,6 +6,7 @@ nothing new. The functions are pure; both lanes, the publisher and the comparato
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID, uuid5
 
 from shadow.contracts.vocabulary import Action, Side
@@ -22,6 +23,12 @@ def run_id_of(plan_id: str) -> str:
 def trade_id_of(run_id: str, symbol: str, action: Action | Side) -> str:
     """Name one trade of a run: a plan has one item a symbol, so symbol and action identify it."""
     return str(uuid5(UUID(run_id), f"{symbol}:{action.value}"))
+
+
+def trade_namer(run_id: str) -> Callable[[str, Action | Side], str]:
+    """Give `trade_id_of` for the many trades of one run."""
+    run = UUID(run_id)
+    return lambda symbol, action: str(uuid5(run, f"{symbol}:{action.value}"))
 
 
 def execution_name_of(run_id: str) -> str:

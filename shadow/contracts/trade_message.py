@@ -15,7 +15,7 @@ from shadow.contracts.model import Exact, Fraction, Frozen, Identifier, Moment, 
 from shadow.contracts.plan import SCHEMA_VERSION, PlanItem, RebalancePlan
 from shadow.contracts.vocabulary import Side
 
-_SEQUENCE_BASE = {Side.SELL: 1000, Side.BUY: 2000}
+SEQUENCE_BASE = {Side.SELL: 1000, Side.BUY: 2000}
 
 
 class TradeMessage(Frozen):
@@ -78,7 +78,7 @@ def _message(plan: RebalancePlan, item: PlanItem, total: int) -> TradeMessage:
         target_value=item.target_value,
         current_value=item.current_value,
         priority=item.priority,
-        sequence_number=_SEQUENCE_BASE[side] + item.priority,
+        sequence_number=SEQUENCE_BASE[side] + item.priority,
         is_complete_exit=item.is_full_exit,
         is_full_liquidation=item.target_weight == 0,
         total_portfolio_value=plan.total_portfolio_value,

@@ -1,0 +1,186 @@
+"""Business Unit: publish | Status: current.
+
+From whatever the portfolio code calls a plan to the documents that the candidate and the ledger get. The candidate's input
+is a function of plan and positions alone, to the byte: that makes a second publication the same publication.
+
+The input is written from the plan's items directly. The contract's models say the same at six times the cost; a property
+test holds the two together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+
+from pydantic import BaseModel
+
+from shadow.contracts.errors import FieldFault, InvalidPlan
+from shadow.contracts.identity import trade_namer
+from shadow.contracts.model import parse_decimal, plain
+from shadow.contracts.plan import PlanItem, RebalancePlan
+from shadow.contracts.trade_message import SEQUENCE_BASE
+from shadow.contracts.vocabulary import Action, Side
+from shadow.contracts.workflow import MAX_INLINE_BYTES, MAX_INLINE_TRADES
+from shadow.publish.ports import StoredObject
+
+MAX_RECORD_BYTES = 200_000
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+def snapshot(value: object) -> object:
+    """Copy what could still change in a plan; values that cannot are taken as they are."""
+    if isinstance(value, RebalancePlan):
+        return value if not value.metadata else value.model_copy(update={"metadata": _copied(value.metadata)})
+    if isinstance(value, str | bytes):
+        return value
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    return _copied(value)
+
+
+def read_plan(copy: object) -> RebalancePlan:
+    """Validate a snapshot, raising `InvalidPlan` that names every faulty field."""
+    if isinstance(copy, RebalancePlan):
+        return copy
+    if isinstance(copy, str | bytes):
+        return RebalancePlan.read_json(copy)
+    if isinstance(copy, dict):
+        return RebalancePlan.read(copy)
+    expected = "a RebalancePlan, a mapping, a pydantic model or JSON text"
+    raise InvalidPlan("plan", [FieldFault("(whole)", expected, type(copy).__name__)])
+
+
+def plan_document(plan: RebalancePlan) -> str:
+    """Write the plan as canonical JSON."""
+    return _canonical(plan.to_wire())
+
+
+def held_document(held: Mapping[str, Decimal]) -> str | None:
+    """Write positions as canonical JSON; None where none are known."""
+    return _canonical({symbol: plain(quantity) for symbol, quantity in held.items()}) if held else None
+
+
+def read_held(document: str | None) -> dict[str, Decimal]:
+    """Read positions back."""
+    return {} if document is None else {symbol: Decimal(text) for symbol, text in json.loads(document).items()}
+
+
+def checked_positions(plan: RebalancePlan, answer: object) -> dict[str, Decimal]:
+    """Take from `answer` what the plan's full exits need; raises ValueError or TypeError for what is not exact."""
+    if not isinstance(answer, Mapping):
+        raise TypeError(f"positions: expected a mapping of symbol to shares, was {type(answer).__name__}")
+    exits = [item.symbol for item in plan.items if item.is_full_exit]
+    return {symbol: parse_decimal(answer[symbol]) for symbol in exits if answer.get(symbol) is not None}
+
+
+def digest(body: bytes) -> str:
+    """Give the SHA-256 of `body`, in hexadecimal."""
+    return sha256(body).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateInput:
+    """The candidate's input, and the object that has to be stored first where the plan is too large for it."""
+
+    plan: RebalancePlan
+    run_id: str
+    trade_count: int
+    inline: str
+    workflow_plan: bytes | None
+
+    @property
+    def key(self) -> str:
+        """Name the claim check's object. The digest is part of it: what an execution refers to is never overwritten."""
+        return stored_key(self.run_id, "trades", self.workflow_plan or b"")
+
+    def by_reference(self, stored: StoredObject) -> str:
+        """Write the small input that refers to the stored plan."""
+        claim = {
+            "bucket": stored.bucket,
+            "key": stored.key,
+            "sha256": digest(self.workflow_plan or b""),
+            "tradeCount": self.trade_count,
+        }
+        return _input(self.plan, self.run_id, [], claim)
+
+
+def stored_key(run_id: str, what: str, body: bytes) -> str:
+    """Name a stored document of a run by its content."""
+    return f"plans/{run_id}-{what}-{digest(body)[:16]}.json"
+
+
+def candidate_input(plan: RebalancePlan, run_id: str, held: Mapping[str, Decimal]) -> CandidateInput:
+    """Build the candidate's input, SELLs first, in the plan's order within a phase."""
+    trades = _trades(plan, run_id, held)
+    inline = _input(plan, run_id, trades, None) if len(trades) <= MAX_INLINE_TRADES else ""
+    fits = bool(inline) and (len(inline) * 4 <= MAX_INLINE_BYTES or len(inline.encode()) <= MAX_INLINE_BYTES)
+    large = None if fits else _canonical(_workflow_plan(plan, trades)).encode()
+    return CandidateInput(plan, run_id, len(trades), inline, large)
+
+
+def _workflow_plan(plan: RebalancePlan, trades: list[dict[str, object]]) -> dict[str, object]:
+    return {"totalPortfolioValue": plain(plan.total_portfolio_value), "tradeMessages": trades}
+
+
+def _input(plan: RebalancePlan, run_id: str, trades: list[dict[str, object]], claim: dict[str, object] | None) -> str:
+    return _canonical(
+        {
+            "claimCheck": claim,
+            "correlationId": plan.correlation_id,
+            "failureThresholdUsd": None,
+            "origin": "live",
+            "planId": plan.plan_id,
+            "rebalancePlan": _workflow_plan(plan, trades),
+            "runId": run_id,
+        }
+    )
+
+
+def _trades(plan: RebalancePlan, run_id: str, held: Mapping[str, Decimal]) -> list[dict[str, object]]:
+    name = trade_namer(run_id)
+    shared: dict[str, object] = {
+        "causationId": plan.causation_id,
+        "correlationId": plan.correlation_id,
+        "planId": plan.plan_id,
+        "quantity": None,
+        "runId": run_id,
+        "strategyId": plan.strategy_id,
+    }
+    sells = [
+        _trade(shared, item, Side.SELL, name(item.symbol, Side.SELL), held.get(item.symbol))
+        for item in plan.items
+        if item.action is Action.SELL
+    ]
+    buys = [_trade(shared, item, Side.BUY, name(item.symbol, Side.BUY), None) for item in plan.items if item.action is Action.BUY]
+    return sells + buys
+
+
+def _trade(shared: Mapping[str, object], item: PlanItem, side: Side, trade_id: str, held: Decimal | None) -> dict[str, object]:
+    return {
+        **shared,
+        "action": side.value,
+        "currentPosition": None if held is None else plain(held),
+        "currentValue": plain(item.current_value),
+        "isCompleteExit": item.is_full_exit,
+        "priority": item.priority,
+        "sequenceNumber": SEQUENCE_BASE[side] + item.priority,
+        "strategyId": item.strategy_id or shared["strategyId"],
+        "symbol": item.symbol,
+        "targetValue": plain(item.target_value),
+        "targetWeight": plain(item.target_weight),
+        "tradeAmount": plain(item.trade_amount),
+        "tradeId": trade_id,
+    }
+
+
+def _copied(value: object) -> object:
+    """Copy containers, down to their leaves; a mapping of any kind becomes a dict, a sequence a list."""
+    if isinstance(value, Mapping):
+        return {key: _copied(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copied(inner) for inner in value]
+    return bytes(value) if isinstance(value, bytearray) else value
