@@ -1,0 +1,83 @@
+"""Business Unit: local cloud | Status: current.
+
+How to reach the local cloud: an endpoint on loopback, one region, and credentials that are made up. Real credentials,
+profiles and endpoints of the surrounding environment are never read.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import boto3
+from botocore.config import Config
+from mypy_boto3_cloudformation import CloudFormationClient
+from mypy_boto3_cloudwatch import CloudWatchClient
+from mypy_boto3_logs import CloudWatchLogsClient
+from mypy_boto3_s3 import S3Client
+from mypy_boto3_stepfunctions import SFNClient
+
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+_SECRET = "local-cloud-only"  # noqa: S105 - made up, and of use nowhere else
+_CONFIG = Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=70, max_pool_connections=50)
+_LOOPBACK_SECONDS = 10
+
+
+def dummy_environment(endpoint: str) -> dict[str, str]:
+    """Give the environment variables with which any AWS SDK or tool reaches only the local cloud at `endpoint`."""
+    return {
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": _SECRET,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class CloudAccess:
+    """One local cloud, by its endpoint. `session` and `config` make any further client: `session.client(…, **access.place)`."""
+
+    endpoint: str
+
+    @property
+    def session(self) -> boto3.Session:
+        """Give a session with the made-up credentials, whatever the surrounding environment holds."""
+        return boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key=_SECRET, region_name=REGION)
+
+    @property
+    def config(self) -> Config:
+        """Give the client configuration: bounded waits, few retries, a pool for many threads."""
+        return _CONFIG
+
+    def s3(self) -> S3Client:
+        """Give an S3 client."""
+        return self.session.client("s3", endpoint_url=self.endpoint, config=self.config)
+
+    def cloudformation(self) -> CloudFormationClient:
+        """Give a CloudFormation client."""
+        return self.session.client("cloudformation", endpoint_url=self.endpoint, config=self.config)
+
+    def logs(self) -> CloudWatchLogsClient:
+        """Give a CloudWatch Logs client."""
+        return self.session.client("logs", endpoint_url=self.endpoint, config=self.config)
+
+    def cloudwatch(self) -> CloudWatchClient:
+        """Give a CloudWatch client."""
+        return self.session.client("cloudwatch", endpoint_url=self.endpoint, config=self.config)
+
+    def stepfunctions(self) -> SFNClient:
+        """Give a Step Functions client."""
+        return self.session.client("stepfunctions", endpoint_url=self.endpoint, config=self.config)
+
+    def sent_mails(self) -> Sequence[Mapping[str, object]]:
+        """Read every mail that SES accepted: Source, To, Subject, BodyText, BodyHtml, Timestamp (epoch seconds)."""
+        with urllib.request.urlopen(f"{self.endpoint}/_ministack/ses/messages", timeout=_LOOPBACK_SECONDS) as answer:  # noqa: S310 - our own loopback endpoint
+            messages: Mapping[str, Sequence[Mapping[str, object]]] = json.load(answer)["messages"]
+        return messages.get(ACCOUNT, ())

@@ -1,0 +1,191 @@
+"""Business Unit: local cloud | Status: current.
+
+Build what the template deploys: three layers and one zip a function, for the interpreter that will run them. Everything is
+cached by a hash of what goes in, so that a second build takes no time, and a change of code builds only what it touches.
+The same code builds for this machine (the local cloud) and for AWS (`make build`).
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.markers import default_environment
+
+from local.cloud.archive import contents, digest, unzipped_bytes, write_zip
+from local.cloud.errors import BuildFailed
+from local.cloud.progress import Progress, silent
+from local.cloud.requirements import Pin, pins, without
+
+_BUILDER = "1"
+_PIP_SECONDS = 600
+_GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The interpreter that artefacts are built for: its version (`3.14`), pip's platform tags (none: this machine), markers."""
+
+    name: str
+    python_version: str
+    platforms: tuple[str, ...]
+    markers: Mapping[str, str]
+
+
+def this_machine() -> Target:
+    """Build for the interpreter that runs this, which the local cloud's functions run in too."""
+    version = ".".join(platform.python_version_tuple()[:2])
+    markers = {key: str(value) for key, value in default_environment().items()}
+    return Target(f"local-{version}-{platform.machine()}", version, (), markers)
+
+
+def lambda_runtime(version: str = "3.14") -> Target:
+    """Build for AWS Lambda's Python `version` on Amazon Linux 2023, x86_64."""
+    platforms = ("manylinux2014_x86_64", *(f"manylinux_2_{minor}_x86_64" for minor in _GLIBC_MINORS))
+    markers = {key: str(value) for key, value in default_environment().items()} | {
+        "python_version": version,
+        "python_full_version": f"{version}.0",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": "x86_64",
+        "os_name": "posix",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }
+    return Target(f"lambda-{version}-x86_64", version, platforms, markers)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A part of an installed package that no function of the layer loads, by the start of its path, and why."""
+
+    start: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What a layer is made of: the package folder of ours that goes in (or none), its requirement file, what it stands on."""
+
+    name: str
+    package: str | None
+    requirements: str
+    stands_on: str | None
+    left_out: tuple[LeftOut, ...] = ()
+
+
+_REPORTS_LEFT_OUT = (  # without these the report's function stays below Lambda's 250 MB
+    *(
+        LeftOut(f"fontTools/{part}", "matplotlib edits fonts for PDF and PostScript only; the report draws PNG")
+        for part in ("cu2qu/", "feaLib/", "misc/bezierTools.", "otlLib/", "pens/", "qu2cu/", "subset/", "ttLib/", "varLib/")
+    ),
+    LeftOut("PIL/_avif", "the report writes no AVIF image"),
+    LeftOut("pillow.libs/libavif", "as above"),
+    LeftOut("scipy/io/", "scipy.stats reads no foreign file formats"),
+    LeftOut("numpy/distutils/", "nothing is compiled at run time"),
+)
+LAYERS = (
+    Layer("shared", "shadow", "layer.txt", None),
+    Layer("broker", None, "broker.txt", "layer.txt"),
+    Layer("reports", "reports", "reports.txt", "layer.txt", _REPORTS_LEFT_OUT),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One built zip: its name, where it is, and how many bytes it takes unzipped."""
+
+    name: str
+    path: Path
+    unzipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Artefacts:
+    """Everything that was built, by name: `layers["shared"]`, `functions["prepare_trades"]`."""
+
+    layers: Mapping[str, Artefact]
+    functions: Mapping[str, Artefact]
+
+
+def build_artefacts(
+    root: Path, out: Path | None = None, *, target: Target | None = None, progress: Progress = silent
+) -> Artefacts:
+    """Build the layers and every `functions/NAME/` of the checkout at `root`, below `out` (default `build/artefacts`).
+
+    Raises BuildFailed when a requirement cannot be installed from the pinned, hashed files.
+    """
+    target = target or this_machine()
+    folder = (out or root / "build" / "artefacts").absolute() / target.name
+    layers = {layer.name: _layer(root, folder, layer, target, progress) for layer in LAYERS if _exists(root, layer)}
+    functions = {
+        source.name: _function(source, folder)
+        for source in sorted((root / "functions").iterdir())
+        if source.is_dir() and any(source.glob("*.py"))
+    }
+    return Artefacts(layers, functions)
+
+
+def _exists(root: Path, layer: Layer) -> bool:
+    return (root / "requirements" / layer.requirements).is_file()
+
+
+def _function(source: Path, folder: Path) -> Artefact:
+    files = contents(source)
+    path = folder / "functions" / f"{source.name}-{digest(files, _BUILDER)}.zip"
+    if not path.exists():
+        write_zip(path, files)
+    return Artefact(source.name, path, unzipped_bytes(path))
+
+
+def _layer(root: Path, folder: Path, layer: Layer, target: Target, progress: Progress) -> Artefact:
+    wanted = pins(root / "requirements" / layer.requirements, target.markers)
+    if layer.stands_on is not None:
+        wanted = without(wanted, pins(root / "requirements" / layer.stands_on, target.markers), layer.requirements)
+    packages = _packages(folder, layer, wanted, target, progress)
+    ours = contents(root / layer.package, f"python/{layer.package}") if layer.package else {}
+    path = folder / "layers" / f"{layer.name}-{digest(ours, packages.name, _BUILDER)}.zip"
+    if not path.exists():
+        write_zip(path, ours, onto=packages)
+    return Artefact(layer.name, path, unzipped_bytes(path))
+
+
+def _packages(folder: Path, layer: Layer, wanted: Mapping[str, Pin], target: Target, progress: Progress) -> Path:
+    """Give a zip of the installed requirements of `layer`, installed and zipped only when it is not there yet."""
+    listing = "".join(f"{wanted[name]}\n" for name in sorted(wanted))
+    left_out = tuple(f"python/{part.start}" for part in layer.left_out)
+    path = folder / "packages" / f"{layer.name}-{digest({}, listing, target.name, *left_out, _BUILDER)}.zip"
+    if path.exists():
+        return path
+    progress(f"installing the packages of the {layer.name} layer ({len(wanted)}, once)")
+    work = folder / "packages" / f"{layer.name}.work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    (work / "requirements.txt").write_text(listing)
+    _install(work, layer, target)
+    progress(f"packing the {layer.name} layer")
+    installed = contents(work / "python", "python")
+    write_zip(path, {name: file for name, file in installed.items() if not name.startswith(left_out)})
+    shutil.rmtree(work)
+    return path
+
+
+def _install(work: Path, layer: Layer, target: Target) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-compile"]
+    command += ["--no-deps", "--require-hashes", "--only-binary=:all:", "--target", str(work / "python")]
+    if target.platforms:
+        command += ["--python-version", target.python_version, "--implementation", "cp"]
+        command += ["--ignore-requires-python"]  # pip would hold a pin's requirement against the Python it runs in
+        command += [argument for tag in target.platforms for argument in ("--platform", tag)]
+    command += ["-r", str(work / "requirements.txt")]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PIP_SECONDS, check=False)  # noqa: S603 - our own interpreter and arguments
+    except subprocess.TimeoutExpired as error:
+        raise BuildFailed(f"the {layer.name} layer's packages were not installed after {_PIP_SECONDS} s") from error
+    if done.returncode != 0:
+        raise BuildFailed(f"the {layer.name} layer's packages could not be installed: {done.stderr.strip()[-2000:]}")
