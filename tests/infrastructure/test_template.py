@@ -1,0 +1,155 @@
+"""The template itself: names, encryption, roles, alarms and dashboard, read from the file."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.decode import cfn_yaml
+
+from shadow.contracts.metrics import NAMESPACE, Metric
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE: dict[str, Any] = cfn_yaml.load(str(ROOT / "template.yaml"))
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+METRICS = {metric.value for metric in Metric}
+UNSCOPED_BY_THE_SERVICE = {"Trace", "DeliverLogs"}
+WRITES = re.compile(r":(Put|Update|Delete|Create|Send|Start|Publish|Invoke|Batch)")
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    return {name: resource for name, resource in RESOURCES.items() if resource["Type"] == kind}
+
+
+def statements() -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for name, role in of_type("AWS::IAM::Role").items():
+        for policy in role["Properties"]["Policies"]:
+            for entry in policy["PolicyDocument"]["Statement"]:
+                statement = entry["Fn::If"][1] if "Fn::If" in entry else entry
+                found.append((name, statement))
+    return found
+
+
+def test_every_function_has_a_role_of_its_own() -> None:
+    roles = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in of_type("AWS::Serverless::Function").values()]
+    assert len(roles) == len(set(roles)) == 11
+
+
+def test_every_function_folder_is_deployed_and_nothing_else() -> None:
+    deployed = {function["Properties"]["CodeUri"].split("/")[1] for function in of_type("AWS::Serverless::Function").values()}
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/lambda_handler.py")}
+    assert deployed == folders
+
+
+@pytest.mark.parametrize(("role", "statement"), statements(), ids=lambda value: value if isinstance(value, str) else value["Sid"])
+def test_no_write_is_allowed_on_every_resource(role: str, statement: dict[str, Any]) -> None:
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    assert all("*" not in action for action in actions), f"{role}: wildcard action"
+    if statement["Resource"] == "*":
+        assert statement["Sid"] in UNSCOPED_BY_THE_SERVICE, f"{role}: {statement['Sid']} is not scoped"
+
+
+def test_the_candidate_cannot_read_the_controls_secret_nor_reach_its_queue() -> None:
+    candidate = {
+        name
+        for name in of_type("AWS::IAM::Role")
+        if name not in {"LegacyExecutionRole", "PublishPlanRole", "CompareOutcomesRole", "DailyReportRole"}
+    }
+    for role, statement in statements():
+        if role in candidate:
+            text = json.dumps(statement)
+            assert "ControlBrokerSecret" not in text, role
+            assert "sqs:" not in text, role
+            assert "ExecutionRunsTable" not in text, role
+
+
+def test_every_log_group_is_kept_thirty_days() -> None:
+    groups = of_type("AWS::Logs::LogGroup")
+    assert len(groups) == 12
+    assert {group["Properties"]["RetentionInDays"] for group in groups.values()} == {30}
+
+
+def test_every_table_is_encrypted_and_recoverable() -> None:
+    for name, table in of_type("AWS::DynamoDB::Table").items():
+        assert table["Properties"]["SSESpecification"]["SSEEnabled"] is True, name
+        assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True, name
+        assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST", name
+
+
+def test_every_queue_is_encrypted_and_has_somewhere_for_poison_to_go() -> None:
+    for name, queue in of_type("AWS::SQS::Queue").items():
+        assert queue["Properties"]["SqsManagedSseEnabled"] is True, name
+        assert name.endswith("Dlq") or queue["Properties"]["RedrivePolicy"]["maxReceiveCount"] >= 3, name
+
+
+def test_every_rule_target_retries_and_has_a_dead_letter_queue() -> None:
+    for name, rule in of_type("AWS::Events::Rule").items():
+        for target in rule["Properties"]["Targets"]:
+            assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0, name
+            assert "Arn" in target["DeadLetterConfig"], name
+
+
+def test_the_controls_queue_keeps_its_contract() -> None:
+    queue = RESOURCES["ExecutionFifoQueue"]["Properties"]
+    assert queue["FifoQueue"] is True
+    assert queue["ContentBasedDeduplication"] is False
+    assert queue["DeduplicationScope"] == "messageGroup"
+    assert queue["FifoThroughputLimit"] == "perMessageGroupId"
+    assert (queue["VisibilityTimeout"], queue["MessageRetentionPeriod"]) == (900, 4 * 86400)
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 3
+    assert RESOURCES["ExecutionDlq"]["Properties"]["MessageRetentionPeriod"] == 14 * 86400
+
+
+def test_the_control_is_deployed_only_as_a_reference() -> None:
+    control = ["ExecutionRunsTable", "RebalancePlanTable", "TradeLedgerTable", "ExecutionFifoQueue", "ExecutionDlq", "EventBus"]
+    for name in [*control, "LegacyExecutionFunction", "PublishPlanFunction"]:
+        assert RESOURCES[name]["Condition"] == "DeployReference", name
+
+
+def test_live_is_refused_while_dual_publishing() -> None:
+    rule = TEMPLATE["Rules"]["RefuseLiveWhileDualPublishing"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "ExecutionMode"}, "live"]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Equals": [{"Ref": "DualPublishing"}, "false"]}
+    assert TEMPLATE["Parameters"]["ExecutionMode"]["Default"] == "dry_run"
+
+
+def alarms() -> dict[str, Any]:
+    return of_type("AWS::CloudWatch::Alarm")
+
+
+def test_every_alarm_on_our_namespace_watches_a_metric_that_exists() -> None:
+    watched = [a["Properties"] for a in alarms().values() if a["Properties"]["Namespace"] == NAMESPACE]
+    assert len(watched) >= 16
+    for alarm in watched:
+        assert alarm["MetricName"] in METRICS, alarm["AlarmName"]
+        assert [dimension["Name"] for dimension in alarm["Dimensions"]] == ["Stage"]
+
+
+@pytest.mark.parametrize("name", sorted(alarms()))
+def test_every_alarm_says_what_to_do_and_why_missing_data_is_treated_so(name: str) -> None:
+    alarm = alarms()[name]
+    slug = alarm["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("alchemiser-${Stage}-shadow-")
+    assert f"${{RunbookBaseUrl}}/{slug}.md" in alarm["Properties"]["AlarmDescription"]["Fn::Sub"]
+    assert (ROOT / "docs" / "runbooks" / f"{slug}.md").exists()
+    assert alarm["Properties"]["TreatMissingData"] in {"breaching", "notBreaching", "ignore"}
+    assert alarm["Metadata"]["MissingData"]
+    assert alarm["Properties"]["AlarmActions"] == alarm["Properties"]["OKActions"] == [{"Ref": "AlarmTopic"}]
+
+
+def test_the_composite_names_only_alarms_that_exist() -> None:
+    rule = RESOURCES["DoNotCutOverAlarm"]["Properties"]["AlarmRule"]["Fn::Sub"]
+    named = re.findall(r'ALARM\("\$\{(\w+)\}"\)', rule)
+    assert len(named) >= 18
+    assert set(named) <= set(alarms())
+
+
+def test_the_dashboard_shows_only_metrics_that_exist() -> None:
+    body = json.loads(RESOURCES["MigrationDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    shown = [metric for widget in body["widgets"] for metric in widget["properties"].get("metrics", [])]
+    ours = [metric[1] for metric in shown if metric[0] == NAMESPACE]
+    assert len(ours) >= 20
+    assert set(ours) <= METRICS
