@@ -34,7 +34,7 @@ class Fault(StrEnum):
     RESIDUE = "residue"  # a full exit sells this factor of what is held (0.999)
     OVERSELL = "oversell"  # a full exit asks for this factor of what is held (1.1)
     WRONG_SIDE = "wrong_side"  # orders are sent the other way round
-    WRONG_SIZE = "wrong_size"  # orders ask for this factor of the shares (1.1)
+    WRONG_SIZE = "wrong_size"  # orders ask for this factor, above 1, of the shares (1.1)
     REJECTED = "rejected"  # the broker refuses every order
     MARKET_CLOSED = "market_closed"  # the market seems closed
     BREAKER_BLOCKS = "breaker_blocks"  # the equity limit seems to be reached

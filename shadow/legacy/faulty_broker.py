@@ -81,7 +81,7 @@ class _WrongSide(BrokerWrapper):
 
 
 class _WrongSize(BrokerWrapper):
-    """The first order asks for a factor of the shares; the rest after a short one stays unsold or unbought."""
+    """Every order asks for a factor (above 1) of what is left to fill."""
 
     def submit(self, request: OrderRequest) -> Order:
         return self._inner.submit(replace(request, quantity=_times(request.quantity, self._planted.factor("1.1"))))

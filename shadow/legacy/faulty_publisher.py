@@ -80,12 +80,12 @@ def _resized(item: PlanItem, planted: PlantedFault) -> PlanItem:
 
 
 def _extra(symbol: str, amount: Decimal) -> PlanItem:
-    zero = Decimal(0)
+    zero, weight = Decimal(0), Decimal("0.01")
     return PlanItem(
         symbol=symbol,
         current_weight=zero,
-        target_weight=zero,
-        weight_diff=zero,
+        target_weight=weight,
+        weight_diff=weight,
         target_value=abs(amount),
         current_value=zero,
         trade_amount=abs(amount),

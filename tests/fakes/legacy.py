@@ -297,9 +297,7 @@ class World:
     deployment: Decimal = Decimal(1)
 
     def publisher(self) -> LegacyPublisher:
-        return LegacyPublisher(
-            self.store, self.queue, self.plans, lambda: self.broker.equity, self.deployment, lambda: NOON
-        )
+        return LegacyPublisher(self.store, self.queue, self.plans, lambda: self.broker.equity, self.deployment, lambda: NOON)
 
     def parts(self) -> LaneParts:
         return LaneParts(

@@ -13,7 +13,7 @@ AT = datetime(2024, 3, 15, 19, 45, tzinfo=UTC)
 
 def plan_of(*, name: str = "one", exits: tuple[str, ...] = (), holds: tuple[str, ...] = (), **amounts: str) -> RebalancePlan:
     """Make a plan: `AAPL="-600", MSFT="1000"`. A symbol in `exits` is sold whole; one in `holds` is kept."""
-    items = [_item(symbol, Decimal(amount), symbol in exits) for symbol, amount in amounts.items()]
+    items = [_item(symbol, Decimal(amount), whole=symbol in exits) for symbol, amount in amounts.items()]
     items += [_item(symbol, Decimal(0), whole=False) for symbol in holds]
     return RebalancePlan.read(
         {
@@ -28,7 +28,7 @@ def plan_of(*, name: str = "one", exits: tuple[str, ...] = (), holds: tuple[str,
     )
 
 
-def _item(symbol: str, amount: Decimal, whole: bool) -> dict[str, object]:
+def _item(symbol: str, amount: Decimal, *, whole: bool) -> dict[str, object]:
     current = abs(amount) if whole else Decimal(20_000)
     target = current + amount
     return {

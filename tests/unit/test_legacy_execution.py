@@ -59,9 +59,7 @@ def test_rounding_to_zero_is_an_error() -> None:
     assert done.error == "CannotBeSized: AAPL: quantity rounds to zero"
 
 
-@pytest.mark.parametrize(
-    ("amount", "limits"), [("1000", ["100.50", "100.70", "100.90"]), ("-1000", ["99.50", "99.30", "99.10"])]
-)
+@pytest.mark.parametrize(("amount", "limits"), [("1000", ["100.50", "100.70", "100.90"]), ("-1000", ["99.50", "99.30", "99.10"])])
 def test_the_book_is_walked_at_75_85_95_percent_and_then_left_to_the_market(amount: str, limits: list[str]) -> None:
     broker = FakeBroker(fills={"AAPL": ["0", "0", "0", "1"]})
     done, slept = execute(broker, message_of(amount))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -25,7 +26,7 @@ def test_sells_are_sent_and_buys_wait() -> None:
     run = world.store.runs[published.run_id]
     assert (run.status, run.current_phase) == (LegacyRunStatus.SELL_PHASE, LegacyPhase.SELL)
     assert (run.total_trades, run.sell_total, run.buy_total) == (2, 1, 1)
-    assert run.TTL == int(NOON.timestamp()) + 86_400
+    assert timedelta(seconds=run.TTL) == timedelta(seconds=NOON.timestamp(), hours=24)
     assert world.plans.kept == [plan]
 
 
