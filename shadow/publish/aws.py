@@ -73,7 +73,7 @@ class StepFunctionsStarter:
         arn = f"{self._state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
         digest = _digest(self._client.describe_execution(executionArn=arn)["input"])
         if digest not in accepted:
-            raise StartRefused(f"{ALREADY_EXISTS}: expected an input of SHA-256 {min(accepted)[:16]}…, was {digest[:16]}…")
+            raise StartRefused(f"{ALREADY_EXISTS}: with another input, of SHA-256 {digest[:16]}…")
         return Started(arn, digest)
 
 
@@ -89,6 +89,10 @@ class S3PlanStore:
         """Store `body` under `key`, which names it by its content."""
         self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
         return StoredObject(self._bucket, key)
+
+    def get(self, key: str) -> bytes:
+        """Read what is stored under `key`."""
+        return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
 
 
 class PowertoolsRecorder:

@@ -20,6 +20,7 @@ from shadow.aws import clients
 from shadow.aws.environment import Environment
 from shadow.aws.mode_parameter import TextParameter
 from shadow.publish.aws import ParameterMode, PowertoolsRecorder, S3PlanStore, StepFunctionsStarter
+from shadow.publish.completion import StartCompleter
 from shadow.publish.pair_ledger import DynamoPairLedgerWriter
 from shadow.publish.ports import Positions
 from shadow.publish.work import Ports, ShadowHarness
@@ -67,3 +68,21 @@ def harness_from_environment(*, to_plan: Callable[[PlanT], object] | None = None
         to_plan=cast("Callable[[object], object] | None", to_plan),
     )
     return Built(ShadowHarness(ports), environment.publish_bound_ms / 1000)
+
+
+class CompletionEnvironment(Environment):
+    """What completing a start needs."""
+
+    pair_ledger_table_name: str
+    state_machine_arn: str
+    evidence_bucket_name: str
+
+
+def completer_from_environment() -> StartCompleter:
+    """Build what completes starts of unknown fate; raises `ConfigurationError` that names every faulty variable."""
+    environment = CompletionEnvironment.load()
+    return StartCompleter(
+        ledger=DynamoPairLedgerWriter(clients.dynamodb(), environment.pair_ledger_table_name),
+        starter=StepFunctionsStarter(clients.stepfunctions(), environment.state_machine_arn),
+        store=S3PlanStore(clients.s3(), environment.evidence_bucket_name),
+    )

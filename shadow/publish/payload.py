@@ -24,7 +24,7 @@ from shadow.contracts.plan import PlanItem, RebalancePlan
 from shadow.contracts.trade_message import SEQUENCE_BASE
 from shadow.contracts.vocabulary import Action, Side
 from shadow.contracts.workflow import MAX_INLINE_BYTES, MAX_INLINE_TRADES
-from shadow.publish.ports import StoredObject
+from shadow.publish.ports import PlanStore, StoredObject
 
 MAX_RECORD_BYTES = 200_000
 
@@ -96,6 +96,10 @@ class CandidateInput:
     def key(self) -> str:
         """Name the claim check's object. The digest is part of it: what an execution refers to is never overwritten."""
         return stored_key(self.run_id, "trades", self.workflow_plan or b"")
+
+    def sendable(self, store: PlanStore) -> str:
+        """Give the input as it is sent, storing first what is too large to be part of it."""
+        return self.inline if self.workflow_plan is None else self.by_reference(store.put(self.key, self.workflow_plan))
 
     def by_reference(self, stored: StoredObject) -> str:
         """Write the small input that refers to the stored plan."""

@@ -50,6 +50,13 @@ class PlanStore(Protocol):
         """Store `body`; putting the same again changes nothing."""
 
 
+class PlanArchive(PlanStore, Protocol):
+    """A plan store that can be read as well."""
+
+    def get(self, key: str) -> bytes:
+        """Read what is stored under `key`."""
+
+
 class PairLedgerWriter(Protocol):
     """The publisher's side of the pair ledger. Each transition is conditional, increments the version and is audited."""
 

@@ -148,7 +148,7 @@ class _Publishing:
             built = payload.candidate_input(plan, run_id, held)
             values["held_json"] = payload.held_document(held)
             values |= self._kept_plan(run_id)
-            self._document = self._preflighted(built)
+            self._document = self._sendable(built)
             values["input_sha256"] = payload.digest(self._document.encode())
         except BaseException as error:  # noqa: BLE001 - see the docstring
             self._document = None
@@ -175,16 +175,15 @@ class _Publishing:
         self._due(Operation.CLAIM_CHECK)
         return {"plan_key": self._ports.store.put(payload.stored_key(run_id, "plan", body), body).key}
 
-    def _preflighted(self, built: payload.CandidateInput) -> str:
-        """Give the input as it will be sent, storing first what is too large to be part of it."""
-        if built.workflow_plan is None:
-            return built.inline
-        self._due(Operation.CLAIM_CHECK)
-        return built.by_reference(self._ports.store.put(built.key, built.workflow_plan))
+    def _sendable(self, built: payload.CandidateInput) -> str:
+        """Give the input as it will be sent; a large one needs the store."""
+        if built.workflow_plan is not None:
+            self._due(Operation.CLAIM_CHECK)
+        return built.sendable(self._ports.store)
 
     def _start(self, pair: Pair, document: str) -> None:
         self._due(Operation.START)
-        accepted = frozenset({payload.digest(document.encode()), pair.input_sha256 or ""})
+        accepted = frozenset(filter(None, (payload.digest(document.encode()), pair.input_sha256)))
         try:
             started = self._ports.starter.start(execution_name_of(pair.run_id), document, accepted)
         except StartRefused as refusal:
