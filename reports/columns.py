@@ -1,0 +1,193 @@
+"""Business Unit: reports | Status: current.
+
+The columns of every frame: name, dtype and meaning, as data. The loader makes frames from this list, the documentation
+prints it, and a test holds frames against it, so the three cannot disagree.
+
+Dtypes. `decimal` is an object column of `Decimal` (or None): exact, and what money is judged and summed by. `float64` is only
+used for statistics (seconds, basis points). `category` has a closed, ordered list of categories. `day` is a naive
+`datetime64[s]` at midnight, a trading day in New York. `time` is UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
+from shadow.contracts.pair import Origin
+from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
+
+
+class Kind(StrEnum):
+    """How a column is stored."""
+
+    DAY = "day"
+    TIME = "time"
+    TEXT = "str"
+    CATEGORY = "category"
+    DECIMAL = "decimal"
+    FLOAT = "float64"
+    COUNT = "int64"
+    MAYBE_COUNT = "Int64"
+    FLAG = "bool"
+    MAYBE_FLAG = "boolean"
+
+
+class Path(StrEnum):
+    """The way a run took through the workflow."""
+
+    BOTH_PHASES = "sells and buys"
+    SELLS_ONLY = "sells only"
+    BUYS_ONLY = "buys only"
+    EMPTY = "no trades"
+    GUARD_BLOCKED = "guard blocked"
+    EQUITY_BLOCKED = "equity breaker"
+    MARKET_CLOSED = "market closed"
+    FAILED = "failed"
+
+
+class Size(StrEnum):
+    """Whether a trade is large: planned absolute amount at least 1,000 USD (the planner's own boundary)."""
+
+    LARGE = "large"
+    SMALL = "small"
+
+
+class Unit(StrEnum):
+    """What a duration is of."""
+
+    RUN = "run"
+    TRADE = "trade"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, how it is stored, what it means, and the closed list behind a category."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    members: type[StrEnum] | None = None
+
+
+def _category(name: str, members: type[StrEnum], meaning: str) -> Column:
+    return Column(name, Kind.CATEGORY, meaning, members)
+
+
+_DAY = Column("trading_day", Kind.DAY, "trading day, New York date of the plan")
+_RUN = Column("run_id", Kind.TEXT, "the pair's run, the same in both lanes")
+_ORIGIN = _category("origin", Origin, "live, replay or planted; only live counts as coverage")
+_PATH = _category("path", Path, "way through the workflow, as the candidate took it (the control where it is absent)")
+
+PAIRS = (
+    _DAY,
+    _RUN,
+    Column("plan_id", Kind.TEXT, "the plan"),
+    _ORIGIN,
+    Column("published_at", Kind.TIME, "when the plan was published"),
+    _category("verdict", Verdict, "the pair's verdict"),
+    _PATH,
+    _category("control_status", RunStatus, "how the control's run ended"),
+    _category("candidate_status", RunStatus, "how the candidate's run ended"),
+    Column("trade_count", Kind.COUNT, "trades planned or seen in either lane"),
+    Column("portfolio_value", Kind.DECIMAL, "USD, from the plan"),
+    Column("planned_value", Kind.DECIMAL, "USD, sum of absolute planned amounts"),
+    Column("differences", Kind.COUNT, "differences, known ones included"),
+    Column("unexplained", Kind.COUNT, "differences above INFO that no known divergence covers"),
+    Column("critical", Kind.COUNT, "unexplained CRITICAL differences"),
+    Column("major", Kind.COUNT, "unexplained MAJOR differences"),
+    Column("impact_notional", Kind.DECIMAL, "signed USD, candidate minus control, exposure"),
+    Column("impact_cash", Kind.DECIMAL, "signed USD, candidate minus control, cash"),
+    Column("gross_impact", Kind.DECIMAL, "USD, sum of absolute notional impacts"),
+    Column("control_seconds", Kind.FLOAT, "wall seconds of the control's run"),
+    Column("candidate_seconds", Kind.FLOAT, "wall seconds of the candidate's run"),
+    Column("state_transitions", Kind.MAYBE_COUNT, "state transitions of the candidate's execution"),
+    Column("violations", Kind.COUNT, "self-check violations of the candidate"),
+    Column("gaps", Kind.COUNT, "pieces of evidence that are missing"),
+    Column("policy_hash", Kind.TEXT, "the policy the pair was judged by"),
+    Column("code_version", Kind.TEXT, "the code that judged it"),
+    Column("document", Kind.TEXT, "where the document lies"),
+)
+
+TRADES = (
+    _DAY,
+    _RUN,
+    Column("trade_id", Kind.TEXT, "the trade, the same in both lanes"),
+    _ORIGIN,
+    _PATH,
+    Column("symbol", Kind.TEXT, "ticker"),
+    _category("side", Side, "BUY or SELL"),
+    _category("size", Size, "large from 1,000 USD planned"),
+    Column("full_exit", Kind.FLAG, "whether everything held is to be sold"),
+    Column("planned_amount", Kind.DECIMAL, "signed USD, from the plan; None for a trade nobody planned"),
+    _category("control_status", TradeStatus, "how it ended in the control; missing: not there"),
+    _category("candidate_status", TradeStatus, "how it ended in the candidate; missing: not there"),
+    _category("control_reason", Reason, "why it ended otherwise than COMPLETED"),
+    _category("candidate_reason", Reason, "why it ended otherwise than COMPLETED"),
+    Column("control_quantity", Kind.DECIMAL, "shares filled"),
+    Column("candidate_quantity", Kind.DECIMAL, "shares filled"),
+    Column("control_price", Kind.DECIMAL, "USD a share, average fill"),
+    Column("candidate_price", Kind.DECIMAL, "USD a share, average fill"),
+    Column("control_value", Kind.DECIMAL, "USD filled"),
+    Column("candidate_value", Kind.DECIMAL, "USD filled"),
+    Column("control_quote", Kind.DECIMAL, "USD a share, the quote the control decided by"),
+    Column("candidate_quote", Kind.DECIMAL, "USD a share, the quote the candidate decided by"),
+    Column("control_slippage_bps", Kind.FLOAT, "basis points against the control's own decision quote; positive is a cost"),
+    Column("candidate_slippage_bps", Kind.FLOAT, "basis points against the candidate's own decision quote; positive is a cost"),
+    Column("control_seconds", Kind.FLOAT, "seconds from start to end"),
+    Column("candidate_seconds", Kind.FLOAT, "seconds from start to end"),
+    Column("differences", Kind.COUNT, "differences about this trade, known ones included"),
+    Column("unexplained", Kind.COUNT, "differences above INFO that no known divergence covers"),
+)
+
+DIFFERENCES = (
+    _DAY,
+    _RUN,
+    Column("trade_id", Kind.TEXT, "the trade; missing where the difference is about the run"),
+    _ORIGIN,
+    Column("symbol", Kind.TEXT, "ticker; missing where the difference is about the run"),
+    _category("side", Side, "BUY or SELL"),
+    Column("kind", Kind.TEXT, "kind of difference, from the judge's closed list"),
+    _category("level", Level, "where it was made"),
+    _category("severity", Severity, "how much it matters"),
+    _category("attribution", Attribution, "which lane departs from the plan"),
+    Column("field", Kind.TEXT, "the field that differs"),
+    Column("planned", Kind.TEXT, "what the plan says"),
+    Column("control", Kind.TEXT, "what the control has"),
+    Column("candidate", Kind.TEXT, "what the candidate has"),
+    Column("rule", Kind.TEXT, "the rule it broke"),
+    Column("explanation", Kind.TEXT, "in words"),
+    Column("notional", Kind.DECIMAL, "signed USD of exposure, candidate minus control"),
+    Column("cash", Kind.DECIMAL, "signed USD of cash, candidate minus control"),
+    Column("covered_by", Kind.TEXT, "the known divergence that covers it; missing: none"),
+    Column("unexplained", Kind.FLAG, "above INFO and not covered"),
+)
+
+DURATIONS = (
+    _DAY,
+    _RUN,
+    Column("trade_id", Kind.TEXT, "the trade; missing for a run"),
+    _ORIGIN,
+    _category("unit", Unit, "what the duration is of"),
+    _category("lane", Lane, "whose duration"),
+    Column("seconds", Kind.FLOAT, "wall seconds from start to end"),
+)
+
+LEDGER = (
+    _DAY,
+    Column("published", Kind.COUNT, "live pairs published"),
+    Column("matched", Kind.COUNT, "verdict MATCHED"),
+    Column("diverged", Kind.COUNT, "verdict DIVERGED"),
+    Column("ignored", Kind.COUNT, "verdict IGNORED"),
+    Column("incomplete", Kind.COUNT, "verdict INCOMPLETE"),
+    Column("missing_control", Kind.COUNT, "verdict MISSING_CONTROL"),
+    Column("missing_candidate", Kind.COUNT, "verdict MISSING_CANDIDATE"),
+    Column("pending", Kind.COUNT, "no verdict yet"),
+    Column("uncompared", Kind.COUNT, "with a verdict in the ledger and no stored comparison that says the same"),
+    Column("late", Kind.COUNT, "past the first deadline, or resolved late"),
+    Column("conserved", Kind.FLAG, "published is the sum of the counts of its verdicts, and none is uncompared"),
+    Column("settle_seconds", Kind.FLOAT, "the slowest pair's seconds from publication to settlement"),
+    Column("drills", Kind.COUNT, "replayed and planted pairs, which are no coverage"),
+)
+
+FRAMES = {"pairs": PAIRS, "trades": TRADES, "differences": DIFFERENCES, "durations": DURATIONS, "ledger": LEDGER}

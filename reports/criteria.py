@@ -1,0 +1,312 @@
+"""Business Unit: reports | Status: current.
+
+Readiness, criterion by criterion. Each is a function from the period to what it found; `assess` asks them all. The divergence
+rates and the latency are judged at the planned looks only (see `reports.statistics.Looks`); everything else every day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from math import ceil, log
+
+from reports.columns import Path
+from reports.day_evidence import DayEvidence, Feature, Stratum, Tally
+from reports.readiness import (
+    Criterion,
+    CriterionState,
+    KnownEntry,
+    Period,
+    ReadinessPolicy,
+    Statement,
+    conclude,
+    period_of,
+)
+from reports.statistics import rate_bound, ratio_bound
+from shadow.contracts.model import plain
+
+_MAX_LOOKS = 200
+_CENT = Decimal("0.01")
+PASS, WAIT, FAIL = CriterionState.PASS, CriterionState.WAIT, CriterionState.FAIL
+
+
+def assess(
+    evidence: Sequence[DayEvidence],
+    *,
+    as_of: date,
+    policy: ReadinessPolicy | None = None,
+    register: Sequence[KnownEntry] = (),
+) -> Statement:
+    """Say whether the candidate may take over on `as_of`.
+
+    `evidence` has one entry a trading day, in order, up to the last closed one; a day that was not covered is an entry like
+    any other and breaks the row.
+    """
+    policy = policy or ReadinessPolicy()
+    period = period_of(evidence, as_of, policy)
+    rates = [_rate(period, stratum, target) for stratum, target in policy.rate_targets.items()]
+    criteria = (
+        _coverage(period, evidence),
+        _unexplained(period),
+        *rates,
+        *_paths(period),
+        _latency(period),
+        _safety(evidence),
+        _cost(period),
+        _known(as_of, register),
+        _exercised(period, evidence),
+    )
+    live, drilled = _gone_through(period, evidence)
+    never = [feature for feature in Feature if feature not in live]
+    waits = [entry for entry in criteria if entry.state is not PASS]
+    return Statement(
+        readiness=conclude(criteria),
+        as_of=as_of,
+        first_day=period.days[0].day if period.days else None,
+        days=len(period.days),
+        days_needed=policy.days,
+        look=period.look,
+        next_look=policy.looks.days(period.look + 1),
+        trades=_sum(period.days, Stratum.ALL).total,
+        runs=_sum(period.days, Stratum.RUNS).total,
+        drills=sum(day.drills for day in evidence),
+        criteria=criteria,
+        never_exercised=tuple(feature.value for feature in never if feature not in drilled),
+        only_drilled=tuple(feature.value for feature in never if feature in drilled),
+        more_days=_most([entry.more_days for entry in waits]),
+        more_trades=_most([entry.more_trades for entry in waits if entry.more_trades is not None]),
+    )
+
+
+def _most(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return max(known, default=0) if len(known) == len(values) else None
+
+
+def _sum(days: Sequence[DayEvidence], stratum: Stratum) -> Tally:
+    return sum((day.strata.get(stratum, Tally()) for day in days), Tally())
+
+
+def _coverage(period: Period, evidence: Sequence[DayEvidence]) -> Criterion:
+    days, needed = len(period.days), period.policy.days
+    broken = next((day for day in reversed(evidence) if not day.is_covered), None)
+    reason = f"{days} trading days in a row with everything published, compared and accounted for"
+    if days < needed and broken is not None:
+        reason += f"; the row was broken on {broken.day}: {_why_broken(broken)}"
+    lost = not all(day.conserved for day in evidence[-1:])
+    return Criterion(
+        name="coverage",
+        title="Full coverage in a row",
+        state=FAIL if lost else (PASS if days >= needed else WAIT),
+        figure=f"{days} days",
+        target=f"at least {needed} trading days",
+        reason=reason,
+        more_days=max(needed - days, 0),
+    )
+
+
+def _why_broken(day: DayEvidence) -> str:
+    if not day.conserved:
+        return "pairs are unaccounted for"
+    if day.published == 0:
+        return "nothing was published"
+    return f"{day.published - day.judged} of {day.published} pairs missing, incomplete or still open"
+
+
+def _unexplained(period: Period) -> Criterion:
+    critical = sum(day.critical for day in period.days)
+    major = sum(day.major for day in period.days)
+    found = critical + major
+    state = FAIL if found else (PASS if period.days else WAIT)
+    return Criterion(
+        name="unexplained",
+        title="Unexplained critical and major differences",
+        state=state,
+        figure=f"{critical} critical, {major} major",
+        target="none",
+        reason=_reason_unexplained(period, found),
+        more_days=None if found else (0 if period.days else period.policy.days),
+    )
+
+
+def _reason_unexplained(period: Period, found: int) -> str:
+    if not period.days:
+        return "no covered day has been seen"
+    if not found:
+        return "every difference of that weight is explained"
+    days = ", ".join(str(day.day) for day in period.days if day.critical + day.major)
+    return f"to be explained, or mended and the period begun anew: {days}"
+
+
+def _rate(period: Period, stratum: Stratum, target: float) -> Criterion:
+    tallies = [day.strata.get(stratum, Tally()) for day in period.seen]
+    unit = "runs" if stratum is Stratum.RUNS else "trades"
+    rate = _Rate(f"rate.{stratum.name.lower()}", f"Divergence rate, {stratum.value}", target, unit)
+    return _bound(period, rate, sum(tallies, Tally()))
+
+
+def _paths(period: Period) -> list[Criterion]:
+    """Judge each path of the workflow that was seen, and those that must be bounded in any case."""
+    seen = {path for day in period.seen for path in day.paths} | set(period.policy.bounded_paths)
+    return [_path(period, path) for path in Path if path in seen]
+
+
+def _path(period: Period, path: Path) -> Criterion:
+    tallies = [day.paths.get(path, Tally()) for day in period.seen]
+    total, target = sum(tallies, Tally()), period.policy.path_target
+    name, title = f"path.{path.name.lower()}", f"Divergence rate, path {path.value}"
+    if path in period.policy.bounded_paths:
+        return _bound(period, _Rate(name, title, target), total)
+    bound = rate_bound(total.diverged, total.total, period.alpha)
+    return Criterion(
+        name=name,
+        title=title,
+        state=WAIT if total.diverged else PASS,
+        figure=f"{total.diverged} of {total.total} trades (below {bound:.1%})",
+        target="none diverged on a path seen this seldom",
+        reason=f"{total.total} trades went this way, too few for a bound of their own",
+        more_days=None if total.diverged else 0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    """A rate to be bounded: its criterion's name and title, the target, and what is counted."""
+
+    name: str
+    title: str
+    target: float
+    unit: str = "trades"
+
+
+def _bound(period: Period, rate: _Rate, total: Tally) -> Criterion:
+    bound = rate_bound(total.diverged, total.total, period.alpha)
+    passed = bound < rate.target and period.look > 0
+    days, more = (0, 0) if passed else _needed(period, total, rate.target)
+    if total.total == 0:
+        reason = "nothing of it was seen, and no data is no pass"
+    elif period.look == 0:
+        reason = f"judged first after {period.policy.days} days; this is how it stands"
+    else:
+        reason = f"look {period.look}, at {len(period.seen)} days, upper {1 - period.alpha:.2%} bound (Clopper-Pearson)"
+    if days is None and total.total:
+        reason += "; at the present rate it never gets there"
+    return Criterion(
+        name=rate.name,
+        title=rate.title,
+        state=PASS if passed else WAIT,
+        figure=f"{total.diverged} of {total.total} {rate.unit}, below {bound:.1%}",
+        target=f"below {rate.target:.0%}",
+        reason=reason,
+        more_days=days,
+        more_trades=more if rate.unit == "trades" else None,
+    )
+
+
+def _needed(period: Period, total: Tally, target: float) -> tuple[int | None, int | None]:
+    """Work out the days and trades until a planned look passes, if all goes on at the present rate."""
+    if not total.total or not period.seen:
+        return None, None
+    looks, a_day = period.policy.looks, total.total / len(period.seen)
+    for number in range(period.look + 1, period.look + _MAX_LOOKS):
+        trades = round(a_day * looks.days(number))
+        diverged = min(ceil(total.diverged / total.total * trades), trades)
+        if rate_bound(diverged, trades, looks.share(number)) < target:
+            return looks.days(number) - len(period.days), max(trades - total.total, 0)
+    return None, None
+
+
+def _latency(period: Period) -> Criterion:
+    margin = period.policy.latency_margin
+    bound = ratio_bound([ratio for day in period.seen for ratio in day.log_ratios], period.alpha)
+    passed = period.look > 0 and bound.upper is not None and bound.upper < 1 + margin
+    if bound.estimate is None:
+        figure, reason = "no run with both durations", "nothing was measured, and no data is no pass"
+    else:
+        upper = "no bound yet" if bound.upper is None else f"below {bound.upper:.2f}"
+        figure = f"{bound.estimate:.2f} times the control ({upper}, {bound.runs} runs)"
+        reason = f"non-inferiority at a margin of {margin:.0%}: one-sided t test on log duration ratios"
+    slower = bound.estimate is not None and log(bound.estimate) >= log(1 + margin)
+    wait = max(period.policy.looks.days(period.look + 1) - len(period.days), 0)
+    return Criterion(
+        name="latency",
+        title="Duration, candidate against control",
+        state=PASS if passed else WAIT,
+        figure=figure,
+        target=f"below {1 + margin:.2f} times the control",
+        reason=reason + ("; at the present rate it never gets there" if slower else ""),
+        more_days=0 if passed else (None if slower else wait),
+    )
+
+
+def _safety(evidence: Sequence[DayEvidence]) -> Criterion:
+    found = sum(day.safety for day in evidence)
+    days = ", ".join(str(day.day) for day in evidence if day.safety)
+    seen = any(day.published for day in evidence)
+    return Criterion(
+        name="safety",
+        title="Safety violations of the candidate",
+        state=FAIL if found else (PASS if seen else WAIT),
+        figure=str(found),
+        target="none",
+        reason=f"on {days}: see the differences" if found else ("none was seen" if seen else "no run was seen"),
+        more_days=None if found or not seen else 0,
+    )
+
+
+def _cost(period: Period) -> Criterion:
+    policy = period.policy
+    transitions = sum(day.transitions for day in period.days)
+    days = len(period.days)
+    monthly = Decimal(0) if not days else transitions * policy.trading_days_a_month * policy.usd_per_transition / days
+    within = monthly <= policy.cost_budget_usd
+    known = transitions > 0
+    return Criterion(
+        name="cost",
+        title="State transitions a month",
+        state=WAIT if not known else (PASS if within else FAIL),
+        figure=f"{plain(monthly.quantize(_CENT))} USD" if known else "not known",
+        target=f"at most {plain(policy.cost_budget_usd)} USD",
+        reason=f"{transitions} transitions in {days} days" if known else "no transitions were counted, and no data is no pass",
+        more_days=0 if known and within else None,
+    )
+
+
+def _known(as_of: date, register: Sequence[KnownEntry]) -> Criterion:
+    expired = [entry for entry in register if entry.expires < as_of]
+    over = [entry for entry in register if entry.over_budget and entry not in expired]
+    faults = [f"{entry.id} of {entry.owner} expired on {entry.expires}" for entry in expired]
+    faults += [f"{entry.id} of {entry.owner} is over budget" for entry in over]
+    return Criterion(
+        name="known_divergences",
+        title="Register of known divergences",
+        state=FAIL if faults else PASS,
+        figure=f"{len(expired)} expired, {len(over)} over budget, of {len(register)}",
+        target="none expired, none over budget",
+        reason="; ".join(faults) or "every entry is in force and within its budget",
+        more_days=None if faults else 0,
+    )
+
+
+def _gone_through(period: Period, evidence: Sequence[DayEvidence]) -> tuple[frozenset[Feature], frozenset[Feature]]:
+    """List what live runs of the period went through, and what drills did at any time."""
+    live = frozenset[Feature]().union(*(day.exercised for day in period.days))
+    return live, frozenset[Feature]().union(*(day.drilled for day in evidence))
+
+
+def _exercised(period: Period, evidence: Sequence[DayEvidence]) -> Criterion:
+    live, drilled = _gone_through(period, evidence)
+    lacking = [feature for feature in period.policy.required if feature not in live | drilled]
+    by_drill = [feature for feature in period.policy.required if feature in drilled - live]
+    reason = "every one was gone through in a live run" if not by_drill else f"only in drills: {', '.join(by_drill)}"
+    return Criterion(
+        name="exercised",
+        title="What must have happened at least once",
+        state=WAIT if lacking else PASS,
+        figure=f"{len(period.policy.required) - len(lacking)} of {len(period.policy.required)}",
+        target="each, live or in a replayed or planted run that agreed",
+        reason=f"never: {', '.join(lacking)}; replay or plant such runs" if lacking else reason,
+        more_days=None if lacking else 0,
+    )

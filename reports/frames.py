@@ -1,0 +1,125 @@
+"""Business Unit: reports | Status: current.
+
+Tidy pandas frames of what was compared: `pairs`, `trades`, `differences`, `durations` and `ledger`, with the columns of
+`reports.columns`. Money stays exact: object columns of `Decimal`, which every pandas operation that judges money can use
+without pyarrow (it would not fit beside the rest in a Lambda layer). Documents are decoded one by one and let go, so memory
+grows with the rows, not with the JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from reports.columns import DIFFERENCES, DURATIONS, LEDGER, PAIRS, TRADES, Unit
+from reports.documents import decode
+from reports.extract import add_differences, add_pair, add_trades, path_of
+from reports.ledger import Ledger, LedgerRow, day_row, derived_row
+from reports.sources import Source
+from reports.tables import Value, categorical, empty_lists, frame_of
+from shadow.contracts.comparison import Verdict
+from shadow.contracts.pair import Origin
+from shadow.contracts.vocabulary import Lane, Side
+
+BASIS_POINTS = 10_000
+EVER = (date(2000, 1, 1), date(2999, 12, 31))
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """The five frames. Columns and dtypes: `reports.columns`."""
+
+    pairs: pd.DataFrame
+    trades: pd.DataFrame
+    differences: pd.DataFrame
+    durations: pd.DataFrame
+    ledger: pd.DataFrame
+
+
+def load_frames(source: Source, first: date = EVER[0], last: date = EVER[1], *, ledger: Ledger | None = None) -> Frames:
+    """Load the comparisons of the trading days `first` to `last`, both included.
+
+    Without `ledger` the daily counts are derived from the comparisons. Of a run with several documents the last one holds.
+    Raises `UnreachableSource`, and `UnreadableDocument` naming document and field.
+    """
+    pairs, trades, differences = empty_lists(PAIRS), empty_lists(TRADES), empty_lists(DIFFERENCES)
+    for name, content in source.documents(first, last):
+        document = decode(name, content)
+        if not first <= document.trading_day <= last:
+            continue
+        path = path_of(document)
+        add_pair(pairs, document, path, add_trades(trades, document, path), name)
+        add_differences(differences, document)
+    _add_slippage(trades)
+    pair_frame = frame_of(PAIRS, pairs)
+    trade_frame, difference_frame = frame_of(TRADES, trades), frame_of(DIFFERENCES, differences)
+    if pair_frame["run_id"].duplicated().any():
+        trade_frame = _of_last_documents(pair_frame, trade_frame, "trade_count")
+        difference_frame = _of_last_documents(pair_frame, difference_frame, "differences")
+        pair_frame = pair_frame.drop_duplicates("run_id", keep="last", ignore_index=True)
+    return Frames(pair_frame, trade_frame, difference_frame, _durations(pair_frame, trade_frame), _ledger(pair_frame, ledger))
+
+
+def _add_slippage(trades: dict[str, list[Value]]) -> None:
+    """Work out basis points paid above (BUY) or received below (SELL) each lane's own quote: a statistic, so in floats."""
+    sign = np.fromiter((-1.0 if side is Side.SELL else 1.0 for side in trades["side"]), dtype=float, count=len(trades["side"]))
+    for lane in Lane:
+        price = np.array(trades[f"{lane.value}_price"], dtype=float)
+        quote = np.array(trades[f"{lane.value}_quote"], dtype=float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            points = (price / quote - 1) * BASIS_POINTS * sign
+        trades[f"{lane.value}_slippage_bps"] = np.where(np.isfinite(points), points, np.nan).tolist()
+
+
+def _of_last_documents(pairs: pd.DataFrame, rows: pd.DataFrame, count: str) -> pd.DataFrame:
+    """Keep the rows that came from the last document of each run; `count` is the number of rows a document gave."""
+    last = ~pairs["run_id"].duplicated(keep="last").to_numpy()
+    return rows[np.repeat(last, pairs[count].to_numpy())].reset_index(drop=True)
+
+
+def _durations(pairs: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame:
+    """Stack the durations of runs and trades, both lanes; what has no end has no row."""
+    runs = pairs[["trading_day", "run_id", "origin", "control_seconds", "candidate_seconds"]]
+    parts, units, lanes = [], [], []
+    for rows, unit in ((runs, Unit.RUN), (trades, Unit.TRADE)):
+        for lane in Lane:
+            column = f"{lane.value}_seconds"
+            names = ["trading_day", "run_id", "origin", column] + (["trade_id"] if unit is Unit.TRADE else [])
+            part = rows.loc[rows[column].notna(), names].rename(columns={column: "seconds"})
+            parts.append(part)
+            units += [list(Unit).index(unit)] * len(part)
+            lanes += [list(Lane).index(lane)] * len(part)
+    stacked = pd.concat(parts, ignore_index=True)
+    stacked["unit"] = categorical(np.array(units, dtype=np.int8), Unit)
+    stacked["lane"] = categorical(np.array(lanes, dtype=np.int8), Lane)
+    return stacked[[column.name for column in DURATIONS]]
+
+
+def _ledger(pairs: pd.DataFrame, ledger: Ledger | None) -> pd.DataFrame:
+    """Count each day that has a pair; `with_days` adds the days that have none."""
+    return ledger_frame(pairs, sorted({stamp.date() for stamp in pairs["trading_day"]}), ledger)
+
+
+def ledger_frame(pairs: pd.DataFrame, days: Iterable[date], ledger: Ledger | None) -> pd.DataFrame:
+    """Count the pairs of each of `days` from the `ledger`, or from `pairs` where there is none."""
+    compared: dict[date, dict[str, Verdict]] = {}
+    drills: dict[date, int] = {}
+    columns = ("trading_day", "run_id", "origin", "verdict")
+    for stamp, run_id, origin, verdict in zip(*(pairs[name] for name in columns), strict=True):
+        day = stamp.date()
+        if origin == Origin.LIVE:
+            compared.setdefault(day, {})[run_id] = Verdict(verdict)
+        else:
+            drills[day] = drills.get(day, 0) + 1
+    rows = [_row(day, compared.get(day, {}), drills.get(day, 0), ledger) for day in days]
+    return frame_of(LEDGER, {column.name: [row[column.name] for row in rows] for column in LEDGER})
+
+
+def _row(day: date, compared: Mapping[str, Verdict], drills: int, ledger: Ledger | None) -> LedgerRow:
+    if ledger is None:
+        return derived_row(day, compared, drills)
+    return day_row(day, list(ledger.pairs_of(day)), compared)

@@ -1,0 +1,60 @@
+"""Business Unit: reports | Status: current.
+
+Trading days of the New York Stock Exchange, half days included. The exchange's own calendar (XNYS of exchange_calendars)
+decides; nothing here knows a holiday. Times are zoned.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import exchange_calendars
+import pandas as pd
+
+NEW_YORK = ZoneInfo("America/New_York")
+FIRST_DAY = "2020-01-01"
+_LOOK_BACK = timedelta(days=14)
+_NORMAL_CLOSE_HOUR = 16
+
+
+@cache
+def _exchange() -> exchange_calendars.ExchangeCalendar:
+    return exchange_calendars.get_calendar("XNYS", start=FIRST_DAY)
+
+
+def is_trading_day(day: date) -> bool:
+    """Tell whether the exchange opens on `day`."""
+    return bool(_exchange().is_session(pd.Timestamp(day)))
+
+
+def close_of(day: date) -> datetime:
+    """Give the close of trading day `day`, New York time. Raises ValueError where the exchange does not open."""
+    if not is_trading_day(day):
+        raise ValueError(f"day: expected a trading day of the exchange, was {day}")
+    close: datetime = _exchange().session_close(pd.Timestamp(day)).to_pydatetime()
+    return close.astimezone(NEW_YORK)
+
+
+def is_half_day(day: date) -> bool:
+    """Tell whether trading day `day` closes early."""
+    return close_of(day).hour < _NORMAL_CLOSE_HOUR
+
+
+def trading_days(first: date, last: date) -> tuple[date, ...]:
+    """List the trading days from `first` to `last`, both included."""
+    return tuple(stamp.date() for stamp in _exchange().sessions_in_range(pd.Timestamp(first), pd.Timestamp(last)))
+
+
+def trading_days_before(day: date, count: int) -> tuple[date, ...]:
+    """List the last `count` trading days up to `day`, itself included where it is one."""
+    first = day - timedelta(days=count * 2) - _LOOK_BACK
+    return trading_days(max(first, date.fromisoformat(FIRST_DAY)), day)[-count:]
+
+
+def last_closed_day(now: datetime) -> date:
+    """Give the last trading day that has closed at `now`."""
+    today = now.astimezone(NEW_YORK).date()
+    days = trading_days(today - _LOOK_BACK, today)
+    return next(day for day in reversed(days) if close_of(day) <= now)

@@ -1,0 +1,281 @@
+"""Comparison documents made by hand, for whoever reads them: frames, readiness, report, notebook and benchmarks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from shadow.contracts.comparison import Attribution, Comparison, Difference, EvidenceRef, Impact, Level, Severity, Verdict
+from shadow.contracts.identity import run_id_of, trade_id_of
+from shadow.contracts.outcome import Effect, EffectKind, GuardDecision, Intent, OrderRecord, RunOutcome, TradeOutcome
+from shadow.contracts.plan import PlanItem, RebalancePlan
+from shadow.contracts.vocabulary import Action, Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
+
+NEW_YORK = ZoneInfo("America/New_York")
+CENT = Decimal("0.01")
+MICRO = Decimal("0.000001")
+
+
+def plan_of(day: date, trades: int = 12, *, number: int = 0, seed: int = 7, exits: int = 2) -> RebalancePlan:
+    """Make a plan with `trades` trades, half of them sells (at least `exits` full exits), and two HOLDs."""
+    rng = random.Random(f"{seed}-{day}-{number}")
+    timestamp = datetime.combine(day, time(15, 45), NEW_YORK).astimezone(UTC) + timedelta(minutes=number)
+    correlation = f"workflow-{day}-{number}"
+    sells = trades // 2
+    items = [_item(index, sells, trades, exits, rng) for index in range(trades + 2)]
+    return RebalancePlan(
+        correlation_id=correlation,
+        causation_id=correlation,
+        plan_id=f"portfolio_v2_{correlation}_{int(timestamp.timestamp())}",
+        timestamp=timestamp,
+        items=tuple(items),
+        total_portfolio_value=Decimal("250000.00"),
+        total_trade_value=sum((abs(item.trade_amount) for item in items), Decimal(0)),
+    )
+
+
+def _item(index: int, sells: int, trades: int, exits: int, rng: random.Random) -> PlanItem:
+    amount = Decimal(rng.randint(2_000, 900_000)) / 100
+    current = amount + Decimal(rng.randint(1_000, 500_000)) / 100
+    side, target = Action.HOLD, current
+    if index < sells:
+        side, target = Action.SELL, Decimal(0) if index < exits else current - amount
+    elif index < trades:
+        side, target = Action.BUY, current + amount
+    weight = Decimal(0) if target == 0 else (target / 250_000).quantize(MICRO)
+    held = (current / 250_000).quantize(MICRO)
+    return PlanItem(
+        symbol=f"SYM{index:04d}",
+        current_weight=min(held, Decimal(1)),
+        target_weight=min(weight, Decimal(1)),
+        weight_diff=weight - held,
+        target_value=target,
+        current_value=current,
+        trade_amount=target - current,
+        action=side,
+        priority=3,
+    )
+
+
+def trade_outcome(plan: RebalancePlan, item: PlanItem, lane: Lane, rng: random.Random, start: datetime) -> TradeOutcome:
+    """Make the outcome of one trade, filled in full near its quote."""
+    trade_id = trade_id_of(run_id_of(plan.plan_id), item.symbol, item.action)
+    mid = Decimal(rng.randint(2_000, 60_000)) / 100
+    side = Side(item.action.value)
+    drift = Decimal(rng.randint(-15, 25)) / 10_000 * (1 if side is Side.BUY else -1)
+    price = (mid * (1 + drift)).quantize(Decimal("0.0001")) if lane is Lane.CONTROL else mid
+    quantity = (abs(item.trade_amount) / mid).quantize(MICRO)
+    order = OrderRecord(
+        client_order_id=trade_id,
+        order_id=f"order-{lane.value}-{trade_id[:8]}",
+        order_type="limit",
+        quantity=quantity,
+        limit_price=mid.quantize(CENT),
+        status="filled",
+        filled_quantity=quantity,
+        average_price=price,
+        submitted_at=start,
+        accepted=lane is Lane.CONTROL or None,
+    )
+    return TradeOutcome(
+        trade_id=trade_id,
+        symbol=item.symbol,
+        action=side,
+        status=TradeStatus.COMPLETED,
+        planned_amount=item.trade_amount,
+        is_complete_exit=item.is_full_exit,
+        intent=Intent(
+            sizing_basis=SizingBasis.HELD_QUANTITY if item.is_full_exit else SizingBasis.TRADE_AMOUNT,
+            quantity=quantity,
+            order_type="limit",
+            bid=mid - CENT,
+            ask=mid + CENT,
+            decision_price=mid,
+        ),
+        filled_quantity=quantity,
+        average_price=price,
+        value=(quantity * price).quantize(CENT),
+        order_id=order.order_id,
+        attempts=1,
+        orders=(order,),
+        started_at=start,
+        completed_at=start + timedelta(seconds=rng.uniform(3, 11)),
+        raw_status="COMPLETED",
+    )
+
+
+def outcome_of(plan: RebalancePlan, lane: Lane, *, seed: int = 7, slower: float = 1.0) -> RunOutcome:
+    """Make one lane's run of `plan`, every trade completed; `slower` stretches its duration."""
+    rng = random.Random(f"{seed}-{plan.plan_id}-{lane}")
+    start = plan.timestamp + timedelta(seconds=2)
+    trades = tuple(trade_outcome(plan, item, lane, rng, start) for item in plan.tradable_items)
+    seconds = (38 + rng.uniform(-4, 4)) * (1.0 if lane is Lane.CONTROL else 0.92 * slower)
+    emitted = lane is Lane.CONTROL
+    return RunOutcome(
+        lane=lane,
+        run_id=run_id_of(plan.plan_id),
+        plan_id=plan.plan_id,
+        correlation_id=plan.correlation_id,
+        status=RunStatus.COMPLETED,
+        raw_status="COMPLETED" if emitted else "SUCCEEDED",
+        terminal_state=None if emitted else "WorkflowSucceeded",
+        guard=GuardDecision(buy_phase_allowed=True, sell_failed_amount=Decimal(0), threshold=Decimal(500)),
+        equity_limit=Decimal(200_000),
+        trades=trades,
+        effects=tuple(
+            Effect(kind=EffectKind.TRADE_EXECUTED, emitted=emitted, trade_id=t.trade_id, symbol=t.symbol, action=t.action)
+            for t in trades
+        ),
+        started_at=start,
+        completed_at=start + timedelta(seconds=seconds),
+        state_transitions=None if emitted else 14 + 2 * len(trades),
+    )
+
+
+def with_trade(outcome: RunOutcome, index: int, **changes: object) -> RunOutcome:
+    """Copy `outcome` with one trade changed."""
+    trades = list(outcome.trades)
+    trades[index] = trades[index].model_copy(update=changes)
+    return outcome.model_copy(update={"trades": tuple(trades)})
+
+
+def partly_filled(outcome: RunOutcome, index: int = 0) -> RunOutcome:
+    """Copy `outcome` with one trade half filled."""
+    half = (outcome.trades[index].filled_quantity or Decimal(0)) / 2
+    return with_trade(outcome, index, status=TradeStatus.FAILED, reason=Reason.PARTIAL_FILL, filled_quantity=half)
+
+
+def difference(comparison: Comparison, index: int = 0, **changes: object) -> Difference:
+    """Make a difference about one trade of `comparison`: a MAJOR wrong quantity of the candidate unless changed."""
+    trade = comparison.control.trades[index] if comparison.control else None
+    base = Difference(
+        kind="quantity",
+        level=Level.ORDER,
+        severity=Severity.MAJOR,
+        attribution=Attribution.CANDIDATE,
+        field="quantity",
+        trade_id=trade.trade_id if trade else None,
+        symbol=trade.symbol if trade else None,
+        action=trade.action if trade else None,
+        planned="10.000000",
+        control="10.000000",
+        candidate="12.000000",
+        rule="order.quantity exact",
+        explanation="The candidate asked for 2 shares more than the plan needs.",
+        impact=Impact(notional=Decimal("246.80"), cash=Decimal("-246.80")),
+    )
+    return base.model_copy(update=changes)
+
+
+def comparison_of(
+    day: date, *, trades: int = 12, number: int = 0, origin: str = "live", slower: float = 1.0, exits: int = 2, seed: int = 7
+) -> Comparison:
+    """Make a matched pair."""
+    plan = plan_of(day, trades, number=number, seed=seed, exits=exits)
+    return Comparison(
+        plan_id=plan.plan_id,
+        run_id=run_id_of(plan.plan_id),
+        trading_day=day,
+        origin=origin,
+        published_at=plan.timestamp + timedelta(seconds=1),
+        verdict=Verdict.MATCHED,
+        differences=(),
+        plan=plan,
+        control=outcome_of(plan, Lane.CONTROL, seed=seed),
+        candidate=outcome_of(plan, Lane.CANDIDATE, seed=seed, slower=slower),
+        evidence=(EvidenceRef(name="control", key=f"evidence/{day}/control.json.gz", sha256="0" * 64, size=1000),),
+        policy_hash="f" * 64,
+        code_version="0.1.0",
+    )
+
+
+def diverged(comparison: Comparison, *differences: Difference) -> Comparison:
+    """Copy `comparison` with `differences` (one MAJOR quantity by default), its verdict and its sums."""
+    found = differences or (difference(comparison),)
+    covered = all(entry.covered_by for entry in found)
+    return comparison.model_copy(
+        update={
+            "differences": found,
+            "verdict": Verdict.IGNORED if covered else Verdict.DIVERGED,
+            "impact": Impact(
+                notional=sum((entry.impact.notional for entry in found), Decimal(0)),
+                cash=sum((entry.impact.cash for entry in found), Decimal(0)),
+            ),
+            "gross_impact": sum((abs(entry.impact.notional) for entry in found), Decimal(0)),
+        }
+    )
+
+
+def missing_candidate(comparison: Comparison) -> Comparison:
+    """Copy `comparison` as a pair whose candidate never turned up."""
+    return comparison.model_copy(
+        update={"candidate": None, "verdict": Verdict.MISSING_CANDIDATE, "gaps": ("candidate: no execution was found",)}
+    )
+
+
+def incomplete(comparison: Comparison, gap: str = "candidate.history: truncated at 25,000 events") -> Comparison:
+    """Copy `comparison` as one whose evidence could not all be read."""
+    return comparison.model_copy(update={"verdict": Verdict.INCOMPLETE, "gaps": (gap,)})
+
+
+def document(comparison: Comparison) -> bytes:
+    """Write the stored document."""
+    return comparison.model_dump_json().encode()
+
+
+def key_of(comparison: Comparison) -> str:
+    """Name the document in the store."""
+    digest = sha256(document(comparison)).hexdigest()[:16]
+    return f"comparisons/day={comparison.trading_day}/{comparison.run_id}-{digest}.json"
+
+
+def write_store(folder: Path, comparisons: Iterable[Comparison]) -> Path:
+    """Write a folder like the evidence bucket."""
+    for entry in comparisons:
+        path = folder / key_of(entry)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(document(entry))
+    return folder
+
+
+def write_jsonl(path: Path, comparisons: Iterable[Comparison]) -> Path:
+    """Write one document a line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(document(entry) + b"\n" for entry in comparisons))
+    return path
+
+
+def story(days: Sequence[date]) -> list[Comparison]:
+    """Tell a period with one of everything: a plain match most days, and a different trouble on some."""
+    made = [comparison_of(day) for day in days]
+    for index, entry in enumerate(made):
+        made[index] = _trouble(entry, index)
+    drill = comparison_of(days[-1], number=5, origin="planted")
+    blocked = drill.model_copy(
+        update={
+            "candidate": drill.candidate.model_copy(update={"status": RunStatus.BLOCKED_BY_GUARD}) if drill.candidate else None,
+            "control": drill.control.model_copy(update={"status": RunStatus.BLOCKED_BY_GUARD}) if drill.control else None,
+        }
+    )
+    return [*made, blocked, comparison_of(days[-2], number=6, origin="replay")]
+
+
+def _trouble(entry: Comparison, index: int) -> Comparison:
+    match index % 10:
+        case 3:
+            return diverged(entry, difference(entry, 1, covered_by="KD-001", severity=Severity.MINOR, kind="price_slippage"))
+        case 6:
+            return diverged(entry, difference(entry, 2), difference(entry, 3, kind="status", field="status", level=Level.FILL))
+        case 7:
+            return diverged(
+                entry,
+                difference(entry, 0, kind="sizing", severity=Severity.CRITICAL, explanation="<b>1,200</b> was bought, not 200."),
+                difference(entry, 4, attribution=Attribution.CONTROL, severity=Severity.MINOR, kind="duration"),
+            )
+        case _:
+            return entry
