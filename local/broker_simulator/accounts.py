@@ -78,6 +78,7 @@ class SimAccount:
     holdings: dict[str, Holding] = field(default_factory=dict)
     orders: dict[str, SimOrder] = field(default_factory=dict)
     by_client_id: dict[str, SimOrder] = field(default_factory=dict)
+    open_orders: dict[str, SimOrder] = field(default_factory=dict)
 
     @classmethod
     def first(cls, lane: Lane) -> SimAccount:
@@ -97,7 +98,7 @@ class SimAccount:
     def available(self, symbol: str) -> Decimal:
         """Give the shares that no open sell order holds back."""
         return self.held(symbol) - sum(
-            (o.left for o in self.orders.values() if o.is_open and o.symbol == symbol and o.side == "sell"), Decimal(0)
+            (o.left for o in self.open_orders.values() if o.symbol == symbol and o.side == "sell"), Decimal(0)
         )
 
     def market_value(self, mark: Callable[[str], Decimal]) -> Decimal:
@@ -110,12 +111,12 @@ class SimAccount:
 
     def buying_power(self, mark: Callable[[str], Decimal]) -> Decimal:
         """Give what can still be bought, USD: equity times the multiplier, less holdings and open buys."""
-        open_buys = sum((o.left * o.reserved_price for o in self.orders.values() if o.is_open and o.side == "buy"), Decimal(0))
+        open_buys = sum((o.left * o.reserved_price for o in self.open_orders.values() if o.side == "buy"), Decimal(0))
         return max(self.equity(mark) * self.multiplier - self.market_value(mark) - open_buys, Decimal(0))
 
     def add(self, order: SimOrder) -> None:
         """Keep an accepted order."""
-        self.orders[order.order_id] = order
+        self.orders[order.order_id] = self.open_orders[order.order_id] = order
         self.by_client_id[order.client_order_id] = order
 
     def fill(self, order: SimOrder, quantity: Decimal, price: Decimal, at: datetime) -> None:
@@ -123,9 +124,10 @@ class SimAccount:
         value = quantity * price
         order.filled_quantity += quantity
         order.filled_value += value
-        order.status = "partially_filled" if order.left else "filled"
+        order.status = "partially_filled"
         if not order.left:
-            order.filled_at = order.ended_at = at
+            order.filled_at = at
+            self.end(order, "filled", at)
         if order.side == "buy":
             self.cash -= value
             holding = self.holdings.setdefault(order.symbol, Holding(Decimal(0), Decimal(0)))
@@ -139,8 +141,8 @@ class SimAccount:
         if not holding.quantity:
             del self.holdings[order.symbol]
 
-    @staticmethod
-    def end(order: SimOrder, status: str, at: datetime) -> None:
+    def end(self, order: SimOrder, status: str, at: datetime) -> None:
         """End an open order as `status`."""
+        del self.open_orders[order.order_id]
         order.status = status
         order.ended_at = at

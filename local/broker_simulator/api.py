@@ -1,7 +1,7 @@
 """Business Unit: local cloud | Status: current.
 
 The part of Alpaca's trading and market data API that the system uses: from a request to an answer, no sockets.
-Where Alpaca's documents state no error body, the ones its service is known to give are used (README of the tests).
+Where Alpaca's documents state no error body, it is `{code, message}` with the code that the service is known to give.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _cancel(exchange: Exchange, account: SimAccount, request: Request, rest: str
     if rest:
         exchange.cancel(account, _order(account, rest))
         return Answer(204)
-    orders = [order for order in account.orders.values() if order.is_open]
+    orders = list(account.open_orders.values())
     for order in orders:
         exchange.cancel(account, order)
     return Answer(207, [{"id": order.order_id, "status": 200} for order in orders])

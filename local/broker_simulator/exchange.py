@@ -80,9 +80,8 @@ class Exchange:
     def set_day(self, command: SetDay) -> None:
         """Let every DAY order of the day before expire, then move on."""
         for account in self.accounts.values():
-            for order in account.orders.values():
-                if order.is_open:
-                    account.end(order, "expired", self.market.now())
+            for order in list(account.open_orders.values()):
+                account.end(order, "expired", self.market.now())
         self._rested.clear()
         self.market.set_day(command)
 
@@ -152,7 +151,7 @@ class Exchange:
     def match_waiting(self) -> None:
         """Match whatever waited for the market to open."""
         for account in self.accounts.values():
-            for order in list(account.orders.values()):
+            for order in list(account.open_orders.values()):
                 self.match(account, order)
 
     def fill_open(self, command: FillOpen) -> None:
@@ -160,8 +159,8 @@ class Exchange:
         for account in self.accounts.values():
             if command.account not in (None, account.lane):
                 continue
-            for order in account.orders.values():
-                if order.is_open and command.symbol in (None, order.symbol):
+            for order in list(account.open_orders.values()):
+                if command.symbol in (None, order.symbol):
                     self._fill_rest(account, order)
 
     def cancel(self, account: SimAccount, order: SimOrder) -> None:

@@ -1,7 +1,7 @@
 """Business Unit: execution | Status: current.
 
-The Broker port over a real Alpaca account, paper or live. No other module may import alpaca-py: whoever imports this one
-pays for it (`docs` of `alpaca_http` say how much less than stock).
+The Broker port over a real Alpaca account, paper or live. Whoever imports this module pays for alpaca-py's transport, so
+only a function that talks to a broker does. Only this module and `alpaca_http` import alpaca-py.
 """
 
 from __future__ import annotations

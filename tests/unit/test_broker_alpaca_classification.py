@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import pytest
 import requests
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
@@ -215,6 +215,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     status=st.sampled_from([200, 201, 204, 301, 400, 401, 403, 404, 408, 422, 429, 499, 500, 503, 504, 599]),
     body=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.broker import alpaca_wire
@@ -156,6 +156,7 @@ def test_an_order_that_must_not_be_sent_is_rejected_here(request_: OrderRequest,
     assert transport.sent == []
 
 
+@settings(deadline=None)
 @given(fields=st.dictionaries(st.sampled_from(sorted(ORDER)), JSON, min_size=1, max_size=3))
 def test_a_damaged_order_is_read_or_named(fields: dict[str, object]) -> None:
     read: list[Order] = []

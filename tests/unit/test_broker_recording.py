@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.broker.errors import AssetUnknown, DuplicateClientOrderId, OrderRejected, QuoteUnavailable
@@ -172,6 +172,7 @@ def test_it_only_ever_looks_at_the_market() -> None:
     assert set(live.asked) == {"quote", "clock", "asset"}
 
 
+@settings(deadline=None)
 @given(
     bid=st.decimals("0.01", "99999", places=2),
     width=st.decimals("0", "100", places=2),

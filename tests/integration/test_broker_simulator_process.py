@@ -1,0 +1,130 @@
+"""Business Unit: local cloud | Status: current.
+
+The broker simulator as a process, steered over HTTP; loopback only.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from local.broker_simulator import BrokerSimulator
+from local.broker_simulator.client import SimulatorClient, SimulatorRefused, SimulatorUnreachable
+from local.broker_simulator.values import Fault, FaultKind
+from shadow.contracts.vocabulary import Lane
+from tests.factories.broker import CLOSES, connect, order
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def simulator() -> Iterator[BrokerSimulator]:
+    with BrokerSimulator(seed=5) as running:
+        yield running
+
+
+def test_every_control_does_over_http_what_it_does_in_the_process(simulator: BrokerSimulator) -> None:
+    client = SimulatorClient(simulator.url)
+    client.set_day(date(2026, 1, 6), CLOSES)
+    client.set_clock(datetime(2026, 1, 6, 20, tzinfo=UTC), is_open=True)
+    client.set_account(Lane.CONTROL, cash=Decimal("5000.01"), multiplier=Decimal(1))
+    client.set_positions(Lane.CONTROL, {"AAPL": Decimal("2.5")})
+    client.set_identity(Lane.CANDIDATE, number="ANOTHER")
+    client.set_asset("BRK.B", fractionable=False)
+    client.set_spread(Decimal(20))
+    client.shift_market(Decimal(10), "AAPL")
+    client.set_drift(Decimal(0))
+    client.set_fill_rule(1, "AAPL")
+    client.set_rate_limit(200)
+    client.add_fault(Fault(kind=FaultKind.REST, symbol="BRK.B"))
+    control = connect(simulator, Lane.CONTROL)
+    control.submit(order("t-1", limit="187.40"))
+    client.fill_open(Lane.CONTROL, "AAPL")
+    client.clear_faults()
+    assert client.orders() == simulator.orders()
+    assert [(o.client_order_id, o.status) for o in client.orders(Lane.CONTROL)] == [("t-1", "filled")]
+    assert client.orders(Lane.CANDIDATE) == ()
+    assert client.requests() == simulator.requests()
+    assert client.account(Lane.CONTROL) == simulator.account(Lane.CONTROL)
+    assert client.account(Lane.CONTROL).cash == Decimal("5000.01") - Decimal("1.5") * Decimal("187.40")
+    assert client.account(Lane.CANDIDATE).number == "ANOTHER"
+    client.reset(seed=9)
+    assert client.orders() == ()
+
+
+def call(url: str, method: str, path: str, body: str) -> tuple[int, dict[str, object]]:
+    connection = HTTPConnection(url.removeprefix("http://"), timeout=10)
+    connection.request(method, path, body)
+    response = connection.getresponse()
+    found = json.loads(response.read())
+    connection.close()
+    return response.status, found
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "status", "words"),
+    [
+        ("POST /_sim/day", '{"day": "2026-01-06", "closes": {"AAPL": 1.5}}', 422, "closes.AAPL: expected"),
+        ("POST /_sim/day", "{", 422, "SetDay"),
+        ("POST /_sim/fault", '{"kind": "earthquake"}', 422, "kind: expected"),
+        ("POST /_sim/fault", '{"kind": "rest", "often": 1}', 422, "often: expected"),
+        ("POST /_sim/party", "{}", 404, "expected one of: day"),
+        ("GET /_sim/party", "", 404, "no such view"),
+        ("GET /_sim/orders/nobody", "", 404, "no such view"),
+    ],
+)
+def test_a_command_that_makes_no_sense_is_told_why(
+    simulator: BrokerSimulator, operation: str, body: str, status: int, words: str
+) -> None:
+    found = call(simulator.url, *operation.split(), body)
+    assert found[0] == status
+    assert words in str(found[1]["message"])
+
+
+def test_the_client_tells_a_refusal_from_silence(simulator: BrokerSimulator) -> None:
+    client = SimulatorClient(simulator.url)
+    assert client.is_alive()
+    with pytest.raises(SimulatorRefused, match="no such view"):
+        client.look("party")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = SimulatorClient(f"http://127.0.0.1:{free.getsockname()[1]}", timeout=2)
+        assert not nobody.is_alive()
+        with pytest.raises(SimulatorUnreachable):
+            nobody.orders()
+
+
+def test_it_stops_at_once_even_while_an_answer_hangs(simulator: BrokerSimulator) -> None:
+    simulator.add_fault(Fault(kind=FaultKind.HANG, seconds=600))
+    connection = HTTPConnection(simulator.url.removeprefix("http://"), timeout=30)
+    connection.request("GET", "/v2/clock")
+    simulator.stop()
+    with pytest.raises(OSError, match=r".*"):
+        connection.getresponse()
+    connection.close()
+
+
+def test_it_runs_as_a_process_on_a_free_loopback_port(tmp_path: Path) -> None:
+    port_file = tmp_path / "port"
+    command = [sys.executable, "-m", "local.broker_simulator", "--port-file", str(port_file), "--seed", "4"]
+    process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own words
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url == f"http://127.0.0.1:{port_file.read_text().strip()}"
+        client = SimulatorClient(url)
+        client.set_day(date(2026, 1, 6), CLOSES)
+        assert client.account(Lane.CONTROL).cash == Decimal(100_000)
+    finally:
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+        process.stdout.close()
