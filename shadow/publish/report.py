@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from botocore.exceptions import ClientError
+
+from shadow.contracts.errors import ContractViolation
 from shadow.contracts.metrics import Metric
+
+MAX_FIELDS = 10
 
 
 class Operation(StrEnum):
@@ -29,6 +34,14 @@ class Operation(StrEnum):
     LOGGING = "logging"
 
 
+def _detail(error: BaseException) -> str:
+    if isinstance(error, ContractViolation):
+        fields = ", ".join(fault.field for fault in error.faults[:MAX_FIELDS])
+        return f" ({fields}{', …' if len(error.faults) > MAX_FIELDS else ''})"
+    cause = error.__context__ if isinstance(error.__context__, ClientError) else error
+    return f" ({cause.response.get('Error', {}).get('Code', '')})" if isinstance(cause, ClientError) else ""
+
+
 class Report:
     """Collects while the harness works."""
 
@@ -47,8 +60,11 @@ class Report:
         self.counts[metric] = self.counts.get(metric, 0.0) + 1.0
 
     def fault(self, error: BaseException) -> str:
-        """Count the fault of the operation at hand; give it as `operation: ErrorClass`."""
-        what = f"{self.operation.value}: {type(error).__name__}"
+        """Count the fault of the operation at hand; give it as `operation: ErrorClass (AWS code, or faulty fields)`.
+
+        Messages are left out: they can carry values of the plan.
+        """
+        what = f"{self.operation.value}: {type(error).__name__}{_detail(error)}"
         self.count(Metric.PUBLISH_FAILURES)
         self.is_problem = True
         faults = self.fields.get("faults")

@@ -88,7 +88,7 @@ class ShadowHarness:
         return plan
 
     def _tell(self, publication: Publication, report: Report) -> None:
-        """Write the metrics and the log line; either is tried whatever becomes of the other."""
+        """Write the metrics and the log line; the line is tried whatever becomes of the metrics."""
         report.counts[Metric.PUBLISH_ADDED_MS] = publication.added_seconds() * 1000
         try:
             self._ports.recorder.emit(report.counts)
@@ -97,7 +97,8 @@ class ShadowHarness:
             report.fault(error)
             raise
         finally:
-            self._ports.recorder.log("published to the candidate lane", report.fields, problem=report.is_problem)
+            message = "publishing to the candidate met a fault" if report.is_problem else "publishing to the candidate is done"
+            self._ports.recorder.log(message, report.fields, problem=report.is_problem)
 
 
 class _Publishing:

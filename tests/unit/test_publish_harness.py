@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import pytest
 
-from local.pages.fault_cells import PATIENCE_SECONDS, Cloud, ControlDown, example_plan
+from local.pages.fault_cells import PATIENCE_SECONDS, Cloud, ControlDown, Fault, Planted, example_plan
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState, trading_day_of
@@ -23,6 +23,7 @@ from shadow.publish import DualPublisher, payload
 from shadow.publish.completion import StartCompleter
 from shadow.publish.mode import PublishMode
 from shadow.publish.ports import StoredObject
+from shadow.publish.report import Operation
 from shadow.publish.work import Ports, ShadowHarness
 
 PLAN = example_plan()
@@ -261,6 +262,16 @@ def test_a_pair_that_keeps_no_plan_cannot_be_completed() -> None:
     cloud.pairs[bare.plan_id] = bare
     assert StartCompleter(ledger=cloud, starter=cloud, store=Archive(cloud)).complete(bare) is StartState.REFUSED
     assert "plan_json" in (cloud.pairs[bare.plan_id].start_reason or "")
+
+
+def test_a_fault_is_logged_with_its_fields_and_its_code_but_without_values() -> None:
+    cloud = Cloud()
+    publish(cloud, PLAN.to_wire() | {"total_portfolio_value": "-7777"})
+    assert cloud.lines[0]["faults"] == "validation: InvalidPlan (total_portfolio_value)"
+    throttled = Cloud(Planted(Operation.START, Fault.THROTTLE))
+    publish(throttled)
+    assert throttled.lines[0]["faults"] == "candidate start: ClientError (ThrottlingException)"
+    assert "7777" not in json.dumps(cloud.lines)
 
 
 def test_the_log_carries_no_payload() -> None:
