@@ -1,9 +1,9 @@
 """Business Unit: shared contracts | Status: current.
 
 The items of the candidate's own state table, as plain Python values (numbers are `Decimal`). One partition a run holds what
-a retry, a redrive and the comparison need: the equity reservations, every order intent (written before the order is sent)
-and every downstream effect (intended, or emitted when the candidate is live). Items expire by `TTL` (epoch seconds) after
-90 days, as long as Step Functions keeps a history; evidence is copied before.
+a retry, a redrive and the comparison need: the equity reservations, every order intent (written before the order is sent),
+every trade's result, and every downstream effect (intended, or emitted when the candidate is live). Items expire by `TTL`
+(epoch seconds) after 90 days, as long as Step Functions keeps a history; evidence is copied before.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ TTL_DAYS = 90
 RUN_SK = "RUN"
 INTENT_SK_PREFIX = "INTENT#"
 EFFECT_SK_PREFIX = "EFFECT#"
+RESULT_SK_PREFIX = "RESULT#"
 NO_TRADE = "-"
 _SHORT_ID = 12
 
@@ -49,9 +50,15 @@ def intent_sk_prefix(trade_id: str) -> str:
     return f"{INTENT_SK_PREFIX}{trade_id}#"
 
 
-def effect_sk(kind: EffectKind, trade_id: str | None) -> str:
-    """Key one effect: a run has at most one of a kind for each trade, or for the run itself."""
-    return f"{EFFECT_SK_PREFIX}{kind.value}#{trade_id or NO_TRADE}"
+def result_sk(trade_id: str) -> str:
+    """Key what one trade came to."""
+    return f"{RESULT_SK_PREFIX}{trade_id}"
+
+
+def effect_sk(kind: EffectKind, trade_id: str | None, part: int = 0) -> str:
+    """Key one effect: of a kind, for a trade or for the run itself; `part` tells a trade's ledger entries apart."""
+    key = f"{EFFECT_SK_PREFIX}{kind.value}#{trade_id or NO_TRADE}"
+    return f"{key}#{part:04d}" if part else key
 
 
 def reservation_key(trade_id: str) -> str:
@@ -151,7 +158,7 @@ class IntentRecord(_StateItem):
 
 
 class EffectRecord(_StateItem):
-    """One downstream effect (`SK = EFFECT#{kind}#{trade_id or -}`).
+    """One downstream effect (`SK = EFFECT#{kind}#{trade_id or -}`, and `#{step}` for a further ledger entry).
 
     `detail` is the canonical JSON of the event's detail, or of the ledger entry. `emitted` is false while only intended.
     """
@@ -161,4 +168,18 @@ class EffectRecord(_StateItem):
     trade_id: str | None = None
     emitted: bool
     detail: str
+    at: Moment
+
+
+class ResultRecord(_StateItem):
+    """What one trade came to, as its function last answered (`SK = RESULT#{trade_id}`).
+
+    `result` is the canonical JSON of a `TradeResult` with all of its orders. A state payload can be too small for the
+    results of a large plan, and a history can be truncated; this record is neither.
+    """
+
+    run_id: Identifier
+    trade_id: Identifier
+    action: Side
+    result: str
     at: Moment

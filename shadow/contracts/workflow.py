@@ -89,19 +89,29 @@ class WorkflowInput(Wire):
 
 
 class PreparedRun(Wire):
-    """What prepare_trades answers. `equity_limit` is USD, read once a run; 0 means the breaker is off."""
+    """What prepare_trades answers. `equity_limit` is USD, read once a run; 0 means the breaker is off.
+
+    The results start empty, so that a phase without trades leaves nothing absent. A large plan's trades are not here but, by
+    phase, in `bucket` under `sell_key` and `buy_key`.
+    """
 
     sell_trades: tuple[WorkflowTrade, ...]
     buy_trades: tuple[WorkflowTrade, ...]
     sell_count: int
     buy_count: int
     total_trades: int = 0
+    sell_results: tuple[TradeResult, ...] = ()
+    buy_results: tuple[TradeResult, ...] = ()
     run_id: Identifier
     plan_id: Identifier
     correlation_id: Identifier
     failure_threshold_usd: NonNegative | None = None
     equity_limit: NonNegative
     execution_mode: str
+    is_large: bool = False
+    bucket: str = ""
+    sell_key: str = ""
+    buy_key: str = ""
 
 
 class GuardInput(Wire):
@@ -225,5 +235,6 @@ class NotificationReceipt(Wire):
     message_id: str | None = None
 
 
+PreparedRun.model_rebuild()
 GuardInput.model_rebuild()
 AggregateInput.model_rebuild()

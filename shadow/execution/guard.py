@@ -12,12 +12,12 @@ from decimal import Decimal
 from shadow.contracts.vocabulary import TradeStatus
 from shadow.contracts.workflow import GuardInput, GuardResult, TradeResult
 
-_FAILED = frozenset({TradeStatus.FAILED, TradeStatus.UNKNOWN, TradeStatus.BLOCKED, TradeStatus.UNFINISHED, TradeStatus.NOT_SENT})
+FAILED = frozenset({TradeStatus.FAILED, TradeStatus.UNKNOWN, TradeStatus.BLOCKED, TradeStatus.UNFINISHED, TradeStatus.NOT_SENT})
 
 
 def evaluate_guard(request: GuardInput) -> GuardResult:
     """Decide whether buying may start. A sell of unknown fate counts as failed; a skipped one counts as neither."""
-    failed = [result for result in request.sell_results if result.status in _FAILED]
+    failed = [result for result in request.sell_results if result.status in FAILED]
     succeeded = [result for result in request.sell_results if result.status is TradeStatus.COMPLETED]
     threshold = request.failure_threshold_usd
     if threshold is None:

@@ -95,13 +95,17 @@ EffectDetail = TradeExecuted | AllTradesCompleted | WorkflowFailed | LedgerEntry
 
 @dataclass(frozen=True, slots=True)
 class PlannedEffect:
-    """One downstream effect that a result implies. `trade_id` is None for an effect of the whole run."""
+    """One downstream effect that a result implies.
+
+    `trade_id` is None for an effect of the whole run; `part` tells several effects of one kind and trade apart.
+    """
 
     run_id: str
     kind: EffectKind
     trade_id: str | None
     detail: EffectDetail
     at: datetime
+    part: int = 0
 
 
 class Effects(Protocol):

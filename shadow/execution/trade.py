@@ -97,7 +97,7 @@ class TradeExecutor:
 
     def _obstacle(self, check: EquityCheck | None) -> Ending | None:
         if check is not None and not check.allowed:
-            return Ending(TradeStatus.BLOCKED, Reason.EQUITY_LIMIT, "the equity deployment limit is reached")
+            return Ending.equity_limit()
         if not self._broker.clock().is_open:
             return Ending(TradeStatus.SKIPPED, Reason.MARKET_CLOSED, "the market is closed")
         return None

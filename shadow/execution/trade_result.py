@@ -45,6 +45,11 @@ class Ending:
         """End a trade whose execution failed by the error named `error` before it had any order."""
         return cls(TradeStatus.FAILED, _reason_of(error), f"{error or 'an unnamed error'} before any order was sent")
 
+    @classmethod
+    def equity_limit(cls) -> Ending:
+        """End a BUY that the equity breaker refused."""
+        return cls(TradeStatus.BLOCKED, Reason.EQUITY_LIMIT, "the equity deployment limit is reached")
+
 
 def result_without_orders(
     trade: WorkflowTrade, ending: Ending, started: datetime, completed: datetime, check: EquityCheck | None = None
@@ -102,7 +107,7 @@ def result_of_orders(
         decision_price=first.decision_price,
         order_type=first.order_type,
         attempts=max(intent.attempt for intent in intents) + 1,
-        orders=tuple(_trace(intent) for intent in _shown(intents)),
+        orders=tuple(_trace(intent) for intent in intents),
         started_at=started,
         completed_at=completed,
         filled_at=max((intent.filled_at for intent in intents if intent.filled_at), default=None),
@@ -142,10 +147,14 @@ def _average(telling: list[IntentRecord], filled: Decimal, value: Decimal | None
     return (value / filled).quantize(_PRICE_QUANTUM)
 
 
-def _shown(intents: tuple[IntentRecord, ...]) -> tuple[IntentRecord, ...]:
-    """Choose the orders a state payload carries, few enough to stay small; the intent log has all of them."""
-    by_weight = sorted(intents, key=lambda intent: (intent.filled_quantity == 0, -intent.step))
-    return tuple(sorted(by_weight[:SHOWN_ORDERS], key=lambda intent: intent.step))
+def compact(result: TradeResult) -> TradeResult:
+    """Carry few enough orders for a state payload to stay small, fills first; the intent log has all of them."""
+    by_weight = sorted(enumerate(result.orders), key=lambda entry: (entry[1].filled_quantity == 0, -entry[0]))
+    return result.model_copy(update={"orders": tuple(order for _, order in sorted(by_weight[:SHOWN_ORDERS], key=_place))})
+
+
+def _place(entry: tuple[int, OrderTrace]) -> int:
+    return entry[0]
 
 
 def _trace(intent: IntentRecord) -> OrderTrace:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from shadow.broker.port import OrderType, Quote
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.vocabulary import Side
 
 CENT = Decimal("0.01")
+FRACTIONS = (Decimal("0.75"), Decimal("0.85"), Decimal("0.95"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class WalkPolicy:
     The defaults are the control's (legacy contract, section 6 and section 5 rule 3).
     """
 
-    fractions: tuple[Decimal, ...] = (Decimal("0.75"), Decimal("0.85"), Decimal("0.95"))
+    fractions: tuple[Decimal, ...] = FRACTIONS
     limit_seconds: float = 10
     market_seconds: float = 30
     poll_seconds: float = 1
@@ -77,7 +78,7 @@ class Step:
             return None
         passive, aggressive = (quote.bid, quote.ask) if side is Side.BUY else (quote.ask, quote.bid)
         price = passive + self.fraction * (aggressive - passive)
-        return max(price.quantize(CENT, rounding=ROUND_HALF_EVEN), CENT)
+        return max(price.quantize(CENT, rounding=ROUND_HALF_UP), CENT)
 
 
 def filled_shares(intents: Iterable[IntentRecord]) -> Decimal:

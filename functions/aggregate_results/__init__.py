@@ -1,0 +1,4 @@
+"""Business Unit: execution | Status: current.
+
+The Lambda that sums a run up.
+"""

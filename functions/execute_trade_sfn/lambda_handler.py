@@ -1,0 +1,44 @@
+"""Business Unit: execution | Status: current.
+
+Execute one trade, or, asked to reconcile, find out what became of it. Answers a `TradeResult`. Executing the same trade
+again resumes it and never orders twice.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from shadow.aws.candidate import ExecuteEnvironment, TradeDesk
+from shadow.aws.effects import RecordedEffects
+from shadow.aws.observability import logger
+from shadow.broker.alpaca import AlpacaBroker
+from shadow.contracts.workflow_requests import TradeRequest
+from shadow.execution.effects import effects_of_trade
+from shadow.execution.trade_result import compact
+
+
+@cache
+def _parts() -> tuple[TradeDesk, RecordedEffects]:
+    environment = ExecuteEnvironment.load()
+    return TradeDesk.open(environment, AlpacaBroker.connect), environment.effects()
+
+
+def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
+    """Execute or reconcile one trade.
+
+    Raises InvalidPayload, InterlockViolation, RunNotPrepared, OrderMismatch, and, worth another try, the broker's
+    transient errors, OrderFateUnknown, OrderStillOpen and StateUnavailable.
+    """
+    del context
+    request = TradeRequest.of(event)
+    desk, effects = _parts()
+    executor, trade = desk.executor(), request.trade
+    result = executor.reconcile(trade, request.error) if request.reconcile else executor.execute(trade)
+    result = result.model_copy(update={"equity_check": result.equity_check or request.equity_check})
+    now = desk.clock.now()
+    for effect in effects_of_trade(trade, result, now):
+        effects.apply(effect)
+    desk.state.keep_result(result, now)
+    logger().info("trade ended", extra={"run_id": trade.run_id, "trade_id": trade.trade_id, "status": result.status.value})
+    return compact(result).to_wire()

@@ -1,0 +1,4 @@
+"""Business Unit: execution | Status: current.
+
+The Lambda that mails why a run was stopped or broke.
+"""

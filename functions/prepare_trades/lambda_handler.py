@@ -1,0 +1,44 @@
+"""Business Unit: execution | Status: current.
+
+Split a plan into SELL and BUY trades and open the run with its equity limit (read once). Answers a `PreparedRun`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from shadow.aws.candidate import PrepareEnvironment
+from shadow.aws.candidate_state import DynamoCandidateState
+from shadow.aws.observability import logger
+from shadow.broker.port import Broker
+from shadow.contracts.workflow import WorkflowInput
+from shadow.execution.phases import RunSettings, prepare
+from shadow.execution.ports import SystemClock
+
+
+@cache
+def _environment() -> PrepareEnvironment:
+    return PrepareEnvironment.load()
+
+
+@cache
+def _parts() -> tuple[RunSettings, DynamoCandidateState]:
+    return _environment().run_settings(_broker), _environment().state()
+
+
+@cache
+def _broker() -> Broker:
+    from shadow.broker.alpaca import AlpacaBroker  # noqa: PLC0415 - alpaca-py is slow to import and dry run needs none
+
+    return _environment().connect(AlpacaBroker.connect)
+
+
+def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
+    """Prepare one run; raises InvalidPayload, InterlockViolation, StateUnavailable and what the broker raises."""
+    del context
+    request = WorkflowInput.parse(event)
+    settings, ledger = _parts()
+    prepared = prepare(request, request.rebalance_plan.trade_messages, settings=settings, ledger=ledger, clock=SystemClock())
+    logger().info("run prepared", extra={"run_id": request.run_id, "total_trades": prepared.total_trades})
+    return prepared.to_wire()

@@ -1,0 +1,178 @@
+"""Business Unit: AWS adapters | Status: current.
+
+The candidate's composition root: from a function's environment to the ports its use case needs. Each handler takes the parts
+it uses and keeps them for the life of its process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from shadow.aws import clients
+from shadow.aws.broker_factory import BrokerSettings, Connect, connect_broker, refuse_unsafe
+from shadow.aws.candidate_state import DynamoCandidateState
+from shadow.aws.effects import ProductionEmitter, RecordedEffects
+from shadow.aws.environment import Environment
+from shadow.aws.notifier import SnsNotifier
+from shadow.broker.port import Broker
+from shadow.broker.recording import RecordingBroker
+from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.model import Exact, Fraction, NonNegative
+from shadow.contracts.vocabulary import ExecutionMode
+from shadow.contracts.workflow import WorkflowInput, WorkflowTrade
+from shadow.execution.phases import RunSettings
+from shadow.execution.ports import Clock, SystemClock
+from shadow.execution.trade import TradeExecutor, TradeSettings
+from shadow.execution.walk import FRACTIONS, WalkPolicy
+
+
+def _split(value: object) -> object:
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+class ModeEnvironment(Environment):
+    """What every function of the candidate knows."""
+
+    execution_mode: ExecutionMode = ExecutionMode.DRY_RUN
+    dual_publishing: bool = True
+
+
+class StateEnvironment(ModeEnvironment):
+    """Where state and effects go. Bus and ledger table are used in live mode only."""
+
+    candidate_state_table_name: str
+    event_bus_name: str = ""
+    trade_ledger_table_name: str = ""
+
+    def state(self) -> DynamoCandidateState:
+        """Give the state table."""
+        return DynamoCandidateState(clients.dynamodb(), self.candidate_state_table_name)
+
+    def effects(self) -> RecordedEffects:
+        """Give the effects' way: recorded only, unless the mode is live; raises ConfigurationError, InterlockViolation."""
+        if self.execution_mode is not ExecutionMode.LIVE:
+            return RecordedEffects(self.state())
+        refuse_unsafe(BrokerSettings(self.execution_mode, self.dual_publishing, "", "", "", ""))
+        if not self.event_bus_name or not self.trade_ledger_table_name:
+            raise ConfigurationError("EVENT_BUS_NAME, TRADE_LEDGER_TABLE_NAME: expected values in live mode, was nothing")
+        emitter = ProductionEmitter(clients.events(), self.event_bus_name, clients.dynamodb(), self.trade_ledger_table_name)
+        return RecordedEffects(self.state(), emitter)
+
+
+class BrokerEnvironment(StateEnvironment):
+    """How to reach the candidate's own account. Empty endpoints are the paper account's."""
+
+    broker_secret_id: str
+    broker_endpoint: str = ""
+    broker_data_endpoint: str = ""
+    control_account_fingerprint: str = ""
+
+    def connect(self, connect: Connect) -> Broker:
+        """Connect, behind the interlocks; raises InterlockViolation."""
+        settings = BrokerSettings(
+            self.execution_mode,
+            self.dual_publishing,
+            self.broker_secret_id,
+            self.broker_endpoint,
+            self.broker_data_endpoint,
+            self.control_account_fingerprint,
+        )
+        return connect_broker(settings, clients.secretsmanager(), connect)
+
+
+class PrepareEnvironment(BrokerEnvironment):
+    """What prepare_trades needs. `equity_deployment_pct` is a fraction: 1.0 is all of the equity, 0 switches the breaker off."""
+
+    equity_deployment_pct: NonNegative = Decimal("1.0")
+
+    def run_settings(self, broker: Callable[[], Broker]) -> RunSettings:
+        """Say how runs are opened: on the plan's portfolio value in dry run, else on the own account's equity (USD)."""
+
+        def equity(request: WorkflowInput) -> Decimal:
+            if self.execution_mode is ExecutionMode.DRY_RUN:
+                return request.rebalance_plan.total_portfolio_value
+            return broker().account().equity
+
+        return RunSettings(self.execution_mode, self.equity_deployment_pct, equity)
+
+
+class ExecuteEnvironment(BrokerEnvironment):
+    """What execute_trade_sfn needs. Paces are seconds, fractions of the way from the passive to the aggressive side."""
+
+    walk_fractions: Annotated[tuple[Fraction, ...], BeforeValidator(_split)] = FRACTIONS
+    walk_step_seconds: NonNegative = Decimal(10)
+    walk_market_seconds: NonNegative = Decimal(30)
+    sell_attempt_pause_seconds: NonNegative = Decimal(5)
+    walk_poll_seconds: Exact = Decimal(1)
+
+    def policy(self) -> WalkPolicy:
+        """Say how the book is walked."""
+        if self.walk_poll_seconds <= 0:
+            raise ConfigurationError(f"WALK_POLL_SECONDS: expected seconds above 0, was {self.walk_poll_seconds}")
+        return WalkPolicy(
+            fractions=self.walk_fractions,
+            limit_seconds=float(self.walk_step_seconds),
+            market_seconds=float(self.walk_market_seconds),
+            poll_seconds=float(self.walk_poll_seconds),
+            pause_seconds=float(self.sell_attempt_pause_seconds),
+        )
+
+
+class NotifyEnvironment(StateEnvironment):
+    """What the notifying functions need."""
+
+    sns_notification_topic_arn: str
+
+    def notifier(self) -> SnsNotifier:
+        """Give the notification topic."""
+        return SnsNotifier(clients.sns(), self.sns_notification_topic_arn)
+
+
+class CompletionEnvironment(ModeEnvironment):
+    """What notify_completion needs."""
+
+    sns_notification_topic_arn: str
+
+    def notifier(self) -> SnsNotifier:
+        """Give the notification topic."""
+        return SnsNotifier(clients.sns(), self.sns_notification_topic_arn)
+
+
+@dataclass(frozen=True, slots=True)
+class TradeDesk:
+    """Executes trades at the one broker that was connected when the process started."""
+
+    environment: ExecuteEnvironment
+    broker: Broker
+    state: DynamoCandidateState
+    clock: Clock
+
+    @classmethod
+    def open(cls, environment: ExecuteEnvironment, connect: Connect, clock: Clock | None = None) -> TradeDesk:
+        """Connect, behind the interlocks; raises InterlockViolation."""
+        return cls(environment, environment.connect(connect), environment.state(), clock or SystemClock())
+
+    def executor(self) -> TradeExecutor:
+        """Give the executor for one trade. In dry run it cannot reach an order endpoint: it holds a recording broker."""
+        mode = self.environment.execution_mode
+        dry_run = mode is ExecutionMode.DRY_RUN
+        return TradeExecutor(
+            broker=RecordingBroker(self.broker, equity=Decimal(0)) if dry_run else self.broker,
+            log=self.state,
+            ledger=self.state,
+            clock=self.clock,
+            settings=TradeSettings(mode, self.environment.policy(), _planned_holding if dry_run else self._held),
+        )
+
+    def _held(self, trade: WorkflowTrade) -> Decimal:
+        return self.broker.position(trade.symbol)
+
+
+def _planned_holding(trade: WorkflowTrade) -> Decimal | None:
+    """Give what the publisher knows of the control's position, in shares: a dry run has none of its own."""
+    return trade.current_position

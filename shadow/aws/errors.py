@@ -1,0 +1,60 @@
+"""Business Unit: AWS adapters | Status: current.
+
+From AWS's errors to ours. What may work a moment later becomes `StateUnavailable`, which the state machine retries by name;
+everything else (denied, missing table, malformed call) is left as it is, because a retry would hide it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+from shadow.execution.errors import ExecutionTransientError, StateUnavailable
+
+TRANSIENT_CODES = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+_SERVER_ERROR = 500
+
+
+def is_transient(error: ClientError) -> bool:
+    """Tell whether AWS may answer the same call a moment later."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return code_of(error) in TRANSIENT_CODES or status >= _SERVER_ERROR
+
+
+def code_of(error: ClientError) -> str:
+    """Give AWS's error code."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
+@contextmanager
+def transient_as(raised: type[ExecutionTransientError] = StateUnavailable) -> Iterator[None]:
+    """Raise `raised` instead of an AWS error that is worth another try."""
+    try:
+        yield
+    except ClientError as error:
+        if not is_transient(error):
+            raise
+        raise raised(f"{error.operation_name}: {code_of(error)}") from error
+    except (BotoConnectionError, HTTPClientError) as error:
+        raise raised(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,80 @@
+"""Business Unit: execution | Status: current.
+
+From a notice that a run was stopped or broke to its mail and its effect. A safety rule that stopped a run has a
+WorkflowFailed; a run that broke has none, as in the control.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from shadow.contracts.events import FailureStep
+from shadow.contracts.workflow import GuardResult, RunSummary, TradeResult
+from shadow.contracts.workflow_requests import FailureNotice, FailureType
+from shadow.execution.effects import effect_of_failure
+from shadow.execution.guard import FAILED
+from shadow.execution.notifications import (
+    Mail,
+    RunNames,
+    blocked_mail,
+    equity_limit_mail,
+    failure_mail,
+    unknown_trades_mail,
+)
+from shadow.execution.ports import PlannedEffect
+from shadow.execution.results import failure_line
+
+_STEP_OF = {
+    FailureType.BUY_PHASE_BLOCKED: FailureStep.SELL_PHASE_GUARD,
+    FailureType.EQUITY_LIMIT_REACHED: FailureStep.EQUITY_CIRCUIT_BREAKER,
+}
+_SHOWN = 20
+
+
+def mail_of_failure(notice: FailureNotice, names: RunNames) -> Mail:
+    """Write the mail. Raises InvalidPayload when a safety rule's notice lacks what the rule saw."""
+    state = notice.state
+    match notice.failure_type:
+        case FailureType.BUY_PHASE_BLOCKED:
+            return blocked_mail(GuardResult.parse(state.get("guard")), _failed_sells(state), _count(state.get("buyCount")), names)
+        case FailureType.EQUITY_LIMIT_REACHED:
+            return equity_limit_mail(RunSummary.parse(state), names)
+        case FailureType.WORKFLOW_FAILED:
+            return unknown_trades_mail(RunSummary.parse(state), names) if "unknownTrades" in state else failure_mail(state, names)
+
+
+def effects_of_failure(notice: FailureNotice, at: datetime) -> tuple[PlannedEffect, ...]:
+    """Give the WorkflowFailed of a run that a safety rule stopped; nothing for one that broke."""
+    step = _STEP_OF.get(notice.failure_type)
+    if step is None:
+        return ()
+    return (
+        effect_of_failure(
+            run_id=notice.run_id,
+            plan_id=notice.named("planId"),
+            correlation_id=notice.named("correlationId"),
+            step=step,
+            reason=_reason(notice),
+            at=at,
+        ),
+    )
+
+
+def _reason(notice: FailureNotice) -> str:
+    if notice.failure_type is FailureType.BUY_PHASE_BLOCKED:
+        return GuardResult.parse(notice.state.get("guard")).reason or "the SELL guard blocked the BUY phase"
+    summary = RunSummary.parse(notice.state)
+    return f"the equity deployment limit refused {summary.equity_blocked_trades} BUY trades"
+
+
+def _failed_sells(state: dict[str, JsonValue]) -> tuple[str, ...]:
+    """Put the failed sells into words, as far as the state carries them."""
+    results = state.get("sellResults")
+    parsed = [TradeResult.parse(result) for result in results] if isinstance(results, list) else []
+    return tuple(failure_line(result) for result in parsed if result.status in FAILED)[:_SHOWN]
+
+
+def _count(value: JsonValue) -> int:
+    return value if isinstance(value, int) else 0
