@@ -17,6 +17,7 @@ from mypy_boto3_cloudformation import CloudFormationClient
 from mypy_boto3_cloudwatch import CloudWatchClient
 from mypy_boto3_logs import CloudWatchLogsClient
 from mypy_boto3_s3 import S3Client
+from mypy_boto3_sqs import SQSClient
 from mypy_boto3_stepfunctions import SFNClient
 
 REGION = "us-east-1"
@@ -42,7 +43,7 @@ def dummy_environment(endpoint: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class CloudAccess:
-    """One local cloud, by its endpoint. `session` and `config` make any further client: `session.client(…, **access.place)`."""
+    """One local cloud, by its endpoint. Any further client is `session.client(name, endpoint_url=endpoint, config=config)`."""
 
     endpoint: str
 
@@ -75,6 +76,10 @@ class CloudAccess:
     def stepfunctions(self) -> SFNClient:
         """Give a Step Functions client."""
         return self.session.client("stepfunctions", endpoint_url=self.endpoint, config=self.config)
+
+    def sqs(self) -> SQSClient:
+        """Give an SQS client."""
+        return self.session.client("sqs", endpoint_url=self.endpoint, config=self.config)
 
     def sent_mails(self) -> Sequence[Mapping[str, object]]:
         """Read every mail that SES accepted: Source, To, Subject, BodyText, BodyHtml, Timestamp (epoch seconds)."""

@@ -6,6 +6,7 @@ it is deployed; `INERT` is deployed and held, but nothing comes of it. Both are 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -32,8 +33,7 @@ class Adaptation:
 
     def __str__(self) -> str:
         """Read as a line."""
-        verb = "removed" if self.removed else "without effect"
-        return f"{self.logical_id}: {self.what} {verb}: {self.reason}"
+        return f"{self.logical_id}: {self.what} {_verb(removed=self.removed)}: {self.reason}"
 
 
 REMOVED: tuple[Gap, ...] = (
@@ -57,3 +57,18 @@ INERT: tuple[Gap, ...] = (
     Gap("AWS::Serverless::Function", ("Architectures",), "functions run on this machine's processor"),
     Gap("AWS::Serverless::Function", ("Events", "*", "Properties", "ScheduleExpressionTimezone"), "schedules run in UTC"),
 )
+
+
+def summary(adaptations: Iterable[Adaptation]) -> tuple[str, ...]:
+    """Give one line a gap, with the resources that meet it: `TimeToLiveSpecification without effect: … (A, B)`."""
+    met: dict[tuple[bool, str, str], list[str]] = {}
+    for each in adaptations:
+        met.setdefault((each.removed, each.what, each.reason), []).append(each.logical_id)
+    return tuple(
+        f"{what} {_verb(removed=removed)}: {reason} ({', '.join(logical_ids)})"
+        for (removed, what, reason), logical_ids in sorted(met.items(), reverse=True)
+    )
+
+
+def _verb(*, removed: bool) -> str:
+    return "removed" if removed else "without effect"

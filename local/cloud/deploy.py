@@ -18,7 +18,7 @@ from mypy_boto3_cloudformation.type_defs import ParameterTypeDef, StackTypeDef
 from mypy_boto3_s3 import S3Client
 
 from local.cloud.access import CloudAccess
-from local.cloud.adaptations import Adaptation
+from local.cloud.adaptations import Adaptation, summary
 from local.cloud.build import Artefacts
 from local.cloud.errors import ResourceFailure, StackFailed
 from local.cloud.progress import Progress, silent
@@ -62,8 +62,8 @@ def deploy(
     _submit(cloudformation, stack, _template_url(access, stack, prepared), parameters or {})
     finished = _wait(cloudformation, stack)
     outputs = {str(each.get("OutputKey")): str(each.get("OutputValue")) for each in finished.get("Outputs", [])}
-    for adaptation in prepared.adaptations:
-        progress(f"  {adaptation}")
+    for line in summary(prepared.adaptations):
+        progress(f"  {line}")
     return Deployment(stack, outputs, prepared.adaptations, time.monotonic() - started)
 
 

@@ -23,6 +23,7 @@ from local.cloud.logs import LogReader
 from shadow.contracts.errors import FieldFault, InvalidPayload, faults_of
 
 _BATCH = 500
+_YEAR_10000_MS = 253_402_300_800_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class _Directive(BaseModel):
 
 class _Metadata(BaseModel):
     model_config = ConfigDict(frozen=True)
-    timestamp: int = Field(alias="Timestamp", description="epoch milliseconds")
+    timestamp: int = Field(alias="Timestamp", ge=0, lt=_YEAR_10000_MS, description="epoch milliseconds")
     directives: tuple[_Directive, ...] = Field(alias="CloudWatchMetrics", default=())
 
 

@@ -89,9 +89,17 @@ def _packed(folder: Path) -> bytes:
 
 
 def _inert(template: Mapping[str, object]) -> Iterator[Adaptation]:
-    for logical_id, resource_type, properties in _resources(template):
+    for logical_id, resource_type, properties in (*_resources(template), *_globals(template)):
         for gap in _matching(INERT, resource_type, properties):
             yield Adaptation(logical_id, ".".join(part for part in gap.path if part != "*"), removed=False, reason=gap.reason)
+
+
+def _globals(template: Mapping[str, object]) -> Iterator[tuple[str, str, object]]:
+    """List the properties that Globals gives to every resource of a type."""
+    shared = template.get("Globals")
+    if isinstance(shared, Mapping):
+        for kind, properties in shared.items():
+            yield "Globals", f"AWS::Serverless::{kind}", properties
 
 
 def _remove(template: dict[str, object]) -> tuple[Adaptation, ...]:

@@ -18,6 +18,7 @@ from local.cloud.emulator import emulator, running_emulator, start_emulator, sto
 from local.cloud.environment import LocalEnvironment, ensure_environment
 from local.cloud.errors import EmulatorFailed, StackFailed
 from local.cloud.logs import LogReader
+from local.cloud.service_metrics import ServiceMetrics
 
 pytestmark = pytest.mark.local_cloud
 
@@ -136,6 +137,36 @@ def test_a_status_event_reaches_the_function_and_its_metric_the_alarm_and_the_co
     assert any("Step Functions Execution Status Change" in line for line in lines)
     composite = cloudwatch.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"][0]
     assert composite["StateValue"] == "ALARM"
+
+
+def test_services_report_their_own_metrics_and_only_the_alarm_on_them_goes_off(cloud: Cloud) -> None:
+    cloud.client("sqs").create_queue(QueueName="letters")
+    cloud.client("sqs").create_queue(QueueName="other-letters")
+    cloud.client("sqs").send_message(
+        QueueUrl=cloud.client("sqs").get_queue_url(QueueName="letters")["QueueUrl"], MessageBody="{}"
+    )
+    cloudwatch = cloud.access.cloudwatch()
+    for queue in ("letters", "other-letters"):
+        cloudwatch.put_metric_alarm(
+            AlarmName=queue,
+            Namespace="AWS/SQS",
+            MetricName="ApproximateNumberOfMessagesVisible",
+            Dimensions=[{"Name": "QueueName", "Value": queue}],
+            Statistic="Maximum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=0,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="notBreaching",
+        )
+    cloud.run([])
+    reported = ServiceMetrics(cloud.access).report()
+    states = {
+        alarm["AlarmName"]: alarm["StateValue"]
+        for alarm in cloudwatch.describe_alarms(AlarmNames=["letters", "other-letters"])["MetricAlarms"]
+    }
+    assert states == {"letters": "ALARM", "other-letters": "OK"}
+    assert "ExecutionsSucceeded" in {metric.name for metric in reported}
 
 
 def test_a_second_deployment_updates_the_stack(cloud: Cloud) -> None:

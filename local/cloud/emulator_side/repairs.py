@@ -15,6 +15,7 @@ import io
 import os
 import shutil
 import threading
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -185,6 +186,42 @@ def _composite_alarms() -> None:
     handlers["AWS::CloudWatch::CompositeAlarm"] = {"create": create, "update": update, "delete": delete}
 
 
+def _alarm_evaluation() -> None:
+    watch = _module("services.cloudwatch")
+    rules = importlib.import_module("alarm_rules")
+    lock = threading.RLock()
+
+    def make(_original: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+        def evaluate(alarm: dict[str, Any]) -> None:
+            if alarm.get("MetricName"):
+                with lock:
+                    transition(alarm)
+
+        return evaluate
+
+    def transition(alarm: dict[str, Any]) -> None:
+        rule = rules.AlarmRule.from_description(alarm)
+        key = (rule.namespace, rule.metric, watch._dims_key(dict(rule.dimensions)))  # noqa: SLF001
+        samples = [rules.Sample(point["Timestamp"], point["Value"]) for point in list(watch._metrics.get(key, ()))]  # noqa: SLF001
+        before = alarm["StateValue"]
+        state, reason = rules.state_at(rule, samples, time.time(), before)
+        if state != before:
+            alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+            watch._record_history(alarm["AlarmName"], before, state, reason)  # noqa: SLF001
+            watch._dispatch_alarm_actions(alarm, before, state, reason)  # noqa: SLF001
+            watch._evaluate_parent_alarms(alarm)  # noqa: SLF001
+
+    _replace(watch, "_evaluate_alarm", make)
+    threading.Thread(target=_evaluate_again_and_again, args=(watch,), daemon=True).start()
+
+
+def _evaluate_again_and_again(watch: ModuleType) -> None:
+    """Evaluate every alarm once a second, because data that stays away changes states too."""
+    pause = threading.Event()
+    while not pause.wait(1.0):
+        watch._evaluate_all_alarms()  # noqa: SLF001
+
+
 REPAIRS: tuple[Repair, ...] = (
     Repair("bare interpreter", "a function must find only what its zip and layers carry", _bare_interpreter),
     Repair(
@@ -193,6 +230,7 @@ REPAIRS: tuple[Repair, ...] = (
     Repair("parallel groups", "the control lane works on ten symbols at a time, one message a symbol", _parallel_groups),
     Repair("layers unzipped once", "a worker must not spend seconds and disk on layers another has unzipped", _unzip_layers_once),
     Repair("composite alarms", "the template's composite alarm must exist to be proven", _composite_alarms),
+    Repair("alarm evaluation", "an alarm must look at its own dimensions and periods, and at missing data", _alarm_evaluation),
 )
 
 
