@@ -22,6 +22,7 @@ from local.broker_simulator.values import FaultKind
 _BAD_PARAMETER, _NOT_FOUND = 40010001, 40410000
 _MAX_CLIENT_ORDER_ID = 128
 _MAX_ORDERS = 500
+_LONGEST_CALENDAR = 3660
 _CENTS, _SUB_CENTS, _SHARE_DECIMALS = 2, 4, 9
 
 
@@ -162,6 +163,8 @@ def _calendar(exchange: Exchange, account: SimAccount, request: Request, rest: s
         end = date.fromisoformat(request.query.get("end", start.isoformat()))
     except ValueError:
         raise Refused(422, _BAD_PARAMETER, "start and end must be dates") from None
+    if (end - start).days > _LONGEST_CALENDAR:
+        raise Refused(422, _BAD_PARAMETER, f"at most {_LONGEST_CALENDAR} days are simulated")
     return Answer(200, [wire.session_json(session) for session in exchange.market.sessions(start, end)])
 
 

@@ -5,6 +5,7 @@ Whatever is asked of the broker simulator, its money and shares add up, and its 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
@@ -13,6 +14,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from local.broker_simulator.api import Request
 from local.broker_simulator.simulator import Simulator
 from local.broker_simulator.values import Fault, FaultKind
 from shadow.contracts.vocabulary import Lane
@@ -81,3 +83,27 @@ def test_the_same_seed_and_requests_give_the_same_answers(steps: list[tuple[Any,
     first, second = play(steps), play(steps)
     assert first.orders() == second.orders()
     assert first.requests() == second.requests()
+
+
+PATHS = st.sampled_from(
+    ["orders", "orders:by_client_order_id", "positions", "assets", "clock", "calendar", "account", "stocks/quotes/latest"]
+).map("/v2/{}".format)
+TEXT = st.text(max_size=12) | st.sampled_from(["AAPL", "all", "0001-01-01", "9999-12-31", "-1", "1e999", "NaN"])
+BODY = st.dictionaries(
+    st.sampled_from(["symbol", "qty", "side", "type", "time_in_force", "limit_price", "client_order_id"]),
+    TEXT | st.none() | st.floats() | st.integers() | st.lists(TEXT, max_size=2) | st.sampled_from(["buy", "day", "limit"]),
+)
+
+
+@settings(deadline=None)
+@given(
+    method=st.sampled_from(["GET", "POST", "DELETE", "PATCH"]),
+    path=PATHS | st.builds("{}/{}".format, PATHS, TEXT) | st.text(max_size=20) | TEXT.map("/_sim/{}".format),
+    query=st.dictionaries(st.sampled_from(["symbols", "start", "end", "limit", "after", "status", "direction"]), TEXT),
+    body=st.binary(max_size=20) | BODY.map(lambda value: json.dumps(value).encode()),
+)
+def test_any_request_is_answered(method: str, path: str, query: dict[str, str], body: bytes) -> None:
+    headers = {"apca-api-key-id": "sim-control-key", "apca-api-secret-key": "sim-control-secret"}
+    reply = fresh().handle(Request(method, path, query, headers, body))
+    assert 200 <= reply.answer.status < 500
+    assert json.dumps(reply.answer.body)
