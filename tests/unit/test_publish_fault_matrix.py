@@ -6,8 +6,11 @@ result or exception comes back as the same object, and the caller is held up no 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from local.pages import fault_matrix
 from local.pages.fault_cells import BOUND_SECONDS, CELLS, Cell, Fault, Seen, observe
 
 SLACK_SECONDS = 0.95
@@ -42,3 +45,8 @@ def test_without_a_fault_the_candidate_runs(control_raises: bool) -> None:  # no
         candidate=HEALTHY,
         counted=False,
     )
+
+
+def test_the_page_shows_what_the_cells_do() -> None:
+    page = Path(__file__).parents[2] / fault_matrix.PATH
+    assert page.read_text("utf-8") == fault_matrix.render(), "write it anew with `make pages`"
