@@ -1,0 +1,201 @@
+"""Business Unit: local cloud | Status: current.
+
+The whole system up on this machine: environment, artefacts, emulator, broker simulator, and the deployed template. Used by the
+`shadow` command, the demonstration and the end-to-end tests alike.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mypy_boto3_dynamodb import DynamoDBClient
+from mypy_boto3_lambda import LambdaClient
+from mypy_boto3_secretsmanager import SecretsManagerClient
+
+from local.broker_simulator.client import SimulatorClient
+from local.cloud.access import CloudAccess
+from local.cloud.build import build_artefacts
+from local.cloud.deploy import Deployment, deploy
+from local.cloud.emulator import RunningEmulator, running_emulator, start_emulator, stop_emulator
+from local.cloud.environment import ensure_environment
+from local.cloud.errors import LocalCloudError
+from local.cloud.progress import Progress, silent
+from shadow.contracts.vocabulary import Lane
+
+CHECKOUT = Path(__file__).parents[1]
+STAGE = "dev"
+BROKER_FILE = "broker.json"
+FAULTS_FILE = "planted-faults.json"
+CREDENTIALS = {
+    Lane.CONTROL: {"key": "control-key", "secret": "control-secret"},
+    Lane.CANDIDATE: {"key": "candidate-key", "secret": "candidate-secret"},
+}
+_BROKER_SECONDS = 10.0
+_FAULTY_FUNCTIONS = ("legacy-execution", "publish-plan")
+FAST = {
+    "ControlLane": "reference",
+    "Stage": STAGE,
+    "WalkStepSeconds": "0.2",
+    "WalkMarketSeconds": "1",
+    "WalkPollSeconds": "0.05",
+    "SellAttemptPauseSeconds": "0.05",
+    "ReportSender": "shadow@example.com",
+    "ReportRecipients": "desk@example.com",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStack:
+    """A running local cloud with the template deployed, and the broker simulator beside it."""
+
+    emulator: RunningEmulator
+    broker_url: str
+    broker_pid: int
+    deployment: Deployment
+    folder: Path
+
+    @property
+    def access(self) -> CloudAccess:
+        """Give the clients of the emulator."""
+        return self.emulator.access
+
+    @property
+    def broker(self) -> SimulatorClient:
+        """Give the steering wheel of the broker simulator."""
+        return SimulatorClient(self.broker_url)
+
+    def output(self, key: str) -> str:
+        """Give one output of the deployed stack."""
+        return self.deployment.outputs[key]
+
+    def functions(self) -> LambdaClient:
+        """Give a Lambda client."""
+        return self.access.session.client("lambda", endpoint_url=self.emulator.endpoint, config=self.access.config)
+
+    def tables(self) -> DynamoDBClient:
+        """Give a DynamoDB client."""
+        return self.access.session.client("dynamodb", endpoint_url=self.emulator.endpoint, config=self.access.config)
+
+    def secrets(self) -> SecretsManagerClient:
+        """Give a Secrets Manager client."""
+        return self.access.session.client("secretsmanager", endpoint_url=self.emulator.endpoint, config=self.access.config)
+
+    def plant(self, faults: object) -> None:
+        """Plant faults in the reference control (a JSON list); they strike from the next plan and record on."""
+        path = self.folder / FAULTS_FILE
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(faults), encoding="utf-8")
+        partial.replace(path)
+
+
+def bring_up(
+    folder: Path, *, stay: bool = False, parameters: Mapping[str, str] | None = None, seed: int = 0, progress: Progress = silent
+) -> LocalStack:
+    """Start everything below `folder` and deploy `template.yaml`. Raises LocalCloudError with what went wrong."""
+    environment = ensure_environment(CHECKOUT, progress)
+    artefacts = build_artefacts(CHECKOUT, progress=progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    emulator = start_emulator(environment, folder, stay=stay, wait_scale=0.05, progress=progress)
+    try:
+        broker_pid, broker_url = _start_broker(folder.absolute(), seed)
+        endpoints = dict.fromkeys(("BrokerEndpoint", "BrokerDataEndpoint", "ControlBrokerEndpoint"), broker_url)
+        chosen = {**FAST, **endpoints, **(parameters or {})}
+        deployment = deploy(
+            emulator.access, CHECKOUT / "template.yaml", artefacts, stack=f"shadow-{STAGE}", parameters=chosen, progress=progress
+        )
+    except BaseException:
+        stop_emulator(emulator)
+        raise
+    stack = LocalStack(emulator, broker_url, broker_pid, deployment, folder.absolute())
+    _note(stack)
+    _fill_secrets(stack)
+    stack.plant([])
+    _let_faults_be_planted(stack)
+    return stack
+
+
+def take_down(folder: Path) -> bool:
+    """End what `bring_up` left running below `folder`, by process id. Says whether anything ran."""
+    running = running_emulator(folder)
+    note = folder / BROKER_FILE
+    if note.is_file():
+        _end_broker(int(json.loads(note.read_text(encoding="utf-8"))["pid"]))
+        note.unlink(missing_ok=True)
+    if running is not None:
+        stop_emulator(running)
+    return running is not None
+
+
+@contextmanager
+def local_stack(
+    folder: Path, *, parameters: Mapping[str, str] | None = None, seed: int = 0, progress: Progress = silent
+) -> Iterator[LocalStack]:
+    """Have everything up for the length of a block."""
+    stack = bring_up(folder, parameters=parameters, seed=seed, progress=progress)
+    try:
+        yield stack
+    finally:
+        take_down(folder)
+
+
+def _start_broker(folder: Path, seed: int) -> tuple[int, str]:
+    """Start the simulator as a process of its own and wait until it says its port."""
+    port_file = folder / "broker.port"
+    port_file.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "local.broker_simulator", "--port-file", str(port_file), "--seed", str(seed)]
+    with (folder / "broker.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and program
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=CHECKOUT, start_new_session=True
+        )
+    ends = time.monotonic() + _BROKER_SECONDS
+    while time.monotonic() < ends:
+        if port_file.is_file():
+            url = f"http://127.0.0.1:{port_file.read_text(encoding='utf-8').strip()}"
+            (folder / BROKER_FILE).write_text(json.dumps({"pid": process.pid, "url": url}), encoding="utf-8")
+            return process.pid, url
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise LocalCloudError(f"the broker simulator did not start; see {folder / 'broker.log'}")
+
+
+def _end_broker(pid: int) -> None:
+    """Ask the simulator that we started to end; it may have ended by itself."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes() if Path("/proc").is_dir() else b"local.broker_simulator"
+        if b"local.broker_simulator" in command:
+            os.kill(pid, signal.SIGTERM)
+    except (ProcessLookupError, FileNotFoundError):
+        return
+
+
+def _note(stack: LocalStack) -> None:
+    """Leave a note of the broker beside the emulator's own, for `shadow up` to print and `down` to find."""
+    note = {"pid": stack.broker_pid, "url": stack.broker_url, "outputs": dict(stack.deployment.outputs)}
+    (stack.folder / BROKER_FILE).write_text(json.dumps(note, indent=2), encoding="utf-8")
+
+
+def _fill_secrets(stack: LocalStack) -> None:
+    """Give both lanes the credentials of their own simulated account, and the simulator the same ones."""
+    for lane, name in ((Lane.CANDIDATE, "candidate-broker"), (Lane.CONTROL, "control-broker")):
+        stack.broker.set_identity(lane, **CREDENTIALS[lane])
+        stack.secrets().put_secret_value(SecretId=f"alchemiser/{STAGE}/{name}", SecretString=json.dumps(CREDENTIALS[lane]))
+
+
+def _let_faults_be_planted(stack: LocalStack) -> None:
+    """Tell the reference control where planted faults lie. The template knows nothing of them."""
+    client = stack.functions()
+    for name in _FAULTY_FUNCTIONS:
+        function = f"alchemiser-{STAGE}-{name}"
+        variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+        variables["PLANTED_FAULTS"] = f"@{stack.folder / FAULTS_FILE}"
+        client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
