@@ -7,7 +7,7 @@ contract's own defects, kept because the comparison must see them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import uuid4
@@ -20,7 +20,8 @@ from shadow.legacy.ports import ZERO
 from shadow.legacy.sizing import WALK_FRACTIONS, CannotBeSized, limit_price, shares_for
 
 ATTEMPTS = {Side.SELL: 3, Side.BUY: 1}
-MAX_POLLS = 1000
+MAX_LOOKS = 1000
+CANCEL_LOOKS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,11 @@ class Pace:
     sell_attempt_pause: Decimal = Decimal(5)
     poll: Decimal = Decimal(1)
 
-    def polls(self, seconds: Decimal) -> int:
-        """Count how often to look during `seconds`: at least once, at most MAX_POLLS times."""
-        if self.poll <= 0 or seconds <= 0:
-            return 1
-        return min(max(int(seconds / self.poll), 1), MAX_POLLS)
+    def looks(self, seconds: Decimal) -> list[float]:
+        """Split a wait of `seconds` into the pauses before each look: at least one, at most MAX_LOOKS."""
+        if self.poll <= 0 or seconds <= self.poll:
+            return [float(seconds)]
+        return [float(self.poll)] * min(int(seconds / self.poll), MAX_LOOKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +119,20 @@ class TradeExecutor:
     def _order(self, walk: _Walk, limit: Decimal | None, seconds: Decimal) -> bool:
         """Send one order for the rest and wait; tell whether the trade is whole now."""
         order = walk.submit(self._new_order_id(), limit)
-        order = self._wait(order, self._pace.polls(seconds))
+        looks = self._pace.looks(seconds)
+        order = self._wait(order, looks)
         if not order.status.is_final:
             self._broker.cancel(order.order_id)
-            order = self._wait(order, self._pace.polls(self._pace.poll * 2))
+            order = self._wait(order, looks[:1] * CANCEL_LOOKS)
         walk.take(order)
         return walk.rest <= 0
 
-    def _wait(self, order: Order, polls: int) -> Order:
-        """Look `polls` times for the order's end."""
-        for _ in range(polls):
+    def _wait(self, order: Order, looks: Sequence[float]) -> Order:
+        """Look for the order's end after each pause (seconds)."""
+        for pause in looks:
             if order.status.is_final:
                 break
-            self._sleep(float(self._pace.poll))
+            self._sleep(pause)
             order = self._broker.order_by_client_id(order.client_order_id) or order
         return order
 
