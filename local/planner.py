@@ -26,7 +26,7 @@ STRATEGY = "momentum-20"
 MOMENTUM_DAYS = 20
 HELD_NAMES = 10
 INVESTED = Decimal("0.98")
-LEFT_ALONE_WITHIN = Decimal("0.0015")
+LEFT_ALONE_WITHIN = Decimal("0.0004")
 _ORDER = {Action.SELL: 0, Action.BUY: 1, Action.HOLD: 2}
 _EXACT = Context(prec=MAX_SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
 
@@ -60,7 +60,7 @@ def momentum_weights(
 ) -> dict[str, Decimal]:
     """Give target weights: the `names` symbols that rose most from the first to the last day of `history`, equally.
 
-    98 % is invested. A name that is held within 0.15 percentage points of its weight is left alone, so that it becomes a
+    98 % is invested. A name that is held within 0.04 percentage points of its weight is left alone, so that it becomes a
     HOLD; every other is brought back to its weight. Everything that is not among the strongest is sold.
     """
     first, last = history[0], history[-1]
