@@ -6,10 +6,13 @@ ShadowError
 └── ReportsError
     ├── UnreadableDocument    a stored document does not keep its contract
     ├── UnreachableSource     the store, folder, file or table can't be read
-    └── MailRefused           the mail service did not take the report
+    ├── MailRefused           the mail service did not take the report
+    └── NoTradingDay          the exchange does not open on that day
 """
 
 from __future__ import annotations
+
+from datetime import date
 
 from shadow.contracts.errors import ShadowError
 
@@ -40,3 +43,12 @@ class UnreachableSource(ReportsError):
 
 class MailRefused(ReportsError):
     """The mail service did not take the report. The archived page exists all the same."""
+
+
+class NoTradingDay(ReportsError):
+    """A report was asked for a day on which the exchange does not open."""
+
+    def __init__(self, day: date) -> None:
+        """Remember the `day`."""
+        self.day = day
+        super().__init__(f"day: expected a trading day of the exchange, was {day}")
