@@ -3,7 +3,7 @@
 From whatever the portfolio code calls a plan to the documents that the candidate and the ledger get. The candidate's input
 is a function of plan and positions alone, to the byte: that makes a second publication the same publication.
 
-The input is written from the plan's items directly. The contract's models say the same at six times the cost; a property
+The input is written from the plan's items directly. The contract's models say the same at several times the cost; a property
 test holds the two together.
 """
 
@@ -109,7 +109,7 @@ class CandidateInput:
             "sha256": digest(self.workflow_plan or b""),
             "tradeCount": self.trade_count,
         }
-        return _input(self.plan, self.run_id, [], claim)
+        return _input(self.plan, self.run_id, _workflow_plan(self.plan, []), _canonical(claim))
 
 
 def stored_key(run_id: str, what: str, body: bytes) -> str:
@@ -120,65 +120,46 @@ def stored_key(run_id: str, what: str, body: bytes) -> str:
 def candidate_input(plan: RebalancePlan, run_id: str, held: Mapping[str, Decimal]) -> CandidateInput:
     """Build the candidate's input, SELLs first, in the plan's order within a phase."""
     trades = _trades(plan, run_id, held)
-    inline = _input(plan, run_id, trades, None) if len(trades) <= MAX_INLINE_TRADES else ""
-    fits = bool(inline) and (len(inline) * 4 <= MAX_INLINE_BYTES or len(inline.encode()) <= MAX_INLINE_BYTES)
-    large = None if fits else _canonical(_workflow_plan(plan, trades)).encode()
-    return CandidateInput(plan, run_id, len(trades), inline, large)
+    whole = _workflow_plan(plan, trades)
+    inline = _input(plan, run_id, whole, "null") if len(trades) <= MAX_INLINE_TRADES else ""
+    fits = bool(inline) and len(inline.encode()) <= MAX_INLINE_BYTES
+    return CandidateInput(plan, run_id, len(trades), inline, None if fits else whole.encode())
 
 
-def _workflow_plan(plan: RebalancePlan, trades: list[dict[str, object]]) -> dict[str, object]:
-    return {"totalPortfolioValue": plain(plan.total_portfolio_value), "tradeMessages": trades}
+def _workflow_plan(plan: RebalancePlan, trades: list[str]) -> str:
+    return f'{{"totalPortfolioValue":"{plain(plan.total_portfolio_value)}","tradeMessages":[{",".join(trades)}]}}'
 
 
-def _input(plan: RebalancePlan, run_id: str, trades: list[dict[str, object]], claim: dict[str, object] | None) -> str:
-    return _canonical(
-        {
-            "claimCheck": claim,
-            "correlationId": plan.correlation_id,
-            "failureThresholdUsd": None,
-            "origin": "live",
-            "planId": plan.plan_id,
-            "rebalancePlan": _workflow_plan(plan, trades),
-            "runId": run_id,
-        }
+def _input(plan: RebalancePlan, run_id: str, workflow_plan: str, claim: str) -> str:
+    return (
+        f'{{"claimCheck":{claim},"correlationId":{_canonical(plan.correlation_id)},"failureThresholdUsd":null,"origin":"live",'
+        f'"planId":{_canonical(plan.plan_id)},"rebalancePlan":{workflow_plan},"runId":"{run_id}"}}'
     )
 
 
-def _trades(plan: RebalancePlan, run_id: str, held: Mapping[str, Decimal]) -> list[dict[str, object]]:
+def _trades(plan: RebalancePlan, run_id: str, held: Mapping[str, Decimal]) -> list[str]:
+    """Write the trades. Symbols, numbers and our own ids need no escaping; the portfolio side's ids and names do."""
     name = trade_namer(run_id)
-    shared: dict[str, object] = {
-        "causationId": plan.causation_id,
-        "correlationId": plan.correlation_id,
-        "planId": plan.plan_id,
-        "quantity": None,
-        "runId": run_id,
-        "strategyId": plan.strategy_id,
-    }
-    sells = [
-        _trade(shared, item, Side.SELL, name(item.symbol, Side.SELL), held.get(item.symbol))
-        for item in plan.items
-        if item.action is Action.SELL
-    ]
-    buys = [_trade(shared, item, Side.BUY, name(item.symbol, Side.BUY), None) for item in plan.items if item.action is Action.BUY]
-    return sells + buys
+    caused = f'"causationId":{_canonical(plan.causation_id)},"correlationId":{_canonical(plan.correlation_id)}'
+    planned = f'"planId":{_canonical(plan.plan_id)}'
+    strategies = {item.strategy_id or plan.strategy_id for item in plan.items}
+    strategy_text = {strategy: _canonical(strategy) for strategy in strategies}
 
+    def trade(item: PlanItem, side: Side) -> str:
+        quantity = held.get(item.symbol) if side is Side.SELL else None
+        position = "null" if quantity is None else f'"{plain(quantity)}"'
+        return (
+            f'{{"action":"{side.value}",{caused},"currentPosition":{position},"currentValue":"{plain(item.current_value)}",'
+            f'"isCompleteExit":{"true" if item.is_full_exit else "false"},{planned},"priority":{item.priority},"quantity":null,'
+            f'"runId":"{run_id}","sequenceNumber":{SEQUENCE_BASE[side] + item.priority},'
+            f'"strategyId":{strategy_text[item.strategy_id or plan.strategy_id]},"symbol":"{item.symbol}",'
+            f'"targetValue":"{plain(item.target_value)}","targetWeight":"{plain(item.target_weight)}",'
+            f'"tradeAmount":"{plain(item.trade_amount)}","tradeId":"{name(item.symbol, side)}"}}'
+        )
 
-def _trade(shared: Mapping[str, object], item: PlanItem, side: Side, trade_id: str, held: Decimal | None) -> dict[str, object]:
-    return {
-        **shared,
-        "action": side.value,
-        "currentPosition": None if held is None else plain(held),
-        "currentValue": plain(item.current_value),
-        "isCompleteExit": item.is_full_exit,
-        "priority": item.priority,
-        "sequenceNumber": SEQUENCE_BASE[side] + item.priority,
-        "strategyId": item.strategy_id or shared["strategyId"],
-        "symbol": item.symbol,
-        "targetValue": plain(item.target_value),
-        "targetWeight": plain(item.target_weight),
-        "tradeAmount": plain(item.trade_amount),
-        "tradeId": trade_id,
-    }
+    items = plan.items
+    sells = [trade(item, Side.SELL) for item in items if item.action is Action.SELL]
+    return sells + [trade(item, Side.BUY) for item in items if item.action is Action.BUY]
 
 
 def _copied(value: object) -> object:

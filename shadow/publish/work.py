@@ -42,7 +42,7 @@ class ShadowHarness:
 
     def __init__(self, ports: Ports) -> None:
         """Work with `ports`, any of which may fail in any way."""
-        self._ports = ports
+        self.ports = ports
 
     def run(self, publication: Publication) -> None:
         """Publish to the candidate and report; raises only what the report itself raises."""
@@ -50,25 +50,25 @@ class ShadowHarness:
         try:
             plan = self._admitted(publication, report)
             if plan is not None:
-                _Publishing(self._ports, publication, report, plan).run()
+                _Publishing(self.ports, publication, report, plan).run()
         except BaseException as error:  # noqa: BLE001 - SystemExit and MemoryError are faults of the harness like any other
             report.fault(error)
         self._tell(publication, report)
 
     def bound_exceeded(self) -> None:
         """Count and log that a caller went on without waiting any longer."""
-        self._ports.recorder.emit({Metric.PUBLISH_BOUND_EXCEEDED: 1.0})
-        self._ports.recorder.log("the caller went on before the candidate was published", {}, problem=True)
+        self.ports.recorder.emit({Metric.PUBLISH_BOUND_EXCEEDED: 1.0})
+        self.ports.recorder.log("the caller went on before the candidate was published", {}, problem=True)
 
     def _admitted(self, publication: Publication, report: Report) -> RebalancePlan | None:
         """Take the snapshot; give the plan when it is to go to the candidate as well."""
         given = publication.plan
-        copy = payload.snapshot(given if self._ports.to_plan is None else self._ports.to_plan(given))
+        copy = payload.snapshot(given if self.ports.to_plan is None else self.ports.to_plan(given))
         del given
         if not publication.snapshot_taken():
             raise Late("the control had begun before the snapshot was taken")
         report.operation = Operation.MODE
-        mode = self._ports.mode.mode()
+        mode = self.ports.mode.mode()
         if not isinstance(mode, PublishMode):
             raise MalformedAnswer(f"mode: expected a PublishMode, was {type(mode).__name__}")
         report.fields["mode"] = str(mode)
@@ -91,21 +91,21 @@ class ShadowHarness:
         """Write the metrics and the log line; the line is tried whatever becomes of the metrics."""
         report.counts[Metric.PUBLISH_ADDED_MS] = publication.added_seconds() * 1000
         try:
-            self._ports.recorder.emit(report.counts)
+            self.ports.recorder.emit(report.counts)
         except BaseException as error:
             report.operation = Operation.METRICS
             report.fault(error)
             raise
         finally:
             message = "publishing to the candidate met a fault" if report.is_problem else "publishing to the candidate is done"
-            self._ports.recorder.log(message, report.fields, problem=report.is_problem)
+            self.ports.recorder.log(message, report.fields, problem=report.is_problem)
 
 
 class _Publishing:
     """One admitted plan on its way to the candidate."""
 
     def __init__(self, ports: Ports, publication: Publication, report: Report, plan: RebalancePlan) -> None:
-        self._ports = ports
+        self.ports = ports
         self._publication = publication
         self._report = report
         self._plan = plan
@@ -114,7 +114,7 @@ class _Publishing:
     def run(self) -> None:
         new = self._pair()
         self._due(Operation.LEDGER)
-        existing = self._ports.ledger.create(new)
+        existing = self.ports.ledger.create(new)
         if existing is not None and not isinstance(existing, Pair):
             raise MalformedAnswer(f"ledger: expected a Pair or None, was {type(existing).__name__}")
         if existing is None:
@@ -158,11 +158,11 @@ class _Publishing:
 
     def _held(self) -> dict[str, Decimal]:
         """Ask for the control's positions; without an answer the candidate sizes exits by value."""
-        if self._ports.positions is None:
+        if self.ports.positions is None:
             return {}
         self._report.operation = Operation.POSITIONS
         try:
-            return payload.checked_positions(self._plan, self._ports.positions(self._plan))
+            return payload.checked_positions(self._plan, self.ports.positions(self._plan))
         except BaseException as error:  # noqa: BLE001 - a plan is published without positions rather than not at all
             self._report.fault(error)
             return {}
@@ -174,29 +174,29 @@ class _Publishing:
         if len(body) <= payload.MAX_RECORD_BYTES:
             return {"plan_json": document}
         self._due(Operation.CLAIM_CHECK)
-        return {"plan_key": self._ports.store.put(payload.stored_key(run_id, "plan", body), body).key}
+        return {"plan_key": self.ports.store.put(payload.stored_key(run_id, "plan", body), body).key}
 
     def _sendable(self, built: payload.CandidateInput) -> str:
         """Give the input as it will be sent; a large one needs the store."""
         if built.workflow_plan is not None:
             self._due(Operation.CLAIM_CHECK)
-        return built.sendable(self._ports.store)
+        return built.sendable(self.ports.store)
 
     def _start(self, pair: Pair, document: str) -> None:
         self._due(Operation.START)
         accepted = frozenset(filter(None, (payload.digest(document.encode()), pair.input_sha256)))
         try:
-            started = self._ports.starter.start(execution_name_of(pair.run_id), document, accepted)
+            started = self.ports.starter.start(execution_name_of(pair.run_id), document, accepted)
         except StartRefused as refusal:
             self._report.fault(refusal)
             self._due(Operation.LEDGER_UPDATE)
-            self._ports.ledger.mark_refused(pair, str(refusal), self._now())
+            self.ports.ledger.mark_refused(pair, str(refusal), self._now())
             return
         if not isinstance(started, Started):
             raise MalformedAnswer(f"starter: expected Started, was {type(started).__name__}")
         self._report.fields["execution_arn"] = started.execution_arn
         self._due(Operation.LEDGER_UPDATE)
-        self._ports.ledger.mark_started(pair, started, self._now())
+        self.ports.ledger.mark_started(pair, started, self._now())
 
     def _record_control(self, pair: Pair) -> None:
         """Record what the control raised, as a fact of the pair; and that a later attempt of it went well."""
@@ -209,7 +209,7 @@ class _Publishing:
             self._report.fields["control_error"] = end.error
         if end.error != pair.control_error:
             self._due(Operation.CONTROL_RECORD)
-            self._ports.ledger.mark_control_error(pair, end.error, self._now())
+            self.ports.ledger.mark_control_error(pair, end.error, self._now())
 
     def _due(self, operation: Operation) -> None:
         """Begin an operation that has effects; raises `Late` when the publication is too old for any."""
