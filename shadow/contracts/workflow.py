@@ -65,8 +65,9 @@ MAX_INLINE_BYTES = 200_000
 class ClaimCheck(Wire):
     """Where a plan too large for a state payload was put.
 
-    The object is a `WorkflowPlan` with its trades, as canonical JSON; `sha256` is of its bytes. A plan travels so above `MAX_INLINE_TRADES` trades (results grow a state payload by more than its trades do) or when its
-    input would pass `MAX_INLINE_BYTES` (Step Functions takes 262,144).
+    The object is a `WorkflowPlan` with its trades, as canonical JSON; `sha256` is of its bytes. A plan travels so above
+    `MAX_INLINE_TRADES` trades (results grow a state payload by more than its trades do) or when its input would pass
+    `MAX_INLINE_BYTES` (Step Functions takes 262,144).
     """
 
     bucket: str
