@@ -7,14 +7,17 @@ profiles and endpoints of the surrounding environment are never read.
 from __future__ import annotations
 
 import json
+import os
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import boto3
 from botocore.config import Config
+from botocore.session import Session as BareSession
 from mypy_boto3_cloudformation import CloudFormationClient
 from mypy_boto3_cloudwatch import CloudWatchClient
+from mypy_boto3_lambda import LambdaClient
 from mypy_boto3_logs import CloudWatchLogsClient
 from mypy_boto3_s3 import S3Client
 from mypy_boto3_sqs import SQSClient
@@ -25,6 +28,11 @@ ACCOUNT = "000000000000"
 _SECRET = "local-cloud-only"  # noqa: S105 - made up, and of use nowhere else
 _CONFIG = Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=70, max_pool_connections=50)
 _LOOPBACK_SECONDS = 10
+_NOTHING_FROM_OUTSIDE = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
 
 
 def dummy_environment(endpoint: str) -> dict[str, str]:
@@ -50,7 +58,8 @@ class CloudAccess:
     @property
     def session(self) -> boto3.Session:
         """Give a session with the made-up credentials, whatever the surrounding environment holds."""
-        return boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key=_SECRET, region_name=REGION)
+        bare = BareSession(session_vars=_NOTHING_FROM_OUTSIDE)
+        return boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key=_SECRET, region_name=REGION, botocore_session=bare)
 
     @property
     def config(self) -> Config:
@@ -64,6 +73,10 @@ class CloudAccess:
     def cloudformation(self) -> CloudFormationClient:
         """Give a CloudFormation client."""
         return self.session.client("cloudformation", endpoint_url=self.endpoint, config=self.config)
+
+    def lambda_(self) -> LambdaClient:
+        """Give a Lambda client."""
+        return self.session.client("lambda", endpoint_url=self.endpoint, config=self.config)
 
     def logs(self) -> CloudWatchLogsClient:
         """Give a CloudWatch Logs client."""

@@ -7,11 +7,12 @@ The same code builds for this machine (the local cloud) and for AWS (`make build
 
 from __future__ import annotations
 
+import argparse
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,12 @@ from packaging.markers import default_environment
 
 from local.cloud.archive import contents, digest, unzipped_bytes, write_zip
 from local.cloud.errors import BuildFailed
+from local.cloud.locking import locked
 from local.cloud.progress import Progress, silent
 from local.cloud.requirements import Pin, pins, without
 
 _BUILDER = "1"
+_KEPT = 4
 _PIP_SECONDS = 600
 _GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34)
 
@@ -122,13 +125,25 @@ def build_artefacts(
     """
     target = target or this_machine()
     folder = (out or root / "build" / "artefacts").absolute() / target.name
-    layers = {layer.name: _layer(root, folder, layer, target, progress) for layer in LAYERS if _exists(root, layer)}
-    functions = {
-        source.name: _function(source, folder)
-        for source in sorted((root / "functions").iterdir())
-        if source.is_dir() and any(source.glob("*.py"))
-    }
+    with locked(folder / "build.lock"):
+        layers = {layer.name: _layer(root, folder, layer, target, progress) for layer in LAYERS if _exists(root, layer)}
+        functions = {
+            source.name: _function(source, folder)
+            for source in sorted((root / "functions").iterdir())
+            if source.is_dir() and any(source.glob("*.py"))
+        }
     return Artefacts(layers, functions)
+
+
+def publish_layers(artefacts: Artefacts, folder: Path) -> tuple[Path, ...]:
+    """Put the layers where the template looks for them, as `folder/NAME.zip`, and give their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    published = []
+    for name, layer in artefacts.layers.items():
+        path = folder / f"{name}.zip"
+        shutil.copyfile(layer.path, path)
+        published.append(path)
+    return tuple(published)
 
 
 def _exists(root: Path, layer: Layer) -> bool:
@@ -140,6 +155,7 @@ def _function(source: Path, folder: Path) -> Artefact:
     path = folder / "functions" / f"{source.name}-{digest(files, _BUILDER)}.zip"
     if not path.exists():
         write_zip(path, files)
+        _forget_old(path, source.name)
     return Artefact(source.name, path, unzipped_bytes(path))
 
 
@@ -152,7 +168,15 @@ def _layer(root: Path, folder: Path, layer: Layer, target: Target, progress: Pro
     path = folder / "layers" / f"{layer.name}-{digest(ours, packages.name, _BUILDER)}.zip"
     if not path.exists():
         write_zip(path, ours, onto=packages)
+        _forget_old(path, layer.name)
     return Artefact(layer.name, path, unzipped_bytes(path))
+
+
+def _forget_old(newest: Path, name: str) -> None:
+    """Keep the `_KEPT` newest builds of `name` beside `newest`; a build in use elsewhere is among them."""
+    builds = sorted(newest.parent.glob(f"{name}-*.zip"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in builds[_KEPT:]:
+        old.unlink(missing_ok=True)
 
 
 def _packages(folder: Path, layer: Layer, wanted: Mapping[str, Pin], target: Target, progress: Progress) -> Path:
@@ -189,3 +213,34 @@ def _install(work: Path, layer: Layer, target: Target) -> None:
         raise BuildFailed(f"the {layer.name} layer's packages were not installed after {_PIP_SECONDS} s") from error
     if done.returncode != 0:
         raise BuildFailed(f"the {layer.name} layer's packages could not be installed: {done.stderr.strip()[-2000:]}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build from the command line: `python -m local.cloud.build --target aws` (or `local`). Gives the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m local.cloud.build", description="Build the layers and function zips.")
+    parser.add_argument("--target", choices=["aws", "local"], default="aws", help="what to build for (default: aws)")
+    parser.add_argument("--python-version", default="3.14", help="the Lambda runtime's Python (default: 3.14)")
+    chosen = parser.parse_args(arguments)
+    root = Path.cwd()
+    target = lambda_runtime(chosen.python_version) if chosen.target == "aws" else this_machine()
+    try:
+        artefacts = build_artefacts(root, target=target, progress=_say)
+    except BuildFailed as error:
+        sys.stderr.write(f"build: {error}\n")
+        return 1
+    if chosen.target == "aws":
+        publish_layers(artefacts, root / "build" / "layers")
+    for kind, built in (("layer", artefacts.layers), ("function", artefacts.functions)):
+        for each in built.values():
+            zipped = each.path.stat().st_size
+            _say(f"{kind:9} {each.name:24} {zipped / 1e6:7.2f} MB zipped {each.unzipped / 1e6:7.2f} MB unzipped")
+    return 0
+
+
+def _say(message: str) -> None:
+    sys.stdout.write(f"{message}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -61,6 +61,8 @@ def deploy(
     cloudformation = access.cloudformation()
     _submit(cloudformation, stack, _template_url(access, stack, prepared), parameters or {})
     finished = _wait(cloudformation, stack)
+    progress("waiting for the functions' first start")
+    _wait_for_versions(access, stack)
     outputs = {str(each.get("OutputKey")): str(each.get("OutputValue")) for each in finished.get("Outputs", [])}
     for line in summary(prepared.adaptations):
         progress(f"  {line}")
@@ -132,6 +134,31 @@ def _wait(cloudformation: CloudFormationClient, stack: str) -> StackTypeDef:
             stack, described["StackStatus"], _failures(cloudformation, stack), described.get("StackStatusReason", "")
         )
     return described
+
+
+def _wait_for_versions(access: CloudAccess, stack: str) -> None:
+    """Wait until every published version is active, as CloudFormation on AWS does before it calls a stack complete.
+
+    Raises StackFailed naming each function whose first start failed, and why.
+    """
+    pages = access.cloudformation().get_paginator("list_stack_resources").paginate(StackName=stack)
+    resources = [each for page in pages for each in page["StackResourceSummaries"]]
+    functions = access.lambda_()
+    failures = []
+    deadline = time.monotonic() + _WAIT_SECONDS
+    for resource in resources:
+        if resource["ResourceType"] != "AWS::Lambda::Version":
+            continue
+        version = resource.get("PhysicalResourceId", "")
+        found = functions.get_function_configuration(FunctionName=version)
+        while found.get("State") == "Pending" and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+            found = functions.get_function_configuration(FunctionName=version)
+        if found.get("State") != "Active":
+            reason = found.get("StateReason") or f"state {found.get('State')}"
+            failures.append(ResourceFailure(resource["LogicalResourceId"], resource["ResourceType"], reason))
+    if failures:
+        raise StackFailed(stack, "INACTIVE", tuple(failures))
 
 
 def _failures(cloudformation: CloudFormationClient, stack: str) -> tuple[ResourceFailure, ...]:

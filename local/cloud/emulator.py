@@ -150,7 +150,7 @@ def _variables(environment: LocalEnvironment, folder: Path, port: int, wait_scal
         "DOCKER_HOST": f"unix://{data}/no-docker",
         "LOG_LEVEL": "INFO",
         "SHADOW_FUNCTION_PYTHON": str(environment.function_python),
-        "SHADOW_LAYER_CACHE": str(data / "layers"),
+        "SHADOW_LAYER_CACHE": str(environment.layers),
     }
 
 

@@ -7,21 +7,19 @@ dependency that was not packaged is missed here and not first on AWS.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from local.cloud.errors import EnvironmentFailed
+from local.cloud.locking import locked
 from local.cloud.progress import Progress, silent
 
 _FOLDER = ".venv-local"
 _FUNCTIONS = "functions"
+_LAYERS = "layers"
 _STAMP = ".made-from"
 _REQUIREMENTS = Path("requirements") / "local.txt"
 _INSTALL_SECONDS = 300
@@ -29,10 +27,14 @@ _INSTALL_SECONDS = 300
 
 @dataclass(frozen=True, slots=True)
 class LocalEnvironment:
-    """Two interpreters: `python` runs the emulator, `function_python` runs the functions and has no packages."""
+    """Two interpreters: `python` runs the emulator, `function_python` runs the functions and has no packages.
+
+    `layers` is where emulators keep unzipped layers, by the hash of their content, from one start to the next.
+    """
 
     python: Path
     function_python: Path
+    layers: Path
 
 
 def ensure_environment(checkout: Path, progress: Progress = silent) -> LocalEnvironment:
@@ -44,9 +46,9 @@ def ensure_environment(checkout: Path, progress: Progress = silent) -> LocalEnvi
     if not requirements.is_file():
         raise EnvironmentFailed(f"expected the pinned requirements at {_REQUIREMENTS}, found nothing there")
     folder = checkout.absolute() / _FOLDER
-    environment = LocalEnvironment(_python(folder), _python(folder / _FUNCTIONS))
+    environment = LocalEnvironment(_python(folder), _python(folder / _FUNCTIONS), folder / _LAYERS)
     fingerprint = _fingerprint(requirements)
-    with _locked(checkout / "build" / f"{_FOLDER}.lock"):
+    with locked(checkout / "build" / f"{_FOLDER}.lock"):
         if _stamp(folder) == fingerprint and environment.python.exists() and environment.function_python.exists():
             return environment
         progress("making the emulator's environment (once)")
@@ -85,15 +87,3 @@ def _run(command: list[str], what: str) -> None:
         raise EnvironmentFailed(f"{what}: not done after {_INSTALL_SECONDS} s") from error
     if done.returncode != 0:
         raise EnvironmentFailed(f"{what} failed: {done.stderr.strip()[-2000:]}")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time make the environment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

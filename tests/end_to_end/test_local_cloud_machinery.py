@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -198,6 +202,20 @@ def test_a_failed_deployment_names_the_resource_and_can_be_repeated(cloud: Cloud
     delete_stack(cloud.access.cloudformation(), "broken")
 
 
+def test_a_function_that_cannot_start_fails_the_deployment_and_is_named(cloud: Cloud) -> None:
+    root = cloud.root / "unpackaged"
+    shutil.copytree(MACHINERY, root)
+    (root / "functions" / "worker" / "lambda_handler.py").write_text("import a_package_nobody_packed")
+    with pytest.raises(StackFailed, match=r"WorkerVersion.*a_package_nobody_packed"):
+        deploy(
+            cloud.access,
+            root / "template.yaml",
+            build_artefacts(root),
+            stack="unpackaged",
+            parameters={"Stage": "prod"},
+        )
+
+
 def test_an_emulator_that_stays_is_found_again_and_stopped(environment: LocalEnvironment, tmp_path: Path) -> None:
     started = start_emulator(environment, tmp_path, stay=True)
     try:
@@ -207,3 +225,35 @@ def test_an_emulator_that_stays_is_found_again_and_stopped(environment: LocalEnv
     finally:
         stop_emulator(started)
     assert running_emulator(tmp_path) is None
+
+
+@pytest.mark.usefixtures("environment")
+def test_an_emulator_that_does_not_stay_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    program = (
+        "import os, signal; from pathlib import Path; from local.cloud.emulator import start_emulator;"
+        "from local.cloud.environment import ensure_environment;"
+        f"started = start_emulator(ensure_environment(Path({str(CHECKOUT)!r})), Path({str(tmp_path)!r}));"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    died = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, check=False)  # noqa: S603 - our own program
+    assert died.returncode == -signal.SIGKILL
+    state = json.loads((tmp_path / "cloud.json").read_text())
+    wait_until(lambda: not _listens(state["port"]))
+    assert running_emulator(tmp_path) is None
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_real_credentials_of_the_surroundings_reach_neither_the_clients_nor_the_functions(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAREAL")
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://real.example")
+    assert cloud.access.stepfunctions().meta.endpoint_url == cloud.access.endpoint
+    credentials = cloud.access.session.get_credentials()
+    assert credentials is not None
+    assert credentials.access_key == "000000000000"

@@ -25,6 +25,7 @@ from typing import Any
 
 FUNCTION_PYTHON = "SHADOW_FUNCTION_PYTHON"
 LAYER_CACHE = "SHADOW_LAYER_CACHE"
+LAYER_SECONDS = 6 * 3600
 
 _ANSWER_ERROR = '_real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()}) + "\\n")'
 _ANSWER_FAILURE = (
@@ -127,6 +128,8 @@ def _parallel_groups() -> None:
 
 def _unzip_layers_once() -> None:
     cache = Path(os.environ[LAYER_CACHE])
+    cache.mkdir(parents=True, exist_ok=True)
+    _forget_old_layers(cache)
     lock = threading.Lock()
 
     def make(original: Callable[[object], bytes | None]) -> Callable[[object], bytes | None]:
@@ -138,6 +141,7 @@ def _unzip_layers_once() -> None:
             with lock:
                 if not folder.exists():
                     _unzip(content, folder)
+            os.utime(folder)
             return _pointer_to(folder / "python")
 
         return resolve
@@ -145,13 +149,24 @@ def _unzip_layers_once() -> None:
     _replace(_module("services.lambda_svc"), "_resolve_layer_zip", make)
 
 
+def _forget_old_layers(cache: Path) -> None:
+    """Remove what no emulator has used for `LAYER_SECONDS`."""
+    for folder in cache.iterdir():
+        if time.time() - folder.stat().st_mtime > LAYER_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _unzip(content: bytes, folder: Path) -> None:
-    """Unzip a layer's `content` so that `folder` appears whole or not at all."""
-    partial = folder.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    """Unzip a layer's `content` so that `folder` appears whole or not at all, whoever else unzips the same."""
+    partial = folder.with_suffix(f".{os.getpid()}")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(partial)
-    partial.rename(folder)
+    try:
+        partial.rename(folder)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        if not folder.exists():
+            raise
 
 
 def _pointer_to(packages: Path) -> bytes:
