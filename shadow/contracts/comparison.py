@@ -67,7 +67,12 @@ class Impact(Frozen):
 
 
 class Difference(Frozen):
-    """One field that differs beyond its rule."""
+    """One thing that differs beyond its rule.
+
+    A difference that merely follows from another one names it by key in `caused_by`; it is then INFO, worth nothing, and
+    covered as its cause is: counts and dollars stand in the cause alone, so plain sums over all differences are right.
+    `over_budget` is the known divergence that would cover it and has used up its budget for the day.
+    """
 
     kind: str
     level: Level
@@ -83,7 +88,28 @@ class Difference(Frozen):
     rule: str
     explanation: str
     impact: Impact = Impact()
+    caused_by: str | None = None
     covered_by: str | None = None
+    over_budget: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Name this difference within its comparison."""
+        return f"{self.kind}/{self.field}/{self.trade_id or '-'}"
+
+    @property
+    def counts(self) -> bool:
+        """Whether it keeps a pair from MATCHED: more than INFO, and not the consequence of another difference."""
+        return self.severity is not Severity.INFO and self.caused_by is None
+
+
+class Counts(Frozen):
+    """How many differences a comparison has, by severity."""
+
+    critical: int = 0
+    major: int = 0
+    minor: int = 0
+    info: int = 0
 
 
 class EvidenceRef(Frozen):
@@ -96,7 +122,11 @@ class EvidenceRef(Frozen):
 
 
 class Comparison(Frozen):
-    """The document that is stored for a pair, one JSON object, judged again later without AWS."""
+    """The document that is stored for a pair, one JSON object, judged again later without AWS.
+
+    `impact` is net and `gross_impact` the sum of the larger of absolute notional and absolute cash, over all differences;
+    `uncovered_…` is the same without what a known divergence covers.
+    """
 
     plan_id: Identifier
     run_id: Identifier
@@ -111,6 +141,9 @@ class Comparison(Frozen):
     gaps: tuple[str, ...] = ()
     impact: Impact = Impact()
     gross_impact: Exact = Decimal(0)
+    uncovered_gross_impact: Exact = Decimal(0)
+    counts: Counts = Counts()
+    uncovered_counts: Counts = Counts()
     evidence: tuple[EvidenceRef, ...] = ()
     policy_hash: str
     code_version: str

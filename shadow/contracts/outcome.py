@@ -24,6 +24,7 @@ class Intent(Frozen):
     bid: Exact | None = None
     ask: Exact | None = None
     decision_price: Exact | None = None
+    fractionable: bool | None = None
 
 
 class EquityDecision(Frozen):
@@ -117,6 +118,7 @@ class Effect(Frozen):
     trade_id: str | None = None
     symbol: str | None = None
     action: Side | None = None
+    order_id: str | None = None
     success: bool | None = None
     quantity: Exact | None = None
     price: Exact | None = None
@@ -136,7 +138,12 @@ class Gap(Frozen):
 
 
 class RunOutcome(Frozen):
-    """How one lane's run of one plan ended."""
+    """How one lane's run of one plan ended.
+
+    `effect_kinds` are the kinds that were watched for (None: all of them, where `effects` is not None). `broker_truth` says
+    that orders, fills and residual positions were read from the broker itself. `other_runs` names further runs of the same
+    plan that were found in the lane. `notifications` counts the notifications the lane sent; None where nobody knows.
+    """
 
     lane: Lane
     run_id: Identifier
@@ -152,6 +159,10 @@ class RunOutcome(Frozen):
     counters: RunCounters | None = None
     trades: tuple[TradeOutcome, ...]
     effects: tuple[Effect, ...] | None = None
+    effect_kinds: tuple[EffectKind, ...] | None = None
+    broker_truth: bool = False
+    other_runs: tuple[str, ...] = ()
+    notifications: int | None = None
     started_at: Moment | None = None
     completed_at: Moment | None = None
     buy_phase_started_at: Moment | None = None

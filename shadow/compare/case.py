@@ -1,0 +1,222 @@
+"""Business Unit: compare | Status: current.
+
+What is judged: a plan and what the two lanes made of it, laid side by side. Trades are matched by id; one that carries a wrong
+id is matched by what it does, so that it is one difference and not a missing and an extra trade.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cached_property
+from types import MappingProxyType
+from uuid import UUID, uuid5
+
+from shadow.contracts.comparison import EvidenceRef
+from shadow.contracts.identity import run_id_of
+from shadow.contracts.outcome import Effect, EffectKind, RunOutcome, TradeOutcome
+from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import Lane, Side
+
+LANES = (Lane.CONTROL, Lane.CANDIDATE)
+
+
+@dataclass(frozen=True, slots=True)
+class PairCase:
+    """Everything that judging one pair needs. `code_version` is of the code that judges."""
+
+    plan: RebalancePlan
+    trading_day: date
+    published_at: datetime
+    control: RunOutcome | None
+    candidate: RunOutcome | None
+    code_version: str
+    origin: str = "live"
+    evidence: tuple[EvidenceRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One trade as the plan asks for it. `amount` is signed USD, values are USD."""
+
+    trade_id: str
+    symbol: str
+    side: Side
+    amount: Decimal
+    target_value: Decimal
+    current_value: Decimal
+    is_full_exit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTrade:
+    """One lane's record of a trade, with the lane's effects about it."""
+
+    lane: Lane
+    run: RunOutcome
+    trade: TradeOutcome
+    effects: tuple[Effect, ...]
+    copies: int = 1
+
+    def effects_of(self, kind: EffectKind) -> tuple[Effect, ...]:
+        """Give the effects of one kind."""
+        return tuple(effect for effect in self.effects if effect.kind is kind)
+
+
+@dataclass(frozen=True, slots=True)
+class TradePair:
+    """One trade: what the plan says of it and what each lane has."""
+
+    planned: Planned | None
+    control: LaneTrade | None
+    candidate: LaneTrade | None
+
+    @property
+    def lanes(self) -> tuple[LaneTrade, ...]:
+        """The lanes that have the trade."""
+        return tuple(lane for lane in (self.control, self.candidate) if lane is not None)
+
+    @property
+    def both(self) -> tuple[LaneTrade, LaneTrade] | None:
+        """Both lanes, control first; None where one does not have the trade."""
+        return (self.control, self.candidate) if self.control is not None and self.candidate is not None else None
+
+    @property
+    def trade_id(self) -> str:
+        """The plan's id of the trade, else the lanes' own."""
+        return self.planned.trade_id if self.planned else self.lanes[0].trade.trade_id
+
+    @property
+    def symbol(self) -> str:
+        """The symbol."""
+        return self.planned.symbol if self.planned else self.lanes[0].trade.symbol
+
+    @property
+    def side(self) -> Side:
+        """The plan's side, else the lanes' own."""
+        return self.planned.side if self.planned else self.lanes[0].trade.action
+
+
+class PairView:
+    """A case, indexed: its runs, its trades side by side in the plan's order, and effects that belong to no trade."""
+
+    def __init__(self, case: PairCase) -> None:
+        """Index `case`."""
+        self.case = case
+        self.run_id = run_id_of(case.plan.plan_id)
+        self.runs = tuple(run for run in (case.control, case.candidate) if run is not None)
+        self.planned = _planned(case.plan, self.run_id)
+        sides = {run.lane: _LaneIndex(run, self.planned) for run in self.runs}
+        self.stray_effects: Mapping[Lane, tuple[Effect, ...]] = MappingProxyType(
+            {lane: side.stray_effects for lane, side in sides.items()}
+        )
+        self.trades = tuple(_side_by_side(self.planned, sides))
+
+    @cached_property
+    def both(self) -> tuple[RunOutcome, RunOutcome] | None:
+        """Both runs, control first; None where one is absent."""
+        control, candidate = self.case.control, self.case.candidate
+        return (control, candidate) if control is not None and candidate is not None else None
+
+    def trades_of(self, lane: Lane) -> Iterator[tuple[TradePair, LaneTrade]]:
+        """Give every trade that `lane` has."""
+        for pair in self.trades:
+            side = pair.control if lane is Lane.CONTROL else pair.candidate
+            if side is not None:
+                yield pair, side
+
+
+def _planned(plan: RebalancePlan, run_id: str) -> tuple[Planned, ...]:
+    namespace = UUID(run_id)
+    return tuple(
+        Planned(
+            trade_id=str(uuid5(namespace, f"{item.symbol}:{item.action.value}")),
+            symbol=item.symbol,
+            side=Side(item.action.value),
+            amount=item.trade_amount,
+            target_value=item.target_value,
+            current_value=item.current_value,
+            is_full_exit=item.is_full_exit,
+        )
+        for item in plan.tradable_items
+    )
+
+
+class _LaneIndex:
+    """One lane's trades, each under the planned trade that it is the record of."""
+
+    def __init__(self, run: RunOutcome, planned: tuple[Planned, ...]) -> None:
+        records: dict[str, list[TradeOutcome]] = defaultdict(list)
+        for trade in run.trades:
+            records[trade.trade_id].append(trade)
+        names = _match(records, planned)
+        effects, self.stray_effects = _share_out(run, records)
+        self.by_plan: dict[str, LaneTrade] = {}
+        self.extra: dict[str, LaneTrade] = {}
+        for trade_id, copies in records.items():
+            first = copies[0] if len(copies) == 1 else min(copies, key=_canonical)
+            side = LaneTrade(run.lane, run, first, tuple(effects.get(trade_id, ())), len(copies))
+            name = names.get(trade_id)
+            if name is None:
+                self.extra[trade_id] = side
+            else:
+                self.by_plan[name] = side
+
+
+def _canonical(trade: TradeOutcome) -> str:
+    return trade.model_dump_json()
+
+
+def _match(records: Mapping[str, list[TradeOutcome]], planned: tuple[Planned, ...]) -> dict[str, str]:
+    """Name for each record's id the planned trade: by id, then by symbol and side, then by symbol alone."""
+    names = {trade.trade_id: trade.trade_id for trade in planned if trade.trade_id in records}
+    missing = [trade for trade in planned if trade.trade_id not in names]
+    left = {trade_id: copies[0] for trade_id, copies in sorted(records.items()) if trade_id not in names}
+    for by_side in (True, False):
+        free = {(record.symbol, record.action if by_side else None): name for name, record in reversed(left.items())}
+        for trade in missing:
+            found = free.get((trade.symbol, trade.side if by_side else None))
+            if found is not None:
+                names[found] = trade.trade_id
+                left.pop(found, None)
+        taken = set(names.values())
+        missing = [trade for trade in missing if trade.trade_id not in taken]
+    return names
+
+
+def _share_out(run: RunOutcome, records: Mapping[str, list[TradeOutcome]]) -> tuple[dict[str, list[Effect]], tuple[Effect, ...]]:
+    """Give each trade the effects about it: by trade id, else by symbol and side. What is left belongs to no trade."""
+    by_symbol = {(copies[0].symbol, copies[0].action): trade_id for trade_id, copies in records.items()}
+    shares: dict[str, list[Effect]] = defaultdict(list)
+    stray = []
+    for effect in run.effects or ():
+        if effect.kind in (EffectKind.ALL_TRADES_COMPLETED, EffectKind.WORKFLOW_FAILED):
+            continue
+        name = effect.trade_id
+        if name is None and effect.symbol is not None and effect.action is not None:
+            name = by_symbol.get((effect.symbol, effect.action))
+        if name is not None and name in records:
+            shares[name].append(effect)
+        else:
+            stray.append(effect)
+    return shares, tuple(stray)
+
+
+def _side_by_side(planned: Iterable[Planned], sides: Mapping[Lane, _LaneIndex]) -> Iterator[TradePair]:
+    control, candidate = sides.get(Lane.CONTROL), sides.get(Lane.CANDIDATE)
+    for trade in planned:
+        yield TradePair(
+            planned=trade,
+            control=control.by_plan.get(trade.trade_id) if control else None,
+            candidate=candidate.by_plan.get(trade.trade_id) if candidate else None,
+        )
+    extras = {name for side in sides.values() for name in side.extra}
+    for name in sorted(extras):
+        yield TradePair(
+            planned=None,
+            control=control.extra.get(name) if control else None,
+            candidate=candidate.extra.get(name) if candidate else None,
+        )

@@ -1,0 +1,92 @@
+"""Business Unit: compare | Status: current.
+
+What must be known before a pair can match. The policy lists, for each lane, the fields that every run and trade of a kind has;
+what is absent of them, what a reader could not read, and every breach of a contract makes the pair INCOMPLETE, by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from shadow.compare.case import PairView
+from shadow.compare.effects import is_watched
+from shadow.compare.policy import LaneEvidence, Policy
+from shadow.contracts.outcome import RunOutcome, TradeOutcome
+from shadow.contracts.vocabulary import RunStatus, Side, TradeStatus
+
+_STOPPED = (RunStatus.BLOCKED_BY_GUARD, RunStatus.BLOCKED_BY_EQUITY_LIMIT)
+_GUARDED = (RunStatus.COMPLETED, *_STOPPED)
+
+
+def gaps_of(view: PairView, policy: Policy) -> tuple[str, ...]:
+    """Name everything that is missing, unreadable or against its contract, in both lanes, sorted."""
+    gaps = {text for run in view.runs for text in _run_gaps(run, policy)}
+    if not view.runs:
+        gaps.add("control, candidate: both runs are absent")
+    return tuple(sorted(gaps))
+
+
+def _run_gaps(run: RunOutcome, policy: Policy) -> Iterator[str]:
+    lane, needs = run.lane.value, policy.evidence_of(run.lane)
+    yield from (f"{lane}: {gap.what}: {gap.reason}" for gap in run.gaps)
+    yield from (f"{lane}: contract violation: {violation}" for violation in run.violations)
+    yield from (f"{lane}: {path}: absent" for path in _absent(run, _needed_of_run(run, needs)))
+    if run.effects is not None:
+        kinds = (kind for kind in policy.evidence.effects if not is_watched(run, kind))
+        yield from (f"{lane}: effects.{kind.value}: nobody watched for them" for kind in kinds)
+    for trade in run.trades:
+        absent = _absent(trade, _needed_of_trade(trade, run, needs))
+        yield from (f"{lane}: trade {trade.symbol}: {path}: absent" for path in absent)
+        yield from _order_gaps(trade, lane, needs)
+
+
+def _order_gaps(trade: TradeOutcome, lane: str, needs: LaneEvidence) -> Iterator[str]:
+    for number, order in enumerate(trade.orders):
+        paths = (*needs.order, "average_price") if needs.order and order.filled_quantity else needs.order
+        yield from (f"{lane}: trade {trade.symbol}: orders.{number}.{path}: absent" for path in _absent(order, paths))
+
+
+def _needed_of_run(run: RunOutcome, needs: LaneEvidence) -> tuple[str, ...]:
+    if run.status is RunStatus.UNFINISHED:
+        return ("raw_status",)
+    paths = needs.run
+    if run.status is RunStatus.COMPLETED:
+        paths += needs.completed_run
+    if run.status in _STOPPED:
+        paths += needs.blocked_run
+    if run.status in _GUARDED and any(trade.action is Side.SELL for trade in run.trades):
+        paths += needs.guarded_run
+    return paths
+
+
+def _needed_of_trade(trade: TradeOutcome, run: RunOutcome, needs: LaneEvidence) -> tuple[str, ...]:
+    paths = needs.trade
+    if trade.status is TradeStatus.COMPLETED:
+        paths += needs.completed
+        if trade.action is Side.BUY and run.equity_limit:
+            paths += needs.completed_buy
+        if run.broker_truth:
+            paths += needs.broker_truth
+    elif trade.status is TradeStatus.FAILED:
+        paths += needs.failed
+    elif trade.status in (TradeStatus.SKIPPED, TradeStatus.BLOCKED):
+        paths += needs.left_alone
+    return paths
+
+
+def _absent(record: object, paths: Iterable[str]) -> Iterator[str]:
+    """Give the paths that lead nowhere: to nothing, an empty text or an empty list. No effects at all is an answer."""
+    for path in paths:
+        value = record
+        for part in _parts(path):
+            value = getattr(value, part, None)
+            if value is None:
+                break
+        if value is None or (value in ("", ()) and path != "effects"):
+            yield path
+
+
+@lru_cache(maxsize=256)
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))

@@ -1,0 +1,210 @@
+"""Business Unit: compare | Status: current.
+
+What each lane decided for a trade, held against the plan: that it is there at all, once, under its own id, on the right side,
+for the right amount; and what the lanes decided against each other where the plan is silent: skips and the equity breaker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from shadow.compare.case import LaneTrade, PairView, TradePair
+from shadow.compare.exact import EXACT, is_float_artefact
+from shadow.compare.finding import Fault, Finding, own_faults, shown
+from shadow.compare.policy import Policy
+from shadow.compare.rules import within
+from shadow.contracts.model import plain
+from shadow.contracts.outcome import TradeOutcome
+from shadow.contracts.vocabulary import Reason, TradeStatus
+
+_DAMAGE = Decimal("1e-12")
+_SILENT = (None, Reason.OTHER)
+_LEFT_ALONE = (TradeStatus.SKIPPED, TradeStatus.BLOCKED)
+_AMOUNTS = ("planned_amount", "intent.quantity", "filled_quantity", "average_price", "value")
+
+
+def presence_findings(view: PairView, pair: TradePair, policy: Policy) -> Iterator[Finding]:
+    """Find trades that are missing from a lane, extra in it, or there more than once."""
+    planned = pair.planned
+    lanes = {side.lane for side in pair.lanes}
+    absent = frozenset(run.lane for run in view.runs if run.lane not in lanes)
+    rule = str(policy.rules.trades)
+    if planned is not None and absent:
+        yield Finding(
+            kind="MISSING_TRADE",
+            field="trade",
+            rule=rule,
+            explanation=f"The plan asks for a {planned.side.value} of {plain(abs(planned.amount))} USD; there is no such trade.",
+            departs=absent,
+            planned=plain(planned.amount),
+            control=_status(pair.control),
+            candidate=_status(pair.candidate),
+            pair=pair,
+        )
+    if planned is None:
+        yield Finding(
+            kind="EXTRA_TRADE",
+            field="trade",
+            rule=rule,
+            explanation="The plan does not ask for this trade.",
+            departs=frozenset(lanes),
+            control=_status(pair.control),
+            candidate=_status(pair.candidate),
+            pair=pair,
+        )
+    yield from own_faults(
+        "DUPLICATE_TRADE",
+        "trade",
+        pair.lanes,
+        lambda side: Fault(str(side.copies), f"has {side.copies} records of the trade") if side.copies > 1 else None,
+        pair,
+        rule="one record a trade",
+        planned="1",
+        right=lambda side: str(side.copies),
+    )
+
+
+def _status(side: LaneTrade | None) -> str | None:
+    return None if side is None else side.trade.status.value
+
+
+def plan_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+    """Hold side, id, amount and the exit flag of each lane against the plan."""
+    planned = pair.planned
+    if planned is None:
+        return
+    rule = policy.rules.planned_amount
+
+    def side_of(side: LaneTrade) -> Fault | None:
+        action = side.trade.action
+        return (
+            None
+            if action is planned.side
+            else Fault(action.value, f"does a {action.value} where the plan says {planned.side.value}")
+        )
+
+    def id_of(side: LaneTrade) -> Fault | None:
+        name = side.trade.trade_id
+        return None if name == planned.trade_id else Fault(name, f"names the trade {name}")
+
+    def amount_of(side: LaneTrade) -> Fault | None:
+        amount = side.trade.planned_amount
+        if amount is None or within(rule, amount, planned.amount) or is_damage(amount, planned.amount):
+            return None
+        return Fault(plain(amount), f"works on {plain(amount)} USD, {plain(EXACT.subtract(amount, planned.amount))} off the plan")
+
+    def exit_of(side: LaneTrade) -> Fault | None:
+        flag = side.trade.is_complete_exit
+        if flag is None or flag is planned.is_full_exit:
+            return None
+        return Fault(shown(flag) or "", "takes the trade for a full exit" if flag else "does not take the trade for a full exit")
+
+    yield from own_faults(
+        "SIDE",
+        "action",
+        pair.lanes,
+        side_of,
+        pair,
+        rule="exact",
+        planned=planned.side.value,
+        right=lambda s: s.trade.action.value,
+    )
+    yield from own_faults(
+        "TRADE_ID", "trade_id", pair.lanes, id_of, pair, rule="exact", planned=planned.trade_id, right=lambda s: s.trade.trade_id
+    )
+    yield from own_faults(
+        "PLANNED_AMOUNT",
+        "planned_amount",
+        pair.lanes,
+        amount_of,
+        pair,
+        rule=str(rule),
+        planned=plain(planned.amount),
+        right=lambda side: shown(side.trade.planned_amount),
+    )
+    yield from own_faults(
+        "FULL_EXIT_FLAG",
+        "is_complete_exit",
+        pair.lanes,
+        exit_of,
+        pair,
+        rule="exact",
+        planned=shown(planned.is_full_exit),
+        right=lambda side: shown(side.trade.is_complete_exit),
+    )
+
+
+def is_damage(left: Decimal, right: Decimal) -> bool:
+    """Tell whether two amounts differ by so little that digits were lost on the way, not decided."""
+    return left != right and abs(EXACT.subtract(left, right)) <= EXACT.multiply(_DAMAGE, max(abs(left), abs(right)))
+
+
+def damage_findings(pair: TradePair) -> Iterator[Finding]:
+    """Find numbers that lost or gained digits: float artefacts, and planned amounts a hair off the plan."""
+    planned = pair.planned.amount if pair.planned else None
+    for field in _AMOUNTS:
+
+        def check(side: LaneTrade, field: str = field) -> Fault | None:
+            value = _amount(side.trade, field)
+            if value is None or (field == "planned_amount" and value == planned):
+                return None
+            hair = field == "planned_amount" and planned is not None and is_damage(value, planned)
+            if not hair and not is_float_artefact(value):
+                return None
+            return Fault(plain(value), f"has {plain(value)} as {field}")
+
+        yield from own_faults(
+            "DECIMAL_DAMAGED",
+            field,
+            pair.lanes,
+            check,
+            pair,
+            rule="decimals keep their digits",
+            planned=shown(planned) if field == "planned_amount" else None,
+            right=lambda side, field=field: shown(_amount(side.trade, field)),  # type: ignore[misc]
+        )
+
+
+def _amount(trade: TradeOutcome, field: str) -> Decimal | None:
+    if field == "intent.quantity":
+        return trade.intent.quantity if trade.intent else None
+    value = getattr(trade, field)
+    return value if isinstance(value, Decimal) else None
+
+
+def is_equity_blocked(trade: TradeOutcome) -> bool:
+    """Tell whether the equity breaker refused the trade."""
+    blocked = trade.status is TradeStatus.BLOCKED and trade.reason is Reason.EQUITY_LIMIT
+    return blocked or (trade.equity is not None and not trade.equity.allowed)
+
+
+def was_tried(trade: TradeOutcome) -> bool:
+    """Tell whether the lane went to the broker with the trade."""
+    return trade.status in (TradeStatus.COMPLETED, TradeStatus.FAILED, TradeStatus.UNKNOWN)
+
+
+def skip_findings(pair: TradePair) -> Iterator[Finding]:
+    """Find trades that both lanes left alone or failed, for different reasons. An untold reason is not compared."""
+    both = pair.both
+    if both is None:
+        return
+    control, candidate = (side.trade for side in both)
+    if control.reason in _SILENT or candidate.reason in _SILENT or control.reason is candidate.reason:
+        return
+    if control.status in _LEFT_ALONE and candidate.status in _LEFT_ALONE:
+        kind = "SKIP_REASON"
+    elif control.status is candidate.status is TradeStatus.FAILED:
+        kind = "TRADE_REASON"
+    else:
+        return
+    yield Finding(
+        kind=kind,
+        field="reason",
+        rule="exact",
+        explanation=f"The control says {shown(control.reason)}, the candidate {shown(candidate.reason)}.",
+        departs=frozenset(),
+        control=shown(control.reason),
+        candidate=shown(candidate.reason),
+        pair=pair,
+    )

@@ -1,0 +1,174 @@
+"""Business Unit: compare | Status: current.
+
+Judge one pair: find what differs, tell causes from consequences, weigh it in dollars, look it up in the register, and give a
+verdict. A pure function: the same case and policy give the same document, to the byte, whatever order records came in.
+
+The verdict, first that holds:
+
+1. MISSING_CONTROL, MISSING_CANDIDATE: a lane's run is absent (what the other lane did wrong by itself is still told);
+2. INCOMPLETE: something that must be known is not, or a contract was broken; both runs absent is INCOMPLETE too;
+3. DIVERGED: a difference above INFO, not a consequence, that no known divergence covers;
+4. IGNORED: there are such differences, and every one is covered;
+5. MATCHED: there are none. Differences that are only INFO are told, and do not keep a pair from matching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal, localcontext
+
+from shadow.compare.canonical import canonical_run
+from shadow.compare.case import PairCase, PairView
+from shadow.compare.causes import in_order, roots_of
+from shadow.compare.completeness import gaps_of
+from shadow.compare.decisions import damage_findings, plan_findings, presence_findings, skip_findings
+from shadow.compare.effects import run_effect_findings, trade_effect_findings
+from shadow.compare.exact import EXACT, ZERO
+from shadow.compare.fills import fill_findings
+from shadow.compare.finding import Finding
+from shadow.compare.impact import NOTHING, impacts_of, net
+from shadow.compare.kinds import KINDS
+from shadow.compare.orders import order_findings
+from shadow.compare.policy import Policy
+from shadow.compare.runs import counter_findings, duration_findings, end_findings, identity_findings
+from shadow.compare.safety import equity_findings, guard_findings, market_findings, phase_findings
+from shadow.compare.sizing import sizing_findings
+from shadow.contracts.comparison import Comparison, Counts, Difference, Impact, Severity, Verdict
+
+
+def judge(case: PairCase, policy: Policy) -> Comparison:
+    """Judge one pair by `policy` and give the whole comparison. Raises nothing: what is unreadable comes in as gaps."""
+    with localcontext(EXACT):
+        view = PairView(case)
+        gaps = gaps_of(view, policy)
+        findings = in_order(find(view, policy))
+        differences = _differences(findings, view, policy)
+    return summed(
+        Comparison(
+            plan_id=case.plan.plan_id,
+            run_id=view.run_id,
+            trading_day=case.trading_day,
+            origin=case.origin,
+            published_at=case.published_at,
+            verdict=Verdict.PENDING,
+            differences=differences,
+            plan=case.plan,
+            control=canonical_run(case.control),
+            candidate=canonical_run(case.candidate),
+            gaps=gaps,
+            evidence=tuple(sorted(case.evidence, key=lambda ref: (ref.name, ref.key))),
+            policy_hash=policy.hash,
+            code_version=case.code_version,
+        )
+    )
+
+
+def find(view: PairView, policy: Policy) -> Iterator[Finding]:
+    """Find everything that differs in a pair, in no particular order."""
+    yield from identity_findings(view)
+    yield from equity_findings(view, policy)
+    yield from market_findings(view)
+    yield from phase_findings(view, policy)
+    yield from guard_findings(view, policy)
+    yield from counter_findings(view, policy)
+    yield from end_findings(view)
+    yield from duration_findings(view, policy)
+    yield from run_effect_findings(view, policy)
+    for pair in view.trades:
+        yield from presence_findings(view, pair, policy)
+        yield from plan_findings(pair, policy)
+        yield from damage_findings(pair)
+        yield from sizing_findings(pair, policy)
+        yield from skip_findings(pair)
+        yield from order_findings(pair, policy)
+        yield from fill_findings(pair, policy)
+        yield from trade_effect_findings(pair, policy)
+
+
+def _differences(findings: list[Finding], view: PairView, policy: Policy) -> tuple[Difference, ...]:
+    roots = roots_of(findings)
+    worth = impacts_of(findings, roots, both_ran=view.both is not None)
+    found: dict[int, Difference] = {}
+    for place in sorted(range(len(findings)), key=lambda place: roots[place] != place):
+        root = found.get(roots[place]) if roots[place] != place else None
+        found[place] = _difference(findings[place], worth[place], root, policy, view)
+    return tuple(found[place] for place in range(len(findings)))
+
+
+def _difference(finding: Finding, impact: Impact, root: Difference | None, policy: Policy, view: PairView) -> Difference:
+    """Make a difference of a finding. `root` is what it follows from; None where it stands alone."""
+    kind, pair = KINDS[finding.kind], finding.pair
+    difference = Difference(
+        kind=finding.kind,
+        level=kind.level,
+        severity=policy.severity_of(finding.kind) if root is None else Severity.INFO,
+        attribution=finding.attribution if root is None else root.attribution,
+        field=finding.field,
+        trade_id=pair.trade_id if pair else None,
+        symbol=pair.symbol if pair else None,
+        action=pair.side if pair else None,
+        planned=finding.planned,
+        control=finding.control,
+        candidate=finding.candidate,
+        rule=finding.rule,
+        explanation=finding.explanation,
+        impact=impact,
+        caused_by=root.key if root else None,
+        covered_by=root.covered_by if root else None,
+    )
+    if root is not None:
+        return difference
+    return difference.model_copy(update={"covered_by": _cover(difference, policy, view)})
+
+
+def _cover(difference: Difference, policy: Policy, view: PairView) -> str | None:
+    """Name the first entry of the register that covers a difference; None where there is none."""
+    on = view.case.trading_day
+    return next((entry.id for entry in policy.known if entry.covers(difference, on)), None)
+
+
+def summed(comparison: Comparison) -> Comparison:
+    """Give `comparison` with the verdict, counts and totals that its differences and gaps come to."""
+    differences = comparison.differences
+    with localcontext(EXACT):
+        return comparison.model_copy(
+            update={
+                "verdict": verdict_of(comparison),
+                "impact": net(difference.impact for difference in differences) if differences else NOTHING,
+                "gross_impact": _gross(differences),
+                "uncovered_gross_impact": _gross(d for d in differences if d.covered_by is None),
+                "counts": _count(d for d in differences if d.caused_by is None),
+                "uncovered_counts": _count(d for d in differences if d.caused_by is None and d.covered_by is None),
+            }
+        )
+
+
+def verdict_of(comparison: Comparison) -> Verdict:
+    """Give the verdict that a comparison's runs, gaps and differences come to."""
+    if comparison.control is None and comparison.candidate is not None:
+        return Verdict.MISSING_CONTROL
+    if comparison.candidate is None and comparison.control is not None:
+        return Verdict.MISSING_CANDIDATE
+    if comparison.gaps or comparison.control is None:
+        return Verdict.INCOMPLETE
+    counting = [difference for difference in comparison.differences if difference.counts]
+    if any(difference.covered_by is None for difference in counting):
+        return Verdict.DIVERGED
+    return Verdict.IGNORED if counting else Verdict.MATCHED
+
+
+def _gross(differences: Iterable[Difference]) -> Decimal:
+    total = ZERO
+    for difference in differences:
+        total = EXACT.add(total, max(abs(difference.impact.notional), abs(difference.impact.cash)))
+    return total
+
+
+def _count(differences: Iterable[Difference]) -> Counts:
+    severities = [difference.severity for difference in differences]
+    return Counts(
+        critical=severities.count(Severity.CRITICAL),
+        major=severities.count(Severity.MAJOR),
+        minor=severities.count(Severity.MINOR),
+        info=severities.count(Severity.INFO),
+    )

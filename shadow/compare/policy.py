@@ -1,0 +1,230 @@
+"""Business Unit: compare | Status: current.
+
+The policy: the rules a comparison is made by, as data. A policy is read from one TOML text; a wrong one is refused whole, each
+fault with its line, its key and what was expected there. Its hash names the rules that a stored comparison was judged by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from shadow.compare.kinds import KINDS
+from shadow.compare.policy_text import InvalidPolicy, PolicyText
+from shadow.compare.rules import BpsRule, DurationRatioRule, NumericRule, OrderedRule, SetRule, ToleranceRule
+from shadow.contracts.comparison import Attribution, Difference, Severity
+from shadow.contracts.model import Frozen, NonNegative
+from shadow.contracts.outcome import EffectKind
+from shadow.contracts.vocabulary import Lane, Side
+
+Named = Annotated[str, Field(min_length=1, max_length=200)]
+Pattern = Annotated[str, Field(min_length=1, description="`*` stands for anything, `?` for one character")]
+Seconds = Annotated[int, Field(gt=0)]
+
+
+class Rules(Frozen):
+    """One rule a field. Amounts USD, quantities shares, prices USD a share."""
+
+    trades: Annotated[SetRule, Field(description="the trades of a run, against those of the plan")]
+    planned_amount: Annotated[NumericRule, Field(description="a lane's planned amount, against the plan's")]
+    sizing_basis: Annotated[SetRule, Field(description="what a full exit may be sized by; other trades: the trade amount")]
+    asked_quantity: Annotated[
+        ToleranceRule, Field(description="quantity asked for, against |trade amount| / the lane's own decision price")
+    ]
+    exit_quantity: Annotated[
+        ToleranceRule, Field(description="a full exit's quantity, against current value / own decision price, and across lanes")
+    ]
+    order_quantity: Annotated[NumericRule, Field(description="quantity of the first order, against the quantity decided on")]
+    order_type: Annotated[SetRule, Field(description="the type of the first order")]
+    filled_quantity: Annotated[NumericRule, Field(description="filled quantity, against the quantity asked for")]
+    partial_fill: Annotated[
+        NumericRule, Field(description="filled USD (filled quantity * own decision price) of two FAILED trades, across lanes")
+    ]
+    average_price: Annotated[
+        BpsRule, Field(description="difference of the lanes' slippages, each against its own decision price")
+    ]
+    recorded_price: Annotated[BpsRule, Field(description="recorded price, against the average price of the orders' fills")]
+    value: Annotated[NumericRule, Field(description="recorded value, against filled quantity * average price")]
+    residual_position: Annotated[NumericRule, Field(description="position left after a full exit, against zero")]
+    guard_amounts: Annotated[NumericRule, Field(description="sums of planned amounts, against the lane's own trades")]
+    guard_threshold: Annotated[NumericRule, Field(description="the guard's threshold, against `limits.guard_threshold_usd`")]
+    equity_limit: Annotated[NumericRule, Field(description="the lanes' equity limits, against each other")]
+    effect_quantity: Annotated[NumericRule, Field(description="quantity in an event or the ledger, against the trade's")]
+    effect_price: Annotated[BpsRule, Field(description="price in an event or the ledger, against the trade's")]
+    phase_order: Annotated[OrderedRule, Field(description="every SELL ends before the first BUY begins")]
+    duration_ratio: Annotated[DurationRatioRule, Field(description="run duration, against the other lane's")]
+
+
+class Limits(Frozen):
+    """The numbers that the plan does not carry and both lanes are held to."""
+
+    guard_threshold_usd: Annotated[NonNegative, Field(description="failed SELLs above this many USD block the BUY phase")]
+    sell_attempts: Annotated[int, Field(ge=1, description="how often a SELL may be tried")]
+    buy_attempts: Annotated[int, Field(ge=1, description="how often a BUY may be tried")]
+    run_seconds: Annotated[Seconds, Field(description="no run should take longer")]
+
+
+class Deadlines(Frozen):
+    """When waiting ends, in seconds from publication (`stuck`: from the last sign of life)."""
+
+    late_seconds: Annotated[Seconds, Field(description="a pair that is not judged by then is LATE")]
+    missing_seconds: Annotated[Seconds, Field(description="a lane that is absent by then is MISSING")]
+    stuck_seconds: Annotated[Seconds, Field(description="a run that shows no progress for so long is stuck")]
+
+    @model_validator(mode="after")
+    def _late_comes_first(self) -> Self:
+        if self.late_seconds > self.missing_seconds:
+            raise ValueError(f"expected late_seconds to be at most missing_seconds, {self.missing_seconds}")
+        return self
+
+
+class Applies(Frozen):
+    """The lanes that the one-sided rules are for: not everything can be asked of both."""
+
+    client_order_id: Annotated[tuple[Lane, ...], Field(description="whose client order ids must derive from the trade")]
+    effect_emitted: Annotated[tuple[Lane, ...], Field(description="who only shadows, and must not emit effects")]
+    equity_counted: Annotated[tuple[Lane, ...], Field(description="whose breaker reserves, so that it counts a BUY at once")]
+    duration_ratio: Annotated[tuple[Lane, ...], Field(description="whose slowness counts")]
+
+
+class LaneEvidence(Frozen):
+    """What must be known of a lane's run and trades, by field path. What is absent makes a pair INCOMPLETE."""
+
+    run: Annotated[tuple[str, ...], Field(description="of every run that has ended")] = ()
+    blocked_run: Annotated[tuple[str, ...], Field(description="besides, of a run that a safety rule stopped")] = ()
+    completed_run: Annotated[tuple[str, ...], Field(description="besides, of a run that completed")] = ()
+    guarded_run: Annotated[tuple[str, ...], Field(description="besides, of a run with SELLs that came to its guard")] = ()
+    trade: Annotated[tuple[str, ...], Field(description="of every trade")] = ()
+    completed: Annotated[tuple[str, ...], Field(description="besides, of a COMPLETED trade")] = ()
+    completed_buy: Annotated[tuple[str, ...], Field(description="besides, of a COMPLETED BUY while the breaker is on")] = ()
+    failed: Annotated[tuple[str, ...], Field(description="besides, of a FAILED trade")] = ()
+    left_alone: Annotated[tuple[str, ...], Field(description="besides, of a SKIPPED or BLOCKED trade")] = ()
+    order: Annotated[tuple[str, ...], Field(description="of every order")] = ()
+    broker_truth: Annotated[tuple[str, ...], Field(description="besides, of a COMPLETED trade, where the broker was asked")] = ()
+
+
+class Evidence(Frozen):
+    """What must be known before a pair can match."""
+
+    effects: Annotated[tuple[EffectKind, ...], Field(description="kinds of effect that must have been watched, in both lanes")]
+    control: LaneEvidence
+    candidate: LaneEvidence
+
+
+class KnownDivergence(Frozen):
+    """One registered reason why a difference is expected. It covers what all of its patterns match, until it expires.
+
+    `lane` is the attribution. It covers differences of trading days up to and with `expires`, at most `budget_a_day` of them.
+    """
+
+    id: Named
+    owner: Named
+    reason: Named
+    kind: Pattern
+    field: Pattern = "*"
+    symbol: Pattern = "*"
+    side: Annotated[Side | Literal["*"], Field(description="BUY, SELL, or `*` for both and for the run itself")] = "*"
+    lane: Annotated[Attribution | Literal["*"], Field(description="control, candidate, both, neither, or `*`")] = "*"
+    expires: date
+    budget_a_day: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _kind_can_be_covered(self) -> Self:
+        matching = [kind for kind in KINDS.values() if fnmatchcase(kind.name, self.kind)]
+        if not any(kind.coverable for kind in matching):
+            what = f"{self.kind}, which may never be covered" if matching else self.kind
+            raise ValueError(f"expected a kind that exists and may be covered, was {what}")
+        return self
+
+    def covers(self, difference: Difference, on: date) -> bool:
+        """Tell whether it covers `difference` on the trading day `on`."""
+        kind, symbol = difference.kind, difference.symbol
+        return (
+            on <= self.expires
+            and KINDS[kind].coverable
+            and fnmatchcase(kind, self.kind)
+            and fnmatchcase(difference.field, self.field)
+            and (self.symbol == "*" or (symbol is not None and fnmatchcase(symbol, self.symbol)))
+            and self.side in ("*", difference.action)
+            and self.lane in ("*", difference.attribution)
+        )
+
+
+def _only_kinds(severities: dict[str, Severity]) -> dict[str, Severity]:
+    for name in severities:
+        if name not in KINDS:
+            raise ValueError(f"expected the name of a kind of difference, was {name}")
+        if not KINDS[name].coverable:
+            raise ValueError(f"expected {name} to be left alone, it is CRITICAL whatever else holds")
+    return severities
+
+
+def _one_an_id(known: tuple[KnownDivergence, ...]) -> tuple[KnownDivergence, ...]:
+    ids = [entry.id for entry in known]
+    twice = sorted({name for name in ids if ids.count(name) > 1})
+    if twice:
+        raise ValueError(f"expected one entry an id, was more than one for {', '.join(twice)}")
+    return known
+
+
+class Policy(Frozen):
+    """Everything a comparison is made by."""
+
+    version: Literal[1]
+    rules: Rules
+    limits: Limits
+    deadlines: Deadlines
+    applies: Applies
+    evidence: Evidence
+    severity: Annotated[
+        dict[str, Severity], AfterValidator(_only_kinds), Field(description="severities that differ from the kind's own")
+    ] = Field(default_factory=dict)
+    known: Annotated[
+        tuple[KnownDivergence, ...], AfterValidator(_one_an_id), Field(description="the register of known divergences")
+    ] = ()
+
+    @property
+    def hash(self) -> str:
+        """Name the policy by the sha256 of its canonical form: comments, order and spacing do not matter."""
+        return _hash_of(self.model_dump_json())
+
+    def severity_of(self, kind: str) -> Severity:
+        """Give a kind's severity: the policy's own, else the kind's default."""
+        return self.severity.get(kind) or KINDS[kind].severity
+
+    def evidence_of(self, lane: Lane) -> LaneEvidence:
+        """Give what must be known of `lane`."""
+        return self.evidence.control if lane is Lane.CONTROL else self.evidence.candidate
+
+    @classmethod
+    def read(cls, text: str, name: str = "policy") -> Self:
+        """Read a policy from TOML. Raises `InvalidPolicy`, with line, key and expectation of every fault."""
+        source = PolicyText(text, name)
+        try:
+            return cls.model_validate(source.values)
+        except ValidationError as error:
+            raise InvalidPolicy(name, source.faults(error)) from None
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, object]) -> Self:
+        """Validate a policy given as a mapping; raises pydantic's ValidationError."""
+        return cls.model_validate(values)
+
+
+@lru_cache(maxsize=8)
+def _hash_of(canonical: str) -> str:
+    return sha256(canonical.encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def default_policy() -> Policy:
+    """Give the policy that is packaged with the code."""
+    text = files("shadow.compare").joinpath("default_policy.toml").read_text(encoding="utf-8")
+    return Policy.read(text, "default_policy.toml")

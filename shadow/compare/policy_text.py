@@ -1,0 +1,178 @@
+"""Business Unit: compare | Status: current.
+
+Where in a policy's text a fault lies. The TOML parser of the standard library gives lines for faults of syntax only, so the
+lines of keys are found here, and the faults that the models find are reported at them.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from shadow.contracts.errors import ShadowError, faults_of
+
+_SYNTAX_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_LAST_LINE = re.compile(r"\(at end of document\)")
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFault:
+    """One fault of a policy: its line (from 1), its key, what was expected, and what was there instead."""
+
+    line: int
+    key: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        """Read as a sentence."""
+        return f"line {self.line}: {self.key}: expected {self.expected}, was {self.found}"
+
+
+class InvalidPolicy(ShadowError):
+    """A policy that cannot be judged by. Carries every fault."""
+
+    def __init__(self, name: str, faults: Iterable[PolicyFault]) -> None:
+        """Remember which policy it was, and each of its faults in the order of their lines."""
+        self.name = name
+        self.faults = tuple(sorted(faults, key=lambda fault: (fault.line, fault.key)))
+        super().__init__(f"{name}: " + "; ".join(str(fault) for fault in self.faults))
+
+
+class PolicyText:
+    """A policy's text and the values in it."""
+
+    def __init__(self, text: str, name: str) -> None:
+        """Parse `text`; raises InvalidPolicy where it is not TOML (a key given twice included)."""
+        self._text = text.replace("\r\n", "\n")
+        try:
+            self.values = tomllib.loads(self._text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise InvalidPolicy(name, [self._syntax_fault(str(error))]) from None
+
+    def faults(self, error: ValidationError) -> list[PolicyFault]:
+        """Turn what the models found into faults with lines."""
+        lines = dict(_key_lines(self._text))
+        found = []
+        for entry, fault in zip(error.errors(include_url=False), faults_of(error), strict=True):
+            line, key = self._place(lines, entry["loc"])
+            expected = "no such key" if entry["type"] == "extra_forbidden" else fault.expected
+            found.append(PolicyFault(line, key, expected, fault.found))
+        return found
+
+    def _place(self, lines: dict[Path, int], loc: Sequence[int | str]) -> tuple[int, str]:
+        """Find the line of the deepest key of `loc` that is in the text. Names of rule models in `loc` are not keys."""
+        parts = [str(part) for part in loc]
+        shown = [part for number, part in enumerate(parts) if not _is_tag(parts, number)]
+        for length in range(len(shown), 0, -1):
+            line = lines.get(tuple(shown[:length]))
+            if line is not None:
+                return line, ".".join(shown)
+        return 1, ".".join(shown) or "(whole)"
+
+    def _syntax_fault(self, message: str) -> PolicyFault:
+        match = _SYNTAX_LINE.search(message)
+        count = self._text.count("\n") + 1
+        line = min(int(match.group(1)), count) if match else count
+        what = _LAST_LINE.sub("", _SYNTAX_LINE.sub("", message)).strip()
+        return PolicyFault(line, "(syntax)", "TOML", f"a fault: {what[:1].lower() + what[1:]}")
+
+
+def _is_tag(parts: Sequence[str], number: int) -> bool:
+    """Tell whether this part of an error's path is the name of the rule that was chosen, as in rules.value.absolute.tolerance."""
+    return parts[0] == "rules" and number == 2  # noqa: PLR2004 - rules, field, tag
+
+
+def _key_lines(text: str) -> Iterator[tuple[Path, int]]:
+    """Give the path of every table and every key, with its line. Keys of inline tables stand at their table's line."""
+    table: Path = ()
+    counts: dict[Path, int] = {}
+    for number, statement in _statements(text):
+        if statement.startswith("[["):
+            name = _path_of(statement[2 : statement.rindex("]]")])
+            counts[name] = counts.get(name, -1) + 1
+            table = (*name, str(counts[name]))
+            yield name, number
+            yield table, number
+        elif statement.startswith("["):
+            table = _path_of(statement[1 : statement.rindex("]")])
+            yield table, number
+        else:
+            yield from (((*table, *path), number) for path in _keys_of(statement))
+
+
+def _keys_of(statement: str) -> Iterator[Path]:
+    """Give the path of a `key = value` statement, and those of its parts that its value spells out."""
+    try:
+        values: object = tomllib.loads(statement)
+    except tomllib.TOMLDecodeError:
+        return
+    yield from _paths_in(values, ())
+
+
+def _paths_in(values: object, lead: Path) -> Iterator[Path]:
+    if isinstance(values, dict):
+        entries = [(str(key), value) for key, value in values.items()]
+    elif isinstance(values, list):
+        entries = [(str(index), value) for index, value in enumerate(values)]
+    else:
+        return
+    for key, value in entries:
+        yield (*lead, key)
+        yield from _paths_in(value, (*lead, key))
+
+
+def _path_of(header: str) -> Path:
+    """Read a table's dotted name with the parser itself, so that quoted parts are read as it reads them."""
+    values: object = tomllib.loads(f"[{header}]")
+    path: list[str] = []
+    while isinstance(values, dict) and values:
+        key = next(iter(values))
+        path.append(str(key))
+        values = values[key]
+    return tuple(path)
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Split a valid TOML text into statements, each with its first line. A statement may run over several lines."""
+    pending: list[str] = []
+    first = 1
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not pending:
+            if not line.strip() or line.lstrip().startswith("#"):
+                continue
+            first = number
+        pending.append(line)
+        statement = "\n".join(pending)
+        if _is_whole(statement):
+            pending = []
+            yield first, _without_comment(statement).strip()
+
+
+def _is_whole(statement: str) -> bool:
+    """Tell whether a statement ends here: the parser accepts it."""
+    try:
+        tomllib.loads(statement)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
+
+
+def _without_comment(statement: str) -> str:
+    """Leave off the comment after a table's header; other statements keep theirs, since the parser skips it."""
+    if not statement.lstrip().startswith("["):
+        return statement
+    quote = ""
+    for index, character in enumerate(statement):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in ("'", '"'):
+            quote = character
+        elif character == "#":
+            return statement[:index]
+    return statement

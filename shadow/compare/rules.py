@@ -1,0 +1,152 @@
+"""Business Unit: compare | Status: current.
+
+The rules that a field can be judged by, as data. Every rule is symmetric, exact, and has an answer for everything:
+
+- null equals null; null equals no value. An absent field is null. Where a field must be there, `completeness` asks for it;
+- NaN equals nothing, not even NaN; an infinity equals only the same infinity, under every numeric rule;
+- a tolerance includes its edge: 100.01 against 100.00 at tolerance 0.01 is equal;
+- basis points are taken of the larger absolute value of the two, so that the order of the two cannot matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from shadow.compare.exact import EXACT, TEN_THOUSAND, ZERO
+from shadow.contracts.model import Frozen, NonNegative, plain
+
+
+class ExactRule(Frozen):
+    """Equal means the same value; 1.0 and 1.00 are the same value."""
+
+    rule: Literal["exact"]
+
+    def allowance(self, largest: Decimal, unit: Decimal) -> Decimal:
+        """Allow nothing."""
+        del largest, unit
+        return ZERO
+
+    def __str__(self) -> str:
+        """Read as one phrase."""
+        return "exact"
+
+
+class AbsoluteRule(Frozen):
+    """Equal means at most `tolerance` apart, in the field's own unit."""
+
+    rule: Literal["absolute"]
+    tolerance: Annotated[NonNegative, Field(description="largest distance that is equal, in the field's own unit")]
+
+    def allowance(self, largest: Decimal, unit: Decimal) -> Decimal:
+        """Allow the tolerance, scaled by `unit`."""
+        del largest
+        return EXACT.multiply(self.tolerance, unit)
+
+    def __str__(self) -> str:
+        """Read as one phrase."""
+        return f"within {plain(self.tolerance)}"
+
+
+class BpsRule(Frozen):
+    """Equal means at most `tolerance` basis points apart, of the larger absolute value."""
+
+    rule: Literal["bps"]
+    tolerance: Annotated[NonNegative, Field(description="largest distance that is equal, in basis points")]
+
+    def allowance(self, largest: Decimal, unit: Decimal) -> Decimal:
+        """Allow a fraction of the larger absolute value."""
+        del unit
+        return EXACT.divide(EXACT.multiply(largest, self.tolerance), TEN_THOUSAND)
+
+    def __str__(self) -> str:
+        """Read as one phrase."""
+        return f"within {plain(self.tolerance)} bps"
+
+
+class TicksRule(Frozen):
+    """Equal means at most `ticks` steps of `tick` apart: what a declared rounding can do."""
+
+    rule: Literal["ticks"]
+    tick: Annotated[NonNegative, Field(description="one step, in the field's own unit")]
+    ticks: Annotated[int, Field(ge=0, description="how many steps apart is still equal")] = 1
+
+    def allowance(self, largest: Decimal, unit: Decimal) -> Decimal:
+        """Allow the steps, scaled by `unit`."""
+        del largest
+        return EXACT.multiply(EXACT.multiply(self.tick, Decimal(self.ticks)), unit)
+
+    def __str__(self) -> str:
+        """Read as one phrase."""
+        return f"within {self.ticks} * {plain(self.tick)}"
+
+
+class SetRule(Frozen):
+    """Equal means the same members, whatever their order. A single value is right when it is one of `members`."""
+
+    rule: Literal["set"]
+    members: Annotated[tuple[str, ...], Field(description="the values that are right; empty where the plan says which")] = ()
+
+    def __str__(self) -> str:
+        """Read as one phrase."""
+        return f"one of {', '.join(self.members)}" if self.members else "the same set"
+
+
+class OrderedRule(Frozen):
+    """Right means one after the other; an overlap of at most `slack_seconds` is forgiven."""
+
+    rule: Literal["ordered"]
+    slack_seconds: Annotated[NonNegative, Field(description="largest overlap that is forgiven, in seconds")] = ZERO
+
+    def __str__(self) -> str:
+        """Read as one phrase."""
+        return f"in order, {plain(self.slack_seconds)} s of overlap forgiven"
+
+
+class DurationRatioRule(Frozen):
+    """Right means: at most `ratio` times the other lane's seconds, or below `floor_seconds`."""
+
+    rule: Literal["duration_ratio"]
+    ratio: Annotated[NonNegative, Field(gt=0, description="largest ratio to the other lane's duration")]
+    floor_seconds: Annotated[NonNegative, Field(description="durations below this many seconds are never judged")] = ZERO
+
+    def __str__(self) -> str:
+        """Read as one phrase."""
+        return f"at most {plain(self.ratio)} * the other lane, from {plain(self.floor_seconds)} s"
+
+
+NumericRule = Annotated[ExactRule | AbsoluteRule | BpsRule | TicksRule, Field(discriminator="rule")]
+ToleranceRule = Annotated[AbsoluteRule | BpsRule | TicksRule, Field(discriminator="rule")]
+Numeric = ExactRule | AbsoluteRule | BpsRule | TicksRule
+ONE = Decimal(1)
+
+
+def within(rule: Numeric, left: Decimal | None, right: Decimal | None, unit: Decimal = ONE) -> bool:
+    """Tell whether two numbers are equal under `rule`. `unit` scales the tolerance where both sides were multiplied by it."""
+    if left is None or right is None:
+        return left is right
+    if left.is_nan() or right.is_nan():
+        return False
+    if left.is_infinite() or right.is_infinite():
+        return left == right
+    if left == right:
+        return True
+    apart = abs(EXACT.subtract(left, right))
+    return apart <= rule.allowance(max(abs(left), abs(right)), unit)
+
+
+def same_members(left: Collection[str] | None, right: Collection[str] | None) -> bool:
+    """Tell whether two collections have the same members; order and repetition do not matter, null equals only null."""
+    if left is None or right is None:
+        return left is right
+    return set(left) == set(right)
+
+
+def in_same_order(left: Sequence[str] | None, right: Sequence[str] | None) -> bool:
+    """Tell whether two sequences have the same members in the same order; null equals only null."""
+    if left is None or right is None:
+        return left is right
+    return list(left) == list(right)

@@ -1,0 +1,213 @@
+"""Business Unit: compare | Status: current.
+
+Was the right quantity asked for? Each lane is held against its own decision price and the plan, so that a market that moved
+between the two lanes is not a difference. |trade amount| / mid is never computed to judge: `q = A / p` is judged as `q * p = A`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from shadow.compare.case import LaneTrade, Planned, TradePair
+from shadow.compare.exact import EXACT, shares_of
+from shadow.compare.finding import Fault, Finding, own_faults, shown
+from shadow.compare.policy import Policy
+from shadow.compare.rules import within
+from shadow.contracts.model import plain
+from shadow.contracts.outcome import Intent
+from shadow.contracts.vocabulary import Lane, Side, SizingBasis, TradeStatus
+
+_RULES = {
+    "SIZING_BASIS": "sizing_basis",
+    "OVERSELL": "exit_quantity",
+    "EXIT_QUANTITY": "exit_quantity",
+    "ASKED_QUANTITY": "asked_quantity",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """What is thought of one lane's quantity: the `kind` of what is wrong with it, None when it is right.
+
+    `is_floored`: right once rounded down to whole shares. `is_fraction`: not a whole number of shares.
+    """
+
+    quantity: Decimal
+    price: Decimal
+    kind: str | None
+    is_floored: bool
+    is_fraction: bool
+
+
+def decision_price(intent: Intent | None) -> Decimal | None:
+    """Give the price a lane decided on, USD a share: its own word, else the mid of its quote; None where not above zero."""
+    if intent is None:
+        return None
+    price = intent.decision_price
+    if price is None and intent.bid is not None and intent.ask is not None:
+        price = EXACT.divide(EXACT.add(intent.bid, intent.ask), Decimal(2))
+    return price if price is not None and price > 0 else None
+
+
+def asked_quantity(side: LaneTrade) -> Decimal | None:
+    """Give the shares a lane asked for, where it is known.
+
+    The control records shares filled, not asked for: what it records is the quantity asked for when the trade completed.
+    """
+    trade = side.trade
+    if trade.intent is not None and (trade.status is TradeStatus.COMPLETED or trade.intent.sizing_basis is not None):
+        return trade.intent.quantity
+    named = [order for order in trade.orders if order.client_order_id is not None and order.quantity is not None]
+    return max((order.quantity for order in named if order.quantity is not None), default=None)
+
+
+def sized(planned: Planned, side: LaneTrade, policy: Policy) -> Sized | None:
+    """Judge one lane's quantity; None where it is not known or there is nothing to hold it against."""
+    quantity, price = asked_quantity(side), decision_price(side.trade.intent)
+    if quantity is None or price is None:
+        return None
+    worth = EXACT.multiply(quantity, price)
+    goal = planned.current_value if planned.is_full_exit else abs(planned.amount)
+    is_fraction = quantity != quantity.to_integral_value()
+    basis = side.trade.intent.sizing_basis if side.trade.intent else None
+    by_quote = not planned.is_full_exit or basis is SizingBasis.HELD_VALUE
+    rule = policy.rules.asked_quantity if by_quote else policy.rules.exit_quantity
+    if within(rule, worth, goal, price):
+        return Sized(quantity, price, None, is_floored=False, is_fraction=is_fraction)
+    short = EXACT.subtract(goal, worth)
+    if not is_fraction and 0 <= short < price:
+        return Sized(quantity, price, None, is_floored=True, is_fraction=False)
+    return Sized(quantity, price, _kind(planned, worth, price, policy), is_floored=False, is_fraction=is_fraction)
+
+
+def _kind(planned: Planned, worth: Decimal, price: Decimal, policy: Policy) -> str:
+    """Name what is wrong with a quantity worth so many USD."""
+    if not planned.is_full_exit and within(policy.rules.asked_quantity, worth, planned.target_value, price):
+        return "SIZING_BASIS"
+    is_more = worth > planned.current_value
+    if planned.side is Side.SELL and is_more and not within(policy.rules.exit_quantity, worth, planned.current_value, price):
+        return "OVERSELL"
+    return "EXIT_QUANTITY" if planned.is_full_exit else "ASKED_QUANTITY"
+
+
+def sizing_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+    """Find what is wrong with the quantities of one trade."""
+    planned = pair.planned
+    if planned is None:
+        return
+    sizes = {side.lane: size for side in pair.lanes if (size := sized(planned, side, policy)) is not None}
+    yield from _basis(pair, planned, sizes, policy)
+    for kind in ("OVERSELL", "EXIT_QUANTITY", "ASKED_QUANTITY"):
+        yield from _wrong(kind, pair, planned, sizes, policy)
+    yield from _exit_across(pair, planned, sizes, policy)
+    yield from _rounding(pair, sizes)
+
+
+def _basis(pair: TradePair, planned: Planned, sizes: dict[Lane, Sized], policy: Policy) -> Iterator[Finding]:
+    right = policy.rules.sizing_basis.members if planned.is_full_exit else (SizingBasis.TRADE_AMOUNT.value,)
+
+    def check(side: LaneTrade) -> Fault | None:
+        size, intent = sizes.get(side.lane), side.trade.intent
+        if size is not None and size.kind == "SIZING_BASIS":
+            return Fault(
+                "target_value", f"bought or sold the target value, {plain(planned.target_value)} USD, not the trade amount"
+            )
+        if intent is None or intent.sizing_basis is None or intent.sizing_basis.value in right:
+            return None
+        return Fault(intent.sizing_basis.value, f"sized the trade by {intent.sizing_basis.value}")
+
+    yield from own_faults(
+        "SIZING_BASIS",
+        "intent.sizing_basis",
+        pair.lanes,
+        check,
+        pair,
+        rule=f"one of {', '.join(right)}",
+        planned=right[0] if right else None,
+        right=lambda side: shown(side.trade.intent.sizing_basis) if side.trade.intent else None,
+    )
+
+
+def _wrong(kind: str, pair: TradePair, planned: Planned, sizes: dict[Lane, Sized], policy: Policy) -> Iterator[Finding]:
+    goal = planned.current_value if planned.is_full_exit or kind == "OVERSELL" else abs(planned.amount)
+    what = "held" if kind in ("OVERSELL", "EXIT_QUANTITY") else "planned"
+
+    def check(side: LaneTrade) -> Fault | None:
+        size = sizes.get(side.lane)
+        if size is None or size.kind != kind:
+            return None
+        needed = shares_of(goal, size.price)
+        return Fault(
+            plain(size.quantity),
+            f"asked for {plain(size.quantity)} shares; the {plain(goal)} USD {what} are {shown(needed)} at its"
+            f" decision price of {plain(size.price)}",
+        )
+
+    yield from own_faults(
+        kind,
+        "intent.quantity",
+        pair.lanes,
+        check,
+        pair,
+        rule=str(getattr(policy.rules, _RULES[kind])),
+        planned=f"{plain(goal)} USD",
+        right=lambda side: shown(asked_quantity(side)),
+    )
+
+
+def _exit_across(pair: TradePair, planned: Planned, sizes: dict[Lane, Sized], policy: Policy) -> Iterator[Finding]:
+    """Hold two full exits against each other: both sell what is held; only one sized by value may be off by a little."""
+    both = pair.both
+    if both is None or not planned.is_full_exit or len(sizes) != len(both):
+        return
+    control, candidate = (sizes[side.lane] for side in both)
+    by_value = any(side.trade.intent and side.trade.intent.sizing_basis is SizingBasis.HELD_VALUE for side in both)
+    rule = policy.rules.exit_quantity if by_value else policy.rules.filled_quantity
+    if control.kind or candidate.kind or control.is_floored != candidate.is_floored:
+        return
+    if within(rule, control.quantity, candidate.quantity):
+        return
+    yield Finding(
+        kind="EXIT_QUANTITY",
+        field="intent.quantity",
+        rule=str(rule),
+        explanation="The lanes sell different quantities of a position that both close.",
+        departs=frozenset(),
+        planned=f"{plain(planned.current_value)} USD",
+        control=plain(control.quantity),
+        candidate=plain(candidate.quantity),
+        pair=pair,
+    )
+
+
+def _rounding(pair: TradePair, sizes: dict[Lane, Sized]) -> Iterator[Finding]:
+    """Whole shares against fractions: judged by what is known of the asset, else only found when the lanes differ."""
+    known = {side.trade.intent.fractionable for side in pair.lanes if side.trade.intent} - {None}
+    floored = {lane for lane, size in sizes.items() if size.is_floored}
+    fractions = {lane for lane, size in sizes.items() if size.is_fraction and size.kind is None}
+    if known == {True}:
+        departs, what = floored, "The asset trades in fractions and the quantity was rounded down"
+    elif known == {False}:
+        departs, what = fractions, "The asset trades in whole shares only and a fraction was asked for"
+    else:
+        departs, what = set(), "One lane rounds down to whole shares, the other asks for a fraction"
+        if not (floored and fractions):
+            return
+    if departs or not known:
+        yield Finding(
+            kind="QUANTITY_ROUNDING",
+            field="intent.quantity",
+            rule="whole shares where the asset has no fractions",
+            explanation=f"{what}.",
+            departs=frozenset(departs),
+            control=_quantity(sizes, Lane.CONTROL),
+            candidate=_quantity(sizes, Lane.CANDIDATE),
+            pair=pair,
+        )
+
+
+def _quantity(sizes: dict[Lane, Sized], lane: Lane) -> str | None:
+    size = sizes.get(lane)
+    return None if size is None else plain(size.quantity)
