@@ -22,7 +22,7 @@ from matplotlib.typing import RcKeyType
 from reports.daily import DailyReport, TrendDay
 
 _INK = "#010203"
-_WIDTH, _HEIGHT, _DPI = 5.2, 2.5, 160
+_WIDTH, _HEIGHT, _DPI = 5.2, 2.7, 160
 _SHOWN_DAYS = 8
 _PROLOG = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
@@ -31,7 +31,7 @@ _STYLE: dict[RcKeyType, object] = {
     "axes.labelcolor": _INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "font.size": 9,
+    "font.size": 10,
     "legend.frameon": False,
     "svg.fonttype": "none",
     "text.color": _INK,
@@ -151,7 +151,7 @@ def _lanes(axes: Axes, days: Sequence[TrendDay], field: str, unit: str) -> None:
     for lane, colour, marker in (("control", CONTROL, "o"), ("candidate", CANDIDATE, "s")):
         values = [getattr(day, f"{lane}_{field}") for day in days]
         heights = [float("nan") if value is None else float(value) for value in values]
-        axes.plot(range(len(days)), heights, color=colour, marker=marker, markersize=4, label=lane)
+        axes.plot(range(len(days)), heights, color=colour, marker=marker, markersize=4.5, linewidth=1.8, label=lane)
     axes.set_ylabel(unit)
     _dates(axes, days)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
@@ -184,5 +184,5 @@ def _lane_words(days: Sequence[TrendDay], field: str, unit: str, what: str) -> s
     parts = []
     for lane in ("control", "candidate"):
         values = [value for day in days if (value := getattr(day, f"{lane}_{field}")) is not None]
-        parts.append(f"{lane} {min(values):.1f} to {max(values):.1f}{unit}" if values else f"{lane} not measured")
+        parts.append(f"{lane} {min(values):.1f} to {max(values) + 0.0:.1f}{unit}" if values else f"{lane} not measured")
     return f"Daily {what}, {_span(days)}: {', '.join(parts)}."

@@ -156,7 +156,7 @@ def durations_of(durations: pd.DataFrame) -> tuple[Spread, ...]:
 def slippage_of(trades: pd.DataFrame) -> tuple[Spread, ...]:
     """Spread the slippage of buys and sells, both lanes, each against its own decision quote."""
     return tuple(
-        _spread(f"{side.value} trades", lane, values)
+        _spread(side.value, lane, values)
         for side in Side
         for lane in Lane
         if len(values := trades.loc[trades["side"] == side.value, f"{lane.value}_slippage_bps"].dropna())

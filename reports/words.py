@@ -28,7 +28,7 @@ def seconds(value: float | None) -> str:
 
 def basis_points(value: float) -> str:
     """Write basis points with their sign."""
-    return f"{value:+,.1f} bp"
+    return f"{round(value, 1) + 0.0:+,.1f} bp"
 
 
 def clock(value: datetime) -> str:
