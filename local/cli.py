@@ -1,0 +1,110 @@
+"""Business Unit: local cloud | Status: current.
+
+The commands that bring the system up on this machine: `shadow up`, `shadow down`, `shadow demo`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from shadow.cli.output import ERR, OUT, ExitCode, fail, print_json
+from shadow.cli.target import JsonOption
+
+LOCAL_FOLDER = Path("build/local")
+DEMO_FOLDER = Path("build/demo")
+PricesOption = Annotated[Path | None, typer.Option("--prices", help="Closing prices as CSV: date,symbol,close.", metavar="FILE")]
+OutOption = Annotated[Path, typer.Option("--out", help="Where to leave everything.", metavar="FOLDER")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(demo)
+
+
+def up(*, as_json: JsonOption = False) -> None:
+    """Start a local cloud with the template deployed, and leave it running.
+
+    [bold]Examples[/bold]
+
+      shadow up
+
+      shadow up --json | jq .endpoint
+    """
+    from local.cloud.errors import LocalCloudError  # noqa: PLC0415 - only the commands that need the local cloud load it
+    from local.stack import bring_up  # noqa: PLC0415
+
+    try:
+        stack = bring_up(LOCAL_FOLDER, stay=True, progress=_silent if as_json else _say)
+    except LocalCloudError as error:
+        fail(ExitCode.UNAVAILABLE, str(error), as_json=as_json)
+    if as_json:
+        outputs = dict(stack.deployment.outputs)
+        print_json({"endpoint": stack.emulator.endpoint, "broker": stack.broker_url, "outputs": outputs})
+        return
+    OUT.print(f"[green]up[/green]   cloud  {stack.emulator.endpoint}   (log: {escape(stack.emulator.log)})")
+    OUT.print(f"     broker {stack.broker_url}")
+    OUT.print("     shadow publish, status, compare and explain now talk to it; [bold]shadow down[/bold] ends it")
+
+
+def down(*, as_json: JsonOption = False) -> None:
+    """End the local cloud that `shadow up` left running.
+
+    [bold]Example[/bold]
+
+      shadow down
+    """
+    from local.stack import take_down  # noqa: PLC0415
+
+    ended = take_down(LOCAL_FOLDER)
+    if as_json:
+        print_json({"ended": ended})
+    else:
+        OUT.print("[green]down[/green]" if ended else "nothing was running")
+
+
+def demo(*, prices: PricesOption = None, out: OutOption = DEMO_FOLDER, as_json: JsonOption = False) -> None:
+    """Run ten trading days of real closing prices through both lanes, with planted differences, and find them all.
+
+    [bold]Examples[/bold]
+
+      shadow demo
+
+      shadow demo --prices my-closes.csv --json | jq .found
+
+    Ends with 1 when a planted difference was missed or one was invented.
+    """
+    from local.cloud.errors import LocalCloudError  # noqa: PLC0415
+    from local.demo.run import run_demo  # noqa: PLC0415
+    from local.demo.screen import show_demo  # noqa: PLC0415
+    from local.market import ClosingPrices, InvalidPrices  # noqa: PLC0415
+
+    try:
+        closes = ClosingPrices.read(prices) if prices else ClosingPrices.bundled()
+    except InvalidPrices as invalid:
+        fail(ExitCode.BAD_INPUT, str(invalid), as_json=as_json)
+    shutil.rmtree(out, ignore_errors=True)
+    try:
+        result = run_demo(closes, out, progress=_silent if as_json else _say)
+    except LocalCloudError as error:
+        fail(ExitCode.UNAVAILABLE, str(error), as_json=as_json)
+    if as_json:
+        print_json(result.to_wire())
+    else:
+        show_demo(result, out)
+    if not result.is_right:
+        raise typer.Exit(int(ExitCode.DIVERGED))
+
+
+def _say(message: str) -> None:
+    ERR.print(f"[dim]{escape(message)}[/dim]")
+
+
+def _silent(message: str) -> None:
+    del message
