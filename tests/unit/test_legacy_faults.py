@@ -227,5 +227,5 @@ def test_a_file_of_faults_is_read_anew_each_time(tmp_path: Path) -> None:
 
 def test_a_lane_without_the_variable_never_imports_the_faults() -> None:
     code = "import sys, shadow.legacy.composition; print([m for m in sys.modules if 'fault' in m and 'shadow' in m])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
     assert done.stdout.strip() == "[]"

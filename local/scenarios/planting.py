@@ -1,0 +1,156 @@
+"""Business Unit: local cloud | Status: current.
+
+What is planted: read from data, placed at trades of a day's plan, and turned into the two lists of faults that the lanes read. A
+plant that finds no place in a plan (there is no full exit that day) is told, never silently dropped.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from typing import Annotated, Self
+
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from local.scenarios.candidate_variant import FAULTS
+from shadow.compare.kinds import KINDS
+from shadow.contracts.errors import ShadowError, faults_of
+from shadow.contracts.events import DetailType
+from shadow.contracts.model import Exact, Frozen
+from shadow.contracts.plan import PlanItem, RebalancePlan
+from shadow.contracts.vocabulary import Action, Lane
+from shadow.legacy.faults import Fault
+
+
+class Place(StrEnum):
+    """Where in a day's plan something is planted."""
+
+    LARGEST_BUY = "largest_buy"
+    SMALLEST_BUY = "smallest_buy"
+    LARGEST_SELL = "largest_sell"
+    SMALLEST_SELL = "smallest_sell"
+    FULL_EXIT = "full_exit"
+    ANOTHER_SYMBOL = "another_symbol"
+    RUN = "run"
+
+
+class InvalidScenario(ShadowError):
+    """A scenario file that does not keep its form."""
+
+
+class Plant(Frozen):
+    """One difference to plant. `amount` and `event` mean what the fault says; `expects` are kinds of difference."""
+
+    day: Annotated[int, Field(ge=1)]
+    lane: Lane
+    fault: str
+    at: Place
+    expects: Annotated[tuple[str, ...], Field(min_length=1)]
+    words: str
+    amount: Exact | None = None
+    event: DetailType | None = None
+    settles: bool = True
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Self:
+        known = {fault.value for fault in Fault} if self.lane is Lane.CONTROL else set(FAULTS)
+        if self.fault not in known:
+            raise ValueError(f"expected a fault of the {self.lane}, was {self.fault}")
+        strange = [kind for kind in self.expects if kind not in KINDS]
+        if strange:
+            raise ValueError(f"expected kinds of difference, was {', '.join(strange)}")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A plant in its place: `symbol` is None where it is about the run."""
+
+    plant: Plant
+    plan_id: str
+    symbol: str | None
+
+    def as_fault(self) -> dict[str, str]:
+        """Give it as the lane's list of faults has it."""
+        fields = {
+            "fault": self.plant.fault,
+            "plan_id": self.plan_id,
+            "symbol": self.symbol,
+            "event": None if self.plant.event is None else self.plant.event.value,
+            "amount": None if self.plant.amount is None else str(self.plant.amount),
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Planting:
+    """Everything that is planted in one plan, and what found no place in it."""
+
+    planted: tuple[Planted, ...] = ()
+    unplaced: tuple[Plant, ...] = ()
+
+    def faults(self, lane: Lane) -> list[dict[str, str]]:
+        """Give the list of faults for one lane, JSON-ready."""
+        return [each.as_fault() for each in self.planted if each.plant.lane is lane]
+
+    @property
+    def settles(self) -> bool:
+        """Whether both lanes' runs come to an end by themselves."""
+        return all(each.plant.settles for each in self.planted)
+
+
+_PLANTS = TypeAdapter(tuple[Plant, ...])
+
+
+def read_scenario(text: str, source: str) -> tuple[Plant, ...]:
+    """Read TOML `text`; raises InvalidScenario that names every faulty field."""
+    try:
+        return _PLANTS.validate_python(tomllib.loads(text).get("plants", []))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidScenario(f"{source}: expected TOML: {error}") from None
+    except ValidationError as error:
+        raise InvalidScenario(f"{source}: " + "; ".join(str(fault) for fault in faults_of(error))) from None
+
+
+def demo_plants() -> tuple[Plant, ...]:
+    """Read what the ten-day demonstration plants."""
+    return read_scenario(files("local.scenarios").joinpath("demo.toml").read_text(encoding="utf-8"), "demo.toml")
+
+
+def plant_in(plan: RebalancePlan, plants: Iterable[Plant], symbols: Iterable[str]) -> Planting:
+    """Find each plant its place in `plan`; `symbols` are those that have a price."""
+    planted: list[Planted] = []
+    unplaced: list[Plant] = []
+    names = tuple(symbols)
+    for plant in plants:
+        symbol = None if plant.at is Place.RUN else symbol_at(plant.at, plan, names)
+        if plant.at is not Place.RUN and symbol is None:
+            unplaced.append(plant)
+        else:
+            planted.append(Planted(plant, plan.plan_id, symbol))
+    return Planting(tuple(planted), tuple(unplaced))
+
+
+def symbol_at(place: Place, plan: RebalancePlan, symbols: Iterable[str]) -> str | None:
+    """Give the symbol at `place` in `plan` (ties by name); None where there is none."""
+    if place is Place.ANOTHER_SYMBOL:
+        taken = {item.symbol for item in plan.items}
+        return next((symbol for symbol in sorted(symbols) if symbol not in taken), None)
+    wanted, largest = _WANTED[place]
+    found = [item for item in plan.items if wanted(item)]
+    if not found:
+        return None
+    found.sort(key=lambda item: (-abs(item.trade_amount) if largest else abs(item.trade_amount), item.symbol))
+    return found[0].symbol
+
+
+_WANTED: dict[Place, tuple[Callable[[PlanItem], bool], bool]] = {
+    Place.LARGEST_BUY: (lambda item: item.action is Action.BUY, True),
+    Place.SMALLEST_BUY: (lambda item: item.action is Action.BUY, False),
+    Place.LARGEST_SELL: (lambda item: item.action is Action.SELL, True),
+    Place.SMALLEST_SELL: (lambda item: item.action is Action.SELL, False),
+    Place.FULL_EXIT: (lambda item: item.is_full_exit, True),
+}

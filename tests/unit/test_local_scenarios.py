@@ -1,0 +1,262 @@
+"""What the demonstration plants: placed by rule, readable by both lanes, and held against what was found."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from local.cloud.build import Artefact, Artefacts
+from local.market import ClosingPrices
+from local.planner import Portfolio
+from local.scenarios.candidate_variant import FAULTS, FUNCTIONS, Event, PlantedFailure, planted
+from local.scenarios.demo import FIRST_CASH, TooFewDays, demo_days
+from local.scenarios.planting import InvalidScenario, Place, Planted, demo_plants, plant_in, read_scenario, symbol_at
+from local.scenarios.reckoning import follows_from, reckon
+from local.scenarios.variants import plantable
+from shadow.compare.kinds import KINDS
+from shadow.contracts.comparison import Attribution, Difference
+from shadow.contracts.vocabulary import Lane
+from shadow.legacy.faults import PlantedFaults
+from tests.fakes.plans import plan_of
+
+PLAN = plan_of(AAPL="-600", T="-2000", MSFT="1000", KO="500", exits=("T",))
+TRADE: Event = {
+    "planId": "p",
+    "symbol": "KO",
+    "tradeId": "t",
+    "tradeAmount": "200",
+    "targetValue": "1200",
+    "currentPosition": "3",
+}
+
+
+def difference(kind: str, lane: str = "control", symbol: str | None = None) -> Difference:
+    known = KINDS[kind]
+    return Difference(
+        kind=kind,
+        level=known.level,
+        severity=known.severity,
+        attribution=Attribution(lane),
+        field="f",
+        symbol=symbol,
+        rule="r",
+        explanation="e",
+    )
+
+
+def test_the_demonstration_plants_at_least_six_kinds_in_both_lanes_and_leaves_clean_days() -> None:
+    plants = demo_plants()
+    assert len({kind for plant in plants for kind in plant.expects}) >= 6
+    assert {plant.lane for plant in plants} == set(Lane)
+    assert {plant.day for plant in plants} < set(range(1, 11))
+    assert [plant.day for plant in plants if not plant.settles] == [10]
+
+
+def test_ten_days_with_a_plan_each_and_every_plant_in_its_place() -> None:
+    prices = ClosingPrices.bundled()
+    portfolio, placed = Portfolio({}, FIRST_CASH), 0
+    for day in demo_days(prices):
+        plan = day.plan(portfolio)
+        planting = day.planting(plan)
+        assert planting.unplaced == ()
+        placed += len(planting.planted)
+        PlantedFaults.load(json.dumps(planting.faults(Lane.CONTROL)), "dev").of_plan(plan.plan_id)
+        assert all(fault["fault"] in FAULTS for fault in planting.faults(Lane.CANDIDATE))
+        assert plan == day.plan(portfolio)
+        held = {item.symbol: item.target_value / day.closes[item.symbol] for item in plan.items}
+        cash = plan.total_portfolio_value - sum((item.target_value for item in plan.items), Decimal(0))
+        portfolio = Portfolio({s: q.quantize(Decimal("0.000001")) for s, q in held.items() if q}, max(cash, Decimal(0)))
+    assert placed == len(demo_plants())
+
+
+def test_clean_days_and_other_counts_can_be_asked_for() -> None:
+    days = list(demo_days(ClosingPrices.bundled(), count=3, plants=()))
+    assert [(day.number, day.plants) for day in days] == [(1, ()), (2, ()), (3, ())]
+
+
+def test_too_few_days_of_prices_are_refused() -> None:
+    with pytest.raises(TooFewDays, match="at least 65 trading days, was 60"):
+        list(demo_days(ClosingPrices.bundled(), count=45))
+
+
+@pytest.mark.parametrize(
+    ("place", "symbol"),
+    [
+        (Place.LARGEST_BUY, "MSFT"),
+        (Place.SMALLEST_BUY, "KO"),
+        (Place.LARGEST_SELL, "T"),
+        (Place.SMALLEST_SELL, "AAPL"),
+        (Place.FULL_EXIT, "T"),
+        (Place.ANOTHER_SYMBOL, "PEP"),
+    ],
+)
+def test_a_place_names_one_trade(place: Place, symbol: str) -> None:
+    assert symbol_at(place, PLAN, ("T", "PEP", "AAPL", "V")) == symbol
+
+
+def test_a_plant_without_a_place_is_told() -> None:
+    plan = plan_of(MSFT="1000")
+    planting = plant_in(plan, [plant for plant in demo_plants() if plant.at is Place.LARGEST_SELL], ())
+    assert (planting.planted, len(planting.unplaced)) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[plants]]\nday = 0", "greater than or equal to 1"),
+        ("[[plants", "expected TOML"),
+        (
+            '[[plants]]\nday = 1\nlane = "candidate"\nfault = "slowest"\nat = "run"\nexpects = ["SIDE"]\nwords = "w"',
+            "a fault of the candidate, was slowest",
+        ),
+        (
+            '[[plants]]\nday = 1\nlane = "control"\nfault = "slow"\nat = "run"\nexpects = ["NONE"]\nwords = "w"',
+            "kinds of difference, was NONE",
+        ),
+    ],
+)
+def test_a_faulty_scenario_is_refused(text: str, says: str) -> None:
+    with pytest.raises(InvalidScenario) as caught:
+        read_scenario(text, "s.toml")
+    assert says in str(caught.value)
+
+
+def planted_at(kind: str, symbol: str | None) -> Planted:
+    (plant,) = [plant for plant in demo_plants() if plant.expects == (kind,)]
+    return Planted(plant, "p", symbol)
+
+
+def test_what_was_planted_is_found_with_its_consequences() -> None:
+    told = [difference("BUYS_NEVER_SENT"), difference("RUN_STUCK"), difference("TRADE_STATUS", "neither", "KO")]
+    reckoning = reckon([planted_at("BUYS_NEVER_SENT", "KO")], told)
+    assert reckoning.is_right
+    assert [found.kind for _, found in reckoning.found] == ["BUYS_NEVER_SENT"]
+    assert [each.kind for each in reckoning.consequences] == ["RUN_STUCK", "TRADE_STATUS"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [],
+        [difference("EXTRA_TRADE", "candidate", "KO")],
+        [difference("EXTRA_TRADE", "control", "PEP")],
+        [difference("TRADE_STATUS", "control", "KO")],
+    ],
+)
+def test_the_wrong_kind_lane_or_symbol_is_a_miss(told: list[Difference]) -> None:
+    reckoning = reckon([planted_at("EXTRA_TRADE", "KO")], told)
+    assert [missed.kind for missed in reckoning.missed] == ["EXTRA_TRADE"]
+    assert not reckoning.is_right
+
+
+def test_what_nobody_planted_is_an_invention_unless_it_only_informs() -> None:
+    assert not reckon([], [difference("SIDE", "control", "KO")]).is_right
+    assert reckon([], [difference("PRICE_NOT_THE_FILL", "control", "KO")]).is_right
+
+
+def test_consequences_are_followed_over_several_steps_and_loops_end() -> None:
+    assert follows_from("RUN_STATUS", ["SIZING_BASIS"])
+    assert not follows_from("SIDE", ["SIZING_BASIS"])
+    assert all(isinstance(follows_from(kind, ["nothing"]), bool) for kind in KINDS)
+
+
+def sound(event: Event, context: object) -> Event:
+    """Stand in for every function: echo what came, and answer as each does."""
+    del context
+    amount = Decimal(str(event.get("tradeAmount", "0")))
+    return {
+        "plannedAmount": event.get("tradeAmount"),
+        "asked": str(amount),
+        "status": "COMPLETED",
+        "quantity": "2",
+        "averagePrice": "100",
+        "buyPhaseAllowed": True,
+        "sellFailedAmount": "700",
+        "allowed": amount < 10_000,
+        "succeededTrades": 3,
+        "messageId": "m",
+        "correlationId": "workflow-1",
+        "sellTrades": [{"symbol": "T"}],
+        "buyTrades": [{"symbol": "KO"}, {"symbol": "MSFT"}],
+    }
+
+
+EFFECTS = {
+    "sized_by_target": {"asked": "1200", "plannedAmount": "200"},
+    "wrong_size": {"asked": "220.0", "plannedAmount": "200"},
+    "planned_amount_off": {"asked": "220.0", "plannedAmount": "220.0"},
+    "filled_reported_failed": {"status": "FAILED", "quantity": "2"},
+    "fill_lost": {"status": "FAILED", "quantity": "0", "averagePrice": None},
+    "trade_dropped": {"buyCount": 1, "sellCount": 1, "totalTrades": 2, "buyTrades": [{"symbol": "MSFT"}]},
+    "correlation_lost": {"correlationId": "workflow-unknown"},
+    "guard_blocks": {"buyPhaseAllowed": False},
+    "guard_passes": {"buyPhaseAllowed": True},
+    "guard_sums_executed": {"buyPhaseAllowed": True, "sellFailedAmount": "0"},
+    "equity_overcounted": {"allowed": False},
+    "equity_ignored": {"allowed": True},
+    "miscounted": {"succeededTrades": 4},
+    "not_notified": {"status": "SKIPPED", "messageId": None},
+    "slow": {"status": "COMPLETED"},
+}
+
+
+def handler_with(tmp_path: Path, function: str, *faults: dict[str, str]) -> object:
+    file = tmp_path / "faults.json"
+    file.write_text(json.dumps(faults))
+    return planted(sound, function, file)
+
+
+@pytest.mark.parametrize("fault", EFFECTS)
+def test_a_candidate_fault_changes_what_it_says_and_nothing_elsewhere(tmp_path: Path, fault: str) -> None:
+    function = FAULTS[fault][0]
+    amount = {"amount": "0.001"} if fault == "slow" else {}
+    for plan_id, changed in (("p", True), ("another", False)):
+        handler = handler_with(tmp_path, function, {"fault": fault, "plan_id": plan_id, "symbol": "KO", **amount})
+        answer = handler(dict(TRADE), None)  # type: ignore[operator]
+        if changed:
+            assert {name: answer[name] for name in EFFECTS[fault]} == EFFECTS[fault]
+        else:
+            assert answer == sound(dict(TRADE), None)
+    other = handler_with(tmp_path, "notify_failure", {"fault": fault})
+    assert other(dict(TRADE), None) == sound(dict(TRADE), None)  # type: ignore[operator]
+
+
+def test_every_candidate_fault_is_tested() -> None:
+    assert set(EFFECTS) | {"trade_fails"} == set(FAULTS)
+
+
+def test_a_failing_trade_fails_and_can_be_reconciled(tmp_path: Path) -> None:
+    handler = handler_with(tmp_path, "execute_trade_sfn", {"fault": "trade_fails", "symbol": "KO"})
+    with pytest.raises(PlantedFailure):
+        handler(dict(TRADE), None)  # type: ignore[operator]
+    assert handler({"reconcile": True, "trade": TRADE}, None)["status"] == "COMPLETED"  # type: ignore[operator]
+    assert handler({**TRADE, "symbol": "PEP"}, None)["status"] == "COMPLETED"  # type: ignore[operator]
+
+
+def test_a_plantable_function_is_the_built_one_with_the_variant_around_it(tmp_path: Path) -> None:
+    functions = {}
+    for name in (*FUNCTIONS, "publish_plan"):
+        path = tmp_path / f"{name}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("__init__.py", "")
+            archive.writestr("lambda_handler.py", "def lambda_handler(event, context):\n    return {'sound': True}\n")
+        functions[name] = Artefact(name, path, 0)
+    faults = tmp_path / "faults.json"
+    faults.write_text('[{"fault": "guard_blocks"}]')
+    artefacts = Artefacts({}, functions)
+    made = plantable(artefacts, faults, tmp_path / "out")
+    assert made.functions["publish_plan"] == functions["publish_plan"]
+    assert made == plantable(artefacts, faults, tmp_path / "out")
+    with zipfile.ZipFile(made.functions["evaluate_sell_guard"].path) as archive:
+        archive.extractall(tmp_path / "unzipped")
+    code = "import lambda_handler; print(lambda_handler.lambda_handler({'planId': 'p'}, None))"
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", code], cwd=tmp_path / "unzipped", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "{'sound': True, 'buyPhaseAllowed': False, 'reason': 'planted: blocked'}"
