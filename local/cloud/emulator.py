@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,6 +34,8 @@ _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 _ATTEMPTS = 3
+_IAM = {"AUTH": "true", "CLOUDTRAIL_RECORDING": "1"}
+_children: dict[int, subprocess.Popen[bytes]] = {}  # keeps our end of each child's pipe open as long as this process lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,20 @@ class RunningEmulator:
 
 
 def start_emulator(
-    environment: LocalEnvironment, folder: Path, *, stay: bool = False, wait_scale: float = 1.0, progress: Progress = silent
+    environment: LocalEnvironment,
+    folder: Path,
+    *,
+    stay: bool = False,
+    wait_scale: float = 1.0,
+    enforce_iam: bool = False,
+    progress: Progress = silent,
 ) -> RunningEmulator:
     """Start an emulator below `folder` and wait until it answers.
 
     With `stay` it outlives this process (and `running_emulator` finds it again); without, it ends with this process however
-    this process ends. `wait_scale` multiplies every wait and retry interval of the state machines: 0 skips them.
+    this process ends. `wait_scale` multiplies every wait and retry interval of the state machines: 0 skips them. With
+    `enforce_iam` every function works under its own role, a call that its policies do not allow is denied, and CloudTrail's
+    LookupEvents tells which role called what.
     Raises EmulatorFailed when it does not answer in time, or when one already runs below `folder`.
     """
     if running_emulator(folder) is not None:
@@ -69,9 +79,11 @@ def start_emulator(
         shutil.rmtree(folder / "data", ignore_errors=True)
         (folder / "data" / "tmp").mkdir(parents=True)
         port = _free_port()
-        process = _launch(environment, folder, port, stay=stay, wait_scale=wait_scale)
+        variables = _variables(environment, folder, port, wait_scale) | (_IAM if enforce_iam else {})
+        process = _launch(environment, folder, variables, stay=stay)
         running = RunningEmulator(process.pid, port, f"http://{_HOST}:{port}", str(folder / _LOG_FILE), str(folder))
         if _answers_in_time(running, process):
+            _children[process.pid] = process
             (folder / STATE_FILE).write_text(json.dumps(asdict(running), indent=2))
             return running
         _end(process.pid, process)
@@ -98,25 +110,27 @@ def running_emulator(folder: Path) -> RunningEmulator | None:
 def stop_emulator(running: RunningEmulator) -> None:
     """End the emulator by its process id, wait until it is gone, and remove its record and data. The log stays."""
     if _is_ours(running):
-        _end(running.pid, None)
+        _end(running.pid, _children.pop(running.pid, None))
     folder = Path(running.folder)
     (folder / STATE_FILE).unlink(missing_ok=True)
     shutil.rmtree(folder / "data", ignore_errors=True)
 
 
 @contextmanager
-def emulator(environment: LocalEnvironment, folder: Path | None = None, *, wait_scale: float = 1.0) -> Iterator[RunningEmulator]:
-    """Run an emulator for the length of a block, below `folder` or a temporary one."""
+def emulator(
+    environment: LocalEnvironment, folder: Path | None = None, *, wait_scale: float = 1.0, enforce_iam: bool = False
+) -> Iterator[RunningEmulator]:
+    """Run an emulator for the length of a block, below `folder` or a temporary one; the rest as `start_emulator`."""
     with tempfile.TemporaryDirectory(prefix="shadow-cloud-") as temporary:
-        running = start_emulator(environment, folder or Path(temporary), wait_scale=wait_scale)
+        place = folder or Path(temporary)
+        running = start_emulator(environment, place, wait_scale=wait_scale, enforce_iam=enforce_iam)
         try:
             yield running
         finally:
             stop_emulator(running)
 
 
-def _launch(environment: LocalEnvironment, folder: Path, port: int, *, stay: bool, wait_scale: float) -> subprocess.Popen[bytes]:
-    variables = _variables(environment, folder, port, wait_scale)
+def _launch(environment: LocalEnvironment, folder: Path, variables: Mapping[str, str], *, stay: bool) -> subprocess.Popen[bytes]:
     command = [str(environment.python), str(_MAIN), *(["--stay"] if stay else [])]
     with (folder / _LOG_FILE).open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - our own interpreter and program
@@ -125,7 +139,7 @@ def _launch(environment: LocalEnvironment, folder: Path, port: int, *, stay: boo
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=folder / "data",
-            env=variables,
+            env=dict(variables),
             start_new_session=True,
         )
 
