@@ -1,7 +1,7 @@
 """Business Unit: local cloud | Status: current.
 
 Found against planted: what of the planted was found, what was missed, and what was found that nobody planted. A difference that
-the list of kinds says follows from a planted one is its consequence, not an invention.
+the comparison says follows from another is its consequence, not an invention; one that only informs is none either.
 """
 
 from __future__ import annotations
@@ -44,23 +44,21 @@ class Reckoning:
 
 
 def reckon(planted: Iterable[Planted], differences: Iterable[Difference]) -> Reckoning:
-    """Hold the `differences` of one pair against what was `planted` in it. INFO is never an invention."""
+    """Hold the `differences` of one pair against what was `planted` in it."""
     told = tuple(differences)
     found: list[tuple[Planted, Difference]] = []
     missed: list[Missed] = []
-    causes: set[str] = set()
     for each in planted:
         for kind in each.plant.expects:
-            causes.add(kind)
             match = next((difference for difference in told if is_found(each, kind, difference)), None)
             if match is None:
                 missed.append(Missed(each, kind))
             else:
                 found.append((each, match))
     matched = [difference for _, difference in found]
-    rest = [each for each in told if each not in matched and each.severity is not Severity.INFO]
-    consequences = tuple(each for each in rest if follows_from(each.kind, causes))
-    invented = tuple(each for each in rest if each not in consequences)
+    rest = [each for each in told if each not in matched]
+    consequences = tuple(each for each in rest if each.caused_by is not None)
+    invented = tuple(each for each in rest if each.caused_by is None and each.severity is not Severity.INFO)
     return Reckoning(tuple(found), tuple(missed), consequences, invented)
 
 
@@ -69,16 +67,3 @@ def is_found(planted: Planted, kind: str, difference: Difference) -> bool:
     if difference.kind != kind or difference.attribution not in _NAMES[planted.plant.lane]:
         return False
     return KINDS[kind].scope is Scope.RUN or difference.symbol == planted.symbol
-
-
-def follows_from(kind: str, causes: Iterable[str]) -> bool:
-    """Tell whether `kind` can follow, over any number of steps, from one of `causes`."""
-    wanted, seen, open_kinds = set(causes), set[str](), [kind]
-    while open_kinds:
-        current = open_kinds.pop()
-        if current in wanted:
-            return True
-        if current not in seen and current in KINDS:
-            seen.add(current)
-            open_kinds += KINDS[current].follows
-    return False

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import uuid4
 
-from shadow.broker.errors import BrokerError
+from shadow.broker.errors import AssetUnknown, BrokerError, QuoteUnavailable
 from shadow.broker.port import Broker, Order, OrderRequest, OrderStatus, OrderType, Quote
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import Side
@@ -113,8 +113,9 @@ class TradeExecutor:
         except TradeFailed as failure:
             return walk.state, failure
         except (BrokerError, CannotBeSized) as error:
-            return walk.state, TradeFailed(f"{type(error).__name__}: {error}")
-        return walk.state, TradeFailed(f"not filled: {walk.state.filled} of {walk.state.asked} shares")
+            return walk.state, TradeFailed(reason_of(error))
+        how = "partially filled" if walk.state.filled else "not filled"
+        return walk.state, TradeFailed(f"{how}: {walk.state.filled} of {walk.state.asked} shares")
 
     def _order(self, walk: _Walk, limit: Decimal | None, seconds: Decimal) -> bool:
         """Send one order for the rest and wait; tell whether the trade is whole now."""
@@ -135,6 +136,15 @@ class TradeExecutor:
             self._sleep(pause)
             order = self._broker.order_by_client_id(order.client_order_id) or order
         return order
+
+
+def reason_of(error: Exception) -> str:
+    """Say in the control's words, which are all that its table keeps of an error, why a trade failed."""
+    if isinstance(error, QuoteUnavailable):
+        return f"no quote: {error}"
+    if isinstance(error, AssetUnknown):
+        return f"rejected, unknown asset: {error}"
+    return f"{type(error).__name__}: {error}"
 
 
 class _Walk:

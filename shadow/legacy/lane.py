@@ -19,7 +19,7 @@ from shadow.contracts.events import DetailType, FailureStep, LedgerEntry, TradeE
 from shadow.contracts.runs_table import MARKET_CLOSED_MESSAGE, ExecutionData, LegacyTradeStatus, RunItem
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import Side
-from shadow.legacy.execution import Execution, TradeExecutor
+from shadow.legacy.execution import Execution, TradeExecutor, reason_of
 from shadow.legacy.phases import RunProgress
 from shadow.legacy.ports import EventBus, Notes, RunsStore, Tally, TradeEnding, TradeLedger, TradeRecord
 
@@ -98,7 +98,7 @@ class LegacyLane:
             if not self.broker.clock().is_open:
                 return Ended(TradeEnding.SKIPPED, MARKET_CLOSED_MESSAGE)
         except BrokerError as error:
-            return Ended(TradeEnding.FAILED, f"{type(error).__name__}: {error}")
+            return Ended(TradeEnding.FAILED, reason_of(error))
         blocked = self._breaker(message) if message.action is Side.BUY else None
         if blocked is not None:
             return Ended(TradeEnding.FAILED, blocked)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.broker.errors import OrderRejected, SubmitAmbiguous
+from shadow.broker.errors import AssetUnknown, OrderRejected, SubmitAmbiguous
 from shadow.broker.port import Asset, OrderType, Quote
 from shadow.contracts.trade_message import TradeMessage, trade_messages
 from shadow.contracts.vocabulary import Side
@@ -98,9 +98,22 @@ def test_a_second_attempt_sells_only_what_the_first_left() -> None:
 
 def test_a_partial_fill_is_kept_when_the_trade_fails() -> None:
     done, _ = execute(FakeBroker(fills={"AAPL": ["0.25", "0", "0", "0"]}), message_of("1000"))
-    assert done.error == "not filled: 2.500000 of 10.000000 shares"
+    assert done.error == "partially filled: 2.500000 of 10.000000 shares"
     assert done.last_order is not None
     assert done.last_order.filled_quantity == Decimal("2.5")
+
+
+@pytest.mark.parametrize(
+    ("broker", "says"),
+    [
+        (FakeBroker(quotes={"AAPL": ("0", "0")}), "no quote: AAPL"),
+        (FakeBroker(refusals={"AAPL": [AssetUnknown("AAPL")]}), "rejected, unknown asset: AAPL"),
+        (FakeBroker(fills={"AAPL": ["0"] * 4}), "not filled: 0.000000 of 10.000000 shares"),
+    ],
+)
+def test_a_failure_is_told_in_words_that_a_reader_can_sort(broker: FakeBroker, says: str) -> None:
+    done, _ = execute(broker, message_of("1000"))
+    assert done.error == says
 
 
 def test_a_filled_order_without_a_price_counts_as_failed_and_is_not_tried_again() -> None:

@@ -17,7 +17,7 @@ from local.planner import Portfolio
 from local.scenarios.candidate_variant import FAULTS, FUNCTIONS, Event, PlantedFailure, planted
 from local.scenarios.demo import FIRST_CASH, TooFewDays, demo_days
 from local.scenarios.planting import InvalidScenario, Place, Planted, demo_plants, plant_in, read_scenario, symbol_at
-from local.scenarios.reckoning import follows_from, reckon
+from local.scenarios.reckoning import reckon
 from local.scenarios.variants import plantable
 from shadow.compare.kinds import KINDS
 from shadow.contracts.comparison import Attribution, Difference
@@ -36,7 +36,7 @@ TRADE: Event = {
 }
 
 
-def difference(kind: str, lane: str = "control", symbol: str | None = None) -> Difference:
+def difference(kind: str, lane: str = "control", symbol: str | None = None, cause: str | None = None) -> Difference:
     known = KINDS[kind]
     return Difference(
         kind=kind,
@@ -47,6 +47,7 @@ def difference(kind: str, lane: str = "control", symbol: str | None = None) -> D
         symbol=symbol,
         rule="r",
         explanation="e",
+        caused_by=cause,
     )
 
 
@@ -133,7 +134,11 @@ def planted_at(kind: str, symbol: str | None) -> Planted:
 
 
 def test_what_was_planted_is_found_with_its_consequences() -> None:
-    told = [difference("BUYS_NEVER_SENT"), difference("RUN_STUCK"), difference("TRADE_STATUS", "neither", "KO")]
+    told = [
+        difference("BUYS_NEVER_SENT"),
+        difference("RUN_STUCK", cause="BUYS_NEVER_SENT"),
+        difference("TRADE_STATUS", symbol="KO", cause="BUYS_NEVER_SENT"),
+    ]
     reckoning = reckon([planted_at("BUYS_NEVER_SENT", "KO")], told)
     assert reckoning.is_right
     assert [found.kind for _, found in reckoning.found] == ["BUYS_NEVER_SENT"]
@@ -158,12 +163,6 @@ def test_the_wrong_kind_lane_or_symbol_is_a_miss(told: list[Difference]) -> None
 def test_what_nobody_planted_is_an_invention_unless_it_only_informs() -> None:
     assert not reckon([], [difference("SIDE", "control", "KO")]).is_right
     assert reckon([], [difference("PRICE_NOT_THE_FILL", "control", "KO")]).is_right
-
-
-def test_consequences_are_followed_over_several_steps_and_loops_end() -> None:
-    assert follows_from("RUN_STATUS", ["SIZING_BASIS"])
-    assert not follows_from("SIDE", ["SIZING_BASIS"])
-    assert all(isinstance(follows_from(kind, ["nothing"]), bool) for kind in KINDS)
 
 
 def sound(event: Event, context: object) -> Event:
