@@ -46,6 +46,7 @@ class Metric(StrEnum):
     STATE_TRANSITIONS = "StateTransitions"
     MONTH_TRANSITION_COST_USD = "MonthTransitionCostUsd"
     EVIDENCE_GAPS = "EvidenceGaps"
+    RUNS_WITHOUT_PAIR = "RunsWithoutPair"
     CANDIDATE_STARTS_COMPLETED = "CandidateStartsCompleted"
     NOTIFICATION_FAILURES = "NotificationFailures"
     UNCOMPARED_TRADING_DAYS = "UncomparedTradingDays"

@@ -1,0 +1,265 @@
+"""Business Unit: evidence | Status: current.
+
+The candidate's execution, read into the canonical outcome: from what DescribeExecution and GetExecutionHistory say and the
+candidate's state table. Pure. A run is classified by the states it went through, not by the execution's status alone: a
+blocked run and a broken one both end FAILED.
+
+A trade's result comes from the last output of its phase's Map; where there is none (the run broke, was aborted or timed out)
+from the outputs of the tasks inside it. A trade without either is NOT_SENT when its phase was never entered, else UNFINISHED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shadow.contracts.events import ExecutionStatus, FailureStep
+from shadow.contracts.outcome import Gap, GuardDecision, RunCounters, RunOutcome, TradeOutcome
+from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
+from shadow.evidence.candidate_trades import (
+    PlannedTrade,
+    planned_trades,
+    read_state_items,
+    trade_of_result,
+    trade_without_result,
+)
+from shadow.evidence.fields import Fields, as_json, as_moment
+from shadow.evidence.history import read_history
+from shadow.evidence.payloads import answer_in, collect_one, collect_results, list_in, mapping_in
+
+PREPARE = "PrepareTrades"
+GUARD = "EvaluateSellPhaseGuard"
+GUARD_BLOCKED = "BuyPhaseBlocked"
+AGGREGATE = "AggregateResults"
+PHASES = {Side.SELL: ("ExecuteSellPhase", "ExecuteLargeSellPhase"), Side.BUY: ("ExecuteBuyPhase", "ExecuteLargeBuyPhase")}
+_STEPS = (PREPARE, *PHASES[Side.SELL], GUARD, *PHASES[Side.BUY], AGGREGATE, "SendNotification")
+_TERMINAL_STATES = {
+    GUARD_BLOCKED: RunStatus.BLOCKED_BY_GUARD,
+    "EquityLimitReached": RunStatus.BLOCKED_BY_EQUITY_LIMIT,
+    "WorkflowFailed": RunStatus.FAILED,
+}
+_MARKS = {PREPARE: "sellCount", GUARD: "buyPhaseAllowed", AGGREGATE: "totalTrades"}
+_STATUS = {
+    ExecutionStatus.SUCCEEDED: RunStatus.COMPLETED,
+    ExecutionStatus.ABORTED: RunStatus.ABORTED,
+    ExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRecords:
+    """What was read of one execution.
+
+    `describe` is DescribeExecution's answer, `state_items` the run's items as plain values (None: could not be read),
+    `child_results` the results of child executions, `gaps` what could not be fetched.
+    """
+
+    describe: Mapping[str, object]
+    history: Iterable[Mapping[str, object]]
+    state_items: Sequence[Mapping[str, object]] | None
+    child_results: Sequence[Mapping[str, object]] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+def read_candidate(run_id: str, plan_id: str, records: CandidateRecords, planned: Sequence[TradeMessage] = ()) -> RunOutcome:
+    """Read `records` into an outcome. `planned` names the trades where the execution carries none (a claim check)."""
+    reader = _Reader(records, planned)
+    return reader.outcome(run_id, plan_id)
+
+
+class _Reader:
+    """One reading: the facts, and what was found wrong with them on the way."""
+
+    def __init__(self, records: CandidateRecords, planned: Sequence[TradeMessage]) -> None:
+        self.describe = records.describe
+        self.facts = read_history(records.history)
+        self.state = read_state_items(records.state_items or ())
+        self.has_state = records.state_items is not None
+        self.faults: list[str] = self.state.faults
+        self.gaps: list[Gap] = list(records.gaps)
+        self.parsed: dict[str, Mapping[str, object]] = {}
+        self.child_results = records.child_results
+        self.messages = planned
+        self.status = self._status()
+
+    def outcome(self, run_id: str, plan_id: str) -> RunOutcome:
+        self._note_gaps()
+        planned = self._planned()
+        trades = self._trades(planned)
+        status = self._run_status()
+        started = as_moment(self.describe.get("startDate")) or as_moment(self.facts.started_at)
+        ended = as_moment(self.describe.get("stopDate")) or as_moment(self.facts.ended_at)
+        identity = self._input()
+        redrives = self.describe.get("redriveCount")
+        return RunOutcome(
+            lane=Lane.CANDIDATE,
+            run_id=str(identity.get("runId") or run_id),
+            plan_id=str(identity.get("planId") or plan_id),
+            correlation_id=Fields("input", identity, self.faults).text("correlationId"),
+            status=status,
+            raw_status=self.status.value if self.status else str(self.describe.get("status") or ""),
+            terminal_state=self.facts.terminal_state or self.facts.last_state,
+            failure_step=self._failure_step(status),
+            failure_reason=self._failure_reason(),
+            guard=self._guard(trades),
+            equity_limit=self._output_fields(PREPARE).amount("equityLimit"),
+            counters=self._counters(),
+            trades=trades,
+            effects=tuple(self.state.effects) if self.has_state else None,
+            started_at=started,
+            completed_at=ended if self.status and self.status.is_terminal else None,
+            buy_phase_started_at=self._phase_started(Side.BUY),
+            state_transitions=self.facts.transitions,
+            redrive_count=max(self.facts.redrives, redrives if isinstance(redrives, int) else 0),
+            violations=tuple(sorted(set(self.faults))),
+            gaps=tuple(self.gaps),
+        )
+
+    def _status(self) -> ExecutionStatus | None:
+        value = self.describe.get("status")
+        return ExecutionStatus(value) if isinstance(value, str) and value in ExecutionStatus.__members__ else None
+
+    def _note_gaps(self) -> None:
+        if self.status is None:
+            self.gaps.append(Gap(what="execution status", reason=f"unknown: {self.describe.get('status')!r}"))
+        if self.facts.is_truncated:
+            self.gaps.append(Gap(what="execution history", reason=f"truncated at {self.facts.events} events"))
+        elif self.status and self.status.is_terminal and self.facts.end_type is None:
+            self.gaps.append(Gap(what="execution history", reason="ends before the execution did"))
+        if self.facts.unreadable:
+            self.gaps.append(Gap(what="execution history", reason="; ".join(self.facts.unreadable[:3])))
+        if not self.has_state:
+            self.gaps.append(Gap(what="candidate state items", reason="could not be read"))
+
+    def _output(self, state: str) -> Mapping[str, object]:
+        """Parse the last output of a state, once; empty where there is none or it was left out."""
+        if state not in self.parsed:
+            payload = self.facts.outputs.get(state)
+            value = as_json(payload.text) if payload and payload.text else None
+            self.parsed[state] = value if isinstance(value, Mapping) else {}
+        return self.parsed[state]
+
+    def _input(self) -> Mapping[str, object]:
+        payload = self.facts.input
+        described = self.describe.get("input")
+        text = payload.text if payload and payload.text else described
+        value = as_json(text) if isinstance(text, str) else None
+        return value if isinstance(value, Mapping) else {}
+
+    def _output_fields(self, state: str) -> Fields:
+        return Fields(state, answer_in(self._output(state), _MARKS[state]), self.faults)
+
+    def _planned(self) -> dict[str, PlannedTrade]:
+        """Tell which trades the workflow set out to do: its own preparation, else its input, else the plan."""
+        prepared = self._output(PREPARE)
+        values = [*list_in(prepared, "sellTrades"), *list_in(prepared, "buyTrades")]
+        if not values:
+            values = list_in(mapping_in(self._input(), "rebalancePlan"), "tradeMessages")
+        trades = planned_trades(values, self.faults)
+        if trades or (PREPARE in self.facts.outputs and not self._is_claim_check()):
+            return trades
+        return {
+            message.trade_id: PlannedTrade(
+                message.trade_id, message.symbol, message.action, message.trade_amount, message.is_complete_exit
+            )
+            for message in self.messages
+        }
+
+    def _is_claim_check(self) -> bool:
+        return self._input().get("claimCheck") is not None
+
+    def _trades(self, planned: dict[str, PlannedTrade]) -> tuple[TradeOutcome, ...]:
+        results = self._results(planned)
+        trades: dict[str, TradeOutcome] = {}
+        for trade_id, result in results.items():
+            intents = self.state.intents.get(trade_id, ())
+            trade = trade_of_result(result, planned.get(trade_id), intents, self.faults)
+            if trade is not None:
+                trades[trade_id] = trade
+        for trade_id, plan in planned.items():
+            if trade_id not in trades:
+                status, reason = self._without_result(plan)
+                trades[trade_id] = trade_without_result(plan, status, reason, self.state.intents.get(trade_id, ()))
+        return tuple(trades[trade_id] for trade_id in sorted(trades))
+
+    def _results(self, planned: dict[str, PlannedTrade]) -> dict[str, Mapping[str, object]]:
+        """Collect the trades' results by trade id, the last one said about a trade standing."""
+        found: dict[str, Mapping[str, object]] = {}
+        collect_results(self.child_results, found)
+        for side in (Side.BUY, Side.SELL):
+            for state in PHASES[side]:
+                expected = {trade_id for trade_id, trade in planned.items() if trade.side is side}
+                if not expected or expected - found.keys():
+                    collect_results(self._output(state), found)
+        if planned.keys() - found.keys():
+            inner: dict[str, Mapping[str, object]] = {}
+            for payload in self.facts.results:
+                collect_one(payload, inner)
+            found = {**inner, **found}
+        return found
+
+    def _without_result(self, trade: PlannedTrade) -> tuple[TradeStatus, Reason | None]:
+        if trade.side is Side.BUY and GUARD_BLOCKED in self.facts.entered:
+            return TradeStatus.BLOCKED, Reason.SELL_GUARD
+        left_out = any(
+            (payload := self.facts.outputs.get(state)) is not None and payload.text is None for state in PHASES[trade.side]
+        )
+        if left_out:
+            self.gaps.append(Gap(what=f"candidate trade {trade.trade_id}", reason="result left out of the history"))
+            return TradeStatus.UNFINISHED, None
+        if self.facts.is_truncated or not (self.status and self.status.is_terminal):
+            return TradeStatus.UNFINISHED, None
+        if self._phase_started(trade.side) is None:
+            return TradeStatus.NOT_SENT, Reason.RUN_FAILED if self.status is not ExecutionStatus.SUCCEEDED else None
+        done = any(state in self.facts.outputs for state in PHASES[trade.side])
+        return (TradeStatus.NOT_SENT, None) if done else (TradeStatus.UNFINISHED, None)
+
+    def _phase_started(self, side: Side) -> datetime | None:
+        return next((as_moment(self.facts.entered[state]) for state in PHASES[side] if state in self.facts.entered), None)
+
+    def _run_status(self) -> RunStatus:
+        if self.status is not ExecutionStatus.FAILED:
+            return _STATUS.get(self.status, RunStatus.UNFINISHED) if self.status else RunStatus.UNFINISHED
+        ended_in = self.facts.terminal_state or self.facts.error or self.describe.get("error")
+        return _TERMINAL_STATES.get(str(ended_in), RunStatus.FAILED)
+
+    def _failure_step(self, status: RunStatus) -> str | None:
+        match status:
+            case RunStatus.COMPLETED | RunStatus.UNFINISHED:
+                return None
+            case RunStatus.BLOCKED_BY_GUARD:
+                return FailureStep.SELL_PHASE_GUARD.value
+            case RunStatus.BLOCKED_BY_EQUITY_LIMIT:
+                return FailureStep.EQUITY_CIRCUIT_BREAKER.value
+            case _:
+                return next((step for step in reversed(_STEPS) if step in self.facts.entered), self.facts.last_state)
+
+    def _failure_reason(self) -> str | None:
+        described = self.describe.get("cause")
+        return self.facts.cause or self.facts.error or (described if isinstance(described, str) else None)
+
+    def _guard(self, trades: tuple[TradeOutcome, ...]) -> GuardDecision | None:
+        """Read the guard's answer; None where the run has no SELL (there is nothing to guard) or it was never asked."""
+        fields = self._output_fields(GUARD)
+        allowed = fields.flag("buyPhaseAllowed")
+        if allowed is None or not any(trade.action is Side.SELL for trade in trades):
+            return None
+        return GuardDecision(
+            buy_phase_allowed=allowed,
+            sell_failed_amount=fields.amount("sellFailedAmount"),
+            sell_succeeded_amount=fields.amount("sellSucceededAmount"),
+            threshold=fields.amount("failureThresholdUsd"),
+        )
+
+    def _counters(self) -> RunCounters | None:
+        if AGGREGATE not in self.facts.outputs:
+            return None
+        fields = self._output_fields(AGGREGATE)
+        return RunCounters(
+            total=fields.count("totalTrades"),
+            succeeded=fields.count("succeededTrades"),
+            failed=fields.count("failedTrades"),
+            skipped=fields.count("skippedTrades"),
+        )

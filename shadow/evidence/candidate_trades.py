@@ -1,0 +1,208 @@
+"""Business Unit: evidence | Status: current.
+
+The candidate's trades: which there were, what the workflow's results say of each, and what its own state table adds. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from shadow.contracts.candidate_state import EFFECT_SK_PREFIX, INTENT_SK_PREFIX, IntentStatus
+from shadow.contracts.outcome import Effect, EffectKind, EquityDecision, Intent, OrderRecord, TradeOutcome
+from shadow.contracts.vocabulary import ExecutionMode, Reason, Side, SizingBasis, TradeStatus
+from shadow.evidence.effects import effect_order, read_effect
+from shadow.evidence.fields import Fields
+
+_ACCEPTED = {
+    IntentStatus.OPEN: True,
+    IntentStatus.FILLED: True,
+    IntentStatus.CANCELED: True,
+    IntentStatus.EXPIRED: True,
+    IntentStatus.REJECTED: False,
+    IntentStatus.NOT_ACCEPTED: False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTrade:
+    """A trade that the workflow set out to do. `planned_amount` is signed USD."""
+
+    trade_id: str
+    symbol: str
+    side: Side
+    planned_amount: Decimal | None
+    is_complete_exit: bool | None
+
+
+@dataclass(slots=True)
+class StateRecords:
+    """What the state table holds of a run: order intents by trade (in step order), effects, and faults."""
+
+    intents: dict[str, list[Fields]] = field(default_factory=dict)
+    effects: list[Effect] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def planned_trades(values: Iterable[object], faults: list[str]) -> dict[str, PlannedTrade]:
+    """Read the workflow's own trade payloads, in order, by trade id."""
+    trades: dict[str, PlannedTrade] = {}
+    for value in values:
+        if not isinstance(value, Mapping):
+            continue
+        fields = Fields("plannedTrade", value, faults)
+        trade_id, symbol, side = fields.text("tradeId"), fields.text("symbol"), fields.choice("action", Side)
+        if trade_id is None or symbol is None or side is None:
+            fields.require("tradeId", "symbol", "action")
+            continue
+        amount = fields.number("tradeAmount")
+        trades[trade_id] = PlannedTrade(trade_id, symbol, side, amount, fields.flag("isCompleteExit"))
+    return trades
+
+
+def read_state_items(items: Iterable[Mapping[str, object]]) -> StateRecords:
+    """Read the state table's items of one run (plain Python values)."""
+    records = StateRecords()
+    for item in sorted(items, key=lambda item: str(item.get("SK"))):
+        key = str(item.get("SK"))
+        if key.startswith(INTENT_SK_PREFIX):
+            fields = Fields(f"intent[{key.removeprefix(INTENT_SK_PREFIX)}]", item, records.faults, exact_numbers=True)
+            records.intents.setdefault(fields.text("trade_id") or "", []).append(fields)
+        elif key.startswith(EFFECT_SK_PREFIX):
+            fields = Fields(f"effect[{key.removeprefix(EFFECT_SK_PREFIX)}]", item, records.faults, exact_numbers=True)
+            kind, detail = fields.choice("kind", EffectKind), fields.document("detail")
+            if kind is None or detail is None:
+                fields.require("kind", "detail")
+                continue
+            emitted, trade_id = fields.flag("emitted") or False, fields.text("trade_id")
+            records.effects.append(read_effect(kind, detail, emitted=emitted, faults=records.faults, trade_id=trade_id))
+    records.effects.sort(key=effect_order)
+    return records
+
+
+def trade_of_result(
+    result: Mapping[str, object], planned: PlannedTrade | None, intents: Sequence[Fields], faults: list[str]
+) -> TradeOutcome | None:
+    """Read one trade's result, with its `intents` beside it; None where it names no trade."""
+    fields = Fields("tradeResult", result, faults)
+    trade_id, symbol, side = fields.text("tradeId"), fields.text("symbol"), fields.choice("action", Side)
+    if trade_id is None or symbol is None or side is None:
+        fields.require("tradeId", "symbol", "action")
+        return None
+    fields.where = f"tradeResult[{trade_id}]"
+    status = fields.choice("status", TradeStatus)
+    orders = result.get("orders")
+    recorded = tuple(_intent_order(intent) for intent in intents)
+    filled = fields.amount("quantity")
+    return TradeOutcome(
+        trade_id=trade_id,
+        symbol=symbol,
+        action=side,
+        status=status or TradeStatus.UNKNOWN,
+        reason=fields.choice("reason", Reason),
+        error_message=fields.text("errorMessage"),
+        planned_amount=fields.number("plannedAmount"),
+        is_complete_exit=planned.is_complete_exit if planned else None,
+        intent=_intent(fields) or (_recorded_intent(intents[0]) if intents else None),
+        equity=_equity(fields),
+        filled_quantity=filled,
+        average_price=fields.number("averagePrice"),
+        value=fields.amount("totalValue"),
+        order_id=fields.text("orderId"),
+        attempts=fields.count("attempts"),
+        orders=recorded or tuple(_order(order, fields) for order in orders if isinstance(order, Mapping))
+        if isinstance(orders, list)
+        else recorded,
+        started_at=fields.moment("startedAt"),
+        completed_at=fields.moment("completedAt"),
+        raw_status=str(result.get("status") or ""),
+    )
+
+
+def trade_without_result(
+    planned: PlannedTrade, status: TradeStatus, reason: Reason | None, intents: Sequence[Fields]
+) -> TradeOutcome:
+    """Describe a trade that the workflow left without a result: what its recorded intents tell, and nothing invented."""
+    orders = tuple(_intent_order(intent) for intent in intents)
+    return TradeOutcome(
+        trade_id=planned.trade_id,
+        symbol=planned.symbol,
+        action=planned.side,
+        status=status,
+        reason=reason,
+        planned_amount=planned.planned_amount,
+        is_complete_exit=planned.is_complete_exit,
+        intent=_recorded_intent(intents[0]) if intents else None,
+        filled_quantity=sum((order.filled_quantity or Decimal(0) for order in orders), Decimal(0)) if orders else None,
+        orders=orders,
+        started_at=intents[0].moment("intended_at") if intents else None,
+    )
+
+
+def _intent(fields: Fields) -> Intent | None:
+    if fields.values.get("askedQuantity") is None and fields.values.get("decisionPrice") is None:
+        return None
+    return Intent(
+        sizing_basis=fields.choice("sizingBasis", SizingBasis),
+        quantity=fields.amount("askedQuantity"),
+        order_type=fields.text("orderType"),
+        bid=fields.number("bid"),
+        ask=fields.number("ask"),
+        decision_price=fields.number("decisionPrice"),
+    )
+
+
+def _recorded_intent(fields: Fields) -> Intent:
+    return Intent(
+        sizing_basis=fields.choice("sizing_basis", SizingBasis),
+        quantity=fields.amount("asked_quantity"),
+        order_type=fields.text("order_type"),
+        bid=fields.number("bid"),
+        ask=fields.number("ask"),
+        decision_price=fields.number("decision_price"),
+    )
+
+
+def _equity(fields: Fields) -> EquityDecision | None:
+    """Read the breaker's decision; None where it was off (limit 0) or not asked."""
+    value = fields.mapping("equityCheck")
+    if value is None:
+        return None
+    check = fields.below("equityCheck", value)
+    allowed, limit = check.flag("allowed"), check.number("limit")
+    if allowed is None or not limit:
+        return None
+    return EquityDecision(allowed=allowed, cumulative=check.number("cumulative"), limit=limit)
+
+
+def _order(order: Mapping[str, object], fields: Fields) -> OrderRecord:
+    inner = fields.below("orders", order)
+    return OrderRecord(
+        client_order_id=inner.text("clientOrderId"),
+        order_id=inner.text("orderId"),
+        order_type=inner.text("orderType"),
+        quantity=inner.number("quantity"),
+        limit_price=inner.number("limitPrice"),
+        status=inner.text("status"),
+        filled_quantity=inner.number("filledQuantity"),
+        average_price=inner.number("averagePrice"),
+    )
+
+
+def _intent_order(fields: Fields) -> OrderRecord:
+    """Read one order from its recorded intent. In dry run no broker was asked, so `accepted` stays unknown."""
+    status = fields.choice("status", IntentStatus)
+    dry_run = fields.choice("execution_mode", ExecutionMode) is ExecutionMode.DRY_RUN
+    return OrderRecord(
+        client_order_id=fields.text("client_order_id"),
+        order_id=fields.text("order_id"),
+        order_type=fields.text("order_type"),
+        quantity=fields.number("quantity"),
+        limit_price=fields.number("limit_price"),
+        status=status.value if status else None,
+        filled_quantity=fields.number("filled_quantity"),
+        average_price=fields.number("average_price"),
+        submitted_at=fields.moment("submitted_at"),
+        accepted=None if dry_run or status is None else _ACCEPTED.get(status),
+    )

@@ -1,0 +1,109 @@
+"""Business Unit: evidence | Status: current.
+
+The control's events, captured from its bus as effects. Each is kept once, by its event id, in the pair ledger's table under
+the run it tells of, for 30 days. The same event delivered twice is one item; an event that the control emitted twice has two
+ids and is two, which is what a comparison must see.
+
+    PK = RUN#{run_id}  SK = EVENT#{detail type}#{trade_id or -}#{event id}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shadow.aws.items import to_item
+from shadow.contracts.errors import FieldFault, InvalidPayload
+from shadow.contracts.events import DetailType
+from shadow.contracts.model import Identifier
+from shadow.evidence.dynamodb import Reader
+from shadow.evidence.store import canonical
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+TTL_DAYS = 30
+EVENT_SK_PREFIX = "EVENT#"
+TERMINAL = frozenset({DetailType.ALL_TRADES_COMPLETED, DetailType.WORKFLOW_FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedEvent:
+    """One event of the control. `detail` is its detail as it came."""
+
+    event_id: Identifier
+    detail_type: DetailType
+    run_id: str
+    plan_id: str
+    trade_id: str | None
+    detail: Mapping[str, object]
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it tells of the end of a run."""
+        return self.detail_type in TERMINAL
+
+
+def captured_event(event: Mapping[str, object]) -> CapturedEvent:
+    """Read an EventBridge event of the control's bus. Raises `InvalidPayload` when it cannot be told whose it is.
+
+    What else is wrong with its detail is left to the reader of effects, as a contract violation.
+    """
+    detail = event.get("detail")
+    values = detail if isinstance(detail, Mapping) else {}
+    kind = event.get("detail-type")
+    faults = [
+        FieldFault(f"detail.{name}", "a text", repr(values.get(name)))
+        for name in ("run_id", "plan_id")
+        if not isinstance(values.get(name), str) or not values.get(name)
+    ]
+    if not isinstance(event.get("id"), str):
+        faults.append(FieldFault("id", "a text", repr(event.get("id"))))
+    if kind not in set(DetailType):
+        faults.append(FieldFault("detail-type", " or ".join(DetailType), repr(kind)))
+    if faults:
+        raise InvalidPayload("control event", faults)
+    trade_id = values.get("trade_id")
+    return CapturedEvent(
+        event_id=str(event["id"]),
+        detail_type=DetailType(str(kind)),
+        run_id=str(values["run_id"]),
+        plan_id=str(values["plan_id"]),
+        trade_id=trade_id if isinstance(trade_id, str) else None,
+        detail=values,
+    )
+
+
+class CapturedEvents:
+    """The captured events in the pair ledger's table."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        """Keep events in `table`."""
+        self._reader = Reader(client, table)
+
+    def record(self, event: CapturedEvent, now: datetime) -> bool:
+        """Keep an event once; say whether this call kept it. Raises `EvidenceUnavailable`."""
+        return self._reader.put_if_absent(
+            to_item(
+                {
+                    "PK": f"RUN#{event.run_id}",
+                    "SK": f"{EVENT_SK_PREFIX}{event.detail_type}#{event.trade_id or '-'}#{event.event_id}",
+                    "detail_type": event.detail_type.value,
+                    "detail": canonical(event.detail),
+                    "TTL": int((now + timedelta(days=TTL_DAYS)).timestamp()),
+                }
+            )
+        )
+
+    def of_run(self, run_id: str) -> Iterator[dict[str, AttributeValueTypeDef]]:
+        """Give the run's events, without their expiry: when an event was captured is no part of what it says."""
+        for item in self._reader.query("PK", f"RUN#{run_id}", prefix=EVENT_SK_PREFIX):
+            yield {name: value for name, value in item.items() if name != "TTL"}
+
+    def has_terminal(self, run_id: str) -> bool:
+        """Tell whether an event of the run's end has been captured."""
+        prefixes = (f"{EVENT_SK_PREFIX}{kind}#" for kind in sorted(TERMINAL))
+        return any(next(self._reader.query("PK", f"RUN#{run_id}", prefix=prefix), None) is not None for prefix in prefixes)

@@ -1,0 +1,168 @@
+"""Business Unit: evidence | Status: current.
+
+From what lies in evidence to what a judge is given. Outcomes are read from the stored documents, never from what was fetched:
+so a judgement today and one in a year read the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shadow.contracts.comparison import EvidenceRef
+from shadow.contracts.outcome import Gap, RunOutcome
+from shadow.contracts.pair import Pair
+from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import Lane
+from shadow.evidence.broker_truth import broker_corrected
+from shadow.evidence.errors import EvidenceCorrupt, EvidenceUnavailable
+from shadow.evidence.lanes import CONTROL_EFFECTS, Lanes, Look, Presence, candidate_outcome, control_outcome, unread
+from shadow.evidence.ledger import PairLedger
+from shadow.evidence.ports import BrokerTruth, Case, PlanSource
+from shadow.evidence.settledness import Deadlines, effects_settled
+from shadow.evidence.store import EvidenceStore
+
+BROKER = "broker"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Both lanes of a pair, at one moment. `final` says that the pair will not be waited for any longer."""
+
+    pair: Pair
+    refs: Mapping[str, EvidenceRef]
+    control: Look
+    candidate: Look
+    now: datetime
+    final: bool
+
+    @property
+    def looks(self) -> tuple[Look, Look]:
+        """Give both looks."""
+        return self.control, self.candidate
+
+    @property
+    def both_settled(self) -> bool:
+        """Whether neither lane's evidence will change."""
+        return all(look.presence is Presence.SETTLED for look in self.looks)
+
+    def waiting_for(self) -> tuple[str, ...]:
+        """Say what each lane that has not settled is waiting for."""
+        return tuple(
+            look.settledness.waiting_for or f"the {look.lane} lane"
+            for look in self.looks
+            if look.presence is not Presence.SETTLED
+        )
+
+
+class CaseBuilder:
+    """Builds what a judge is given."""
+
+    def __init__(
+        self,
+        *,
+        lanes: Lanes,
+        store: EvidenceStore,
+        plans: PlanSource,
+        ledger: PairLedger,
+        deadlines: Deadlines,
+        broker: BrokerTruth | None,
+    ) -> None:
+        """Read evidence from `store`; with `broker`, what both accounts' brokers say goes beside it."""
+        self._lanes = lanes
+        self._store = store
+        self._plans = plans
+        self._ledger = ledger
+        self._deadlines = deadlines
+        self._broker = broker
+
+    def build(self, view: View) -> tuple[Case, str]:
+        """Read both outcomes; the text says which control effects are still on their way (empty: none).
+
+        Raises `EvidenceUnavailable`.
+        """
+        plan = self._plans.plan_of(view.pair)
+        refs: list[EvidenceRef] = []
+        control, waiting = self._control(view, refs)
+        candidate = self._candidate(view, plan, refs)
+        if self._broker is not None and (view.final or not waiting):
+            control, candidate = self._with_broker_truth(view, self._broker, (control, candidate), refs)
+        evidence = tuple(sorted(refs, key=lambda ref: ref.name))
+        return Case(view.pair, plan, control, candidate, evidence), waiting
+
+    def _control(self, view: View, refs: list[EvidenceRef]) -> tuple[RunOutcome | None, str]:
+        look, pair = view.control, view.pair
+        document = self._document(pair, look, refs)
+        if document is None:
+            return (unread(pair, Lane.CONTROL, look.gaps) if look.gaps else None), ""
+        effects: Mapping[str, object]
+        try:
+            effects = self._lanes.effects(pair, pair.correlation_id)
+        except EvidenceUnavailable as error:
+            if not view.final:
+                raise
+            effects = {"events": None, "ledger_rows": None}
+            look = replace(look, gaps=(*look.gaps, Gap(what="control effects", reason=str(error))))
+        if effects["events"] is not None:
+            refs.append(self._lanes.keep_unrecorded(pair, CONTROL_EFFECTS, effects))
+        outcome = _with_gaps(control_outcome(pair, document, effects), look.gaps)
+        if outcome is None or look.presence is not Presence.SETTLED:
+            return outcome, ""
+        ledger_rows = effects["ledger_rows"] is not None
+        return outcome, effects_settled(outcome, view.now, self._deadlines, ledger_rows=ledger_rows).waiting_for
+
+    def _candidate(self, view: View, plan: RebalancePlan, refs: list[EvidenceRef]) -> RunOutcome | None:
+        look, pair = view.candidate, view.pair
+        try:
+            if look.presence is Presence.ACTIVE:
+                look = replace(look, document=self._lanes.unfinished_candidate(pair, look))
+            document = self._document(pair, look, refs)
+        except EvidenceUnavailable as error:
+            if not view.final:
+                raise
+            gap = Gap(what="candidate records", reason=str(error))
+            return unread(pair, Lane.CANDIDATE, (*look.gaps, gap))
+        if document is None:
+            return unread(pair, Lane.CANDIDATE, look.gaps) if look.gaps else None
+        return _with_gaps(candidate_outcome(pair, document, plan), look.gaps)
+
+    def _with_broker_truth(
+        self, view: View, broker: BrokerTruth, outcomes: tuple[RunOutcome | None, RunOutcome | None], refs: list[EvidenceRef]
+    ) -> tuple[RunOutcome | None, RunOutcome | None]:
+        """Let the brokers' own records correct both outcomes. They are asked once a judgement of settled lanes."""
+        control, candidate = outcomes
+        name = f"{BROKER}-{candidate.redrive_count if candidate else 0:02d}"
+        ref = view.refs.get(name)
+        if ref is None:
+            try:
+                ref = self._lanes.keep_unrecorded(view.pair, name, broker.read(control, candidate))
+            except EvidenceUnavailable as error:
+                if not view.final:
+                    raise
+                gap = Gap(what="broker orders", reason=str(error))
+                return _with_gaps(control, (gap,)), _with_gaps(candidate, (gap,))
+            if view.both_settled:
+                ref = self._ledger.record_evidence(view.pair.plan_id, ref)
+        refs.append(ref)
+        document = self._store.read(ref)
+        return broker_corrected(control, document), broker_corrected(candidate, document)
+
+    def _document(self, pair: Pair, look: Look, refs: list[EvidenceRef]) -> Mapping[str, object] | None:
+        """Read a lane's evidence from the store, storing it first where the lane has not settled."""
+        ref = look.ref
+        if ref is None and look.document is not None:
+            ref = self._lanes.keep_unrecorded(pair, f"{look.lane}-unsettled", look.document)
+        if ref is None:
+            return None
+        refs.append(ref)
+        document = self._store.read(ref)
+        if not isinstance(document, Mapping):
+            raise EvidenceCorrupt(f"{ref.key}: expected an object, was {type(document).__name__}")
+        return document
+
+
+def _with_gaps(outcome: RunOutcome | None, gaps: tuple[Gap, ...]) -> RunOutcome | None:
+    if outcome is None or not gaps:
+        return outcome
+    return outcome.model_copy(update={"gaps": (*outcome.gaps, *gaps)})

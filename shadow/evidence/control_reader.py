@@ -1,0 +1,259 @@
+"""Business Unit: evidence | Status: current.
+
+The control's records, read into the canonical outcome. Pure: it is given the raw items of the ExecutionRunsTable and the
+run's effects, and asks nobody. What the items say that the contract does not have becomes a violation that names the field;
+what is not there becomes a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from shadow.contracts.events import FailureStep
+from shadow.contracts.outcome import (
+    Effect,
+    EffectKind,
+    EquityDecision,
+    Gap,
+    GuardDecision,
+    Intent,
+    OrderRecord,
+    RunCounters,
+    RunOutcome,
+    TradeOutcome,
+)
+from shadow.contracts.runs_table import (
+    GUARD_THRESHOLD_USD,
+    METADATA_SK,
+    TRADE_SK_PREFIX,
+    LegacyPhase,
+    LegacyRunStatus,
+    LegacyTradeStatus,
+    RunItem,
+    TradeItem,
+)
+from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
+from shadow.evidence.control_rules import RunFacts, buys_were_sent, run_status, safety_stop, trade_status
+from shadow.evidence.effects import effect_order
+from shadow.evidence.fields import Fields
+
+_RUN_FIELDS = frozenset(RunItem.model_fields)
+_TRADE_FIELDS = frozenset(TradeItem.model_fields)
+_EXECUTION_DATA_FIELDS = frozenset({"shares", "price", "trade_amount", "order_type", "filled_at"})
+_REQUIRED = ("run_id", "plan_id", "status", "total_trades", "trade_ids")
+
+
+@dataclass(frozen=True, slots=True)
+class _TradeRow:
+    """One trade item, its own fields read, before its status is translated."""
+
+    trade_id: str
+    symbol: str
+    side: Side
+    status: LegacyTradeStatus
+    fields: Fields
+
+
+def read_control(
+    run_id: str, plan_id: str, items: Iterable[Mapping[str, object]], effects: Sequence[Effect] | None
+) -> RunOutcome | None:
+    """Read the control's `items` (plain Python values) and captured `effects` into an outcome.
+
+    None when there is no item at all: the run is not there. `effects` None means that nobody captures them.
+    """
+    faults: list[str] = []
+    gaps: list[Gap] = []
+    run: Fields | None = None
+    rows: list[_TradeRow] = []
+    seen = False
+    for item in items:
+        seen = True
+        key = item.get("SK")
+        if key == METADATA_SK:
+            run = Fields("run", item, faults, exact_numbers=True)
+        elif isinstance(key, str) and key.startswith(TRADE_SK_PREFIX):
+            row = _trade_row(item, key.removeprefix(TRADE_SK_PREFIX), faults, gaps)
+            rows += [row] if row else []
+        else:
+            faults.append(f"items.SK: expected {METADATA_SK} or {TRADE_SK_PREFIX}…, was {key!r}")
+    if not seen:
+        return None
+    if run is None:
+        gaps.append(Gap(what="control run item", reason="absent, though trade items are there"))
+        run = Fields("run", {}, faults, exact_numbers=True)
+    else:
+        run.require(*_REQUIRED)
+        run.refuse_unknown(_RUN_FIELDS)
+    return _outcome((run_id, plan_id), run, rows, effects, gaps)
+
+
+def _outcome(
+    names: tuple[str, str], run: Fields, rows: list[_TradeRow], effects: Sequence[Effect] | None, gaps: list[Gap]
+) -> RunOutcome:
+    run_id, plan_id = names
+    facts = _facts(run, rows, effects)
+    limit = run.amount("max_equity_limit_usd")
+    trades = tuple(sorted((_trade(row, facts, limit) for row in rows), key=lambda trade: trade.trade_id))
+    gaps += _missing_trades(run, trades)
+    if run.values and facts.status is None:
+        gaps.append(Gap(what="control run status", reason="absent or unreadable"))
+    ended = _ended_at(run, trades)
+    return RunOutcome(
+        lane=Lane.CONTROL,
+        run_id=run.text("run_id") or run_id,
+        plan_id=run.text("plan_id") or plan_id,
+        correlation_id=run.text("correlation_id"),
+        status=run_status(facts),
+        raw_status=facts.status.value if facts.status else str(run.values.get("status") or ""),
+        failure_step=facts.stop.value if facts.stop else None,
+        failure_reason=facts.failure_reason,
+        guard=_guard(run, facts, rows),
+        equity_limit=limit,
+        counters=_counters(run) if run.values else None,
+        trades=trades,
+        effects=None if effects is None else _named_effects(effects, trades),
+        started_at=run.moment("created_at") or run.moment("run_timestamp"),
+        completed_at=ended if run_status(facts) is not RunStatus.UNFINISHED else None,
+        buy_phase_started_at=run.moment("buy_phase_started_at"),
+        violations=tuple(sorted(set(run.faults))),
+        gaps=tuple(gaps),
+    )
+
+
+def _facts(run: Fields, rows: list[_TradeRow], effects: Sequence[Effect] | None) -> RunFacts:
+    status = run.choice("status", LegacyRunStatus)
+    reason = run.text("failure_reason")
+    captured = next((e.failure_step for e in effects or () if e.kind is EffectKind.WORKFLOW_FAILED), None)
+    waiting = any(row.side is Side.BUY and row.status is LegacyTradeStatus.WAITING for row in rows)
+    stop = safety_stop(status, reason, captured, buys_waiting=waiting, sell_failed_amount=run.amount("sell_failed_amount"))
+    sent = buys_were_sent(
+        status,
+        run.choice("current_phase", LegacyPhase),
+        stop,
+        began=run.values.get("buy_phase_started_at") is not None,
+    )
+    return RunFacts(status=status, stop=stop, failure_reason=reason, buys_were_sent=sent)
+
+
+def _trade_row(item: Mapping[str, object], key_id: str, faults: list[str], gaps: list[Gap]) -> _TradeRow | None:
+    fields = Fields(f"trade[{key_id}]", item, faults, exact_numbers=True)
+    fields.require("trade_id", "symbol", "action", "phase", "trade_amount", "status")
+    fields.refuse_unknown(_TRADE_FIELDS)
+    symbol = fields.text("symbol")
+    side = fields.choice("action", Side) or fields.choice("phase", Side)
+    status = fields.choice("status", LegacyTradeStatus)
+    if symbol is None or side is None or status is None:
+        gaps.append(Gap(what=f"control trade {key_id}", reason="symbol, action or status absent or unreadable"))
+        return None
+    return _TradeRow(trade_id=key_id, symbol=symbol, side=side, status=status, fields=fields)
+
+
+def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutcome:
+    fields = row.fields
+    order_id, message = fields.text("order_id"), fields.text("error_message")
+    data = fields.document("execution_data")
+    execution = fields.below("execution_data", data or {})
+    execution.refuse_unknown(_EXECUTION_DATA_FIELDS)
+    filled, price = execution.amount("shares"), execution.number("price")
+    has_order = order_id is not None or filled is not None
+    status, reason = trade_status(facts, row.side, row.status, message, has_order=has_order, has_fill=bool(filled))
+    value = execution.number("trade_amount")
+    order_type = execution.text("order_type")
+    body = fields.document("message_body") or {}
+    return TradeOutcome(
+        trade_id=row.trade_id,
+        symbol=row.symbol,
+        action=row.side,
+        status=status,
+        reason=reason,
+        error_message=message,
+        planned_amount=fields.number("trade_amount"),
+        is_complete_exit=fields.below("message_body", body).flag("is_complete_exit"),
+        intent=_intent(status, filled, order_type, price) if data else None,
+        equity=_equity(row.side, status, reason, limit),
+        filled_quantity=filled,
+        average_price=price,
+        value=abs(value) if value is not None else None,
+        order_id=order_id,
+        orders=(OrderRecord(order_id=order_id, order_type=order_type),) if order_id else (),
+        started_at=fields.moment("started_at"),
+        completed_at=fields.moment("completed_at"),
+        raw_status=row.status.value,
+    )
+
+
+def _intent(status: TradeStatus, filled: Decimal | None, order_type: str | None, price: Decimal | None) -> Intent:
+    """Take what was executed for what was asked: the control records only that, and in full they are the same."""
+    asked = filled if status is TradeStatus.COMPLETED else None
+    return Intent(quantity=asked, order_type=order_type, decision_price=price)
+
+
+def _equity(side: Side, status: TradeStatus, reason: Reason | None, limit: Decimal | None) -> EquityDecision | None:
+    """Tell what the breaker decided for a BUY; None where it was off or was never asked."""
+    if side is not Side.BUY or not limit:
+        return None
+    if reason is Reason.EQUITY_LIMIT:
+        return EquityDecision(allowed=False, limit=limit)
+    asked = status in (TradeStatus.COMPLETED, TradeStatus.FAILED)
+    return EquityDecision(allowed=True, limit=limit) if asked else None
+
+
+def _guard(run: Fields, facts: RunFacts, rows: list[_TradeRow]) -> GuardDecision | None:
+    """Tell what the guard saw; None where the run has no SELL, or the guard's turn has not come."""
+    stopped = facts.stop is FailureStep.SELL_PHASE_GUARD
+    if not any(row.side is Side.SELL for row in rows) or not (stopped or facts.buys_were_sent):
+        return None
+    return GuardDecision(
+        buy_phase_allowed=not stopped,
+        sell_failed_amount=run.amount("sell_failed_amount"),
+        sell_succeeded_amount=run.amount("sell_succeeded_amount"),
+        threshold=GUARD_THRESHOLD_USD,
+    )
+
+
+def _counters(run: Fields) -> RunCounters:
+    return RunCounters(
+        total=run.count("total_trades"),
+        completed=run.count("completed_trades"),
+        succeeded=run.count("succeeded_trades"),
+        failed=run.count("failed_trades"),
+        skipped=run.count("skipped_trades"),
+        sell_total=run.count("sell_total"),
+        sell_completed=run.count("sell_completed"),
+        buy_total=run.count("buy_total"),
+        buy_completed=run.count("buy_completed"),
+        sell_failed_amount=run.number("sell_failed_amount"),
+        sell_succeeded_amount=run.number("sell_succeeded_amount"),
+        cumulative_buy_succeeded=run.number("cumulative_buy_succeeded_value"),
+    )
+
+
+def _missing_trades(run: Fields, trades: tuple[TradeOutcome, ...]) -> list[Gap]:
+    """Note every trade that the run item lists and that has no item of its own."""
+    listed = run.values.get("trade_ids")
+    if not isinstance(listed, list | tuple):
+        return []
+    present = {trade.trade_id for trade in trades}
+    return [Gap(what=f"control trade {name}", reason="listed by the run, has no item") for name in listed if name not in present]
+
+
+def _ended_at(run: Fields, trades: tuple[TradeOutcome, ...]) -> datetime | None:
+    """Tell when the run ended: its own word, or the last trade's end where that is later (buys go on after the breaker)."""
+    ends = [run.moment("completed_at") or run.moment("failed_at")]
+    if run.values.get("completed_at") is None:
+        ends += [trade.completed_at for trade in trades]
+    return max((end for end in ends if end is not None), default=None)
+
+
+def _named_effects(effects: Sequence[Effect], trades: tuple[TradeOutcome, ...]) -> tuple[Effect, ...]:
+    """Sort the effects by what they are about, not by when they happened to arrive."""
+    by_id = {trade.trade_id: trade for trade in trades}
+    named = []
+    for effect in effects:
+        trade = by_id.get(effect.trade_id or "")
+        update = {"symbol": effect.symbol or trade.symbol, "action": effect.action or trade.action} if trade else {}
+        named.append(effect.model_copy(update=update))
+    return tuple(sorted(named, key=effect_order))

@@ -1,0 +1,163 @@
+"""Business Unit: evidence | Status: current.
+
+Reading one record field by field. A lane's record is somebody else's: a field of the wrong type or a new attribute must
+not lose the rest of the record. So every faulty field is noted as a contract violation that names it, and read as absent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeVar
+
+from shadow.contracts.model import parse_decimal
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+_SHOWN = 60
+
+
+class Fields:
+    """One record, named `where`; faulty fields are appended to `faults`.
+
+    With `exact_numbers` a number must be a number (a table item); without, a decimal string (the JSON wire).
+    """
+
+    __slots__ = ("exact_numbers", "faults", "values", "where")
+
+    def __init__(self, where: str, values: Mapping[str, object], faults: list[str], *, exact_numbers: bool = False) -> None:
+        """Read `values`."""
+        self.where = where
+        self.values = values
+        self.faults = faults
+        self.exact_numbers = exact_numbers
+
+    def fault(self, name: str, expected: str) -> None:
+        """Note that the field `name` is not what was `expected`."""
+        value = self.values.get(name)
+        found = "nothing" if value is None else repr(value)
+        shown = found if len(found) <= _SHOWN else f"{found[:_SHOWN]}…"
+        self.faults.append(f"{self.where}.{name}: expected {expected}, was {shown}")
+
+    def text(self, name: str) -> str | None:
+        """Read a text; None where absent or empty."""
+        value = self.values.get(name)
+        if value is None or isinstance(value, str):
+            return value or None
+        self.fault(name, "a text")
+        return None
+
+    def number(self, name: str) -> Decimal | None:
+        """Read an exact decimal."""
+        value = self.values.get(name)
+        if value is None:
+            return None
+        if self.exact_numbers and isinstance(value, str):
+            self.fault(name, "a number")
+            return None
+        try:
+            return parse_decimal(value)
+        except ValueError:
+            self.fault(name, "a finite decimal" if self.exact_numbers else "a decimal string")
+            return None
+
+    def amount(self, name: str) -> Decimal | None:
+        """Read an exact decimal that is zero or more."""
+        value = self.number(name)
+        if value is not None and value < 0:
+            self.fault(name, "zero or more")
+            return None
+        return value
+
+    def count(self, name: str) -> int | None:
+        """Read a whole number that is zero or more."""
+        value = self.values.get(name)
+        if value is None:
+            return None
+        if isinstance(value, int | Decimal) and not isinstance(value, bool) and value >= 0 and value % 1 == 0:
+            return int(value)
+        self.fault(name, "a whole number, zero or more")
+        return None
+
+    def flag(self, name: str) -> bool | None:
+        """Read a truth value."""
+        value = self.values.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        self.fault(name, "true or false")
+        return None
+
+    def moment(self, name: str) -> datetime | None:
+        """Read an ISO 8601 time with a zone."""
+        value = self.values.get(name)
+        if value is None:
+            return None
+        moment = as_moment(value)
+        if moment is None:
+            self.fault(name, "an ISO 8601 time with a zone")
+        return moment
+
+    def choice(self, name: str, kind: type[_Choice]) -> _Choice | None:
+        """Read a word of a closed list."""
+        value = self.values.get(name)
+        if value is None:
+            return None
+        try:
+            return kind(value) if isinstance(value, str) else kind("")
+        except ValueError:
+            self.fault(name, " or ".join(kind))
+            return None
+
+    def mapping(self, name: str) -> Mapping[str, object] | None:
+        """Read an object."""
+        value = self.values.get(name)
+        if value is None or isinstance(value, Mapping):
+            return value
+        self.fault(name, "an object")
+        return None
+
+    def document(self, name: str) -> Mapping[str, object] | None:
+        """Read a JSON text that holds an object."""
+        text = self.text(name)
+        if text is None:
+            return None
+        value = as_json(text)
+        if isinstance(value, Mapping):
+            return value
+        self.fault(name, "a JSON object")
+        return None
+
+    def below(self, name: str, values: Mapping[str, object]) -> Fields:
+        """Read the record `values` inside this one, a JSON document."""
+        return Fields(f"{self.where}.{name}", values, self.faults)
+
+    def refuse_unknown(self, known: Collection[str]) -> None:
+        """Note every attribute that the contract does not have."""
+        for name in sorted(self.values.keys() - set(known)):
+            self.faults.append(f"{self.where}.{name}: expected no such attribute, was {type(self.values[name]).__name__}")
+
+    def require(self, *names: str) -> None:
+        """Note every named field that is absent."""
+        for name in names:
+            if self.values.get(name) is None:
+                self.fault(name, "a value")
+
+
+def as_moment(value: object) -> datetime | None:
+    """Read a zoned time from a datetime or ISO text; None where it is neither."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, datetime) and value.tzinfo is not None else None
+
+
+def as_json(text: str) -> object:
+    """Read a JSON text with exact numbers; None where it is not JSON."""
+    try:
+        return json.loads(text, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return None

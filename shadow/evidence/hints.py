@@ -1,0 +1,134 @@
+"""Business Unit: evidence | Status: current.
+
+What the comparator's queue brings: EventBridge events, each of them a hint to look. A status change of an execution names a
+run; an event of the control's bus is also kept as an effect. A batch is taken whole: all events are kept first, then each
+plan that one of them may have settled is settled once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from shadow.contracts.errors import FieldFault, InvalidPayload, ShadowError, faults_of
+from shadow.contracts.events import EventSource, StatusChangeEvent
+from shadow.contracts.identity import run_id_of, run_id_of_execution
+from shadow.contracts.metrics import Metric
+from shadow.evidence.captured import CapturedEvent, CapturedEvents, captured_event
+from shadow.evidence.errors import UnknownPair
+from shadow.evidence.fields import as_json
+from shadow.evidence.ports import CandidateSource, Recorder
+from shadow.evidence.settlement import Settler
+
+STEP_FUNCTIONS = "aws.states"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the queue."""
+
+    message_id: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """Takes batches of hints."""
+
+    settler: Settler
+    candidate: CandidateSource
+    captured: CapturedEvents
+    recorder: Recorder
+    now: Callable[[], datetime]
+
+    def take(self, messages: Iterable[Message]) -> list[str]:
+        """Act on a batch; gives the ids of the messages that failed and are to come again (or end in the dead-letter queue)."""
+        failed: list[str] = []
+        plans: dict[str, list[str]] = {}
+        for message in messages:
+            try:
+                plan_id = self._plan_to_settle(message)
+            except ShadowError as error:
+                self._failed(message.message_id, error)
+                failed.append(message.message_id)
+                continue
+            if plan_id is not None:
+                plans.setdefault(plan_id, []).append(message.message_id)
+        for plan_id, message_ids in plans.items():
+            try:
+                self.settler.settle(plan_id, self.now())
+            except UnknownPair:
+                self._unpaired(plan_id)
+            except ShadowError as error:
+                self._failed(message_ids[0], error)
+                failed += message_ids
+        return failed
+
+    def _plan_to_settle(self, message: Message) -> str | None:
+        """Keep what the message brings; gives the plan to settle because of it, if any."""
+        event = _event(message.body)
+        if event.get("source") == STEP_FUNCTIONS:
+            return self._plan_of_status_change(event)
+        if event.get("source") in set(EventSource):
+            captured = captured_event(event)
+            self.captured.record(captured, self.now())
+            return captured.plan_id if self._may_be_over(captured) else None
+        sources = " or ".join((STEP_FUNCTIONS, *EventSource))
+        raise InvalidPayload("event", [FieldFault("source", sources, repr(event.get("source")))])
+
+    def _may_be_over(self, captured: CapturedEvent) -> bool:
+        """Tell whether the run's terminal event is known, this one or one that overtook it."""
+        if captured.is_terminal:
+            return True
+        return self.captured.has_terminal(captured.run_id)
+
+    def _plan_of_status_change(self, event: Mapping[str, object]) -> str | None:
+        try:
+            change = StatusChangeEvent.model_validate(event).detail
+        except ValidationError as error:
+            raise InvalidPayload("status change event", faults_of(error)) from None
+        if not change.status.is_terminal:
+            return None
+        run_id = run_id_of_execution(change.name)
+        detail = event.get("detail")
+        text = detail.get("input") if isinstance(detail, Mapping) else None
+        plan_id = _plan_id(text)
+        if plan_id is None:
+            describe = self.candidate.describe(change.execution_arn)
+            plan_id = _plan_id(describe.get("input")) if describe else None
+        if run_id is None or plan_id is None or run_id_of(plan_id) != run_id:
+            self._unpaired(plan_id or change.name)
+            return None
+        return plan_id
+
+    def _unpaired(self, name: str) -> None:
+        """Count and log a run that no pair was recorded for: it was published past the harness, or is none of ours."""
+        self.recorder.emit({Metric.RUNS_WITHOUT_PAIR: 1.0})
+        self.recorder.log("a run ended that no pair is recorded for", {"plan": name}, problem=True)
+
+    def _failed(self, message_id: str, error: ShadowError) -> None:
+        self.recorder.emit({Metric.COMPARATOR_ERRORS: 1.0})
+        fields = {"message_id": message_id, "error": type(error).__name__, "reason": str(error)}
+        self.recorder.log("a message goes back to the queue", fields, problem=True)
+
+
+def _event(body: str) -> Mapping[str, object]:
+    """Read a message's body. Raises `InvalidPayload`."""
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidPayload("message", [FieldFault("body", "a JSON object", str(error))]) from None
+    if not isinstance(event, dict):
+        raise InvalidPayload("message", [FieldFault("body", "a JSON object", type(event).__name__)])
+    return event
+
+
+def _plan_id(text: object) -> str | None:
+    """Read the plan's id from an execution's input."""
+    value = as_json(text) if isinstance(text, str) else None
+    plan_id = value.get("planId") if isinstance(value, Mapping) else None
+    return plan_id if isinstance(plan_id, str) else None

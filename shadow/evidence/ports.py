@@ -1,0 +1,118 @@
+"""Business Unit: evidence | Status: current.
+
+What settlement needs from outside: the lanes' records, the plan, the judge, the broker's truth. Every reader may raise
+`EvidenceUnavailable`, which means: ask again later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shadow.contracts.comparison import Comparison, EvidenceRef
+from shadow.contracts.metrics import Metric
+from shadow.contracts.outcome import Gap, RunOutcome
+from shadow.contracts.pair import Pair, StartState
+from shadow.contracts.plan import RebalancePlan
+
+RawItem = Mapping[str, Mapping[str, object]]
+"""One DynamoDB item as the service writes it: `{"status": {"S": "COMPLETED"}}`."""
+
+
+class ControlSource(Protocol):
+    """The control's records."""
+
+    def run_items(self, run_id: str) -> list[RawItem]:
+        """Read the run's item and its trades' items."""
+        ...
+
+    def captured_events(self, run_id: str) -> list[RawItem] | None:
+        """Read the events captured of the run; None where nobody captures them."""
+        ...
+
+    def ledger_rows(self, correlation_id: str) -> list[RawItem] | None:
+        """Read the trade ledger's rows of a plan; None where there is no such table."""
+        ...
+
+
+class CandidateSource(Protocol):
+    """The candidate's records."""
+
+    def execution_arn(self, run_id: str) -> str:
+        """Name the execution of a run."""
+        ...
+
+    def describe(self, execution_arn: str) -> Mapping[str, object] | None:
+        """Read DescribeExecution's answer; None where the execution does not exist."""
+        ...
+
+    def history(self, execution_arn: str) -> list[Mapping[str, object]]:
+        """Read the whole history."""
+        ...
+
+    def child_results(self, history: list[Mapping[str, object]]) -> tuple[list[Mapping[str, object]], list[Gap]]:
+        """Read the trades' results of the map runs that the history names, and what of them could not be read."""
+        ...
+
+    def state_items(self, run_id: str) -> list[RawItem]:
+        """Read the run's items of the candidate's state table."""
+        ...
+
+
+class PlanSource(Protocol):
+    """Where a pair's plan is read."""
+
+    def plan_of(self, pair: Pair) -> RebalancePlan:
+        """Read the plan of a pair."""
+        ...
+
+
+class BrokerTruth(Protocol):
+    """What the brokers say of both lanes' orders."""
+
+    def read(self, control: RunOutcome | None, candidate: RunOutcome | None) -> Mapping[str, object]:
+        """Fetch both accounts' orders as an evidence document."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything a judge is given of one pair."""
+
+    pair: Pair
+    plan: RebalancePlan
+    control: RunOutcome | None
+    candidate: RunOutcome | None
+    evidence: tuple[EvidenceRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A comparison, its canonical bytes, and the metrics it is announced by when it is a pair's first."""
+
+    comparison: Comparison
+    body: bytes
+
+
+Judge = Callable[[Case], Judgement]
+
+
+Starter = Callable[[Pair], StartState]
+"""Completes a pair's start under the very name and input it was published with, and records what came of it."""
+
+
+class Recorder(Protocol):
+    """Metrics and logs."""
+
+    def emit(self, values: Mapping[Metric, float]) -> None:
+        """Write metrics."""
+        ...
+
+    def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
+        """Write one log line, without payloads."""
+        ...
+
+
+Now = Callable[[], datetime]

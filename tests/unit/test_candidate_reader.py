@@ -1,0 +1,217 @@
+"""An execution is read into the same outcome, whichever service told its history and in whatever order."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.trade_message import trade_messages
+from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
+from shadow.evidence.candidate_reader import CandidateRecords, read_candidate
+from tests.factories.histories import DIALECTS, Execution, Scenario, play
+from tests.fakes.plans import plan_of
+
+PLAN = plan_of(AAPL="-600", MSFT="-300.5", GOOG="1000", TSLA="250", NVDA="80", exits=("AAPL",))
+
+
+def read(execution: Execution, scenario: Scenario) -> RunOutcome:
+    records = CandidateRecords(execution.describe, execution.history, state_items=[])
+    return read_candidate(scenario.run_id, scenario.plan.plan_id, records, trade_messages(scenario.plan))
+
+
+def by_symbol(outcome: RunOutcome) -> dict[str, TradeStatus]:
+    return {trade.symbol: trade.status for trade in outcome.trades}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_completed_run_has_every_trade_with_intent_fill_and_planned_amount(dialect: str) -> None:
+    outcome = read(play(scenario := Scenario(PLAN, dialect)), scenario)
+
+    assert outcome.status is RunStatus.COMPLETED
+    assert outcome.terminal_state == "WorkflowCompleted"
+    assert outcome.gaps == ()
+    assert outcome.violations == ()
+    assert set(by_symbol(outcome).values()) == {TradeStatus.COMPLETED}
+    assert len(outcome.trades) == 5
+    apple = next(trade for trade in outcome.trades if trade.symbol == "AAPL")
+    assert apple.planned_amount == Decimal(-600)
+    assert apple.is_complete_exit is True
+    assert apple.intent is not None
+    assert apple.intent.quantity == Decimal(12)
+    assert apple.intent.decision_price == Decimal(50)
+    assert apple.orders[0].client_order_id == apple.trade_id
+    assert outcome.guard is not None
+    assert outcome.guard.buy_phase_allowed is True
+    assert outcome.guard.threshold == Decimal(500)
+    assert outcome.equity_limit == Decimal(100_000)
+    assert outcome.counters is not None
+    assert outcome.counters.succeeded == 5
+    assert outcome.buy_phase_started_at is not None
+    assert outcome.duration_seconds is not None
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_run_blocked_by_the_guard_is_told_by_its_terminal_state(dialect: str) -> None:
+    scenario = Scenario(PLAN, dialect, statuses={"AAPL": TradeStatus.FAILED})
+    outcome = read(play(scenario), scenario)
+
+    assert outcome.raw_status == "FAILED"
+    assert outcome.status is RunStatus.BLOCKED_BY_GUARD
+    assert outcome.failure_step == "SELL_PHASE_GUARD"
+    assert outcome.guard is not None
+    assert outcome.guard.sell_failed_amount == Decimal(600)
+    buys = [trade for trade in outcome.trades if trade.action is Side.BUY]
+    assert {(trade.status, trade.reason) for trade in buys} == {(TradeStatus.BLOCKED, Reason.SELL_GUARD)}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_run_that_reached_its_equity_limit_is_told_by_its_terminal_state(dialect: str) -> None:
+    scenario = Scenario(PLAN, dialect, statuses={"TSLA": TradeStatus.BLOCKED})
+    outcome = read(play(scenario), scenario)
+
+    assert outcome.status is RunStatus.BLOCKED_BY_EQUITY_LIMIT
+    assert outcome.failure_step == "EQUITY_CIRCUIT_BREAKER"
+    assert by_symbol(outcome)["TSLA"] is TradeStatus.BLOCKED
+    assert by_symbol(outcome)["GOOG"] is TradeStatus.COMPLETED
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_trades_of_a_broken_phase_keep_the_results_they_have(dialect: str) -> None:
+    scenario = Scenario(PLAN, dialect, fail_in="ExecuteBuyPhase")
+    outcome = read(play(scenario), scenario)
+
+    assert outcome.status is RunStatus.FAILED
+    assert outcome.failure_step == "ExecuteBuyPhase"
+    assert set(by_symbol(outcome).values()) == {TradeStatus.COMPLETED}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_run_whose_preparation_failed_sent_nothing(dialect: str) -> None:
+    scenario = Scenario(PLAN, dialect, fail_in="PrepareTrades")
+    outcome = read(play(scenario), scenario)
+
+    assert outcome.status is RunStatus.FAILED
+    assert outcome.failure_step == "PrepareTrades"
+    assert {(trade.status, trade.reason) for trade in outcome.trades} == {(TradeStatus.NOT_SENT, Reason.RUN_FAILED)}
+    assert len(outcome.trades) == 5
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(("stop", "status"), [("ABORTED", RunStatus.ABORTED), ("TIMED_OUT", RunStatus.TIMED_OUT)])
+def test_a_stopped_run_is_complete_evidence_of_unfinished_trades(dialect: str, stop: str, status: RunStatus) -> None:
+    length = len(play(Scenario(PLAN, dialect)).history)
+    for cut in range(1, length - 1):
+        scenario = Scenario(PLAN, dialect, stop=stop, stop_after=cut)
+        outcome = read(play(scenario), scenario)
+        assert outcome.status is status
+        assert outcome.gaps == ()
+        assert len(outcome.trades) == 5
+        assert {trade.symbol for trade in outcome.trades} == {"AAPL", "MSFT", "GOOG", "TSLA", "NVDA"}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_retry_is_a_state_transition_and_no_second_result(dialect: str) -> None:
+    plain, retried = Scenario(PLAN, dialect), Scenario(PLAN, dialect, retries={"GOOG": 2})
+    one, two = read(play(plain), plain), read(play(retried), retried)
+
+    assert one.state_transitions is not None
+    assert two.state_transitions == one.state_transitions + 2
+    assert two.trades == one.trades
+
+
+def test_transitions_are_the_states_entered_and_the_retries() -> None:
+    counted = {dialect: read(play(s := Scenario(PLAN, dialect)), s).state_transitions for dialect in DIALECTS}
+    assert len(set(counted.values())) == 1
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_redriven_run_is_read_from_its_last_end(dialect: str) -> None:
+    scenario = Scenario(PLAN, dialect, redrives=1)
+    outcome = read(play(scenario), scenario)
+
+    assert outcome.status is RunStatus.COMPLETED
+    assert outcome.redrive_count == 1
+    assert outcome.gaps == ()
+    assert set(by_symbol(outcome).values()) == {TradeStatus.COMPLETED}
+
+
+def test_a_history_at_the_limit_is_a_gap() -> None:
+    scenario = Scenario(PLAN, "aws")
+    execution = play(scenario)
+    padding = [{"id": 10_000 + n, "type": "TaskStateAborted", "timestamp": None} for n in range(25_000)]
+    outcome = read(replace(execution, history=[*execution.history[:-1], *padding]), scenario)
+
+    assert any("truncated at 25" in gap.reason for gap in outcome.gaps)
+
+
+@pytest.mark.parametrize("dialect", ["aws", "moto"])
+def test_payloads_left_out_are_read_from_the_tasks_inside(dialect: str) -> None:
+    scenario = Scenario(PLAN, dialect, leave_out=True)
+    outcome = read(play(scenario), scenario)
+
+    assert outcome.gaps == ()
+    assert set(by_symbol(outcome).values()) == {TradeStatus.COMPLETED}
+
+
+def test_a_result_that_is_nowhere_is_a_gap_not_a_status() -> None:
+    scenario = Scenario(PLAN, "aws", leave_out=True)
+    execution = play(scenario)
+    history = [event for event in execution.history if "TSLA" not in str(event.get("lambdaFunctionSucceededEventDetails"))]
+    outcome = read(replace(execution, history=history), scenario)
+
+    assert [gap.reason for gap in outcome.gaps] == ["result left out of the history"]
+
+
+def test_a_history_without_its_end_is_a_gap() -> None:
+    scenario = Scenario(PLAN, "aws")
+    execution = play(scenario)
+    outcome = read(replace(execution, history=execution.history[:-1]), scenario)
+
+    assert [gap.reason for gap in outcome.gaps] == ["ends before the execution did"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    dialect=st.sampled_from(DIALECTS),
+    seeds=st.tuples(st.integers(0, 99), st.integers(0, 99)),
+    failing=st.sampled_from(["", "AAPL", "MSFT", "GOOG"]),
+    shuffled=st.booleans(),
+)
+def test_interleaving_and_order_change_nothing(dialect: str, seeds: tuple[int, int], failing: str, *, shuffled: bool) -> None:
+    statuses = {failing: TradeStatus.FAILED} if failing else {}
+    first, second = (Scenario(PLAN, dialect, seed=seed, statuses=statuses) for seed in seeds)
+    execution = play(second)
+    if shuffled:
+        events = list(execution.history)
+        random.Random(seeds[0]).shuffle(events)
+        execution = replace(execution, history=events + events[:3])
+    one, two = read(play(first), first), read(execution, second)
+
+    moving = {"started_at", "completed_at", "buy_phase_started_at"}
+    assert one.model_dump(exclude=moving) == two.model_dump(exclude=moving)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    values=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+        max_leaves=8,
+    ),
+    where=st.integers(0, 400),
+    name=st.sampled_from(["stateExitedEventDetails", "type", "id", "executionStartedEventDetails", "timestamp"]),
+)
+def test_a_damaged_event_never_raises(values: object, where: int, name: str) -> None:
+    scenario = Scenario(PLAN, "aws")
+    execution = play(scenario)
+    history = [dict(event) for event in execution.history]
+    history[where % len(history)][name] = values
+    outcome = read(replace(execution, history=history), scenario)
+
+    assert outcome.run_id == scenario.run_id

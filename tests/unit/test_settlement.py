@@ -1,0 +1,247 @@
+"""A pair goes as far towards its verdict as its lanes allow, and no further; whatever happens, it gets there once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shadow.contracts.comparison import Verdict
+from shadow.contracts.metrics import Metric
+from shadow.contracts.pair import Pair, PairState, StartState
+from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.runs_table import LegacyRunStatus
+from shadow.contracts.vocabulary import Lane, TradeStatus
+from shadow.evidence.errors import UnknownPair
+from shadow.evidence.settledness import Deadlines
+from tests.factories.control_items import GUARD_MESSAGE, ControlRun
+from tests.factories.histories import BEGIN, Scenario, execution_arn, play
+from tests.factories.pairs import pair_of
+from tests.fakes.evidence import Crash, Fuse, World, document_of, settler_of
+from tests.fakes.plans import plan_of
+
+PLAN = plan_of(AAPL="-600", MSFT="-300.5", GOOG="1000", TSLA="250")
+SOON = BEGIN + timedelta(seconds=20)
+DEADLINES = Deadlines()
+LATE = BEGIN + timedelta(seconds=DEADLINES.late_after)
+MISSING = BEGIN + timedelta(seconds=DEADLINES.missing_after)
+
+
+def world_of(*pairs: Pair) -> World:
+    return World(pairs={pair.plan_id: pair for pair in pairs or (pair_of(PLAN),)})
+
+
+def control(world: World, run: ControlRun | None = None) -> None:
+    run = run or ControlRun(PLAN)
+    run_id = pair_of(run.plan).run_id
+    world.control_items[run_id] = run.items()
+    world.events[run_id] = {str(item["SK"]): item for item in run.events()}
+
+
+def candidate(world: World, scenario: Scenario | None = None) -> None:
+    scenario = scenario or Scenario(PLAN)
+    execution = play(scenario)
+    world.executions[execution_arn(scenario.run_id)] = (execution.describe, list(execution.history))
+
+
+def pair_in(world: World, plan: RebalancePlan = PLAN) -> Pair:
+    return world.pairs[plan.plan_id]
+
+
+def test_two_settled_lanes_that_agree_match() -> None:
+    world = world_of()
+    control(world)
+    candidate(world)
+
+    settlement = settler_of(world).settle(PLAN.plan_id, SOON)
+
+    assert settlement.judged is True
+    assert (settlement.state, settlement.verdict) == (PairState.JUDGED, Verdict.MATCHED)
+    assert pair_in(world).comparison_key == settlement.comparison_key
+    assert settlement.comparison_key in world.objects
+    assert {ref["name"] for ref in document_of(world, PLAN.plan_id)["evidence"]} == {"candidate-00", "control", "control-effects"}
+
+
+def test_a_plan_that_no_pair_is_recorded_for_is_named() -> None:
+    with pytest.raises(UnknownPair, match="nobody"):
+        settler_of(world_of()).settle("nobody", SOON)
+
+
+@pytest.mark.parametrize("present", [Lane.CONTROL, Lane.CANDIDATE])
+def test_one_lane_alone_waits(present: Lane) -> None:
+    world = world_of()
+    (control if present is Lane.CONTROL else candidate)(world)
+
+    settlement = settler_of(world).settle(PLAN.plan_id, SOON)
+
+    assert settlement.state is PairState.PENDING
+    assert settlement.judged is False
+    assert len(settlement.waiting_for) == 1
+    assert world.audit == []
+
+
+def test_the_controls_evidence_is_kept_before_its_items_expire() -> None:
+    world = world_of()
+    control(world)
+    settler_of(world).settle(PLAN.plan_id, SOON)
+    world.control_items.clear()
+    candidate(world)
+
+    assert settler_of(world).settle(PLAN.plan_id, SOON + timedelta(days=2)).verdict is Verdict.MATCHED
+
+
+@pytest.mark.parametrize(("present", "verdict"), [(control, Verdict.MISSING_CANDIDATE), (candidate, Verdict.MISSING_CONTROL)])
+def test_a_lane_that_never_turns_up_is_late_then_missing_then_resolved(present: object, verdict: Verdict) -> None:
+    world = world_of()
+    present(world)
+    assert settler_of(world).settle(PLAN.plan_id, LATE).state is PairState.LATE
+    missing = settler_of(world).settle(PLAN.plan_id, MISSING)
+    assert (missing.state, missing.verdict) == (PairState.MISSING, verdict)
+    assert settler_of(world).settle(PLAN.plan_id, MISSING + timedelta(minutes=1)).judged is False
+
+    control(world)
+    candidate(world)
+    resolved = settler_of(world).settle(PLAN.plan_id, MISSING + timedelta(hours=1))
+
+    assert (resolved.state, resolved.verdict) == (PairState.RESOLVED_LATE, Verdict.MATCHED)
+    assert pair_in(world).previous_verdict is verdict
+    assert [move.after.state for move in world.audit] == [PairState.LATE, PairState.MISSING, PairState.RESOLVED_LATE]
+
+
+def test_a_pair_first_seen_after_its_last_deadline_passes_through_late() -> None:
+    world = world_of()
+    control(world)
+    settler_of(world).settle(PLAN.plan_id, MISSING)
+    assert [move.after.state for move in world.audit] == [PairState.LATE, PairState.MISSING]
+
+
+def test_a_refused_candidate_is_missing_as_soon_as_the_control_has_settled() -> None:
+    world = world_of(pair_of(PLAN, start_state=StartState.REFUSED, start_reason="no such machine"))
+    control(world)
+    assert settler_of(world).settle(PLAN.plan_id, SOON).verdict is Verdict.MISSING_CANDIDATE
+
+
+def test_a_breaker_failed_run_is_not_settled_while_other_buys_go_on() -> None:
+    world = world_of()
+    candidate(world, Scenario(PLAN, statuses={"TSLA": TradeStatus.BLOCKED}))
+    going_on = ControlRun(PLAN, {"TSLA": "BREAKER", "GOOG": "RUNNING"}, LegacyRunStatus.FAILED, "Equity circuit breaker")
+    control(world, going_on)
+    waiting = settler_of(world).settle(PLAN.plan_id, SOON)
+    assert waiting.waiting_for == ("1 control trades",)
+
+    control(world, replace(going_on, endings={"TSLA": "BREAKER"}))
+    assert settler_of(world).settle(PLAN.plan_id, SOON).verdict is Verdict.MATCHED
+
+
+def test_a_failed_run_waits_for_its_second_write_but_not_for_ever() -> None:
+    world = world_of()
+    candidate(world, Scenario(PLAN, statuses={"TSLA": TradeStatus.BLOCKED}))
+    control(world, ControlRun(PLAN, {"TSLA": "BREAKER"}, LegacyRunStatus.FAILED, "Equity circuit breaker", counted=False))
+
+    assert settler_of(world).settle(PLAN.plan_id, SOON).waiting_for == ("control counters",)
+    assert settler_of(world).settle(PLAN.plan_id, BEGIN + timedelta(seconds=60)).judged is True
+
+
+def test_a_guard_block_leaves_its_buys_waiting_and_is_settled() -> None:
+    world = world_of()
+    candidate(world, Scenario(PLAN, statuses={"AAPL": TradeStatus.FAILED}))
+    endings = {"AAPL": "FAILED", "GOOG": "WAITING", "TSLA": "WAITING"}
+    control(world, ControlRun(PLAN, endings, LegacyRunStatus.FAILED, GUARD_MESSAGE))
+
+    assert settler_of(world).settle(PLAN.plan_id, SOON).verdict is Verdict.MATCHED
+
+
+def test_control_effects_still_on_their_way_are_waited_for_within_their_grace() -> None:
+    world = world_of()
+    control(world)
+    candidate(world)
+    events = world.events[pair_in(world).run_id]
+    late = events.popitem()
+
+    assert settler_of(world).settle(PLAN.plan_id, SOON).waiting_for == ("1 control effects",)
+    settled = settler_of(world).settle(PLAN.plan_id, BEGIN + timedelta(seconds=200))
+    assert settled.judged is True
+
+    events[late[0]] = late[1]
+    again = settler_of(world).settle(PLAN.plan_id, BEGIN + timedelta(seconds=300))
+    assert again.judged is True
+    assert again.comparison_key != settled.comparison_key
+    assert world.total(Metric.PAIRS_JUDGED) == 1.0
+
+
+def test_a_stuck_run_is_found_by_the_age_of_its_state_and_judged_at_the_last_deadline() -> None:
+    world = world_of()
+    candidate(world)
+    control(world, ControlRun(PLAN, {"GOOG": "RUNNING"}, LegacyRunStatus.BUY_PHASE))
+
+    assert settler_of(world).settle(PLAN.plan_id, SOON).stuck == ()
+    stuck = settler_of(world).settle(PLAN.plan_id, BEGIN + timedelta(seconds=DEADLINES.stuck_after + 5))
+    assert stuck.stuck == (Lane.CONTROL,)
+    judged = settler_of(world).settle(PLAN.plan_id, MISSING)
+    assert (judged.state, judged.verdict) == (PairState.JUDGED, Verdict.DIVERGED)
+    assert settler_of(world).settle(PLAN.plan_id, MISSING + timedelta(minutes=1)).judged is False
+
+
+def test_control_items_that_expired_unread_make_the_pair_incomplete() -> None:
+    world = world_of()
+    candidate(world)
+    settlement = settler_of(world).settle(PLAN.plan_id, BEGIN + timedelta(hours=25))
+    assert settlement.verdict is Verdict.INCOMPLETE
+
+
+def test_an_aborted_execution_is_given_time_for_its_last_functions() -> None:
+    world = world_of()
+    control(world)
+    candidate(world, Scenario(PLAN, stop="ABORTED", stop_after=30))
+
+    assert settler_of(world).settle(PLAN.plan_id, SOON).judged is False
+    assert settler_of(world).settle(PLAN.plan_id, BEGIN + timedelta(seconds=400)).verdict is Verdict.DIVERGED
+
+
+def test_a_redrive_after_the_verdict_is_judged_again_and_the_old_verdict_kept() -> None:
+    world = world_of()
+    control(world)
+    candidate(world, Scenario(PLAN, fail_in="AggregateResults"))
+    assert settler_of(world).settle(PLAN.plan_id, SOON).verdict is Verdict.DIVERGED
+    old_key = pair_in(world).comparison_key
+
+    candidate(world, Scenario(PLAN, redrives=1))
+    again = settler_of(world).settle(PLAN.plan_id, SOON + timedelta(minutes=5))
+
+    assert (again.state, again.verdict) == (PairState.JUDGED, Verdict.MATCHED)
+    assert pair_in(world).previous_verdict is Verdict.DIVERGED
+    assert old_key in world.objects
+    assert world.total(Metric.PAIRS_JUDGED) == 1.0
+
+
+def test_settling_again_changes_nothing() -> None:
+    world = world_of()
+    control(world)
+    candidate(world)
+    settler_of(world).settle(PLAN.plan_id, SOON)
+    before = (dict(world.pairs), dict(world.objects), list(world.emitted))
+
+    for minutes in range(3):
+        settler_of(world).settle(PLAN.plan_id, SOON + timedelta(minutes=minutes))
+
+    assert (dict(world.pairs), dict(world.objects), list(world.emitted)) == before
+
+
+def test_a_crash_at_any_call_and_a_second_try_give_the_same_end() -> None:
+    undisturbed = world_of()
+    control(undisturbed)
+    candidate(undisturbed)
+    counter = Fuse()
+    settler_of(undisturbed, fuse=counter).settle(PLAN.plan_id, SOON)
+
+    for after in (False, True):
+        for call in range(1, counter.calls + 1):
+            world = world_of()
+            control(world)
+            candidate(world)
+            with pytest.raises(Crash):
+                settler_of(world, fuse=Fuse(call, after)).settle(PLAN.plan_id, SOON)
+            settler_of(world).settle(PLAN.plan_id, SOON)
+            assert world.pairs == undisturbed.pairs
+            assert world.objects == undisturbed.objects
