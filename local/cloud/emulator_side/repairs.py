@@ -30,7 +30,7 @@ LAYER_SECONDS = 6 * 3600
 _ANSWER_ERROR = '_real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()}) + "\\n")'
 _ANSWER_FAILURE = (
     '_real_stdout.write(json.dumps({"status": "ok", "failure": {"errorMessage": str(e), "errorType": type(e).__name__, '
-    '"stackTrace": traceback.format_tb(e.__traceback__)}, "trace": traceback.format_exc()}) + "\\n")'
+    '"stackTrace": traceback.format_tb(e.__traceback__)[1:]}, "trace": traceback.format_exc()}) + "\\n")'
 )
 _last_failure = threading.local()
 
