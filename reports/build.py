@@ -16,12 +16,13 @@ from reports.criteria import assess
 from reports.daily import Change, Counts, DailyReport, DayVerdict, ImpactSum
 from reports.day_evidence import evidence_of
 from reports.errors import NoTradingDay
-from reports.frames import Frames, ledger_frame, load_frames
+from reports.frames import Frames, load_frames
 from reports.ledger import Ledger
 from reports.readiness import KnownEntry, ReadinessPolicy, Statement
 from reports.sections import of_day
 from reports.sources import Source
 from reports.trading_calendar import close_of, is_half_day, is_trading_day, trading_days_before
+from shadow.contracts.comparison import Verdict
 from shadow.contracts.model import Frozen, plain
 from shadow.contracts.pair import Origin
 
@@ -66,8 +67,8 @@ def build_report(
         generated_at=now or datetime.now(UTC),
         closed_at=close_of(day),
         half_day=is_half_day(day),
-        verdict=verdict_of(counts, int(pairs["critical"].sum())),
-        sentence=_sentence(counts, impact, differences),
+        verdict=verdict_of(counts, pairs),
+        sentence=_sentence(counts, impact, pairs, differences),
         counts=counts,
         impact=impact,
         readiness=statement,
@@ -96,8 +97,9 @@ def build_statement(
 def _load(source: Source, day: date, ledger: Ledger | None, settings: ReportSettings) -> tuple[Frames, tuple[date, ...]]:
     """Load the days up to `day`, and count every one of them from the first that was published on."""
     days = trading_days_before(day, settings.days)
-    frames = load_frames(source, days[0], day)
-    counted = ledger_frame(frames.pairs, days, ledger)
+    budgets = {entry.id: entry.budget_a_day for entry in settings.known if entry.budget_a_day is not None}
+    frames = load_frames(source, days[0], day, ledger=ledger, budgets=budgets, days=days)
+    counted = frames.ledger
     begun = counted.index[(counted["published"] > 0) | (counted["drills"] > 0)]
     first = min(int(begun[0]), len(days) - 1) if len(begun) else len(days) - 1
     return replace(frames, ledger=counted.iloc[first:].reset_index(drop=True)), days[first:]
@@ -123,13 +125,13 @@ def _since(frames: Frames, first: date) -> Frames:
     return Frames(keep(frames.pairs), keep(frames.trades), keep(frames.differences), keep(frames.durations), keep(frames.ledger))
 
 
-def verdict_of(counts: Counts, critical: int) -> DayVerdict:
-    """Name the worst thing that is true of a day."""
+def verdict_of(counts: Counts, pairs: pd.DataFrame) -> DayVerdict:
+    """Name the worst thing that is true of a day, from its conservation line and its live pairs."""
     facts = (
         (DayVerdict.UNACCOUNTED, not counts.conserved),
         (DayVerdict.NOTHING_PUBLISHED, counts.published == 0),
-        (DayVerdict.CRITICAL, critical > 0),
-        (DayVerdict.DIVERGED, counts.diverged > 0),
+        (DayVerdict.CRITICAL, bool(pairs["critical"].sum())),
+        (DayVerdict.DIVERGED, counts.diverged > 0 or bool((pairs["verdict"] == Verdict.DIVERGED.value).any())),
         (DayVerdict.MISSING, counts.missing > 0),
         (DayVerdict.INCOMPLETE, counts.incomplete > 0),
         (DayVerdict.PENDING, counts.pending > 0),
@@ -137,18 +139,22 @@ def verdict_of(counts: Counts, critical: int) -> DayVerdict:
     return next((verdict for verdict, holds in facts if holds), DayVerdict.MATCHED)
 
 
-def _sentence(counts: Counts, impact: ImpactSum, differences: pd.DataFrame) -> str:
+def _sentence(counts: Counts, impact: ImpactSum, pairs: pd.DataFrame, differences: pd.DataFrame) -> str:
     if not counts.conserved:
-        return f"Pairs are unaccounted for: {counts.line}; {counts.uncompared} with a verdict but no comparison that says so."
+        return (
+            f"{counts.unaccounted} pairs are unaccounted for and {counts.uncompared} have a verdict in the ledger that no stored"
+            f" comparison bears out: {counts.line}."
+        )
     if counts.published == 0:
         return "NOTHING WAS PUBLISHED on this trading day. No evidence was gathered, and the row of covered days is broken."
     unexplained = int(differences["unexplained"].sum())
-    known = len(differences) - unexplained
-    parts = [f"{counts.matched + counts.ignored} of {counts.published} pairs agree."]
+    known = int(differences["counts"].sum()) - unexplained
+    agreed = counts.published - counts.missing - counts.incomplete - counts.pending - int((pairs["unexplained"] > 0).sum())
+    parts = [f"{agreed} of {counts.published} pairs agree."]
     if unexplained:
         parts.append(f"{unexplained} unexplained differences, worth {plain(impact.unexplained)} USD gross.")
     if known:
-        parts.append(f"{known} differences are known or only informative.")
+        parts.append(f"{known} differences are covered by known divergences.")
     if counts.missing + counts.incomplete + counts.pending:
         parts.append(f"{counts.missing} missing, {counts.incomplete} incomplete, {counts.pending} pending.")
     return " ".join(parts)
@@ -170,7 +176,7 @@ def _figures(live: Frames, frames: Frames, days: Sequence[date], settings: Repor
     impact = sections.impact_of(pairs, differences)
     kinds = sorted(differences.loc[differences["unexplained"], "kind"].unique())
     return {
-        "Verdict": verdict_of(counts, int(pairs["critical"].sum())).value,
+        "Verdict": verdict_of(counts, pairs).value,
         "Pairs published": str(counts.published),
         "Unexplained differences": str(int(differences["unexplained"].sum())),
         "Unexplained kinds": ", ".join(kinds) or "none",

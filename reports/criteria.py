@@ -55,7 +55,7 @@ def assess(
         _latency(period),
         _safety(evidence),
         _cost(period),
-        _known(as_of, register),
+        _known(as_of, register, evidence),
         _exercised(period, evidence),
     )
     live, drilled = _gone_through(period, evidence)
@@ -274,9 +274,10 @@ def _cost(period: Period) -> Criterion:
     )
 
 
-def _known(as_of: date, register: Sequence[KnownEntry]) -> Criterion:
+def _known(as_of: date, register: Sequence[KnownEntry], evidence: Sequence[DayEvidence]) -> Criterion:
+    spent = evidence[-1].over_budget if evidence else frozenset()
     expired = [entry for entry in register if entry.expires < as_of]
-    over = [entry for entry in register if entry.over_budget and entry not in expired]
+    over = [entry for entry in register if entry.id in spent and entry not in expired]
     faults = [f"{entry.id} of {entry.owner} expired on {entry.expires}" for entry in expired]
     faults += [f"{entry.id} of {entry.owner} is over budget" for entry in over]
     return Criterion(

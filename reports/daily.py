@@ -37,9 +37,9 @@ class Counts(Frozen):
     diverged: int
     ignored: int
     incomplete: int
-    missing_control: int
-    missing_candidate: int
+    missing: int
     pending: int
+    unaccounted: int
     uncompared: int
     late: int
     conserved: bool
@@ -47,15 +47,11 @@ class Counts(Frozen):
     drills: int
 
     @property
-    def missing(self) -> int:
-        """Pairs with a lane missing."""
-        return self.missing_control + self.missing_candidate
-
-    @property
     def line(self) -> str:
         """Say where every published pair went."""
+        sign = "≠" if self.unaccounted else "="
         return (
-            f"{self.published} published = {self.matched} matched + {self.diverged} diverged + {self.ignored} ignored"
+            f"{self.published} published {sign} {self.matched} matched + {self.diverged} diverged + {self.ignored} ignored"
             f" + {self.incomplete} incomplete + {self.missing} missing + {self.pending} pending"
         )
 

@@ -39,7 +39,6 @@ class Feature(StrEnum):
     BOTH_PHASES = Path.BOTH_PHASES.value
     SELLS_ONLY = Path.SELLS_ONLY.value
     BUYS_ONLY = Path.BUYS_ONLY.value
-    EMPTY = Path.EMPTY.value
     GUARD_BLOCKED = Path.GUARD_BLOCKED.value
     EQUITY_BLOCKED = Path.EQUITY_BLOCKED.value
     MARKET_CLOSED = Path.MARKET_CLOSED.value
@@ -80,6 +79,7 @@ class DayEvidence:
     exercised: frozenset[Feature] = frozenset()
     drilled: frozenset[Feature] = frozenset()
     drills: int = 0
+    over_budget: frozenset[str] = frozenset()
 
     @property
     def is_covered(self) -> bool:
@@ -137,6 +137,7 @@ def _day(day: date, pairs: pd.DataFrame, trades: pd.DataFrame, differences: pd.D
         exercised=_features(live, live_trades),
         drilled=_features(drills, trades[trades["run_id"].isin(drills["run_id"])]),
         drills=len(pairs) - len(live),
+        over_budget=frozenset(differences["over_budget"].dropna()),
     )
 
 
@@ -164,7 +165,7 @@ def _log_ratios(pairs: pd.DataFrame) -> tuple[float, ...]:
 
 def _features(pairs: pd.DataFrame, trades: pd.DataFrame) -> frozenset[Feature]:
     """List what the candidate went through in these runs."""
-    found = {Feature(str(path)) for path in pairs["path"].dropna().unique()}
+    found = {Feature(str(path)) for path in pairs["path"].dropna().unique() if path != Path.EMPTY.value}
     ended = trades[trades["candidate_status"] == TradeStatus.COMPLETED.value]
     if bool(ended["full_exit"].any()):
         found.add(Feature.FULL_EXIT)

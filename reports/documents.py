@@ -85,7 +85,29 @@ class DifferenceDocument(msgspec.Struct, frozen=True, gc=False):
     control: str | None = None
     candidate: str | None = None
     impact: ImpactDocument = ImpactDocument()
+    caused_by: str | None = None
     covered_by: str | None = None
+    over_budget: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Name this difference within its comparison."""
+        return f"{self.kind}/{self.field}/{self.trade_id or '-'}"
+
+    @property
+    def counts(self) -> bool:
+        """Whether it keeps a pair from MATCHED: more than INFO, and not the consequence of another difference."""
+        return self.severity is not Severity.INFO and self.caused_by is None
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether it counts and no known divergence covers it."""
+        return self.counts and self.covered_by is None
+
+    @property
+    def gross(self) -> Decimal:
+        """What it is worth, USD: the larger of absolute notional and absolute cash."""
+        return max(abs(self.impact.notional), abs(self.impact.cash))
 
 
 class ItemDocument(msgspec.Struct, frozen=True, gc=False):

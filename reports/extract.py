@@ -23,11 +23,6 @@ _ABSENT = TradeDocument()
 _NOBODYS = ItemDocument("", Action.HOLD, Decimal(0), Decimal(1), Decimal(0))
 
 
-def is_unexplained(difference: DifferenceDocument) -> bool:
-    """Tell whether a difference matters and nothing that is registered covers it."""
-    return difference.covered_by is None and difference.severity is not Severity.INFO
-
-
 def path_of(document: ComparisonDocument) -> Path:
     """Name the way the run took through the workflow."""
     run = document.candidate or document.control
@@ -51,7 +46,7 @@ def path_of(document: ComparisonDocument) -> Path:
 def add_pair(lists: Lists, document: ComparisonDocument, path: Path, trade_count: int, name: str) -> None:
     """Append the pair's row."""
     control, candidate = document.control, document.candidate
-    open_ones = [entry.severity for entry in document.differences if is_unexplained(entry)]
+    open_ones = [entry.severity for entry in document.differences if entry.unexplained]
     row: dict[str, Value] = {
         "trading_day": document.trading_day,
         "run_id": document.run_id,
@@ -65,7 +60,8 @@ def add_pair(lists: Lists, document: ComparisonDocument, path: Path, trade_count
         "trade_count": trade_count,
         "portfolio_value": document.plan.total_portfolio_value,
         "planned_value": document.plan.total_trade_value,
-        "differences": len(document.differences),
+        "differences": sum(entry.counts for entry in document.differences),
+        "rows": len(document.differences),
         "unexplained": len(open_ones),
         "critical": open_ones.count(Severity.CRITICAL),
         "major": open_ones.count(Severity.MAJOR),
@@ -156,12 +152,12 @@ def _by_id(run: RunDocument | None) -> dict[str, TradeDocument]:
 
 
 def _difference_counts(differences: Iterable[DifferenceDocument]) -> dict[str, tuple[int, int]]:
-    """Count the differences and the unexplained ones of each trade."""
+    """Count the differences of each trade that count, and the unexplained ones among them."""
     counts: dict[str, tuple[int, int]] = {}
     for entry in differences:
         if entry.trade_id is not None:
             every, unexplained = counts.get(entry.trade_id, _NONE)
-            counts[entry.trade_id] = (every + 1, unexplained + is_unexplained(entry))
+            counts[entry.trade_id] = (every + entry.counts, unexplained + entry.unexplained)
     return counts
 
 
@@ -200,7 +196,12 @@ def add_differences(lists: Lists, document: ComparisonDocument) -> None:
             "notional": entry.impact.notional,
             "cash": entry.impact.cash,
             "covered_by": entry.covered_by,
-            "unexplained": is_unexplained(entry),
+            "gross": entry.gross,
+            "key": entry.key,
+            "caused_by": entry.caused_by,
+            "counts": entry.counts,
+            "over_budget": entry.over_budget,
+            "unexplained": entry.unexplained,
         }
         for column, value in row.items():
             lists[column].append(value)

@@ -8,13 +8,14 @@ grows with the rows, not with the JSON.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
+from reports.budgets import over_budget, uncover
 from reports.columns import DIFFERENCES, DURATIONS, LEDGER, PAIRS, TRADES, Unit
 from reports.documents import decode
 from reports.extract import add_differences, add_pair, add_trades, path_of
@@ -40,10 +41,20 @@ class Frames:
     ledger: pd.DataFrame
 
 
-def load_frames(source: Source, first: date = EVER[0], last: date = EVER[1], *, ledger: Ledger | None = None) -> Frames:
+def load_frames(
+    source: Source,
+    first: date = EVER[0],
+    last: date = EVER[1],
+    *,
+    ledger: Ledger | None = None,
+    budgets: Mapping[str, int] | None = None,
+    days: Sequence[date] | None = None,
+) -> Frames:
     """Load the comparisons of the trading days `first` to `last`, both included.
 
     Without `ledger` the daily counts are derived from the comparisons. Of a run with several documents the last one holds.
+    `budgets` gives what each known divergence may cover a day; without it everything that is covered stays so.
+    `days` are the days to count in the frame `ledger`, also those without a pair; without it those that have one.
     Raises `UnreachableSource`, and `UnreadableDocument` naming document and field.
     """
     pairs, trades, differences = empty_lists(PAIRS), empty_lists(TRADES), empty_lists(DIFFERENCES)
@@ -59,9 +70,19 @@ def load_frames(source: Source, first: date = EVER[0], last: date = EVER[1], *, 
     trade_frame, difference_frame = frame_of(TRADES, trades), frame_of(DIFFERENCES, differences)
     if pair_frame["run_id"].duplicated().any():
         trade_frame = _of_last_documents(pair_frame, trade_frame, "trade_count")
-        difference_frame = _of_last_documents(pair_frame, difference_frame, "differences")
+        difference_frame = _of_last_documents(pair_frame, difference_frame, "rows")
         pair_frame = pair_frame.drop_duplicates("run_id", keep="last", ignore_index=True)
-    return Frames(pair_frame, trade_frame, difference_frame, _durations(pair_frame, trade_frame), _ledger(pair_frame, ledger))
+    stored = pair_frame
+    if budgets and (beyond := over_budget(pair_frame, difference_frame, budgets)).any():
+        pair_frame, trade_frame, difference_frame = uncover(pair_frame, trade_frame, difference_frame, beyond)
+    counted = days if days is not None else sorted({stamp.date() for stamp in pair_frame["trading_day"]})
+    return Frames(
+        pairs=pair_frame,
+        trades=trade_frame,
+        differences=difference_frame,
+        durations=_durations(pair_frame, trade_frame),
+        ledger=_ledger(pair_frame if ledger is None else stored, counted, ledger),
+    )
 
 
 def _add_slippage(trades: dict[str, list[Value]]) -> None:
@@ -99,12 +120,7 @@ def _durations(pairs: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame:
     return stacked[[column.name for column in DURATIONS]]
 
 
-def _ledger(pairs: pd.DataFrame, ledger: Ledger | None) -> pd.DataFrame:
-    """Count each day that has a pair; `with_days` adds the days that have none."""
-    return ledger_frame(pairs, sorted({stamp.date() for stamp in pairs["trading_day"]}), ledger)
-
-
-def ledger_frame(pairs: pd.DataFrame, days: Iterable[date], ledger: Ledger | None) -> pd.DataFrame:
+def _ledger(pairs: pd.DataFrame, days: Iterable[date], ledger: Ledger | None) -> pd.DataFrame:
     """Count the pairs of each of `days` from the `ledger`, or from `pairs` where there is none."""
     compared: dict[date, dict[str, Verdict]] = {}
     drills: dict[date, int] = {}

@@ -7,7 +7,7 @@ that nothing was lost; comparisons are held against it, and a verdict without it
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,24 +18,18 @@ from reports.tables import Value
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.pair import Origin, Pair, PairState
+from shadow.evidence.conservation import conservation
+from shadow.evidence.ledger import UnreadablePair
 
 LedgerRow = dict[str, Value]
-_COLUMNS = {
-    "matched": Verdict.MATCHED,
-    "diverged": Verdict.DIVERGED,
-    "ignored": Verdict.IGNORED,
-    "incomplete": Verdict.INCOMPLETE,
-    "missing_control": Verdict.MISSING_CONTROL,
-    "missing_candidate": Verdict.MISSING_CANDIDATE,
-    "pending": Verdict.PENDING,
-}
-_LATE = {PairState.LATE, PairState.MISSING, PairState.RESOLVED_LATE}
+_JUDGED = frozenset({Verdict.MATCHED, Verdict.DIVERGED, Verdict.IGNORED, Verdict.INCOMPLETE})
+_LATE = frozenset({PairState.LATE, PairState.MISSING, PairState.RESOLVED_LATE})
 
 
 class Ledger(Protocol):
     """The pair ledger, read by trading day."""
 
-    def pairs_of(self, trading_day: date) -> Iterable[Pair]:
+    def pairs_of(self, trading_day: date) -> Sequence[Pair | UnreadablePair]:
         """Give every pair published on `trading_day`, whatever became of it."""
         ...
 
@@ -46,7 +40,7 @@ class JsonlLedger:
 
     path: Path
 
-    def pairs_of(self, trading_day: date) -> Iterable[Pair]:
+    def pairs_of(self, trading_day: date) -> Sequence[Pair]:
         """Give the day's pairs. Raises `UnreachableSource`, `UnreadableDocument`."""
         try:
             lines = self.path.read_bytes().splitlines()
@@ -63,33 +57,43 @@ class JsonlLedger:
             raise UnreadableDocument(f"{self.path.name}:{number}", fault.field, f"expected {fault.expected}") from None
 
 
-def day_row(day: date, pairs: Sequence[Pair], compared: Mapping[str, Verdict]) -> LedgerRow:
+def day_row(day: date, pairs: Sequence[Pair | UnreadablePair], compared: Mapping[str, Verdict]) -> LedgerRow:
     """Count one trading day's pairs; `compared` gives the verdict of each run's stored comparison."""
-    live = [pair for pair in pairs if pair.origin is Origin.LIVE]
-    verdicts = Counter(pair.verdict for pair in live)
-    uncompared = sum(1 for pair in live if pair.verdict is not Verdict.PENDING and compared.get(pair.run_id) is not pair.verdict)
+    sums = conservation(day, pairs)
+    live = [pair for pair in pairs if isinstance(pair, Pair) and pair.origin is Origin.LIVE]
+    uncompared = sum(pair.verdict in _JUDGED and compared.get(pair.run_id) is not pair.verdict for pair in live)
     waits = [(pair.settled_at - pair.published_at).total_seconds() for pair in live if pair.settled_at]
-    counts = {name: verdicts.get(verdict, 0) for name, verdict in _COLUMNS.items()}
     return {
         "trading_day": day,
-        "published": len(live),
-        **counts,
+        "published": sums.published,
+        "matched": sums.matched,
+        "diverged": sums.diverged,
+        "ignored": sums.ignored,
+        "incomplete": sums.incomplete,
+        "missing": sums.missing,
+        "pending": sums.pending,
+        "unaccounted": sums.error,
         "uncompared": uncompared,
-        "late": sum(1 for pair in live if pair.state in _LATE),
-        "conserved": len(live) == sum(counts.values()) and uncompared == 0,
+        "late": sum(pair.state in _LATE for pair in live),
+        "conserved": sums.error == 0 and uncompared == 0,
         "settle_seconds": max(waits, default=None),
-        "drills": len(pairs) - len(live),
+        "drills": len(pairs) - sums.published,
     }
 
 
 def derived_row(day: date, compared: Mapping[str, Verdict], drills: int) -> LedgerRow:
     """Count a day from its comparisons alone, where no ledger is at hand: what was published and lost can't be seen."""
     verdicts = Counter(compared.values())
-    counts = {name: verdicts.get(verdict, 0) for name, verdict in _COLUMNS.items()}
     return {
         "trading_day": day,
         "published": len(compared),
-        **counts,
+        "matched": verdicts[Verdict.MATCHED],
+        "diverged": verdicts[Verdict.DIVERGED],
+        "ignored": verdicts[Verdict.IGNORED],
+        "incomplete": verdicts[Verdict.INCOMPLETE],
+        "missing": verdicts[Verdict.MISSING_CONTROL] + verdicts[Verdict.MISSING_CANDIDATE],
+        "pending": verdicts[Verdict.PENDING],
+        "unaccounted": 0,
         "uncompared": 0,
         "late": 0,
         "conserved": True,

@@ -37,8 +37,8 @@ def render_mail(
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(templates.get_template("mail.txt.j2").render(values).strip() + "\n")
     message.add_alternative(templates.get_template("mail.html.j2").render(values), subtype="html")
-    page = message.get_body(("html",))
-    for chart in charts if page is not None else ():
+    page = message.get_body(("html",)) or message
+    for chart in charts:
         cid, name = f"<{cids[chart.name]}>", f"{chart.name}.png"
         page.add_related(chart.png, "image", "png", cid=cid, disposition="inline", filename=name)
     if table is not None:

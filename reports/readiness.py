@@ -87,7 +87,7 @@ class KnownEntry(Frozen):
     owner: str
     reason: str
     expires: date
-    over_budget: bool = False
+    budget_a_day: int | None = None
 
 
 _REQUIRED = (

@@ -26,9 +26,9 @@ def of_day(frame: pd.DataFrame, day: date) -> pd.DataFrame:
     return frame[frame["trading_day"] == pd.Timestamp(day)]
 
 
-def dollars(values: pd.Series, *, absolute: bool = False) -> Decimal:
+def dollars(values: pd.Series) -> Decimal:
     """Sum exact USD; 0.00 for none."""
-    return sum((abs(value) if absolute else value for value in values), Decimal(0)).quantize(_CENT)
+    return sum(values, Decimal(0)).quantize(_CENT)
 
 
 def _text(value: object) -> str | None:
@@ -56,7 +56,7 @@ def impact_of(pairs: pd.DataFrame, differences: pd.DataFrame) -> ImpactSum:
         notional=dollars(pairs["impact_notional"]),
         cash=dollars(pairs["impact_cash"]),
         gross=dollars(pairs["gross_impact"]),
-        unexplained=dollars(differences.loc[differences["unexplained"], "notional"], absolute=True),
+        unexplained=dollars(differences.loc[differences["unexplained"], "gross"]),
     )
 
 
@@ -68,7 +68,7 @@ def kinds_of(differences: pd.DataFrame) -> tuple[Group, ...]:
 
 
 def _group(kind: str, rows: pd.DataFrame) -> Group:
-    ranked = rows.assign(weight=[-abs(value) for value in rows["notional"]]).sort_values(
+    ranked = rows.assign(weight=-rows["gross"]).sort_values(
         ["unexplained", "severity", "weight"], ascending=[False, True, True], kind="stable"
     )
     return Group(
@@ -76,7 +76,7 @@ def _group(kind: str, rows: pd.DataFrame) -> Group:
         severity=Severity(str(rows["severity"].min())),
         count=len(rows),
         unexplained=int(rows["unexplained"].sum()),
-        gross=dollars(rows["notional"], absolute=True),
+        gross=dollars(rows["gross"]),
         examples=tuple(_example(row) for _, row in ranked.head(EXAMPLES).iterrows()),
     )
 
@@ -109,7 +109,7 @@ def causes_of(differences: pd.DataFrame) -> tuple[CauseGroup, ...]:
             attribution=Attribution(str(cause)),
             count=len(rows),
             unexplained=int(rows["unexplained"].sum()),
-            gross=dollars(rows["notional"], absolute=True),
+            gross=dollars(rows["gross"]),
             kinds=tuple(sorted(rows["kind"].unique())),
         )
         for cause, rows in differences.groupby("attribution", observed=True)
@@ -130,7 +130,7 @@ def _known(name: str, entry: KnownEntry | None, today: pd.DataFrame, period: pd.
     elif entry.expires < day:
         state = "expired"
     else:
-        state = "over budget" if entry.over_budget else "in force"
+        state = "over budget" if (today["over_budget"] == name).any() else "in force"
     return KnownCoverage(
         id=name,
         owner=entry.owner if entry else "",
@@ -139,7 +139,7 @@ def _known(name: str, entry: KnownEntry | None, today: pd.DataFrame, period: pd.
         state=state,
         today=len(mine),
         period=int((period["covered_by"] == name).sum()),
-        gross_today=dollars(mine["notional"], absolute=True),
+        gross_today=dollars(mine["gross"]),
     )
 
 

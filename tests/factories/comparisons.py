@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from shadow.compare.judge import summed
 from shadow.contracts.comparison import Attribution, Comparison, Difference, EvidenceRef, Impact, Level, Severity, Verdict
 from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.outcome import Effect, EffectKind, GuardDecision, Intent, OrderRecord, RunOutcome, TradeOutcome
@@ -154,7 +155,7 @@ def difference(comparison: Comparison, index: int = 0, **changes: object) -> Dif
     """Make a difference about one trade of `comparison`: a MAJOR wrong quantity of the candidate unless changed."""
     trade = comparison.control.trades[index] if comparison.control else None
     base = Difference(
-        kind="quantity",
+        kind="ORDER_QUANTITY",
         level=Level.ORDER,
         severity=Severity.MAJOR,
         attribution=Attribution.CANDIDATE,
@@ -196,19 +197,7 @@ def comparison_of(
 
 def diverged(comparison: Comparison, *differences: Difference) -> Comparison:
     """Copy `comparison` with `differences` (one MAJOR quantity by default), its verdict and its sums."""
-    found = differences or (difference(comparison),)
-    covered = all(entry.covered_by for entry in found)
-    return comparison.model_copy(
-        update={
-            "differences": found,
-            "verdict": Verdict.IGNORED if covered else Verdict.DIVERGED,
-            "impact": Impact(
-                notional=sum((entry.impact.notional for entry in found), Decimal(0)),
-                cash=sum((entry.impact.cash for entry in found), Decimal(0)),
-            ),
-            "gross_impact": sum((abs(entry.impact.notional) for entry in found), Decimal(0)),
-        }
-    )
+    return summed(comparison.model_copy(update={"differences": differences or (difference(comparison),)}))
 
 
 def missing_candidate(comparison: Comparison) -> Comparison:
@@ -268,14 +257,14 @@ def story(days: Sequence[date]) -> list[Comparison]:
 def _trouble(entry: Comparison, index: int) -> Comparison:
     match index % 10:
         case 3:
-            return diverged(entry, difference(entry, 1, covered_by="KD-001", severity=Severity.MINOR, kind="price_slippage"))
+            return diverged(entry, difference(entry, 1, covered_by="KD-001", severity=Severity.MINOR, kind="SLIPPAGE"))
         case 6:
-            return diverged(entry, difference(entry, 2), difference(entry, 3, kind="status", field="status", level=Level.FILL))
+            second = difference(entry, 3, kind="TRADE_STATUS", field="status", level=Level.FILL)
+            return diverged(entry, difference(entry, 2), second)
         case 7:
-            return diverged(
-                entry,
-                difference(entry, 0, kind="sizing", severity=Severity.CRITICAL, explanation="<b>1,200</b> was bought, not 200."),
-                difference(entry, 4, attribution=Attribution.CONTROL, severity=Severity.MINOR, kind="duration"),
-            )
+            words = "<b>1,200</b> was bought, not 200."
+            first = difference(entry, 0, kind="SIZING_BASIS", severity=Severity.CRITICAL, explanation=words)
+            slow = {"attribution": Attribution.CONTROL, "severity": Severity.MINOR, "kind": "DURATION_RATIO"}
+            return diverged(entry, first, difference(entry, 4, **slow))
         case _:
             return entry
