@@ -19,6 +19,7 @@ from shadow.execution.notifications import (
     Mail,
     RunNames,
     blocked_mail,
+    broken_step,
     equity_limit_mail,
     failure_mail,
     unknown_trades_mail,
@@ -42,7 +43,8 @@ def mail_of_failure(notice: FailureNotice, names: RunNames) -> Mail:
         case FailureType.EQUITY_LIMIT_REACHED:
             return equity_limit_mail(RunSummary.parse(state), names)
         case FailureType.WORKFLOW_FAILED:
-            return unknown_trades_mail(RunSummary.parse(state), names) if "unknownTrades" in state else failure_mail(state, names)
+            broke = "unknownTrades" not in state or broken_step(state) is not None
+            return failure_mail(state, names) if broke else unknown_trades_mail(RunSummary.parse(state), names)
 
 
 def effects_of_failure(notice: FailureNotice, at: datetime) -> tuple[PlannedEffect, ...]:

@@ -125,7 +125,7 @@ def unknown_trades_mail(summary: RunSummary, names: RunNames) -> Mail:
 
 def failure_mail(state: Mapping[str, object], names: RunNames) -> Mail:
     """Tell that a run broke, at which step and by which error; `state` is the workflow's state at that point."""
-    key = next((key for key in _STEPS if key in state), "")
+    key = broken_step(state) or ""
     error, cause = _error_of(state.get(key))
     step = _STEPS.get(key, "an unknown step")
     todo = (
@@ -135,6 +135,11 @@ def failure_mail(state: Mapping[str, object], names: RunNames) -> Mail:
     )
     lines = [f"The run broke at {step}.", f"Error: {error}", f"Cause: {cause}", "", f"What to do: {todo}"]
     return _mail(f"run FAILED at {step}: {error}", lines, names)
+
+
+def broken_step(state: Mapping[str, object]) -> str | None:
+    """Tell which step's error the state carries; None where no step broke."""
+    return next((key for key in _STEPS if key in state), None)
 
 
 def _error_of(value: object) -> tuple[str, str]:

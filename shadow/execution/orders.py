@@ -121,7 +121,7 @@ class OrderDesk:
         order = self._wait(order, seconds)
         if not order.status.is_final:
             self._broker.cancel(order.order_id)
-            order = self._wait(order, self._policy.settle_seconds)
+            order = self._wait(self._seen_again(order), self._policy.settle_seconds)
         if not order.status.is_final:
             raise OrderStillOpen(f"{order.symbol}: order {order.client_order_id} is still {order.status} after its cancel")
         return self._adopt(intent, order) if _differs(intent, order) else intent
@@ -132,8 +132,11 @@ class OrderDesk:
             if _is_settled(order):
                 break
             self._clock.sleep(pause)
-            order = self._broker.order_by_client_id(order.client_order_id) or order
+            order = self._seen_again(order)
         return order
+
+    def _seen_again(self, order: Order) -> Order:
+        return self._broker.order_by_client_id(order.client_order_id) or order
 
     def _note(self, intent: IntentRecord, status: IntentStatus, error: BrokerError | None = None) -> IntentRecord:
         """Write a status down that the broker did not give."""
