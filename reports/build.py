@@ -38,6 +38,11 @@ class ReportSettings(Frozen):
     evidence_from: date | None = None
     evidence_prefix: str = ""
 
+    @property
+    def budgets(self) -> dict[str, int]:
+        """What each known divergence may cover a day."""
+        return {entry.id: entry.budget_a_day for entry in self.known if entry.budget_a_day is not None}
+
 
 def build_report(
     source: Source,
@@ -97,8 +102,7 @@ def build_statement(
 def _load(source: Source, day: date, ledger: Ledger | None, settings: ReportSettings) -> tuple[Frames, tuple[date, ...]]:
     """Load the days up to `day`, and count every one of them from the first that was published on."""
     days = trading_days_before(day, settings.days)
-    budgets = {entry.id: entry.budget_a_day for entry in settings.known if entry.budget_a_day is not None}
-    frames = load_frames(source, days[0], day, ledger=ledger, budgets=budgets, days=days)
+    frames = load_frames(source, days[0], day, ledger=ledger, budgets=settings.budgets, days=days)
     counted = frames.ledger
     begun = counted.index[(counted["published"] > 0) | (counted["drills"] > 0)]
     first = min(int(begun[0]), len(days) - 1) if len(begun) else len(days) - 1

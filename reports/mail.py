@@ -15,6 +15,8 @@ from reports.charts import charts_of
 from reports.daily import DailyReport
 from reports.html import environment
 
+__all__ = ["EmailMessage", "render_mail"]
+
 _DOMAIN = "divergence-report"
 
 

@@ -5,6 +5,7 @@ The parts of the daily report, each a function from frames to values. Money is s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -210,7 +211,7 @@ def _pair(row: pd.Series) -> PairRow:
         gross=row["gross_impact"],
         control_seconds=_number(row["control_seconds"]),
         candidate_seconds=_number(row["candidate_seconds"]),
-        document=str(row["document"]),
+        document=re.sub(r"^s3://[^/]+/", "", str(row["document"])),
     )
 
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import date
 
 import pandas as pd
 
+from reports.build import ReportSettings
 from reports.columns import DIFFERENCES
+from reports.frames import load_frames
+from reports.sources import Source
 
 MAX_ROWS = 5_000
 _TRIGGERS = "=+-@\t\r\n|%＝＋－＠"  # noqa: RUF001 - full-width forms that spreadsheets read alike
@@ -40,3 +44,9 @@ def differences_csv(differences: pd.DataFrame) -> str:
     if len(differences) > MAX_ROWS:
         writer.writerow([f"{len(differences) - MAX_ROWS} more rows were left out"])
     return out.getvalue()
+
+
+def report_csv(source: Source, day: date, settings: ReportSettings) -> str:
+    """Write every difference of trading day `day`, live or not, as CSV."""
+    frames = load_frames(source, day, day, budgets=settings.budgets)
+    return differences_csv(frames.differences)

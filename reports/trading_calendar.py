@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 import exchange_calendars
 import pandas as pd
 
+from shadow.contracts.errors import FieldFault, InvalidPayload
+
 NEW_YORK = ZoneInfo("America/New_York")
 FIRST_DAY = "2020-01-01"
 _LOOK_BACK = timedelta(days=14)
@@ -58,3 +60,13 @@ def last_closed_day(now: datetime) -> date:
     today = now.astimezone(NEW_YORK).date()
     days = trading_days(today - _LOOK_BACK, today)
     return next(day for day in reversed(days) if close_of(day) <= now)
+
+
+def report_day(asked: object, now: datetime) -> date:
+    """Read the day that a report is asked for (YYYY-MM-DD); None means today in New York. Raises `InvalidPayload`."""
+    if asked is None:
+        return now.astimezone(NEW_YORK).date()
+    try:
+        return date.fromisoformat(asked if isinstance(asked, str) else "")
+    except ValueError:
+        raise InvalidPayload("event", [FieldFault("day", "a date such as 2026-11-24", repr(asked))]) from None
