@@ -1,13 +1,15 @@
 """Business Unit: command line | Status: current.
 
-How every command speaks: tables and colours for people (colours only on a terminal), one JSON document with `--json` for
-programs, progress on standard error, and stable exit codes.
+How every command speaks: text for people (colours only on a terminal), one JSON document with `--json` for programs, progress
+on standard error, and stable exit codes.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import NoReturn
@@ -15,12 +17,22 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from shadow.contracts.comparison import Severity, Verdict
 from shadow.contracts.errors import ContractViolation
 
-OUT = Console(highlight=False)
-ERR = Console(stderr=True, highlight=False)
+PAGE_WIDTH = 116
+"""Characters a line where nobody says how wide the terminal is."""
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PAGE_WIDTH
+    return Console(stderr=stderr, highlight=False, width=width, emoji=False)
+
+
+OUT = _console(stderr=False)
+ERR = _console(stderr=True)
 
 
 class ExitCode(IntEnum):
@@ -33,20 +45,31 @@ class ExitCode(IntEnum):
 
 
 VERDICT_STYLE = {
-    "MATCHED": "green",
-    "IGNORED": "yellow",
-    "PENDING": "cyan",
-    "INCOMPLETE": "magenta",
-    "DIVERGED": "bold red",
-    "MISSING_CONTROL": "bold red",
-    "MISSING_CANDIDATE": "bold red",
+    Verdict.MATCHED: "green",
+    Verdict.IGNORED: "yellow",
+    Verdict.PENDING: "cyan",
+    Verdict.INCOMPLETE: "magenta",
+    Verdict.DIVERGED: "bold red",
+    Verdict.MISSING_CONTROL: "bold red",
+    Verdict.MISSING_CANDIDATE: "bold red",
 }
+SEVERITY_STYLE = {
+    Severity.CRITICAL: "bold red",
+    Severity.MAJOR: "red",
+    Severity.MINOR: "yellow",
+    Severity.INFO: "dim",
+}
+GOOD_VERDICTS = frozenset({Verdict.MATCHED, Verdict.IGNORED})
 
 
-def styled_verdict(verdict: str) -> str:
-    """Colour a verdict for a person."""
-    style = VERDICT_STYLE.get(verdict, "white")
-    return f"[{style}]{verdict}[/{style}]"
+def styled_verdict(verdict: Verdict, width: int = 0) -> str:
+    """Colour a verdict for a person, padded to `width`."""
+    return f"[{VERDICT_STYLE[verdict]}]{verdict.value:<{width}}[/]"
+
+
+def code_of_verdict(verdict: Verdict) -> ExitCode:
+    """Give the exit code of a verdict: only MATCHED and IGNORED are fine."""
+    return ExitCode.FINE if verdict in GOOD_VERDICTS else ExitCode.DIVERGED
 
 
 def print_json(document: object) -> None:
@@ -54,14 +77,15 @@ def print_json(document: object) -> None:
     typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; cells may carry rich markup, so whoever builds them escapes foreign text."""
-    view = Table(title=title, title_justify="left", header_style="bold", expand=False)
-    for column in columns:
-        view.add_column(column, overflow="fold")
-    for row in rows:
-        view.add_row(*row)
-    OUT.print(view)
+def say(text: str = "") -> None:
+    """Print one line of markup; who builds it escapes foreign text."""
+    OUT.print(text, soft_wrap=True)
+
+
+def finish(code: ExitCode) -> None:
+    """End the command with `code` unless it is fine."""
+    if code is not ExitCode.FINE:
+        raise typer.Exit(int(code))
 
 
 def fail(code: ExitCode, message: str, *, as_json: bool, details: Mapping[str, object] | None = None) -> NoReturn:
@@ -69,21 +93,22 @@ def fail(code: ExitCode, message: str, *, as_json: bool, details: Mapping[str, o
     if as_json:
         print_json({"error": message, "exit_code": int(code), **(details or {})})
     else:
-        ERR.print(f"[bold red]{escape(message)}[/bold red]")
+        ERR.print(f"[bold red]{escape(message)}[/bold red]", soft_wrap=True)
     raise typer.Exit(int(code))
 
 
-def refuse(violation: ContractViolation, *, as_json: bool) -> NoReturn:
-    """End the command because its input breaks a contract, naming every faulty field."""
+def refuse(violation: ContractViolation, *, as_json: bool, note: str = "") -> NoReturn:
+    """End the command because its input breaks a contract, naming every faulty field; `note` says what was not done."""
     faults = [{"field": f.field, "expected": f.expected, "found": f.found} for f in violation.faults]
     if not as_json:
-        ERR.print(f"[bold red]{escape(violation.what)} refused: {len(faults)} faulty field(s). Nothing was published.[/bold red]")
+        count = f"{len(faults)} faulty field{'' if len(faults) == 1 else 's'}"
+        ERR.print(f"[bold red]{escape(violation.what)} refused: {count}.{' ' + note if note else ''}[/bold red]", soft_wrap=True)
         for fault in faults:
             where, expected, found = escape(fault["field"]), escape(fault["expected"]), escape(fault["found"])
-            ERR.print(f"  [bold]{where}[/bold]: expected {expected}, was {found}")
+            ERR.print(f"  [bold]{where}[/bold]: expected {expected}, was {found}", soft_wrap=True)
         raise typer.Exit(int(ExitCode.BAD_INPUT))
-    message = f"{violation.what} refused"
-    fail(ExitCode.BAD_INPUT, message, as_json=True, details={"faults": faults})
+    details = {"faults": faults} | ({"note": note} if note else {})
+    fail(ExitCode.BAD_INPUT, f"{violation.what} refused", as_json=True, details=details)
 
 
 @contextmanager
@@ -95,5 +120,5 @@ def progress(text: str, *, quiet: bool = False) -> Iterator[None]:
         with ERR.status(escape(text)):
             yield
     else:
-        ERR.print(escape(text) + " …")
+        ERR.print(escape(text) + " …", soft_wrap=True)
         yield

@@ -1,7 +1,7 @@
 """Business Unit: command line | Status: current.
 
 What a command talks to: the local cloud where one is running (`shadow up` leaves a note of it), else AWS with the ordinary
-credentials. Names of tables, functions and buckets are read from the outputs of the stack `shadow-{stage}`.
+credentials. Names of tables, functions and buckets are read from the stack `shadow-{stage}`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shadow.aws import clients
+from shadow.cli.errors import MissingOutput
 from shadow.cli.output import ExitCode, fail
+from shadow.contracts.identity import execution_name_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 LOCAL_NOTE = Path("build/local/cloud.json")
+NO_STACK = "start a local cloud with `shadow up`, or set AWS credentials and deploy with `make deploy-dev`"
 StageOption = Annotated[str, typer.Option("--stage", help="The deployed stage to talk to on AWS.", envvar="SHADOW_STAGE")]
 AwsOption = Annotated[bool, typer.Option("--aws", help="Talk to AWS even while a local cloud is running.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -27,38 +34,74 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One deployed stack. `outputs` maps output keys to values; `endpoint` is None on AWS."""
+    """One deployed stack. `outputs` and `parameters` map their names to values; `endpoint` is None on AWS."""
 
     stage: str
     outputs: Mapping[str, str]
     endpoint: str | None
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, output: str) -> str:
-        """Give one output; raises KeyError with the stack's name when the stack lacks it."""
+        """Give one output; raises `MissingOutput` when the stack lacks it."""
         try:
             return self.outputs[output]
         except KeyError:
-            raise KeyError(f"stack shadow-{self.stage} has no output {output}: deploy this version of the template") from None
+            raise MissingOutput(
+                f"stack shadow-{self.stage} has no output {output}: deploy this version of the template"
+            ) from None
+
+    def of_stage(self, what: str) -> str:
+        """Name a resource of this stage by the project's rule."""
+        return f"alchemiser-{self.stage}-{what}"
+
+    def control_name(self, parameter: str, what: str) -> str:
+        """Name one of the control's resources: as the stack was told, else by the project's rule."""
+        return self.parameters.get(parameter) or self.of_stage(what)
+
+    def execution_arn(self, run_id: str) -> str:
+        """Name the candidate's execution of a run."""
+        machine = self.name("StateMachineArn")
+        return f"{machine.replace(':stateMachine:', ':execution:', 1)}:{execution_name_of(run_id)}"
+
+    def console_url(self, execution_arn: str) -> str | None:
+        """Give the execution's page in the AWS console; None in a local cloud, which has none."""
+        if self.endpoint is not None:
+            return None
+        region = execution_arn.split(":")[3]
+        return f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{execution_arn}"
 
 
 def find_target(stage: str, *, aws: bool, as_json: bool) -> Target:
     """Find the stack to talk to, or end the command with exit code 3 and what to do about it."""
-    endpoint = None if aws else _use_local_cloud()
+    endpoint = point_clients(aws=aws)
     try:
-        stacks = boto3.client("cloudformation").describe_stacks(StackName=f"shadow-{stage}")["Stacks"]
+        stack = describe_stack(stage)
     except (BotoCoreError, ClientError) as error:
-        hint = "start a local cloud with `shadow up`, or set AWS credentials and deploy with `make deploy-dev`"
-        fail(ExitCode.UNAVAILABLE, f"stack shadow-{stage} cannot be read ({error}): {hint}", as_json=as_json)
-    outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stacks[0].get("Outputs", [])}
-    return Target(stage=stage, outputs=outputs, endpoint=endpoint)
+        fail(ExitCode.UNAVAILABLE, f"stack shadow-{stage} cannot be read ({error}): {NO_STACK}", as_json=as_json)
+    return Target(
+        stage=stage,
+        outputs={entry["OutputKey"]: entry["OutputValue"] for entry in stack.get("Outputs", [])},
+        endpoint=endpoint,
+        parameters={entry["ParameterKey"]: entry["ParameterValue"] for entry in stack.get("Parameters", [])},
+    )
 
 
-def _use_local_cloud() -> str | None:
-    """Point the AWS clients at the running local cloud, if there is one."""
-    if not LOCAL_NOTE.exists():
+def describe_stack(stage: str) -> StackTypeDef:
+    """Read the stack of a stage, as CloudFormation has it."""
+    return boto3.client("cloudformation", config=clients.DEFAULT_LIMITS.config()).describe_stacks(StackName=f"shadow-{stage}")[
+        "Stacks"
+    ][0]
+
+
+def point_clients(*, aws: bool) -> str | None:
+    """Point the AWS clients at the running local cloud, if there is one and `aws` does not forbid it; give its endpoint."""
+    if aws:
+        return None
+    try:
+        note = json.loads(LOCAL_NOTE.read_text(encoding="utf-8"))
+        endpoint = str(note["endpoint"])
+    except (OSError, ValueError, KeyError, TypeError):
         return os.environ.get("AWS_ENDPOINT_URL")
-    note = json.loads(LOCAL_NOTE.read_text(encoding="utf-8"))
-    endpoint = str(note["endpoint"])
     os.environ.update(
         AWS_ENDPOINT_URL=endpoint,
         AWS_ACCESS_KEY_ID="local",

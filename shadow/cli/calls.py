@@ -1,0 +1,28 @@
+"""Business Unit: command line | Status: current.
+
+Calling a function of the stack and understanding its answer.
+"""
+
+from __future__ import annotations
+
+import json
+
+import boto3
+from botocore.config import Config
+
+from shadow.cli.errors import FunctionFailed
+from shadow.cli.target import Target
+
+WAIT_SECONDS = 120
+_WAIT = Config(connect_timeout=5, read_timeout=WAIT_SECONDS, retries={"total_max_attempts": 1})
+
+
+def invoke(target: Target, output: str, payload: object) -> dict[str, object]:
+    """Call the function that the stack's `output` names and give its answer. Raises `MissingOutput`, `FunctionFailed`."""
+    name = target.name(output)
+    response = boto3.client("lambda", config=_WAIT).invoke(FunctionName=name, Payload=json.dumps(payload).encode())
+    answer: object = json.loads(response["Payload"].read() or b"null")
+    values = answer if isinstance(answer, dict) else {}
+    if response.get("FunctionError"):
+        raise FunctionFailed(name, str(values.get("errorType", "error")), str(values.get("errorMessage", "")))
+    return values

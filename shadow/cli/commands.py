@@ -1,0 +1,19 @@
+"""Business Unit: command line | Status: current.
+
+The commands of this room, in the order that help shows them.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from shadow.cli.comparing import compare
+from shadow.cli.explaining import explain
+from shadow.cli.publishing import publish
+from shadow.cli.status import status
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands to `app`."""
+    for command in (publish, status, compare, explain):
+        app.command()(command)

@@ -1,0 +1,83 @@
+"""Business Unit: command line | Status: current.
+
+`shadow compare`: have the comparator settle one pair now, and say what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from shadow.cli.calls import invoke
+from shadow.cli.output import code_of_verdict, finish, print_json, progress, say, styled_verdict
+from shadow.cli.stored import Found, StackStore
+from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
+from shadow.cli.verdicts import Links, links_of, print_difference, print_headline, print_links, worst_first
+from shadow.contracts.pair import Pair
+
+PlanId = Annotated[str, typer.Argument(help="The plan whose pair is to be settled.", metavar="PLAN_ID")]
+
+
+def compare(plan_id: PlanId, *, stage: StageOption = "dev", aws: AwsOption = False, as_json: JsonOption = False) -> None:
+    """Settle one pair now, and print its verdict and differences.
+
+    [bold]Examples[/bold]
+
+      shadow compare portfolio_v2_workflow-2026-11-24_1795466700
+
+      shadow compare PLAN_ID --json | jq -r .verdict
+
+    Exit code 0 when MATCHED or IGNORED, 1 on any other verdict, also while a lane is still running.
+    """
+    target = find_target(stage, aws=aws, as_json=as_json)
+    store = StackStore(target)
+    store.pair(plan_id)
+    with progress("settling the pair", quiet=as_json):
+        answer = invoke(target, "CompareOutcomesFunctionName", {"plan_id": plan_id})
+        pair = store.pair(plan_id)
+        found = store.of_pair(pair)
+    waiting = _texts(answer.get("waiting_for"))
+    links = links_of(found, target, stage) if found else None
+    if as_json:
+        print_json(_wire(pair, found, waiting, links))
+    else:
+        _print(pair, found, waiting, links)
+    finish(code_of_verdict(pair.verdict))
+
+
+def _texts(value: object) -> list[str]:
+    return [str(entry) for entry in value] if isinstance(value, list | tuple) else []
+
+
+def _wire(pair: Pair, found: Found | None, waiting: Sequence[str], links: Links | None) -> dict[str, object]:
+    comparison = found.comparison if found else None
+    return {
+        "plan_id": pair.plan_id,
+        "run_id": pair.run_id,
+        "state": pair.state.value,
+        "verdict": pair.verdict.value,
+        "waiting_for": list(waiting),
+        "gaps": list(comparison.gaps) if comparison else [],
+        "differences": [entry.to_wire() for entry in comparison.differences] if comparison else [],
+        "impact": comparison.impact.to_wire() if comparison else None,
+        "links": links.to_wire() if links else None,
+    }
+
+
+def _print(pair: Pair, found: Found | None, waiting: Sequence[str], links: Links | None) -> None:
+    if found is None or links is None:
+        say(f"{styled_verdict(pair.verdict)} · {pair.state.value}   [bold]{escape(pair.plan_id)}[/bold]")
+        for text in waiting:
+            say(f"waiting for {escape(text)}")
+        return
+    print_headline(found.comparison)
+    say()
+    for difference in worst_first(found.comparison.differences):
+        print_difference(difference, indent=0, with_trade=True)
+    if found.comparison.differences:
+        say()
+    print_links(links)
+    say(f"\nnext: [bold]shadow explain {escape(pair.plan_id)}[/bold]")

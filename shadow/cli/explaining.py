@@ -1,0 +1,164 @@
+"""Business Unit: command line | Status: current.
+
+`shadow explain`: the drill-down into one pair, from its stored comparison. What was planned, what each lane decided, sent and
+got, side by side, and each difference where it was made.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from shadow.cli.output import OUT, ExitCode, code_of_verdict, fail, finish, print_json, progress, say
+from shadow.cli.sides import Line, run_lines, trade_lines
+from shadow.cli.stored import FileOption, FolderOption, Found, StackStore, demand, offline_store
+from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.verdicts import links_of, print_difference, print_headline, print_links, worst_first
+from shadow.cli.words import count, usd
+from shadow.compare.case import PairCase, PairView, TradePair
+from shadow.contracts.comparison import Comparison, Difference, Severity
+from shadow.contracts.vocabulary import Action
+
+_LABEL_WIDTH = 12
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+PlanId = Annotated[str, typer.Argument(help="The plan to explain.", metavar="PLAN_ID")]
+AllOption = Annotated[bool, typer.Option("--all", help="Show the trades without a difference too.")]
+
+
+def explain(
+    plan_id: PlanId,
+    *,
+    everything: AllOption = False,
+    folder: FolderOption = None,
+    file: FileOption = None,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain one pair: plan, decisions, orders, fills, and the cause, rule and dollars of each difference.
+
+    [bold]Examples[/bold]
+
+      shadow explain portfolio_v2_workflow-2026-11-24_1795466700
+
+      shadow explain PLAN_ID --folder build/demo --all
+
+      shadow explain PLAN_ID --json | jq '.comparison.differences[].kind'
+
+    Exit code 0 when MATCHED or IGNORED, 1 on any other verdict.
+    """
+    found, target = _find(plan_id, offline_store(folder, file), stage, aws=aws, as_json=as_json)
+    links = links_of(found, target, stage)
+    if as_json:
+        print_json({"comparison": found.comparison.to_wire(), "links": links.to_wire()})
+    else:
+        print_explanation(found.comparison, everything=everything)
+        print_links(links)
+    finish(code_of_verdict(found.comparison.verdict))
+
+
+def _find(plan_id: str, offline: object, stage: str, *, aws: bool, as_json: bool) -> tuple[Found, Target | None]:
+    """Find the comparison, or end the command: 2 for an unknown plan, 1 for a pair that has none yet."""
+    if offline is not None:
+        return demand(offline, plan_id), None  # type: ignore[arg-type] # either offline store
+    target = find_target(stage, aws=aws, as_json=as_json)
+    store = StackStore(target)
+    with progress("reading the comparison", quiet=as_json):
+        pair = store.pair(plan_id)
+        found = store.of_pair(pair)
+    if found is None:
+        message = (
+            f"{plan_id} is {pair.verdict.value} ({pair.state.value}): nothing to explain yet; try `shadow compare {plan_id}`"
+        )
+        details = {"state": pair.state.value, "verdict": pair.verdict.value}
+        fail(ExitCode.DIVERGED, message, as_json=as_json, details=details)
+    return found, target
+
+
+def print_explanation(comparison: Comparison, *, everything: bool) -> None:
+    """Print the drill-down of one comparison."""
+    view = PairView(
+        PairCase(
+            plan=comparison.plan,
+            trading_day=comparison.trading_day,
+            published_at=comparison.published_at,
+            control=comparison.control,
+            candidate=comparison.candidate,
+            code_version=comparison.code_version,
+        )
+    )
+    print_headline(comparison)
+    say()
+    say(f"[bold]planned[/bold]   {_planned(comparison)}")
+    _side_by_side([("[bold]run[/bold]", "[bold]control[/bold]", "[bold]candidate[/bold]"), *_escaped_lines(view)])
+    by_trade = _by_trade(comparison, {pair.trade_id for pair in view.trades})
+    for difference in worst_first(by_trade[""]):
+        print_difference(difference, indent=2, with_trade=True)
+    say()
+    differing = [pair for pair in view.trades if by_trade[pair.trade_id]]
+    for pair in sorted(differing, key=lambda pair: min(_RANK[entry.severity] for entry in by_trade[pair.trade_id])):
+        _print_trade(pair, by_trade[pair.trade_id])
+    agreeing = [pair for pair in view.trades if not by_trade[pair.trade_id]]
+    if everything:
+        for pair in agreeing:
+            _print_trade(pair, ())
+    elif agreeing:
+        say(f"[green]{count(len(agreeing), 'trade')} without a difference[/] [dim](--all shows them)[/dim]")
+        say()
+
+
+def _escaped_lines(view: PairView) -> list[Line]:
+    lines = run_lines(view.case.control, view.case.candidate)
+    return [(label, escape(left), escape(right)) for label, left, right in lines]
+
+
+def _by_trade(comparison: Comparison, known: set[str]) -> Mapping[str, list[Difference]]:
+    """Sort differences to their trades; under the empty name those of the run itself."""
+    sorted_out: dict[str, list[Difference]] = defaultdict(list)
+    for difference in comparison.differences:
+        name = difference.trade_id if difference.trade_id in known else None
+        sorted_out[name or ""].append(difference)
+    return sorted_out
+
+
+def _planned(comparison: Comparison) -> str:
+    parts = []
+    for action in Action:
+        items = [item for item in comparison.plan.items if item.action is action]
+        amount = sum((abs(item.trade_amount) for item in items), comparison.plan.total_trade_value * 0)
+        if items:
+            parts.append(f"{len(items)} {action.value}" + ("" if action is Action.HOLD else f" for {usd(amount)}"))
+    return ", ".join(parts)
+
+
+def _print_trade(pair: TradePair, differences: Sequence[Difference]) -> None:
+    style = "bold red" if any(entry.counts for entry in differences) else "bold"
+    planned = pair.planned
+    text = "not in the plan"
+    if planned is not None:
+        exits = ", full exit" if planned.is_full_exit else ""
+        text = f"{usd(planned.amount, signed=True)} (from {usd(planned.current_value)} to {usd(planned.target_value)}{exits})"
+    say(f"[{style}]{pair.side.value} {escape(pair.symbol)}[/]   planned {text}   [dim]{pair.trade_id}[/dim]")
+    lines = trade_lines(pair.control, pair.candidate)
+    _side_by_side([(label, escape(left), escape(right)) for label, left, right in lines])
+    for difference in worst_first(differences):
+        print_difference(difference, indent=2, with_trade=False)
+    say()
+
+
+def _side_by_side(lines: Sequence[Line]) -> None:
+    """Print labelled texts in two columns of equal width."""
+    width = max((OUT.width - _LABEL_WIDTH - 6) // 2, 20)
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=_LABEL_WIDTH - 2, style="dim")
+    grid.add_column(width=width, overflow="fold")
+    grid.add_column(width=width, overflow="fold")
+    for label, left, right in lines:
+        grid.add_row(label, left, right)
+    OUT.print(Padding(grid, (0, 0, 0, 2), expand=False))

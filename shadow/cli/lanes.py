@@ -1,0 +1,85 @@
+"""Business Unit: command line | Status: current.
+
+What both lanes of a pair are doing just now, read only: nothing is copied, nothing is moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shadow.aws import clients
+from shadow.cli.target import Target
+from shadow.contracts.comparison import EvidenceRef
+from shadow.contracts.pair import Pair
+from shadow.contracts.vocabulary import Lane
+from shadow.evidence.aws_sources import AwsCandidateSource, AwsControlSource
+from shadow.evidence.fields import as_moment
+from shadow.evidence.lanes import CANDIDATE, CONTROL, control_outcome
+from shadow.evidence.settledness import Deadlines, Settledness, candidate_settledness, control_settledness, is_stuck
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """One lane of a pair now. `state` is the lane's own word, `since` when it last showed a sign of life."""
+
+    lane: Lane
+    state: str
+    settled: bool
+    since: datetime | None = None
+    waiting_for: str = ""
+    stuck: bool = False
+
+    def to_wire(self, now: datetime) -> dict[str, object]:
+        """Give the JSON-ready form; the age is in seconds."""
+        return {
+            "state": self.state,
+            "settled": self.settled,
+            "since": self.since.isoformat() if self.since else None,
+            "age_seconds": (now - self.since).total_seconds() if self.since else None,
+            "waiting_for": self.waiting_for or None,
+            "stuck": self.stuck,
+        }
+
+
+def lane_states(target: Target, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> tuple[LaneState, LaneState]:
+    """Look at both lanes, control first. Raises `EvidenceUnavailable`."""
+    dynamodb = clients.dynamodb()
+    control = AwsControlSource(dynamodb, target.control_name("ExecutionRunsTableName", "execution-runs"), None, None)
+    candidate = AwsCandidateSource(
+        clients.stepfunctions(),
+        target.name("StateMachineArn"),
+        dynamodb,
+        target.name("CandidateStateTableName"),
+        lambda _history: ([], []),
+    )
+    return _control(control, pair, refs, now), _candidate(candidate, pair, refs, now)
+
+
+def _control(source: AwsControlSource, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> LaneState:
+    items = source.run_items(pair.run_id)
+    outcome = control_outcome(pair, {"items": items}, {"events": None, "ledger_rows": None}) if items else None
+    if outcome is None:
+        kept = CONTROL in refs
+        return LaneState(Lane.CONTROL, "records expired, evidence kept" if kept else "no run found", settled=kept)
+    found = control_settledness(outcome, now, Deadlines())
+    since = found.since or outcome.completed_at or outcome.started_at
+    return _state(Lane.CONTROL, outcome.raw_status or outcome.status.value, found, since, now)
+
+
+def _candidate(source: AwsCandidateSource, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> LaneState:
+    describe = source.describe(pair.execution_arn or source.execution_arn(pair.run_id))
+    if describe is None:
+        kept = any(name.startswith(f"{CANDIDATE}-") for name in refs)
+        reason = f": start {pair.start_state.value}" + (f", {pair.start_reason}" if pair.start_reason else "")
+        return LaneState(Lane.CANDIDATE, "history expired, evidence kept" if kept else f"no execution{reason}", settled=kept)
+    stopped = as_moment(describe.get("stopDate"))
+    found = candidate_settledness(describe.get("status"), stopped, now, Deadlines().aborted_quiet)
+    since = found.since or stopped or as_moment(describe.get("redriveDate")) or as_moment(describe.get("startDate"))
+    return _state(Lane.CANDIDATE, str(describe.get("status")), found, since, now)
+
+
+def _state(lane: Lane, state: str, found: Settledness, since: datetime | None, now: datetime) -> LaneState:
+    active = Settledness(settled=found.settled, waiting_for=found.waiting_for, since=since)
+    return LaneState(lane, state, found.settled, since, found.waiting_for, is_stuck(active, now, Deadlines()))

@@ -1,0 +1,221 @@
+"""Business Unit: command line | Status: current.
+
+`shadow status`: where every pair of a trading day stands, or one pair with both its lanes and its audit trail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from shadow.aws.pair_items import AuditEntry
+from shadow.cli.errors import BadInput
+from shadow.cli.lanes import LaneState, lane_states
+from shadow.cli.output import ExitCode, code_of_verdict, finish, print_json, progress, say, styled_verdict
+from shadow.cli.stored import StackStore
+from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.words import age, clock, count, moment_text
+from shadow.contracts.comparison import EvidenceRef, Verdict
+from shadow.contracts.pair import Origin, Pair, trading_day_of
+from shadow.evidence.conservation import Conservation, conservation
+from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
+from shadow.evidence.ledger import UnreadablePair
+
+LOOK_BACK_DAYS = 14
+PlanId = Annotated[str | None, typer.Argument(help="One plan; without it, all pairs of a trading day.", metavar="[PLAN_ID]")]
+DayOption = Annotated[
+    str | None,
+    typer.Option("--date", help="The trading day, YYYY-MM-DD; else today, or the latest day that has pairs.", metavar="DAY"),
+]
+
+
+def status(
+    plan_id: PlanId = None,
+    *,
+    day: DayOption = None,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where the pairs of a trading day stand, or one pair in full.
+
+    [bold]Examples[/bold]
+
+      shadow status
+
+      shadow status --date 2026-11-24 --json | jq '.pairs[].verdict'
+
+      shadow status portfolio_v2_workflow-2026-11-24_1795466700
+
+    Exit code 1 where a pair is neither MATCHED nor IGNORED, or a sum is off.
+    """
+    chosen = parse_day(day)
+    target = find_target(stage, aws=aws, as_json=as_json)
+    now = datetime.now(UTC)
+    if plan_id is not None:
+        finish(_one(target, plan_id, now, as_json=as_json))
+        return
+    with progress("reading the pair ledger", quiet=as_json):
+        shown, pairs = _pairs(StackStore(target).ledger, chosen, now)
+    finish(_day(shown, pairs, now, as_json=as_json))
+
+
+def parse_day(text: str | None) -> date | None:
+    """Read a day given on the command line; raises `BadInput`."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"day: expected YYYY-MM-DD, was {text!r}") from None
+
+
+def _pairs(ledger: DynamoDbPairLedger, day: date | None, now: datetime) -> tuple[date, list[Pair | UnreadablePair]]:
+    """Give the pairs of `day`; else of the latest day that has any, looking back a bounded while."""
+    if day is not None:
+        return day, ledger.pairs_of(day)
+    today = trading_day_of(now)
+    for back in range(LOOK_BACK_DAYS):
+        pairs = ledger.pairs_of(today - timedelta(days=back))
+        if pairs:
+            return today - timedelta(days=back), pairs
+    return today, []
+
+
+def _day(day: date, pairs: Sequence[Pair | UnreadablePair], now: datetime, *, as_json: bool) -> ExitCode:
+    readable = [pair for pair in pairs if isinstance(pair, Pair)]
+    unreadable = [pair for pair in pairs if isinstance(pair, UnreadablePair)]
+    sums = [conservation(day, pairs, origin) for origin in Origin]
+    live = sums[0]
+    if as_json:
+        print_json(
+            {
+                "trading_day": day.isoformat(),
+                "pairs": [_pair_wire(pair, now) for pair in readable],
+                "unreadable": [{"key": pair.key, "reason": pair.reason} for pair in unreadable],
+                "conservation": {total.origin.value: _sum_wire(total) for total in sums if total.published or total is live},
+            }
+        )
+    else:
+        _print_day(day, readable, unreadable, sums, now)
+    good = all(code_of_verdict(pair.verdict) is ExitCode.FINE for pair in readable)
+    return ExitCode.FINE if good and not any(total.error for total in sums) else ExitCode.DIVERGED
+
+
+def _print_day(
+    day: date, pairs: Sequence[Pair], unreadable: Sequence[UnreadablePair], sums: Sequence[Conservation], now: datetime
+) -> None:
+    if not pairs and not unreadable:
+        say(f"[bold]{day}[/bold]: no plan was published")
+        return
+    say(f"[bold]{day} · {count(len(pairs), 'pair')}[/bold]   (times of New York)")
+    say(f"[dim]{'time':<10}{'verdict':<19}{'state':<15}{'start':<10}{'trades':>6}  {'origin':<9}age[/dim]")
+    for pair in pairs:
+        say(
+            f"{clock(pair.published_at):<10}{styled_verdict(pair.verdict, 19)}{pair.state.value:<15}{pair.start_state.value:<10}"
+            f"{pair.trade_count:>6}  {pair.origin.value:<9}{_age_of(pair, now)}"
+        )
+        say(f"{'':<10}{escape(pair.plan_id)}")
+    for bad in unreadable:
+        say(f"[bold red]unreadable[/] {escape(bad.key)}: {escape(bad.reason)}")
+    say()
+    for total in sums:
+        if total.published:
+            lead = "" if total.origin is Origin.LIVE else f"{total.origin.value}: "
+            tail = "" if total.error == 0 else f"   [bold red]{total.error} unaccounted for[/]"
+            say(f"{lead}{total.sentence()}{tail}")
+
+
+def _age_of(pair: Pair, now: datetime) -> str:
+    """Tell how long an open pair has been waiting, or how long a closed one took to settle."""
+    if pair.settled_at is None:
+        return f"waiting for {age(now - pair.published_at)}"
+    return f"settled after {age(pair.settled_at - pair.published_at)}"
+
+
+def _pair_wire(pair: Pair, now: datetime) -> dict[str, object]:
+    wire = {name: value for name, value in pair.to_wire().items() if name not in {"plan_json", "held_json"}}
+    return wire | {"age_seconds": (now - pair.published_at).total_seconds()}
+
+
+def _sum_wire(total: Conservation) -> dict[str, object]:
+    names = ("published", "matched", "diverged", "ignored", "incomplete", "missing", "pending", "late", "error")
+    return {name: getattr(total, name) for name in names} | {"sentence": total.sentence()}
+
+
+def _one(target: Target, plan_id: str, now: datetime, *, as_json: bool) -> ExitCode:
+    store = StackStore(target)
+    pair = store.pair(plan_id)
+    with progress("looking at both lanes", quiet=as_json):
+        refs = store.ledger.evidence_of(plan_id)
+        lanes = lane_states(target, pair, refs, now)
+        page = PairPage(pair, lanes, tuple(refs[name] for name in sorted(refs)), tuple(store.ledger.audit_of(plan_id)))
+    if as_json:
+        print_json(
+            _pair_wire(pair, now)
+            | {"lanes": {lane.lane.value: lane.to_wire(now) for lane in page.lanes}}
+            | {"evidence": [ref.to_wire() for ref in page.evidence]}
+            | {"audit": [_audit_wire(entry) for entry in page.audit]}
+        )
+    else:
+        _print_pair(target, page, now)
+    return code_of_verdict(pair.verdict)
+
+
+def _audit_wire(entry: AuditEntry) -> dict[str, object]:
+    return {"version": entry.version, "at": entry.at.isoformat(), "actor": entry.actor, "changes": dict(entry.changes)}
+
+
+@dataclass(frozen=True, slots=True)
+class PairPage:
+    """Everything that is shown of one pair."""
+
+    pair: Pair
+    lanes: tuple[LaneState, ...]
+    evidence: tuple[EvidenceRef, ...]
+    audit: tuple[AuditEntry, ...]
+
+
+def _print_pair(target: Target, page: PairPage, now: datetime) -> None:
+    pair = page.pair
+    say(f"{styled_verdict(pair.verdict)} · {pair.state.value}   [bold]{escape(pair.plan_id)}[/bold]")
+    say(f"run         {pair.run_id}")
+    say(
+        f"published   {moment_text(pair.published_at)} New York · trading day {pair.trading_day} · {pair.origin.value} · "
+        f"{count(pair.trade_count, 'trade')} · {_age_of(pair, now)}"
+    )
+    if pair.previous_verdict is not None and pair.previous_verdict is not Verdict.PENDING:
+        say(f"before      {styled_verdict(pair.previous_verdict)}")
+    for lane in page.lanes:
+        say(f"{lane.lane.value:<12}{_lane_text(lane, now)}")
+    say(f"start       {pair.start_state.value}{f' · {escape(pair.start_reason)}' if pair.start_reason else ''}")
+    if pair.control_error:
+        say(f"            [red]the control's publishing raised {escape(pair.control_error)}[/]")
+    arn = pair.execution_arn or target.execution_arn(pair.run_id)
+    say(f"execution   {target.console_url(arn) or arn}")
+    if pair.comparison_key:
+        say(f"comparison  s3://{target.name('EvidenceBucketName')}/{pair.comparison_key}")
+    for ref in page.evidence:
+        say(f"evidence    {ref.name:<17}{ref.size:>9,} bytes  {ref.key}")
+    say()
+    say("[bold]audit trail[/bold]" + ("" if page.audit else ": nothing has changed since the pair was recorded"))
+    for entry in page.audit:
+        changes = ", ".join(f"{name} → {value or 'nothing'}" for name, value in entry.changes.items() if name != "version")
+        say(f"  {entry.version:>3}  {moment_text(entry.at)}  {escape(entry.actor):<20}  {escape(changes)}")
+
+
+def _lane_text(lane: LaneState, now: datetime) -> str:
+    parts = [f"[bold]{escape(lane.state)}[/bold]"]
+    if lane.since is not None:
+        verb = "settled" if lane.settled else "in this state for"
+        parts.append(f"{verb} {age(now - lane.since)}{' ago' if lane.settled else ''}")
+    if lane.waiting_for:
+        parts.append(f"waiting for {escape(lane.waiting_for)}")
+    if lane.stuck:
+        parts.append("[bold red]STUCK[/]")
+    return " · ".join(parts)

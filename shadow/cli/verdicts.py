@@ -1,0 +1,147 @@
+"""Business Unit: command line | Status: current.
+
+How a comparison reads: its verdict, each difference in words and dollars, and where to look further. Shared by `compare`,
+`explain` and `replay`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from rich.markup import escape
+from rich.padding import Padding
+
+from shadow.cli.output import OUT, SEVERITY_STYLE, say, styled_verdict
+from shadow.cli.stored import Found
+from shadow.cli.target import Target
+from shadow.cli.words import count, moment_text, usd
+from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity
+from shadow.contracts.identity import execution_name_of
+
+_BY = {
+    Attribution.CONTROL: "the control departs from the plan",
+    Attribution.CANDIDATE: "the candidate departs from the plan",
+    Attribution.BOTH: "both lanes depart from the plan",
+    Attribution.NEITHER: "neither lane departs from the plan",
+}
+MAX_GAPS = 6
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where to look further. `logs` maps log groups to the texts to search them for."""
+
+    comparison: str
+    evidence: Mapping[str, str]
+    execution: str
+    logs: Mapping[str, str]
+
+    def to_wire(self) -> dict[str, object]:
+        """Give the JSON-ready form."""
+        return {
+            "comparison": self.comparison,
+            "evidence": dict(self.evidence),
+            "execution": self.execution,
+            "logs": dict(self.logs),
+        }
+
+
+def links_of(found: Found, target: Target | None, stage: str) -> Links:
+    """Say where the evidence, the execution and the logs of a comparison are."""
+    comparison = found.comparison
+    lead = f"s3://{target.name('EvidenceBucketName')}/" if target else ""
+    execution = execution_name_of(comparison.run_id)
+    if target is not None:
+        arn = (found.pair.execution_arn if found.pair else None) or target.execution_arn(comparison.run_id)
+        execution = target.console_url(arn) or arn
+    logs = {f"/aws/states/alchemiser-{stage}-execution-workflow": execution_name_of(comparison.run_id)}
+    logs |= {f"/aws/lambda/alchemiser-{stage}-{name}": comparison.run_id for name in ("execute-trade-sfn", "compare-outcomes")}
+    return Links(found.place, {ref.name: lead + ref.key for ref in comparison.evidence}, execution, logs)
+
+
+def print_headline(comparison: Comparison) -> None:
+    """Print verdict, plan and sums."""
+    plan = comparison.plan
+    say(f"{styled_verdict(comparison.verdict)}   [bold]{escape(comparison.plan_id)}[/bold]")
+    say(
+        f"[dim]run {comparison.run_id} · trading day {comparison.trading_day} · {escape(comparison.origin)} · "
+        f"published {moment_text(comparison.published_at)} New York[/dim]"
+    )
+    say(
+        f"[dim]policy {comparison.policy_hash[:12]} · code {escape(comparison.code_version)} · "
+        f"portfolio {usd(plan.total_portfolio_value)} · planned trades {usd(plan.total_trade_value)}[/dim]"
+    )
+    for gap in comparison.gaps[:MAX_GAPS]:
+        say(f"[magenta]missing evidence[/] {escape(gap)}")
+    if len(comparison.gaps) > MAX_GAPS:
+        say(f"[magenta]missing evidence[/] and {len(comparison.gaps) - MAX_GAPS} more")
+    if comparison.differences:
+        say(sums_text(comparison))
+
+
+def sums_text(comparison: Comparison) -> str:
+    """Say how many differences there are and what they are worth, with and without those that are known."""
+    counts, open_counts = comparison.counts, comparison.uncovered_counts
+    parts = [f"{getattr(counts, name)} {name}" for name in ("critical", "major", "minor", "info") if getattr(counts, name)]
+    uncovered = open_counts.critical + open_counts.major + open_counts.minor
+    return (
+        f"{count(len(comparison.differences), 'difference')}{': ' + ', '.join(parts) if parts else ''} · "
+        f"net notional {usd(comparison.impact.notional, signed=True)}, cash {usd(comparison.impact.cash, signed=True)} · "
+        f"gross {usd(comparison.gross_impact)} ({usd(comparison.uncovered_gross_impact)} not covered, "
+        f"{count(uncovered, 'difference')})"
+    )
+
+
+def worst_first(differences: Iterable[Difference]) -> list[Difference]:
+    """Order differences by severity, causes before what follows from them."""
+    return sorted(differences, key=lambda entry: (_RANK[entry.severity], entry.caused_by is not None))
+
+
+def print_difference(difference: Difference, *, indent: int, with_trade: bool) -> None:
+    """Print one difference: what, by whom, worth what, why, by which rule."""
+    style = SEVERITY_STYLE[difference.severity]
+    where = f" {difference.action.value} {difference.symbol}" if with_trade and difference.action and difference.symbol else ""
+    head = f"[{style}]{difference.severity.value} {escape(difference.kind)}[/]{escape(where)} · {_BY[difference.attribution]}"
+    impact = difference.impact
+    if impact.notional or impact.cash:
+        head += f" · notional {usd(impact.notional, signed=True)}, cash {usd(impact.cash, signed=True)}"
+    _indented(head, indent)
+    _indented(escape(difference.explanation), indent + 2)
+    values = (("planned", difference.planned), ("control", difference.control), ("candidate", difference.candidate))
+    seen = ", ".join(f"{name} {value}" for name, value in values if value is not None)
+    _indented(
+        f"[dim]{escape(difference.field)}{': ' + escape(seen) if seen else ''} · rule: {escape(difference.rule)}[/dim]",
+        indent + 2,
+    )
+    cause = cause_text(difference)
+    if cause:
+        _indented(f"[dim]{escape(cause)}[/dim]", indent + 2)
+
+
+def cause_text(difference: Difference) -> str:
+    """Say what a difference follows from and which known divergence covers it, or would."""
+    parts = []
+    if difference.caused_by:
+        parts.append(f"follows from {difference.caused_by.split('/')[0]}")
+    if difference.covered_by:
+        parts.append(f"covered by known divergence {difference.covered_by}")
+    if difference.over_budget:
+        parts.append(f"known divergence {difference.over_budget} has used up its budget of the day")
+    return " · ".join(parts)
+
+
+def print_links(links: Links) -> None:
+    """Print where to look further."""
+    say("[bold]where to look[/bold]")
+    say(f"  comparison  {escape(links.comparison)}")
+    for name, key in links.evidence.items():
+        say(f"  evidence    {escape(name)}: {escape(key)}")
+    say(f"  execution   {escape(links.execution)}")
+    for group, text in links.logs.items():
+        say(f"  logs        {escape(group)}  (search for {escape(text)})")
+
+
+def _indented(text: str, indent: int) -> None:
+    OUT.print(Padding(text, (0, 0, 0, indent), expand=False))

@@ -1,0 +1,164 @@
+"""Business Unit: tests | Status: current.
+
+The deployed stack as the command line sees it, in moto: outputs, pair ledger, control's table, state machine and bucket.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+from typer import Typer
+from typer.testing import CliRunner, Result
+
+from shadow.aws import clients
+from shadow.aws.pair_items import pair_to_item
+from shadow.cli import target
+from shadow.cli.main import app, load_commands
+from shadow.contracts.comparison import Comparison, Verdict
+from shadow.contracts.pair import Pair, PairState, StartState
+from tests.factories.comparisons import document, key_of
+
+REGION, ACCOUNT = "us-east-1", "123456789012"
+TABLE, RUNS, STATE, BUCKET = (
+    "alchemiser-dev-shadow-pairs",
+    "alchemiser-dev-execution-runs",
+    "alchemiser-dev-candidate-state",
+    f"alchemiser-dev-shadow-evidence-{ACCOUNT}",
+)
+_CLIENTS = (clients.dynamodb, clients.stepfunctions, clients.s3, clients.ssm, clients.sqs, clients.secretsmanager, clients.ses)
+_MACHINE = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
+_KEYS = [{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}]
+_loaded: list[Typer] = []
+
+
+def shadow(*arguments: str) -> Result:
+    """Run the command as a user does, output not being a terminal."""
+    if not _loaded:
+        load_commands(app, [])
+        from shadow.cli.commands import register  # noqa: PLC0415 - once, as the entry point does
+
+        register(app)
+        _loaded.append(app)
+    return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+
+def table(name: str, *indexes: str) -> None:
+    """Make a table with the contract's key schema."""
+    attributes = ["PK", "SK", *(f"{index}{end}" for index in indexes for end in ("PK", "SK"))]
+    extra = [
+        {
+            "IndexName": index,
+            "KeySchema": [
+                {"AttributeName": f"{index}PK", "KeyType": "HASH"},
+                {"AttributeName": f"{index}SK", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+        for index in indexes
+    ]
+    boto3.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=_KEYS,
+        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute in attributes],
+        **({"GlobalSecondaryIndexes": extra} if extra else {}),
+    )
+
+
+class CliCloud:
+    """One deployed stack `shadow-dev`."""
+
+    def __init__(self, *, deployed: bool) -> None:
+        self.deployed = deployed
+        table(TABLE, "GSI1", "GSI2")
+        table(RUNS)
+        table(STATE)
+        boto3.client("s3").create_bucket(Bucket=BUCKET)
+        self.machine = boto3.client("stepfunctions").create_state_machine(
+            name="alchemiser-dev-execution-workflow",
+            definition=json.dumps(_MACHINE),
+            roleArn=f"arn:aws:iam::{ACCOUNT}:role/workflow",
+        )["stateMachineArn"]
+        self.outputs = {
+            "StateMachineArn": self.machine,
+            "PublishPlanFunctionName": "alchemiser-dev-publish-plan",
+            "CompareOutcomesFunctionName": "alchemiser-dev-compare-outcomes",
+            "PairLedgerTableName": TABLE,
+            "CandidateStateTableName": STATE,
+            "EvidenceBucketName": BUCKET,
+        }
+        self.parameters = {"Stage": "dev", "ControlLane": "existing", "ExecutionMode": "dry_run", "DualPublishing": "true"}
+
+    def describe(self, stage: str) -> dict[str, object]:
+        """Answer as CloudFormation does (moto's own needs packages that the project has no use for)."""
+        if not self.deployed or stage != "dev":
+            error = {"Error": {"Code": "ValidationError", "Message": f"Stack with id shadow-{stage} does not exist"}}
+            raise ClientError(error, "DescribeStacks")
+        outputs = [{"OutputKey": name, "OutputValue": value} for name, value in self.outputs.items()]
+        parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in self.parameters.items()]
+        return {"StackName": "shadow-dev", "Outputs": outputs, "Parameters": parameters}
+
+    def record(self, pair: Pair) -> Pair:
+        """Put a pair in the ledger."""
+        boto3.client("dynamodb").put_item(TableName=TABLE, Item=pair_to_item(pair))
+        return pair
+
+    def store(self, comparison: Comparison, **changes: object) -> Pair:
+        """Put a judged pair in the ledger and its comparison in the bucket."""
+        key = key_of(comparison)
+        boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=document(comparison))
+        settled = comparison.published_at + timedelta(seconds=41)
+        judged = {"state": PairState.JUDGED, "verdict": comparison.verdict, "settled_at": settled, "comparison_key": key}
+        return self.record(pair_of(comparison, **(judged | changes)))
+
+
+def pair_of(comparison: Comparison, **changes: object) -> Pair:
+    """Make the pair of a comparison: PENDING and STARTED unless changed."""
+    values: dict[str, object] = {
+        "plan_id": comparison.plan_id,
+        "run_id": comparison.run_id,
+        "correlation_id": comparison.plan.correlation_id,
+        "trading_day": comparison.trading_day,
+        "origin": comparison.origin,
+        "published_at": comparison.published_at,
+        "verdict": Verdict.PENDING,
+        "start_state": StartState.STARTED,
+        "trade_count": len(comparison.plan.tradable_items),
+    }
+    return Pair.model_validate(values | changes)
+
+
+@contextmanager
+def cli_cloud(monkeypatch: pytest.MonkeyPatch, folder: Path, *, deployed: bool = True) -> Iterator[CliCloud]:
+    """Have the stack for the length of a block; the working folder has no local cloud in it."""
+    monkeypatch.chdir(folder)
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+    for name, value in credentials.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        forget_clients()
+        stack = CliCloud(deployed=deployed)
+        monkeypatch.setattr(target, "describe_stack", stack.describe)
+        yield stack
+    forget_clients()
+
+
+def forget_clients() -> None:
+    """Clients made in one world must not be used in the next."""
+    for make in _CLIENTS:
+        make.cache_clear()
+
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
