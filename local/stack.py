@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +29,15 @@ from local.cloud.emulator import RunningEmulator, running_emulator, start_emulat
 from local.cloud.environment import ensure_environment
 from local.cloud.errors import LocalCloudError
 from local.cloud.progress import Progress, silent
+from local.scenarios import variants
 from shadow.contracts.vocabulary import Lane
 
 CHECKOUT = Path(__file__).parents[1]
 STAGE = "dev"
+WAIT_SCALE = 0.05
 BROKER_FILE = "broker.json"
 FAULTS_FILE = "planted-faults.json"
+CANDIDATE_FAULTS_FILE = "planted-candidate-faults.json"
 CREDENTIALS = {
     Lane.CONTROL: {"key": "control-key", "secret": "control-secret"},
     Lane.CANDIDATE: {"key": "candidate-key", "secret": "candidate-secret"},
@@ -89,22 +92,36 @@ class LocalStack:
         """Give a Secrets Manager client."""
         return self.access.session.client("secretsmanager", endpoint_url=self.emulator.endpoint, config=self.access.config)
 
-    def plant(self, faults: object) -> None:
-        """Plant faults in the reference control (a JSON list); they strike from the next plan and record on."""
-        path = self.folder / FAULTS_FILE
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(faults), encoding="utf-8")
-        partial.replace(path)
+    def plant(self, faults: Sequence[Mapping[str, str]]) -> None:
+        """Plant faults in the reference control; they strike from the next plan and record on."""
+        _write(self.folder / FAULTS_FILE, faults)
+
+    def plant_in_candidate(self, faults: Sequence[Mapping[str, str]]) -> None:
+        """Plant faults in the candidate's functions, which were brought up plantable; they strike from the next call on."""
+        _write(self.folder / CANDIDATE_FAULTS_FILE, faults)
 
 
 def bring_up(
-    folder: Path, *, stay: bool = False, parameters: Mapping[str, str] | None = None, seed: int = 0, progress: Progress = silent
+    folder: Path,
+    *,
+    stay: bool = False,
+    plantable: bool = False,
+    enforce_iam: bool = False,
+    parameters: Mapping[str, str] | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
 ) -> LocalStack:
-    """Start everything below `folder` and deploy `template.yaml`. Raises LocalCloudError with what went wrong."""
+    """Start everything below `folder` and deploy `template.yaml`. Raises LocalCloudError with what went wrong.
+
+    With `plantable` the candidate's functions are wrapped so that faults can be planted in them; without, they are exactly
+    what is deployed to AWS. With `enforce_iam` every function is held to its own role.
+    """
     environment = ensure_environment(CHECKOUT, progress)
     artefacts = build_artefacts(CHECKOUT, progress=progress)
     folder.mkdir(parents=True, exist_ok=True)
-    emulator = start_emulator(environment, folder, stay=stay, wait_scale=0.05, progress=progress)
+    if plantable:
+        artefacts = variants.plantable(artefacts, folder / CANDIDATE_FAULTS_FILE, folder / "variants")
+    emulator = start_emulator(environment, folder, stay=stay, wait_scale=WAIT_SCALE, enforce_iam=enforce_iam, progress=progress)
     try:
         broker_pid, broker_url = _start_broker(folder.absolute(), seed)
         endpoints = dict.fromkeys(("BrokerEndpoint", "BrokerDataEndpoint", "ControlBrokerEndpoint"), broker_url)
@@ -119,6 +136,7 @@ def bring_up(
     _note(stack)
     _fill_secrets(stack)
     stack.plant([])
+    stack.plant_in_candidate([])
     _let_faults_be_planted(stack)
     return stack
 
@@ -137,14 +155,27 @@ def take_down(folder: Path) -> bool:
 
 @contextmanager
 def local_stack(
-    folder: Path, *, parameters: Mapping[str, str] | None = None, seed: int = 0, progress: Progress = silent
+    folder: Path,
+    *,
+    plantable: bool = False,
+    enforce_iam: bool = False,
+    parameters: Mapping[str, str] | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
 ) -> Iterator[LocalStack]:
     """Have everything up for the length of a block."""
-    stack = bring_up(folder, parameters=parameters, seed=seed, progress=progress)
+    stack = bring_up(folder, plantable=plantable, enforce_iam=enforce_iam, parameters=parameters, seed=seed, progress=progress)
     try:
         yield stack
     finally:
         take_down(folder)
+
+
+def _write(path: Path, faults: Sequence[Mapping[str, str]]) -> None:
+    """Replace a file of faults in one step: a function may be reading it."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(list(faults)), encoding="utf-8")
+    partial.replace(path)
 
 
 def _start_broker(folder: Path, seed: int) -> tuple[int, str]:

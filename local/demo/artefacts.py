@@ -1,0 +1,46 @@
+"""Business Unit: local cloud | Status: current.
+
+What a demonstration leaves below its folder: the summary, the comparisons, the ledger, the report as a page and as a mail, the
+readiness statement, and the executed notebook.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from local.cloud.progress import Progress
+from local.demo.result import DemoResult
+from reports.build import build_report
+from reports.html import render_page
+from reports.ledger import JsonlLedger
+from reports.mail import render_mail
+from reports.sources import FolderSource
+from shadow.contracts.pair import Pair
+
+
+def leave(result: DemoResult, documents: Sequence[bytes], pairs: Sequence[Pair], out: Path, progress: Progress) -> None:
+    """Write everything below `out`."""
+    progress("writing the report, the mail and the notebook")
+    out.mkdir(parents=True, exist_ok=True)
+    for day, document in zip(result.days, documents, strict=True):
+        path = out / day.comparison
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(document)
+    (out / "comparisons.jsonl").write_bytes(b"".join(document.strip() + b"\n" for document in documents))
+    ledger = "".join(json.dumps(pair.to_wire(), sort_keys=True) + "\n" for pair in pairs)
+    (out / "ledger.jsonl").write_text(ledger, encoding="utf-8")
+    summary = json.dumps(result.to_wire(), indent=2, sort_keys=True)
+    (out / "summary.json").write_text(summary + "\n", encoding="utf-8")
+    _report(result, out)
+
+
+def _report(result: DemoResult, out: Path) -> None:
+    """Render the last day's report, which looks back over all of them."""
+    report = build_report(FolderSource(out), result.days[-1].day, ledger=JsonlLedger(out / "ledger.jsonl"))
+    (out / "report.html").write_text(render_page(report), encoding="utf-8")
+    mail = render_mail(report, sender="shadow@example.com", recipients=["desk@example.com"], page_url="report.html")
+    (out / "report.eml").write_bytes(bytes(mail))
+    readiness = json.dumps(report.readiness.to_wire(), indent=2, sort_keys=True)
+    (out / "readiness.json").write_text(readiness + "\n", encoding="utf-8")
