@@ -113,7 +113,7 @@ class Counts(Frozen):
 
 
 class EvidenceRef(Frozen):
-    """Where one piece of evidence lies. The digest is of its bytes and part of its key."""
+    """Where one piece of evidence lies. `sha256` and `size` are of its text before compression; the digest is part of its key."""
 
     name: str
     key: str

@@ -64,7 +64,8 @@ class Pair(Frozen):
 
     `plan_json` is the plan where it is small, else `plan_key` says where it lies. `held_json` is what the control's account
     held of each symbol at publication, in shares, where the publisher knew it: with it the candidate's input can be built
-    again to the byte. `control_error` is the class name of what the control's publishing raised.
+    again to the byte. `control_error` is the class name of what the control's publishing raised. `evidence_sha256` names the
+    evidence that the verdict was made from, all pieces together.
     """
 
     plan_id: Identifier
@@ -88,4 +89,5 @@ class Pair(Frozen):
     settled_at: Moment | None = None
     comparison_key: str | None = None
     comparison_sha256: str | None = None
+    evidence_sha256: str | None = None
     version: int = 0

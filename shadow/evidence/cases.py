@@ -6,9 +6,10 @@ so a judgement today and one in a year read the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.outcome import Gap, RunOutcome
@@ -91,6 +92,21 @@ class CaseBuilder:
         evidence = tuple(sorted(refs, key=lambda ref: ref.name))
         return Case(view.pair, plan, control, candidate, evidence), waiting
 
+    def settled_digest(self, view: View) -> str | None:
+        """Name the evidence of two settled lanes as it is now, reading and storing nothing; None where a lane has not settled.
+
+        Raises `EvidenceUnavailable`.
+        """
+        settled = [look.ref for look in view.looks if look.presence is Presence.SETTLED]
+        broker = view.refs.get(_broker_name(view)) if self._broker is not None else None
+        digests = [ref.sha256 for ref in (*settled, broker) if ref is not None]
+        if not view.both_settled:
+            return None
+        effects = self._lanes.effects(view.pair, view.pair.correlation_id)
+        if effects["events"] is not None:
+            digests.append(self._store.digest_of(effects))
+        return evidence_digest(digests)
+
     def _control(self, view: View, refs: list[EvidenceRef]) -> tuple[RunOutcome | None, str]:
         look, pair = view.control, view.pair
         document = self._document(pair, look, refs)
@@ -132,7 +148,7 @@ class CaseBuilder:
     ) -> tuple[RunOutcome | None, RunOutcome | None]:
         """Let the brokers' own records correct both outcomes. They are asked once a judgement of settled lanes."""
         control, candidate = outcomes
-        name = f"{BROKER}-{candidate.redrive_count if candidate else 0:02d}"
+        name = _broker_name(view)
         ref = view.refs.get(name)
         if ref is None:
             try:
@@ -160,6 +176,16 @@ class CaseBuilder:
         if not isinstance(document, Mapping):
             raise EvidenceCorrupt(f"{ref.key}: expected an object, was {type(document).__name__}")
         return document
+
+
+def evidence_digest(digests: Iterable[str]) -> str:
+    """Name all pieces of evidence together, whatever their order."""
+    return sha256("\n".join(sorted(digests)).encode()).hexdigest()
+
+
+def _broker_name(view: View) -> str:
+    """Name the broker's records after the candidate's evidence: a redrive may have sent more orders."""
+    return f"{BROKER}-{view.candidate.ref.name if view.candidate.ref else 'unsettled'}"
 
 
 def _with_gaps(outcome: RunOutcome | None, gaps: tuple[Gap, ...]) -> RunOutcome | None:

@@ -19,9 +19,8 @@ from shadow.contracts.metrics import Metric
 from shadow.contracts.outcome import Gap
 from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.vocabulary import Lane
-from shadow.evidence.cases import CaseBuilder, View
+from shadow.evidence.cases import CaseBuilder, View, evidence_digest
 from shadow.evidence.errors import EvidenceUnavailable, PairMoved, UnknownPair
-from shadow.evidence.fields import as_json
 from shadow.evidence.lanes import Lanes, Look, Presence
 from shadow.evidence.ledger import Announcement, PairLedger, Transition, moved
 from shadow.evidence.ports import Case, Judge, Recorder
@@ -101,11 +100,11 @@ class Settler:
         view = self._view(pair, now)
         if not view.both_settled and not view.final:
             return self._wait(view, view.waiting_for())
+        if pair.evidence_sha256 is not None and pair.evidence_sha256 == self._parts.cases.settled_digest(view):
+            return _standing(view, pair)
         case, missing_effects = self._parts.cases.build(view)
         if missing_effects and not view.final:
             return self._wait(view, (missing_effects,))
-        if pair.state is not PairState.PENDING and pair.comparison_key and self._is_judged(pair, case):
-            return _standing(view, pair)
         return self._judge(view, case)
 
     def _view(self, pair: Pair, now: datetime) -> View:
@@ -142,13 +141,6 @@ class Settler:
             pair = self._move(pair, view.now, None, state=PairState.LATE)
         return replace(_standing(view, pair), waiting_for=waiting_for)
 
-    def _is_judged(self, pair: Pair, case: Case) -> bool:
-        """Tell whether the pair's verdict was made from this very evidence."""
-        body = self._parts.store.read_bytes(pair.comparison_key or "")
-        if body is None:
-            return False
-        return _evidence_of(body) == {ref.sha256 for ref in case.evidence}
-
     def _judge(self, view: View, case: Case) -> Settlement:
         """Judge, store, move, announce."""
         pair = view.pair
@@ -171,6 +163,7 @@ class Settler:
             settled_at=view.now,
             comparison_key=key,
             comparison_sha256=digest,
+            evidence_sha256=evidence_digest(ref.sha256 for ref in case.evidence),
         )
         return replace(_standing(view, after), judged=True)
 
@@ -187,13 +180,6 @@ def announce(ledger: PairLedger, recorder: Recorder, announcement: Announcement)
     """Emit a verdict's metrics, then note that they have been."""
     recorder.emit(announcement.metrics)
     ledger.announced(announcement)
-
-
-def _evidence_of(body: bytes) -> set[str]:
-    """Read from a stored comparison which evidence it was made from."""
-    document = as_json(body.decode())
-    refs = document.get("evidence") if isinstance(document, Mapping) else None
-    return {str(ref.get("sha256")) for ref in refs if isinstance(ref, Mapping)} if isinstance(refs, list) else set()
 
 
 def _next_state(state: PairState, *, missing: bool) -> PairState:

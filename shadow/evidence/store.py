@@ -1,8 +1,8 @@
 """Business Unit: evidence | Status: current.
 
-The evidence store: what both lanes' records were, kept immutable. A document's key holds the digest of its bytes, its bytes
-are canonical JSON without secrets, compressed without a time stamp: the same records make the same object, whoever stores
-them and however often. The comparisons lie beside them, uncompressed, one a verdict.
+The evidence store: what both lanes' records were, kept immutable. A document is canonical JSON without secrets, and its key
+holds the digest of that text (before compression, which may differ between builds of zlib): the same records make the same
+key, whoever stores them and however often. The comparisons lie beside them, uncompressed, one a verdict.
 
     evidence/day=2026-11-24/{run_id}/{name}-{sha256}.json.gz
     comparisons/day=2026-11-24/{run_id}-{sha256[:16]}.json
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -47,20 +48,24 @@ class EvidenceStore:
 
     def keep(self, day: date, run_id: str, name: str, document: object) -> EvidenceRef:
         """Store the evidence `document` of a run and say where it lies. Storing it again changes nothing."""
-        body = gzip.compress(self.encode(document), _COMPRESSION, mtime=0)
-        digest = sha256(body).hexdigest()
+        text = self.encode(document)
+        digest = sha256(text).hexdigest()
         key = f"evidence/day={day.isoformat()}/{run_id}/{name}-{digest}.json.gz"
-        self._objects.put_if_absent(key, body, "application/gzip")
-        return EvidenceRef(name=name, key=key, sha256=digest, size=len(body))
+        self._objects.put_if_absent(key, gzip.compress(text, _COMPRESSION, mtime=0), "application/gzip")
+        return EvidenceRef(name=name, key=key, sha256=digest, size=len(text))
 
     def read(self, ref: EvidenceRef) -> object:
         """Read evidence back; raises `EvidenceCorrupt` where it is not what `ref` says."""
         body = self._objects.get(ref.key)
         if body is None:
             raise EvidenceCorrupt(f"{ref.key}: expected an object, was nothing")
-        if sha256(body).hexdigest() != ref.sha256:
-            raise EvidenceCorrupt(f"{ref.key}: expected sha256 {ref.sha256}, was {sha256(body).hexdigest()}")
-        document: object = json.loads(gzip.decompress(body), parse_float=Decimal)
+        try:
+            text = gzip.decompress(body)
+        except (OSError, EOFError, zlib.error) as error:
+            raise EvidenceCorrupt(f"{ref.key}: expected gzip, was {type(error).__name__}") from None
+        if sha256(text).hexdigest() != ref.sha256:
+            raise EvidenceCorrupt(f"{ref.key}: expected sha256 {ref.sha256}, was {sha256(text).hexdigest()}")
+        document: object = json.loads(text, parse_float=Decimal)
         return document
 
     def keep_comparison(self, day: date, run_id: str, body: bytes) -> tuple[str, str]:
@@ -73,6 +78,10 @@ class EvidenceStore:
     def read_bytes(self, key: str) -> bytes | None:
         """Read any stored object, such as a comparison or a plan; None where there is none."""
         return self._objects.get(key)
+
+    def digest_of(self, document: object) -> str:
+        """Name `document` as it would be stored, without storing it."""
+        return sha256(self.encode(document)).hexdigest()
 
     def encode(self, document: object) -> bytes:
         """Write `document` as it will be stored: canonical, and without secrets."""

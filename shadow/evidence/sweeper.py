@@ -67,9 +67,12 @@ class Sweeper:
         """Visit every pair that may need it, then emit the gauges. Raises `EvidenceUnavailable` without the ledger."""
         report = SweepReport()
         self._emit_unannounced(report, now)
-        for pair in list(self.ledger.open_pairs()):
+        waiting = list(self.ledger.open_pairs())
+        for pair in waiting:
             self._guarded(report, pair, lambda pair=pair: self._visit(report, pair, now))  # type: ignore[misc]
-        closed = [pair for pair in self._recent(now) if isinstance(pair, Pair) and pair.state not in _OPEN]
+        visited = {pair.plan_id for pair in waiting}
+        recent = [pair for pair in self._recent(now) if isinstance(pair, Pair)]
+        closed = [pair for pair in recent if pair.state not in _OPEN and pair.plan_id not in visited]
         for pair in closed[-MAX_RECHECKED:]:
             self._guarded(report, pair, lambda pair=pair: self._settle(report, pair, now))  # type: ignore[misc]
         self._gauge(report, now)

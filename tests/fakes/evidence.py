@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -54,15 +54,19 @@ class World:
 
 @dataclass
 class Fuse:
-    """Dies at call number `at`, before it has its effect (or after, when `after`)."""
+    """Dies at call number `at`, before it has its effect (or after, when `after`). `between` is done once, before a call."""
 
     at: int | None = None
     after: bool = False
     calls: int = 0
+    between: Callable[[], None] | None = None
 
     def burn(self, *, after: bool) -> None:
         if not after:
             self.calls += 1
+            if self.between is not None and self.calls >= 2:
+                self.between, act = None, self.between
+                act()
         if self.at == self.calls and self.after is after:
             raise Crash(f"call {self.calls}")
 

@@ -1,0 +1,118 @@
+"""Evidence is kept once, under the digest of its bytes, without secrets; what comes back is what went in."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadow.evidence.errors import EvidenceCorrupt, EvidenceUnavailable
+from shadow.evidence.folder_store import FolderObjects
+from shadow.evidence.redaction import REDACTED, SECRET_FIELDS, Redactor, fingerprint
+from shadow.evidence.store import EvidenceStore, canonical, comparison_key
+from tests.fakes.evidence import FakeObjects, Fuse, World
+
+DAY = date(2024, 3, 15)
+
+
+def store_over(world: World, redactor: Redactor | None = None) -> EvidenceStore:
+    return EvidenceStore(FakeObjects(world, Fuse()), redactor or Redactor())
+
+
+def test_the_same_records_make_the_same_object() -> None:
+    world = World()
+    one = store_over(world).keep(DAY, "run", "control", {"b": Decimal("1.50"), "a": [1]})
+    two = store_over(world).keep(DAY, "run", "control", {"a": [1], "b": Decimal("1.50")})
+
+    assert one == two
+    assert one.key == f"evidence/day=2024-03-15/run/control-{one.sha256}.json.gz"
+    assert list(world.objects) == [one.key]
+    assert gzip.decompress(world.objects[one.key]) == b'{"a":[1],"b":"1.50"}'
+
+
+def test_what_was_tampered_with_is_refused() -> None:
+    world = World()
+    ref = store_over(world).keep(DAY, "run", "control", {})
+    world.objects[ref.key] = gzip.compress(b'{"x":1}')
+    with pytest.raises(EvidenceCorrupt, match="expected sha256"):
+        store_over(world).read(ref)
+    world.objects.clear()
+    with pytest.raises(EvidenceCorrupt, match="was nothing"):
+        store_over(world).read(ref)
+
+
+def test_comparisons_are_keyed_by_day_run_and_content() -> None:
+    world = World()
+    key, digest = store_over(world).keep_comparison(DAY, "run", b"{}")
+    assert key == comparison_key(DAY, "run", digest) == f"comparisons/day=2024-03-15/run-{digest[:16]}.json"
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
+@pytest.mark.parametrize("name", SECRET_FIELDS)
+def test_a_secret_field_never_enters_at_any_depth_of_quoting(name: str, depth: int) -> None:
+    value: object = {"keep": "this", name: 'PA3"CANARY\\7', "also": "that"}
+    for _ in range(depth):
+        value = {"inner": json.dumps(value), "tail": "end"}
+    cleaned = Redactor().clean(canonical(value))
+
+    assert "CANARY" not in cleaned
+    inner: object = json.loads(cleaned)
+    for _ in range(depth):
+        assert isinstance(inner, dict)
+        assert inner["tail"] == "end"
+        inner = json.loads(inner["inner"])
+    assert inner == {"keep": "this", name: REDACTED, "also": "that"}
+
+
+def test_a_known_value_never_enters_whatever_its_field_is_called() -> None:
+    redactor = Redactor(frozenset({fingerprint("PA3CANARY777")}))
+    cleaned = redactor.clean(canonical({"message": "account PA3CANARY777 was refused", "other": "PA3CANARY778"}))
+    assert json.loads(cleaned) == {"message": f"account {REDACTED} was refused", "other": "PA3CANARY778"}
+
+
+def test_numbers_and_nulls_in_secret_fields_keep_the_document_valid() -> None:
+    cleaned = Redactor().clean(canonical({"account_number": 123456789, "token": None, "secret": ""}))
+    assert json.loads(cleaned) == {"account_number": REDACTED, "token": None, "secret": ""}
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10) | st.sampled_from(SECRET_FIELDS), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(_JSON, st.integers(0, 2))
+def test_cleaning_keeps_json_valid_and_what_is_no_secret(value: object, depth: int) -> None:
+    for _ in range(depth):
+        value = {"inner": json.dumps(value)}
+    cleaned = json.loads(Redactor().clean(canonical(value)))
+    assert _without_secrets(cleaned, depth) == _without_secrets(json.loads(canonical(value)), depth)
+
+
+def _without_secrets(value: object, depth: int) -> object:
+    if depth and isinstance(value, dict) and isinstance(value.get("inner"), str):
+        return _without_secrets(json.loads(value["inner"]), depth - 1)
+    if isinstance(value, list):
+        return [_without_secrets(inner, 0) for inner in value]
+    if isinstance(value, dict):
+        return {name: _without_secrets(inner, 0) for name, inner in value.items() if name not in SECRET_FIELDS}
+    return value
+
+
+def test_a_folder_keeps_the_first_write(tmp_path: Path) -> None:
+    objects = FolderObjects(tmp_path)
+    assert objects.put_if_absent("a/b.json", b"one", "application/json") is True
+    assert objects.put_if_absent("a/b.json", b"two", "application/json") is False
+    assert objects.get("a/b.json") == b"one"
+    assert objects.get("a/c.json") is None
+    with pytest.raises(EvidenceUnavailable):
+        objects.get("../outside")
