@@ -14,7 +14,14 @@ from reports.trading_calendar import trading_days
 START = date(2025, 9, 2)
 SPREAD = (-0.06, 0.02, 0.05, -0.01, 0.03)
 DRILLED = frozenset(
-    {Feature.SELLS_ONLY, Feature.BUYS_ONLY, Feature.GUARD_BLOCKED, Feature.EQUITY_BLOCKED, Feature.MARKET_CLOSED, Feature.PARTIAL_FILL}
+    {
+        Feature.SELLS_ONLY,
+        Feature.BUYS_ONLY,
+        Feature.GUARD_BLOCKED,
+        Feature.EQUITY_BLOCKED,
+        Feature.MARKET_CLOSED,
+        Feature.PARTIAL_FILL,
+    }
 )
 
 

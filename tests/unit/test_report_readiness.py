@@ -42,6 +42,10 @@ def test_before_day_ten_it_says_how_many_days_are_missing() -> None:
     assert (found.readiness, found.more_days) == (Readiness.NOT_YET, 3)
 
 
+def without(stratum: Stratum) -> Change:
+    return lambda days: with_every_day(days, strata=strata_with(stratum, Tally()))
+
+
 CASES: list[tuple[str, Readiness, Change]] = [
     ("coverage", Readiness.NOT_YET, lambda days: with_day(days, 4, judged=0)),
     ("coverage", Readiness.NOT_YET, lambda days: with_day(days, 4, published=0, judged=0)),
@@ -55,7 +59,11 @@ CASES: list[tuple[str, Readiness, Change]] = [
     ("latency", Readiness.NOT_YET, lambda days: with_every_day(days, log_ratios=())),
     ("exercised", Readiness.NOT_YET, lambda days: with_day(days, 0, drilled=DRILLED - {Feature.GUARD_BLOCKED})),
     *[
-        (f"rate.{stratum.name.lower()}", Readiness.NOT_YET, lambda days, s=stratum: with_every_day(days, strata=strata_with(s, Tally())))
+        (
+            f"rate.{stratum.name.lower()}",
+            Readiness.NOT_YET,
+            lambda days, s=stratum: with_every_day(days, strata=strata_with(s, Tally())),
+        )
         for stratum in Stratum
     ],
     ("rate.all", Readiness.NOT_YET, lambda days: with_every_day(days, strata=strata_with(Stratum.ALL, Tally(1, 16)))),
