@@ -104,10 +104,6 @@ def _trade_dropped(call: Call) -> Event:
     return answer
 
 
-def _correlation_lost(call: Call) -> Event:
-    return {**call.answer, "correlationId": "workflow-unknown"}
-
-
 def _guard_blocks(call: Call) -> Event:
     return {**call.answer, "buyPhaseAllowed": False, "reason": "planted: blocked"}
 
@@ -148,7 +144,6 @@ FAULTS: dict[str, tuple[str, Callable[[Call], Event]]] = {
     "fill_lost": (EXECUTE, _fill_lost),
     "slow": (EXECUTE, _slow),
     "trade_dropped": (PREPARE, _trade_dropped),
-    "correlation_lost": (PREPARE, _correlation_lost),
     "guard_blocks": (GUARD, _guard_blocks),
     "guard_passes": (GUARD, _guard_passes),
     "guard_sums_executed": (GUARD, _guard_sums_executed),

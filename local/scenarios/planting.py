@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from local.scenarios.candidate_variant import FAULTS
 from shadow.compare.kinds import KINDS
+from shadow.contracts.comparison import Attribution
 from shadow.contracts.errors import ShadowError, faults_of
 from shadow.contracts.events import DetailType
 from shadow.contracts.model import Exact, Frozen
@@ -42,16 +43,23 @@ class InvalidScenario(ShadowError):
 
 
 class Plant(Frozen):
-    """One difference to plant. `amount` and `event` mean what the fault says; `expects` are kinds of difference."""
+    """One difference to plant. `amount` and `event` mean what the fault says.
 
-    day: Annotated[int, Field(ge=1)]
+    `expects` are the kinds of difference that must be found, `allows` those that may be found beside them. They name the lane,
+    unless `attributed` says whom else. `untradable` is a trade whose symbol does not trade, for either lane.
+    """
+
+    day: Annotated[int, Field(ge=1)] = 1
     lane: Lane
     fault: str
     at: Place
     expects: Annotated[tuple[str, ...], Field(min_length=1)]
+    allows: tuple[str, ...] = ()
+    attributed: Attribution | None = None
     words: str
     amount: Exact | None = None
     event: DetailType | None = None
+    untradable: Place | None = None
     settles: bool = True
 
     @model_validator(mode="after")
@@ -59,7 +67,7 @@ class Plant(Frozen):
         known = {fault.value for fault in Fault} if self.lane is Lane.CONTROL else set(FAULTS)
         if self.fault not in known:
             raise ValueError(f"expected a fault of the {self.lane}, was {self.fault}")
-        strange = [kind for kind in self.expects if kind not in KINDS]
+        strange = [kind for kind in (*self.expects, *self.allows) if kind not in KINDS]
         if strange:
             raise ValueError(f"expected kinds of difference, was {', '.join(strange)}")
         return self
@@ -117,7 +125,12 @@ def read_scenario(text: str, source: str) -> tuple[Plant, ...]:
 
 def demo_plants() -> tuple[Plant, ...]:
     """Read what the ten-day demonstration plants."""
-    return read_scenario(files("local.scenarios").joinpath("demo.toml").read_text(encoding="utf-8"), "demo.toml")
+    return bundled_scenario("demo.toml")
+
+
+def bundled_scenario(name: str) -> tuple[Plant, ...]:
+    """Read a scenario that comes with the project."""
+    return read_scenario(files("local.scenarios").joinpath(name).read_text(encoding="utf-8"), name)
 
 
 def plant_in(plan: RebalancePlan, plants: Iterable[Plant], symbols: Iterable[str]) -> Planting:

@@ -48,7 +48,9 @@ def reckon(planted: Iterable[Planted], differences: Iterable[Difference]) -> Rec
     told = tuple(differences)
     found: list[tuple[Planted, Difference]] = []
     missed: list[Missed] = []
+    allowed: set[str] = set()
     for each in planted:
+        allowed.update(each.plant.allows)
         for kind in each.plant.expects:
             match = next((difference for difference in told if is_found(each, kind, difference)), None)
             if match is None:
@@ -58,12 +60,15 @@ def reckon(planted: Iterable[Planted], differences: Iterable[Difference]) -> Rec
     matched = [difference for _, difference in found]
     rest = [each for each in told if each not in matched]
     consequences = tuple(each for each in rest if each.caused_by is not None)
-    invented = tuple(each for each in rest if each.caused_by is None and each.severity is not Severity.INFO)
+    alone = [each for each in rest if each.caused_by is None and each.severity is not Severity.INFO]
+    invented = tuple(each for each in alone if each.kind not in allowed)
     return Reckoning(tuple(found), tuple(missed), consequences, invented)
 
 
 def is_found(planted: Planted, kind: str, difference: Difference) -> bool:
     """Tell whether `difference` is the planted one: its kind, its lane, and its symbol where the kind is about a trade."""
-    if difference.kind != kind or difference.attribution not in _NAMES[planted.plant.lane]:
+    attributed = planted.plant.attributed
+    names = _NAMES[planted.plant.lane] if attributed is None else (attributed,)
+    if difference.kind != kind or difference.attribution not in names:
         return False
     return KINDS[kind].scope is Scope.RUN or difference.symbol == planted.symbol

@@ -41,7 +41,7 @@ class Fault(StrEnum):
     BREAKER_STALE = "breaker_stale"  # the BUY sees nothing deployed yet, as if it ran beside the others
     WRONG_STATUS = "wrong_status"  # COMPLETED is written as FAILED and the other way round; counters are right
     RECORDED_PRICE_OFF = "recorded_price_off"  # the recorded price is this factor of the mid (1.02)
-    RECORDED_THROUGH_FLOAT = "recorded_through_float"  # shares, price and amount go through a binary float
+    RECORDED_THROUGH_FLOAT = "recorded_through_float"  # shares, price and amount went through float arithmetic
     COUNTED_TWICE = "counted_twice"  # the counter write is repeated
     SLOW = "slow"  # seconds waited before the trade (5)
     LEDGER_LOST = "ledger_lost"  # no row in the trade ledger

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from decimal import Context, Decimal
+from math import inf, nextafter
 
 from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS
 from shadow.contracts.runs_table import ExecutionData, LegacyTradeStatus, RunItem, TradeItem
@@ -140,7 +141,9 @@ class _Misrecorded(StoreWrapper):
 
     def _changed(self, record: TradeRecord) -> TradeRecord:
         if self._planted.fault is Fault.WRONG_STATUS:
-            return replace(record, status=_OTHER.get(record.status, record.status))
+            status = _OTHER.get(record.status, record.status)
+            error = "planted: wrong status" if status is LegacyTradeStatus.FAILED else None
+            return replace(record, status=status, error_message=error)
         data = record.execution_data
         if data is None:
             return record
@@ -196,6 +199,11 @@ def through_float(value: Decimal) -> Decimal:
     return Context(prec=MAX_SIGNIFICANT_DIGITS).create_decimal(Decimal(float(value)))
 
 
+def one_bit_off(value: Decimal) -> Decimal:
+    """Give `value` as float arithmetic leaves it: the last of a double's bits is wrong (0.3 becomes 0.30000000000000004)."""
+    return Decimal(repr(nextafter(float(value), inf)))
+
+
 def _floated(data: ExecutionData) -> ExecutionData:
     given = {name: getattr(data, name) for name in ("shares", "price", "trade_amount")}
-    return data.model_copy(update={name: through_float(value) for name, value in given.items() if value is not None})
+    return data.model_copy(update={name: one_bit_off(value) for name, value in given.items() if value is not None})

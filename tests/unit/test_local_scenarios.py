@@ -15,14 +15,15 @@ from local.cloud.build import Artefact, Artefacts
 from local.market import ClosingPrices
 from local.planner import Portfolio
 from local.scenarios.candidate_variant import FAULTS, FUNCTIONS, Event, PlantedFailure, planted
+from local.scenarios.corpus import corpus
 from local.scenarios.demo import FIRST_CASH, TooFewDays, demo_days
-from local.scenarios.planting import InvalidScenario, Place, Planted, demo_plants, plant_in, read_scenario, symbol_at
+from local.scenarios.planting import InvalidScenario, Place, Planted, Planting, demo_plants, plant_in, read_scenario, symbol_at
 from local.scenarios.reckoning import reckon
 from local.scenarios.variants import plantable
 from shadow.compare.kinds import KINDS
 from shadow.contracts.comparison import Attribution, Difference
 from shadow.contracts.vocabulary import Lane
-from shadow.legacy.faults import PlantedFaults
+from shadow.legacy.faults import Fault, PlantedFaults
 from tests.fakes.plans import plan_of
 
 PLAN = plan_of(AAPL="-600", T="-2000", MSFT="1000", KO="500", exits=("T",))
@@ -180,7 +181,6 @@ def sound(event: Event, context: object) -> Event:
         "allowed": amount < 10_000,
         "succeededTrades": 3,
         "messageId": "m",
-        "correlationId": "workflow-1",
         "sellTrades": [{"symbol": "T"}],
         "buyTrades": [{"symbol": "KO"}, {"symbol": "MSFT"}],
     }
@@ -193,7 +193,6 @@ EFFECTS = {
     "filled_reported_failed": {"status": "FAILED", "quantity": "2"},
     "fill_lost": {"status": "FAILED", "quantity": "0", "averagePrice": None},
     "trade_dropped": {"buyCount": 1, "sellCount": 1, "totalTrades": 2, "buyTrades": [{"symbol": "MSFT"}]},
-    "correlation_lost": {"correlationId": "workflow-unknown"},
     "guard_blocks": {"buyPhaseAllowed": False},
     "guard_passes": {"buyPhaseAllowed": True},
     "guard_sums_executed": {"buyPhaseAllowed": True, "sellFailedAmount": "0"},
@@ -259,3 +258,26 @@ def test_a_plantable_function_is_the_built_one_with_the_variant_around_it(tmp_pa
         [sys.executable, "-c", code], cwd=tmp_path / "unzipped", capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "{'sound': True, 'buyPhaseAllowed': False, 'reason': 'planted: blocked'}"
+
+
+UNPLANTED = {
+    "crash_after_submit": "its first order shows only in the broker's own records",
+    "breaker_stale": "needs a run whose buys pass the limit together",
+    "slow": "needs a minute, below which durations are not compared",
+    "run_not_published": "gives no comparison of two runs, but MISSING_CONTROL",
+    "run_doubled": "its second run is a run of another plan id",
+    "equity_ignored": "needs a run whose buys pass the limit together",
+    "not_notified": "leaves no trace but the notification's own answer",
+}
+
+
+def test_the_corpus_plants_each_fault_alone_and_in_a_place() -> None:
+    cases = list(corpus(ClosingPrices.bundled()))
+    assert len({case.plan.plan_id for case in cases}) == len(cases)
+    assert cases[0].planting == Planting()
+    for case in cases[1:]:
+        assert (len(case.planting.planted), case.planting.unplaced) == (1, ())
+        assert {item.action.value for item in case.plan.items} == {"BUY", "SELL"}
+    planted_faults = {each.plant.fault for case in cases for each in case.planting.planted}
+    assert planted_faults | set(UNPLANTED) == {fault.value for fault in Fault} | set(FAULTS)
+    assert not planted_faults & set(UNPLANTED)
