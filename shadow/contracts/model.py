@@ -40,7 +40,7 @@ def parse_decimal(value: object) -> Decimal:
         raise ValueError("expected a decimal string such as '1234.56'") from None
     if not number.is_finite():
         raise ValueError("expected a finite decimal")
-    if len(number.as_tuple().digits) > MAX_SIGNIFICANT_DIGITS:
+    if len(str(value)) > MAX_SIGNIFICANT_DIGITS and len(number.as_tuple().digits) > MAX_SIGNIFICANT_DIGITS:
         raise ValueError(f"expected at most {MAX_SIGNIFICANT_DIGITS} significant digits")
     return number
 

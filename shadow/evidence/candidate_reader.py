@@ -40,7 +40,7 @@ _TERMINAL_STATES = {
     "EquityLimitReached": RunStatus.BLOCKED_BY_EQUITY_LIMIT,
     "WorkflowFailed": RunStatus.FAILED,
 }
-_MARKS = {PREPARE: "sellCount", GUARD: "buyPhaseAllowed", AGGREGATE: "totalTrades"}
+_CARRYING = (*PHASES[Side.BUY], GUARD, *PHASES[Side.SELL], PREPARE)
 _STATUS = {
     ExecutionStatus.SUCCEEDED: RunStatus.COMPLETED,
     ExecutionStatus.ABORTED: RunStatus.ABORTED,
@@ -91,20 +91,21 @@ class _Reader:
         status = self._run_status()
         started = as_moment(self.describe.get("startDate")) or as_moment(self.facts.started_at)
         ended = as_moment(self.describe.get("stopDate")) or as_moment(self.facts.ended_at)
-        identity = self._input()
+        carried = Fields("state", self._carried(), self.faults)
+        identity = carried if carried.values else Fields("input", self._input(), self.faults)
         redrives = self.describe.get("redriveCount")
         return RunOutcome(
             lane=Lane.CANDIDATE,
-            run_id=str(identity.get("runId") or run_id),
-            plan_id=str(identity.get("planId") or plan_id),
-            correlation_id=Fields("input", identity, self.faults).text("correlationId"),
+            run_id=identity.identifier("runId") or run_id,
+            plan_id=identity.identifier("planId") or plan_id,
+            correlation_id=identity.identifier("correlationId"),
             status=status,
             raw_status=self.status.value if self.status else str(self.describe.get("status") or ""),
             terminal_state=self.facts.terminal_state or self.facts.last_state,
             failure_step=self._failure_step(status),
             failure_reason=self._failure_reason(),
             guard=self._guard(trades),
-            equity_limit=self._output_fields(PREPARE).amount("equityLimit"),
+            equity_limit=carried.amount("equityLimit"),
             counters=self._counters(),
             trades=trades,
             effects=tuple(self.state.effects) if self.has_state else None,
@@ -148,12 +149,13 @@ class _Reader:
         value = as_json(text) if isinstance(text, str) else None
         return value if isinstance(value, Mapping) else {}
 
-    def _output_fields(self, state: str) -> Fields:
-        return Fields(state, answer_in(self._output(state), _MARKS[state]), self.faults)
+    def _carried(self) -> Mapping[str, object]:
+        """Give the workflow's state as far as it is known: each state's output carries all that was added before it."""
+        return next((output for state in _CARRYING if (output := self._output(state))), {})
 
     def _planned(self) -> dict[str, PlannedTrade]:
         """Tell which trades the workflow set out to do: its own preparation, else its input, else the plan."""
-        prepared = self._output(PREPARE)
+        prepared = self._carried()
         values = [*list_in(prepared, "sellTrades"), *list_in(prepared, "buyTrades")]
         if not values:
             values = list_in(mapping_in(self._input(), "rebalancePlan"), "tradeMessages")
@@ -242,7 +244,7 @@ class _Reader:
 
     def _guard(self, trades: tuple[TradeOutcome, ...]) -> GuardDecision | None:
         """Read the guard's answer; None where the run has no SELL (there is nothing to guard) or it was never asked."""
-        fields = self._output_fields(GUARD)
+        fields = Fields(GUARD, answer_in(self._carried(), "buyPhaseAllowed"), self.faults)
         allowed = fields.flag("buyPhaseAllowed")
         if allowed is None or not any(trade.action is Side.SELL for trade in trades):
             return None
@@ -256,7 +258,7 @@ class _Reader:
     def _counters(self) -> RunCounters | None:
         if AGGREGATE not in self.facts.outputs:
             return None
-        fields = self._output_fields(AGGREGATE)
+        fields = Fields(AGGREGATE, answer_in(self._output(AGGREGATE), "totalTrades"), self.faults)
         return RunCounters(
             total=fields.count("totalTrades"),
             succeeded=fields.count("succeededTrades"),

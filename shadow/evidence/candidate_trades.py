@@ -52,7 +52,7 @@ def planned_trades(values: Iterable[object], faults: list[str]) -> dict[str, Pla
         if not isinstance(value, Mapping):
             continue
         fields = Fields("plannedTrade", value, faults)
-        trade_id, symbol, side = fields.text("tradeId"), fields.text("symbol"), fields.choice("action", Side)
+        trade_id, symbol, side = fields.identifier("tradeId"), fields.text("symbol"), fields.choice("action", Side)
         if trade_id is None or symbol is None or side is None:
             fields.require("tradeId", "symbol", "action")
             continue
@@ -86,7 +86,7 @@ def trade_of_result(
 ) -> TradeOutcome | None:
     """Read one trade's result, with its `intents` beside it; None where it names no trade."""
     fields = Fields("tradeResult", result, faults)
-    trade_id, symbol, side = fields.text("tradeId"), fields.text("symbol"), fields.choice("action", Side)
+    trade_id, symbol, side = fields.identifier("tradeId"), fields.text("symbol"), fields.choice("action", Side)
     if trade_id is None or symbol is None or side is None:
         fields.require("tradeId", "symbol", "action")
         return None

@@ -103,9 +103,9 @@ def _outcome(
     ended = _ended_at(run, trades)
     return RunOutcome(
         lane=Lane.CONTROL,
-        run_id=run.text("run_id") or run_id,
-        plan_id=run.text("plan_id") or plan_id,
-        correlation_id=run.text("correlation_id"),
+        run_id=run.identifier("run_id") or run_id,
+        plan_id=run.identifier("plan_id") or plan_id,
+        correlation_id=run.identifier("correlation_id"),
         status=run_status(facts),
         raw_status=facts.status.value if facts.status else str(run.values.get("status") or ""),
         failure_step=facts.stop.value if facts.stop else None,

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import TypeVar
 
-from shadow.contracts.model import parse_decimal
+from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS, parse_decimal
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _SHOWN = 60
+_MAX_IDENTIFIER = 200
 
 
 class Fields:
@@ -49,6 +50,14 @@ class Fields:
         self.fault(name, "a text")
         return None
 
+    def identifier(self, name: str) -> str | None:
+        """Read an identifier: up to 200 visible ASCII characters."""
+        value = self.text(name)
+        if value is None or (len(value) <= _MAX_IDENTIFIER and value.isascii() and value.isprintable() and " " not in value):
+            return value
+        self.fault(name, "an identifier")
+        return None
+
     def number(self, name: str) -> Decimal | None:
         """Read an exact decimal."""
         value = self.values.get(name)
@@ -58,7 +67,7 @@ class Fields:
             self.fault(name, "a number")
             return None
         try:
-            return parse_decimal(value)
+            return _exact(value)
         except ValueError:
             self.fault(name, "a finite decimal" if self.exact_numbers else "a decimal string")
             return None
@@ -143,6 +152,18 @@ class Fields:
         for name in names:
             if self.values.get(name) is None:
                 self.fault(name, "a value")
+
+
+def _exact(value: object) -> Decimal:
+    """Read an exact decimal as `parse_decimal` does; short texts, nearly all there are, at a fraction of its cost."""
+    if isinstance(value, str) and len(value) <= MAX_SIGNIFICANT_DIGITS:
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            raise ValueError(value) from None
+        if number.is_finite():
+            return number
+    return parse_decimal(value)
 
 
 def as_moment(value: object) -> datetime | None:
