@@ -77,7 +77,7 @@ def passes(strata: Strata, targets: dict[Stratum, float], looks: Looks) -> Flags
 
 def _look(strata: Strata, targets: dict[Stratum, float], column: int, alpha: float) -> Flags:
     held = [upper_bound(strata[s][0][:, column], strata[s][1][:, column], alpha) < target for s, target in targets.items()]
-    return np.stack(held).all(axis=0)
+    return np.asarray(np.stack(held).all(axis=0))
 
 
 def rate_scenarios(migrations: int, policy: ReadinessPolicy) -> list[Scenario]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
@@ -17,6 +18,8 @@ from reports.errors import UnreadableDocument
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
 from shadow.contracts.pair import Origin
 from shadow.contracts.vocabulary import Action, Reason, RunStatus, Side, TradeStatus
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class IntentDocument(msgspec.Struct, frozen=True, gc=False):
@@ -39,8 +42,8 @@ class TradeDocument(msgspec.Struct, frozen=True, gc=False):
     filled_quantity: Decimal | None = None
     average_price: Decimal | None = None
     value: Decimal | None = None
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
+    started_at: Moment | None = None
+    completed_at: Moment | None = None
 
 
 class RunDocument(msgspec.Struct, frozen=True, gc=False):
@@ -48,8 +51,8 @@ class RunDocument(msgspec.Struct, frozen=True, gc=False):
 
     status: RunStatus
     trades: tuple[TradeDocument, ...]
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
+    started_at: Moment | None = None
+    completed_at: Moment | None = None
     state_transitions: int | None = None
     violations: tuple[str, ...] = ()
 
@@ -126,7 +129,7 @@ class PlanDocument(msgspec.Struct, frozen=True, gc=False):
     items: tuple[ItemDocument, ...]
     total_portfolio_value: Decimal
     total_trade_value: Decimal
-    timestamp: datetime
+    timestamp: Moment
 
 
 class ComparisonDocument(msgspec.Struct, frozen=True, gc=False):
@@ -135,7 +138,7 @@ class ComparisonDocument(msgspec.Struct, frozen=True, gc=False):
     plan_id: str
     run_id: str
     trading_day: date
-    published_at: datetime
+    published_at: Moment
     verdict: Verdict
     differences: tuple[DifferenceDocument, ...]
     plan: PlanDocument

@@ -1,0 +1,364 @@
+"""Frames: documented columns, exact money, the last document of a run, budgets, and errors that name file and field."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from reports.columns import FRAMES, Kind
+from reports.columns import Path as Way
+from reports.day_evidence import SAFETY_KINDS
+from reports.documents import ComparisonDocument, DifferenceDocument, PlanDocument, RunDocument, TradeDocument, decode
+from reports.errors import UnreachableSource, UnreadableDocument
+from reports.frames import Frames, load_frames
+from reports.ledger import JsonlLedger, day_row
+from reports.sources import FolderSource, JsonlSource, S3Source, source_of
+from shadow.compare.budgets import apply_budgets
+from shadow.compare.kinds import KINDS
+from shadow.compare.policy import KnownDivergence, default_policy
+from shadow.contracts.comparison import Comparison, Difference, Severity, Verdict
+from shadow.contracts.outcome import RunOutcome, TradeOutcome
+from shadow.contracts.pair import Origin, Pair, PairState
+from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import Action, Reason, RunStatus, TradeStatus
+from shadow.evidence.ledger import UnreadablePair
+from tests.factories.comparisons import (
+    comparison_of,
+    difference,
+    diverged,
+    document,
+    key_of,
+    missing_candidate,
+    partly_filled,
+    write_jsonl,
+    write_store,
+)
+
+DAY = date(2025, 11, 3)
+DTYPES = {
+    Kind.DAY: "datetime64[s]",
+    Kind.TIME: "datetime64[us, UTC]",
+    Kind.TEXT: "str",
+    Kind.CATEGORY: "category",
+    Kind.DECIMAL: "object",
+    Kind.FLOAT: "float64",
+    Kind.COUNT: "int64",
+    Kind.MAYBE_COUNT: "Int64",
+    Kind.FLAG: "bool",
+}
+
+
+class Given:
+    """Documents at hand."""
+
+    def __init__(self, *documents: bytes) -> None:
+        self._documents = documents
+
+    def documents(self, first: date, last: date) -> Iterator[tuple[str, bytes]]:
+        del first, last
+        yield from ((f"document-{number}", content) for number, content in enumerate(self._documents))
+
+
+def frames_of(*comparisons: Comparison, **options: object) -> Frames:
+    return load_frames(Given(*map(document, comparisons)), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "comparisons", [[], [comparison_of(DAY)], [diverged(comparison_of(DAY))]], ids=["none", "one", "diverged"]
+)
+def test_every_frame_has_its_documented_columns_and_dtypes_also_when_empty(comparisons: list[Comparison]) -> None:
+    frames = frames_of(*comparisons)
+    for name, columns in FRAMES.items():
+        frame: pd.DataFrame = getattr(frames, name)
+        assert {column.name: str(frame[column.name].dtype) for column in columns} == {c.name: DTYPES[c.kind] for c in columns}
+        assert list(frame.columns) == [column.name for column in columns]
+
+
+def test_money_is_exact_and_decimal() -> None:
+    pair = comparison_of(DAY)
+    frames = frames_of(pair)
+    assert frames.pairs["planned_value"].iloc[0] == pair.plan.total_trade_value
+    assert sum(frames.trades["planned_amount"]) == sum(item.trade_amount for item in pair.plan.items)
+    assert {type(value) for value in frames.trades["control_value"]} == {Decimal}
+
+
+def test_a_trade_joins_plan_and_both_lanes() -> None:
+    pair = comparison_of(DAY, trades=6)
+    trades = frames_of(pair).trades.set_index("trade_id")
+    assert pair.control is not None
+    assert pair.candidate is not None
+    assert len(trades) == 6
+    for control, candidate in zip(pair.control.trades, pair.candidate.trades, strict=True):
+        row = trades.loc[control.trade_id]
+        assert (row["symbol"], row["side"], row["planned_amount"]) == (control.symbol, control.action, control.planned_amount)
+        assert (row["control_price"], row["candidate_price"]) == (control.average_price, candidate.average_price)
+    assert list(trades["full_exit"]).count(True) == 2
+
+
+def test_a_trade_that_no_lane_has_is_still_a_row() -> None:
+    pair = comparison_of(DAY, trades=6)
+    assert pair.control is not None
+    lost = pair.control.model_copy(update={"trades": pair.control.trades[1:]})
+    trades = frames_of(pair.model_copy(update={"control": lost, "candidate": None})).trades
+    assert len(trades) == 6
+    assert trades["control_status"].isna().sum() == 1
+    assert trades["candidate_status"].isna().all()
+    assert trades["trade_id"].is_unique
+
+
+def test_slippage_is_a_cost_for_buys_and_sells_alike() -> None:
+    pair = comparison_of(DAY, trades=4)
+    assert pair.control is not None
+    worse = tuple(
+        trade.model_copy(
+            update={
+                "average_price": trade.intent.decision_price * (Decimal("1.001") if trade.action == "BUY" else Decimal("0.999"))
+                if trade.intent and trade.intent.decision_price
+                else None
+            }
+        )
+        for trade in pair.control.trades
+    )
+    trades = frames_of(pair.model_copy(update={"control": pair.control.model_copy(update={"trades": worse})})).trades
+    assert trades["control_slippage_bps"].to_numpy() == pytest.approx(10.0)
+    assert trades["candidate_slippage_bps"].to_numpy() == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "way"),
+    [
+        (RunStatus.COMPLETED, None, Way.BOTH_PHASES),
+        (RunStatus.BLOCKED_BY_GUARD, None, Way.GUARD_BLOCKED),
+        (RunStatus.BLOCKED_BY_EQUITY_LIMIT, None, Way.EQUITY_BLOCKED),
+        (RunStatus.FAILED, None, Way.FAILED),
+        (RunStatus.COMPLETED, Reason.MARKET_CLOSED, Way.MARKET_CLOSED),
+    ],
+)
+def test_the_path_is_named_from_what_the_candidate_did(status: RunStatus, reason: Reason | None, way: Way) -> None:
+    pair = comparison_of(DAY)
+    assert pair.candidate is not None
+    trades = tuple(
+        t.model_copy(update={"reason": reason, "status": TradeStatus.SKIPPED}) if reason else t for t in pair.candidate.trades
+    )
+    run = pair.candidate.model_copy(update={"status": status, "trades": trades})
+    assert frames_of(pair.model_copy(update={"candidate": run})).pairs["path"].iloc[0] == way
+
+
+def test_a_partial_fill_keeps_its_reason() -> None:
+    pair = comparison_of(DAY)
+    assert pair.candidate is not None
+    trades = frames_of(pair.model_copy(update={"candidate": partly_filled(pair.candidate)})).trades
+    assert list(trades["candidate_reason"].dropna()) == ["PARTIAL_FILL"]
+
+
+def test_a_missing_lane_is_missing_and_not_zero() -> None:
+    pairs = frames_of(missing_candidate(comparison_of(DAY))).pairs
+    assert pd.isna(pairs["candidate_seconds"].iloc[0])
+    assert pairs["state_transitions"].isna().all()
+    assert pairs["candidate_status"].isna().all()
+
+
+def test_only_what_counts_is_counted() -> None:
+    pair = comparison_of(DAY)
+    cause = difference(pair, 0)
+    effect = difference(pair, 0, kind="VALUE", severity=Severity.INFO, caused_by=cause.key)
+    known = difference(pair, 1, kind="SLIPPAGE", severity=Severity.MINOR, covered_by="KD-1")
+    frames = frames_of(diverged(pair, cause, effect, known))
+    assert frames.pairs.loc[0, ["differences", "rows", "unexplained", "critical", "major"]].tolist() == [2, 3, 1, 0, 1]
+    assert list(frames.differences["unexplained"]) == [True, False, False]
+    assert frames.trades["unexplained"].sum() == 1
+
+
+def test_durations_are_long_and_leave_out_what_has_no_end() -> None:
+    durations = frames_of(comparison_of(DAY, trades=4), missing_candidate(comparison_of(DAY, trades=4, number=1))).durations
+    counts = durations.groupby(["unit", "lane"], observed=True).size()
+    assert counts.to_dict() == {
+        ("run", "control"): 2,
+        ("run", "candidate"): 1,
+        ("trade", "control"): 8,
+        ("trade", "candidate"): 4,
+    }
+    assert durations.loc[durations["unit"] == "run", "trade_id"].isna().all()
+
+
+def test_the_last_document_of_a_run_holds() -> None:
+    first = diverged(comparison_of(DAY))
+    other = comparison_of(DAY, number=1)
+    frames = frames_of(first, other, comparison_of(DAY))
+    assert list(frames.pairs["verdict"]) == ["MATCHED", "MATCHED"]
+    assert len(frames.differences) == 0
+    assert len(frames.trades) == 24
+
+
+def test_a_folder_gives_the_newest_document_of_a_run(tmp_path: Path) -> None:
+    old, new = diverged(comparison_of(DAY)), comparison_of(DAY)
+    write_store(tmp_path, [old, new])
+    os.utime(tmp_path / key_of(old), (1_000, 1_000))
+    assert [name for name, _ in FolderSource(tmp_path).documents(DAY, DAY)] == [key_of(new)]
+    os.utime(tmp_path / key_of(new), (1, 1))
+    assert [name for name, _ in FolderSource(tmp_path).documents(DAY, DAY)] == [key_of(old)]
+
+
+def test_folder_and_lines_give_the_same_frames(tmp_path: Path) -> None:
+    pairs = [comparison_of(DAY), diverged(comparison_of(DAY + timedelta(days=1)))]
+    write_store(tmp_path / "store", pairs)
+    write_jsonl(tmp_path / "lines" / "comparisons.jsonl", pairs)
+    stored, lines = load_frames(FolderSource(tmp_path / "store")), load_frames(FolderSource(tmp_path / "lines"))
+    pd.testing.assert_frame_equal(stored.trades, lines.trades)
+    pd.testing.assert_frame_equal(stored.differences, lines.differences)
+
+
+def test_only_the_days_asked_for_are_loaded(tmp_path: Path) -> None:
+    days = [DAY + timedelta(days=number) for number in range(4)]
+    pairs = [comparison_of(day) for day in days]
+    for source in (FolderSource(write_store(tmp_path, pairs)), JsonlSource(write_jsonl(tmp_path / "x.jsonl", pairs))):
+        frames = load_frames(source, days[1], days[2])
+        assert [stamp.date() for stamp in frames.pairs["trading_day"]] == days[1:3]
+
+
+def test_a_place_is_opened_as_what_it_is(tmp_path: Path) -> None:
+    assert source_of("s3://bucket/anything") == S3Source("bucket")
+    assert source_of(str(tmp_path / "x.jsonl")) == JsonlSource(tmp_path / "x.jsonl")
+    assert source_of(str(tmp_path)) == FolderSource(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["", "nothing-here.jsonl"])
+def test_a_place_with_nothing_to_read_is_named(tmp_path: Path, place: str) -> None:
+    with pytest.raises(UnreachableSource, match=str(tmp_path)):
+        load_frames(source_of(str(tmp_path / place)))
+
+
+def broken(path: str, value: object) -> bytes:
+    content = json.loads(document(diverged(comparison_of(DAY, trades=2))))
+    target = content
+    *way, last = path.split(".")
+    for step in way:
+        target = target[int(step)] if step.isdigit() else target[step]
+    target[last] = value
+    return json.dumps(content).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        ("verdict", "MAYBE", "$.verdict"),
+        ("trading_day", "2025-13-01", "$.trading_day"),
+        ("control.started_at", "2025-11-03T15:45:00", "$.control.started_at"),
+        ("control.trades.0.planned_amount", "12,5", "$.control.trades[0].planned_amount"),
+        ("candidate.status", 7, "$.candidate.status"),
+        ("differences.0.severity", "HUGE", "$.differences[0].severity"),
+        ("plan.items.0.action", None, "$.plan.items[0].action"),
+    ],
+)
+def test_a_faulty_field_is_named_with_its_document(path: str, value: object, field: str) -> None:
+    with pytest.raises(UnreadableDocument) as caught:
+        load_frames(Given(document(comparison_of(DAY)), broken(path, value)))
+    assert (caught.value.document, caught.value.field) == ("document-1", field)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff\xfe", b"null", b'{"plan_id": 1}', document(comparison_of(DAY))[:-9]]
+)
+def test_what_is_no_document_is_a_typed_error(content: bytes) -> None:
+    with pytest.raises(UnreadableDocument, match="document-0"):
+        load_frames(Given(content))
+
+
+def test_the_decoder_reads_fields_that_the_contract_has() -> None:
+    contract = {
+        ComparisonDocument: Comparison,
+        DifferenceDocument: Difference,
+        PlanDocument: RebalancePlan,
+        RunDocument: RunOutcome,
+        TradeDocument: TradeOutcome,
+    }
+    for structure, model in contract.items():
+        assert set(structure.__struct_fields__) <= set(model.model_fields), structure.__name__
+
+
+def test_the_decoder_reads_what_the_contract_reads() -> None:
+    pair = diverged(comparison_of(DAY))
+    read = decode("x", document(pair))
+    assert (read.run_id, read.trading_day, read.verdict, read.impact.notional) == (
+        pair.run_id,
+        pair.trading_day,
+        pair.verdict,
+        pair.impact.notional,
+    )
+    assert [d.key for d in read.differences] == [d.key for d in pair.differences]
+    assert [item.action for item in read.plan.items] == [Action(item.action) for item in pair.plan.items]
+
+
+def test_safety_kinds_are_kinds() -> None:
+    assert set(KINDS) >= SAFETY_KINDS
+
+
+def known(name: str, kind: str, budget: int) -> KnownDivergence:
+    return KnownDivergence(id=name, owner="desk", reason="expected", kind=kind, expires=date(2030, 1, 1), budget_a_day=budget)
+
+
+@pytest.mark.parametrize("budget", [1, 2, 3, 5])
+def test_budgets_uncover_the_same_differences_as_the_judge(budget: int) -> None:
+    pairs = [comparison_of(DAY, number=number) for number in range(3)]
+    judged = []
+    for pair in pairs:
+        cause = difference(pair, 0, kind="SLIPPAGE", severity=Severity.MINOR, covered_by="KD-1")
+        effect = difference(pair, 0, kind="VALUE", severity=Severity.INFO, caused_by=cause.key, covered_by="KD-1")
+        second = difference(pair, 1, kind="SLIPPAGE", severity=Severity.MAJOR, covered_by="KD-1")
+        judged.append(diverged(pair, cause, effect, second))
+    policy = default_policy().model_copy(update={"known": (known("KD-1", "SLIPPAGE", budget),)})
+    settled = frames_of(*apply_budgets(judged, policy))
+    frames = frames_of(*judged, budgets={"KD-1": budget})
+    for name in ("pairs", "trades", "differences"):
+        pd.testing.assert_frame_equal(getattr(frames, name), getattr(settled, name))
+    assert (frames.differences["over_budget"].notna() & frames.differences["counts"]).sum() == 6 - budget if budget < 6 else 0
+
+
+def pair_of(comparison: Comparison, **changes: object) -> Pair:
+    assert comparison.control is not None
+    made = Pair(
+        plan_id=comparison.plan_id,
+        run_id=comparison.run_id,
+        correlation_id=comparison.plan.correlation_id,
+        trading_day=comparison.trading_day,
+        published_at=comparison.published_at,
+        state=PairState.JUDGED,
+        verdict=comparison.verdict,
+        trade_count=12,
+        settled_at=comparison.published_at + timedelta(seconds=90),
+    )
+    return made.model_copy(update=changes)
+
+
+def test_the_ledger_says_where_every_pair_went() -> None:
+    compared, lost = comparison_of(DAY), comparison_of(DAY, number=1)
+    waiting = pair_of(lost, plan_id="p2", run_id="r2", state=PairState.LATE, verdict=Verdict.PENDING, settled_at=None)
+    drill = pair_of(lost, plan_id="p3", run_id="r3", origin=Origin.PLANTED)
+    row = day_row(DAY, [pair_of(compared), waiting, drill], {compared.run_id: Verdict.MATCHED})
+    assert (row["published"], row["matched"], row["pending"], row["late"], row["drills"]) == (2, 1, 1, 1, 1)
+    assert (row["conserved"], row["settle_seconds"]) == (True, 90.0)
+
+
+@pytest.mark.parametrize("compared", [{}, {"other": Verdict.MATCHED}])
+def test_a_verdict_without_its_stored_comparison_breaks_conservation(compared: dict[str, Verdict]) -> None:
+    row = day_row(DAY, [pair_of(comparison_of(DAY))], compared)
+    assert (row["uncompared"], row["conserved"]) == (1, False)
+
+
+def test_an_unreadable_item_of_the_ledger_is_unaccounted_for() -> None:
+    row = day_row(DAY, [UnreadablePair("PAIR#x", "no verdict")], {})
+    assert (row["published"], row["unaccounted"], row["conserved"]) == (1, 1, False)
+
+
+def test_a_ledger_of_lines_names_its_faulty_line(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    path.write_text(pair_of(comparison_of(DAY)).model_dump_json() + "\n" + '{"plan_id": "x"}\n')
+    with pytest.raises(UnreadableDocument, match=r"ledger\.jsonl:2"):
+        JsonlLedger(path).pairs_of(DAY)
