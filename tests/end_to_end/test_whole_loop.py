@@ -1,0 +1,88 @@
+"""A plan goes in, both lanes run it, a verdict comes out: the deployed template, the deployed artefacts, on this machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from local.operator import FunctionFailed, Operator
+from shadow.contracts.comparison import Comparison, Verdict
+from shadow.contracts.identity import run_id_of
+from shadow.contracts.pair import PairState, StartState
+from shadow.contracts.vocabulary import Lane, RunStatus
+from shadow.evidence.conservation import conservation
+
+pytestmark = [pytest.mark.local_cloud, pytest.mark.xdist_group("local_cloud")]
+
+
+def judged(operator: Operator, plan_id: str) -> Comparison:
+    pair = operator.await_verdict(plan_id)
+    assert pair.state is PairState.JUDGED
+    return Comparison.parse_json(operator.comparison_of(pair))
+
+
+def test_alike_lanes_match_on_every_day(operator: Operator, market: Any) -> None:
+    verdicts, told = [], []
+    for _ in range(4):
+        day, plan = market.next_plan()
+        operator.publish(plan)
+        comparison = judged(operator, plan.plan_id)
+        verdicts.append(comparison.verdict)
+        told += [difference.kind for difference in comparison.differences]
+        sums = conservation(day.day, operator.ledger.pairs_of(day.day))
+        assert (sums.published, sums.matched, sums.error) == (1, 1, 0)
+        assert comparison.control is not None
+        assert comparison.candidate is not None
+        assert comparison.control.status is comparison.candidate.status is RunStatus.COMPLETED
+        assert len(comparison.control.trades) == len(comparison.candidate.trades) == len(plan.tradable_items)
+    assert verdicts == [Verdict.MATCHED] * 4
+    assert told == []
+
+
+def test_the_candidate_orders_nothing_while_it_is_a_candidate(operator: Operator, market: Any) -> None:
+    _, plan = market.next_plan()
+    operator.publish(plan)
+    judged(operator, plan.plan_id)
+    broker = operator.stack.broker
+    assert broker.orders(Lane.CANDIDATE) == ()
+    assert not [request for request in broker.requests() if request.account is Lane.CANDIDATE and request.method != "GET"]
+    assert len(broker.orders(Lane.CONTROL)) >= len(plan.tradable_items)
+
+
+def test_publishing_a_plan_twice_creates_nothing_new(operator: Operator, market: Any) -> None:
+    _, plan = market.next_plan()
+    operator.publish(plan)
+    first = operator.await_verdict(plan.plan_id)
+    orders = len(operator.stack.broker.orders(Lane.CONTROL))
+    operator.publish(plan)
+    again = operator.await_verdict(plan.plan_id)
+    assert (again.run_id, again.published_at, again.start_state) == (
+        run_id_of(plan.plan_id),
+        first.published_at,
+        StartState.STARTED,
+    )
+    assert again.comparison_sha256 == first.comparison_sha256
+    assert len(operator.stack.broker.orders(Lane.CONTROL)) == orders
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"items": []}, "items"),
+        ({"total_portfolio_value": "NaN"}, "total_portfolio_value"),
+        ({"total_portfolio_value": "1" * 29}, "total_portfolio_value"),
+        ({"timestamp": "2022-12-28T15:45:00"}, "timestamp"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_a_faulty_plan_is_refused_and_nothing_is_published(
+    operator: Operator, market: Any, change: dict[str, object], field: str
+) -> None:
+    _, sound = market.last()
+    plan = {**sound.to_wire(), "plan_id": f"refused-{field}", **change}
+    with pytest.raises(FunctionFailed, match=field) as refused:
+        operator.call("PublishPlanFunctionName", plan)
+    assert refused.value.kind == "InvalidPlan"
+    assert operator.ledger.get(str(plan["plan_id"])) is None
+    assert operator.candidate_status(str(plan["plan_id"])) is None
