@@ -7,7 +7,8 @@ often, is one conditional write here; nothing reads and then acts.
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -20,17 +21,20 @@ from shadow.contracts.candidate_state import (
     TTL_DAYS,
     EffectRecord,
     IntentRecord,
+    IntentStatus,
     ResultRecord,
     RunRecord,
+    TurnRecord,
     candidate_pk,
     intent_sk_prefix,
     reservation_key,
     result_sk,
+    turn_sk,
 )
 from shadow.contracts.model import Frozen
 from shadow.contracts.workflow import EquityCheck, TradeResult
 from shadow.execution.equity import equity_check
-from shadow.execution.errors import RunNotPrepared, StateUnavailable
+from shadow.execution.errors import RunNotPrepared, StateUnavailable, TradeTakenOver
 from shadow.execution.ports import RunOpening
 
 if TYPE_CHECKING:
@@ -38,6 +42,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _CONDITION_FAILED = "ConditionalCheckFailedException"
+_CANCELLED, _CHECK_FAILED = "TransactionCanceledException", "ConditionalCheckFailed"
+_FINAL = {f":final{at}": to_attribute(str(status)) for at, status in enumerate(IntentStatus) if status.is_final}
 _RELEASE_TURNS = 5
 _RESERVE = "SET reservations.#trade = :amount, reserved = reserved + :amount, headroom = headroom - :amount"
 _MAY_RESERVE = (
@@ -123,9 +129,22 @@ class DynamoCandidateState:
             return False
         return True
 
+    def take(self, run_id: str, trade_id: str) -> int:
+        """Take the trade over; give the turn, counted from 1."""
+        with transient_as():
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=_key(candidate_pk(run_id), turn_sk(trade_id)),
+                UpdateExpression="ADD turn :one SET #ttl = if_not_exists(#ttl, :ttl)",
+                ExpressionAttributeNames={"#ttl": "TTL"},
+                ExpressionAttributeValues={":one": to_attribute(1), ":ttl": to_attribute(expiry(datetime.now(UTC)))},
+                ReturnValues="ALL_NEW",
+            )
+        return TurnRecord.parse(from_item(answer["Attributes"])).turn
+
     def record(self, intent: IntentRecord) -> IntentRecord:
-        """Keep `intent` unless its step has one; give the kept one, `intent` itself when it was new."""
-        if self._put_new(intent.model_copy(update={"TTL": expiry(intent.intended_at)})):
+        """Keep `intent` unless its step has one; give the kept one, `intent` itself when it was new; raises TradeTakenOver."""
+        if self._put_in_turn(intent.model_copy(update={"TTL": expiry(intent.intended_at)})):
             return intent
         kept = self._get(intent.PK, intent.SK)
         if kept is None:
@@ -133,10 +152,13 @@ class DynamoCandidateState:
         return IntentRecord.parse(kept)
 
     def update(self, intent: IntentRecord) -> None:
-        """Write down what became of an intent."""
+        """Write down what became of an intent; what is known to be final is not made doubtful again."""
         kept = intent.model_copy(update={"TTL": expiry(intent.intended_at)})
-        with transient_as():
-            self._client.put_item(TableName=self._table, Item=_item(kept))
+        if intent.status.is_final:
+            with transient_as():
+                self._client.put_item(TableName=self._table, Item=_item(kept))
+            return
+        self._put_if(kept, f"NOT #status IN ({', '.join(_FINAL)})", {"#status": "status"}, _FINAL)
 
     def of_trade(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:
         """Give a trade's intents in the order of their steps. A trade has a dozen at most, so one page holds them."""
@@ -193,19 +215,64 @@ class DynamoCandidateState:
     def _get(self, pk: str, sk: str) -> dict[str, object] | None:
         with transient_as():
             answer = self._client.get_item(
-                TableName=self._table, Key={"PK": to_attribute(pk), "SK": to_attribute(sk)}, ConsistentRead=True
+                TableName=self._table, Key=_key(pk, sk), ConsistentRead=True
             )
         return from_item(answer["Item"]) if "Item" in answer else None
 
     def _put_new(self, record: Frozen) -> bool:
         """Put an item unless its key is taken; tell whether it was put."""
+        return self._put_if(record, "attribute_not_exists(PK)")
+
+    def _put_if(
+        self,
+        record: Frozen,
+        condition: str,
+        names: Mapping[str, str] | None = None,
+        values: Mapping[str, AttributeValueTypeDef] | None = None,
+    ) -> bool:
+        """Put an item where `condition` holds; tell whether it did."""
+        extra = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": values} if names and values else {}
         try:
             with transient_as():
-                self._client.put_item(TableName=self._table, Item=_item(record), ConditionExpression="attribute_not_exists(PK)")
+                self._client.put_item(TableName=self._table, Item=_item(record), ConditionExpression=condition, **extra)
         except ClientError as error:
             if code_of(error) != _CONDITION_FAILED:
                 raise
             return False
+        return True
+
+    def _put_in_turn(self, intent: IntentRecord) -> bool:
+        """Put an intent unless its key is taken; tell whether it was put. Raises TradeTakenOver when its turn is over."""
+        try:
+            with transient_as():
+                self._client.transact_write_items(
+                    TransactItems=[
+                        {
+                            "ConditionCheck": {
+                                "TableName": self._table,
+                                "Key": _key(intent.PK, turn_sk(intent.trade_id)),
+                                "ConditionExpression": "turn = :turn",
+                                "ExpressionAttributeValues": {":turn": to_attribute(intent.turn)},
+                            }
+                        },
+                        {
+                            "Put": {
+                                "TableName": self._table,
+                                "Item": _item(intent),
+                                "ConditionExpression": "attribute_not_exists(PK)",
+                            }
+                        },
+                    ]
+                )
+        except ClientError as error:
+            if code_of(error) != _CANCELLED:
+                raise
+            turn, put = _reasons(error)
+            if turn == _CHECK_FAILED:
+                raise TradeTakenOver(f"trade {intent.trade_id}: expected turn {intent.turn}, was a later one") from error
+            if put == _CHECK_FAILED:
+                return False
+            raise StateUnavailable(f"{error.operation_name}: {turn}, {put}") from error
         return True
 
 
@@ -215,7 +282,18 @@ def expiry(at: datetime) -> int:
 
 
 def _run_key(run_id: str) -> dict[str, AttributeValueTypeDef]:
-    return {"PK": to_attribute(candidate_pk(run_id)), "SK": to_attribute(RUN_SK)}
+    return _key(candidate_pk(run_id), RUN_SK)
+
+
+def _key(pk: str, sk: str) -> dict[str, AttributeValueTypeDef]:
+    return {"PK": to_attribute(pk), "SK": to_attribute(sk)}
+
+
+def _reasons(error: ClientError) -> tuple[str, str]:
+    """Give the code of each of an intent's two conditions in a cancelled transaction."""
+    reasons = error.response.get("CancellationReasons", [])
+    check, put = [reason.get("Code", "None") for reason in reasons] if len(reasons) == 2 else ("unknown", "unknown")  # noqa: PLR2004 - a check and a put
+    return check, put
 
 
 def _item(record: Frozen) -> dict[str, AttributeValueTypeDef]:

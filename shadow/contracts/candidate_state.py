@@ -25,6 +25,7 @@ RUN_SK = "RUN"
 INTENT_SK_PREFIX = "INTENT#"
 EFFECT_SK_PREFIX = "EFFECT#"
 RESULT_SK_PREFIX = "RESULT#"
+TURN_SK_PREFIX = "TURN#"
 NO_TRADE = "-"
 _SHORT_ID = 12
 
@@ -53,6 +54,11 @@ def intent_sk_prefix(trade_id: str) -> str:
 def result_sk(trade_id: str) -> str:
     """Key what one trade came to."""
     return f"{RESULT_SK_PREFIX}{trade_id}"
+
+
+def turn_sk(trade_id: str) -> str:
+    """Key whose turn it is to order for one trade."""
+    return f"{TURN_SK_PREFIX}{trade_id}"
 
 
 def effect_sk(kind: EffectKind, trade_id: str | None, part: int = 0) -> str:
@@ -128,6 +134,7 @@ class IntentRecord(_StateItem):
 
     `asked_quantity` is the shares the whole trade asks for, `quantity` what this step asks for: the rest. bid, ask and
     `decision_price` (their mid) are the quote the trade was sized on. `filled_quantity` shares, prices USD a share.
+    `turn` is that of the process which wrote the intent.
     """
 
     run_id: Identifier
@@ -155,6 +162,17 @@ class IntentRecord(_StateItem):
     submitted_at: Moment | None = None
     filled_at: Moment | None = None
     updated_at: Moment | None = None
+    turn: Count = 0
+
+
+class TurnRecord(_StateItem):
+    """Which process may order for a trade (`SK = TURN#{trade_id}`): the one that took the last turn, counted from 1.
+
+    A process whose answer was lost can live on beside the one that was started in its place. It finds its turn over before
+    its next order, because an intent is kept only while its turn is the trade's.
+    """
+
+    turn: Count
 
 
 class EffectRecord(_StateItem):

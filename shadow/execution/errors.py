@@ -8,6 +8,7 @@ ShadowError
 └── ExecutionError
     ├── RunNotPrepared            the run has no record: prepare_trades did not run
     ├── PlanObjectCorrupt         a claim-checked object is not the one that was written
+    ├── TradeTakenOver            a later process works on this trade
     ├── OrderMismatch             the broker's order is not the one that was intended
     └── ExecutionTransientError   worth another try
         ├── OrderFateUnknown      an ambiguous order that the broker does not show (yet)
@@ -35,6 +36,10 @@ class RunNotPrepared(ExecutionError):
 
 class PlanObjectCorrupt(ExecutionError):
     """A claim-checked object is not the one that was written."""
+
+
+class TradeTakenOver(ExecutionError):
+    """A later process works on this trade: this one must not order for it any more."""
 
 
 class OrderMismatch(ExecutionError):

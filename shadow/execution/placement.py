@@ -1,8 +1,9 @@
 """Business Unit: execution | Status: current.
 
-From a sized trade to final orders, once. Three rules make a second order for one step impossible, whatever crashes:
-the intent is written before the order is sent; its client order id follows from trade and step; and an order whose fate
-is unknown is looked up, never sent again. A retry, in this process or the next, resumes the chain where the log says it is.
+From a sized trade to final orders, once. Four rules make a second order for one step impossible, whatever crashes:
+the intent is written before the order is sent; its client order id follows from trade and step; an order whose fate
+is unknown is looked up, never sent again; and a process takes the trade over before it looks at it, so that one which was
+given up, and lives, writes no further intent. A retry, in this process or the next, resumes the chain where the log says it is.
 """
 
 from __future__ import annotations
@@ -72,9 +73,11 @@ class Placement:
         """Take steps until `trade` is filled or the policy has no more; give all of its orders, final.
 
         Raises what means "try again later, everything is recorded": BrokerTransientError, OrderFateUnknown,
-        OrderStillOpen, StateUnavailable; and OrderMismatch when the broker's order is not ours.
+        OrderStillOpen, StateUnavailable; OrderMismatch when the broker's order is not ours, and TradeTakenOver.
         """
+        turn = self._log.take(trade.run_id, trade.trade_id)
         known = {intent.step: intent for intent in self._log.of_trade(trade.run_id, trade.trade_id)}
+        trade = SizedTrade.resumed(known[min(known)]) if known else trade
         ended_attempt = -1
         quote = trade.quote
         for step in self._policy.steps(trade.side):
@@ -86,7 +89,7 @@ class Placement:
             intent, is_new = known.get(step.number), False
             if intent is None:
                 quote = self._quote_for(step, trade, quote)
-                drafted = self._intent(trade, step, rest, quote)
+                drafted = self._intent(trade, step, rest, quote, turn)
                 intent = self._log.record(drafted)
                 is_new = intent is drafted
             known[step.number] = self._desk.settle(intent, step.seconds, is_new=is_new)
@@ -110,7 +113,7 @@ class Placement:
         except QuoteUnavailable:
             return last
 
-    def _intent(self, trade: SizedTrade, step: Step, rest: Decimal, quote: Quote) -> IntentRecord:
+    def _intent(self, trade: SizedTrade, step: Step, rest: Decimal, quote: Quote, turn: int) -> IntentRecord:
         return IntentRecord(
             PK=candidate_pk(trade.run_id),
             SK=intent_sk(trade.trade_id, step.number),
@@ -131,9 +134,11 @@ class Placement:
             decision_price=trade.quote.mid,
             execution_mode=trade.mode,
             intended_at=self._clock.now(),
+            turn=turn,
         )
 
     def reconcile(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:
         """Find out what became of a trade's orders, cancelling what is open and sending nothing."""
+        self._log.take(run_id, trade_id)
         intents = self._log.of_trade(run_id, trade_id)
         return tuple(self._desk.look(intent) for intent in intents)

@@ -77,12 +77,19 @@ class EquityLedger(Protocol):
 class IntentLog(Protocol):
     """Every order's intent, written before the order is sent."""
 
+    def take(self, run_id: str, trade_id: str) -> int:
+        """Take the trade over; give the turn, counted from 1. From now on no intent of an earlier turn is kept. Atomic."""
+        ...
+
     def record(self, intent: IntentRecord) -> IntentRecord:
-        """Keep `intent` unless its step has one; give the kept one, `intent` itself when it was new. Atomic."""
+        """Keep `intent` unless its step has one; give the kept one, `intent` itself when it was new. Atomic.
+
+        Raises TradeTakenOver when the intent's turn is over.
+        """
         ...
 
     def update(self, intent: IntentRecord) -> None:
-        """Write down what became of an intent."""
+        """Write down what became of an intent; what is known to be final is not made doubtful again."""
         ...
 
     def of_trade(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:

@@ -5,6 +5,7 @@ Fakes for the ports of `shadow.execution`: a broker with a script, a log and a l
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.vocabulary import ExecutionMode, Side
 from shadow.contracts.workflow import EquityCheck, WorkflowInput, WorkflowPlan, WorkflowTrade
 from shadow.execution.equity import equity_check
-from shadow.execution.errors import RunNotPrepared
+from shadow.execution.errors import RunNotPrepared, TradeTakenOver
 from shadow.execution.ports import PlannedEffect, RunOpening
 
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
@@ -226,13 +227,24 @@ class MemoryLog:
     def __init__(self) -> None:
         self.intents: dict[str, IntentRecord] = {}
         self.history: list[IntentRecord] = []
+        self.turns: Counter[str] = Counter()
+
+    def take(self, run_id: str, trade_id: str) -> int:
+        del run_id
+        self.turns[trade_id] += 1
+        return self.turns[trade_id]
 
     def record(self, intent: IntentRecord) -> IntentRecord:
+        if intent.turn != self.turns[intent.trade_id]:
+            raise TradeTakenOver(intent.trade_id)
         kept = self.intents.setdefault(intent.SK, intent)
         self.history.append(kept)
         return kept
 
     def update(self, intent: IntentRecord) -> None:
+        kept = self.intents.get(intent.SK)
+        if kept is not None and kept.status.is_final and not intent.status.is_final:
+            return
         self.intents[intent.SK] = intent
         self.history.append(intent)
 

@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -19,9 +20,11 @@ from unittest.mock import patch
 
 import boto3
 from moto import mock_aws
-from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.dynamodb.models import DynamoDBBackend
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 
 from shadow.aws import clients
 from shadow.broker.credentials import AlpacaCredentials
@@ -32,7 +35,12 @@ from tests.fakes.candidate import FakeBroker
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
-STATE_TABLE, LEDGER_TABLE, BUS, BUCKET = "alchemiser-dev-candidate-state", "alchemiser-dev-trade-ledger", "alchemiser-dev-events", "plans"
+STATE_TABLE, LEDGER_TABLE, BUS, BUCKET = (
+    "alchemiser-dev-candidate-state",
+    "alchemiser-dev-trade-ledger",
+    "alchemiser-dev-events",
+    "plans",
+)
 DEFINITION = Path(__file__).parents[2] / "statemachines" / "execution_workflow.asl.json"
 FUNCTIONS = {
     "PrepareTrades": "prepare_trades",
@@ -43,6 +51,7 @@ FUNCTIONS = {
     "NotifyCompletion": "notify_completion",
     "NotifyFailure": "notify_failure",
 }
+_PARSE = AmazonStateLanguageParser.parse
 Fault = Callable[[dict[str, Any]], str | None]
 
 
@@ -99,10 +108,11 @@ class Cloud:
         for client in (clients.dynamodb, clients.sns, clients.s3, clients.events, clients.secretsmanager):
             client.cache_clear()
 
-    def invoke(self, function: str, body: str, response_headers: dict[str, str]) -> bytes:
+    def invoke(self, parameters: dict[str, Any], region: str, state_credentials: object) -> dict[str, Any]:
         """Do what Lambda does: run the handler; an exception becomes an answer with its class name."""
-        folder = function.rsplit(":", 1)[-1]
-        event = json.loads(body)
+        del region, state_credentials
+        folder = parameters["FunctionName"].rsplit(":", 1)[-1]
+        event = json.loads(parameters["Payload"])
         with self.lock:
             self.calls.append((folder, event))
             self.running += 1
@@ -110,10 +120,11 @@ class Cloud:
         try:
             error = self.faults.get(folder, lambda _: None)(event)
             if error is not None:
-                return _failed(response_headers, error, "planted")
-            return json.dumps(self.modules[folder].lambda_handler(event, SimpleNamespace())).encode()
+                return _failed(error, "planted")
+            answer = self.modules[folder].lambda_handler(event, SimpleNamespace())
+            return {"StatusCode": 200, "Payload": json.loads(json.dumps(answer))}
         except Exception as caught:  # noqa: BLE001 - Lambda answers with any exception's class name
-            return _failed(response_headers, type(caught).__name__, str(caught))
+            return _failed(type(caught).__name__, str(caught))
         finally:
             with self.lock:
                 self.running -= 1
@@ -152,16 +163,15 @@ class Cloud:
         return [(entry[2], entry[1]) for entry in topic.sent_notifications]
 
 
-def _failed(response_headers: dict[str, str], name: str, message: str) -> bytes:
-    response_headers["x-amz-function-error"] = "Unhandled"
-    return json.dumps({"errorType": name, "errorMessage": message}).encode()
+def _failed(name: str, message: str) -> dict[str, Any]:
+    return {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": {"errorType": name, "errorMessage": message}}
 
 
 @contextmanager
 def cloud(**environment: str) -> Iterator[Cloud]:
     """Give a fresh cloud. `environment` is added to that of every function."""
     broker = FakeBroker()
-    with mock_aws(config={"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}):
+    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         topic = boto3.client("sns", region_name=REGION).create_topic(Name="alchemiser-dev-trading-notifications")["TopicArn"]
         secret = boto3.client("secretsmanager", region_name=REGION)
         secret.create_secret(Name="candidate", SecretString=json.dumps({"key": "k", "secret": "s"}))
@@ -187,7 +197,7 @@ def cloud(**environment: str) -> Iterator[Cloud]:
         with _patched(broker, variables):
             built = Cloud(broker)
             built.environment = variables
-            with patch.object(LambdaSimpleBackend, "invoke", _invoker(built)):
+            with patch.object(lambda_eval_utils, "_invoke_lambda_function", built.invoke):
                 yield built
 
 
@@ -201,15 +211,30 @@ def _patched(broker: FakeBroker, variables: dict[str, str]) -> Iterator[None]:
         return broker
 
     lock = threading.RLock()
-    atomic = {name: _locked(lock, getattr(DynamoDBBackend, name)) for name in ("update_item", "put_item", "get_item", "query")}
+    atomic = {
+        name: _locked(lock, getattr(DynamoDBBackend, name))
+        for name in ("update_item", "put_item", "get_item", "query", "transact_write_items")
+    }
     with (
         patch.dict("os.environ", variables),
         patch.object(AlpacaBroker, "connect", connect),
-        patch.object(SystemClock, "sleep", lambda _, seconds: None),
+        patch.object(SystemClock, "sleep", lambda *_: None),
         patch.object(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None)),
+        patch.object(AmazonStateLanguageParser, "parse", _parse_once),
         patch.multiple(DynamoDBBackend, **atomic),
     ):
         yield
+
+
+@cache
+def _tree(text: str) -> Any:
+    return _PARSE(text)[1]
+
+
+def _parse_once(text: str) -> tuple[Any, Any]:
+    """Parse a definition once: reading the text takes moto longer than running it."""
+    tree = _tree(text)
+    return Preprocessor().visit(tree), tree
 
 
 def _locked(lock: threading.RLock, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -218,14 +243,6 @@ def _locked(lock: threading.RLock, method: Callable[..., Any]) -> Callable[..., 
             return method(*arguments, **named)
 
     return locked
-
-
-def _invoker(built: Cloud) -> Callable[..., bytes]:
-    def invoke(_: object, function_name: str, qualifier: object, body: str, headers: object, response_headers: Any) -> bytes:
-        del qualifier, headers
-        return built.invoke(function_name, body, response_headers)
-
-    return invoke
 
 
 def _create_table(name: str) -> None:

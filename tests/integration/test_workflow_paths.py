@@ -102,9 +102,10 @@ def test_c5_c9_the_breaker_refuses_one_buy_the_others_go_on_and_the_run_ends_fai
 
     assert (run.status, run.end, run.error) == ("FAILED", "EquityLimitReached", "EquityLimitReached")
     results = {result["symbol"]: result for result in run.result_of("ExecuteBuyPhase")["buyResults"]}
-    assert sorted((result["status"], result["reason"]) for result in results.values()) in (
-        [("BLOCKED", "EQUITY_LIMIT"), ("COMPLETED", None)],
-    )
+    assert sorted((result["status"], result["reason"]) for result in results.values()) == [
+        ("BLOCKED", "EQUITY_LIMIT"),
+        ("COMPLETED", None),
+    ]
     ((subject, body),) = world.mails()
     assert subject == "[dev] dry_run: equity limit reached: 1 BUYs refused"
     assert "BLOCKED (the equity deployment limit is reached)" in body

@@ -180,7 +180,7 @@ def test_eleven_attempts_at_a_limit_of_ten_leave_ten(paper: Cloud) -> None:
     assert _reserved(paper) == Decimal(1000)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     amounts=st.lists(st.integers(1, 60), min_size=2, max_size=14),
     limit=st.integers(10, 200),

@@ -16,7 +16,7 @@ from shadow.contracts.workflow import GuardInput, GuardResult, TradeResult
 from shadow.execution.guard import evaluate_guard
 from tests.fakes.candidate import RUN_ID, d
 
-THRESHOLD = Decimal("500")
+THRESHOLD = Decimal(500)
 
 
 def sell(status: TradeStatus, amount: str, value: str = "0", number: int = 0) -> TradeResult:

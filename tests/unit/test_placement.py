@@ -210,7 +210,7 @@ def test_another_ones_order_under_our_id_is_refused() -> None:
     desk.place(asked="11")
     desk.log = MemoryLog()
 
-    with pytest.raises(OrderMismatch, match="BUY 10, was .* BUY 11"):
+    with pytest.raises(OrderMismatch, match=r"BUY 10, was .* BUY 11"):
         desk.place(asked="10")
 
 

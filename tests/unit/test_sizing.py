@@ -29,9 +29,7 @@ def test_c1_topping_a_thousand_up_to_twelve_hundred_buys_two_hundred() -> None:
 
 
 def test_a_sell_is_sized_on_its_absolute_amount() -> None:
-    assert size(trade(amount="-250"), mid=MID, fractionable=True, held=d("50")) == Sized(
-        d("2.500000"), SizingBasis.TRADE_AMOUNT
-    )
+    assert size(trade(amount="-250"), mid=MID, fractionable=True, held=d("50")) == Sized(d("2.500000"), SizingBasis.TRADE_AMOUNT)
 
 
 def test_a_full_exit_sells_exactly_what_is_held() -> None:
