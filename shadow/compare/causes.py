@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from shadow.compare.case import TradePair
 from shadow.compare.finding import Finding
 from shadow.compare.kinds import KINDS, Basis
 from shadow.contracts.vocabulary import Reason, Side, TradeStatus
 
 _GUARD = frozenset({"GUARD_ZERO_SUM", "GUARD_THRESHOLD", "GUARD_BOUNDARY", "GUARD_AMOUNTS", "GUARD_IGNORED", "GUARD_DECISION"})
-_BREAKER = frozenset({"EQUITY_NOT_COUNTED", "EQUITY_OVERSHOOT", "EQUITY_LIMIT"})
+_BREAKER = frozenset({"EQUITY_NOT_COUNTED", "EQUITY_MISJUDGED", "EQUITY_OVERSHOOT", "EQUITY_LIMIT"})
 _BROKEN = frozenset({"COUNTERS", "RUN_FAILED", "BUYS_NOT_ENQUEUED", "BUYS_NEVER_SENT", "STUCK_AGGREGATING", "RUN_STUCK"})
 _NEVER_RAN = (TradeStatus.NOT_SENT, TradeStatus.UNFINISHED)
 
@@ -62,12 +63,18 @@ def _same_thing(first: Finding, second: Finding) -> bool:
 def explains(cause: Finding, effect: Finding) -> bool:
     """Tell whether `cause`, whose kind may explain the kind of `effect`, does explain this one."""
     if cause.pair is not None and effect.pair is not None:
-        return cause.pair is effect.pair and _share_a_lane(cause, effect)
+        decided = cause.kind == "EQUITY_DECISION"
+        return cause.pair is effect.pair and (decided or _share_a_lane(cause, effect))
     if cause.pair is None and effect.pair is not None:
         return _run_explains_trade(cause, effect)
-    if cause.pair is not None and effect.kind in _GUARD and cause.pair.side is not Side.SELL:
+    if cause.pair is not None and effect.kind in _GUARD and not _is_a_sell(cause.pair):
         return False
     return KINDS[effect.kind].basis is Basis.ACROSS or _share_a_lane(cause, effect)
+
+
+def _is_a_sell(pair: TradePair) -> bool:
+    """Tell whether a trade is a SELL in the plan or in a lane."""
+    return pair.side is Side.SELL or any(side.trade.action is Side.SELL for side in pair.lanes)
 
 
 def _share_a_lane(first: Finding, second: Finding) -> bool:

@@ -13,9 +13,10 @@ from shadow.compare.case import PairView
 from shadow.compare.effects import is_watched
 from shadow.compare.policy import LaneEvidence, Policy
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
 
 _STOPPED = (RunStatus.BLOCKED_BY_GUARD, RunStatus.BLOCKED_BY_EQUITY_LIMIT)
+_AT_BROKER = (Reason.BROKER_REJECTED, Reason.PARTIAL_FILL, Reason.NOT_FILLED)
 _GUARDED = (RunStatus.COMPLETED, *_STOPPED)
 
 
@@ -69,7 +70,7 @@ def _needed_of_trade(trade: TradeOutcome, run: RunOutcome, needs: LaneEvidence) 
         if run.broker_truth:
             paths += needs.broker_truth
     elif trade.status is TradeStatus.FAILED:
-        paths += needs.failed
+        paths += needs.failed + (needs.failed_at_broker if trade.reason in _AT_BROKER else ())
     elif trade.status in (TradeStatus.SKIPPED, TradeStatus.BLOCKED):
         paths += needs.left_alone
     return paths

@@ -225,7 +225,7 @@ def _run_events(
 
 
 def _is_complete(run: RunOutcome) -> bool:
-    return run.status is RunStatus.COMPLETED
+    return run.status is RunStatus.COMPLETED and bool(run.trades)
 
 
 def _is_stopped(run: RunOutcome) -> bool:

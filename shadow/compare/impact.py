@@ -7,6 +7,7 @@ differences that can move money, and stand at the cause which that difference fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from shadow.compare.case import TradePair
 from shadow.compare.exact import EXACT, ZERO
@@ -15,13 +16,15 @@ from shadow.compare.fills import slippage_cost
 from shadow.compare.finding import Finding
 from shadow.compare.kinds import KINDS
 from shadow.contracts.comparison import Impact
+from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS
 
 NOTHING = Impact()
+_WRITABLE = Context(prec=MAX_SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
 
 
 def executed_impact(pair: TradePair) -> Impact:
     """Give what executing the trade differently is worth: what the candidate bought (sold: less) minus what the control did."""
-    notional = EXACT.subtract(executed_value(pair.candidate), executed_value(pair.control))
+    notional = writable(EXACT.subtract(executed_value(pair.candidate), executed_value(pair.control)))
     return Impact.model_construct(notional=notional, cash=-notional) if notional else NOTHING
 
 
@@ -30,7 +33,7 @@ def slippage_impact(pair: TradePair) -> Impact:
     if pair.both is None:
         return NOTHING
     control, candidate = (slippage_cost(side) for side in pair.both)
-    cash = EXACT.subtract(control, candidate)
+    cash = writable(EXACT.subtract(control, candidate))
     return Impact.model_construct(notional=ZERO, cash=cash) if cash else NOTHING
 
 
@@ -48,6 +51,11 @@ def impacts_of(findings: Sequence[Finding], roots: Sequence[int], *, both_ran: b
         if finding.pair is not None and finding.kind == "SLIPPAGE" and id(finding.pair) not in counted:
             worth[roots[place]] = add(worth[roots[place]], slippage_impact(finding.pair))
     return worth
+
+
+def writable(amount: Decimal) -> Decimal:
+    """Give `amount` with the 28 significant digits that a document can hold; real amounts have far fewer."""
+    return _WRITABLE.plus(amount)
 
 
 def add(first: Impact, second: Impact) -> Impact:

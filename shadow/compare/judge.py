@@ -26,7 +26,7 @@ from shadow.compare.effects import run_effect_findings, trade_effect_findings
 from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.fills import fill_findings
 from shadow.compare.finding import Finding
-from shadow.compare.impact import NOTHING, impacts_of, net
+from shadow.compare.impact import NOTHING, impacts_of, net, writable
 from shadow.compare.kinds import KINDS
 from shadow.compare.orders import order_findings
 from shadow.compare.policy import Policy
@@ -41,7 +41,7 @@ def judge(case: PairCase, policy: Policy) -> Comparison:
     with localcontext(EXACT):
         view = PairView(case)
         gaps = gaps_of(view, policy)
-        findings = in_order(find(view, policy))
+        findings = in_order(seen(find(view, policy), view))
         differences = _differences(findings, view, policy)
     return summed(
         Comparison(
@@ -83,6 +83,14 @@ def find(view: PairView, policy: Policy) -> Iterator[Finding]:
         yield from order_findings(pair, policy)
         yield from fill_findings(pair, policy)
         yield from trade_effect_findings(pair, policy)
+
+
+def seen(findings: Iterable[Finding], view: PairView) -> Iterator[Finding]:
+    """Leave out what was found only because a lane's evidence has gaps: what was not seen is not known to be absent."""
+    torn = {run.lane for run in view.runs if run.gaps or run.violations}
+    for finding in findings:
+        if not (KINDS[finding.kind].absence and finding.departs and finding.departs <= torn):
+            yield finding
 
 
 def _differences(findings: list[Finding], view: PairView, policy: Policy) -> tuple[Difference, ...]:
@@ -161,7 +169,7 @@ def _gross(differences: Iterable[Difference]) -> Decimal:
     total = ZERO
     for difference in differences:
         total = EXACT.add(total, max(abs(difference.impact.notional), abs(difference.impact.cash)))
-    return total
+    return writable(total)
 
 
 def _count(differences: Iterable[Difference]) -> Counts:

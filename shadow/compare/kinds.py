@@ -40,7 +40,11 @@ BASIS_MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of difference. `order` is its place in the list; `coverable` False means no register entry may hide it."""
+    """One kind of difference.
+
+    `follows` names the kinds that can explain it, `impact` whether it can move money, `coverable` whether a register entry may
+    hide it, `absence` whether it is found by something not being there; `order` is its place in the list.
+    """
 
     name: str
     scope: Scope
@@ -51,6 +55,7 @@ class Kind:
     follows: tuple[str, ...]
     impact: bool
     coverable: bool
+    absence: bool
     order: int
 
 
@@ -72,6 +77,7 @@ def _kind(name: str, row: Mapping[str, object], order: int) -> Kind:
         follows=tuple(str(cause) for cause in follows) if isinstance(follows, list) else (),
         impact=row.get("impact") is True,
         coverable=row.get("coverable") is not False,
+        absence=row.get("absence") is True,
         order=order,
     )
 

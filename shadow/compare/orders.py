@@ -90,7 +90,7 @@ def _exceeds(quantity: Decimal, asked: Decimal | None) -> bool:
 
 
 def _chains(side: LaneTrade) -> Fault | None:
-    """Tell of steps that are repeated, left out, or sent after everything was filled."""
+    """Tell of steps that are repeated, left out, unnamed, or sent after everything was filled."""
     chain = chain_of(side)
     names = [order.client_order_id or "" for order in chain]
     if len(set(names)) < len(names):
@@ -98,6 +98,9 @@ def _chains(side: LaneTrade) -> Fault | None:
     steps = sorted(step for name in names if (step := _step(name, side.trade.trade_id)) is not None)
     if steps and steps != list(range(len(names))):
         return Fault(f"steps {', '.join(map(str, steps))}", f"has orders of the steps {', '.join(map(str, steps))} only")
+    ids = {order.order_id for order in chain}
+    if chain and None not in ids and side.trade.order_id not in (None, *ids):
+        return Fault(side.trade.order_id or "", f"names the order {side.trade.order_id}, which is none of its orders")
     ordered = _by_time(chain)
     filled = next((number for number, order in enumerate(ordered) if status_of(order) == FILLED), None)
     if filled is not None and filled < len(ordered) - 1:

@@ -92,6 +92,7 @@ class Applies(Frozen):
     effect_emitted: Annotated[tuple[Lane, ...], Field(description="who only shadows, and must not emit effects")]
     equity_counted: Annotated[tuple[Lane, ...], Field(description="whose breaker reserves, so that it counts a BUY at once")]
     duration_ratio: Annotated[tuple[Lane, ...], Field(description="whose slowness counts")]
+    recorded_price: Annotated[tuple[Lane, ...], Field(description="whose recorded price must be its fills' price")]
 
 
 class LaneEvidence(Frozen):
@@ -105,6 +106,9 @@ class LaneEvidence(Frozen):
     completed: Annotated[tuple[str, ...], Field(description="besides, of a COMPLETED trade")] = ()
     completed_buy: Annotated[tuple[str, ...], Field(description="besides, of a COMPLETED BUY while the breaker is on")] = ()
     failed: Annotated[tuple[str, ...], Field(description="besides, of a FAILED trade")] = ()
+    failed_at_broker: Annotated[
+        tuple[str, ...], Field(description="besides, of a trade that the broker rejected, filled in part or did not fill")
+    ] = ()
     left_alone: Annotated[tuple[str, ...], Field(description="besides, of a SKIPPED or BLOCKED trade")] = ()
     order: Annotated[tuple[str, ...], Field(description="of every order")] = ()
     broker_truth: Annotated[tuple[str, ...], Field(description="besides, of a COMPLETED trade, where the broker was asked")] = ()

@@ -20,7 +20,13 @@ from shadow.contracts.model import plain
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Lane, Reason, Side, TradeStatus
 
-_SELL_FAILED = (TradeStatus.FAILED, TradeStatus.UNKNOWN)
+_SELL_FAILED = (
+    TradeStatus.FAILED,
+    TradeStatus.UNKNOWN,
+    TradeStatus.BLOCKED,
+    TradeStatus.UNFINISHED,
+    TradeStatus.NOT_SENT,
+)
 _TRIED = (TradeStatus.COMPLETED, TradeStatus.FAILED, TradeStatus.UNKNOWN)
 
 
@@ -175,9 +181,21 @@ def equity_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
         right=lambda run: shown(run.equity_limit),
     )
     tried = {run.lane: planned_sum(view, run.lane, Side.BUY, _TRIED) for run in view.runs}
-    overshot = {lane for lane, fault in over.items() if fault is not None}
+    yield from run_faults("EQUITY_MISJUDGED", "equity.allowed", view.runs, lambda run: _misjudged(view, run, tried[run.lane]))
+    overshot = frozenset(lane for lane, fault in over.items() if fault is not None)
     for pair in view.trades:
         yield from _breaker(pair, tried, overshot)
+
+
+def _misjudged(view: PairView, run: RunOutcome, tried: Decimal) -> Fault | None:
+    fitting = [
+        pair.symbol
+        for pair, side in view.trades_of(run.lane)
+        if is_equity_blocked(side.trade) and side.trade.action is Side.BUY and _fits(pair, side, tried)
+    ]
+    return (
+        Fault(f"{len(fitting)} blocked", f"blocked {len(fitting)} BUYs that fit: {', '.join(fitting[:3])}") if fitting else None
+    )
 
 
 def _limits(view: PairView, policy: Policy) -> Iterator[Finding]:
@@ -223,22 +241,21 @@ def _overshoot(view: PairView, run: RunOutcome) -> Fault | None:
     return Fault(plain(bought), f"bought for {plain(bought)} USD (planned) with a limit of {plain(run.equity_limit)} USD")
 
 
-def _breaker(pair: TradePair, tried: Mapping[Lane, Decimal], overshot: set[Lane]) -> Iterator[Finding]:
-    """Tell of a BUY that the breaker blocked in one lane only, or blocked though it fits whatever else was bought."""
+def _breaker(pair: TradePair, tried: Mapping[Lane, Decimal], overshot: frozenset[Lane]) -> Iterator[Finding]:
+    """Tell of a BUY that the breaker blocked in one lane only."""
     if pair.side is not Side.BUY:
         return
     blocked = {side.lane for side in pair.lanes if is_equity_blocked(side.trade)}
     passed = {side.lane for side in pair.lanes if was_tried(side.trade) and side.lane not in blocked}
-    wrong = {side.lane for side in pair.lanes if side.lane in blocked and _fits(pair, side, tried[side.lane])}
-    differ = bool(blocked and passed)
-    if not differ and not wrong:
+    if not blocked or not passed:
         return
+    wrong = {side.lane for side in pair.lanes if side.lane in blocked and _fits(pair, side, tried[side.lane])}
     words = {side.lane: "blocked" if side.lane in blocked else side.trade.status.value for side in pair.lanes}
     yield Finding(
         kind="EQUITY_DECISION",
         field="equity.allowed",
         rule="blocked exactly when planned BUYs would pass the limit",
-        explanation="The breaker blocked a BUY that fits." if wrong else "The breaker blocked the BUY in one lane only.",
+        explanation="The breaker blocked the BUY in one lane only.",
         departs=frozenset(wrong | (overshot & passed)),
         planned=plain(pair.planned.amount) if pair.planned else None,
         control=words.get(Lane.CONTROL),

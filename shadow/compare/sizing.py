@@ -66,7 +66,7 @@ def asked_quantity(side: LaneTrade) -> Decimal | None:
 def sized(planned: Planned, side: LaneTrade, policy: Policy) -> Sized | None:
     """Judge one lane's quantity; None where it is not known or there is nothing to hold it against."""
     quantity, price = asked_quantity(side), decision_price(side.trade.intent)
-    if quantity is None or price is None:
+    if not quantity or price is None:
         return None
     worth = EXACT.multiply(quantity, price)
     goal = planned.current_value if planned.is_full_exit else abs(planned.amount)

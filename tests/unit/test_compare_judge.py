@@ -1,0 +1,318 @@
+"""What holds of every judgement, whatever the pair: purity, symmetry, order, and that nothing unseen is ever called equal."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from shadow.compare.case import PairCase
+from shadow.compare.document import canonical_bytes, digest_of, read_comparison
+from shadow.compare.judge import judge
+from shadow.compare.kinds import KINDS
+from shadow.compare.policy import Policy, default_policy
+from shadow.contracts.comparison import Attribution, Comparison, Verdict
+from shadow.contracts.errors import InvalidPayload
+from shadow.contracts.outcome import Gap, RunOutcome
+from shadow.contracts.vocabulary import Lane, RunStatus
+from tests.strategies.outcomes import SCENARIOS, cases, random_case
+from tests.strategies.planting import run_of
+from tests.unit.test_compare_kinds import PLANTS
+
+RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MIRROR = {
+    Attribution.CONTROL: Attribution.CANDIDATE,
+    Attribution.CANDIDATE: Attribution.CONTROL,
+    Attribution.BOTH: Attribution.BOTH,
+    Attribution.NEITHER: Attribution.NEITHER,
+}
+LANES = (Lane.CONTROL, Lane.CANDIDATE)
+
+
+@st.composite
+def planted(draw: st.DrawFn) -> PairCase:
+    """An honest pair, or one with one or two planted differences."""
+    case = draw(cases(max_trades=6))
+    for plant in draw(st.lists(st.sampled_from(PLANTS), max_size=2)):
+        try:
+            case = plant.edit(case, draw(st.sampled_from(plant.lanes)))
+        except (StopIteration, AssertionError, IndexError, TypeError):
+            continue  # this pair has nothing to plant that in
+    return case
+
+
+def swapped(case: PairCase) -> PairCase:
+    """Let each lane have done what the other did."""
+    return replace(
+        case,
+        control=case.candidate.model_copy(update={"lane": Lane.CONTROL}) if case.candidate else None,
+        candidate=case.control.model_copy(update={"lane": Lane.CANDIDATE}) if case.control else None,
+    )
+
+
+def mirrored(policy: Policy) -> Policy:
+    """Ask of each lane what the policy asks of the other."""
+    other = {Lane.CONTROL: Lane.CANDIDATE, Lane.CANDIDATE: Lane.CONTROL}
+    applies = policy.applies
+    lanes = {name: tuple(other[lane] for lane in getattr(applies, name)) for name in type(applies).model_fields}
+    evidence = policy.evidence.model_copy(update={"control": policy.evidence.candidate, "candidate": policy.evidence.control})
+    return policy.model_copy(update={"applies": applies.model_copy(update=lanes), "evidence": evidence})
+
+
+def shuffled(run: RunOutcome | None, rng: random.Random) -> RunOutcome | None:
+    if run is None:
+        return None
+    trades, effects, gaps = list(run.trades), list(run.effects or ()), list(run.gaps)
+    for records in (trades, effects, gaps):
+        rng.shuffle(records)
+    return run.model_copy(
+        update={
+            "trades": tuple(trades),
+            "effects": None if run.effects is None else tuple(effects),
+            "gaps": tuple(gaps),
+            "violations": tuple(reversed(run.violations)),
+        }
+    )
+
+
+@RELAXED
+@given(planted())
+def test_judging_again_gives_the_identical_document(case: PairCase) -> None:
+    first = canonical_bytes(judge(case, default_policy()))
+    assert canonical_bytes(judge(case, default_policy())) == first
+    assert canonical_bytes(read_comparison(first)) == first
+    assert len(digest_of(first)) == 64
+
+
+@RELAXED
+@given(planted())
+def test_judging_a_stored_comparison_again_gives_the_identical_document(case: PairCase) -> None:
+    stored = judge(case, default_policy())
+    again = judge(replace(case, control=stored.control, candidate=stored.candidate), default_policy())
+    assert canonical_bytes(again) == canonical_bytes(stored)
+
+
+@RELAXED
+@given(planted(), st.integers())
+def test_the_order_of_records_changes_nothing(case: PairCase, seed: int) -> None:
+    rng = random.Random(seed)
+    other = replace(case, control=shuffled(case.control, rng), candidate=shuffled(case.candidate, rng))
+    assert canonical_bytes(judge(other, default_policy())) == canonical_bytes(judge(case, default_policy()))
+
+
+def told(comparison: Comparison, *, mirror: bool = False) -> set[tuple[object, ...]]:
+    """Say what a comparison found, without its wording."""
+    sign = -1 if mirror else 1
+    lanes = ("candidate", "control") if mirror else ("control", "candidate")
+    return {
+        (
+            d.key,
+            d.severity,
+            MIRROR[d.attribution] if mirror else d.attribution,
+            d.planned if "control" not in (d.planned or "") else None,
+            getattr(d, lanes[0]),
+            getattr(d, lanes[1]),
+            sign * d.impact.notional,
+            sign * d.impact.cash,
+            d.caused_by,
+        )
+        for d in comparison.differences
+    }
+
+
+@settings(RELAXED, max_examples=80)
+@given(planted())
+def test_swapping_the_lanes_mirrors_attribution_and_turns_the_dollars_around(case: PairCase) -> None:
+    policy = default_policy()
+    there, back = judge(case, policy), judge(swapped(case), mirrored(policy))
+    assert told(back) == told(there, mirror=True)
+    assert back.verdict is there.verdict
+    assert back.gross_impact == there.gross_impact
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_no_false_alarm_over_a_thousand_pairs_of_honest_lanes(scenario: str) -> None:
+    policy = default_policy()
+    verdicts = [judge(random_case(seed, seed % 9, scenario), policy).verdict for seed in range(200)]
+    assert verdicts == [Verdict.MATCHED] * 200
+
+
+def test_no_false_alarm_when_one_outcome_is_relabelled_as_the_other_lane() -> None:
+    policy = default_policy()
+    relaxed = mirrored(policy).evidence.control
+    asked = policy.model_copy(update={"evidence": policy.evidence.model_copy(update={"control": relaxed})})
+    for seed in range(1000):
+        case = random_case(seed, seed % 6, SCENARIOS[seed % len(SCENARIOS)])
+        run = run_of(case, Lane.CANDIDATE)
+        same = replace(case, control=run.model_copy(update={"lane": Lane.CONTROL}))
+        comparison = judge(same, asked)
+        assert comparison.verdict is Verdict.MATCHED
+        assert comparison.differences == ()
+
+
+REPEATED_ELSEWHERE = {
+    "effects.action": "an effect's trade id, symbol and side each name its trade",
+    "effects.symbol": "an effect's trade id, symbol and side each name its trade",
+    "effects.trade_id": "an effect's trade id, symbol and side each name its trade",
+    "effects.order_id": "names the row; the quantity is what counts",
+    "state_transitions": "a cost, not a difference",
+    "trades.error_message": "text for people; the reason is judged",
+    "trades.raw_status": "the lane's own word; the status is judged",
+    "trades.started_at": "of a trade that was left alone",
+    "trades.completed_at": "of a trade that was left alone",
+    "trades.equity": "of a BUY that was blocked: its reason says so; the control does not record it",
+    "trades.equity.limit": "repeats the run's",
+    "trades.equity.cumulative": "of a BUY that was blocked",
+    "trades.orders.limit_price": "not judged: it depends on the quote",
+    "trades.orders.order_id": "the client order id names the order",
+    "trades.orders.submitted_at": "the step numbers order the chain",
+    "control trades.order_id": "of a trade that failed: the control may have had no order",
+    "control trades.orders": "the control's record repeats the trade's order id and type",
+    "control trades.orders.order_type": "the control's record repeats the trade's order id and type",
+}
+
+
+def deletions(model: BaseModel, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Give the path of every field that is set and can be absent, and of every record in a list."""
+    for name, info in type(model).model_fields.items():
+        value = getattr(model, name)
+        if value is None or value in ((), "") or value == info.default:
+            continue
+        if not info.is_required() and not isinstance(value, bool):
+            yield (*path, name)
+        if isinstance(value, BaseModel):
+            yield from deletions(value, (*path, name))
+        elif isinstance(value, tuple):
+            for index, entry in enumerate(value):
+                yield (*path, name, index)
+                if isinstance(entry, BaseModel):
+                    yield from deletions(entry, (*path, name, index))
+
+
+def without(model: BaseModel, path: tuple[str | int, ...]) -> BaseModel:
+    name, *rest = path
+    value = getattr(model, str(name))
+    if not rest:
+        default = type(model).model_fields[str(name)].default
+        return model.model_copy(update={str(name): default})
+    if isinstance(value, tuple):
+        index = int(rest[0])
+        if len(rest) == 1:
+            return model.model_copy(update={str(name): value[:index] + value[index + 1 :]})
+        return model.model_copy(update={str(name): (*value[:index], without(value[index], tuple(rest[1:])), *value[index + 1 :])})
+    return model.model_copy(update={str(name): without(value, tuple(rest))})
+
+
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_deleting_any_piece_of_evidence_never_yields_matched(scenario: str, lane: Lane) -> None:
+    policy = default_policy()
+    matched = set()
+    case = random_case(11, 4, scenario)
+    for path in deletions(run_of(case, lane)):
+        torn = without(run_of(case, lane), path)
+        if judge(replace(case, **{lane.value: torn}), policy).verdict is Verdict.MATCHED:
+            matched.add(".".join(part for part in path if isinstance(part, str)))
+    assert {name for name in matched if name not in REPEATED_ELSEWHERE and f"{lane} {name}" not in REPEATED_ELSEWHERE} == set()
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_what_the_reader_could_not_read_makes_the_pair_incomplete_by_name(lane: Lane) -> None:
+    case = random_case(3)
+    torn = run_of(case, lane).model_copy(update={"gaps": (Gap(what="history", reason="truncated at 25,000 events"),)})
+    comparison = judge(replace(case, **{lane.value: torn}), default_policy())
+    assert comparison.verdict is Verdict.INCOMPLETE
+    assert comparison.gaps == (f"{lane}: history: truncated at 25,000 events",)
+
+
+def test_a_breach_of_contract_is_a_gap_with_the_field_and_no_divergence() -> None:
+    case = random_case(3)
+    run = run_of(case, Lane.CANDIDATE)
+    torn = run.model_copy(update={"violations": ("trades[0].price: expected a decimal, was 'x'",)})
+    comparison = judge(replace(case, candidate=torn), default_policy())
+    assert comparison.verdict is Verdict.INCOMPLETE
+    assert comparison.differences == ()
+    assert "contract violation: trades[0].price" in comparison.gaps[0]
+
+
+def test_what_was_not_seen_is_not_called_absent() -> None:
+    case = random_case(3)
+    unread = RunOutcome(
+        lane=Lane.CONTROL,
+        run_id=run_of(case, Lane.CONTROL).run_id,
+        plan_id=case.plan.plan_id,
+        status=RunStatus.UNFINISHED,
+        trades=(),
+        gaps=(Gap(what="control items", reason="expired before they were read"),),
+    )
+    comparison = judge(replace(case, control=unread), default_policy())
+    assert comparison.verdict is Verdict.INCOMPLETE
+    assert comparison.differences == ()
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate", "verdict"),
+    [
+        (False, True, Verdict.MISSING_CONTROL),
+        (True, False, Verdict.MISSING_CANDIDATE),
+        (False, False, Verdict.INCOMPLETE),
+    ],
+)
+def test_an_absent_lane_is_missing_and_costs_nothing(control: bool, candidate: bool, verdict: Verdict) -> None:  # noqa: FBT001
+    case = random_case(5)
+    torn = replace(case, control=case.control if control else None, candidate=case.candidate if candidate else None)
+    comparison = judge(torn, default_policy())
+    assert comparison.verdict is verdict
+    assert comparison.gross_impact == 0
+    assert not any(difference.counts for difference in comparison.differences)
+
+
+def test_an_unfinished_pair_is_never_a_match_even_when_both_lanes_are_stuck_alike() -> None:
+    case = random_case(5)
+    runs = {
+        lane.value: run_of(case, lane).model_copy(update={"status": RunStatus.UNFINISHED, "raw_status": "RUNNING"})
+        for lane in LANES
+    }
+    comparison = judge(replace(case, **runs), default_policy())
+    assert comparison.verdict is Verdict.DIVERGED
+    assert ("RUN_STUCK", Attribution.BOTH) in {(d.kind, d.attribution) for d in comparison.differences}
+
+
+@RELAXED
+@given(planted())
+def test_totals_are_the_sums_of_their_parts_and_a_trade_counts_once(case: PairCase) -> None:
+    comparison = judge(case, default_policy())
+    assert comparison.impact.notional == sum((d.impact.notional for d in comparison.differences), Decimal(0))
+    assert comparison.impact.cash == sum((d.impact.cash for d in comparison.differences), Decimal(0))
+    assert comparison.gross_impact >= abs(comparison.impact.cash)
+    assert all(d.impact.notional == 0 == d.impact.cash for d in comparison.differences if d.caused_by)
+    keys = [d.key for d in comparison.differences]
+    assert len(keys) == len(set(keys))
+    assert {d.caused_by for d in comparison.differences} - {None} <= set(keys)
+    assert all(d.kind in KINDS for d in comparison.differences)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [b'{"plan_id":"a","plan_id":"b"}', b'{"gross_impact":1.5}', b'{"gross_impact":NaN}', b"", b"[]", b"\xff"],
+)
+def test_a_document_that_somebody_else_wrote_is_refused(document: bytes) -> None:
+    with pytest.raises(InvalidPayload):
+        read_comparison(document)
+
+
+def test_a_market_that_moved_between_the_lanes_is_not_a_difference() -> None:
+    case = random_case(21, 8)
+    run = run_of(case, Lane.CANDIDATE)
+    assert run.completed_at is not None
+    later = run.model_copy(update={"completed_at": run.completed_at + timedelta(seconds=20)})
+    prices = {t.symbol: t.average_price for t in run.trades}
+    assert any(prices[t.symbol] != t.average_price for t in run_of(case, Lane.CONTROL).trades)
+    assert judge(replace(case, candidate=later), default_policy()).verdict is Verdict.MATCHED
