@@ -1,7 +1,7 @@
 """Business Unit: local cloud | Status: current.
 
 The corpus: one plan and one plant a case, so that each kind of difference is planted alone. The plan sells two positions whole,
-trims two, tops one up and opens two; every case has the same amounts under ids of its own.
+trims two, tops one up a little and opens two; every case has the same amounts under ids of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shadow.contracts.plan import RebalancePlan
 
 CASH = Decimal(60_000)
 _HELD_USD = {"PEP": "9600", "HD": "700", "BBY": "9900", "PG": "11000", "KO": "9000"}
-_WEIGHTS = {"BBY": "0.09", "PG": "0.02", "KO": "0.095", "LLY": "0.10", "MSFT": "0.004"}
+_WEIGHTS = {"BBY": "0.09", "PG": "0.02", "KO": "0.095", "LLY": "0.10", "MSFT": "0.012"}
 _SHARE_STEP = Decimal("0.000001")
 
 

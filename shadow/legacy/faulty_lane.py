@@ -14,7 +14,7 @@ from shadow.contracts.model import Frozen
 from shadow.contracts.trade_message import TradeMessage
 from shadow.legacy.faults import Fault, PlantedFault, PlantedFaults
 from shadow.legacy.faulty_broker import faulty_broker
-from shadow.legacy.faulty_store import ForgetfulStore, PlantedCrash, faulty_store
+from shadow.legacy.faulty_store import ForgetfulStore, PlantedCrash, UnnoticedCount, faulty_store
 from shadow.legacy.parts import LaneParts
 from shadow.legacy.ports import EventBus, QueueRecord, TradeQueue
 
@@ -36,23 +36,29 @@ class FaultyLane:
     def process(self, message: TradeMessage) -> None:
         """Execute one record; returning acknowledges it."""
         of_plan = self._faults.of_plan(message.plan_id)
-        planted = {fault.fault: fault for fault in of_plan if fault.is_at(message.symbol)}
-        sends = [fault for fault in of_plan if fault.fault is Fault.BUY_SEND_FAILS]
-        if Fault.TRADE_LOST in planted:
+        planted = [fault for fault in of_plan if fault.is_at(message.symbol) or fault.fault is Fault.BUY_SEND_FAILS]
+        here = {fault.fault: fault for fault in planted}
+        if Fault.TRADE_LOST in here:
             return
-        if Fault.SLOW in planted:
-            self._parts.sleep(float(planted[Fault.SLOW].factor(DEFAULT_SLOWNESS_SECONDS)))
+        if Fault.SLOW in here:
+            self._parts.sleep(float(here[Fault.SLOW].factor(DEFAULT_SLOWNESS_SECONDS)))
         parts = self._parts
-        for fault in (*planted.values(), *sends):
+        for fault in planted:
             parts = plant(parts, fault)
+        if Fault.DUPLICATE_EXECUTION in here:
+            _execute_twice(parts, message, here[Fault.DUPLICATE_EXECUTION])
+            return
         try:
             parts.assemble().process(message)
         except PlantedCrash as crash:
             self._parts.notes.info("planted crash, redelivered", {"trade_id": message.trade_id, "crash": str(crash)})
             self._parts.assemble().process(message)
-        if Fault.DUPLICATE_EXECUTION in planted:
-            forgetful = ForgetfulStore(self._parts.store, planted[Fault.DUPLICATE_EXECUTION])
-            replace(self._parts, store=forgetful).assemble().process(message)
+
+
+def _execute_twice(parts: LaneParts, message: TradeMessage, planted: PlantedFault) -> None:
+    """Execute a record that is cut off once it is counted and announced, and its redelivery without a duplicate check."""
+    for store in (UnnoticedCount(parts.store, planted), ForgetfulStore(parts.store, planted)):
+        replace(parts, store=store).assemble().process(message)
 
 
 def plant(parts: LaneParts, planted: PlantedFault) -> LaneParts:

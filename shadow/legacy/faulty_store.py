@@ -153,6 +153,14 @@ class _Misrecorded(StoreWrapper):
         return replace(record, execution_data=_floated(data))
 
 
+class UnnoticedCount(StoreWrapper):
+    """The counters are written and nobody looks at them: the function is cut off before it moves the run on."""
+
+    def count(self, tally: Tally) -> RunItem:
+        """Count, and give the run as if nothing had ended yet."""
+        return self._inner.count(tally).model_copy(update={"completed_trades": 0, "sell_completed": 0})
+
+
 class ForgetfulStore(StoreWrapper):
     """The duplicate check finds no end, as if it were not made."""
 
