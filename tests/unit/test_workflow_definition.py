@@ -1,0 +1,144 @@
+"""Business Unit: execution | Status: current.
+
+What holds of the state machine's text, whatever runs it (C9, C10, C13's catch).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import shadow.broker.errors
+import shadow.execution.errors
+
+TEXT = (Path(__file__).parents[2] / "statemachines" / "execution_workflow.asl.json").read_text()
+MACHINE = json.loads(TEXT)
+NAMED = {
+    "PrepareTrades",
+    "CheckIfSellTradesExist",
+    "ExecuteSellPhase",
+    "EvaluateSellPhaseGuard",
+    "CheckBuyPhaseGuard",
+    "CheckIfBuyTradesExist",
+    "BuyPhaseBlocked",
+    "ExecuteBuyPhase",
+    "AggregateResults",
+    "SendNotification",
+    "WorkflowFailed",
+}
+SUBSTITUTIONS = {
+    "PrepareTradesFunctionArn",
+    "EvaluateSellGuardFunctionArn",
+    "CheckEquityLimitFunctionArn",
+    "ExecuteTradeFunctionArn",
+    "AggregateResultsFunctionArn",
+    "NotifyCompletionFunctionArn",
+    "NotifyFailureFunctionArn",
+    "SellFailureThresholdUsd",
+}
+LAMBDA_TRANSIENT = {
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+}
+
+
+def states(machine: dict[str, Any] = MACHINE) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, state in machine["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
+
+
+TASKS = [(name, state) for name, state in states() if state["Type"] == "Task"]
+GUARDED = [(name, state) for name, state in states() if state["Type"] in ("Task", "Map")]
+
+
+def test_the_eleven_named_states_are_there() -> None:
+    assert NAMED.issubset(MACHINE["States"])
+
+
+def test_the_substitutions_are_the_templates() -> None:
+    assert set(re.findall(r"\$\{(\w+)\}", TEXT)) == SUBSTITUTIONS
+
+
+def test_it_runs_on_every_interpreter() -> None:
+    assert "Assign" not in TEXT
+    assert "QueryLanguage" not in TEXT
+
+
+@pytest.mark.parametrize(("name", "task"), TASKS)
+def test_every_task_has_a_timeout_and_retries_what_is_transient(name: str, task: dict[str, Any]) -> None:
+    (retrier,) = task["Retry"]
+
+    assert task["TimeoutSeconds"] > 0, name
+    assert LAMBDA_TRANSIENT | {"States.Timeout", "Sandbox.Timedout"} <= set(retrier["ErrorEquals"])
+    assert (retrier["MaxAttempts"], retrier["BackoffRate"], retrier["JitterStrategy"]) == (3, 2, "FULL")
+    assert retrier["MaxDelaySeconds"] >= retrier["IntervalSeconds"]
+
+
+@pytest.mark.parametrize(("name", "task"), TASKS)
+def test_the_librarys_errors_are_named_as_their_classes(name: str, task: dict[str, Any]) -> None:
+    ours = [error for error in task["Retry"][0]["ErrorEquals"] if "." not in error]
+    transient = (shadow.broker.errors.BrokerTransientError, shadow.execution.errors.ExecutionTransientError)
+    known = {
+        error.__name__
+        for module in (shadow.broker.errors, shadow.execution.errors)
+        for error in vars(module).values()
+        if isinstance(error, type) and issubclass(error, transient)
+    }
+
+    assert set(ours) <= known, name
+
+
+@pytest.mark.parametrize(("name", "state"), GUARDED)
+def test_every_task_and_map_catches_everything_and_keeps_its_input(name: str, state: dict[str, Any]) -> None:
+    catchers = state["Catch"]
+
+    assert catchers[-1]["ErrorEquals"] == ["States.ALL"], name
+    assert all("States.ALL" not in catcher["ErrorEquals"] for catcher in catchers[:-1])
+    assert all(re.fullmatch(r"\$\.\w+Error", catcher["ResultPath"]) for catcher in catchers)
+
+
+@pytest.mark.parametrize("name", ["PrepareTrades", "ExecuteSellPhase", "ExecuteBuyPhase", "AggregateResults"])
+def test_c13_a_payload_that_is_too_large_is_caught_by_its_own_name(name: str) -> None:
+    assert ["States.DataLimitExceeded"] in [catcher["ErrorEquals"] for catcher in MACHINE["States"][name]["Catch"]]
+
+
+@pytest.mark.parametrize("name", ["ExecuteSellPhase", "ExecuteBuyPhase"])
+def test_at_most_ten_at_a_time(name: str) -> None:
+    assert MACHINE["States"][name]["MaxConcurrency"] == 10
+
+
+def test_c9_the_run_succeeds_in_one_state_and_fails_in_states_of_their_own() -> None:
+    ends = {name: state["Type"] for name, state in MACHINE["States"].items() if state["Type"] in ("Succeed", "Fail")}
+
+    assert ends == {
+        "WorkflowCompleted": "Succeed",
+        "BuyPhaseBlocked": "Fail",
+        "EquityLimitReached": "Fail",
+        "WorkflowFailed": "Fail",
+    }
+    assert all(MACHINE["States"][name].get("Error") == name for name, kind in ends.items() if kind == "Fail")
+
+
+def test_c9_every_failure_gives_notice_before_it_ends() -> None:
+    for name, state in MACHINE["States"].items():
+        for catcher in state.get("Catch", []):
+            follows = catcher["Next"]
+            assert follows == "NotifyWorkflowFailed" or (name.startswith("Notify") and follows == state["Next"])
+
+
+def test_c10_a_trade_that_cannot_be_executed_is_reconciled_and_then_unknown() -> None:
+    for side in ("Sell", "Buy"):
+        processor = MACHINE["States"][f"Execute{side}Phase"]["ItemProcessor"]["States"]
+        assert processor[f"Execute{side}Trade"]["Catch"][-1]["Next"] == f"Reconcile{side}Trade"
+        assert processor[f"Reconcile{side}Trade"]["Catch"][-1]["Next"] == f"{side}TradeUnknown"
+        assert processor[f"{side}TradeUnknown"]["Parameters"]["status"] == "UNKNOWN"
