@@ -14,7 +14,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StrictInt, ValidationError, model_validator
 
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy_text import InvalidPolicy, PolicyText
@@ -26,7 +26,7 @@ from shadow.contracts.vocabulary import Lane, Side
 
 Named = Annotated[str, Field(min_length=1, max_length=200)]
 Pattern = Annotated[str, Field(min_length=1, description="`*` stands for anything, `?` for one character")]
-Seconds = Annotated[int, Field(gt=0)]
+Seconds = Annotated[StrictInt, Field(gt=0)]
 
 
 class Rules(Frozen):
@@ -66,8 +66,8 @@ class Limits(Frozen):
     """The numbers that the plan does not carry and both lanes are held to."""
 
     guard_threshold_usd: Annotated[NonNegative, Field(description="failed SELLs above this many USD block the BUY phase")]
-    sell_attempts: Annotated[int, Field(ge=1, description="how often a SELL may be tried")]
-    buy_attempts: Annotated[int, Field(ge=1, description="how often a BUY may be tried")]
+    sell_attempts: Annotated[StrictInt, Field(ge=1, description="how often a SELL may be tried")]
+    buy_attempts: Annotated[StrictInt, Field(ge=1, description="how often a BUY may be tried")]
     run_seconds: Annotated[Seconds, Field(description="no run should take longer")]
 
 
@@ -122,6 +122,13 @@ class Evidence(Frozen):
     candidate: LaneEvidence
 
 
+def _coverable(pattern: str) -> str:
+    matching = [kind for kind in KINDS.values() if fnmatchcase(kind.name, pattern)]
+    if not any(kind.coverable for kind in matching):
+        raise ValueError(f"expected kinds that may be covered, not {'those alone that never may' if matching else 'none at all'}")
+    return pattern
+
+
 class KnownDivergence(Frozen):
     """One registered reason why a difference is expected. It covers what all of its patterns match, until it expires.
 
@@ -131,21 +138,13 @@ class KnownDivergence(Frozen):
     id: Named
     owner: Named
     reason: Named
-    kind: Pattern
+    kind: Annotated[Pattern, AfterValidator(_coverable)]
     field: Pattern = "*"
     symbol: Pattern = "*"
     side: Annotated[Side | Literal["*"], Field(description="BUY, SELL, or `*` for both and for the run itself")] = "*"
     lane: Annotated[Attribution | Literal["*"], Field(description="control, candidate, both, neither, or `*`")] = "*"
     expires: date
-    budget_a_day: Annotated[int, Field(ge=1)]
-
-    @model_validator(mode="after")
-    def _kind_can_be_covered(self) -> Self:
-        matching = [kind for kind in KINDS.values() if fnmatchcase(kind.name, self.kind)]
-        if not any(kind.coverable for kind in matching):
-            what = f"{self.kind}, which may never be covered" if matching else self.kind
-            raise ValueError(f"expected a kind that exists and may be covered, was {what}")
-        return self
+    budget_a_day: Annotated[StrictInt, Field(ge=1)]
 
     def covers(self, difference: Difference, on: date) -> bool:
         """Tell whether it covers `difference` on the trading day `on`."""
@@ -181,7 +180,7 @@ def _one_an_id(known: tuple[KnownDivergence, ...]) -> tuple[KnownDivergence, ...
 class Policy(Frozen):
     """Everything a comparison is made by."""
 
-    version: Literal[1]
+    version: Annotated[StrictInt, Field(ge=1, le=1, description="of this form of policy")]
     rules: Rules
     limits: Limits
     deadlines: Deadlines

@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import ValidationError
 
@@ -18,6 +19,7 @@ from shadow.contracts.errors import ShadowError, faults_of
 _SYNTAX_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _LAST_LINE = re.compile(r"\(at end of document\)")
 Path = tuple[str, ...]
+_TAG_PLACE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +59,22 @@ class PolicyText:
 
     def faults(self, error: ValidationError) -> list[PolicyFault]:
         """Turn what the models found into faults with lines."""
-        lines = dict(_key_lines(self._text))
         found = []
         for entry, fault in zip(error.errors(include_url=False), faults_of(error), strict=True):
-            line, key = self._place(lines, entry["loc"])
+            key = _without_tags([str(part) for part in entry["loc"]])
+            line = self.line_of(key)
             expected = "no such key" if entry["type"] == "extra_forbidden" else fault.expected
-            found.append(PolicyFault(line, key, expected, fault.found))
+            found.append(PolicyFault(line, ".".join(key) or "(whole)", expected, fault.found))
         return found
 
-    def _place(self, lines: dict[Path, int], loc: Sequence[int | str]) -> tuple[int, str]:
-        """Find the line of the deepest key of `loc` that is in the text. Names of rule models in `loc` are not keys."""
-        parts = [str(part) for part in loc]
-        shown = [part for number, part in enumerate(parts) if not _is_tag(parts, number)]
-        for length in range(len(shown), 0, -1):
-            line = lines.get(tuple(shown[:length]))
-            if line is not None:
-                return line, ".".join(shown)
-        return 1, ".".join(shown) or "(whole)"
+    def line_of(self, key: Sequence[str]) -> int:
+        """Find the line (from 1) of the deepest part of `key` that stands in the text; 1 where none does."""
+        lengths = range(len(key), 0, -1)
+        return next((line for length in lengths if (line := self._lines.get(tuple(key[:length]))) is not None), 1)
+
+    @cached_property
+    def _lines(self) -> dict[Path, int]:
+        return dict(_key_lines(self._text))
 
     def _syntax_fault(self, message: str) -> PolicyFault:
         match = _SYNTAX_LINE.search(message)
@@ -83,9 +84,9 @@ class PolicyText:
         return PolicyFault(line, "(syntax)", "TOML", f"a fault: {what[:1].lower() + what[1:]}")
 
 
-def _is_tag(parts: Sequence[str], number: int) -> bool:
-    """Tell whether this part of an error's path is the name of the rule that was chosen, as in rules.value.absolute.tolerance."""
-    return parts[0] == "rules" and number == 2  # noqa: PLR2004 - rules, field, tag
+def _without_tags(parts: Sequence[str]) -> Path:
+    """Leave out the name of the rule that was chosen, as in rules.value.absolute.tolerance: it is no key of the text."""
+    return tuple(part for number, part in enumerate(parts) if not (parts[0] == "rules" and number == _TAG_PLACE))
 
 
 def _key_lines(text: str) -> Iterator[tuple[Path, int]]:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from shadow.compare.exact import EXACT, TEN_THOUSAND, ZERO
 from shadow.contracts.model import Frozen, NonNegative, plain
@@ -72,7 +72,7 @@ class TicksRule(Frozen):
 
     rule: Literal["ticks"]
     tick: Annotated[NonNegative, Field(description="one step, in the field's own unit")]
-    ticks: Annotated[int, Field(ge=0, description="how many steps apart is still equal")] = 1
+    ticks: Annotated[StrictInt, Field(ge=0, description="how many steps apart is still equal")] = 1
 
     def allowance(self, largest: Decimal, unit: Decimal) -> Decimal:
         """Allow the steps, scaled by `unit`."""

@@ -1,0 +1,235 @@
+"""The policy: read whole or refused with line, key and expectation; hashed by its meaning; covering what it registers."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date, timedelta
+from decimal import Decimal
+from importlib.resources import files
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shadow.compare.budgets import apply_budgets, budget_use
+from shadow.compare.judge import judge
+from shadow.compare.policy import Policy, default_policy
+from shadow.compare.policy_text import InvalidPolicy, PolicyText
+from shadow.contracts.comparison import Comparison, Severity, Verdict
+from shadow.contracts.vocabulary import Lane
+from tests.strategies.outcomes import DAY, random_case
+from tests.strategies.planting import is_buy, shifted, trade_edit
+
+TEXT = files("shadow.compare").joinpath("default_policy.toml").read_text(encoding="utf-8")
+KNOWN = """
+[[known]]
+id = "KD-1"
+owner = "execution"
+reason = "the candidate fills from its own quote"
+kind = "SLIPP*"
+side = "BUY"
+lane = "candidate"
+expires = {expires}
+budget_a_day = {budget}
+"""
+
+
+def policy_with(expires: date = DAY, budget: int = 5, **other: str) -> Policy:
+    known = KNOWN.format(expires=expires.isoformat(), budget=budget)
+    for name, value in other.items():
+        known = "\n".join(f'{name} = "{value}"' if line.startswith(f"{name} =") else line for line in known.splitlines())
+    return Policy.read(TEXT + known)
+
+
+def slipped(seed: int = 3) -> Comparison:
+    return judge(shifted(is_buy, 60)(random_case(seed), Lane.CANDIDATE), policy_with())
+
+
+def test_the_packaged_policy_is_valid_and_its_hash_is_of_its_meaning() -> None:
+    spaced = "# a remark\n" + TEXT.replace("version = 1", "version   =   1")
+    assert Policy.read(spaced).hash == default_policy().hash
+    assert Policy.read(TEXT.replace("sell_attempts = 3", "sell_attempts = 4")).hash != default_policy().hash
+    assert len(default_policy().hash) == 64
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "expected"),
+    [
+        ("version = 1", "version = 2", "version", "less than or equal to 1"),
+        ('tolerance = "200"', "tolerance = 200.5", "rules.exit_quantity.tolerance", "a decimal string, not float"),
+        ('tolerance = "200"', 'tolerance = "-1"', "rules.exit_quantity.tolerance", "zero or more"),
+        ('tolerance = "200"', 'tolerance = "NaN"', "rules.exit_quantity.tolerance", "a finite decimal"),
+        ("sell_attempts = 3", "sell_attempts = 0", "limits.sell_attempts", "greater than or equal to 1"),
+        ("sell_attempts = 3", "sell_attempts = 3\nsell_atempts = 3", "limits.sell_atempts", "no such key"),
+        ("late_seconds = 3600", "late_seconds = 99999", "deadlines", "late_seconds to be at most missing_seconds, 21600"),
+        ("[severity]", '[severity]\nSIDES = "MAJOR"', "severity", "the name of a kind of difference, was SIDES"),
+        ("[severity]", '[severity]\nSIDE = "HUGE"', "severity.SIDE", "'CRITICAL', 'MAJOR', 'MINOR' or 'INFO'"),
+        ("[severity]", '[severity]\nDOUBLE_ORDER = "INFO"', "severity", "DOUBLE_ORDER to be left alone, it is CRITICAL whatever"),
+        (
+            'client_order_id = ["candidate"]',
+            'client_order_id = ["candidates"]',
+            "applies.client_order_id.0",
+            "'control' or 'candidate'",
+        ),
+        ("run_seconds = 1800\n", "", "limits.run_seconds", "a value"),
+    ],
+)
+def test_a_wrong_policy_is_refused_with_line_key_and_expectation(old: str, new: str, key: str, expected: str) -> None:
+    text = TEXT.replace(old, new, 1)
+    with pytest.raises(InvalidPolicy) as refused:
+        Policy.read(text, "wrong.toml")
+    fault = refused.value.faults[0]
+    assert fault.key == key
+    assert expected in fault.expected
+    named = new.rsplit("\n", maxsplit=1)[-1] or "[limits]"
+    lines = text.split("\n")
+    where = named.split(" = ")[0].strip('"[]')
+    assert where.split(" ", 1)[0] in lines[fault.line - 1] or key.split(".")[-2:][0] in lines[fault.line - 1]
+    assert str(refused.value).startswith(f"wrong.toml: line {fault.line}: {key}: expected ")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (TEXT + "\nversion = 1\n[limits]\n", None),
+        ("version = 1\nversion = 1\n", 2),
+        ("version = \n", 1),
+        ("a = 1\nb = [1,\n2\n", None),
+        ("", 1),
+    ],
+)
+def test_a_text_that_is_no_policy_at_all_is_refused_at_a_line_that_exists(text: str, line: int | None) -> None:
+    with pytest.raises(InvalidPolicy) as refused:
+        Policy.read(text)
+    fault = refused.value.faults[0]
+    assert 1 <= fault.line <= text.count("\n") + 1
+    assert line is None or fault.line == line
+
+
+def leaves(values: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    if isinstance(values, dict):
+        return [leaf for key, value in values.items() for leaf in leaves(value, (*path, key))]
+    return [path]
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(leaves(tomllib.loads(TEXT))), st.integers(0, 3), st.sampled_from(["true", "[[1]]", "{ x = 1 }", "1.5"]))
+def test_a_fault_planted_anywhere_is_told_at_its_own_line(path: tuple[str, ...], blank: int, junk: str) -> None:
+    lines = TEXT.split("\n")
+    table = ""
+    for number, line in enumerate(lines):
+        if line.startswith("["):
+            table = line.strip("[]")
+        parts = [*table.split("."), line.split(" = ")[0]] if table else [line.split(" = ")[0]]
+        if " = " in line and parts == list(path[: len(parts)]) and not line.startswith("#"):
+            lines[number] = f"{parts[-1]} = {junk}"
+            text = "\n" * blank + "\n".join(lines)
+            with pytest.raises(InvalidPolicy) as refused:
+                Policy.read(text)
+            assert {fault.line for fault in refused.value.faults} == {number + 1 + blank}
+            assert refused.value.faults[0].key.startswith(".".join(parts))
+            return
+    raise AssertionError(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=80))
+def test_no_text_raises_anything_but_a_refusal(text: str) -> None:
+    with pytest.raises(InvalidPolicy):
+        Policy.read(text)
+
+
+@pytest.mark.parametrize("kind", ["NOPE", "DOUBLE_ORDER", "EFFECT_EMITTED"])
+def test_the_register_cannot_cover_what_does_not_exist_or_may_never_be_hidden(kind: str) -> None:
+    with pytest.raises(
+        InvalidPolicy, match=r"known.0.kind: expected kinds that may be covered, not (those|none)"
+    ):
+        policy_with(kind=kind)
+
+
+def test_two_entries_may_not_share_an_id() -> None:
+    known = KNOWN.format(expires="2026-03-02", budget=1)
+    with pytest.raises(InvalidPolicy, match="one entry an id, was more than one for KD-1"):
+        Policy.read(TEXT + known + known)
+
+
+def test_a_registered_difference_is_told_covered_and_counted_both_ways() -> None:
+    comparison = slipped()
+    assert comparison.verdict is Verdict.IGNORED
+    assert [d.covered_by for d in comparison.differences] == ["KD-1"]
+    assert comparison.counts.minor == 1
+    assert comparison.uncovered_counts.minor == 0
+    assert comparison.gross_impact > 0
+    assert comparison.uncovered_gross_impact == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, Verdict.IGNORED),
+        ({"side": "SELL"}, Verdict.DIVERGED),
+        ({"lane": "control"}, Verdict.DIVERGED),
+        ({"kind": "VALUE"}, Verdict.DIVERGED),
+    ],
+)
+def test_an_entry_covers_only_what_all_of_its_patterns_match(changes: dict[str, str], verdict: Verdict) -> None:
+    case = shifted(is_buy, 60)(random_case(3), Lane.CANDIDATE)
+    assert judge(case, policy_with(**changes)).verdict is verdict
+
+
+@pytest.mark.parametrize(("days", "verdict"), [(0, Verdict.IGNORED), (-1, Verdict.DIVERGED), (1, Verdict.IGNORED)])
+def test_an_entry_covers_up_to_and_with_the_day_it_expires(days: int, verdict: Verdict) -> None:
+    case = shifted(is_buy, 60)(random_case(3), Lane.CANDIDATE)
+    assert judge(case, policy_with(expires=DAY + timedelta(days=days))).verdict is verdict
+
+
+def test_a_critical_difference_beside_a_covered_one_still_diverges() -> None:
+    case = shifted(is_buy, 60)(random_case(3), Lane.CANDIDATE)
+    worse = trade_edit(is_buy, lambda t: {"planned_amount": (t.planned_amount or Decimal(0)) + 5})(case, Lane.CONTROL)
+    assert judge(worse, policy_with()).verdict is Verdict.DIVERGED
+
+
+def test_a_severity_of_the_policy_replaces_the_kinds_own() -> None:
+    policy = Policy.read(TEXT.replace("[severity]", '[severity]\nSLIPPAGE = "INFO"'))
+    comparison = judge(shifted(is_buy, 60)(random_case(3), Lane.CANDIDATE), policy)
+    assert [d.severity for d in comparison.differences] == [Severity.INFO]
+    assert comparison.verdict is Verdict.MATCHED
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.permutations(list(range(5))), st.integers(1, 6))
+def test_a_budget_holds_for_the_day_whatever_order_pairs_come_in(order: list[int], budget: int) -> None:
+    policy = policy_with(budget=budget)
+    day = [judge(shifted(is_buy, 60)(random_case(seed), Lane.CANDIDATE), policy) for seed in range(5)]
+    settled = apply_budgets([day[place] for place in order], policy)
+    assert settled == apply_budgets(day, policy)
+    assert apply_budgets(settled, policy) == settled
+    verdicts = [comparison.verdict for comparison in settled]
+    assert verdicts.count(Verdict.IGNORED) == min(budget, 5)
+    assert verdicts.count(Verdict.DIVERGED) == 5 - min(budget, 5)
+    assert budget_use(settled) == {"KD-1": 5}
+    over = [d.over_budget for comparison in settled for d in comparison.differences if d.covered_by is None]
+    assert over == ["KD-1"] * (5 - min(budget, 5))
+
+
+def test_the_line_of_a_key_in_a_text_of_many_shapes_is_found() -> None:
+    lines = (
+        "version = 1",
+        '"a b"."c" = [',
+        "  1,",
+        "  { d = 2 },",
+        "]",
+        '[x."y.z"]',
+        'k = """',
+        "[not a table]",
+        '"""',
+        "[[known]]",
+        "[[known]] # two",
+        "id = 1",
+    )
+    text = "\n".join(lines)
+    source = PolicyText(text, "p")
+    assert source.line_of(("a b", "c", "1", "d")) == 2
+    assert source.line_of(("x", "y.z", "k")) == 7
+    assert source.line_of(("known", "1", "id")) == 12
+    assert source.line_of(("not a table",)) == 1
