@@ -15,8 +15,8 @@ from typing import Protocol
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.events import AllTradesCompleted, LedgerEntry, TradeExecuted, WorkflowFailed
 from shadow.contracts.outcome import EffectKind
-from shadow.contracts.vocabulary import ExecutionMode
-from shadow.contracts.workflow import EquityCheck
+from shadow.contracts.vocabulary import ExecutionMode, Side
+from shadow.contracts.workflow import ClaimCheck, EquityCheck, TradeResult, WorkflowTrade
 
 
 class Clock(Protocol):
@@ -63,8 +63,9 @@ class EquityLedger(Protocol):
         ...
 
     def reserve(self, run_id: str, trade_id: str, amount: Decimal) -> EquityCheck:
-        """Reserve `amount` for a trade in one atomic step, or refuse it. The same trade again gets the same answer.
+        """Reserve `amount` for a trade in one atomic step, or refuse it.
 
+        The same trade again gets the same answer; one that gave a part back needs room for it again.
         Raises RunNotPrepared when the run was never opened.
         """
         ...
@@ -128,4 +129,37 @@ class Notifier(Protocol):
 
     def send(self, subject: str, body: str) -> str:
         """Send a mail; give its id. Raises NotificationUnavailable."""
+        ...
+
+
+class PlanStore(Protocol):
+    """Where a plan is that is too large for a state payload. A missing or altered object raises PlanObjectCorrupt."""
+
+    @property
+    def bucket(self) -> str:
+        """Name the bucket that phases are written to."""
+        ...
+
+    def read_plan(self, check: ClaimCheck) -> tuple[WorkflowTrade, ...]:
+        """Read a claim-checked plan's trades, holding digest and count against the claim."""
+        ...
+
+    def write_phase(self, run_id: str, side: Side, trades: tuple[WorkflowTrade, ...]) -> str:
+        """Write the trades of one phase as one JSON list; give its key. Writing it again changes nothing."""
+        ...
+
+    def read_phase(self, bucket: str, key: str) -> tuple[WorkflowTrade, ...]:
+        """Read the trades of one phase."""
+        ...
+
+
+class ResultLog(Protocol):
+    """What every trade of a run came to, read back at once."""
+
+    def results_of(self, run_id: str) -> dict[str, TradeResult]:
+        """Give the recorded results by trade id."""
+        ...
+
+    def with_intents(self, run_id: str) -> frozenset[str]:
+        """Give the ids of the trades that intended an order."""
         ...

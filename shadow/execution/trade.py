@@ -57,7 +57,7 @@ class TradeExecutor:
         intents = self._log.of_trade(trade.run_id, trade.trade_id)
         if intents:
             self._refuse_other_mode(intents[0])
-            return self._placed(trade, SizedTrade.resumed(intents[0]), started)
+            return self._resumed(trade, intents[0], started)
         check = self._reserve(trade)
         ending = self._obstacle(check)
         if ending is None:
@@ -82,6 +82,13 @@ class TradeExecutor:
             result = result_of_orders(trade, intents, intents[0].intended_at, self._clock.now(), error=error)
         self._release(result)
         return result
+
+    def _resumed(self, trade: WorkflowTrade, first: IntentRecord, started: datetime) -> TradeResult:
+        """Go on where an earlier process stopped; a BUY that gave its reservation back and gets none again orders no more."""
+        check = self._reserve(trade)
+        if check is not None and not check.allowed:
+            return self.reconcile(trade, Reason.EQUITY_LIMIT.value)
+        return self._placed(trade, SizedTrade.resumed(first), started)
 
     def _placed(self, trade: WorkflowTrade, sized: SizedTrade, started: datetime) -> TradeResult:
         intents = self._placement.place(sized)

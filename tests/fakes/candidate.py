@@ -277,10 +277,10 @@ class MemoryLedger:
         if not self.is_open:
             raise RunNotPrepared(run_id)
         with self.lock:
-            fits = self.limit == 0 or self.reserved + amount <= self.limit
-            allowed = trade_id in self.reservations or fits
+            held = self.reservations.get(trade_id, Decimal(0))
+            allowed = held >= amount or self.limit == 0 or self.reserved + amount - held <= self.limit
             if allowed:
-                self.reservations.setdefault(trade_id, amount)
+                self.reservations[trade_id] = max(held, amount)
             return equity_check(allowed=allowed, reserved=self.reserved, limit=self.limit)
 
     def release(self, run_id: str, trade_id: str, spent: Decimal) -> None:
