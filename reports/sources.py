@@ -14,6 +14,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from reports.errors import UnreachableSource
 from shadow.aws import clients
 
@@ -96,10 +98,19 @@ class S3Source:
     client: S3Client | None = None
 
     def documents(self, first: date, last: date) -> Iterator[tuple[str, bytes]]:
-        """Give the bucket's documents, listing no key before `first` and none after `last`."""
+        """Give the bucket's documents, listing no key before `first` and none after `last`.
+
+        Raises `UnreachableSource`.
+        """
         s3 = self.client or clients.s3()
-        for key in _latest(list(self._keys(s3, first, last)), first, last):
-            yield f"s3://{self.bucket}/{key}", s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        try:
+            for key in _latest(list(self._keys(s3, first, last)), first, last):
+                yield f"s3://{self.bucket}/{key}", s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            found = error.response["Error"].get("Code", "an error")
+            raise UnreachableSource(f"s3://{self.bucket}", "a bucket that can be read", found) from error
+        except BotoCoreError as error:
+            raise UnreachableSource(f"s3://{self.bucket}", "a bucket that can be read", type(error).__name__) from error
 
     def _keys(self, s3: S3Client, first: date, last: date) -> Iterator[tuple[str, float]]:
         pages = s3.get_paginator("list_objects_v2").paginate(

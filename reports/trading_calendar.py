@@ -6,6 +6,7 @@ decides; nothing here knows a holiday. Times are zoned.
 
 from __future__ import annotations
 
+import warnings
 from datetime import date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -23,7 +24,9 @@ _NORMAL_CLOSE_HOUR = 16
 
 @cache
 def _exchange() -> exchange_calendars.ExchangeCalendar:
-    return exchange_calendars.get_calendar("XNYS", start=FIRST_DAY)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of pandas, about exchange_calendars' own code
+        return exchange_calendars.get_calendar("XNYS", start=FIRST_DAY)
 
 
 def is_trading_day(day: date) -> bool:

@@ -1,0 +1,226 @@
+"""The daily report against AWS: read from bucket and ledger, archived, mailed; and nothing on a day without trading."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+
+import boto3
+import pytest
+from moto import mock_aws
+from moto.ses.models import ses_backends
+
+from functions.daily_report import lambda_handler as function
+from reports.archive import S3Archive, SesMailer
+from reports.composition import DailyReportEnvironment, publisher_from
+from reports.errors import MailRefused, UnreachableSource, UnreadableDocument
+from reports.frames import load_frames
+from reports.sources import S3Source
+from reports.trading_calendar import trading_days
+from shadow.aws import clients
+from shadow.aws.pair_items import pair_to_item
+from shadow.contracts.comparison import Comparison
+from shadow.contracts.errors import ConfigurationError, InvalidPayload
+from shadow.contracts.pair import Pair, PairState
+from tests.factories.comparisons import comparison_of, diverged, document, key_of
+
+BUCKET, TABLE, SENDER = "evidence", "pairs", "shadow@example.com"
+DAYS = trading_days(date(2025, 11, 3), date(2025, 11, 7))
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    values = {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_REGION": "us-east-1",
+        "STAGE": "dev",
+        "EVIDENCE_BUCKET_NAME": BUCKET,
+        "PAIR_LEDGER_TABLE_NAME": TABLE,
+        "REPORT_SENDER": SENDER,
+        "REPORT_RECIPIENTS": "desk@example.com, risk@example.com",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    forget()
+    with mock_aws():
+        boto3.client("s3").create_bucket(Bucket=BUCKET)
+        boto3.client("dynamodb").create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("PK", "SK", "GSI1PK", "GSI1SK")],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "GSI1",
+                    "KeySchema": [
+                        {"AttributeName": "GSI1PK", "KeyType": "HASH"},
+                        {"AttributeName": "GSI1SK", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+        )
+        boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
+        yield
+    forget()
+
+
+def forget() -> None:
+    for client in (clients.s3, clients.dynamodb, clients.ses):
+        client.cache_clear()
+    function._publisher.cache_clear()
+
+
+def store(*comparisons: Comparison) -> None:
+    for entry in comparisons:
+        boto3.client("s3").put_object(Bucket=BUCKET, Key=key_of(entry), Body=document(entry))
+
+
+def mails() -> list[EmailMessage]:
+    raw = ses_backends["123456789012"]["us-east-1"].sent_messages
+    return [message_from_bytes(str(entry.raw_data).encode(), policy=default) for entry in raw]  # type: ignore[misc]
+
+
+def put_ledger(*comparisons: Comparison) -> None:
+    for entry in comparisons:
+        pair = Pair(
+            plan_id=entry.plan_id,
+            run_id=entry.run_id,
+            correlation_id="c",
+            trading_day=entry.trading_day,
+            published_at=entry.published_at,
+            state=PairState.JUDGED,
+            verdict=entry.verdict,
+            trade_count=12,
+            settled_at=entry.published_at + timedelta(seconds=70),
+        )
+        boto3.client("dynamodb").put_item(TableName=TABLE, Item=pair_to_item(pair))
+
+
+@pytest.mark.usefixtures("cloud")
+def test_the_report_is_archived_and_mailed_with_a_link() -> None:
+    pairs = [comparison_of(DAYS[0]), diverged(comparison_of(DAYS[1]))]
+    store(*pairs)
+    put_ledger(*pairs)
+    answer = function.lambda_handler({"day": str(DAYS[1])}, None)
+    assert answer["status"] == "MAILED"
+    assert (answer["verdict"], answer["readiness"]) == ("DIVERGED", "BLOCKED")
+    page = boto3.client("s3").get_object(Bucket=BUCKET, Key=str(answer["pageKey"]))
+    assert page["ContentType"] == "text/html; charset=utf-8"
+    assert "DIVERGED" in page["Body"].read().decode()
+    values = json.loads(boto3.client("s3").get_object(Bucket=BUCKET, Key=f"reports/day={DAYS[1]}/report.json")["Body"].read())
+    assert values["counts"]["settle_seconds"] == 70.0
+    (mail,) = mails()
+    assert mail["To"] == "desk@example.com, risk@example.com"
+    html = mail.get_body(("html",))
+    assert html is not None
+    assert f"s3/object/{BUCKET}?region=us-east-1&amp;prefix=reports%2Fday%3D{DAYS[1]}" in html.get_content()
+
+
+@pytest.mark.usefixtures("cloud")
+def test_publishing_again_replaces_the_page() -> None:
+    store(comparison_of(DAYS[0]))
+    put_ledger(comparison_of(DAYS[0]))
+    first = function.lambda_handler({"day": str(DAYS[0])}, None)
+    assert function.lambda_handler({"day": str(DAYS[0])}, None)["pageKey"] == first["pageKey"]
+    kept = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="reports/")["Contents"]
+    assert len(kept) == 2
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize("day", ["2025-11-08", "2025-11-27"], ids=["saturday", "thanksgiving"])
+def test_on_a_day_without_trading_nothing_is_sent(day: str) -> None:
+    assert function.lambda_handler({"day": day}, None) == {"status": "NO_TRADING_DAY", "day": day}
+    assert mails() == []
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=BUCKET)
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_trading_day_with_nothing_published_is_mailed_all_the_same() -> None:
+    answer = function.lambda_handler({"day": str(DAYS[2])}, None)
+    assert (answer["status"], answer["verdict"]) == ("MAILED", "NOTHING PUBLISHED")
+    (mail,) = mails()
+    assert "NOTHING PUBLISHED" in str(mail["Subject"])
+
+
+@pytest.mark.usefixtures("cloud")
+def test_without_recipients_it_is_archived_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPORT_RECIPIENTS", " ")
+    assert function.lambda_handler({"day": str(DAYS[0])}, None)["status"] == "ARCHIVED"
+    assert mails() == []
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_refused_mail_is_loud_counted_and_after_the_archive(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REPORT_SENDER", "nobody-verified@example.com")
+    with pytest.raises(MailRefused, match="MessageRejected"):
+        function.lambda_handler({"day": str(DAYS[0])}, None)
+    assert '"NotificationFailures":[1.0]' in capsys.readouterr().out
+    assert boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="reports/")["KeyCount"] == 2
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_document_that_cannot_be_read_is_named() -> None:
+    boto3.client("s3").put_object(Bucket=BUCKET, Key=key_of(comparison_of(DAYS[0])), Body=b'{"plan_id": 3}')
+    with pytest.raises(UnreadableDocument, match=r"s3://evidence/comparisons/day=2025-11-03/.*: \$\.plan_id"):
+        function.lambda_handler({"day": str(DAYS[0])}, None)
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_day_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidPayload, match="day: expected a date"):
+        function.lambda_handler({"day": "tomorrow"}, None)
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize(
+    ("name", "value"), [("EVIDENCE_BUCKET_NAME", None), ("EVIDENCE_FROM", "soon"), ("POLICY_PATH", "none.toml")]
+)
+def test_a_wrong_environment_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str | None) -> None:
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=name):
+        publisher_from(DailyReportEnvironment.load())
+
+
+@pytest.mark.usefixtures("cloud")
+def test_the_bucket_gives_only_the_days_asked_for_and_the_newest_document_of_a_run() -> None:
+    store(*(comparison_of(day) for day in DAYS))
+    store(diverged(comparison_of(DAYS[2])))
+    frames = load_frames(S3Source(BUCKET), DAYS[1], DAYS[3])
+    assert [stamp.date() for stamp in frames.pairs["trading_day"]] == list(DAYS[1:4])
+    assert len(frames.pairs) == 3
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_bucket_that_is_not_there_is_unreachable() -> None:
+    with pytest.raises(UnreachableSource, match=r"s3://nowhere.*NoSuchBucket"):
+        load_frames(S3Source("nowhere"), DAYS[0], DAYS[1])
+    with pytest.raises(UnreachableSource, match="to be written"):
+        S3Archive(clients.s3(), "nowhere", "us-east-1").keep(DAYS[0], "page", "{}")
+
+
+@pytest.mark.usefixtures("cloud")
+def test_the_mailer_gives_the_message_id() -> None:
+    message = EmailMessage()
+    message["From"], message["To"] = SENDER, "desk@example.com"
+    message.set_content("x")
+    assert SesMailer(clients.ses()).send(message, ["desk@example.com"])
+
+
+@pytest.mark.usefixtures("cloud")
+def test_without_a_day_it_reports_today_in_new_york() -> None:
+    answer = function.lambda_handler({}, None)
+    today = datetime.now(UTC).date()
+    assert abs((date.fromisoformat(str(answer["day"])) - today).days) <= 1

@@ -1,0 +1,394 @@
+"""The daily report: what it says of a day, and how page, mail, JSON and table say it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.build import ReportSettings, build_report
+from reports.daily import DailyReport, DayVerdict
+from reports.errors import NoTradingDay
+from reports.frames import load_frames
+from reports.html import render_page, to_json
+from reports.mail import render_mail
+from reports.readiness import KnownEntry, Readiness
+from reports.spreadsheet import differences_csv, safe_cell
+from reports.trading_calendar import (
+    close_of,
+    is_half_day,
+    is_trading_day,
+    last_closed_day,
+    report_day,
+    trading_days,
+    trading_days_before,
+)
+from shadow.contracts.comparison import Attribution, Comparison, Severity, Verdict
+from shadow.contracts.errors import InvalidPayload
+from shadow.contracts.pair import Pair, PairState
+from tests.factories.comparisons import comparison_of, difference, diverged, document, incomplete, missing_candidate, story
+
+DAYS = trading_days(date(2025, 11, 3), date(2025, 11, 20))
+NOW = datetime(2025, 11, 20, 22, 0, tzinfo=UTC)
+HOSTILE = "<script>alert(1)</script>\"'&=cmd|' /C calc'!A0"
+
+
+class Given:
+    """Comparisons at hand."""
+
+    def __init__(self, comparisons: Iterable[Comparison]) -> None:
+        self._documents = [(f"document-{number}", document(entry)) for number, entry in enumerate(comparisons)]
+
+    def documents(self, first: date, last: date) -> Iterable[tuple[str, bytes]]:
+        del first, last
+        return iter(self._documents)
+
+
+class LedgerOf:
+    """A ledger that knows these pairs."""
+
+    def __init__(self, *pairs: Pair) -> None:
+        self._pairs = pairs
+
+    def pairs_of(self, trading_day: date) -> list[Pair]:
+        return [pair for pair in self._pairs if pair.trading_day == trading_day]
+
+
+def report_of(comparisons: Iterable[Comparison], day: date = DAYS[0], **options: object) -> DailyReport:
+    return build_report(Given(comparisons), day, now=NOW, **options)  # type: ignore[arg-type]
+
+
+def judged(comparison: Comparison, **changes: object) -> Pair:
+    return Pair(
+        plan_id=comparison.plan_id,
+        run_id=comparison.run_id,
+        correlation_id="c",
+        trading_day=comparison.trading_day,
+        published_at=comparison.published_at,
+        state=PairState.JUDGED,
+        verdict=comparison.verdict,
+        trade_count=12,
+    ).model_copy(update=changes)
+
+
+PAIR = comparison_of(DAYS[0])
+CRITICAL = diverged(PAIR, difference(PAIR, severity=Severity.CRITICAL))
+KNOWN = diverged(PAIR, difference(PAIR, severity=Severity.MINOR, covered_by="KD-1"))
+
+
+@pytest.mark.parametrize(
+    ("comparison", "verdict"),
+    [
+        (PAIR, DayVerdict.MATCHED),
+        (KNOWN, DayVerdict.MATCHED),
+        (diverged(PAIR), DayVerdict.DIVERGED),
+        (CRITICAL, DayVerdict.CRITICAL),
+        (missing_candidate(PAIR), DayVerdict.MISSING),
+        (incomplete(PAIR), DayVerdict.INCOMPLETE),
+    ],
+)
+def test_the_days_verdict_is_the_worst_thing_true_of_it(comparison: Comparison, verdict: DayVerdict) -> None:
+    assert report_of([comparison]).verdict is verdict
+    assert report_of([comparison_of(DAYS[0], number=1), comparison]).verdict is verdict
+
+
+def test_a_day_with_nothing_published_says_so_loudly_everywhere() -> None:
+    report = report_of([PAIR], DAYS[1])
+    assert (report.verdict, report.counts.published) == (DayVerdict.NOTHING_PUBLISHED, 0)
+    mail = render_mail(report, sender="a@example.com", recipients=["b@example.com"])
+    text = mail.get_body(("plain",))
+    assert text is not None
+    for rendered in (render_page(report), text.get_content(), str(mail["Subject"])):
+        assert "NOTHING" in rendered
+    assert "NOTHING WAS PUBLISHED" in text.get_content().splitlines()[0]
+    assert report.readiness.days == 0
+
+
+def test_a_pair_that_waits_is_pending_and_counted() -> None:
+    waiting = judged(PAIR, verdict=Verdict.PENDING, state=PairState.PENDING)
+    report = report_of([], ledger=LedgerOf(waiting))
+    assert report.verdict is DayVerdict.PENDING
+    assert report.counts.line == "1 published = 0 matched + 0 diverged + 0 ignored + 0 incomplete + 0 missing + 1 pending"
+
+
+def test_a_verdict_that_no_comparison_bears_out_is_the_worst_of_all() -> None:
+    report = report_of([], ledger=LedgerOf(judged(PAIR)))
+    assert (report.verdict, report.counts.uncompared) == (DayVerdict.UNACCOUNTED, 1)
+    assert report.readiness.readiness is Readiness.BLOCKED
+
+
+def test_money_is_summed_exactly_and_apart_from_what_is_known() -> None:
+    pair = comparison_of(DAYS[0])
+    entries = [difference(pair, 0), difference(pair, 1, kind="SLIPPAGE", severity=Severity.MINOR, covered_by="KD-1")]
+    impact = report_of([diverged(pair, *entries)]).impact
+    assert (impact.gross, impact.unexplained, impact.notional) == (Decimal("493.60"), Decimal("246.80"), Decimal("493.60"))
+
+
+def test_differences_are_grouped_by_kind_and_cause_with_the_worst_first() -> None:
+    pair = comparison_of(DAYS[0])
+    minor = [difference(pair, n, kind="SLIPPAGE", severity=Severity.MINOR, attribution=Attribution.NEITHER) for n in range(5)]
+    report = report_of([diverged(pair, *minor, difference(pair, 6, severity=Severity.CRITICAL))])
+    assert [(group.kind, group.count, len(group.examples)) for group in report.kinds] == [
+        ("ORDER_QUANTITY", 1, 1),
+        ("SLIPPAGE", 5, 3),
+    ]
+    assert {(cause.attribution, cause.count) for cause in report.causes} == {(Attribution.CANDIDATE, 1), (Attribution.NEITHER, 5)}
+
+
+def test_known_divergences_say_what_they_cover_and_what_is_not_registered() -> None:
+    entry = KnownEntry(id="KD-1", owner="desk", reason="rounding", expires=date(2025, 11, 2))
+    report = report_of([KNOWN], settings=ReportSettings(known=(entry,)))
+    assert [(k.id, k.state, k.today, k.gross_today) for k in report.known] == [("KD-1", "expired", 1, Decimal("246.80"))]
+    assert [(k.id, k.state) for k in report_of([KNOWN]).known] == [("KD-1", "not in the register")]
+
+
+def test_beyond_its_budget_a_known_divergence_makes_the_day_diverge() -> None:
+    pair = comparison_of(DAYS[0])
+    twice = [difference(pair, n, kind="SLIPPAGE", severity=Severity.MINOR, covered_by="KD-1") for n in range(2)]
+    entry = KnownEntry(id="KD-1", owner="desk", reason="rounding", expires=date(2030, 1, 1), budget_a_day=1)
+    report = report_of([diverged(pair, *twice)], settings=ReportSettings(known=(entry,)))
+    assert report.verdict is DayVerdict.DIVERGED
+    assert [(k.state, k.today) for k in report.known] == [("over budget", 1)]
+
+
+def test_what_changed_since_the_trading_day_before_is_told() -> None:
+    report = report_of([PAIR, diverged(comparison_of(DAYS[1]))], DAYS[1])
+    changed = {change.label: (change.before, change.now) for change in report.changes if change.changed}
+    assert changed["Verdict"] == ("MATCHED", "DIVERGED")
+    assert changed["Readiness"] == ("NOT_YET", "BLOCKED")
+    assert report_of([PAIR], DAYS[0]).changes == ()
+
+
+def test_the_trend_has_every_trading_day_since_the_first_also_idle_ones() -> None:
+    report = report_of([comparison_of(DAYS[0]), comparison_of(DAYS[3])], DAYS[4])
+    assert [(day.day, day.published) for day in report.trend] == list(zip(DAYS[:5], (1, 0, 0, 1, 0), strict=True))
+
+
+def test_the_trend_has_at_most_thirty_days() -> None:
+    days = trading_days_before(date(2025, 11, 20), 40)
+    report = report_of([comparison_of(day, trades=2, exits=0) for day in days], days[-1])
+    assert [day.day for day in report.trend] == list(days[-30:])
+
+
+def test_drills_are_listed_and_counted_apart() -> None:
+    report = report_of([PAIR, comparison_of(DAYS[0], number=1, origin="planted")])
+    assert (report.counts.published, report.counts.drills, len(report.pairs)) == (1, 1, 2)
+    assert report.trend[0].trades == 12
+
+
+def test_no_report_is_made_of_a_day_without_trading() -> None:
+    with pytest.raises(NoTradingDay, match="2025-11-27"):
+        report_of([], date(2025, 11, 27))
+
+
+def test_the_report_of_the_same_documents_is_the_same() -> None:
+    report = report_of(story(DAYS), DAYS[7])
+    again = report_of(story(DAYS), DAYS[7])
+    assert to_json(report) == to_json(again)
+    assert render_page(report) == render_page(again)
+    assert DailyReport.parse_json(to_json(report)) == report
+
+
+def test_json_has_exact_amounts_as_text_and_sorted_keys() -> None:
+    values = json.loads(to_json(report_of([diverged(PAIR)])))
+    assert values["impact"]["gross"] == "246.80"
+    assert list(values) == sorted(values)
+
+
+class Page(HTMLParser):
+    """What a page has that a test asks about."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def hostile_report() -> DailyReport:
+    pair = comparison_of(DAYS[0])
+    entry = difference(
+        pair,
+        kind="SLIPPAGE",
+        field=HOSTILE,
+        symbol=HOSTILE,
+        control=HOSTILE,
+        candidate=HOSTILE,
+        explanation=HOSTILE,
+        rule=HOSTILE,
+    )
+    known = KnownEntry(id=HOSTILE, owner=HOSTILE, reason=HOSTILE, expires=date(2030, 1, 1))
+    return report_of([diverged(pair, entry)], settings=ReportSettings(known=(known,), stage=HOSTILE))
+
+
+def test_whatever_a_document_says_stays_text() -> None:
+    report = hostile_report()
+    mail = render_mail(report, sender="a@example.com", recipients=["b@example.com"]).get_body(("html",))
+    assert mail is not None
+    for rendered in (render_page(report), mail.get_content()):
+        page = Page(rendered)
+        assert page.all("script") == []
+        assert "alert(1)" in "".join(page.words)
+        assert not [attributes for _, attributes in page.tags if any(name.startswith("on") for name in attributes)]
+
+
+def test_the_page_fetches_nothing_and_its_links_lead_somewhere() -> None:
+    page = Page(render_page(report_of(story(DAYS), DAYS[7])))
+    assert page.all("script") == page.all("iframe") == page.all("img") == []
+    assert [link["href"] for link in page.all("link")] == ["data:,"]
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = [str(link["href"]) for link in page.all("a")]
+    assert targets
+    assert all(target.startswith("#") and target[1:] in ids for target in targets)
+
+
+def test_the_page_is_accessible_in_what_a_machine_can_see() -> None:
+    page = Page(render_page(report_of(story(DAYS), DAYS[7])))
+    assert page.all("html")[0]["lang"] == "en"
+    assert all(cell.get("scope") in {"col", "row"} for cell in page.all("th"))
+    figures = page.all("figure")
+    assert len(figures) == 5
+    assert all(figure["role"] == "img" and len(str(figure["aria-label"])) > 40 for figure in figures)
+    assert len(page.all("h1")) == 1
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_keeps_wcag_contrast_in_light_and_dark(scheme: int) -> None:
+    page = render_page(report_of([PAIR]))
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", re.findall(r":root \{(.*?)\}", page, re.DOTALL)[scheme]))
+    pairs = [(ink, ground) for ink in ("ink", "quiet", "link") for ground in ("ground", "card")]
+    pairs += [(tone, f"{tone}-ground") for tone in ("good", "bad", "wait")]
+    pairs += [("ink", f"{tone}-ground") for tone in ("good", "bad", "wait")]
+    assert {
+        pair: contrast(colours[pair[0]], colours[pair[1]]) for pair in pairs if contrast(colours[pair[0]], colours[pair[1]]) < 4.5
+    } == {}
+
+
+def sent(report: DailyReport, **options: object) -> EmailMessage:
+    message = render_mail(report, sender="Shadow <a@example.com>", recipients=["b@example.com", "c@example.com"], **options)  # type: ignore[arg-type]
+    read = message_from_bytes(bytes(message), policy=default)
+    assert isinstance(read, EmailMessage)
+    return read
+
+
+def test_the_mail_has_text_html_pictures_inside_and_a_table() -> None:
+    mail = sent(report_of(story(DAYS), DAYS[7]), page_url="https://example.com/report", table="kind\r\nVALUE\r\n")
+    kinds = [part.get_content_type() for part in mail.walk()]
+    assert kinds == [
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        *["image/png"] * 5,
+        "text/csv",
+    ]
+    html = mail.get_body(("html",))
+    assert html is not None
+    page = Page(html.get_content())
+    cids = {f"cid:{str(part['Content-ID']).strip('<>')}" for part in mail.walk() if part.get_content_type() == "image/png"}
+    assert {str(image["src"]) for image in page.all("img")} == cids
+    assert all(len(str(image["alt"])) > 40 for image in page.all("img"))
+    assert "https://example.com/report" in [link["href"] for link in page.all("a")]
+
+
+def test_the_first_lines_of_the_mail_answer_the_question() -> None:
+    text = sent(report_of(story(DAYS), DAYS[7])).get_body(("plain",))
+    assert text is not None
+    first = text.get_content().splitlines()[:4]
+    assert first[0].startswith("CRITICAL: 0 of 1 pairs agree. 2 unexplained differences")
+    assert [line.split(":")[0] for line in first[1:]] == ["Impact", "Cut-over", "Coverage"]
+
+
+def test_the_subject_says_the_most_in_one_line() -> None:
+    assert sent(report_of([PAIR]))["Subject"] == "[dev] 2025-11-03 MATCHED: 1 of 1 matched, NOT_YET"
+
+
+def test_a_subject_cannot_smuggle_a_header() -> None:
+    report = report_of([PAIR], settings=ReportSettings(stage="dev\r\nBcc: thief@example.com"))
+    with pytest.raises(ValueError, match=r"linefeed|carriage"):
+        sent(report)
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1", "|calc", "%0A=1"])  # noqa: RUF001
+def test_a_cell_that_a_spreadsheet_would_execute_is_led_by_an_apostrophe(cell: str) -> None:
+    assert safe_cell(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["-246.80", "+1", "0", "plain", "2025-11-03", "a=b", ""])
+def test_a_harmless_cell_stays_as_it_is(cell: str) -> None:
+    assert safe_cell(cell) == cell
+
+
+@given(st.text())
+def test_no_cell_is_ever_read_as_a_formula(text: str) -> None:
+    written = safe_cell(text).lstrip()
+    assert not written.startswith(("=", "@")) or written == ""
+    assert not written.startswith(("+", "-")) or re.fullmatch(r"[+-]?\d+(\.\d+)?", written)
+
+
+def test_the_table_has_every_difference_and_is_harmless() -> None:
+    pair = comparison_of(DAYS[0])
+    frames = load_frames(
+        Given([diverged(pair, difference(pair, explanation="=HYPERLINK(1)", candidate="@x"), difference(pair, 1))])
+    )  # type: ignore[arg-type]
+    rows = list(csv.DictReader(io.StringIO(differences_csv(frames.differences))))
+    assert len(rows) == 2
+    assert (rows[0]["explanation"], rows[0]["candidate"], rows[0]["notional"]) == ("'=HYPERLINK(1)", "'@x", "246.80")
+
+
+def test_half_days_and_holidays_are_the_exchanges_own() -> None:
+    assert not is_trading_day(date(2025, 11, 27))
+    assert is_half_day(date(2025, 11, 28))
+    assert close_of(date(2025, 11, 28)).isoformat() == "2025-11-28T13:00:00-05:00"
+    assert close_of(date(2025, 7, 1)).isoformat() == "2025-07-01T16:00:00-04:00"
+    assert report_of([comparison_of(date(2025, 11, 28))], date(2025, 11, 28)).half_day
+
+
+def test_the_last_closed_day_waits_for_the_bell() -> None:
+    assert last_closed_day(datetime(2025, 11, 28, 17, 59, tzinfo=UTC)) == date(2025, 11, 26)
+    assert last_closed_day(datetime(2025, 11, 28, 18, 0, tzinfo=UTC)) == date(2025, 11, 28)
+
+
+def test_today_is_a_day_in_new_york() -> None:
+    assert report_day(None, datetime(2025, 11, 21, 2, 0, tzinfo=UTC)) == date(2025, 11, 20)
+    assert report_day("2025-11-03", NOW) == date(2025, 11, 3)
+
+
+@pytest.mark.parametrize("asked", ["yesterday", 20251103, "", "2025-02-30"])
+def test_a_day_that_is_none_is_refused(asked: object) -> None:
+    with pytest.raises(InvalidPayload, match="day: expected a date"):
+        report_day(asked, NOW)
