@@ -8,12 +8,14 @@ from __future__ import annotations
 import typer
 
 from shadow.cli.comparing import compare
+from shadow.cli.doctoring import doctor
 from shadow.cli.explaining import explain
 from shadow.cli.publishing import publish
+from shadow.cli.redriving import redrive
 from shadow.cli.status import status
 
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to `app`."""
-    for command in (publish, status, compare, explain):
+    for command in (publish, status, compare, explain, redrive, doctor):
         app.command()(command)

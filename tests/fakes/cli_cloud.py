@@ -33,7 +33,17 @@ TABLE, RUNS, STATE, BUCKET = (
     "alchemiser-dev-candidate-state",
     f"alchemiser-dev-shadow-evidence-{ACCOUNT}",
 )
-_CLIENTS = (clients.dynamodb, clients.stepfunctions, clients.s3, clients.ssm, clients.sqs, clients.secretsmanager, clients.ses)
+_CLIENTS = (
+    clients.cloudwatch,
+    clients.dynamodb,
+    clients.stepfunctions,
+    clients.s3,
+    clients.ssm,
+    clients.sqs,
+    clients.secretsmanager,
+    clients.ses,
+    clients.events,
+)
 _MACHINE = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
 _KEYS = [{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}]
 _loaded: list[Typer] = []

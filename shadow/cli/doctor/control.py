@@ -1,0 +1,111 @@
+"""Business Unit: command line | Status: current.
+
+The control's own resources against the contract: tables, queue, bus. With the reference control they come with the stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from shadow.aws import clients
+from shadow.cli.doctor.finding import Account, Finding, bad, judged, ok, warn
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
+
+VISIBILITY_SECONDS = 900
+_KEYS = {"PK": "HASH", "SK": "RANGE"}
+_DEPLOYED_LATER = "will be made by the deployment"
+
+
+def tables(account: Account) -> Iterator[Finding]:
+    """Check key schema, expiry and index of the control's three tables."""
+    yield from _table(account, "ExecutionRunsTableName", "execution-runs", index=False, ttl=True)
+    yield from _table(account, "RebalancePlanTableName", "rebalance-plans", index=True, ttl=False)
+    yield from _table(account, "TradeLedgerTableName", "trade-ledger", index=True, ttl=False)
+
+
+def _table(account: Account, parameter: str, what: str, *, index: bool, ttl: bool) -> Iterator[Finding]:
+    name, check = account.control_name(parameter, what), f"table {what}"
+    client = clients.dynamodb()
+    try:
+        table = client.describe_table(TableName=name)["Table"]
+    except client.exceptions.ResourceNotFoundException:
+        yield _absent(account, check, name, parameter)
+        return
+    wanted: dict[str, tuple[object, object]] = {
+        "status": ("ACTIVE", table.get("TableStatus")),
+        "keys": (_KEYS, {entry["AttributeName"]: str(entry["KeyType"]) for entry in table.get("KeySchema", [])}),
+        "key types": ({"S"}, _key_types(table)),
+    }
+    if index:
+        wanted["index"] = (True, any(entry.get("IndexName") == "GSI1" for entry in table.get("GlobalSecondaryIndexes", [])))
+    yield judged(check, name, wanted, "give the parameter the name of the contract's table (legacy contract, sections 4 and 5)")
+    if ttl:
+        yield _expiry(name)
+
+
+def _key_types(table: TableDescriptionTypeDef) -> set[str]:
+    return {str(entry["AttributeType"]) for entry in table.get("AttributeDefinitions", []) if entry["AttributeName"] in _KEYS}
+
+
+def _expiry(name: str) -> Finding:
+    setting = clients.dynamodb().describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    if setting.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and setting.get("AttributeName") == "TTL":
+        return ok("expiry of run items", "by the attribute TTL")
+    found = f"{setting.get('TimeToLiveStatus', 'unknown')}, attribute {setting.get('AttributeName', 'none')}"
+    return warn("expiry of run items", found, "by contract items expire by TTL after 24 hours")
+
+
+def queue(account: Account) -> Iterator[Finding]:
+    """Check the FIFO attributes that both lanes' identity relies on."""
+    client = clients.sqs()
+    url = account.parameter("ExecutionQueueUrl")
+    try:
+        url = url or client.get_queue_url(QueueName=account.of_stage("execution.fifo"))["QueueUrl"]
+        attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    except client.exceptions.QueueDoesNotExist:
+        yield _absent(account, "queue", url or account.of_stage("execution.fifo"), "ExecutionQueueUrl")
+        return
+    wanted: dict[str, tuple[object, object]] = {
+        "FifoQueue": ("true", attributes.get("FifoQueue")),
+        "ContentBasedDeduplication": ("false", attributes.get("ContentBasedDeduplication", "false")),
+        "DeduplicationScope": ("messageGroup", attributes.get("DeduplicationScope")),
+        "FifoThroughputLimit": ("perMessageGroupId", attributes.get("FifoThroughputLimit")),
+    }
+    yield judged("queue", url, wanted, "name the contract's queue (legacy contract, section 3)")
+    visible = int(attributes.get("VisibilityTimeout", "0"))
+    if visible < VISIBILITY_SECONDS:
+        yield warn(
+            "queue visibility",
+            f"{visible} s",
+            f"{VISIBILITY_SECONDS} s by contract: below 600 s trades run twice",
+        )
+    if "RedrivePolicy" not in attributes:
+        yield warn("queue dead letters", "no redrive policy", "what always fails comes back for 4 days; give it its DLQ")
+    arn = account.parameter("ExecutionQueueArn")
+    if arn and arn != attributes.get("QueueArn"):
+        yield bad(
+            "queue ARN",
+            f"ExecutionQueueArn: expected {attributes.get('QueueArn')}, was {arn}",
+            "name one queue in both parameters",
+        )
+
+
+def bus(account: Account) -> Iterator[Finding]:
+    """Check that the control's event bus is there: without it effects are unknown, and no pair can match."""
+    name = account.control_name("EventBusName", "events")
+    client = clients.events()
+    try:
+        client.describe_event_bus(Name=name)
+    except client.exceptions.ResourceNotFoundException:
+        yield _absent(account, "event bus", name, "EventBusName")
+        return
+    yield ok("event bus", name)
+
+
+def _absent(account: Account, check: str, name: str, parameter: str) -> Finding:
+    if not account.existing_control and not account.deployed:
+        return ok(check, f"{name} {_DEPLOYED_LATER}")
+    return bad(check, f"{name} does not exist", f"correct {parameter}, the region or the account")

@@ -1,0 +1,49 @@
+"""Business Unit: command line | Status: current.
+
+Whether the daily report can be mailed: the sender is verified, and in SES's sandbox its recipients too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from shadow.aws import clients
+from shadow.cli.doctor.finding import Account, Finding, bad, ok, warn
+
+SANDBOX_QUOTA = 200.0
+
+
+def mail(account: Account) -> Iterator[Finding]:
+    """Check sender and recipients."""
+    sender = account.parameter("ReportSender")
+    recipients = [address.strip() for address in account.parameter("ReportRecipients").split(",") if address.strip()]
+    if not sender:
+        yield warn("mail sender", "ReportSender is empty: the report is archived and not mailed", "name a verified SES identity")
+        return
+    if not recipients:
+        yield warn("mail recipients", "ReportRecipients is empty: nobody gets the report", "name who is to read it")
+    states = _states([sender, *recipients])
+    if _verified(sender, states):
+        yield ok("mail sender", sender)
+    else:
+        yield bad("mail sender", f"{sender} is not verified", "verify the address or its domain in SES, in this region")
+    quota = clients.ses().get_send_quota().get("Max24HourSend", 0.0)
+    unverified = [address for address in recipients if not _verified(address, states)]
+    if quota > SANDBOX_QUOTA:
+        yield ok("mail recipients", f"{len(recipients)}; {quota:.0f} mails a day")
+    elif unverified:
+        found = f"SES is in its sandbox ({quota:.0f} mails a day) and {', '.join(unverified)} not verified"
+        yield bad("mail recipients", found, "verify them, or ask for production access")
+    else:
+        yield ok("mail recipients", f"{len(recipients)}, all verified (SES sandbox)")
+
+
+def _states(addresses: list[str]) -> Mapping[str, str]:
+    """Read the verification of addresses and of their domains."""
+    names = list(dict.fromkeys([*addresses, *(address.rsplit("@", 1)[-1] for address in addresses)]))
+    found = clients.ses().get_identity_verification_attributes(Identities=names)["VerificationAttributes"]
+    return {name: str(entry["VerificationStatus"]) for name, entry in found.items()}
+
+
+def _verified(address: str, states: Mapping[str, str]) -> bool:
+    return "Success" in (states.get(address), states.get(address.rsplit("@", 1)[-1]))

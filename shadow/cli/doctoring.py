@@ -1,0 +1,127 @@
+"""Business Unit: command line | Status: current.
+
+`shadow doctor`: look at an AWS account before (or after) a deployment, and say what to do about what is wrong.
+"""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.markup import escape
+
+from shadow.cli import target as targets
+from shadow.cli.doctor import accounts, basics, control, people, plans
+from shadow.cli.doctor.finding import Account, Check, Finding, Level, findings
+from shadow.cli.errors import BadInput
+from shadow.cli.output import ExitCode, fail, finish, print_json, progress, say
+from shadow.cli.target import AwsOption, JsonOption, StageOption
+
+SAM_CONFIG = Path("samconfig.toml")
+ParameterOption = Annotated[
+    list[str] | None,
+    typer.Option("--parameter", help="A parameter of the deployment, over samconfig.toml's.", metavar="NAME=VALUE"),
+]
+_STYLE = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+
+
+def checks() -> Sequence[tuple[str, Check]]:
+    """Give the checks in the order they are made, after the identity's."""
+    return (
+        ("parameters", basics.parameters),
+        ("tables", control.tables),
+        ("queue", control.queue),
+        ("event bus", control.bus),
+        ("broker accounts", accounts.broker_accounts()),
+        ("mail", people.mail),
+        ("publishing mode", basics.mode_parameter),
+        ("plan sizes", plans.payload_sizes),
+    )
+
+
+def doctor(
+    *,
+    parameter: ParameterOption = None,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check an AWS account before deployment: who, what, where, and what to do about each failure.
+
+    [bold]Examples[/bold]
+
+      shadow doctor --stage prod --aws
+
+      shadow doctor --parameter ExecutionQueueUrl=https://… --parameter EventBusName=trading
+
+      shadow doctor --json | jq '.findings[] | select(.level == "fail")'
+
+    Exit code 0 where nothing fails, 1 where something does, 3 where AWS cannot be asked at all.
+    """
+    local = targets.point_clients(aws=aws) is not None
+    account = _account(stage, _given(parameter or []), local=local)
+    with progress("looking at the account", quiet=as_json):
+        found = _examine(account, as_json=as_json)
+    if as_json:
+        print_json({"stage": stage, "parameters_from": account.source, "findings": [entry.to_wire() for entry in found]})
+    else:
+        _print(found)
+    finish(ExitCode.DIVERGED if any(entry.level is Level.FAIL for entry in found) else ExitCode.FINE)
+
+
+def _examine(account: Account, *, as_json: bool) -> list[Finding]:
+    try:
+        found = list(basics.identity(account))
+    except (ClientError, BotoCoreError) as error:
+        hint = "set AWS credentials and a region (`aws configure`, AWS_PROFILE), or start a local cloud with `shadow up`"
+        fail(ExitCode.UNAVAILABLE, f"AWS does not know us ({error}): {hint}", as_json=as_json)
+    for name, check in checks():
+        found += findings(name, check, account)
+    return found
+
+
+def _account(stage: str, given: Mapping[str, str], *, local: bool) -> Account:
+    """Take the parameters of the deployed stack, else those that samconfig.toml would deploy; `given` ones win."""
+    try:
+        stack = targets.describe_stack(stage)
+    except (ClientError, BotoCoreError):
+        return Account(stage, _configured(stage) | dict(given), str(SAM_CONFIG), local=local)
+    values = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack.get("Parameters", [])}
+    return Account(stage, values | dict(given), f"stack shadow-{stage}", deployed=True, local=local)
+
+
+def _configured(stage: str) -> dict[str, str]:
+    """Read the parameters that a deployment of `stage` would use."""
+    try:
+        config = tomllib.loads(SAM_CONFIG.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"Stage": stage}
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{SAM_CONFIG}: expected TOML, was {error}") from None
+    text = config.get(stage, {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
+    pairs = shlex.split(text) if isinstance(text, str) else [str(part) for part in text]
+    return {"Stage": stage} | _given(pairs)
+
+
+def _given(pairs: Sequence[str]) -> dict[str, str]:
+    values = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise BadInput(f"parameter: expected NAME=VALUE, was {pair!r}")
+        values[name] = value
+    return values
+
+
+def _print(found: Sequence[Finding]) -> None:
+    for entry in found:
+        say(f"[{_STYLE[entry.level]}]{entry.level.value:<5}[/] {entry.check:<22} {escape(entry.found)}")
+        if entry.advice and entry.level is not Level.OK:
+            say(f"{'':<28} → {escape(entry.advice)}")
+    counted = ", ".join(f"{sum(entry.level is level for entry in found)} {level.value}" for level in Level)
+    say(f"\n{counted}")

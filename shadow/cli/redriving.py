@@ -1,0 +1,167 @@
+"""Business Unit: command line | Status: current.
+
+`shadow redrive`: give what lies in a dead-letter queue another try. Hints and publications are both named by what they are of,
+so that redriving one twice changes nothing; a message leaves its queue only after it has been taken elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from shadow.aws import clients
+from shadow.cli.calls import invoke
+from shadow.cli.dead_letters import MAX_MESSAGES, DeadLetter, DeadQueue, give_back, letters
+from shadow.cli.errors import FunctionFailed, MissingOutput
+from shadow.cli.output import ExitCode, finish, print_json, progress, say
+from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.words import age, count
+from shadow.contracts.pair import trading_day_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+ListOption = Annotated[bool, typer.Option("--list", help="Only show what lies there, and why.")]
+QueueOption = Annotated[DeadQueue | None, typer.Option("--queue", help="One of the queues; else all that there are.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=MAX_MESSAGES, help="At most so many messages a queue.")]
+StaleOption = Annotated[bool, typer.Option("--stale", help="Also publish plans of an earlier trading day. They will be traded.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Also send hints that cannot be read; they will come back.")]
+
+
+class Fate(StrEnum):
+    """What became of a message."""
+
+    LISTED = "listed"
+    REDRIVEN = "redriven"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One message and what became of it; `why` where it was left."""
+
+    letter: DeadLetter
+    fate: Fate
+    why: str = ""
+
+    def to_wire(self) -> dict[str, object]:
+        """Give the JSON-ready form."""
+        return self.letter.to_wire() | {"fate": self.fate.value, "why": self.why or None}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the user asked for."""
+
+    only_list: bool
+    stale: bool
+    force: bool
+    now: datetime
+
+
+def redrive(
+    *,
+    only_list: ListOption = False,
+    queue: QueueOption = None,
+    limit: LimitOption = 100,
+    stale: StaleOption = False,
+    force: ForceOption = False,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give dead letters another try: hints go back to the comparator's queue, plans to the publishing function.
+
+    [bold]Examples[/bold]
+
+      shadow redrive --list
+
+      shadow redrive --queue comparator --limit 10
+
+      shadow redrive --json | jq '.messages[] | select(.fate == "left") | .why'
+
+    A plan of an earlier trading day is left alone unless --stale: publishing it would trade it. Exit code 1 where messages lie
+    there after all.
+    """
+    target = find_target(stage, aws=aws, as_json=as_json)
+    choice = Choice(only_list, stale, force, datetime.now(UTC))
+    done: list[Done] = []
+    with progress("looking through the dead-letter queues", quiet=as_json):
+        for name, url in _queues(target, queue):
+            done += _work_through(target, name, url, limit, choice)
+    if as_json:
+        print_json(
+            {"messages": [entry.letter.to_wire() | {"fate": entry.fate.value, "why": entry.why or None} for entry in done]}
+        )
+    else:
+        _print(done, choice.now)
+    finish(ExitCode.DIVERGED if any(entry.fate is not Fate.REDRIVEN for entry in done) else ExitCode.FINE)
+
+
+def _queues(target: Target, only: DeadQueue | None) -> list[tuple[DeadQueue, str]]:
+    """Find the dead-letter queues. The publishing one exists with the reference control only."""
+    found = [(DeadQueue.COMPARATOR, target.name("ComparatorDlqUrl"))] if only is not DeadQueue.PUBLISH else []
+    if only is DeadQueue.PUBLISH and "PublishPlanFunctionName" not in target.outputs:
+        raise MissingOutput(f"stack shadow-{target.stage} has no publishing of its own, and so no dead letters of it")
+    if only is not DeadQueue.COMPARATOR and "PublishPlanFunctionName" in target.outputs:
+        url = clients.sqs().get_queue_url(QueueName=target.of_stage("publish-plan-dlq"))["QueueUrl"]
+        found.append((DeadQueue.PUBLISH, url))
+    return found
+
+
+def _work_through(target: Target, queue: DeadQueue, url: str, limit: int, choice: Choice) -> list[Done]:
+    """Take every message of one queue; what is not redriven is given back."""
+    client = clients.sqs()
+    done = []
+    for letter in list(letters(client, queue, url, limit)):
+        entry = Done(letter, Fate.LISTED) if choice.only_list else _redrive(client, target, letter, choice)
+        if entry.fate is Fate.REDRIVEN:
+            client.delete_message(QueueUrl=url, ReceiptHandle=letter.receipt)
+        else:
+            give_back(client, url, letter)
+        done.append(entry)
+    return done
+
+
+def _redrive(client: SQSClient, target: Target, letter: DeadLetter, choice: Choice) -> Done:
+    if letter.fault is not None and not (choice.force and letter.queue is DeadQueue.COMPARATOR):
+        return Done(letter, Fate.LEFT, letter.fault)
+    if letter.queue is DeadQueue.COMPARATOR:
+        client.send_message(QueueUrl=target.name("ComparatorQueueUrl"), MessageBody=letter.body)
+        return Done(letter, Fate.REDRIVEN)
+    if letter.plan is not None and not choice.stale:
+        day = trading_day_of(letter.plan.timestamp)
+        if day != trading_day_of(choice.now):
+            return Done(letter, Fate.LEFT, f"a plan of {day}: publishing it now would trade it (--stale does it all the same)")
+    try:
+        invoke(target, "PublishPlanFunctionName", letter.payload)
+    except FunctionFailed as failed:
+        return Done(letter, Fate.LEFT, str(failed))
+    return Done(letter, Fate.REDRIVEN)
+
+
+_STYLE = {Fate.LISTED: "cyan", Fate.REDRIVEN: "green", Fate.LEFT: "bold red"}
+
+
+def _print(done: Sequence[Done], now: datetime) -> None:
+    if not done:
+        say("[green]no dead letters[/green]")
+        return
+    for entry in done:
+        letter = entry.letter
+        say(
+            f"[{_STYLE[entry.fate]}]{entry.fate.value:<9}[/]{letter.queue.value:<12}{escape(letter.about)}   "
+            f"[dim]{age(now - letter.sent_at)} old · {escape(letter.message_id)}[/dim]"
+        )
+        say(f"{'':<9}reason: {escape(letter.reason)}")
+        why = entry.why or (letter.fault or "")
+        if why:
+            say(f"{'':<9}{'left' if entry.why else 'fault'}: {escape(why)}")
+    redriven = sum(entry.fate is Fate.REDRIVEN for entry in done)
+    say(f"\n{count(len(done), 'message')}, {redriven} redriven, {len(done) - redriven} still there")

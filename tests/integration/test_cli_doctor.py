@@ -1,0 +1,304 @@
+"""Business Unit: tests | Status: current.
+
+`shadow doctor` against moto: a healthy account is fine, and each thing that can be wrong is named with what to do about it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, NoCredentialsError
+
+from shadow.aws.items import to_item
+from shadow.broker.credentials import AlpacaCredentials
+from shadow.broker.errors import BrokerUnauthorized
+from shadow.cli.doctor import accounts, basics
+from shadow.cli.doctor.finding import Account, Finding, findings
+from tests.fakes.cli_cloud import ACCOUNT, REGION, RUNS, CliCloud, cli_cloud, shadow, table
+from tests.fakes.plans import plan_of
+
+NUMBERS = {"candidate-key": "PA-CANARY-1", "control-key": "PA-CANARY-2"}
+PLANS, LEDGER = "alchemiser-dev-rebalance-plans", "alchemiser-dev-trade-ledger"
+QUEUE = "alchemiser-dev-execution.fifo"
+FIFO = {
+    "FifoQueue": "true",
+    "ContentBasedDeduplication": "false",
+    "DeduplicationScope": "messageGroup",
+    "FifoThroughputLimit": "perMessageGroupId",
+    "VisibilityTimeout": "900",
+}
+
+
+def ask(credentials: AlpacaCredentials) -> str:
+    """Stands in for the broker."""
+    return NUMBERS[credentials.key]
+
+
+class Healthy:
+    """An account in which everything is as it should be."""
+
+    def __init__(self, cloud: CliCloud) -> None:
+        self.cloud = cloud
+        dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
+        dynamodb.update_time_to_live(TableName=RUNS, TimeToLiveSpecification={"Enabled": True, "AttributeName": "TTL"})
+        table(PLANS, "GSI1")
+        table(LEDGER, "GSI1")
+        dead = sqs.create_queue(QueueName="alchemiser-dev-execution-dlq.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3})
+        self.queue = sqs.create_queue(QueueName=QUEUE, Attributes=FIFO | {"RedrivePolicy": redrive})["QueueUrl"]
+        boto3.client("events").create_event_bus(Name="alchemiser-dev-events")
+        boto3.client("ses").verify_email_identity(EmailAddress="shadow@example.com")
+        boto3.client("ses").verify_domain_identity(Domain="desk.example")
+        boto3.client("ssm").put_parameter(Name="/alchemiser/dev/shadow/mode", Value="shadow:25", Type="String")
+        self.secret("candidate-key")
+        cloud.parameters |= {
+            "ExecutionQueueUrl": self.queue,
+            "ExecutionQueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{QUEUE}",
+            "ExecutionRunsTableName": RUNS,
+            "RebalancePlanTableName": PLANS,
+            "TradeLedgerTableName": LEDGER,
+            "EventBusName": "alchemiser-dev-events",
+            "ReportSender": "shadow@example.com",
+            "ReportRecipients": "anna@desk.example, ben@desk.example",
+            "ControlAccountFingerprint": sha256(b"PA-CANARY-2").hexdigest(),
+        }
+        self.put_plan()
+
+    def secret(self, key: str, name: str = "alchemiser/dev/candidate-broker", **changes: str) -> None:
+        text = json.dumps({"key": key, "secret": "CANARY-SECRET"} | changes)
+        client = boto3.client("secretsmanager")
+        try:
+            client.create_secret(Name=name, SecretString=text)
+        except client.exceptions.ResourceExistsException:
+            client.put_secret_value(SecretId=name, SecretString=text)
+
+    def put_plan(self, **changes: object) -> None:
+        plan = plan_of(AAPL="-600", MSFT="1000").to_wire() | changes
+        item = {"PK": f"PLAN#{plan['plan_id']}", "SK": "METADATA", "plan_data": json.dumps(plan)}
+        boto3.client("dynamodb").put_item(TableName=PLANS, Item=to_item(item))
+
+
+@pytest.fixture
+def healthy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Healthy]:
+    with cli_cloud(monkeypatch, tmp_path) as stack:
+        monkeypatch.setattr(accounts.broker_accounts, "__defaults__", (ask,))
+        yield Healthy(stack)
+
+
+def doctor(*options: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
+    result = shadow("doctor", *options, "--json")
+    by_check: dict[str, list[dict[str, Any]]] = {}
+    for entry in json.loads(result.stdout)["findings"]:
+        by_check.setdefault(entry["check"], []).append(entry)
+    return result.exit_code, by_check
+
+
+def test_a_healthy_account_is_fine(healthy: Healthy) -> None:
+    assert healthy.queue
+    code, found = doctor()
+
+    assert [entry for entries in found.values() for entry in entries if entry["level"] != "ok"] == []
+    assert code == 0
+    assert {"identity", "clock", "parameters", "queue", "event bus", "two accounts", "mail sender", "plan sizes"} <= set(found)
+    assert found["publishing mode"][0]["found"] == "shadow:25"
+
+
+def test_no_secret_key_or_account_number_is_ever_shown(healthy: Healthy) -> None:
+    assert healthy.queue
+    output = shadow("doctor").output + shadow("doctor", "--json").output
+
+    assert "CANARY" not in output
+    assert "candidate-key" not in output
+
+
+def test_text_says_what_to_do(healthy: Healthy) -> None:
+    healthy.cloud.parameters["ReportSender"] = "other@example.com"
+
+    result = shadow("doctor")
+
+    assert result.exit_code == 1
+    assert "other@example.com is not verified" in result.stdout
+    assert "→ verify the address or its domain in SES" in result.stdout
+    assert "1 fail" in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines()) <= 160
+
+
+@pytest.mark.parametrize(
+    ("check", "parameters", "words"),
+    [
+        ("table execution-runs", {"ExecutionRunsTableName": "nowhere"}, "nowhere does not exist"),
+        ("table rebalance-plans", {"RebalancePlanTableName": RUNS}, "index: expected True, was False"),
+        ("queue", {"ExecutionQueueUrl": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/nowhere.fifo"}, "does not exist"),
+        ("queue ARN", {"ExecutionQueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:other.fifo"}, "ExecutionQueueArn: expected"),
+        ("event bus", {"EventBusName": "nowhere"}, "nowhere does not exist"),
+        ("candidate secret", {"BrokerSecretId": "nowhere"}, "nowhere does not exist"),
+        ("two accounts", {"ControlAccountFingerprint": sha256(b"PA-CANARY-1").hexdigest()}, "one account"),
+        ("parameters", {"ExecutionMode": "live"}, "expected dry_run or paper while DualPublishing is true, was live"),
+        ("parameters", {"ExecutionMode": "paper", "ControlAccountFingerprint": ""}, "ControlAccountFingerprint: expected"),
+        (
+            "parameters",
+            {"ExecutionMode": "paper", "BrokerEndpoint": "https://api.example.com"},
+            "BrokerEndpoint: expected a paper",
+        ),
+        ("parameters", {"Stage": "Production!"}, "Stage: expected 2 to 12 lower-case letters"),
+        ("parameters", {"TradeLedgerTableName": ""}, "TradeLedgerTableName: expected a value"),
+        ("mail recipients", {"ReportRecipients": "carl@elsewhere.example"}, "carl@elsewhere.example not verified"),
+    ],
+)
+def test_what_is_wrong_fails_with_words_and_advice(check: str, parameters: dict[str, str], words: str, healthy: Healthy) -> None:
+    healthy.cloud.parameters |= parameters
+
+    code, found = doctor()
+
+    failed = [entry for entry in found[check] if entry["level"] == "fail"]
+    assert code == 1
+    assert any(words in entry["found"] for entry in failed)
+    assert all(entry["advice"] for entry in failed)
+
+
+def test_a_queue_without_the_contracts_attributes_fails(healthy: Healthy) -> None:
+    url = boto3.client("sqs").create_queue(QueueName="plain")["QueueUrl"]
+    healthy.cloud.parameters |= {"ExecutionQueueUrl": url, "ExecutionQueueArn": ""}
+
+    code, found = doctor()
+
+    assert code == 1
+    assert "FifoQueue: expected true, was None" in found["queue"][0]["found"]
+    assert found["queue visibility"][0]["level"] == "warn"
+    assert found["queue dead letters"][0]["level"] == "warn"
+
+
+UNFILLED = ('{"key": "to-be-filled", "secret": "x"}', '{"key": "", "secret": ""}', "not JSON", '{"key": "k"}')
+
+
+@pytest.mark.parametrize("text", UNFILLED)
+def test_a_secret_that_is_not_complete_fails(text: str, healthy: Healthy) -> None:
+    boto3.client("secretsmanager").put_secret_value(SecretId="alchemiser/dev/candidate-broker", SecretString=text)
+
+    code, found = doctor()
+
+    assert healthy.queue
+    assert code == 1
+    assert found["candidate secret"][0]["level"] == "fail"
+    assert "alchemiser/dev/candidate-broker" in found["candidate secret"][0]["advice"]
+
+
+def test_a_broker_that_does_not_answer_fails(healthy: Healthy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_credentials: AlpacaCredentials) -> str:
+        raise BrokerUnauthorized("no")
+
+    monkeypatch.setattr(accounts.broker_accounts, "__defaults__", (refuse,))
+    code, found = doctor()
+
+    assert healthy.queue
+    assert code == 1
+    assert "BrokerUnauthorized" in found["candidate account"][0]["found"]
+
+
+def test_the_reference_controls_own_secret_tells_the_accounts_apart(healthy: Healthy) -> None:
+    healthy.cloud.parameters |= {"ControlLane": "reference", "ControlAccountFingerprint": "0" * 64}
+    healthy.secret("candidate-key", "alchemiser/dev/control-broker")
+
+    code, found = doctor()
+
+    assert code == 1
+    assert found["two accounts"][0]["level"] == "fail"
+    assert "not of the control's account" in found["fingerprint"][0]["found"]
+
+
+@pytest.mark.parametrize(("value", "level"), [("off", "warn"), ("full", "fail"), ("shadow:101", "fail"), ("shadow", "ok")])
+def test_the_publishing_mode_is_read(value: str, level: str, healthy: Healthy) -> None:
+    boto3.client("ssm").put_parameter(Name="/alchemiser/dev/shadow/mode", Value=value, Type="String", Overwrite=True)
+
+    _, found = doctor()
+
+    assert healthy.queue
+    assert found["publishing mode"][0]["level"] == level
+
+
+def test_plans_that_break_the_contract_are_named(healthy: Healthy) -> None:
+    healthy.put_plan(plan_id="broken", total_trade_value="1")
+
+    code, found = doctor()
+
+    assert code == 1
+    assert "broken" in found["plan contract"][0]["found"]
+    assert "total_trade_value" in found["plan contract"][0]["found"]
+
+
+def test_large_plans_are_counted_as_claim_checks(healthy: Healthy) -> None:
+    plan = plan_of(**{f"S{number}": "100" for number in range(150)})
+    item = {"PK": f"PLAN#{plan.plan_id}", "SK": "METADATA", "plan_data": plan.model_dump_json()}
+    boto3.client("dynamodb").put_item(TableName=PLANS, Item=to_item(item))
+
+    code, found = doctor()
+
+    assert healthy.queue
+    assert code == 0
+    assert "1 by claim check" in found["plan sizes"][0]["found"]
+
+
+def test_before_a_deployment_samconfig_and_given_parameters_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with cli_cloud(monkeypatch, tmp_path, deployed=False):
+        (tmp_path / "samconfig.toml").write_text(
+            '[dev.deploy.parameters]\nparameter_overrides = "Stage=dev ControlLane=reference ExecutionMode=dry_run"\n'
+        )
+
+        code, found = doctor("--parameter", "ReportSender=shadow@example.com")
+
+        assert code == 1
+        assert [entry["level"] for entry in found["table rebalance-plans"]] == ["ok"]
+        assert "will be made by the deployment" in found["queue"][0]["found"]
+        assert found["candidate secret"][0]["level"] == "warn"
+        assert found["mail sender"][0]["level"] == "fail"
+        assert "samconfig.toml" in found["parameters"][0]["found"]
+
+
+def test_a_malformed_parameter_or_samconfig_is_bad_input(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with cli_cloud(monkeypatch, tmp_path, deployed=False):
+        assert shadow("doctor", "--parameter", "Stage").exit_code == 2
+        (tmp_path / "samconfig.toml").write_text("[dev")
+        assert shadow("doctor").exit_code == 2
+
+
+def test_without_credentials_aws_is_unavailable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def nobody(_account: Account) -> Iterator[Finding]:
+        raise NoCredentialsError
+        yield
+
+    with cli_cloud(monkeypatch, tmp_path, deployed=False):
+        monkeypatch.setattr(basics, "identity", nobody)
+
+        result = shadow("doctor", "--json")
+
+        assert result.exit_code == json.loads(result.stdout)["exit_code"] == 3
+
+
+def test_a_check_that_is_denied_is_a_finding_and_the_others_go_on() -> None:
+    def denied(_account: Account) -> Iterator[Finding]:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeTable")
+        yield
+
+    found = findings("tables", denied, Account("dev", {}, "here"))
+
+    assert [(entry.level, entry.advice) for entry in found] == [("fail", "allow DescribeTable to who runs the doctor")]
+
+
+@pytest.mark.parametrize(("seconds", "level"), [(0, "ok"), (30, "warn"), (-30, "warn"), (600, "fail")])
+def test_the_clock_is_held_against_the_services(seconds: int, level: str) -> None:
+    now = datetime(2026, 11, 24, 20, 45, tzinfo=UTC)
+
+    assert basics.clock(format_datetime(now + timedelta(seconds=seconds), usegmt=True), now).level == level
+
+
+def test_a_service_without_a_time_leaves_the_clock_unchecked() -> None:
+    assert basics.clock(None, datetime.now(UTC)).level == "warn"
