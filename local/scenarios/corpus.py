@@ -15,7 +15,7 @@ from local.planner import Portfolio, make_plan
 from local.scenarios.planting import Planting, bundled_scenario, plant_in, symbol_at
 from shadow.contracts.plan import RebalancePlan
 
-CASH = Decimal(60_000)
+CASH = Decimal("60000.37")
 _HELD_USD = {"PEP": "9600", "HD": "700", "BBY": "9900", "PG": "11000", "KO": "9000"}
 _WEIGHTS = {"BBY": "0.09", "PG": "0.02", "KO": "0.095", "LLY": "0.10", "MSFT": "0.012"}
 _SHARE_STEP = Decimal("0.000001")

@@ -126,17 +126,27 @@ def control_broker(environment: ControlBrokerEnvironment) -> Broker:
     from shadow.broker.alpaca import AlpacaBroker  # noqa: PLC0415 - heavy: only a function that trades pays for it
 
     answer = clients.secretsmanager().get_secret_value(SecretId=environment.control_broker_secret_id)
-    secret = json.loads(answer["SecretString"])
-    if not isinstance(secret, dict) or not isinstance(secret.get("key"), str) or not isinstance(secret.get("secret"), str):
-        raise ConfigurationError("control broker secret: expected JSON with the texts key and secret, was something else")
+    key, secret = _key_and_secret(answer.get("SecretString", ""))
     return AlpacaBroker.connect(
         AlpacaCredentials(
-            key=secret["key"],
-            secret=secret["secret"],
+            key=key,
+            secret=secret,
             endpoint=environment.control_broker_endpoint,
             data_endpoint=environment.broker_data_endpoint,
         )
     )
+
+
+def _key_and_secret(text: str) -> tuple[str, str]:
+    """Read `{"key", "secret"}`. Raises ConfigurationError that shows nothing of what was there."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    key, secret = (found.get("key"), found.get("secret")) if isinstance(found, dict) else (None, None)
+    if not isinstance(key, str) or not isinstance(secret, str):
+        raise ConfigurationError("control broker secret: expected JSON with the texts key and secret, was something else")
+    return key, secret
 
 
 def utc_now() -> datetime:

@@ -13,8 +13,8 @@ import pytest
 from moto import mock_aws
 
 from shadow.aws import clients
-from shadow.broker.errors import OrderRejected
-from shadow.contracts.errors import InvalidPayload
+from shadow.broker.errors import BrokerUnavailable, OrderRejected
+from shadow.contracts.errors import ConfigurationError, InvalidPayload
 from shadow.contracts.events import DetailType
 from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.plan import RebalancePlan
@@ -354,6 +354,25 @@ def test_the_function_executes_the_record_it_is_given(deployed: SimpleNamespace)
     record = {"messageId": message["MessageId"], "body": message["Body"], "eventSource": "aws:sqs"}
     assert deployed.handle({"Records": [record]}) == {"processed": 1}
     assert deployed.cloud.items(plan)["METADATA"]["status"] == {"S": "COMPLETED"}
+
+
+@pytest.mark.usefixtures("cloud")
+def test_the_control_s_broker_is_reached_with_the_secret_s_credentials() -> None:
+    clients.secretsmanager().create_secret(Name="own", SecretString=json.dumps({"key": "PK", "secret": "SK"}))
+    environment = composition.ControlBrokerEnvironment(
+        control_broker_secret_id="own", control_broker_endpoint="http://127.0.0.1:9", broker_data_endpoint="http://127.0.0.1:9"
+    )
+    with pytest.raises(BrokerUnavailable):
+        composition.control_broker(environment).clock()
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize("secret", ["[]", "PK", '{"key": "PK"}', '{"key": 1, "secret": "SK"}'])
+def test_a_malformed_secret_is_refused_without_being_shown(secret: str) -> None:
+    clients.secretsmanager().create_secret(Name="bad", SecretString=secret)
+    with pytest.raises(ConfigurationError, match="key and secret") as caught:
+        composition.control_broker(composition.ControlBrokerEnvironment(control_broker_secret_id="bad"))
+    assert "PK" not in str(caught.value)
 
 
 @pytest.mark.parametrize("event", [{}, {"Records": [{"body": "{}"}]}, {"Records": [{"body": "not json"}]}])
