@@ -7,12 +7,13 @@ id is matched by what it does, so that it is one difference and not a missing an
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, wraps
 from types import MappingProxyType
+from typing import TypeVar
 from uuid import UUID, uuid5
 
 from shadow.contracts.comparison import EvidenceRef
@@ -21,7 +22,7 @@ from shadow.contracts.outcome import Effect, EffectKind, RunOutcome, TradeOutcom
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Side
 
-LANES = (Lane.CONTROL, Lane.CANDIDATE)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,31 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class LaneTrade:
-    """One lane's record of a trade, with the lane's effects about it."""
+    """One lane's record of a trade, with the lane's effects about it. `memo` keeps what `once` has computed of it."""
 
     lane: Lane
     run: RunOutcome
     trade: TradeOutcome
     effects: tuple[Effect, ...]
     copies: int = 1
+    memo: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     def effects_of(self, kind: EffectKind) -> tuple[Effect, ...]:
         """Give the effects of one kind."""
         return tuple(effect for effect in self.effects if effect.kind is kind)
+
+
+def once(function: Callable[[LaneTrade], T]) -> Callable[[LaneTrade], T]:
+    """Compute a pure function of one lane's trade once: many checks ask for the same."""
+    name = function.__name__
+
+    def remembered(side: LaneTrade) -> T:
+        memo = side.memo
+        if name not in memo:
+            memo[name] = function(side)
+        return memo[name]  # type: ignore[return-value] # what `function` gave
+
+    return wraps(function)(remembered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +88,12 @@ class TradePair:
     planned: Planned | None
     control: LaneTrade | None
     candidate: LaneTrade | None
+    lanes: tuple[LaneTrade, ...] = field(init=False)
+    """The lanes that have the trade."""
 
-    @property
-    def lanes(self) -> tuple[LaneTrade, ...]:
-        """The lanes that have the trade."""
-        return tuple(lane for lane in (self.control, self.candidate) if lane is not None)
+    def __post_init__(self) -> None:
+        """Note which lanes have the trade."""
+        object.__setattr__(self, "lanes", tuple(lane for lane in (self.control, self.candidate) if lane is not None))
 
     @property
     def both(self) -> tuple[LaneTrade, LaneTrade] | None:

@@ -119,7 +119,7 @@ def plan_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         pair.lanes,
         amount_of,
         pair,
-        rule=str(rule),
+        rule=rule,
         planned=plain(planned.amount),
         right=lambda side: shown(side.trade.planned_amount),
     )

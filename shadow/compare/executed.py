@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from shadow.compare.case import LaneTrade
+from shadow.compare.case import LaneTrade, once
 from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.sizing import asked_quantity, decision_price
 from shadow.contracts.outcome import EffectKind, OrderRecord
@@ -42,11 +42,13 @@ def is_accepted(order: OrderRecord) -> bool:
     return order.accepted is not False and status_of(order) not in ("rejected", "not_accepted")
 
 
+@once
 def order_fill(side: LaneTrade) -> Fill | None:
     """Sum the fills of the trade's orders; None where no order says how much was filled."""
     return _sum((order.filled_quantity, order.average_price) for order in side.trade.orders if is_accepted(order))
 
 
+@once
 def ledger_fill(side: LaneTrade) -> Fill | None:
     """Sum the trade's ledger entries; None where there is none."""
     return _sum((effect.quantity, effect.price) for effect in side.effects_of(EffectKind.LEDGER_ENTRY))
@@ -56,6 +58,9 @@ def _sum(fills: Iterable[tuple[Decimal | None, Decimal | None]]) -> Fill | None:
     known = [(quantity, price) for quantity, price in fills if quantity is not None]
     if not known:
         return None
+    if len(known) == 1:
+        quantity, price = known[0]
+        return Fill(quantity, ZERO if not quantity else None if price is None else EXACT.multiply(quantity, price))
     total = ZERO
     value: Decimal | None = ZERO
     for quantity, price in known:
@@ -74,12 +79,14 @@ def recorded_fill(side: LaneTrade) -> Fill | None:
     return Fill(trade.filled_quantity, None if price is None else EXACT.multiply(trade.filled_quantity, price))
 
 
+@once
 def truest_fill(side: LaneTrade) -> Fill | None:
     """Give the most trustworthy fill that has a price: orders, then ledger, then the record."""
     fills = (order_fill(side), ledger_fill(side), recorded_fill(side))
     return next((fill for fill in fills if fill is not None and fill.quantity > 0 and fill.value is not None), None)
 
 
+@once
 def seen_filled(side: LaneTrade) -> Decimal:
     """Give the most shares that orders or ledger say were filled; zero where they say nothing."""
     return max((fill.quantity for fill in (order_fill(side), ledger_fill(side)) if fill is not None), default=ZERO)

@@ -126,7 +126,7 @@ def _filled_quantity(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         pair.lanes,
         check,
         pair,
-        rule=str(rule),
+        rule=rule,
         right=lambda side: shown(side.trade.filled_quantity),
     )
 
@@ -225,7 +225,7 @@ def _recorded_price(pair: TradePair, policy: Policy) -> Iterator[Finding]:
             return None
         return Fault(plain(price), f"records {plain(price)} USD a share; its fills came to {plain(fill.value)} USD")
 
-    yield from own_faults("PRICE_NOT_THE_FILL", "average_price", pair.lanes, check, pair, rule=str(rule))
+    yield from own_faults("PRICE_NOT_THE_FILL", "average_price", pair.lanes, check, pair, rule=rule)
 
 
 def _value(pair: TradePair, policy: Policy) -> Iterator[Finding]:
@@ -240,7 +240,7 @@ def _value(pair: TradePair, policy: Policy) -> Iterator[Finding]:
             return None
         return Fault(plain(trade.value), f"records {plain(trade.value)} USD where quantity * price is {plain(product)}")
 
-    yield from own_faults("VALUE", "value", pair.lanes, check, pair, rule=str(rule), right=lambda side: shown(side.trade.value))
+    yield from own_faults("VALUE", "value", pair.lanes, check, pair, rule=rule, right=lambda side: shown(side.trade.value))
 
 
 def _residual(pair: TradePair, policy: Policy) -> Iterator[Finding]:
@@ -268,7 +268,7 @@ def _residual(pair: TradePair, policy: Policy) -> Iterator[Finding]:
             pair.lanes,
             check,
             pair,
-            rule=str(rule),
+            rule=rule,
             planned="0",
             right=lambda side: shown(side.trade.residual_position),
         )

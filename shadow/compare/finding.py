@@ -6,7 +6,7 @@ lane whether it departs from what is right; the attribution follows from that, i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -76,29 +76,24 @@ def own_faults(
     check: Callable[[LaneTrade], Fault | None],
     pair: TradePair,
     *,
-    rule: str = "own records agree",
+    rule: object = "own records agree",
     planned: str | None = None,
     right: Callable[[LaneTrade], str | None] = lambda _side: None,
-) -> Iterator[Finding]:
+) -> tuple[Finding, ...]:
     """Hold each lane's trade against `check` and give one finding for all lanes that fail it.
 
-    `right` is what to show for a lane that does not fail.
+    `rule` is written out only where something failed; `right` is what to show for a lane that does not fail.
     """
-    sides = {side.lane: side for side in lanes}
-    faults = {lane: fault for lane, side in sides.items() if (fault := check(side)) is not None}
-    if faults:
-        texts = {lane: faults[lane].shown if lane in faults else right(side) for lane, side in sides.items()}
-        yield Finding(
-            kind=kind,
-            field=field,
-            rule=rule,
-            explanation=_told(faults),
-            departs=frozenset(faults),
-            planned=planned,
-            control=texts.get(Lane.CONTROL),
-            candidate=texts.get(Lane.CANDIDATE),
-            pair=pair,
-        )
+    sides = tuple(lanes)
+    faults = {}
+    for side in sides:
+        fault = check(side)
+        if fault is not None:
+            faults[side.lane] = fault
+    if not faults:
+        return ()
+    texts = {side.lane: faults[side.lane].shown if side.lane in faults else right(side) for side in sides}
+    return (_finding((kind, field, str(rule), planned), faults, texts, pair),)
 
 
 def run_faults(
@@ -107,25 +102,37 @@ def run_faults(
     runs: Iterable[RunOutcome],
     check: Callable[[RunOutcome], Fault | None],
     *,
-    rule: str = "own records agree",
+    rule: object = "own records agree",
     planned: str | None = None,
     right: Callable[[RunOutcome], str | None] = lambda _run: None,
-) -> Iterator[Finding]:
+) -> tuple[Finding, ...]:
     """Hold each run against `check` and give one finding for all runs that fail it."""
-    sides = {run.lane: run for run in runs}
-    faults = {lane: fault for lane, run in sides.items() if (fault := check(run)) is not None}
-    if faults:
-        texts = {lane: faults[lane].shown if lane in faults else right(run) for lane, run in sides.items()}
-        yield Finding(
-            kind=kind,
-            field=field,
-            rule=rule,
-            explanation=_told(faults),
-            departs=frozenset(faults),
-            planned=planned,
-            control=texts.get(Lane.CONTROL),
-            candidate=texts.get(Lane.CANDIDATE),
-        )
+    sides = tuple(runs)
+    faults = {run.lane: fault for run in sides if (fault := check(run)) is not None}
+    if not faults:
+        return ()
+    texts = {run.lane: faults[run.lane].shown if run.lane in faults else right(run) for run in sides}
+    return (_finding((kind, field, str(rule), planned), faults, texts, None),)
+
+
+def _finding(
+    about: tuple[str, str, str, str | None],
+    faults: dict[Lane, Fault],
+    texts: dict[Lane, str | None],
+    pair: TradePair | None,
+) -> Finding:
+    kind, field, rule, planned = about
+    return Finding(
+        kind=kind,
+        field=field,
+        rule=rule,
+        explanation=_told(faults),
+        departs=frozenset(faults),
+        planned=planned,
+        control=texts.get(Lane.CONTROL),
+        candidate=texts.get(Lane.CANDIDATE),
+        pair=pair,
+    )
 
 
 def _told(faults: dict[Lane, Fault]) -> str:

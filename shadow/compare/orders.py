@@ -63,7 +63,7 @@ def _order_type(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         pair.lanes,
         check,
         pair,
-        rule=str(policy.rules.order_type),
+        rule=policy.rules.order_type,
         planned=", ".join(right),
         right=kind_of,
     )
@@ -152,7 +152,7 @@ def _order_quantity(pair: TradePair, policy: Policy) -> Iterator[Finding]:
             return None
         return Fault(plain(sent), f"decided on {plain(decided)} shares and sent an order for {plain(sent)}")
 
-    yield from own_faults("ORDER_QUANTITY", "orders.quantity", pair.lanes, check, pair, rule=str(rule))
+    yield from own_faults("ORDER_QUANTITY", "orders.quantity", pair.lanes, check, pair, rule=rule)
 
 
 def _attempts(pair: TradePair, policy: Policy) -> Iterator[Finding]:

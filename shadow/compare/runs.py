@@ -160,7 +160,7 @@ def counter_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
         "counters.amounts",
         view.runs,
         lambda run: _sums(view, run, policy),
-        rule=str(policy.rules.guard_amounts),
+        rule=policy.rules.guard_amounts,
     )
 
 
@@ -245,7 +245,7 @@ def duration_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
         return _seconds(spans[run.lane]) if run.lane in spans else None
 
     if view.both is not None and all(run.status is RunStatus.COMPLETED for run in view.both):
-        yield from run_faults("DURATION_RATIO", "duration", view.runs, slow, rule=str(rule), right=took)
+        yield from run_faults("DURATION_RATIO", "duration", view.runs, slow, rule=rule, right=took)
     yield from run_faults("DURATION_ABSOLUTE", "duration", view.runs, long, rule=f"at most {longest} s", right=took)
 
 

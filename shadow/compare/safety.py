@@ -113,12 +113,12 @@ def guard_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
         "guard.threshold",
         view.runs,
         used,
-        rule=str(policy.rules.guard_threshold),
+        rule=policy.rules.guard_threshold,
         planned=plain(threshold),
         right=lambda run: shown(run.guard.threshold) if run.guard else None,
     )
     yield from run_faults("GUARD_BOUNDARY", "guard.buy_phase_allowed", view.runs, edge, rule=f"blocks above {plain(threshold)}")
-    yield from run_faults("GUARD_AMOUNTS", "guard.amounts", view.runs, amounts, rule=str(policy.rules.guard_amounts))
+    yield from run_faults("GUARD_AMOUNTS", "guard.amounts", view.runs, amounts, rule=policy.rules.guard_amounts)
     yield from run_faults("GUARD_IGNORED", "guard.buy_phase_allowed", view.runs, ignored)
     yield from _decision(facts, threshold)
 
@@ -317,5 +317,5 @@ def phase_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
         return Fault(shown(begun) or "", f"began a BUY {overlap.total_seconds():g} s before the last SELL had ended")
 
     yield from run_faults(
-        "PHASE_ORDER", "trades.started_at", view.runs, check, rule=str(policy.rules.phase_order), planned="SELLs, then BUYs"
+        "PHASE_ORDER", "trades.started_at", view.runs, check, rule=policy.rules.phase_order, planned="SELLs, then BUYs"
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from shadow.compare.case import LaneTrade, Planned, TradePair
+from shadow.compare.case import LaneTrade, Planned, TradePair, once
 from shadow.compare.exact import EXACT, shares_of
 from shadow.compare.finding import Fault, Finding, own_faults, shown
 from shadow.compare.policy import Policy
@@ -25,6 +25,9 @@ _RULES = {
     "EXIT_QUANTITY": "exit_quantity",
     "ASKED_QUANTITY": "asked_quantity",
 }
+
+
+_WRONG = ("OVERSELL", "EXIT_QUANTITY", "ASKED_QUANTITY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ def decision_price(intent: Intent | None) -> Decimal | None:
     return price if price is not None and price > 0 else None
 
 
+@once
 def asked_quantity(side: LaneTrade) -> Decimal | None:
     """Give the shares a lane asked for, where it is known.
 
@@ -99,7 +103,7 @@ def sizing_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         return
     sizes = {side.lane: size for side in pair.lanes if (size := sized(planned, side, policy)) is not None}
     yield from _basis(pair, planned, sizes, policy)
-    for kind in ("OVERSELL", "EXIT_QUANTITY", "ASKED_QUANTITY"):
+    for kind in sorted({size.kind for size in sizes.values() if size.kind in _WRONG}):
         yield from _wrong(kind, pair, planned, sizes, policy)
     yield from _exit_across(pair, planned, sizes, policy)
     yield from _rounding(pair, sizes)
@@ -151,7 +155,7 @@ def _wrong(kind: str, pair: TradePair, planned: Planned, sizes: dict[Lane, Sized
         pair.lanes,
         check,
         pair,
-        rule=str(getattr(policy.rules, _RULES[kind])),
+        rule=getattr(policy.rules, _RULES[kind]),
         planned=f"{plain(goal)} USD",
         right=lambda side: shown(asked_quantity(side)),
     )
