@@ -50,7 +50,8 @@ class StartCompleter:
             return pair.start_state
         try:
             plan = self._plan(pair)
-            document = payload.candidate_input(plan, pair.run_id, payload.read_held(pair.held_json)).sendable(self._store)
+            held = payload.read_held(pair.held_json)
+            document = payload.candidate_input(plan, pair.run_id, held, pair.origin).sendable(self._store)
             accepted = frozenset(filter(None, (payload.digest(document.encode()), pair.input_sha256)))
             started = self._starter.start(execution_name_of(pair.run_id), document, accepted)
         except (StartRefused, ContractViolation) as refusal:

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from shadow.contracts.errors import FieldFault, InvalidPlan
 from shadow.contracts.identity import trade_namer
 from shadow.contracts.model import parse_decimal, plain
+from shadow.contracts.pair import Origin
 from shadow.contracts.plan import PlanItem, RebalancePlan
 from shadow.contracts.trade_message import SEQUENCE_BASE
 from shadow.contracts.vocabulary import Action, Side
@@ -91,6 +92,7 @@ class CandidateInput:
     trade_count: int
     inline: str
     workflow_plan: bytes | None
+    origin: Origin = Origin.LIVE
 
     @property
     def key(self) -> str:
@@ -109,7 +111,7 @@ class CandidateInput:
             "sha256": digest(self.workflow_plan or b""),
             "tradeCount": self.trade_count,
         }
-        return _input(self.plan, self.run_id, _workflow_plan(self.plan, []), _canonical(claim))
+        return _input(self.plan, self.run_id, _workflow_plan(self.plan, []), _canonical(claim), self.origin)
 
 
 def stored_key(run_id: str, what: str, body: bytes) -> str:
@@ -117,23 +119,25 @@ def stored_key(run_id: str, what: str, body: bytes) -> str:
     return f"plans/{run_id}-{what}-{digest(body)[:16]}.json"
 
 
-def candidate_input(plan: RebalancePlan, run_id: str, held: Mapping[str, Decimal]) -> CandidateInput:
-    """Build the candidate's input, SELLs first, in the plan's order within a phase."""
+def candidate_input(
+    plan: RebalancePlan, run_id: str, held: Mapping[str, Decimal], origin: Origin = Origin.LIVE
+) -> CandidateInput:
+    """Build the candidate's input, SELLs first, in the plan's order within a phase. `origin` says why the pair exists."""
     trades = _trades(plan, run_id, held)
     whole = _workflow_plan(plan, trades)
-    inline = _input(plan, run_id, whole, "null") if len(trades) <= MAX_INLINE_TRADES else ""
+    inline = _input(plan, run_id, whole, "null", origin) if len(trades) <= MAX_INLINE_TRADES else ""
     fits = bool(inline) and len(inline.encode()) <= MAX_INLINE_BYTES
-    return CandidateInput(plan, run_id, len(trades), inline, None if fits else whole.encode())
+    return CandidateInput(plan, run_id, len(trades), inline, None if fits else whole.encode(), origin)
 
 
 def _workflow_plan(plan: RebalancePlan, trades: list[str]) -> str:
     return f'{{"totalPortfolioValue":"{plain(plan.total_portfolio_value)}","tradeMessages":[{",".join(trades)}]}}'
 
 
-def _input(plan: RebalancePlan, run_id: str, workflow_plan: str, claim: str) -> str:
+def _input(plan: RebalancePlan, run_id: str, workflow_plan: str, claim: str, origin: Origin) -> str:
     return (
-        f'{{"claimCheck":{claim},"correlationId":{_canonical(plan.correlation_id)},"failureThresholdUsd":null,"origin":"live",'
-        f'"planId":{_canonical(plan.plan_id)},"rebalancePlan":{workflow_plan},"runId":"{run_id}"}}'
+        f'{{"claimCheck":{claim},"correlationId":{_canonical(plan.correlation_id)},"failureThresholdUsd":null,'
+        f'"origin":"{origin.value}","planId":{_canonical(plan.plan_id)},"rebalancePlan":{workflow_plan},"runId":"{run_id}"}}'
     )
 
 
