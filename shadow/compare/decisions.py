@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from shadow.compare.case import LaneTrade, PairView, TradePair
+from shadow.compare.case import LaneTrade, TradePair
 from shadow.compare.exact import EXACT, is_float_artefact
 from shadow.compare.finding import Fault, Finding, own_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.model import plain
 from shadow.contracts.outcome import TradeOutcome
-from shadow.contracts.vocabulary import Reason, TradeStatus
+from shadow.contracts.vocabulary import Lane, Reason, TradeStatus
 
 _DAMAGE = Decimal("1e-12")
 _SILENT = (None, Reason.OTHER)
@@ -24,11 +24,11 @@ _LEFT_ALONE = (TradeStatus.SKIPPED, TradeStatus.BLOCKED)
 _AMOUNTS = ("planned_amount", "intent.quantity", "filled_quantity", "average_price", "value")
 
 
-def presence_findings(view: PairView, pair: TradePair, policy: Policy) -> Iterator[Finding]:
-    """Find trades that are missing from a lane, extra in it, or there more than once."""
+def presence_findings(pair: TradePair, ran: frozenset[Lane], policy: Policy) -> Iterator[Finding]:
+    """Find trades that are missing from a lane that `ran`, extra in it, or there more than once."""
     planned = pair.planned
     lanes = {side.lane for side in pair.lanes}
-    absent = frozenset(run.lane for run in view.runs if run.lane not in lanes)
+    absent = ran - lanes
     rule = str(policy.rules.trades)
     if planned is not None and absent:
         yield Finding(

@@ -15,10 +15,11 @@ The verdict, first that holds:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 from decimal import Decimal, localcontext
 
 from shadow.compare.canonical import canonical_run
-from shadow.compare.case import PairCase, PairView
+from shadow.compare.case import PairCase, PairView, TradePair
 from shadow.compare.causes import in_order, roots_of
 from shadow.compare.completeness import gaps_of
 from shadow.compare.decisions import damage_findings, plan_findings, presence_findings, skip_findings
@@ -34,6 +35,7 @@ from shadow.compare.runs import counter_findings, duration_findings, end_finding
 from shadow.compare.safety import equity_findings, guard_findings, market_findings, phase_findings
 from shadow.compare.sizing import sizing_findings
 from shadow.contracts.comparison import Comparison, Counts, Difference, Impact, Severity, Verdict
+from shadow.contracts.vocabulary import Lane
 
 
 def judge(case: PairCase, policy: Policy) -> Comparison:
@@ -42,7 +44,7 @@ def judge(case: PairCase, policy: Policy) -> Comparison:
         view = PairView(case)
         gaps = gaps_of(view, policy)
         findings = in_order(seen(find(view, policy), view))
-        differences = _differences(findings, view, policy)
+        differences = differences_of(findings, policy, case.trading_day, both_ran=view.both is not None)
     return summed(
         Comparison(
             plan_id=case.plan.plan_id,
@@ -74,15 +76,31 @@ def find(view: PairView, policy: Policy) -> Iterator[Finding]:
     yield from end_findings(view)
     yield from duration_findings(view, policy)
     yield from run_effect_findings(view, policy)
+    ran = frozenset(run.lane for run in view.runs)
     for pair in view.trades:
-        yield from presence_findings(view, pair, policy)
-        yield from plan_findings(pair, policy)
-        yield from damage_findings(pair)
-        yield from sizing_findings(pair, policy)
-        yield from skip_findings(pair)
-        yield from order_findings(pair, policy)
-        yield from fill_findings(pair, policy)
-        yield from trade_effect_findings(pair, policy)
+        yield from find_in_trade(pair, ran, policy)
+
+
+def find_in_trade(pair: TradePair, ran: frozenset[Lane], policy: Policy) -> Iterator[Finding]:
+    """Find everything that differs in one trade by itself, whatever else the runs that `ran` did, in no particular order."""
+    yield from presence_findings(pair, ran, policy)
+    yield from plan_findings(pair, policy)
+    yield from damage_findings(pair)
+    yield from sizing_findings(pair, policy)
+    yield from skip_findings(pair)
+    yield from order_findings(pair, policy)
+    yield from fill_findings(pair, policy)
+    yield from trade_effect_findings(pair, policy)
+
+
+def judge_trade(pair: TradePair, policy: Policy, on: date) -> tuple[Difference, ...]:
+    """Judge one trade of the trading day `on` by itself: both lanes ran, and nothing of the runs explains anything.
+
+    This is what the columnar judge of `reports.rejudge` is held to.
+    """
+    with localcontext(EXACT):
+        findings = in_order(find_in_trade(pair, frozenset(Lane), policy))
+        return differences_of(findings, policy, on, both_ran=True)
 
 
 def seen(findings: Iterable[Finding], view: PairView) -> Iterator[Finding]:
@@ -93,24 +111,25 @@ def seen(findings: Iterable[Finding], view: PairView) -> Iterator[Finding]:
             yield finding
 
 
-def _differences(findings: list[Finding], view: PairView, policy: Policy) -> tuple[Difference, ...]:
+def differences_of(findings: list[Finding], policy: Policy, on: date, *, both_ran: bool) -> tuple[Difference, ...]:
+    """Make differences of findings that are in order: causes found, dollars counted once, the register of day `on` applied."""
     roots = roots_of(findings)
-    worth = impacts_of(findings, roots, both_ran=view.both is not None)
+    worth = impacts_of(findings, roots, both_ran=both_ran)
     found: dict[int, Difference] = {}
     for place in sorted(range(len(findings)), key=lambda place: roots[place] != place):
-        root = found.get(roots[place]) if roots[place] != place else None
-        found[place] = _difference(findings[place], worth[place], root, policy, view)
+        alone = _alone(findings[place], worth[place], policy)
+        is_root = roots[place] == place
+        found[place] = _covered(alone, policy, on) if is_root else _consequence(alone, found[roots[place]])
     return tuple(found[place] for place in range(len(findings)))
 
 
-def _difference(finding: Finding, impact: Impact, root: Difference | None, policy: Policy, view: PairView) -> Difference:
-    """Make a difference of a finding. `root` is what it follows from; None where it stands alone."""
-    kind, pair = KINDS[finding.kind], finding.pair
-    difference = Difference(
+def _alone(finding: Finding, impact: Impact, policy: Policy) -> Difference:
+    pair = finding.pair
+    return Difference(
         kind=finding.kind,
-        level=kind.level,
-        severity=policy.severity_of(finding.kind) if root is None else Severity.INFO,
-        attribution=finding.attribution if root is None else root.attribution,
+        level=KINDS[finding.kind].level,
+        severity=policy.severity_of(finding.kind),
+        attribution=finding.attribution,
         field=finding.field,
         trade_id=pair.trade_id if pair else None,
         symbol=pair.symbol if pair else None,
@@ -121,18 +140,19 @@ def _difference(finding: Finding, impact: Impact, root: Difference | None, polic
         rule=finding.rule,
         explanation=finding.explanation,
         impact=impact,
-        caused_by=root.key if root else None,
-        covered_by=root.covered_by if root else None,
     )
-    if root is not None:
-        return difference
-    return difference.model_copy(update={"covered_by": _cover(difference, policy, view)})
 
 
-def _cover(difference: Difference, policy: Policy, view: PairView) -> str | None:
-    """Name the first entry of the register that covers a difference; None where there is none."""
-    on = view.case.trading_day
-    return next((entry.id for entry in policy.known if entry.covers(difference, on)), None)
+def _consequence(alone: Difference, root: Difference) -> Difference:
+    """Make a difference that follows from `root`: INFO, with the cause's attribution and cover, and no dollars."""
+    update = {"severity": Severity.INFO, "attribution": root.attribution, "caused_by": root.key, "covered_by": root.covered_by}
+    return alone.model_copy(update=update)
+
+
+def _covered(difference: Difference, policy: Policy, on: date) -> Difference:
+    """Give `difference` with the first entry of the register that covers it, if one does."""
+    entry = next((entry.id for entry in policy.known if entry.covers(difference, on)), None)
+    return difference if entry is None else difference.model_copy(update={"covered_by": entry})
 
 
 def summed(comparison: Comparison) -> Comparison:
