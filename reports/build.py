@@ -22,8 +22,9 @@ from reports.readiness import KnownEntry, ReadinessPolicy, Statement
 from reports.sections import of_day
 from reports.sources import Source
 from reports.trading_calendar import close_of, is_half_day, is_trading_day, trading_days_before
+from reports.words import count, usd
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.model import Frozen, plain
+from shadow.contracts.model import Frozen
 from shadow.contracts.pair import Origin
 
 
@@ -156,9 +157,9 @@ def _sentence(counts: Counts, impact: ImpactSum, pairs: pd.DataFrame, difference
     agreed = counts.published - counts.missing - counts.incomplete - counts.pending - int((pairs["unexplained"] > 0).sum())
     parts = [f"{agreed} of {counts.published} pairs agree."]
     if unexplained:
-        parts.append(f"{unexplained} unexplained differences, worth {plain(impact.unexplained)} USD gross.")
+        parts.append(f"{count(unexplained, 'unexplained difference')}, worth {usd(impact.unexplained)} gross.")
     if known:
-        parts.append(f"{known} differences are covered by known divergences.")
+        parts.append(f"Known divergences cover {count(known, 'difference')}.")
     if counts.missing + counts.incomplete + counts.pending:
         parts.append(f"{counts.missing} missing, {counts.incomplete} incomplete, {counts.pending} pending.")
     return " ".join(parts)
@@ -184,7 +185,7 @@ def _figures(live: Frames, frames: Frames, days: Sequence[date], settings: Repor
         "Pairs published": str(counts.published),
         "Unexplained differences": str(int(differences["unexplained"].sum())),
         "Unexplained kinds": ", ".join(kinds) or "none",
-        "Unexplained gross impact": f"{plain(impact.unexplained)} USD",
+        "Unexplained gross impact": usd(impact.unexplained),
         "Covered days in a row": str(statement.days),
         "Readiness": statement.readiness.value,
     }

@@ -91,6 +91,7 @@ class Example(Frozen):
     rule: str
     explanation: str
     notional: Exact
+    caused_by: str | None
     covered_by: str | None
 
 

@@ -99,6 +99,7 @@ def _example(row: pd.Series) -> Example:
         rule=str(row["rule"]),
         explanation=str(row["explanation"]),
         notional=row["notional"],
+        caused_by=_text(row["caused_by"]),
         covered_by=_text(row["covered_by"]),
     )
 
