@@ -11,11 +11,12 @@ from botocore.exceptions import ClientError
 
 from shadow.aws.errors import code_of, transient_as
 from shadow.aws.items import from_item, to_attribute
-from shadow.aws.state_table import ALWAYS_NEW, CONDITION_FAILED, StateTable, expiry, item_of, key_of
+from shadow.aws.state_table import ALWAYS_NEW, StateTable, expiry, item_of, key_of
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, TurnRecord, candidate_pk, intent_sk_prefix, turn_sk
 from shadow.execution.errors import StateUnavailable, TradeTakenOver
 
 _CANCELLED, _CHECK_FAILED = "TransactionCanceledException", "ConditionalCheckFailed"
+_UNSAID = "attribute_not_exists(order_id)"
 _FINAL = {f":final{at}": to_attribute(str(status)) for at, status in enumerate(IntentStatus) if status.is_final}
 
 
@@ -37,15 +38,24 @@ class DynamoIntentLog(StateTable):
 
     def record(self, intent: IntentRecord) -> IntentRecord:
         """Keep `intent` unless its step has one; give the kept one, `intent` itself when it was new; raises TradeTakenOver."""
-        if self._put_in_turn(intent.model_copy(update={"TTL": expiry(intent.intended_at)})):
+        if self._put_in_turn(intent, ALWAYS_NEW):
             return intent
         kept = self._get(intent.PK, intent.SK)
         if kept is None:
             raise StateUnavailable(f"{intent.SK}: expected an intent, was none after a refused write")
         return IntentRecord.parse(kept)
 
-    def _put_in_turn(self, intent: IntentRecord) -> bool:
-        """Put an intent unless its key is taken; tell whether it was put. Raises TradeTakenOver when its turn is over."""
+    def update(self, intent: IntentRecord) -> None:
+        """Write down what became of an intent; what the broker said stands. Raises TradeTakenOver."""
+        if intent.order_id is None:
+            self._put_in_turn(intent, _UNSAID)
+        elif intent.status.is_final:
+            self._put(_kept(intent))
+        else:
+            self._put_if(_kept(intent), f"{_UNSAID} OR NOT #status IN ({', '.join(_FINAL)})", {"#status": "status"}, _FINAL)
+
+    def _put_in_turn(self, intent: IntentRecord, condition: str) -> bool:
+        """Put an intent where `condition` holds; tell whether it did. Raises TradeTakenOver when its turn is over."""
         try:
             with transient_as():
                 self._client.transact_write_items(
@@ -58,7 +68,7 @@ class DynamoIntentLog(StateTable):
                                 "ExpressionAttributeValues": {":turn": to_attribute(intent.turn)},
                             }
                         },
-                        {"Put": {"TableName": self._table, "Item": item_of(intent), "ConditionExpression": ALWAYS_NEW}},
+                        {"Put": {"TableName": self._table, "Item": item_of(_kept(intent)), "ConditionExpression": condition}},
                     ]
                 )
         except ClientError as error:
@@ -71,25 +81,6 @@ class DynamoIntentLog(StateTable):
                 return False
             raise StateUnavailable(f"{error.operation_name}: {turn}, {put}") from error
         return True
-
-    def update(self, intent: IntentRecord) -> None:
-        """Write down what became of an intent; what is known to be final is not made doubtful again."""
-        kept = intent.model_copy(update={"TTL": expiry(intent.intended_at)})
-        if intent.status.is_final:
-            self._put(kept)
-            return
-        try:
-            with transient_as():
-                self._client.put_item(
-                    TableName=self._table,
-                    Item=item_of(kept),
-                    ConditionExpression=f"NOT #status IN ({', '.join(_FINAL)})",
-                    ExpressionAttributeNames={"#status": "status"},
-                    ExpressionAttributeValues=_FINAL,
-                )
-        except ClientError as error:
-            if code_of(error) != CONDITION_FAILED:
-                raise
 
     def of_trade(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:
         """Give a trade's intents in the order of their steps. A trade has a dozen at most, so one page holds them."""
@@ -104,6 +95,10 @@ class DynamoIntentLog(StateTable):
                 ConsistentRead=True,
             )
         return tuple(IntentRecord.parse(from_item(item)) for item in answer["Items"])
+
+
+def _kept(intent: IntentRecord) -> IntentRecord:
+    return intent.model_copy(update={"TTL": expiry(intent.intended_at)})
 
 
 def _reasons(error: ClientError) -> tuple[str, str]:

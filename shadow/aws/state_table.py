@@ -52,6 +52,25 @@ class StateTable:
             return False
         return True
 
+    def _put_if(
+        self, record: Frozen, condition: str, names: Mapping[str, str], values: Mapping[str, AttributeValueTypeDef]
+    ) -> bool:
+        """Put an item where `condition` holds; tell whether it did."""
+        try:
+            with transient_as():
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=item_of(record),
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues=values,
+                )
+        except ClientError as error:
+            if code_of(error) != CONDITION_FAILED:
+                raise
+            return False
+        return True
+
     def _update_if(
         self,
         key: Mapping[str, AttributeValueTypeDef],

@@ -1,7 +1,8 @@
 """Business Unit: execution | Status: current.
 
-One order, from its written intent to a final state. Whatever the broker answers, or fails to answer, ends in a recorded status;
-only "certainly not accepted" allows the same order, under the same id, to be sent again.
+One order, from its written intent to a final state. Whatever the broker answers, or fails to answer, ends in a recorded status.
+"Not accepted" is certain only from the one process that can have sent the order: when an order is sent again because its first
+sender is gone, the first sending may still be on its way, and a refusal of the second says nothing about it.
 """
 
 from __future__ import annotations
@@ -33,17 +34,18 @@ class OrderDesk:
         self._clock = clock
         self._policy = policy
 
-    def settle(self, intent: IntentRecord, seconds: float, *, is_new: bool) -> IntentRecord:
+    def settle(self, intent: IntentRecord, seconds: float, *, turn: int, is_new: bool) -> IntentRecord:
         """Bring the order of `intent` to an end: send it unless that was done, let it rest for `seconds`, cancel the rest.
 
-        `is_new` says that this process wrote the intent, so nobody can have sent it yet. Raises BrokerTransientError,
-        OrderFateUnknown, OrderStillOpen, OrderMismatch and StateUnavailable.
+        `turn` is this process's; `is_new` says that it wrote the intent, so nobody can have sent it yet. Raises
+        BrokerTransientError, OrderFateUnknown, OrderStillOpen, OrderMismatch, TradeTakenOver and StateUnavailable.
         """
-        if intent.status is IntentStatus.NOT_ACCEPTED:
-            intent = self._note(intent, IntentStatus.INTENDED)
-        if intent.status.is_final:
+        if intent.status.is_final and intent.status is not IntentStatus.NOT_ACCEPTED:
             return intent
-        order = self._submit(intent) if is_new else self._resume(intent)
+        intent = intent.model_copy(update={"turn": turn})
+        if intent.status is IntentStatus.NOT_ACCEPTED:
+            intent, is_new = self._note(intent, IntentStatus.INTENDED), True
+        order = self._submit(intent, is_first=True) if is_new else self._resume(intent)
         if isinstance(order, IntentRecord):
             return order
         return self._finish(self._adopt(intent, order), order, seconds)
@@ -64,18 +66,21 @@ class OrderDesk:
         if intent.status is not IntentStatus.INTENDED:
             return self._find_or_raise(intent)
         order = self._broker.order_by_client_id(intent.client_order_id)
-        return self._submit(intent) if order is None else order
+        return self._submit(intent, is_first=False) if order is None else order
 
-    def _submit(self, intent: IntentRecord) -> Order | IntentRecord:
-        """Send the order once; give it as the broker has it, or the intent if the broker refused."""
+    def _submit(self, intent: IntentRecord, *, is_first: bool) -> Order | IntentRecord:
+        """Send the order once; give it as the broker has it, or the intent if the broker refused its first sending."""
         try:
             return self._broker.submit(_request(intent))
         except BrokerTransientError as error:
-            self._note(intent, IntentStatus.NOT_ACCEPTED, error)
+            if is_first:
+                self._note(intent, IntentStatus.NOT_ACCEPTED, error)
             raise
         except (DuplicateClientOrderId, SubmitAmbiguous, BrokerProtocolError) as error:
             return self._find_or_raise(self._note(intent, IntentStatus.AMBIGUOUS, error))
         except BrokerRefused as error:
+            if not is_first:
+                raise OrderFateUnknown(f"{intent.symbol}: refused, and it may have been sent before ({error})") from error
             return self._note(intent, IntentStatus.REJECTED, error)
 
     def _find(self, intent: IntentRecord) -> Order | None:

@@ -92,7 +92,7 @@ class Placement:
                 drafted = self._intent(trade, step, rest, quote, turn)
                 intent = self._log.record(drafted)
                 is_new = intent is drafted
-            known[step.number] = self._desk.settle(intent, step.seconds, is_new=is_new)
+            known[step.number] = self._desk.settle(intent, step.seconds, turn=turn, is_new=is_new)
             if known[step.number].status in _ENDS_ATTEMPT:
                 ended_attempt = step.attempt
         return tuple(known[number] for number in sorted(known))

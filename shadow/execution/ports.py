@@ -90,7 +90,10 @@ class IntentLog(Protocol):
         ...
 
     def update(self, intent: IntentRecord) -> None:
-        """Write down what became of an intent; what is known to be final is not made doubtful again."""
+        """Write down what became of an intent. What the broker said stands: it gives way only to what it said later.
+
+        Raises TradeTakenOver when the intent's turn is over and it is not the broker's word (it has no `order_id`).
+        """
         ...
 
     def of_trade(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:

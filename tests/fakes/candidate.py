@@ -243,7 +243,10 @@ class MemoryLog:
 
     def update(self, intent: IntentRecord) -> None:
         kept = self.intents.get(intent.SK)
-        if kept is not None and kept.status.is_final and not intent.status.is_final:
+        if intent.order_id is None and intent.turn != self.turns[intent.trade_id]:
+            raise TradeTakenOver(intent.trade_id)
+        said = kept is not None and kept.order_id is not None
+        if said and (intent.order_id is None or (kept.status.is_final and not intent.status.is_final)):
             return
         self.intents[intent.SK] = intent
         self.history.append(intent)
