@@ -156,3 +156,21 @@ def test_sizing_is_exact_to_half_a_millionth_of_a_share(amount: Decimal, bid: De
     else:
         with pytest.raises(CannotBeSized):
             shares_for(message.model_copy(update={"trade_amount": amount / 2}), whole, quote, Decimal(0))
+
+
+PARTS = st.lists(st.sampled_from(["0", "0.25", "0.5", "1"]), max_size=12)
+REFUSALS = st.lists(st.sampled_from([None, None, OrderRejected("no"), SubmitAmbiguous("lost")]), max_size=12)
+
+
+@given(amount=st.integers(-90_000, 90_000).filter(bool), parts=PARTS, refusals=REFUSALS)
+def test_a_trade_never_fills_more_than_it_asked_for_and_succeeds_exactly_when_it_is_whole(
+    amount: int, parts: list[str], refusals: list[OrderRejected | SubmitAmbiguous | None]
+) -> None:
+    broker = FakeBroker(fills={"AAPL": list(parts)}, refusals={"AAPL": list(refusals)})
+    message = message_of("1000" if amount > 0 else "-1000").model_copy(update={"trade_amount": Decimal(amount) / 100})
+    done, _ = execute(broker, message)
+    filled = sum((order.filled_quantity for order in broker.of("AAPL")), Decimal(0))
+    assert done.filled == filled <= (done.asked or 0)
+    assert (done.error is None) == (done.asked is not None and filled == done.asked)
+    assert len(broker.orders) <= 4 * (1 if amount > 0 else 3)
+    assert len({order.client_order_id for order in broker.of("AAPL")}) == len(broker.orders)
