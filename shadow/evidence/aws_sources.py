@@ -6,7 +6,7 @@ Where the lanes' records are read from in AWS. Every page is followed; whatever 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -30,7 +30,7 @@ PAGE_EVENTS = 1_000
 _MAX_PAGES = 2 * MAX_EVENTS // PAGE_EVENTS
 _NOT_THERE = frozenset({"ExecutionDoesNotExist", "StateMachineDoesNotExist"})
 _LEFT_OUT = frozenset({"ResponseMetadata", "traceHeader"})
-ChildResults = Callable[[list[Mapping[str, object]]], tuple[list[Mapping[str, object]], list[Gap]]]
+ChildResults = Callable[[list[Mapping[str, object]]], Iterable[Mapping[str, object] | Gap]]
 
 
 class AwsControlSource:
@@ -44,17 +44,17 @@ class AwsControlSource:
         self._ledger = Reader(client, ledger_table) if ledger_table else None
         self._captured = captured
 
-    def run_items(self, run_id: str) -> list[RawItem]:
-        """Read the run's item and its trades' items, as they are now."""
-        return list(self._runs.query("PK", run_pk(run_id)))
+    def run_items(self, run_id: str) -> Iterable[RawItem]:
+        """Read the run's item and its trades' items, as they are now: the run's first, so that what it says has ended has."""
+        return self._runs.query("PK", run_pk(run_id))
 
-    def captured_events(self, run_id: str) -> list[RawItem] | None:
+    def captured_events(self, run_id: str) -> Iterable[RawItem] | None:
         """Read the events captured of the run; None where nobody captures them."""
-        return None if self._captured is None else list(self._captured.of_run(run_id))
+        return None if self._captured is None else self._captured.of_run(run_id)
 
-    def ledger_rows(self, correlation_id: str) -> list[RawItem] | None:
+    def ledger_rows(self, correlation_id: str) -> Iterable[RawItem] | None:
         """Read the trade ledger's rows of a plan; None where there is no such table."""
-        return None if self._ledger is None else list(self._ledger.query("GSI1PK", f"CORR#{correlation_id}", index="GSI1"))
+        return None if self._ledger is None else self._ledger.query("GSI1PK", f"CORR#{correlation_id}", index="GSI1")
 
 
 class AwsCandidateSource:
@@ -104,10 +104,10 @@ class AwsCandidateSource:
             request["nextToken"] = page["nextToken"]
         raise EvidenceUnavailable(f"GetExecutionHistory: expected at most {_MAX_PAGES} pages, was more")
 
-    def child_results(self, history: list[Mapping[str, object]]) -> tuple[list[Mapping[str, object]], list[Gap]]:
+    def child_results(self, history: list[Mapping[str, object]]) -> Iterable[Mapping[str, object] | Gap]:
         """Read the trades' results of the map runs that the history names, and what of them could not be read."""
         return self._children(history)
 
-    def state_items(self, run_id: str) -> list[RawItem]:
+    def state_items(self, run_id: str) -> Iterable[RawItem]:
         """Read the run's items of the candidate's state table."""
-        return list(self._state.query("PK", candidate_pk(run_id)))
+        return self._state.query("PK", candidate_pk(run_id))

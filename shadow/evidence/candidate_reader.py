@@ -10,7 +10,7 @@ from the outputs of the tasks inside it. A trade without either is NOT_SENT when
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,14 +53,13 @@ class CandidateRecords:
     """What was read of one execution.
 
     `describe` is DescribeExecution's answer, `state_items` the run's items as plain values (None: could not be read),
-    `child_results` the results of child executions, `gaps` what could not be fetched.
+    `child_results` the results of child executions, and what of them could not be read. Each is gone through once, in this order.
     """
 
     describe: Mapping[str, object]
     history: Iterable[Mapping[str, object]]
-    state_items: Sequence[Mapping[str, object]] | None
-    child_results: Sequence[Mapping[str, object]] = ()
-    gaps: tuple[Gap, ...] = ()
+    state_items: Iterable[Mapping[str, object]] | None
+    child_results: Iterable[Mapping[str, object] | Gap] = ()
 
 
 def read_candidate(run_id: str, plan_id: str, records: CandidateRecords, planned: Sequence[TradeMessage] = ()) -> RunOutcome:
@@ -78,7 +77,7 @@ class _Reader:
         self.state = read_state_items(records.state_items or ())
         self.has_state = records.state_items is not None
         self.faults: list[str] = self.state.faults
-        self.gaps: list[Gap] = list(records.gaps)
+        self.gaps: list[Gap] = []
         self.parsed: dict[str, Mapping[str, object]] = {}
         self.child_results = records.child_results
         self.messages = planned
@@ -173,29 +172,36 @@ class _Reader:
         return self._input().get("claimCheck") is not None
 
     def _trades(self, planned: dict[str, PlannedTrade]) -> tuple[TradeOutcome, ...]:
-        results = self._results(planned)
         trades: dict[str, TradeOutcome] = {}
-        for trade_id, result in results.items():
-            intents = self.state.intents.get(trade_id, ())
-            trade = trade_of_result(result, planned.get(trade_id), intents, self.faults)
-            if trade is not None:
-                trades[trade_id] = trade
+        for child in self.child_results:
+            if isinstance(child, Gap):
+                self.gaps.append(child)
+            else:
+                self._add_trade(child, planned, trades)
+        results = self._results(planned, trades.keys())
+        for result in results.values():
+            self._add_trade(result, planned, trades)
         for trade_id, plan in planned.items():
             if trade_id not in trades:
                 status, reason = self._without_result(plan)
                 trades[trade_id] = trade_without_result(plan, status, reason, self.state.intents.get(trade_id, ()))
         return tuple(trades[trade_id] for trade_id in sorted(trades))
 
-    def _results(self, planned: dict[str, PlannedTrade]) -> dict[str, Mapping[str, object]]:
+    def _add_trade(self, result: Mapping[str, object], planned: dict[str, PlannedTrade], trades: dict[str, TradeOutcome]) -> None:
+        trade_id = str(result.get("tradeId"))
+        trade = trade_of_result(result, planned.get(trade_id), self.state.intents.get(trade_id, ()), self.faults)
+        if trade is not None:
+            trades[trade.trade_id] = trade
+
+    def _results(self, planned: dict[str, PlannedTrade], known: Collection[str]) -> dict[str, Mapping[str, object]]:
         """Collect the trades' results by trade id, the last one said about a trade standing."""
         found: dict[str, Mapping[str, object]] = {}
-        collect_results(self.child_results, found)
         for side in (Side.BUY, Side.SELL):
             for state in PHASES[side]:
                 expected = {trade_id for trade_id, trade in planned.items() if trade.side is side}
                 if not expected or expected - found.keys():
                     collect_results(self._output(state), found)
-        if planned.keys() - found.keys():
+        if planned.keys() - found.keys() - set(known):
             inner: dict[str, Mapping[str, object]] = {}
             for payload in self.facts.results:
                 collect_one(payload, inner)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from shadow.contracts.candidate_state import EFFECT_SK_PREFIX, INTENT_SK_PREFIX, IntentStatus
@@ -36,11 +37,20 @@ class PlannedTrade:
     is_complete_exit: bool | None
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedIntent:
+    """One order intent of the state table: the trade's decision, and the order that came of it."""
+
+    decision: Intent
+    order: OrderRecord
+    intended_at: datetime | None
+
+
 @dataclass(slots=True)
 class StateRecords:
     """What the state table holds of a run: order intents by trade (in step order), effects, and faults."""
 
-    intents: dict[str, list[Fields]] = field(default_factory=dict)
+    intents: dict[str, list[RecordedIntent]] = field(default_factory=dict)
     effects: list[Effect] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -64,11 +74,12 @@ def planned_trades(values: Iterable[object], faults: list[str]) -> dict[str, Pla
 def read_state_items(items: Iterable[Mapping[str, object]]) -> StateRecords:
     """Read the state table's items of one run (plain Python values)."""
     records = StateRecords()
-    for item in sorted(items, key=lambda item: str(item.get("SK"))):
+    keyed: list[tuple[str, str, RecordedIntent]] = []
+    for item in items:
         key = str(item.get("SK"))
         if key.startswith(INTENT_SK_PREFIX):
             fields = Fields(f"intent[{key.removeprefix(INTENT_SK_PREFIX)}]", item, records.faults, exact_numbers=True)
-            records.intents.setdefault(fields.text("trade_id") or "", []).append(fields)
+            keyed.append((fields.text("trade_id") or "", key, _recorded_intent(fields)))
         elif key.startswith(EFFECT_SK_PREFIX):
             fields = Fields(f"effect[{key.removeprefix(EFFECT_SK_PREFIX)}]", item, records.faults, exact_numbers=True)
             kind, detail = fields.choice("kind", EffectKind), fields.document("detail")
@@ -77,12 +88,14 @@ def read_state_items(items: Iterable[Mapping[str, object]]) -> StateRecords:
                 continue
             emitted, trade_id = fields.flag("emitted") or False, fields.text("trade_id")
             records.effects.append(read_effect(kind, detail, emitted=emitted, faults=records.faults, trade_id=trade_id))
+    for trade_id, _, intent in sorted(keyed, key=lambda entry: entry[:2]):
+        records.intents.setdefault(trade_id, []).append(intent)
     records.effects.sort(key=effect_order)
     return records
 
 
 def trade_of_result(
-    result: Mapping[str, object], planned: PlannedTrade | None, intents: Sequence[Fields], faults: list[str]
+    result: Mapping[str, object], planned: PlannedTrade | None, intents: Sequence[RecordedIntent], faults: list[str]
 ) -> TradeOutcome | None:
     """Read one trade's result, with its `intents` beside it; None where it names no trade."""
     fields = Fields("tradeResult", result, faults)
@@ -93,7 +106,7 @@ def trade_of_result(
     fields.where = f"tradeResult[{trade_id}]"
     status = fields.choice("status", TradeStatus)
     orders = result.get("orders")
-    recorded = tuple(_intent_order(intent) for intent in intents)
+    recorded = tuple(intent.order for intent in intents)
     filled = fields.amount("quantity")
     return TradeOutcome(
         trade_id=trade_id,
@@ -104,7 +117,7 @@ def trade_of_result(
         error_message=fields.text("errorMessage"),
         planned_amount=fields.number("plannedAmount"),
         is_complete_exit=planned.is_complete_exit if planned else None,
-        intent=_intent(fields) or (_recorded_intent(intents[0]) if intents else None),
+        intent=_intent(fields) or (intents[0].decision if intents else None),
         equity=_equity(fields),
         filled_quantity=filled,
         average_price=fields.number("averagePrice"),
@@ -121,10 +134,10 @@ def trade_of_result(
 
 
 def trade_without_result(
-    planned: PlannedTrade, status: TradeStatus, reason: Reason | None, intents: Sequence[Fields]
+    planned: PlannedTrade, status: TradeStatus, reason: Reason | None, intents: Sequence[RecordedIntent]
 ) -> TradeOutcome:
     """Describe a trade that the workflow left without a result: what its recorded intents tell, and nothing invented."""
-    orders = tuple(_intent_order(intent) for intent in intents)
+    orders = tuple(intent.order for intent in intents)
     return TradeOutcome(
         trade_id=planned.trade_id,
         symbol=planned.symbol,
@@ -133,10 +146,10 @@ def trade_without_result(
         reason=reason,
         planned_amount=planned.planned_amount,
         is_complete_exit=planned.is_complete_exit,
-        intent=_recorded_intent(intents[0]) if intents else None,
+        intent=intents[0].decision if intents else None,
         filled_quantity=sum((order.filled_quantity or Decimal(0) for order in orders), Decimal(0)) if orders else None,
         orders=orders,
-        started_at=intents[0].moment("intended_at") if intents else None,
+        started_at=intents[0].intended_at if intents else None,
     )
 
 
@@ -153,8 +166,8 @@ def _intent(fields: Fields) -> Intent | None:
     )
 
 
-def _recorded_intent(fields: Fields) -> Intent:
-    return Intent(
+def _recorded_intent(fields: Fields) -> RecordedIntent:
+    decision = Intent(
         sizing_basis=fields.choice("sizing_basis", SizingBasis),
         quantity=fields.amount("asked_quantity"),
         order_type=fields.text("order_type"),
@@ -162,6 +175,7 @@ def _recorded_intent(fields: Fields) -> Intent:
         ask=fields.number("ask"),
         decision_price=fields.number("decision_price"),
     )
+    return RecordedIntent(decision, _intent_order(fields), fields.moment("intended_at"))
 
 
 def _equity(fields: Fields) -> EquityDecision | None:

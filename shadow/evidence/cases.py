@@ -7,7 +7,7 @@ so a judgement today and one in a year read the same bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
@@ -17,8 +17,9 @@ from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane
 from shadow.evidence.broker_truth import broker_corrected
-from shadow.evidence.errors import EvidenceCorrupt, EvidenceUnavailable
-from shadow.evidence.lanes import CONTROL_EFFECTS, Lanes, Look, Presence, candidate_outcome, control_outcome, unread
+from shadow.evidence.documents import candidate_outcome, control_outcome, unread, watches_ledger
+from shadow.evidence.errors import EvidenceUnavailable
+from shadow.evidence.lanes import CONTROL_EFFECTS, Lanes, Look, Presence
 from shadow.evidence.ledger import PairLedger
 from shadow.evidence.ports import BrokerTruth, Case, PlanSource
 from shadow.evidence.settledness import Deadlines, effects_settled
@@ -97,51 +98,58 @@ class CaseBuilder:
 
         Raises `EvidenceUnavailable`.
         """
-        settled = [look.ref for look in view.looks if look.presence is Presence.SETTLED]
-        broker = view.refs.get(_broker_name(view)) if self._broker is not None else None
-        digests = [ref.sha256 for ref in (*settled, broker) if ref is not None]
         if not view.both_settled:
             return None
-        effects = self._lanes.effects(view.pair, view.pair.correlation_id)
-        if effects["events"] is not None:
-            digests.append(self._store.digest_of(effects))
+        broker = view.refs.get(_broker_name(view)) if self._broker is not None else None
+        digests = [ref.sha256 for ref in (view.control.ref, view.candidate.ref, broker) if ref is not None]
+        effects = self._lanes.draft_effects(view.pair)
+        if effects is not None:
+            digests.append(effects.finish()[0])
         return evidence_digest(digests)
 
     def _control(self, view: View, refs: list[EvidenceRef]) -> tuple[RunOutcome | None, str]:
         look, pair = view.control, view.pair
-        document = self._document(pair, look, refs)
-        if document is None:
+        ref = self._ref(pair, look)
+        if ref is None:
             return (unread(pair, Lane.CONTROL, look.gaps) if look.gaps else None), ""
-        effects: Mapping[str, object]
+        refs.append(ref)
+        gaps = look.gaps
+        effects: EvidenceRef | None = None
         try:
-            effects = self._lanes.effects(pair, pair.correlation_id)
+            draft = self._lanes.draft_effects(pair)
+            effects = None if draft is None else self._lanes.keep_unrecorded(pair, CONTROL_EFFECTS, draft)
         except EvidenceUnavailable as error:
             if not view.final:
                 raise
-            effects = {"events": None, "ledger_rows": None}
-            look = replace(look, gaps=(*look.gaps, Gap(what="control effects", reason=str(error))))
-        if effects["events"] is not None:
-            refs.append(self._lanes.keep_unrecorded(pair, CONTROL_EFFECTS, effects))
-        outcome = _with_gaps(control_outcome(pair, document, effects), look.gaps)
-        if outcome is None or look.presence is not Presence.SETTLED:
+            gaps = (*gaps, Gap(what="control effects", reason=str(error)))
+        if effects is not None:
+            refs.append(effects)
+        emitted = None if effects is None else self._store.read(effects)
+        outcome = _with_gaps(control_outcome(pair, self._store.read(ref), emitted), gaps)
+        if outcome is None or effects is None or look.presence is not Presence.SETTLED:
             return outcome, ""
-        ledger_rows = effects["ledger_rows"] is not None
+        ledger_rows = watches_ledger(self._store.read(effects))
         return outcome, effects_settled(outcome, view.now, self._deadlines, ledger_rows=ledger_rows).waiting_for
 
     def _candidate(self, view: View, plan: RebalancePlan, refs: list[EvidenceRef]) -> RunOutcome | None:
         look, pair = view.candidate, view.pair
         try:
-            if look.presence is Presence.ACTIVE:
-                look = replace(look, document=self._lanes.unfinished_candidate(pair, look))
-            document = self._document(pair, look, refs)
+            ref = self._ref(pair, look)
         except EvidenceUnavailable as error:
             if not view.final:
                 raise
-            gap = Gap(what="candidate records", reason=str(error))
-            return unread(pair, Lane.CANDIDATE, (*look.gaps, gap))
-        if document is None:
+            return unread(pair, Lane.CANDIDATE, (*look.gaps, Gap(what="candidate records", reason=str(error))))
+        if ref is None:
             return unread(pair, Lane.CANDIDATE, look.gaps) if look.gaps else None
-        return _with_gaps(candidate_outcome(pair, document, plan), look.gaps)
+        refs.append(ref)
+        return _with_gaps(candidate_outcome(pair, self._store.read(ref), plan), look.gaps)
+
+    def _ref(self, pair: Pair, look: Look) -> EvidenceRef | None:
+        """Say where a lane's evidence lies, storing it first where the lane has not settled."""
+        if look.ref is not None:
+            return look.ref
+        draft = self._lanes.draft(pair, look)
+        return None if draft is None else self._lanes.keep_unrecorded(pair, f"{look.lane}-unsettled", draft)
 
     def _with_broker_truth(
         self, view: View, broker: BrokerTruth, outcomes: tuple[RunOutcome | None, RunOutcome | None], refs: list[EvidenceRef]
@@ -152,7 +160,9 @@ class CaseBuilder:
         ref = view.refs.get(name)
         if ref is None:
             try:
-                ref = self._lanes.keep_unrecorded(view.pair, name, broker.read(control, candidate))
+                draft = self._store.writer()
+                draft.add(BROKER, broker.read(control, candidate))
+                ref = self._lanes.keep_unrecorded(view.pair, name, draft)
             except EvidenceUnavailable as error:
                 if not view.final:
                     raise
@@ -161,21 +171,8 @@ class CaseBuilder:
             if view.both_settled:
                 ref = self._ledger.record_evidence(view.pair.plan_id, ref)
         refs.append(ref)
-        document = self._store.read(ref)
+        document = next((value for what, value in list(self._store.read(ref)) if what == BROKER), None)
         return broker_corrected(control, document), broker_corrected(candidate, document)
-
-    def _document(self, pair: Pair, look: Look, refs: list[EvidenceRef]) -> Mapping[str, object] | None:
-        """Read a lane's evidence from the store, storing it first where the lane has not settled."""
-        ref = look.ref
-        if ref is None and look.document is not None:
-            ref = self._lanes.keep_unrecorded(pair, f"{look.lane}-unsettled", look.document)
-        if ref is None:
-            return None
-        refs.append(ref)
-        document = self._store.read(ref)
-        if not isinstance(document, Mapping):
-            raise EvidenceCorrupt(f"{ref.key}: expected an object, was {type(document).__name__}")
-        return document
 
 
 def evidence_digest(digests: Iterable[str]) -> str:

@@ -37,7 +37,7 @@ from shadow.contracts.runs_table import (
 )
 from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
 from shadow.evidence.control_rules import RunFacts, buys_were_sent, run_status, safety_stop, trade_status
-from shadow.evidence.effects import effect_order
+from shadow.evidence.effects import effect_order, read_effect
 from shadow.evidence.fields import Fields
 
 _RUN_FIELDS = frozenset(RunItem.model_fields)
@@ -54,13 +54,18 @@ class _TradeRow:
     symbol: str
     side: Side
     status: LegacyTradeStatus
+    is_complete_exit: bool | None
     fields: Fields
 
 
 def read_control(
-    run_id: str, plan_id: str, items: Iterable[Mapping[str, object]], effects: Sequence[Effect] | None
+    run_id: str,
+    plan_id: str,
+    items: Iterable[Mapping[str, object]],
+    effects: Sequence[Effect] | None,
+    ledger_rows: Iterable[Mapping[str, object]] = (),
 ) -> RunOutcome | None:
-    """Read the control's `items` (plain Python values) and captured `effects` into an outcome.
+    """Read the control's `items`, captured `effects` and the trade ledger's rows (items and rows as plain values).
 
     None when there is no item at all: the run is not there. `effects` None means that nobody captures them.
     """
@@ -87,7 +92,18 @@ def read_control(
     else:
         run.require(*_REQUIRED)
         run.refuse_unknown(_RUN_FIELDS)
+    if effects is not None:
+        effects = [*effects, *_ledger_effects(rows, ledger_rows, faults)]
     return _outcome((run_id, plan_id), run, rows, effects, gaps)
+
+
+def _ledger_effects(rows: list[_TradeRow], entries: Iterable[Mapping[str, object]], faults: list[str]) -> list[Effect]:
+    """Read the ledger's rows as effects of the trades whose orders they name."""
+    by_order = {order_id: row.trade_id for row in rows if (order_id := row.fields.values.get("order_id"))}
+    return [
+        read_effect(EffectKind.LEDGER_ENTRY, entry, emitted=True, faults=faults, trade_id=by_order.get(entry.get("order_id")))
+        for entry in entries
+    ]
 
 
 def _outcome(
@@ -148,7 +164,10 @@ def _trade_row(item: Mapping[str, object], key_id: str, faults: list[str], gaps:
     if symbol is None or side is None or status is None:
         gaps.append(Gap(what=f"control trade {key_id}", reason="symbol, action or status absent or unreadable"))
         return None
-    return _TradeRow(trade_id=key_id, symbol=symbol, side=side, status=status, fields=fields)
+    body = fields.below("message_body", fields.document("message_body") or {})
+    exits = body.flag("is_complete_exit")
+    fields.values = {name: value for name, value in item.items() if name != "message_body"}
+    return _TradeRow(trade_id=key_id, symbol=symbol, side=side, status=status, is_complete_exit=exits, fields=fields)
 
 
 def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutcome:
@@ -162,7 +181,6 @@ def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutco
     status, reason = trade_status(facts, row.side, row.status, message, has_order=has_order, has_fill=bool(filled))
     value = execution.number("trade_amount")
     order_type = execution.text("order_type")
-    body = fields.document("message_body") or {}
     return TradeOutcome(
         trade_id=row.trade_id,
         symbol=row.symbol,
@@ -171,7 +189,7 @@ def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutco
         reason=reason,
         error_message=message,
         planned_amount=fields.number("trade_amount"),
-        is_complete_exit=fields.below("message_body", body).flag("is_complete_exit"),
+        is_complete_exit=row.is_complete_exit,
         intent=_intent(status, filled, order_type, price) if data else None,
         equity=_equity(row.side, status, reason, limit),
         filled_quantity=filled,

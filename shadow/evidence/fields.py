@@ -85,7 +85,9 @@ class Fields:
         value = self.values.get(name)
         if value is None:
             return None
-        if isinstance(value, int | Decimal) and not isinstance(value, bool) and value >= 0 and value % 1 == 0:
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+        if isinstance(value, Decimal) and value.is_finite() and value >= 0 and value == value.to_integral_value():
             return int(value)
         self.fault(name, "a whole number, zero or more")
         return None

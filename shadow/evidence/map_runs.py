@@ -8,9 +8,7 @@ Source of the manifest and result files' form: AWS Step Functions developer guid
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -35,20 +33,15 @@ class S3MapRunReader:
         self._stepfunctions = stepfunctions
         self._s3 = s3
 
-    def read(self, history: list[Mapping[str, object]]) -> tuple[list[Mapping[str, object]], list[Gap]]:
-        """Give the trades' results of every map run in `history`, and the gaps. Raises `EvidenceUnavailable`."""
-        results: list[Mapping[str, object]] = []
-        gaps: list[Gap] = []
+    def read(self, history: list[Mapping[str, object]]) -> Iterator[Mapping[str, object] | Gap]:
+        """Give the trades' results of every map run in `history`, a gap for each child without. Raises `EvidenceUnavailable`."""
         for arn in _map_runs(history):
             for child in self._children(arn):
                 output = child.get("output")
                 found = list(_results(as_json(output) if isinstance(output, str) else None))
-                results += found
+                yield from found
                 if not found:
-                    gaps.append(
-                        Gap(what=f"child execution {child.get('name')}", reason=f"no result, status {child.get('status')}")
-                    )
-        return results, gaps
+                    yield Gap(what=f"child execution {child.get('name')}", reason=f"no result, status {child.get('status')}")
 
     def _children(self, map_run_arn: str) -> Iterator[Mapping[str, object]]:
         try:
@@ -78,9 +71,3 @@ def _results(value: object) -> Iterator[Mapping[str, object]]:
     elif isinstance(value, list):
         for inner in value:
             yield from _results(inner)
-
-
-def parse_exact(body: bytes) -> object:
-    """Read a JSON file with exact numbers."""
-    value: object = json.loads(body, parse_float=Decimal)
-    return value

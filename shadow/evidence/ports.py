@@ -6,7 +6,7 @@ What settlement needs from outside: the lanes' records, the plan, the judge, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -24,16 +24,16 @@ RawItem = Mapping[str, Mapping[str, object]]
 class ControlSource(Protocol):
     """The control's records."""
 
-    def run_items(self, run_id: str) -> list[RawItem]:
-        """Read the run's item and its trades' items."""
+    def run_items(self, run_id: str) -> Iterable[RawItem]:
+        """Read the run's item and its trades' items, by sort key."""
         ...
 
-    def captured_events(self, run_id: str) -> list[RawItem] | None:
-        """Read the events captured of the run; None where nobody captures them."""
+    def captured_events(self, run_id: str) -> Iterable[RawItem] | None:
+        """Read the events captured of the run, by sort key; None where nobody captures them."""
         ...
 
-    def ledger_rows(self, correlation_id: str) -> list[RawItem] | None:
-        """Read the trade ledger's rows of a plan; None where there is no such table."""
+    def ledger_rows(self, correlation_id: str) -> Iterable[RawItem] | None:
+        """Read the trade ledger's rows of a plan, by sort key; None where there is no such table."""
         ...
 
 
@@ -52,12 +52,12 @@ class CandidateSource(Protocol):
         """Read the whole history."""
         ...
 
-    def child_results(self, history: list[Mapping[str, object]]) -> tuple[list[Mapping[str, object]], list[Gap]]:
+    def child_results(self, history: list[Mapping[str, object]]) -> Iterable[Mapping[str, object] | Gap]:
         """Read the trades' results of the map runs that the history names, and what of them could not be read."""
         ...
 
-    def state_items(self, run_id: str) -> list[RawItem]:
-        """Read the run's items of the candidate's state table."""
+    def state_items(self, run_id: str) -> Iterable[RawItem]:
+        """Read the run's items of the candidate's state table, by sort key."""
         ...
 
 

@@ -1,18 +1,20 @@
 """Business Unit: evidence | Status: current.
 
-The evidence store: what both lanes' records were, kept immutable. A document is canonical JSON without secrets, and its key
-holds the digest of that text (before compression, which may differ between builds of zlib): the same records make the same
-key, whoever stores them and however often. The comparisons lie beside them, uncompressed, one a verdict.
+The evidence store: what both lanes' records were, kept immutable. A document is a line of canonical JSON a record, without
+secrets. Its key holds the digest of that text, not of the compressed bytes, which differ between builds of zlib: the same
+records make the same key, whoever stores them and however often. The comparisons lie beside them, uncompressed, one a verdict.
 
-    evidence/day=2026-11-24/{run_id}/{name}-{sha256}.json.gz
+    evidence/day=2026-11-24/{run_id}/{name}-{sha256}.jsonl.gz
     comparisons/day=2026-11-24/{run_id}-{sha256[:16]}.json
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -24,6 +26,7 @@ from shadow.evidence.errors import EvidenceCorrupt
 from shadow.evidence.redaction import Redactor
 
 _COMPRESSION = 6
+_GZIP = 31  # zlib's way of asking for gzip's format, which then has no time stamp
 
 
 class ObjectStore(Protocol):
@@ -38,6 +41,34 @@ class ObjectStore(Protocol):
         ...
 
 
+Record = tuple[str, object]
+"""One record of an evidence document: what it is, and itself."""
+
+
+class DocumentWriter:
+    """Writes an evidence document record by record, so that none but the one being written is held."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        """Begin a document, cleaned by `redactor`."""
+        self._redactor = redactor
+        self._digest = sha256()
+        self._size = 0
+        self._compressed = bytearray()
+        self._compress = zlib.compressobj(_COMPRESSION, zlib.DEFLATED, _GZIP)
+
+    def add(self, what: str, value: object) -> None:
+        """Write one record."""
+        line = f"{self._redactor.clean(canonical({'record': what, 'value': value}))}\n".encode()
+        self._digest.update(line)
+        self._size += len(line)
+        self._compressed += self._compress.compress(line)
+
+    def finish(self) -> tuple[str, int, bytes]:
+        """End the document: the digest and size of its text, and its compressed bytes."""
+        self._compressed += self._compress.flush()
+        return self._digest.hexdigest(), self._size, bytes(self._compressed)
+
+
 class EvidenceStore:
     """Keeps and reads evidence documents and comparisons."""
 
@@ -46,27 +77,33 @@ class EvidenceStore:
         self._objects = objects
         self._redactor = redactor
 
-    def keep(self, day: date, run_id: str, name: str, document: object) -> EvidenceRef:
-        """Store the evidence `document` of a run and say where it lies. Storing it again changes nothing."""
-        text = self.encode(document)
-        digest = sha256(text).hexdigest()
-        key = f"evidence/day={day.isoformat()}/{run_id}/{name}-{digest}.json.gz"
-        self._objects.put_if_absent(key, gzip.compress(text, _COMPRESSION, mtime=0), "application/gzip")
-        return EvidenceRef(name=name, key=key, sha256=digest, size=len(text))
+    def writer(self) -> DocumentWriter:
+        """Begin a document."""
+        return DocumentWriter(self._redactor)
 
-    def read(self, ref: EvidenceRef) -> object:
-        """Read evidence back; raises `EvidenceCorrupt` where it is not what `ref` says."""
+    def keep(self, day: date, run_id: str, name: str, writer: DocumentWriter) -> EvidenceRef:
+        """Store a written document of a run and say where it lies. Storing it again changes nothing."""
+        digest, size, body = writer.finish()
+        key = f"evidence/day={day.isoformat()}/{run_id}/{name}-{digest}.jsonl.gz"
+        self._objects.put_if_absent(key, body, "application/gzip")
+        return EvidenceRef(name=name, key=key, sha256=digest, size=size)
+
+    def read(self, ref: EvidenceRef) -> Iterator[Record]:
+        """Read evidence back, record by record; raises `EvidenceCorrupt` where it is not what `ref` says."""
         body = self._objects.get(ref.key)
         if body is None:
             raise EvidenceCorrupt(f"{ref.key}: expected an object, was nothing")
+        digest = sha256()
         try:
-            text = gzip.decompress(body)
-        except (OSError, EOFError, zlib.error) as error:
-            raise EvidenceCorrupt(f"{ref.key}: expected gzip, was {type(error).__name__}") from None
-        if sha256(text).hexdigest() != ref.sha256:
-            raise EvidenceCorrupt(f"{ref.key}: expected sha256 {ref.sha256}, was {sha256(text).hexdigest()}")
-        document: object = json.loads(text, parse_float=Decimal)
-        return document
+            with gzip.open(io.BytesIO(body)) as lines:
+                for line in lines:
+                    digest.update(line)
+                    record = json.loads(line, parse_float=Decimal)
+                    yield record["record"], record["value"]
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+            raise EvidenceCorrupt(f"{ref.key}: expected records in gzip, was {type(error).__name__}") from None
+        if digest.hexdigest() != ref.sha256:
+            raise EvidenceCorrupt(f"{ref.key}: expected sha256 {ref.sha256}, was {digest.hexdigest()}")
 
     def keep_comparison(self, day: date, run_id: str, body: bytes) -> tuple[str, str]:
         """Store a comparison's canonical bytes; gives its key and digest."""
@@ -78,14 +115,6 @@ class EvidenceStore:
     def read_bytes(self, key: str) -> bytes | None:
         """Read any stored object, such as a comparison or a plan; None where there is none."""
         return self._objects.get(key)
-
-    def digest_of(self, document: object) -> str:
-        """Name `document` as it would be stored, without storing it."""
-        return sha256(self.encode(document)).hexdigest()
-
-    def encode(self, document: object) -> bytes:
-        """Write `document` as it will be stored: canonical, and without secrets."""
-        return self._redactor.clean(canonical(document)).encode()
 
 
 def comparison_key(day: date, run_id: str, digest: str) -> str:

@@ -92,10 +92,10 @@ class FakeControl:
         self.world = world
 
     def run_items(self, run_id: str) -> list[RawItem]:
-        return list(self.world.control_items.get(run_id, ()))
+        return sorted(self.world.control_items.get(run_id, ()), key=lambda item: str(item["SK"]))
 
     def captured_events(self, run_id: str) -> list[RawItem] | None:
-        return list(self.world.events.get(run_id, {}).values())
+        return [item for _, item in sorted(self.world.events.get(run_id, {}).items())]
 
     def ledger_rows(self, correlation_id: str) -> list[RawItem] | None:
         return None if self.world.ledger_rows is None else self.world.ledger_rows.get(correlation_id, [])
@@ -115,9 +115,9 @@ class FakeCandidate:
     def history(self, execution_arn: str) -> list[Mapping[str, object]]:
         return list(self.world.executions[execution_arn][1])
 
-    def child_results(self, history: list[Mapping[str, object]]) -> tuple[list[Mapping[str, object]], list[Gap]]:
+    def child_results(self, history: list[Mapping[str, object]]) -> list[Mapping[str, object] | Gap]:
         del history
-        return [], []
+        return []
 
     def state_items(self, run_id: str) -> list[RawItem]:
         return list(self.world.state_items.get(run_id, ()))

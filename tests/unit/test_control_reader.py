@@ -13,7 +13,7 @@ from shadow.contracts.runs_table import LegacyRunStatus
 from shadow.contracts.trade_message import trade_messages
 from shadow.contracts.vocabulary import Reason, RunStatus, TradeStatus
 from shadow.evidence.control_reader import read_control
-from shadow.evidence.lanes import plain_item
+from shadow.evidence.documents import plain_item
 from tests.factories.control_items import GUARD_MESSAGE, ControlRun
 from tests.fakes.plans import plan_of
 

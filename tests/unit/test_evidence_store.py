@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shadow.contracts.comparison import EvidenceRef
 from shadow.evidence.errors import EvidenceCorrupt, EvidenceUnavailable
 from shadow.evidence.folder_store import FolderObjects
 from shadow.evidence.redaction import REDACTED, SECRET_FIELDS, Redactor, fingerprint
@@ -25,26 +26,36 @@ def store_over(world: World, redactor: Redactor | None = None) -> EvidenceStore:
     return EvidenceStore(FakeObjects(world, Fuse()), redactor or Redactor())
 
 
+def kept(store: EvidenceStore, value: object) -> EvidenceRef:
+    writer = store.writer()
+    writer.add("item", value)
+    return store.keep(DAY, "run", "control", writer)
+
+
 def test_the_same_records_make_the_same_object() -> None:
     world = World()
-    one = store_over(world).keep(DAY, "run", "control", {"b": Decimal("1.50"), "a": [1]})
-    two = store_over(world).keep(DAY, "run", "control", {"a": [1], "b": Decimal("1.50")})
+    one = kept(store_over(world), {"b": Decimal("1.50"), "a": [1]})
+    two = kept(store_over(world), {"a": [1], "b": Decimal("1.50")})
 
     assert one == two
-    assert one.key == f"evidence/day=2024-03-15/run/control-{one.sha256}.json.gz"
+    assert one.key == f"evidence/day=2024-03-15/run/control-{one.sha256}.jsonl.gz"
     assert list(world.objects) == [one.key]
-    assert gzip.decompress(world.objects[one.key]) == b'{"a":[1],"b":"1.50"}'
+    assert gzip.decompress(world.objects[one.key]) == b'{"record":"item","value":{"a":[1],"b":"1.50"}}\n'
+    assert list(store_over(world).read(one)) == [("item", {"a": [1], "b": "1.50"})]
 
 
 def test_what_was_tampered_with_is_refused() -> None:
     world = World()
-    ref = store_over(world).keep(DAY, "run", "control", {})
-    world.objects[ref.key] = gzip.compress(b'{"x":1}')
+    ref = kept(store_over(world), {})
+    world.objects[ref.key] = gzip.compress(b'{"record":"item","value":1}')
     with pytest.raises(EvidenceCorrupt, match="expected sha256"):
-        store_over(world).read(ref)
+        list(store_over(world).read(ref))
+    world.objects[ref.key] = world.objects[ref.key][:-9]
+    with pytest.raises(EvidenceCorrupt, match="expected records in gzip"):
+        list(store_over(world).read(ref))
     world.objects.clear()
     with pytest.raises(EvidenceCorrupt, match="was nothing"):
-        store_over(world).read(ref)
+        list(store_over(world).read(ref))
 
 
 def test_comparisons_are_keyed_by_day_run_and_content() -> None:
