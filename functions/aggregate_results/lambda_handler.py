@@ -13,19 +13,28 @@ from shadow.aws.effects import RecordedEffects
 from shadow.aws.observability import logger
 from shadow.contracts.workflow import AggregateInput
 from shadow.execution.effects import effects_of_run
+from shadow.execution.large import aggregate_request
 from shadow.execution.ports import SystemClock
 from shadow.execution.results import aggregate
 
 
 @cache
+def _environment() -> StateEnvironment:
+    return StateEnvironment.load()
+
+
+@cache
 def _effects() -> RecordedEffects:
-    return StateEnvironment.load().effects()
+    return _environment().effects()
 
 
 def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
-    """Aggregate one run; raises InvalidPayload and StateUnavailable."""
+    """Aggregate one run; raises InvalidPayload, PlanObjectCorrupt and StateUnavailable."""
     del context
-    summary = aggregate(AggregateInput.parse(event))
+    request = AggregateInput.parse(event)
+    if request.is_large:
+        request = aggregate_request(request, _environment().plans(), _environment().results())
+    summary = aggregate(request)
     for effect in effects_of_run(summary, SystemClock().now()):
         _effects().apply(effect)
     logger().info("run aggregated", extra={"run_id": summary.run_id, "outcome": summary.outcome})

@@ -11,8 +11,10 @@ from typing import Any
 from shadow.aws.candidate import PrepareEnvironment
 from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.aws.observability import logger
+from shadow.aws.plan_store import S3PlanStore
 from shadow.broker.port import Broker
 from shadow.contracts.workflow import WorkflowInput
+from shadow.execution.large import is_large, moved_out, trades_of
 from shadow.execution.phases import RunSettings, prepare
 from shadow.execution.ports import SystemClock
 
@@ -23,8 +25,8 @@ def _environment() -> PrepareEnvironment:
 
 
 @cache
-def _parts() -> tuple[RunSettings, DynamoCandidateState]:
-    return _environment().run_settings(_broker), _environment().state()
+def _parts() -> tuple[RunSettings, DynamoCandidateState, S3PlanStore]:
+    return _environment().run_settings(_broker), _environment().state(), _environment().plans()
 
 
 @cache
@@ -35,10 +37,13 @@ def _broker() -> Broker:
 
 
 def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
-    """Prepare one run; raises InvalidPayload, InterlockViolation, StateUnavailable and what the broker raises."""
+    """Prepare one run; raises InvalidPayload, PlanObjectCorrupt, InterlockViolation, StateUnavailable, BrokerError."""
     del context
     request = WorkflowInput.parse(event)
-    settings, ledger = _parts()
-    prepared = prepare(request, request.rebalance_plan.trade_messages, settings=settings, ledger=ledger, clock=SystemClock())
+    settings, ledger, plans = _parts()
+    trades = trades_of(request, plans)
+    prepared = prepare(request, trades, settings=settings, ledger=ledger, clock=SystemClock())
+    if is_large(trades, _environment().inline_trade_limit):
+        prepared = moved_out(prepared, plans)
     logger().info("run prepared", extra={"run_id": request.run_id, "total_trades": prepared.total_trades})
     return prepared.to_wire()

@@ -19,12 +19,14 @@ from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.aws.effects import ProductionEmitter, RecordedEffects
 from shadow.aws.environment import Environment
 from shadow.aws.notifier import SnsNotifier
+from shadow.aws.plan_store import S3PlanStore
+from shadow.aws.result_log import DynamoResultLog
 from shadow.broker.port import Broker
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.model import Exact, Fraction, NonNegative
 from shadow.contracts.vocabulary import ExecutionMode
-from shadow.contracts.workflow import WorkflowInput, WorkflowTrade
+from shadow.contracts.workflow import MAX_INLINE_TRADES, WorkflowInput, WorkflowTrade
 from shadow.execution.phases import RunSettings
 from shadow.execution.ports import Clock, SystemClock
 from shadow.execution.trade import TradeExecutor, TradeSettings
@@ -43,11 +45,20 @@ class ModeEnvironment(Environment):
 
 
 class StateEnvironment(ModeEnvironment):
-    """Where state and effects go. Bus and ledger table are used in live mode only."""
+    """Where state and effects go. Bus and ledger table are used in live mode only, the bucket for large plans only."""
 
     candidate_state_table_name: str
+    evidence_bucket_name: str = ""
     event_bus_name: str = ""
     trade_ledger_table_name: str = ""
+
+    def results(self) -> DynamoResultLog:
+        """Give what the trades came to."""
+        return DynamoResultLog(clients.dynamodb(), self.candidate_state_table_name)
+
+    def plans(self) -> S3PlanStore:
+        """Give the store of large plans."""
+        return S3PlanStore(clients.s3(), self.evidence_bucket_name)
 
     def state(self) -> DynamoCandidateState:
         """Give the state table."""
@@ -89,6 +100,7 @@ class PrepareEnvironment(BrokerEnvironment):
     """What prepare_trades needs. `equity_deployment_pct` is a fraction: 1.0 is all of the equity, 0 switches the breaker off."""
 
     equity_deployment_pct: NonNegative = Decimal("1.0")
+    inline_trade_limit: int = MAX_INLINE_TRADES
 
     def run_settings(self, broker: Callable[[], Broker]) -> RunSettings:
         """Say how runs are opened: on the plan's portfolio value in dry run, else on the own account's equity (USD)."""

@@ -115,7 +115,10 @@ class PreparedRun(Wire):
 
 
 class GuardInput(Wire):
-    """What evaluate_sell_guard is asked: the sell phase's results, and the threshold in USD (the run's own, else the default)."""
+    """What evaluate_sell_guard is asked: the sell phase's results, and the threshold in USD (the run's own, else the default).
+
+    Of a large plan the results are in the state table, and the trades in `bucket` under `sell_key`.
+    """
 
     sell_results: Annotated[tuple[TradeResult, ...], BeforeValidator(_null_to_empty)]
     failure_threshold_usd: NonNegative | None = None
@@ -123,10 +126,13 @@ class GuardInput(Wire):
     run_id: Identifier
     plan_id: Identifier
     correlation_id: Identifier
+    is_large: bool = False
+    bucket: str = ""
+    sell_key: str = ""
 
 
 class GuardResult(Wire):
-    """What evaluate_sell_guard answers. Amounts are sums of planned absolute USD."""
+    """What evaluate_sell_guard answers. Amounts are sums of planned absolute USD; `failures` are the first failed sells."""
 
     buy_phase_allowed: bool
     sell_failed_amount: NonNegative
@@ -134,6 +140,7 @@ class GuardResult(Wire):
     sell_failed_count: int
     failure_threshold_usd: NonNegative
     reason: str | None = None
+    failures: tuple[str, ...] = ()
 
 
 class EquityCheck(Wire):
@@ -193,7 +200,7 @@ class TradeResult(Wire):
 
 
 class AggregateInput(Wire):
-    """What aggregate_results is asked."""
+    """What aggregate_results is asked. Of a large plan the results are in the state table, and the trades in `bucket`."""
 
     sell_results: Annotated[tuple[TradeResult, ...], BeforeValidator(_null_to_empty)]
     buy_results: Annotated[tuple[TradeResult, ...], BeforeValidator(_null_to_empty)]
@@ -201,6 +208,10 @@ class AggregateInput(Wire):
     plan_id: Identifier
     correlation_id: Identifier
     total_trades: Annotated[int, Field(ge=0)]
+    is_large: bool = False
+    bucket: str = ""
+    sell_key: str = ""
+    buy_key: str = ""
 
 
 class RunSummary(Wire):

@@ -11,10 +11,9 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from shadow.contracts.events import FailureStep
-from shadow.contracts.workflow import GuardResult, RunSummary, TradeResult
+from shadow.contracts.workflow import GuardResult, RunSummary
 from shadow.contracts.workflow_requests import FailureNotice, FailureType
 from shadow.execution.effects import effect_of_failure
-from shadow.execution.guard import FAILED
 from shadow.execution.notifications import (
     Mail,
     RunNames,
@@ -25,13 +24,11 @@ from shadow.execution.notifications import (
     unknown_trades_mail,
 )
 from shadow.execution.ports import PlannedEffect
-from shadow.execution.results import failure_line
 
 _STEP_OF = {
     FailureType.BUY_PHASE_BLOCKED: FailureStep.SELL_PHASE_GUARD,
     FailureType.EQUITY_LIMIT_REACHED: FailureStep.EQUITY_CIRCUIT_BREAKER,
 }
-_SHOWN = 20
 
 
 def mail_of_failure(notice: FailureNotice, names: RunNames) -> Mail:
@@ -39,7 +36,7 @@ def mail_of_failure(notice: FailureNotice, names: RunNames) -> Mail:
     state = notice.state
     match notice.failure_type:
         case FailureType.BUY_PHASE_BLOCKED:
-            return blocked_mail(GuardResult.parse(state.get("guard")), _failed_sells(state), _count(state.get("buyCount")), names)
+            return blocked_mail(GuardResult.parse(state.get("guard")), _count(state.get("buyCount")), names)
         case FailureType.EQUITY_LIMIT_REACHED:
             return equity_limit_mail(RunSummary.parse(state), names)
         case FailureType.WORKFLOW_FAILED:
@@ -69,13 +66,6 @@ def _reason(notice: FailureNotice) -> str:
         return GuardResult.parse(notice.state.get("guard")).reason or "the SELL guard blocked the BUY phase"
     summary = RunSummary.parse(notice.state)
     return f"the equity deployment limit refused {summary.equity_blocked_trades} BUY trades"
-
-
-def _failed_sells(state: dict[str, JsonValue]) -> tuple[str, ...]:
-    """Put the failed sells into words, as far as the state carries them."""
-    results = state.get("sellResults")
-    parsed = [TradeResult.parse(result) for result in results] if isinstance(results, list) else []
-    return tuple(failure_line(result) for result in parsed if result.status in FAILED)[:_SHOWN]
 
 
 def _count(value: JsonValue) -> int:

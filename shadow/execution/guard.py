@@ -11,13 +11,14 @@ from decimal import Decimal
 
 from shadow.contracts.vocabulary import TradeStatus
 from shadow.contracts.workflow import GuardInput, GuardResult, TradeResult
+from shadow.execution.results import SHOWN_FAILURES, failure_line
 
-FAILED = frozenset({TradeStatus.FAILED, TradeStatus.UNKNOWN, TradeStatus.BLOCKED, TradeStatus.UNFINISHED, TradeStatus.NOT_SENT})
+_FAILED = frozenset({TradeStatus.FAILED, TradeStatus.UNKNOWN, TradeStatus.BLOCKED, TradeStatus.UNFINISHED, TradeStatus.NOT_SENT})
 
 
 def evaluate_guard(request: GuardInput) -> GuardResult:
     """Decide whether buying may start. A sell of unknown fate counts as failed; a skipped one counts as neither."""
-    failed = [result for result in request.sell_results if result.status in FAILED]
+    failed = [result for result in request.sell_results if result.status in _FAILED]
     succeeded = [result for result in request.sell_results if result.status is TradeStatus.COMPLETED]
     threshold = request.failure_threshold_usd
     if threshold is None:
@@ -30,6 +31,7 @@ def evaluate_guard(request: GuardInput) -> GuardResult:
         sell_succeeded_amount=planned_usd(succeeded),
         sell_failed_count=len(failed),
         failure_threshold_usd=threshold,
+        failures=tuple(failure_line(result) for result in failed[:SHOWN_FAILURES]),
         reason=None if allowed else f"failed sells of {failed_amount} USD exceed the threshold of {threshold} USD",
     )
 

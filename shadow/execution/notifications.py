@@ -79,7 +79,7 @@ def completion_mail(summary: RunSummary, names: RunNames) -> Mail:
     return _mail(f"run {word}: {summary.summary}", lines, names)
 
 
-def blocked_mail(guard: GuardResult, failures: tuple[str, ...], buy_count: int, names: RunNames) -> Mail:
+def blocked_mail(guard: GuardResult, buy_count: int, names: RunNames) -> Mail:
     """Tell that nothing was bought because too much failed to sell."""
     lines = [
         f"Planned sells of {guard.sell_failed_amount} USD failed; the threshold is {guard.failure_threshold_usd} USD.",
@@ -87,7 +87,7 @@ def blocked_mail(guard: GuardResult, failures: tuple[str, ...], buy_count: int, 
         f"{buy_count} BUY trades were not started.",
         "",
         "Failed sells:",
-        *(f"- {line}" for line in failures),
+        *(f"- {line}" for line in guard.failures),
         "",
         "What to do: find out why the sells failed, sell by hand if still wanted, and publish a new plan for the buys.",
     ]

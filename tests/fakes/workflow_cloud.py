@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 import boto3
 from moto import mock_aws
-from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.responses import DynamoHandler
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
@@ -60,7 +60,7 @@ def definition(threshold: str = "500") -> str:
     text = DEFINITION.read_text()
     for name, folder in FUNCTIONS.items():
         text = text.replace(f"${{{name}FunctionArn}}", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{folder}")
-    return text.replace("${SellFailureThresholdUsd}", threshold)
+    return text.replace("${SellFailureThresholdUsd}", threshold).replace("${EvidenceBucketName}", BUCKET)
 
 
 class Run:
@@ -91,6 +91,7 @@ class Cloud:
     def __init__(self, broker: FakeBroker) -> None:
         self.broker = broker
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.errors: list[tuple[str, Exception]] = []
         self.faults: dict[str, Fault] = {}
         self.modules: dict[str, ModuleType] = {}
         self.environment: dict[str, str] = {}
@@ -124,6 +125,7 @@ class Cloud:
             answer = self.modules[folder].lambda_handler(event, SimpleNamespace())
             return {"StatusCode": 200, "Payload": json.loads(json.dumps(answer))}
         except Exception as caught:  # noqa: BLE001 - Lambda answers with any exception's class name
+            self.errors.append((folder, caught))
             return _failed(type(caught).__name__, str(caught))
         finally:
             with self.lock:
@@ -210,18 +212,13 @@ def _patched(broker: FakeBroker, variables: dict[str, str]) -> Iterator[None]:
         del credentials
         return broker
 
-    lock = threading.RLock()
-    atomic = {
-        name: _locked(lock, getattr(DynamoDBBackend, name))
-        for name in ("update_item", "put_item", "get_item", "query", "transact_write_items")
-    }
     with (
         patch.dict("os.environ", variables),
         patch.object(AlpacaBroker, "connect", connect),
         patch.object(SystemClock, "sleep", lambda *_: None),
         patch.object(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None)),
         patch.object(AmazonStateLanguageParser, "parse", _parse_once),
-        patch.multiple(DynamoDBBackend, **atomic),
+        patch.object(DynamoHandler, "call_action", _locked(DynamoHandler.call_action)),
     ):
         yield
 
@@ -237,7 +234,9 @@ def _parse_once(text: str) -> tuple[Any, Any]:
     return Preprocessor().visit(tree), tree
 
 
-def _locked(lock: threading.RLock, method: Callable[..., Any]) -> Callable[..., Any]:
+def _locked(method: Callable[..., Any]) -> Callable[..., Any]:
+    lock = threading.RLock()
+
     def locked(*arguments: Any, **named: Any) -> Any:
         with lock:
             return method(*arguments, **named)

@@ -199,10 +199,10 @@ def test_a_process_whose_turn_is_over_keeps_no_further_intent(state: DynamoCandi
     assert state.record(intent(turn=new)).turn == new == old + 1
 
 
-def test_what_is_final_is_not_made_doubtful_again(state: DynamoCandidateState) -> None:
+def test_the_brokers_word_stands_against_a_doubt_of_ours(state: DynamoCandidateState) -> None:
     turn = state.take(RUN_ID, IDS[0])
     state.record(intent(turn=turn))
-    state.update(intent(turn=turn, status=IntentStatus.FILLED))
+    state.update(intent(turn=turn, status=IntentStatus.FILLED, order_id="order-1"))
 
     state.update(intent(turn=turn, status=IntentStatus.AMBIGUOUS))
 

@@ -40,6 +40,7 @@ SUBSTITUTIONS = {
     "NotifyCompletionFunctionArn",
     "NotifyFailureFunctionArn",
     "SellFailureThresholdUsd",
+    "EvidenceBucketName",
 }
 LAMBDA_TRANSIENT = {
     "Lambda.ClientExecutionTimeoutException",

@@ -1,0 +1,70 @@
+"""Business Unit: AWS adapters | Status: current.
+
+Large plans in S3: the claim-checked plan, read with its digest verified, and the phases' trades for the Distributed Map.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from shadow.aws.errors import code_of, transient_as
+from shadow.contracts.errors import FieldFault, InvalidPayload
+from shadow.contracts.vocabulary import Side
+from shadow.contracts.workflow import ClaimCheck, WorkflowPlan, WorkflowTrade
+from shadow.execution.errors import PlanObjectCorrupt
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class S3PlanStore:
+    """The `PlanStore` port over one bucket."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        """Write to `bucket`; read from wherever a claim says."""
+        self._client = client
+        self._bucket = bucket
+
+    @property
+    def bucket(self) -> str:
+        """Name the bucket that phases are written to."""
+        return self._bucket
+
+    def read_plan(self, check: ClaimCheck) -> tuple[WorkflowTrade, ...]:
+        """Read a claim-checked plan's trades; raises PlanObjectCorrupt and InvalidPayload."""
+        body = self._read(check.bucket, check.key)
+        found = sha256(body).hexdigest()
+        if found != check.sha256:
+            raise PlanObjectCorrupt(f"{check.key}: expected SHA-256 {check.sha256}, was {found}")
+        trades = WorkflowPlan.parse_json(body).trade_messages
+        if len(trades) != check.trade_count:
+            raise PlanObjectCorrupt(f"{check.key}: expected {check.trade_count} trades, was {len(trades)}")
+        return trades
+
+    def write_phase(self, run_id: str, side: Side, trades: tuple[WorkflowTrade, ...]) -> str:
+        """Write the trades of one phase as one JSON list; give its key."""
+        key = f"plans/{run_id}/{side.value.lower()}.json"
+        body = json.dumps([trade.to_wire() for trade in trades], sort_keys=True, separators=(",", ":"))
+        with transient_as():
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=body.encode(), ContentType="application/json")
+        return key
+
+    def read_phase(self, bucket: str, key: str) -> tuple[WorkflowTrade, ...]:
+        """Read the trades of one phase; raises PlanObjectCorrupt and InvalidPayload."""
+        items: object = json.loads(self._read(bucket, key))
+        if not isinstance(items, list):
+            raise InvalidPayload(key, [FieldFault("(whole)", "a list of trades", type(items).__name__)])
+        return tuple(WorkflowTrade.parse(item) for item in items)
+
+    def _read(self, bucket: str, key: str) -> bytes:
+        try:
+            with transient_as():
+                return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if code_of(error) not in ("NoSuchKey", "404"):
+                raise
+            raise PlanObjectCorrupt(f"{key}: expected an object, was none") from error
