@@ -6,7 +6,7 @@ Where the lanes' records are read from in AWS. Every page is followed; whatever 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,6 +19,7 @@ from shadow.evidence.captured import CapturedEvents
 from shadow.evidence.dynamodb import Reader, code_of, unavailable
 from shadow.evidence.errors import EvidenceUnavailable
 from shadow.evidence.history import MAX_EVENTS
+from shadow.evidence.map_runs import MapRunReader
 from shadow.evidence.ports import RawItem
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ PAGE_EVENTS = 1_000
 _MAX_PAGES = 2 * MAX_EVENTS // PAGE_EVENTS
 _NOT_THERE = frozenset({"ExecutionDoesNotExist", "StateMachineDoesNotExist"})
 _LEFT_OUT = frozenset({"ResponseMetadata", "traceHeader"})
-ChildResults = Callable[[list[Mapping[str, object]]], Iterable[Mapping[str, object] | Gap]]
 
 
 class AwsControlSource:
@@ -60,14 +60,12 @@ class AwsControlSource:
 class AwsCandidateSource:
     """Step Functions, and the candidate's state table."""
 
-    def __init__(
-        self, stepfunctions: SFNClient, state_machine_arn: str, dynamodb: DynamoDBClient, state_table: str, children: ChildResults
-    ) -> None:
-        """Read the executions of one state machine; `children` reads what its map runs did."""
+    def __init__(self, stepfunctions: SFNClient, state_machine_arn: str, dynamodb: DynamoDBClient, state_table: str) -> None:
+        """Read the executions of one state machine."""
         self._stepfunctions = stepfunctions
         self._state_machine_arn = state_machine_arn
         self._state = Reader(dynamodb, state_table)
-        self._children = children
+        self._map_runs = MapRunReader(stepfunctions)
 
     def execution_arn(self, run_id: str) -> str:
         """Name the execution of a run."""
@@ -104,9 +102,9 @@ class AwsCandidateSource:
             request["nextToken"] = page["nextToken"]
         raise EvidenceUnavailable(f"GetExecutionHistory: expected at most {_MAX_PAGES} pages, was more")
 
-    def child_results(self, history: list[Mapping[str, object]]) -> Iterable[Mapping[str, object] | Gap]:
-        """Read the trades' results of the map runs that the history names, and what of them could not be read."""
-        return self._children(history)
+    def map_runs(self, history: list[Mapping[str, object]]) -> Iterable[Mapping[str, object] | Gap]:
+        """Read a summary of each map run that the history names, and what of them could not be read."""
+        return self._map_runs.read(history)
 
     def state_items(self, run_id: str) -> Iterable[RawItem]:
         """Read the run's items of the candidate's state table."""

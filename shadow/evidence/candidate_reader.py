@@ -5,12 +5,14 @@ candidate's state table. Pure. A run is classified by the states it went through
 blocked run and a broken one both end FAILED.
 
 A trade's result comes from the last output of its phase's Map; where there is none (the run broke, was aborted or timed out)
-from the outputs of the tasks inside it. A trade without either is NOT_SENT when its phase was never entered, else UNFINISHED.
+from the outputs of the tasks inside it, then from the state table, where each trade's function writes it too: there alone for
+a large plan, whose trades run in child executions. A trade without any is NOT_SENT when its phase was never entered, FAILED or
+UNKNOWN (if it intended an order) when it was a large one and is over, else UNFINISHED.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,14 +28,19 @@ from shadow.evidence.candidate_trades import (
     trade_without_result,
 )
 from shadow.evidence.fields import Fields, as_json, as_moment
-from shadow.evidence.history import read_history
+from shadow.evidence.history import Payload, read_history
 from shadow.evidence.payloads import answer_in, collect_one, collect_results, list_in, mapping_in
 
 PREPARE = "PrepareTrades"
 GUARD = "EvaluateSellPhaseGuard"
 GUARD_BLOCKED = "BuyPhaseBlocked"
 AGGREGATE = "AggregateResults"
-PHASES = {Side.SELL: ("ExecuteSellPhase", "ExecuteLargeSellPhase"), Side.BUY: ("ExecuteBuyPhase", "ExecuteLargeBuyPhase")}
+LARGE_PHASE = {Side.SELL: "ExecuteLargeSellPhase", Side.BUY: "ExecuteLargeBuyPhase"}
+PHASES = {
+    Side.SELL: ("ExecuteSellPhase", LARGE_PHASE[Side.SELL]),
+    Side.BUY: ("ExecuteBuyPhase", LARGE_PHASE[Side.BUY]),
+}
+CHILD_TRANSITIONS = {Side.SELL: 1, Side.BUY: 3}
 _STEPS = (PREPARE, *PHASES[Side.SELL], GUARD, *PHASES[Side.BUY], AGGREGATE, "SendNotification")
 _TERMINAL_STATES = {
     GUARD_BLOCKED: RunStatus.BLOCKED_BY_GUARD,
@@ -53,13 +60,13 @@ class CandidateRecords:
     """What was read of one execution.
 
     `describe` is DescribeExecution's answer, `state_items` the run's items as plain values (None: could not be read),
-    `child_results` the results of child executions, and what of them could not be read. Each is gone through once, in this order.
+    `map_runs` summaries of its map runs, and what of them could not be read. Each is gone through once, in this order.
     """
 
     describe: Mapping[str, object]
     history: Iterable[Mapping[str, object]]
     state_items: Iterable[Mapping[str, object]] | None
-    child_results: Iterable[Mapping[str, object] | Gap] = ()
+    map_runs: Iterable[Mapping[str, object] | Gap] = ()
 
 
 def read_candidate(run_id: str, plan_id: str, records: CandidateRecords, planned: Sequence[TradeMessage] = ()) -> RunOutcome:
@@ -79,7 +86,7 @@ class _Reader:
         self.faults: list[str] = self.state.faults
         self.gaps: list[Gap] = []
         self.parsed: dict[str, Mapping[str, object]] = {}
-        self.child_results = records.child_results
+        self.child_transitions = self._follow(records.map_runs)
         self.messages = planned
         self.status = self._status()
 
@@ -111,11 +118,24 @@ class _Reader:
             started_at=started,
             completed_at=ended if self.status and self.status.is_terminal else None,
             buy_phase_started_at=self._phase_started(Side.BUY),
-            state_transitions=self.facts.transitions,
+            state_transitions=self.facts.transitions + self.child_transitions,
             redrive_count=max(self.facts.redrives, redrives if isinstance(redrives, int) else 0),
             violations=tuple(sorted(set(self.faults))),
             gaps=tuple(self.gaps),
         )
+
+    def _follow(self, map_runs: Iterable[Mapping[str, object] | Gap]) -> int:
+        """Count the state transitions of child executions: at the least, retries in a child are not in its parent's history."""
+        transitions = 0
+        for run in map_runs:
+            if isinstance(run, Gap):
+                self.gaps.append(run)
+                continue
+            children = run.get("children")
+            total = children.get("total") if isinstance(children, Mapping) else None
+            each = CHILD_TRANSITIONS[Side.SELL if "Sell" in str(run.get("mapRunArn")) else Side.BUY]
+            transitions += each * total if isinstance(total, int) else 0
+        return transitions
 
     def _status(self) -> ExecutionStatus | None:
         value = self.describe.get("status")
@@ -159,7 +179,7 @@ class _Reader:
         if not values:
             values = list_in(mapping_in(self._input(), "rebalancePlan"), "tradeMessages")
         trades = planned_trades(values, self.faults)
-        if trades or (PREPARE in self.facts.outputs and not self._is_claim_check()):
+        if trades or (PREPARE in self.facts.outputs and not self._is_large()):
             return trades
         return {
             message.trade_id: PlannedTrade(
@@ -168,32 +188,24 @@ class _Reader:
             for message in self.messages
         }
 
-    def _is_claim_check(self) -> bool:
-        return self._input().get("claimCheck") is not None
+    def _is_large(self) -> bool:
+        """Tell whether the trades do not travel in the state."""
+        return self._carried().get("isLarge") is True or self._input().get("claimCheck") is not None
 
     def _trades(self, planned: dict[str, PlannedTrade]) -> tuple[TradeOutcome, ...]:
         trades: dict[str, TradeOutcome] = {}
-        for child in self.child_results:
-            if isinstance(child, Gap):
-                self.gaps.append(child)
-            else:
-                self._add_trade(child, planned, trades)
-        results = self._results(planned, trades.keys())
-        for result in results.values():
-            self._add_trade(result, planned, trades)
+        for trade_id, result in self._results(planned).items():
+            intents = self.state.intents.get(trade_id, ())
+            trade = trade_of_result(result, planned.get(trade_id), intents, self.faults)
+            if trade is not None:
+                trades[trade_id] = trade
         for trade_id, plan in planned.items():
             if trade_id not in trades:
                 status, reason = self._without_result(plan)
                 trades[trade_id] = trade_without_result(plan, status, reason, self.state.intents.get(trade_id, ()))
         return tuple(trades[trade_id] for trade_id in sorted(trades))
 
-    def _add_trade(self, result: Mapping[str, object], planned: dict[str, PlannedTrade], trades: dict[str, TradeOutcome]) -> None:
-        trade_id = str(result.get("tradeId"))
-        trade = trade_of_result(result, planned.get(trade_id), self.state.intents.get(trade_id, ()), self.faults)
-        if trade is not None:
-            trades[trade.trade_id] = trade
-
-    def _results(self, planned: dict[str, PlannedTrade], known: Collection[str]) -> dict[str, Mapping[str, object]]:
+    def _results(self, planned: dict[str, PlannedTrade]) -> dict[str, Mapping[str, object]]:
         """Collect the trades' results by trade id, the last one said about a trade standing."""
         found: dict[str, Mapping[str, object]] = {}
         for side in (Side.BUY, Side.SELL):
@@ -201,28 +213,36 @@ class _Reader:
                 expected = {trade_id for trade_id, trade in planned.items() if trade.side is side}
                 if not expected or expected - found.keys():
                     collect_results(self._output(state), found)
-        if planned.keys() - found.keys() - set(known):
+        missing = planned.keys() - found.keys()
+        if missing:
             inner: dict[str, Mapping[str, object]] = {}
             for payload in self.facts.results:
                 collect_one(payload, inner)
             found = {**inner, **found}
+        for trade_id in missing - found.keys() & self.state.results.keys():
+            collect_one(Payload(self.state.results[trade_id]), found)
         return found
 
     def _without_result(self, trade: PlannedTrade) -> tuple[TradeStatus, Reason | None]:
         if trade.side is Side.BUY and GUARD_BLOCKED in self.facts.entered:
             return TradeStatus.BLOCKED, Reason.SELL_GUARD
-        left_out = any(
-            (payload := self.facts.outputs.get(state)) is not None and payload.text is None for state in PHASES[trade.side]
-        )
-        if left_out:
+        if self._is_left_out(trade.side):
             self.gaps.append(Gap(what=f"candidate trade {trade.trade_id}", reason="result left out of the history"))
             return TradeStatus.UNFINISHED, None
         if self.facts.is_truncated or not (self.status and self.status.is_terminal):
             return TradeStatus.UNFINISHED, None
         if self._phase_started(trade.side) is None:
             return TradeStatus.NOT_SENT, Reason.RUN_FAILED if self.status is not ExecutionStatus.SUCCEEDED else None
+        if LARGE_PHASE[trade.side] in self.facts.outputs:
+            may_live = bool(self.state.intents.get(trade.trade_id))
+            return (TradeStatus.UNKNOWN if may_live else TradeStatus.FAILED), Reason.OTHER
         done = any(state in self.facts.outputs for state in PHASES[trade.side])
         return (TradeStatus.NOT_SENT, None) if done else (TradeStatus.UNFINISHED, None)
+
+    def _is_left_out(self, side: Side) -> bool:
+        """Tell whether the service left the phase's results out of the history."""
+        payload = self.facts.outputs.get(PHASES[side][0])
+        return payload is not None and payload.text is None
 
     def _phase_started(self, side: Side) -> datetime | None:
         return next((as_moment(self.facts.entered[state]) for state in PHASES[side] if state in self.facts.entered), None)

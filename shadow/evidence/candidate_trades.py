@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from shadow.contracts.candidate_state import EFFECT_SK_PREFIX, INTENT_SK_PREFIX, IntentStatus
+from shadow.contracts.candidate_state import EFFECT_SK_PREFIX, INTENT_SK_PREFIX, RESULT_SK_PREFIX, IntentStatus
 from shadow.contracts.outcome import Effect, EffectKind, EquityDecision, Intent, OrderRecord, TradeOutcome
 from shadow.contracts.vocabulary import ExecutionMode, Reason, Side, SizingBasis, TradeStatus
 from shadow.evidence.effects import effect_order, read_effect
@@ -48,9 +48,10 @@ class RecordedIntent:
 
 @dataclass(slots=True)
 class StateRecords:
-    """What the state table holds of a run: order intents by trade (in step order), effects, and faults."""
+    """What the state table holds of a run: order intents by trade (in step order), results as texts, effects, and faults."""
 
     intents: dict[str, list[RecordedIntent]] = field(default_factory=dict)
+    results: dict[str, str] = field(default_factory=dict)
     effects: list[Effect] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -80,6 +81,12 @@ def read_state_items(items: Iterable[Mapping[str, object]]) -> StateRecords:
         if key.startswith(INTENT_SK_PREFIX):
             fields = Fields(f"intent[{key.removeprefix(INTENT_SK_PREFIX)}]", item, records.faults, exact_numbers=True)
             keyed.append((fields.text("trade_id") or "", key, _recorded_intent(fields)))
+        elif key.startswith(RESULT_SK_PREFIX):
+            text = item.get("result")
+            if isinstance(text, str):
+                records.results[key.removeprefix(RESULT_SK_PREFIX)] = text
+            else:
+                Fields(key, item, records.faults).fault("result", "a JSON text")
         elif key.startswith(EFFECT_SK_PREFIX):
             fields = Fields(f"effect[{key.removeprefix(EFFECT_SK_PREFIX)}]", item, records.faults, exact_numbers=True)
             kind, detail = fields.choice("kind", EffectKind), fields.document("detail")

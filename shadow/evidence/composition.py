@@ -25,7 +25,6 @@ from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
 from shadow.evidence.hints import Hints
 from shadow.evidence.judging import judge_by, policy_at
 from shadow.evidence.lanes import Lanes
-from shadow.evidence.map_runs import S3MapRunReader
 from shadow.evidence.plans import AwsPlanSource
 from shadow.evidence.ports import BrokerTruth, Recorder, Starter
 from shadow.evidence.redaction import Redactor
@@ -101,7 +100,6 @@ def comparator_from(environment: ComparatorEnvironment, starter: Starter, broker
         environment.state_machine_arn,
         dynamodb,
         environment.candidate_state_table_name,
-        S3MapRunReader(clients.stepfunctions(), clients.s3()).read,
     )
     lanes = Lanes(control, candidate, store, ledger, deadlines)
     plans = AwsPlanSource(objects, dynamodb, environment.rebalance_plan_table_name or None)

@@ -5,7 +5,7 @@ run of thousands of trades is never held as a whole beside its outcome.
 
     control          an `item` each of the ExecutionRunsTable
     control-effects  `watched`, then an `event` each captured and a `ledger_row` each
-    candidate-NN     `describe`, an `event` each of the history, a `state_item` each, a `child` each of its map runs
+    candidate-NN     `describe`, an `event` each of the history, a `state_item` each, a `map_run` each
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EVENT = "event"
 LEDGER_ROW = "ledger_row"
 DESCRIBE = "describe"
 STATE_ITEM = "state_item"
-CHILD = "child"
+MAP_RUN = "map_run"
 _KINDS = {kind.value: kind for kind in EffectKind}
 
 
@@ -70,7 +70,7 @@ def candidate_outcome(pair: Pair, records: Iterable[Record], plan: RebalancePlan
         describe=next(iter(list(sections.of(DESCRIBE))), {}),
         history=sections.of(EVENT),
         state_items=map(plain_item, sections.of(STATE_ITEM)),
-        child_results=(_child(child) for child in sections.of(CHILD)),
+        map_runs=(_map_run(run) for run in sections.of(MAP_RUN)),
     )
     return read_candidate(pair.run_id, pair.plan_id, read, trade_messages(plan))
 
@@ -105,9 +105,9 @@ def captured_effects(items: Iterable[Mapping[str, object]], faults: list[str]) -
     return effects
 
 
-def _child(child: Mapping[str, object]) -> Mapping[str, object] | Gap:
-    result = child.get("result")
-    return result if isinstance(result, Mapping) else Gap.parse(child.get("gap"))
+def _map_run(run: Mapping[str, object]) -> Mapping[str, object] | Gap:
+    summary = run.get("summary")
+    return summary if isinstance(summary, Mapping) else Gap.parse(run.get("gap"))
 
 
 class _Sections:

@@ -17,11 +17,11 @@ from shadow.contracts.pair import Pair
 from shadow.contracts.vocabulary import Lane
 from shadow.evidence.control_reader import read_control
 from shadow.evidence.documents import (
-    CHILD,
     DESCRIBE,
     EVENT,
     ITEM,
     LEDGER_ROW,
+    MAP_RUN,
     STATE_ITEM,
     WATCHED,
     captured_effects,
@@ -153,8 +153,8 @@ class Lanes:
             draft.add(EVENT, event)
         for item in self._candidate.state_items(pair.run_id):
             draft.add(STATE_ITEM, item)
-        for child in self._candidate.child_results(history):
-            draft.add(CHILD, {"gap": child.to_wire()} if isinstance(child, Gap) else {"result": child})
+        for run in self._candidate.map_runs(history):
+            draft.add(MAP_RUN, {"gap": run.to_wire()} if isinstance(run, Gap) else {"summary": run})
         return draft
 
     def _arn(self, pair: Pair) -> str:

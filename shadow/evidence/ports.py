@@ -52,8 +52,8 @@ class CandidateSource(Protocol):
         """Read the whole history."""
         ...
 
-    def child_results(self, history: list[Mapping[str, object]]) -> Iterable[Mapping[str, object] | Gap]:
-        """Read the trades' results of the map runs that the history names, and what of them could not be read."""
+    def map_runs(self, history: list[Mapping[str, object]]) -> Iterable[Mapping[str, object] | Gap]:
+        """Read a summary of each map run that the history names, and what of them could not be read."""
         ...
 
     def state_items(self, run_id: str) -> Iterable[RawItem]:

@@ -115,7 +115,7 @@ class FakeCandidate:
     def history(self, execution_arn: str) -> list[Mapping[str, object]]:
         return list(self.world.executions[execution_arn][1])
 
-    def child_results(self, history: list[Mapping[str, object]]) -> list[Mapping[str, object] | Gap]:
+    def map_runs(self, history: list[Mapping[str, object]]) -> list[Mapping[str, object] | Gap]:
         del history
         return []
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -114,7 +115,14 @@ class BothLanes:
 
 @pytest.fixture
 def lanes() -> Iterator[BothLanes]:
+    with both_lanes() as built:
+        yield built
+
+
+@contextmanager
+def both_lanes(**environment: str) -> Iterator[BothLanes]:
     variables = {
+        **environment,
         "PAIR_LEDGER_TABLE_NAME": PAIRS,
         "EXECUTION_RUNS_TABLE_NAME": RUNS,
         "STATE_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:workflow-0",
@@ -204,3 +212,17 @@ def test_a_start_that_is_too_old_is_refused(lanes: BothLanes) -> None:
     lanes.call({"sweep": True})
 
     assert lanes.pair().start_state is StartState.REFUSED
+
+
+def test_a_large_plan_matches_by_the_results_in_the_state_table() -> None:
+    with both_lanes(INLINE_TRADE_LIMIT="2") as lanes:
+        lanes.publish()
+        lanes.run_candidate()
+        lanes.run_control()
+        lanes.deliver()
+
+        document = lanes.comparison()
+        assert (lanes.pair().verdict, document["gaps"]) == (Verdict.MATCHED, [])
+        assert {trade["status"] for trade in document["candidate"]["trades"]} == {"COMPLETED"}
+        assert len(document["candidate"]["trades"]) == 4
+        assert document["candidate"]["state_transitions"] >= 2 * 1 + 2 * 3
