@@ -15,7 +15,14 @@ PATIENCE_SECONDS = 30.0
 
 
 class Killed(BaseException):
-    """The process dies here. Not an Exception: nothing that handles errors survives it, as nothing survives a kill."""
+    """The process dies here. Not an Exception: nothing that handles errors survives it, as nothing survives a kill.
+
+    `error` is what those who waited for it are told.
+    """
+
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class Stuck(RuntimeError):
@@ -33,18 +40,18 @@ class Job:
     name: str
     work: Callable[[], object]
     ended: Callable[[object, BaseException | None], None] = _nothing
-    lost: Callable[[], None] = _nothing
+    lost: Callable[[str], None] = _nothing
     is_awaited: bool = True
     gate: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
         self.gate.acquire()
 
-    def lose(self) -> None:
-        """Let its answer be lost: who waits for it gives up, and it goes on."""
+    def lose(self, error: str) -> None:
+        """Let its answer be lost: who waits for it is told `error` instead, and it goes on."""
         if self.is_awaited:
             self.is_awaited = False
-            self.lost()
+            self.lost(error)
 
 
 Event = Callable[["Interleaving", Job], None]
@@ -116,8 +123,8 @@ class Interleaving:
             error = caught
         try:
             if isinstance(error, AssertionError | Stuck):
-                raise error
-            if job.is_awaited:
+                self._failure = self._failure or error
+            elif job.is_awaited:
                 job.is_awaited = False
                 job.ended(result, error)
         except BaseException as failure:  # noqa: BLE001 - told by run()
@@ -126,6 +133,6 @@ class Interleaving:
         self._hand_over()
 
 
-def kill() -> NoReturn:
+def kill(error: str) -> NoReturn:
     """End the current process."""
-    raise Killed
+    raise Killed(error)

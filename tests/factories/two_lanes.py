@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache, partial
+from functools import cache
 
+from requests import ReadTimeout
+
+from local.broker_simulator import BrokerSimulator
 from local.broker_simulator.api import Answer, Request
 from local.broker_simulator.simulator import Simulator
 from local.broker_simulator.values import Fault, FaultKind, SimulatedOrder
-from requests import ReadTimeout
-
 from shadow.broker.port import Account, Asset, Broker, MarketClock, Order, OrderRequest, Quote
-from shadow.contracts.candidate_state import IntentRecord, IntentStatus
+from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage
@@ -31,8 +32,8 @@ from shadow.execution.phases import RunSettings, prepare
 from shadow.execution.ports import RunOpening
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
-from shadow.legacy.parts import LaneParts
 from shadow.publish.payload import candidate_input
+from tests.factories.broker import IMPATIENT, connect
 from tests.factories.broker_simulator import DAY
 from tests.factories.in_process_broker import broker_of, exchange_with
 from tests.factories.interleaving import Interleaving, Job, Killed
@@ -44,7 +45,6 @@ CLOSES = {"AAA": Decimal("100.00"), "BBB": Decimal("40.00"), "CCC": Decimal("10.
 HELD = {"AAA": Decimal(30), "BBB": Decimal(80), "CCC": Decimal(200)}
 QUICK = WalkPolicy(limit_seconds=2, market_seconds=3, poll_seconds=1, pause_seconds=1, lookups=2, settle_seconds=3)
 MAX_RECEIVES = 3
-_DOUBT = frozenset({IntentStatus.INTENDED, IntentStatus.AMBIGUOUS})
 
 
 @cache
@@ -98,8 +98,11 @@ class Lanes:
         self.by_id = {trade.trade_id: trade for trade in self.trades}
         self.account = Lane.CONTROL if self.setting.one_account else Lane.CANDIDATE
         self._send = exchange_with(self.simulator)
-        self.broker = AtPorts(broker_of(self.account, self._exchange), self.play, "broker")
-        self.control.broker = AtPorts(broker_of(Lane.CONTROL, self._send), self.play, "control broker")  # type: ignore[assignment]
+        over_http = isinstance(self.simulator, BrokerSimulator)
+        mine = connect(self.simulator, self.account, IMPATIENT) if over_http else broker_of(self.account, self._exchange)
+        other = connect(self.simulator, Lane.CONTROL, IMPATIENT) if over_http else broker_of(Lane.CONTROL, self._send)
+        self.broker = AtPorts(mine, self.play, "broker", self._check_intended, self.check_orders)
+        self.control.broker = AtPorts(other, self.play, "control broker")  # type: ignore[assignment]
         self.control.store.pause = lambda: self.play.at("runs table")
         self.clock.on_sleep = lambda: self.play.at("sleep")
         self.policy = QUICK
@@ -120,6 +123,7 @@ class Lanes:
     def start_execution(self) -> None:
         """Start an execution of the workflow; a second one has another name and the same run."""
         self.executions += 1
+        self.overlapped = self.overlapped or self.executions > 1
         Execution(self, f"execution {self.executions}").start()
 
     def redrive(self, turn: int) -> None:
@@ -151,11 +155,13 @@ class Lanes:
         """Execute one record; it comes again when its worker dies or forgets to answer."""
         if receive > MAX_RECEIVES:
             return
-        again = partial(self._work_on, message, receive + 1)
+
+        def again(_: str) -> None:
+            self._work_on(message, receive + 1)
 
         def ended(_: object, error: BaseException | None) -> None:
             if error is not None:
-                again()
+                again("")
 
         def work() -> None:
             self.control.parts().assemble().process(message)
@@ -166,19 +172,16 @@ class Lanes:
     # ------------------------------------------------------------------ the broker
 
     def _exchange(self, request: Request) -> Answer | None:
-        """Send one request of the candidate; an order is held against the rules as it is accepted."""
-        if request.method != "POST":
-            return self._send(request)
-        wanted = json.loads(request.body)["client_order_id"]
-        assert self._intent_of(wanted) is not None, f"order {wanted}: sent without a recorded intent"
-        if self.holds_back:
+        """Send one request of the candidate; or let its sender time out while it is on its way."""
+        if self.holds_back and request.method == "POST":
             self.holds_back = False
             self.held_back.append(request)
             raise ReadTimeout
-        try:
-            return self._send(request)
-        finally:
-            self.check_orders()
+        return self._send(request)
+
+    def _check_intended(self, request: OrderRequest) -> None:
+        wanted = request.client_order_id
+        assert self._intent_of(wanted) is not None, f"order {wanted}: sent without a recorded intent"
 
     def let_through(self) -> None:
         """Let requests arrive that were on their way when their senders gave up."""
@@ -262,6 +265,11 @@ class Lanes:
 
 _LIVE = frozenset({"accepted", "new", "pending_new", "partially_filled"})
 _OF_ORDERS = frozenset({FaultKind.REFUSE, FaultKind.REJECT, FaultKind.PARTIAL_FILL, FaultKind.REST})
+
+
+Work = Callable[[], object]
+Done = Callable[[object], None]
+Caught = Callable[[str], None]
 
 
 class Execution:
@@ -390,36 +398,45 @@ class TradeDrive:
             error_message=self.error or None,
         )
 
-    def _task(self, state: str, work: object, done: object, caught: object, attempt: int = 0) -> None:
+    def _task(self, state: str, work: Work, done: Done, caught: Caught, attempt: int = 0) -> None:
         errors, most = retries_of(self.phase, state)
 
         def failed(error: str) -> None:
             if error in errors and attempt < most:
                 self._task(state, work, done, caught, attempt + 1)
             else:
-                caught(error)  # type: ignore[operator]
+                caught(error)
 
         def ended(result: object, error: BaseException | None) -> None:
             if error is None:
-                done(result)  # type: ignore[operator]
+                done(result)
             else:
-                failed("Sandbox.Timedout" if isinstance(error, Killed) else type(error).__name__)
+                failed(error.error if isinstance(error, Killed) else type(error).__name__)
 
-        def lost() -> None:
+        def lost(error: str) -> None:
             self.lanes.overlapped = True
-            failed("Lambda.SdkClientException")
+            failed(error)
 
         name = f"{self.execution.name} {self.trade.symbol} {state} {attempt}"
-        self.lanes.play.add(Job(name, work, ended, lost))  # type: ignore[arg-type]
+        self.lanes.play.add(Job(name, work, ended, lost))
 
 
 class AtPorts:
     """A broker whose every call is a place where something can happen, and whose every order one more afterwards."""
 
-    def __init__(self, inner: Broker, play: Interleaving, name: str) -> None:
+    def __init__(
+        self,
+        inner: Broker,
+        play: Interleaving,
+        name: str,
+        before: Callable[[OrderRequest], None] = lambda _: None,
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
         self._inner = inner
         self._play = play
         self._name = name
+        self._before = before
+        self._after = after
 
     def clock(self) -> MarketClock:
         self._play.at(f"{self._name} clock")
@@ -448,9 +465,11 @@ class AtPorts:
     def submit(self, request: OrderRequest) -> Order:
         what = f"{self._name} submit {request.client_order_id[36:] or 'step 0'} {request.side} {request.quantity}"
         self._play.at(what)
+        self._before(request)
         try:
             return self._inner.submit(request)
         finally:
+            self._after()
             self._play.at(f"after {what}")
 
     def order_by_client_id(self, client_order_id: str) -> Order | None:
@@ -469,6 +488,12 @@ class PausingLog:
     def __init__(self, inner: MemoryLog, play: Interleaving) -> None:
         self._inner = inner
         self._play = play
+
+    def take(self, run_id: str, trade_id: str) -> int:
+        self._play.at("take")
+        turn = self._inner.take(run_id, trade_id)
+        self._play.at(f"after take {turn}")
+        return turn
 
     def record(self, intent: IntentRecord) -> IntentRecord:
         self._play.at(f"record {intent.step}")
@@ -507,8 +532,3 @@ class PausingLedger:
         self._play.at("release")
         self._inner.release(run_id, trade_id, spent)
         self._play.at("after release")
-
-
-def statuses(lanes: Lanes) -> Mapping[str, TradeStatus]:
-    """Give what each symbol's trade was answered as."""
-    return {result.symbol: result.status for result in lanes.results.values()}
