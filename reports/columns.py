@@ -30,7 +30,6 @@ class Kind(StrEnum):
     COUNT = "int64"
     MAYBE_COUNT = "Int64"
     FLAG = "bool"
-    MAYBE_FLAG = "boolean"
 
 
 class Path(StrEnum):

@@ -19,6 +19,7 @@ from shadow.contracts.vocabulary import Action, Reason, RunStatus, Side
 Lists = dict[str, list[Value]]
 
 LARGE_USD = Decimal(1000)
+BASIS_POINTS = 10_000
 _ABSENT = TradeDocument()
 _NOBODYS = ItemDocument("", Action.HOLD, Decimal(0), Decimal(1), Decimal(0))
 
@@ -142,7 +143,7 @@ def _joined(
 def _item(planned: dict[str, ItemDocument], trade: TradeDocument) -> ItemDocument:
     """Take the item that planned `trade` out of `planned`: a plan has one item a symbol, and its action is the side."""
     item = planned.get(trade.symbol or "")
-    if item is None or item.action.value != trade.action:
+    if item is None or not str.__eq__(item.action, str(trade.action)):
         return _NOBODYS
     return planned.pop(item.symbol)
 
@@ -162,15 +163,27 @@ def _difference_counts(differences: Iterable[DifferenceDocument]) -> dict[str, t
 
 
 def _add_lane(lists: Lists, lane: str, trades: Sequence[TradeDocument]) -> None:
+    quotes = [t.intent.decision_price if t.intent else None for t in trades]
     lists[f"{lane}_status"].extend([t.status for t in trades])
     lists[f"{lane}_reason"].extend([t.reason for t in trades])
     lists[f"{lane}_quantity"].extend([t.filled_quantity for t in trades])
     lists[f"{lane}_price"].extend([t.average_price for t in trades])
     lists[f"{lane}_value"].extend([t.value for t in trades])
-    lists[f"{lane}_quote"].extend([t.intent.decision_price if t.intent else None for t in trades])
+    lists[f"{lane}_quote"].extend(quotes)
+    lists[f"{lane}_slippage_bps"].extend([_slippage(t.average_price, q, t.action) for t, q in zip(trades, quotes, strict=True)])
     lists[f"{lane}_seconds"].extend(
         [(t.completed_at - t.started_at).total_seconds() if t.started_at and t.completed_at else None for t in trades]
     )
+
+
+def _slippage(price: Decimal | None, quote: Decimal | None, side: Side | None) -> float | None:
+    """Basis points paid above (BUY) or received below (SELL) the lane's own quote: a statistic, so a float."""
+    if price is None or not quote:
+        return None
+    if price == quote:
+        return 0.0
+    points = float((price - quote) / quote) * BASIS_POINTS
+    return points if side is Side.BUY else -points
 
 
 def add_differences(lists: Lists, document: ComparisonDocument) -> None:

@@ -21,12 +21,11 @@ from reports.documents import decode
 from reports.extract import add_differences, add_pair, add_trades, path_of
 from reports.ledger import Ledger, LedgerRow, day_row, derived_row
 from reports.sources import Source
-from reports.tables import Value, categorical, empty_lists, frame_of
+from reports.tables import categorical, empty_lists, frame_of
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.pair import Origin
-from shadow.contracts.vocabulary import Lane, Side
+from shadow.contracts.vocabulary import Lane
 
-BASIS_POINTS = 10_000
 EVER = (date(2000, 1, 1), date(2999, 12, 31))
 
 
@@ -65,7 +64,6 @@ def load_frames(
         path = path_of(document)
         add_pair(pairs, document, path, add_trades(trades, document, path), name)
         add_differences(differences, document)
-    _add_slippage(trades)
     pair_frame = frame_of(PAIRS, pairs)
     trade_frame, difference_frame = frame_of(TRADES, trades), frame_of(DIFFERENCES, differences)
     if pair_frame["run_id"].duplicated().any():
@@ -83,17 +81,6 @@ def load_frames(
         durations=_durations(pair_frame, trade_frame),
         ledger=_ledger(pair_frame if ledger is None else stored, counted, ledger),
     )
-
-
-def _add_slippage(trades: dict[str, list[Value]]) -> None:
-    """Work out basis points paid above (BUY) or received below (SELL) each lane's own quote: a statistic, so in floats."""
-    sign = np.fromiter((-1.0 if side is Side.SELL else 1.0 for side in trades["side"]), dtype=float, count=len(trades["side"]))
-    for lane in Lane:
-        price = np.array(trades[f"{lane.value}_price"], dtype=float)
-        quote = np.array(trades[f"{lane.value}_quote"], dtype=float)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            points = (price / quote - 1) * BASIS_POINTS * sign
-        trades[f"{lane.value}_slippage_bps"] = np.where(np.isfinite(points), points, np.nan).tolist()
 
 
 def _of_last_documents(pairs: pd.DataFrame, rows: pd.DataFrame, count: str) -> pd.DataFrame:
