@@ -21,7 +21,7 @@ from reports.ledger import Ledger
 from reports.readiness import KnownEntry, ReadinessPolicy, Statement
 from reports.sections import of_day
 from reports.sources import Source
-from reports.trading_calendar import close_of, is_half_day, is_trading_day, trading_days_before
+from reports.trading_calendar import close_of, is_half_day, is_trading_day, last_closed_day, trading_days_before
 from reports.words import count, usd
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.model import Frozen
@@ -92,11 +92,14 @@ def build_report(
 
 
 def build_statement(
-    source: Source, day: date, *, ledger: Ledger | None = None, settings: ReportSettings | None = None
+    source: Source, day: date | None = None, *, ledger: Ledger | None = None, settings: ReportSettings | None = None
 ) -> Statement:
-    """Say whether the candidate may take over, on the evidence up to trading day `day`. Raises what `load_frames` raises."""
+    """Say whether the candidate may take over, on the evidence up to `day`, by default the last trading day that has closed.
+
+    Raises what `load_frames` raises.
+    """
     settings = settings or ReportSettings()
-    frames, days = _load(source, day, ledger, settings)
+    frames, days = _load(source, day or last_closed_day(datetime.now(UTC)), ledger, settings)
     return _statement(frames, days, settings)
 
 

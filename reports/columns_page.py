@@ -21,8 +21,8 @@ _HEAD = """<!-- Made by `python -m reports.columns_page`. Change reports/columns
 
 # Frames
 
-`reports.frames.load_frames(source, first, last, ledger=…, budgets=…)` gives five tidy pandas frames. A source is a bucket, a folder, a file of lines
-(`reports.sources.source_of`) or an Athena table (`reports.athena.AthenaSource`).
+`reports.frames.load_frames(source, first, last, ledger=…, budgets=…)` gives five tidy pandas frames. A source is a bucket, a
+folder, a file of lines (`reports.sources.source_of`) or an Athena table (`reports.athena.AthenaSource`).
 
 | kind | dtype | what it is for |
 |---|---|---|

@@ -86,15 +86,18 @@ def _sum(days: Sequence[DayEvidence], stratum: Stratum) -> Tally:
 
 def _coverage(period: Period, evidence: Sequence[DayEvidence]) -> Criterion:
     days, needed = len(period.days), period.policy.days
-    broken = next((day for day in reversed(evidence) if not day.is_covered), None)
+    waiting = evidence[-1].pending if evidence and evidence[-1].is_open else 0
+    broken = next((day for day in reversed(evidence) if not day.is_covered and not day.is_open), None)
     reason = f"{days} trading days in a row with everything published, compared and accounted for"
     if days < needed and broken is not None:
         reason += f"; the row was broken on {broken.day}: {_why_broken(broken)}"
+    if waiting:
+        reason += f"; {waiting} pairs of {evidence[-1].day} still wait for their verdict"
     lost = not all(day.conserved for day in evidence[-1:])
     return Criterion(
         name="coverage",
         title="Full coverage in a row",
-        state=FAIL if lost else (PASS if days >= needed else WAIT),
+        state=FAIL if lost else (PASS if days >= needed and not waiting else WAIT),
         figure=f"{days} days",
         target=f"at least {needed} trading days",
         reason=reason,

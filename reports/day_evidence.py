@@ -68,6 +68,7 @@ class DayEvidence:
     day: date
     published: int = 0
     judged: int = 0
+    pending: int = 0
     conserved: bool = True
     critical: int = 0
     major: int = 0
@@ -85,6 +86,11 @@ class DayEvidence:
     def is_covered(self) -> bool:
         """Whether something was published and all of it was compared, nothing missing, incomplete or still open."""
         return self.published > 0 and self.judged == self.published and self.conserved
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing stands against the day but pairs that are still waiting for their verdict."""
+        return self.pending > 0 and self.judged + self.pending == self.published and self.conserved
 
 
 SAFETY_KINDS = frozenset(
@@ -126,6 +132,7 @@ def _day(day: date, pairs: pd.DataFrame, trades: pd.DataFrame, differences: pd.D
         day=day,
         published=published,
         judged=int(ledger[list(_JUDGED)].to_numpy().sum()),
+        pending=int(ledger["pending"].sum()),
         conserved=bool(ledger["conserved"].all()),
         critical=int(live["critical"].sum()),
         major=int(live["major"].sum()),

@@ -156,8 +156,12 @@ class Period:
 
 
 def period_of(evidence: Sequence[DayEvidence], as_of: date, policy: ReadinessPolicy) -> Period:
-    """Take the covered days in a row that end with the last of `evidence` (its days in order, none left out)."""
-    covered = tuple(reversed(list(takewhile(lambda day: day.is_covered, reversed(evidence)))))
+    """Take the covered days in a row that end with the last of `evidence` (its days in order, none left out).
+
+    A last day that only waits for verdicts neither counts nor breaks the row.
+    """
+    settled = evidence[:-1] if evidence and evidence[-1].is_open else evidence
+    covered = tuple(reversed(list(takewhile(lambda day: day.is_covered, reversed(settled)))))
     look = policy.looks.number(len(covered))
     return Period(as_of, covered, covered[: policy.looks.days(look)] if look else covered, look, policy)
 

@@ -120,6 +120,14 @@ def test_days_before_a_gap_do_not_count() -> None:
     assert (found.days, found.first_day) == (8, days[6].day)
 
 
+def test_a_last_day_that_waits_for_verdicts_neither_counts_nor_breaks_the_row() -> None:
+    days = with_day(honest_migration(12), 11, judged=0, pending=1)
+    found = statement(days)
+    assert (found.readiness, found.days, failing(found)) == (Readiness.NOT_YET, 11, {"coverage"})
+    earlier = statement(with_day(honest_migration(12), 10, judged=0, pending=1))
+    assert earlier.days == 1
+
+
 def test_replayed_and_planted_runs_are_counted_apart() -> None:
     found = statement(honest_migration(12))
     assert (found.trades, found.runs, found.drills) == (192, 12, len(DRILLED))

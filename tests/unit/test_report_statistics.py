@@ -12,9 +12,9 @@ from scipy import stats
 
 from reports.statistics import Looks, rate_bound, ratio_bound, trades_for, upper_bound
 
-# Exact (Clopper-Pearson) limits as tabulated: two-sided 95 %, so 2.5 % on each side. 0 of 10 and 10 of 10 are in every table
-# (upper limit 30.85 %); 4 of 20 (5.73 %, 43.66 %) is the example of many textbooks; 1 of 20 and 5 of 100 likewise.
-TABLED = [(0, 10, 0.3085), (1, 20, 0.2487), (4, 20, 0.4366), (0, 100, 0.0362), (5, 100, 0.1128), (81, 263, 0.3676)]
+# Two-sided 95 % limits, so 2.5 % on each side: the four examples of Newcombe (Statist. Med. 17, 1998, 857-872, Table I,
+# method 5), and 0 of 10, which every table of exact limits has.
+TABLED = [(81, 263, 0.3676), (15, 148, 0.1617), (0, 20, 0.1684), (1, 29, 0.1776), (0, 10, 0.3085)]
 
 
 @pytest.mark.parametrize(("diverged", "total", "limit"), TABLED)
