@@ -155,6 +155,20 @@ def _covered(difference: Difference, policy: Policy, on: date) -> Difference:
     return difference if entry is None else difference.model_copy(update={"covered_by": entry})
 
 
+def case_of(comparison: Comparison, code_version: str) -> PairCase:
+    """Give the case that a stored comparison was the judgement of, so that it can be judged again without AWS."""
+    return PairCase(
+        plan=comparison.plan,
+        trading_day=comparison.trading_day,
+        published_at=comparison.published_at,
+        control=comparison.control,
+        candidate=comparison.candidate,
+        code_version=code_version,
+        origin=comparison.origin,
+        evidence=comparison.evidence,
+    )
+
+
 def summed(comparison: Comparison) -> Comparison:
     """Give `comparison` with the verdict, counts and totals that its differences and gaps come to."""
     differences = comparison.differences

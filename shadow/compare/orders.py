@@ -33,11 +33,16 @@ def chain_of(side: LaneTrade) -> tuple[OrderRecord, ...]:
 def order_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     """Find what is wrong with the orders of one trade."""
     yield from _order_type(pair, policy)
-    yield from own_faults("DOUBLE_ORDER", "orders", pair.lanes, _double, pair, rule="one order that counts")
-    yield from own_faults("ORDER_CHAINS", "orders", pair.lanes, _chains, pair, rule="one chain of orders")
+    yield from standing_order_findings(pair)
     yield from _client_ids(pair, policy)
     yield from _order_quantity(pair, policy)
     yield from _attempts(pair, policy)
+
+
+def standing_order_findings(pair: TradePair) -> Iterator[Finding]:
+    """Find what is wrong with the orders of one trade whatever the policy says."""
+    yield from own_faults("DOUBLE_ORDER", "orders", pair.lanes, _double, pair, rule="one order that counts")
+    yield from own_faults("ORDER_CHAINS", "orders", pair.lanes, _chains, pair, rule="one chain of orders")
     yield from own_faults("ORDER_LIVE_WHILE_FAILED", "orders", pair.lanes, _live, pair, rule="no live order of an ended trade")
     yield from own_faults("ORDER_FATE_UNKNOWN", "orders", pair.lanes, _uncertain, pair, rule="every order's end is known")
     yield from own_faults("COMPLETED_WITHOUT_ORDER", "orders", pair.lanes, _none_accepted, pair, rule="an order was accepted")
@@ -46,15 +51,8 @@ def order_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 def _order_type(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     right = policy.rules.order_type.members
 
-    def kind_of(side: LaneTrade) -> str | None:
-        """Give the first order's type. The control records its last order only, which says nothing of the first."""
-        chain = chain_of(side)
-        intent = side.trade.intent
-        kind = chain[0].order_type if chain else (intent.order_type if intent and not side.trade.orders else None)
-        return None if kind is None else kind.lower()
-
     def check(side: LaneTrade) -> Fault | None:
-        kind = kind_of(side)
+        kind = order_type_of(side)
         return None if kind is None or kind in right else Fault(kind, f"begins with a {kind} order")
 
     yield from own_faults(
@@ -65,8 +63,16 @@ def _order_type(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         pair,
         rule=policy.rules.order_type,
         planned=", ".join(right),
-        right=kind_of,
+        right=order_type_of,
     )
+
+
+def order_type_of(side: LaneTrade) -> str | None:
+    """Give the first order's type. The control records its last order only, which says nothing of the first."""
+    chain = chain_of(side)
+    intent = side.trade.intent
+    kind = chain[0].order_type if chain else (intent.order_type if intent and not side.trade.orders else None)
+    return None if kind is None else kind.lower()
 
 
 def _double(side: LaneTrade) -> Fault | None:
@@ -121,13 +127,19 @@ def _by_time(chain: Sequence[OrderRecord]) -> list[OrderRecord]:
     return list(chain)
 
 
+def foreign_ids(side: LaneTrade, trade_id: str) -> list[str]:
+    """Give the client ids of a trade's orders that do not derive from `trade_id`."""
+    names = [order.client_order_id or "" for order in chain_of(side)]
+    return [name for name in names if _step(name, trade_id) is None]
+
+
 def _client_ids(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     trade_id = pair.trade_id
 
     def check(side: LaneTrade) -> Fault | None:
         if side.lane not in policy.applies.client_order_id:
             return None
-        foreign = [o.client_order_id or "" for o in chain_of(side) if _step(o.client_order_id or "", trade_id) is None]
+        foreign = foreign_ids(side, trade_id)
         return Fault(foreign[0], f"sent an order under the client id {foreign[0]}") if foreign else None
 
     yield from own_faults(

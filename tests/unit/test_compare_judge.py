@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from shadow.compare.case import PairCase
 from shadow.compare.document import canonical_bytes, digest_of, read_comparison
-from shadow.compare.judge import judge
+from shadow.compare.judge import case_of, judge
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Verdict
@@ -95,7 +95,7 @@ def test_judging_again_gives_the_identical_document(case: PairCase) -> None:
 @given(planted())
 def test_judging_a_stored_comparison_again_gives_the_identical_document(case: PairCase) -> None:
     stored = judge(case, default_policy())
-    again = judge(replace(case, control=stored.control, candidate=stored.candidate), default_policy())
+    again = judge(case_of(read_comparison(canonical_bytes(stored)), stored.code_version), default_policy())
     assert canonical_bytes(again) == canonical_bytes(stored)
 
 
