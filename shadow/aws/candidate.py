@@ -69,8 +69,8 @@ class StateEnvironment(ModeEnvironment):
         if self.execution_mode is not ExecutionMode.LIVE:
             return RecordedEffects(self.state())
         refuse_unsafe(BrokerSettings(self.execution_mode, self.dual_publishing, "", "", "", ""))
-        if not self.event_bus_name or not self.trade_ledger_table_name:
-            raise ConfigurationError("EVENT_BUS_NAME, TRADE_LEDGER_TABLE_NAME: expected values in live mode, was nothing")
+        if not self.event_bus_name:
+            raise ConfigurationError("EVENT_BUS_NAME: expected a value in live mode, was nothing")
         emitter = ProductionEmitter(clients.events(), self.event_bus_name, clients.dynamodb(), self.trade_ledger_table_name)
         return RecordedEffects(self.state(), emitter)
 

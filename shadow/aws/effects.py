@@ -13,6 +13,7 @@ from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.aws.errors import transient_as
 from shadow.aws.items import to_item
 from shadow.contracts.candidate_state import EffectRecord, candidate_pk, effect_sk
+from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.events import SOURCE_OF, DetailType, LedgerEntry
 from shadow.contracts.model import iso
 from shadow.execution.errors import StateUnavailable
@@ -35,7 +36,7 @@ class ProductionEmitter:
     """The control's event bus and trade ledger, as the control itself writes to them."""
 
     def __init__(self, events: EventBridgeClient, bus: str, dynamodb: DynamoDBClient, ledger_table: str) -> None:
-        """Emit on `bus`, enter rows in `ledger_table`."""
+        """Emit on `bus`, enter rows in `ledger_table` (empty where the function makes none)."""
         self._events = events
         self._bus = bus
         self._dynamodb = dynamodb
@@ -50,6 +51,8 @@ class ProductionEmitter:
                 self._put(effect)
 
     def _enter(self, entry: LedgerEntry) -> None:
+        if not self._table:
+            raise ConfigurationError("TRADE_LEDGER_TABLE_NAME: expected a value in live mode, was nothing")
         values = entry.model_dump() | {
             "PK": f"TRADE#{entry.order_id}",
             "SK": "METADATA",

@@ -131,7 +131,7 @@ class Cloud:
             with self.lock:
                 self.running -= 1
 
-    def run(self, request: WorkflowInput | dict[str, Any], threshold: str = "500") -> Run:
+    def run(self, request: WorkflowInput | dict[str, Any], threshold: str = "500", wait_seconds: int = 120) -> Run:
         """Start an execution and wait for its end."""
         states = boto3.client("stepfunctions", region_name=REGION)
         value = request if isinstance(request, dict) else request.to_wire()
@@ -142,10 +142,10 @@ class Cloud:
         arn = states.start_execution(stateMachineArn=machine, name=name, input=json.dumps(value))["executionArn"]
         described = states.describe_execution(executionArn=arn)
         ended = threading.Event()
-        for _ in range(3000):
+        for _ in range(wait_seconds * 50):
             if described["status"] != "RUNNING":
                 break
-            ended.wait(0.01)
+            ended.wait(0.02)
             described = states.describe_execution(executionArn=arn)
         return Run(described, states.get_execution_history(executionArn=arn)["events"])
 
