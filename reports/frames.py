@@ -18,6 +18,7 @@ import pandas as pd
 from reports.budgets import over_budget, uncover
 from reports.columns import DIFFERENCES, DURATIONS, LEDGER, PAIRS, TRADES, Unit
 from reports.documents import decode
+from reports.errors import UnreadableDocument
 from reports.extract import add_differences, add_pair, add_trades, path_of
 from reports.ledger import Ledger, LedgerRow, day_row, derived_row
 from reports.sources import Source
@@ -61,9 +62,12 @@ def load_frames(
         document = decode(name, content)
         if not first <= document.trading_day <= last:
             continue
-        path = path_of(document)
-        add_pair(pairs, document, path, add_trades(trades, document, path), name)
-        add_differences(differences, document)
+        try:
+            path = path_of(document)
+            add_pair(pairs, document, path, add_trades(trades, document, path), name)
+            add_differences(differences, document)
+        except (ArithmeticError, ValueError) as error:
+            raise UnreadableDocument(name, "$", f"{type(error).__name__}: {error}") from error
     pair_frame = frame_of(PAIRS, pairs)
     trade_frame, difference_frame = frame_of(TRADES, trades), frame_of(DIFFERENCES, differences)
     if pair_frame["run_id"].duplicated().any():

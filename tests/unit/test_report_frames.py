@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reports.columns import FRAMES, Kind
 from reports.columns import Path as Way
@@ -269,6 +271,47 @@ def test_a_faulty_field_is_named_with_its_document(path: str, value: object, fie
 def test_what_is_no_document_is_a_typed_error(content: bytes) -> None:
     with pytest.raises(UnreadableDocument, match="document-0"):
         load_frames(Given(content))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused_by_name(content: bytes) -> None:
+    with pytest.raises(UnreadableDocument, match="document-0"):
+        load_frames(Given(content))
+
+
+WHOLE = json.loads(document(missing_candidate(diverged(comparison_of(DAY, trades=2)))))
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["NaN", "-Infinity", "1E99999"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_document_with_any_one_field_replaced_is_read_or_refused_by_name(data: st.DataObject) -> None:
+    content = json.loads(json.dumps(WHOLE))
+    target = content
+    while isinstance(target, dict | list) and target:
+        key = data.draw(st.sampled_from(sorted(target) if isinstance(target, dict) else range(len(target))))
+        inner = target[key]
+        if not inner or not isinstance(inner, dict | list) or data.draw(st.booleans()):
+            target[key] = data.draw(JSON)
+            break
+        target = inner
+    assert names_read_or_refused(json.dumps(content).encode()) in ({"document-0"}, set())
+
+
+def names_read_or_refused(content: bytes) -> set[str]:
+    try:
+        return set(load_frames(Given(content)).pairs["document"])
+    except UnreadableDocument as error:
+        return {error.document}
 
 
 def test_the_decoder_reads_fields_that_the_contract_has() -> None:
