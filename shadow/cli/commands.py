@@ -12,10 +12,11 @@ from shadow.cli.doctoring import doctor
 from shadow.cli.explaining import explain
 from shadow.cli.publishing import publish
 from shadow.cli.redriving import redrive
+from shadow.cli.replaying import replay
 from shadow.cli.status import status
 
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands to `app`."""
-    for command in (publish, status, compare, explain, redrive, doctor):
+    for command in (publish, status, compare, explain, replay, redrive, doctor):
         app.command()(command)

@@ -15,8 +15,10 @@ from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.pair import Pair
 from shadow.contracts.vocabulary import Lane
 from shadow.evidence.aws_sources import AwsCandidateSource, AwsControlSource
+from shadow.evidence.control_reader import read_control
+from shadow.evidence.documents import plain_item
 from shadow.evidence.fields import as_moment
-from shadow.evidence.lanes import CANDIDATE, CONTROL, control_outcome
+from shadow.evidence.lanes import CANDIDATE, CONTROL
 from shadow.evidence.settledness import Deadlines, Settledness, candidate_settledness, control_settledness, is_stuck
 
 
@@ -52,14 +54,13 @@ def lane_states(target: Target, pair: Pair, refs: Mapping[str, EvidenceRef], now
         target.name("StateMachineArn"),
         dynamodb,
         target.name("CandidateStateTableName"),
-        lambda _history: ([], []),
+        lambda _history: (),
     )
     return _control(control, pair, refs, now), _candidate(candidate, pair, refs, now)
 
 
 def _control(source: AwsControlSource, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> LaneState:
-    items = source.run_items(pair.run_id)
-    outcome = control_outcome(pair, {"items": items}, {"events": None, "ledger_rows": None}) if items else None
+    outcome = read_control(pair.run_id, pair.plan_id, map(plain_item, source.run_items(pair.run_id)), None)
     if outcome is None:
         kept = CONTROL in refs
         return LaneState(Lane.CONTROL, "records expired, evidence kept" if kept else "no run found", settled=kept)

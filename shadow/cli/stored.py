@@ -102,6 +102,15 @@ class FolderStore:
         paths = sorted(documents.glob(f"day=*/{run_id_of(plan_id)}-*.json"), key=lambda path: (path.stat().st_mtime, path.name))
         return Found(read_comparison(paths[-1].read_bytes(), str(paths[-1])), str(paths[-1])) if paths else None
 
+    def everything(self) -> list[Comparison]:
+        """Read every comparison, each plan's last; the oldest day first."""
+        documents = self.folder / "comparisons"
+        if not documents.is_dir():
+            return FileStore(self.folder / LINES_FILE).everything()
+        paths = sorted(documents.glob("day=*/*.json"), key=lambda path: (path.parent.name, path.stat().st_mtime, path.name))
+        read = (read_comparison(path.read_bytes(), str(path)) for path in paths)
+        return list({comparison.plan_id: comparison for comparison in read}.values())
+
 
 @dataclass(frozen=True, slots=True)
 class FileStore:
@@ -118,6 +127,11 @@ class FileStore:
                 comparison = read_comparison(line, place)
                 found = Found(comparison, place) if comparison.plan_id == plan_id else found
         return found
+
+    def everything(self) -> list[Comparison]:
+        """Read every comparison, each plan's last."""
+        read = (read_comparison(line, place) for place, line in self._lines())
+        return list({comparison.plan_id: comparison for comparison in read}.values())
 
     def plan_ids(self) -> list[str]:
         """Give the plans of the file's first lines, to suggest from."""

@@ -155,7 +155,7 @@ def cli_cloud(monkeypatch: pytest.MonkeyPatch, folder: Path, *, deployed: bool =
     credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
     for name, value in credentials.items():
         monkeypatch.setenv(name, value)
-    with mock_aws():
+    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         forget_clients()
         stack = CliCloud(deployed=deployed)
         monkeypatch.setattr(target, "describe_stack", stack.describe)

@@ -15,7 +15,7 @@ from shadow import __version__
 from shadow.cli.main import COMMAND_GROUP, app, load_commands
 from tests.fakes.cli_cloud import shadow
 
-COMMANDS = ("publish", "status", "compare", "explain", "redrive", "doctor")
+COMMANDS = ("publish", "status", "compare", "explain", "replay", "redrive", "doctor")
 
 
 def test_the_version_is_told() -> None:

@@ -1,0 +1,167 @@
+"""Business Unit: command line | Status: current.
+
+What a replay is put together from: the stack or an offline folder as archive, the plans that were asked for, and the replayer
+on the stack's own tables, bucket and state machine.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+
+from shadow.aws import clients
+from shadow.cli.errors import BadInput
+from shadow.cli.stored import FileStore, FolderStore, Found, StackStore, Stored, offline_store
+from shadow.cli.target import Target
+from shadow.contracts.comparison import Comparison
+from shadow.contracts.pair import Origin
+from shadow.contracts.plan import RebalancePlan
+from shadow.evidence.aws_sources import AwsCandidateSource, AwsControlSource
+from shadow.evidence.judging import judge_by, policy_at
+from shadow.evidence.lanes import Lanes
+from shadow.evidence.redaction import Redactor
+from shadow.evidence.s3_store import S3Objects
+from shadow.evidence.settledness import Deadlines
+from shadow.evidence.store import EvidenceStore
+from shadow.publish.aws import S3PlanStore, StepFunctionsStarter
+from shadow.publish.pair_ledger import DynamoPairLedgerWriter
+from shadow.publish.payload import read_held
+from shadow.replay.aws import AwsCandidate, LedgerJudging
+from shadow.replay.plans import PlanTable, plans_in_folder
+from shadow.replay.ports import Archived
+from shadow.replay.replayer import Pace, Replayer
+from shadow.replay.safety import MODE_VARIABLE, refuse_unless_dry_run
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+_ALIAS = "live"
+_TRADING_FUNCTIONS = ("prepare-trades", "execute-trade-sfn")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySource:
+    """Which plans were asked for."""
+
+    plan_ids: tuple[str, ...]
+    correlation: str | None
+    folder: Path | None
+    days: tuple[date, date] | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was asked for."""
+        return not (self.plan_ids or self.correlation or self.folder or self.days)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArchive:
+    """The control's outcomes in stored comparisons."""
+
+    store: Stored
+
+    def found(self, plan_id: str) -> Found | None:
+        """Find the comparison of a plan; None where there is none."""
+        try:
+            return self.store.find(plan_id)
+        except BadInput:
+            return None
+
+    def archived(self, plan_id: str) -> Archived | None:
+        """Give what is kept of the plan's live run; None where its control was never read."""
+        found = self.found(plan_id)
+        control = found.comparison.control if found else None
+        if found is None or control is None:
+            return None
+        evidence = tuple(ref for ref in found.comparison.evidence if ref.name.startswith("control"))
+        held = read_held(found.pair.held_json) if found.pair else {}
+        return Archived(control, evidence, held)
+
+
+def archive_of(target: Target, folder: Path | None, file: Path | None) -> StoredArchive:
+    """Give the archive: the offline one that was asked for, else the stack's."""
+    return StoredArchive(offline_store(folder, file) or StackStore(target))
+
+
+def gather(target: Target, source: ReplaySource, archive: StoredArchive, limit: int) -> list[RebalancePlan]:
+    """Find the plans that were asked for, each once, in the order asked for. Raises `BadInput`, `InvalidPlan`."""
+    table = PlanTable(clients.dynamodb(), target.control_name("RebalancePlanTableName", "rebalance-plans"))
+    plans = [_plan(plan_id, table, archive) for plan_id in source.plan_ids]
+    if source.correlation:
+        plans += table.of_correlation(source.correlation)
+    if source.folder:
+        plans += plans_in_folder(source.folder)
+    if source.days:
+        plans += table.between(*source.days, limit)
+    if source.is_empty:
+        plans += _live_plans(archive.store)
+    unique = list({plan.plan_id: plan for plan in plans}.values())
+    if not unique:
+        raise BadInput("plans: expected at least one to replay, was none found")
+    if len(unique) > limit:
+        raise BadInput(f"plans: expected at most {limit} (--limit), was {len(unique)}")
+    return unique
+
+
+def _plan(plan_id: str, table: PlanTable, archive: StoredArchive) -> RebalancePlan:
+    """Find one plan: in its comparison, which keeps it for ever, else in the control's table."""
+    found = archive.found(plan_id)
+    plan = found.comparison.plan if found else table.plan(plan_id)
+    if plan is None:
+        raise BadInput(f"plan {plan_id}: expected a stored plan, was none")
+    return plan
+
+
+def _live_plans(store: Stored) -> list[RebalancePlan]:
+    """Give the plans of an offline archive, those of live pairs."""
+    if not isinstance(store, FolderStore | FileStore):
+        raise BadInput("plans: expected plan ids, --correlation, --plans, --from and --to, --folder or --file, was none of them")
+    return [comparison.plan for comparison in store.everything() if _is_live(comparison)]
+
+
+def _is_live(comparison: Comparison) -> bool:
+    return comparison.origin != Origin.REPLAY.value
+
+
+def check_dry_run(target: Target) -> None:
+    """Raise `ReplayRefused` unless the stack and its functions are in dry run."""
+    client = boto3.client("lambda", config=clients.DEFAULT_LIMITS.config())
+    modes: dict[str, str | None] = {}
+    for name in map(target.of_stage, _TRADING_FUNCTIONS):
+        modes[name] = _mode_of(client, name)
+        with suppress(client.exceptions.ResourceNotFoundException):
+            modes[f"{name}:{_ALIAS}"] = _mode_of(client, name, _ALIAS)
+    refuse_unless_dry_run(target.parameters.get("ExecutionMode"), modes)
+
+
+def _mode_of(client: LambdaClient, name: str, alias: str = "") -> str | None:
+    """Read the mode that a function, or the version behind its alias, is configured with."""
+    answer = client.get_function_configuration(FunctionName=name, Qualifier=alias or "$LATEST")
+    return answer.get("Environment", {}).get("Variables", {}).get(MODE_VARIABLE)
+
+
+def replayer_for(target: Target, archive: StoredArchive, pace: Pace, policy: Path | None) -> Replayer:
+    """Put the replayer together; without `policy` it judges by the default one. Raises `InvalidPolicy`."""
+    judge = judge_by(policy_at(str(policy or "")))
+    dynamodb, stepfunctions, s3 = clients.dynamodb(), clients.stepfunctions(), clients.s3()
+    bucket, machine = target.name("EvidenceBucketName"), target.name("StateMachineArn")
+    table = target.name("PairLedgerTableName")
+    ledger = StackStore(target).ledger
+    prints = frozenset({target.parameters.get("ControlAccountFingerprint", "")}) - {""}
+    store = EvidenceStore(S3Objects(s3, bucket), Redactor(prints))
+    source = AwsCandidateSource(stepfunctions, machine, dynamodb, target.name("CandidateStateTableName"))
+    runs = AwsControlSource(dynamodb, target.control_name("ExecutionRunsTableName", "execution-runs"), None, None)
+    candidate = AwsCandidate(
+        writer=DynamoPairLedgerWriter(dynamodb, table),
+        starter=StepFunctionsStarter(stepfunctions, machine),
+        plans=S3PlanStore(s3, bucket),
+        ledger=ledger,
+        lanes=Lanes(runs, source, store, ledger, Deadlines()),
+        store=store,
+    )
+    return Replayer(archive, candidate, LedgerJudging(ledger, store, judge), pace)

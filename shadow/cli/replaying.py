@@ -1,0 +1,167 @@
+"""Business Unit: command line | Status: current.
+
+`shadow replay`: plans of the past through today's candidate, in dry run, against what the control did at the time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from shadow.cli.errors import BadInput
+from shadow.cli.output import ERR, ExitCode, code_of_verdict, finish, print_json, progress, say, styled_verdict
+from shadow.cli.replay_parts import ReplaySource, archive_of, check_dry_run, gather, replayer_for
+from shadow.cli.status import parse_day
+from shadow.cli.stored import FileOption, FolderOption
+from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
+from shadow.cli.words import count
+from shadow.contracts.plan import RebalancePlan
+from shadow.replay.identity import checked_label
+from shadow.replay.plans import MAX_PLANS
+from shadow.replay.ports import Replayed, ReplayEnd
+from shadow.replay.replayer import Pace
+from shadow.replay.state_file import StateFile
+
+STATE_FOLDER = Path("build/replay")
+PlanIds = Annotated[list[str] | None, typer.Argument(help="Plans to replay, by id.", metavar="[PLAN_ID]...")]
+CorrelationOption = Annotated[str | None, typer.Option("--correlation", help="Replay the plans of this correlation id.")]
+PlansOption = Annotated[Path | None, typer.Option("--plans", help="Replay the plan files of this folder.", metavar="DIR")]
+FromOption = Annotated[str | None, typer.Option("--from", help="Replay stored plans from this trading day on.", metavar="DAY")]
+ToOption = Annotated[str | None, typer.Option("--to", help="… up to and with this one.", metavar="DAY")]
+LabelOption = Annotated[str | None, typer.Option("--label", help="Names this replay; today's date unless given.")]
+RateOption = Annotated[float, typer.Option("--rate", min=0.1, max=600, help="Plans a minute.")]
+WindowOption = Annotated[int, typer.Option("--window", min=1, max=50, help="Plans running at the same time.")]
+PatienceOption = Annotated[int, typer.Option("--patience", min=1, max=7_200, help="Seconds to wait for one run.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=MAX_PLANS, help="At most so many plans.")]
+PolicyOption = Annotated[Path | None, typer.Option("--policy", help="Judge by this policy.", metavar="FILE")]
+StateOption = Annotated[Path | None, typer.Option("--state", help="Where the state is kept, to resume.", metavar="FILE")]
+
+
+def replay(
+    plan_ids: PlanIds = None,
+    *,
+    correlation: CorrelationOption = None,
+    plans: PlansOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
+    folder: FolderOption = None,
+    file: FileOption = None,
+    label: LabelOption = None,
+    rate: RateOption = 10.0,
+    window: WindowOption = 5,
+    patience: PatienceOption = 900,
+    limit: LimitOption = 200,
+    state: StateOption = None,
+    policy: PolicyOption = None,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Replay historical plans to the candidate in dry run, and compare with the control's archived outcomes.
+
+    [bold]Examples[/bold]
+
+      shadow replay PLAN_ID --label after-fix
+
+      shadow replay --from 2026-11-02 --to 2026-11-20 --rate 4
+
+      shadow replay --folder build/demo --label again --json | jq .verdicts
+
+    Replays carry names of their own and are never counted as live coverage. The same label resumes where it stopped. Refused
+    unless the candidate is in dry run. Replay while the market is open: the candidate skips trades when it is closed.
+    """
+    days = _days(first, last)
+    name = checked_label(label or datetime.now(UTC).date().isoformat())
+    target = find_target(stage, aws=aws, as_json=as_json)
+    check_dry_run(target)
+    archive = archive_of(target, folder, file)
+    source = ReplaySource(tuple(plan_ids or ()), correlation, plans, days)
+    with progress("gathering plans", quiet=as_json):
+        found = gather(target, source, archive, limit)
+    states = StateFile(state or STATE_FOLDER / f"{name}.jsonl")
+    done = states.done()
+    left = [plan for plan in found if plan.plan_id not in done]
+    replayer = replayer_for(target, archive, Pace(rate=rate, window=window, patience_seconds=float(patience)), policy)
+    results = [done[plan.plan_id] for plan in found if plan.plan_id in done]
+    results += _run(replayer.replay(left, name), states, len(left), quiet=as_json)
+    report = Report(name, states.path, found, results)
+    print_json(report.to_wire()) if as_json else _print(report)
+    finish(report.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a replay came to."""
+
+    label: str
+    state: Path
+    plans: Sequence[RebalancePlan]
+    results: Sequence[Replayed]
+
+    @property
+    def code(self) -> ExitCode:
+        """Fine where every plan was judged and found alike."""
+        good = all(entry.end is ReplayEnd.JUDGED and code_of_verdict(entry.verdict) is ExitCode.FINE for entry in self.results)
+        return ExitCode.FINE if good and self.results else ExitCode.DIVERGED
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """Count judged plans by verdict, and the others by their end."""
+        ends = (entry.verdict.value if entry.end is ReplayEnd.JUDGED else entry.end.value for entry in self.results)
+        return dict(sorted(Counter(ends).items()))
+
+    def to_wire(self) -> dict[str, object]:
+        """Give the JSON-ready form."""
+        return {
+            "label": self.label,
+            "state": str(self.state),
+            "plans": len(self.plans),
+            "verdicts": self.counted,
+            "results": [entry.to_wire() for entry in self.results],
+        }
+
+
+def _days(first: str | None, last: str | None) -> tuple[date, date] | None:
+    if first is None and last is None:
+        return None
+    begin, end = parse_day(first), parse_day(last)
+    if begin is None or end is None:
+        raise BadInput("--from and --to: expected both days of the scan, was one")
+    if begin > end:
+        raise BadInput(f"--from and --to: expected {begin} to be no later than {end}")
+    return begin, end
+
+
+def _run(replays: Iterable[Replayed], states: StateFile, total: int, *, quiet: bool) -> list[Replayed]:
+    """Note each plan as it ends, and show how far the replay is."""
+    results = []
+    for number, entry in enumerate(replays, start=1):
+        states.note(entry)
+        results.append(entry)
+        if not quiet:
+            word = entry.verdict.value if entry.end is ReplayEnd.JUDGED else entry.end.value
+            ERR.print(f"[dim]{number}/{total}[/dim] {word:<18} {escape(entry.plan_id)}", soft_wrap=True)
+    return results
+
+
+def _print(report: Report) -> None:
+    for entry in report.results:
+        judged = entry.end is ReplayEnd.JUDGED
+        word = styled_verdict(entry.verdict, 19) if judged else f"[yellow]{entry.end.value:<19}[/]"
+        say(f"{word}{escape(entry.replay_id if judged else entry.plan_id)}")
+        if entry.reason:
+            say(f"{'':<19}{escape(entry.reason)}")
+    say()
+    sums = ", ".join(f"{amount} {word}" for word, amount in report.counted.items())
+    say(f"{count(len(report.plans), 'plan')} replayed as [bold]{escape(report.label)}[/bold]: {sums or 'nothing to do'}")
+    say(f"[dim]state: {escape(str(report.state))} (the same --label resumes)[/dim]")
+    differing = next((entry for entry in report.results if entry.comparison and code_of_verdict(entry.verdict)), None)
+    if differing is not None:
+        say(f"next: [bold]shadow explain '{escape(differing.replay_id)}'[/bold]")
