@@ -24,7 +24,7 @@ from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.vocabulary import Lane, RunStatus
 from tests.strategies.outcomes import SCENARIOS, cases, random_case
 from tests.strategies.planting import run_of
-from tests.unit.test_compare_kinds import PLANTS
+from tests.strategies.plants import PLANTS
 
 RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MIRROR = {

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from importlib.resources import files
 
 import pytest
 from hypothesis import given, settings
@@ -19,26 +18,7 @@ from shadow.contracts.comparison import Comparison, Severity, Verdict
 from shadow.contracts.vocabulary import Lane
 from tests.strategies.outcomes import DAY, random_case
 from tests.strategies.planting import is_buy, shifted, trade_edit
-
-TEXT = files("shadow.compare").joinpath("default_policy.toml").read_text(encoding="utf-8")
-KNOWN = """
-[[known]]
-id = "KD-1"
-owner = "execution"
-reason = "the candidate fills from its own quote"
-kind = "SLIPP*"
-side = "BUY"
-lane = "candidate"
-expires = {expires}
-budget_a_day = {budget}
-"""
-
-
-def policy_with(expires: date = DAY, budget: int = 5, **other: str) -> Policy:
-    known = KNOWN.format(expires=expires.isoformat(), budget=budget)
-    for name, value in other.items():
-        known = "\n".join(f'{name} = "{value}"' if line.startswith(f"{name} =") else line for line in known.splitlines())
-    return Policy.read(TEXT + known)
+from tests.strategies.policies import KNOWN, TEXT, policy_with
 
 
 def slipped(seed: int = 3) -> Comparison:
@@ -141,9 +121,7 @@ def test_no_text_raises_anything_but_a_refusal(text: str) -> None:
 
 @pytest.mark.parametrize("kind", ["NOPE", "DOUBLE_ORDER", "EFFECT_EMITTED"])
 def test_the_register_cannot_cover_what_does_not_exist_or_may_never_be_hidden(kind: str) -> None:
-    with pytest.raises(
-        InvalidPolicy, match=r"known.0.kind: expected kinds that may be covered, not (those|none)"
-    ):
+    with pytest.raises(InvalidPolicy, match=r"known.0.kind: expected kinds that may be covered, not (those|none)"):
         policy_with(kind=kind)
 
 

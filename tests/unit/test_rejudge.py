@@ -26,8 +26,8 @@ from shadow.contracts.outcome import EffectKind, Intent
 from shadow.contracts.vocabulary import Lane, Reason, SizingBasis, TradeStatus
 from tests.strategies.outcomes import DAY, SCENARIOS, random_case
 from tests.strategies.planting import run_of, with_run
-from tests.unit.test_compare_kinds import PLANTS
-from tests.unit.test_compare_policy import policy_with
+from tests.strategies.plants import PLANTS
+from tests.strategies.policies import policy_with
 
 RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FACTORS = (Decimal(0), Decimal("0.5"), Decimal("0.9"), Decimal("0.98"), Decimal("1.0000001"), Decimal("1.002"), Decimal(2))

@@ -1,0 +1,426 @@
+"""Every kind of difference, planted in outcomes: the table that the tests of kinds, symmetry and re-judging share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+from shadow.compare.case import PairCase
+from shadow.contracts.events import FailureStep
+from shadow.contracts.outcome import EffectKind, RunOutcome, TradeOutcome
+from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
+from tests.strategies.outcomes import MICRO, World, plan_of
+from tests.strategies.planting import (
+    Edit,
+    Plant,
+    counters,
+    double,
+    drop,
+    early_buy,
+    effects_edit,
+    fate_of,
+    guard,
+    in_worlds,
+    intent,
+    is_buy,
+    is_exit,
+    is_sell,
+    largest_sell_fails,
+    order,
+    recounted,
+    resized,
+    run_edit,
+    run_of,
+    shifted,
+    spoil,
+    stopped,
+    then,
+    trade_edit,
+    without_trade,
+)
+
+
+def target_sized(trade: TradeOutcome, case: PairCase) -> Decimal:
+    target = next(item.target_value for item in case.plan.items if item.symbol == trade.symbol)
+    assert trade.intent is not None
+    assert trade.intent.decision_price is not None
+    return (target / trade.intent.decision_price).quantize(MICRO)
+
+
+def at_the_edge(world: World) -> World:
+    """Make the first SELL fail at exactly 500.00 USD and the others succeed."""
+    fates = list(world.fates)
+    item = fates[0].item
+    five = item.model_copy(
+        update={
+            "trade_amount": Decimal("-500.00"),
+            "current_value": Decimal("1500.00"),
+            "target_value": Decimal("1000.00"),
+            "target_weight": Decimal("0.1"),
+        }
+    )
+    fates[0] = replace(fates[0], item=five, end="rejected")
+    plan = plan_of([fate.item for fate in fates], 11)
+    return replace(world, plan=plan, fates=tuple(fates))
+
+
+REJECTED = in_worlds(base=fate_of(Side.BUY, "rejected"))
+GUARDED = in_worlds(scenario="guard")
+
+
+def is_failed(trade: TradeOutcome) -> bool:
+    return trade.status is TradeStatus.FAILED
+
+
+def asked(trade: TradeOutcome) -> Decimal | None:
+    return trade.intent.quantity if trade.intent else Decimal(9)
+
+
+def all_filled(trade: TradeOutcome) -> dict[str, object]:
+    """Fill the failed trade's order after all."""
+    quantity = asked(trade)
+    return {"orders": (order(trade, 0, quantity=quantity, filled_quantity=quantity, average_price=Decimal(10)),)}
+
+
+def unended(status: TradeStatus) -> Edit:
+    """Leave a BUY without an end in a run that has one."""
+
+    def edit(run: RunOutcome) -> dict[str, object]:
+        chosen = next(trade for trade in run.trades if is_buy(trade))
+        ended = chosen.model_copy(
+            update={
+                "status": status,
+                "intent": None,
+                "filled_quantity": None,
+                "average_price": None,
+                "value": None,
+                "orders": (),
+                "equity": None,
+            }
+        )
+        effects = tuple(e for e in run.effects or () if e.symbol != chosen.symbol)
+        return {"trades": tuple(ended if t is chosen else t for t in run.trades), "effects": effects}
+
+    return then(run_edit(edit), recounted, run_edit(lambda _r: {"counters": None}))
+
+
+BLOCKED_WRONGLY = then(
+    in_worlds(base=at_the_edge),
+    guard(buy_phase_allowed=False),
+    run_edit(
+        lambda run: {
+            "status": RunStatus.BLOCKED_BY_GUARD,
+            "raw_status": "FAILED",
+            "failure_step": "SELL_PHASE_GUARD",
+            "failure_reason": "guard",
+            "trades": tuple(
+                t.model_copy(
+                    update={
+                        "status": TradeStatus.BLOCKED,
+                        "reason": Reason.SELL_GUARD,
+                        "intent": None,
+                        "filled_quantity": None,
+                        "average_price": None,
+                        "value": None,
+                        "orders": (),
+                        "order_id": None,
+                        "started_at": None,
+                        "completed_at": None,
+                        "equity": None,
+                    }
+                )
+                if t.action is Side.BUY
+                else t
+                for t in run.trades
+            ),
+            "effects": (
+                *(e for e in run.effects or () if e.action is Side.SELL),
+                next(e for e in run.effects or () if e.kind is EffectKind.ALL_TRADES_COMPLETED).model_copy(
+                    update={
+                        "kind": EffectKind.WORKFLOW_FAILED,
+                        "failure_step": FailureStep.SELL_PHASE_GUARD,
+                        "total_trades": None,
+                        "succeeded_trades": None,
+                        "failed_trades": None,
+                        "skipped_trades": None,
+                    }
+                ),
+            ),
+        }
+    ),
+    recounted,
+)
+
+PLANTS = (
+    # decisions
+    Plant("MISSING_TRADE", without_trade(is_buy)),
+    Plant(
+        "EXTRA_TRADE",
+        then(
+            run_edit(
+                lambda run: {
+                    "trades": (
+                        *run.trades,
+                        next(t for t in run.trades if is_buy(t)).model_copy(
+                            update={"trade_id": "stray", "symbol": "STRAY", "orders": (), "order_id": "s", "intent": None}
+                        ),
+                    )
+                }
+            ),
+            lambda case, lane: effects_edit(
+                lambda effects: (
+                    *effects,
+                    *(
+                        e.model_copy(update={"trade_id": "stray", "symbol": "STRAY", "order_id": "s"})
+                        for e in effects
+                        if e.symbol == next(t.symbol for t in run_of(case, lane).trades if is_buy(t))
+                    ),
+                )
+            )(case, lane),
+            recounted,
+        ),
+    ),
+    Plant(
+        "DUPLICATE_TRADE",
+        run_edit(lambda run: {"trades": (*run.trades, run.trades[0])}),
+    ),
+    Plant("TRADE_ID", trade_edit(is_buy, lambda t: {"trade_id": f"{t.trade_id}x"}), name="id"),
+    Plant("SIDE", trade_edit(is_buy, lambda _t: {"action": Side.SELL, "equity": None})),
+    Plant("PLANNED_AMOUNT", trade_edit(is_buy, lambda t: {"planned_amount": (t.planned_amount or Decimal(0)) + 1})),
+    Plant("FULL_EXIT_FLAG", trade_edit(is_sell, lambda _t: {"is_complete_exit": True})),
+    Plant(
+        "DECIMAL_DAMAGED",
+        trade_edit(is_buy, lambda t: {"planned_amount": (t.planned_amount or Decimal(0)) * (1 + Decimal("1e-16"))}),
+    ),
+    Plant("DECIMAL_DAMAGED", trade_edit(is_buy, lambda _t: {"value": Decimal("0.30000000000000004")}), name="float"),
+    Plant("SIZING_BASIS", resized(is_buy, target_sized), name="C1"),
+    Plant("SIZING_BASIS", trade_edit(is_buy, lambda t: intent(t, sizing_basis=SizingBasis.HELD_VALUE)), name="word"),
+    Plant("ASKED_QUANTITY", resized(is_buy, lambda t, _c: (t.filled_quantity or Decimal(0)) * 2 + 1)),
+    Plant("EXIT_QUANTITY", resized(is_exit, lambda t, _c: (t.filled_quantity or Decimal(0)) / 2)),
+    Plant("OVERSELL", resized(is_exit, lambda t, _c: (t.filled_quantity or Decimal(0)) * 2)),
+    Plant("OVERSELL", trade_edit(is_exit, lambda _t: {"residual_position": Decimal(-1)}), name="short"),
+    Plant("ORDER_TYPE", trade_edit(is_buy, lambda t: {"orders": (order(t, 0, order_type="stop"),)})),
+    Plant("GUARD_THRESHOLD", guard(threshold=Decimal("500.01"))),
+    Plant("GUARD_AMOUNTS", guard(sell_succeeded_amount=Decimal("1.00"))),
+    Plant("GUARD_BOUNDARY", BLOCKED_WRONGLY, name="C3"),
+    Plant("EQUITY_LIMIT", run_edit(lambda run: {"equity_limit": (run.equity_limit or Decimal(0)) * 2}), attribution="neither"),
+    Plant(
+        "EQUITY_NOT_COUNTED",
+        trade_edit(is_buy, lambda t: {"equity": t.equity.model_copy(update={"cumulative": Decimal(0)}) if t.equity else None}),
+        name="C4",
+    ),
+    Plant("MARKET_CHECK", in_worlds(lambda w: replace(w, closed=True)), attribution="other", name="C6"),
+    Plant("PHASE_ORDER", trade_edit(is_buy, early_buy)),
+    Plant("RUN_ID", run_edit(lambda _r: {"run_id": "other"})),
+    Plant("CORRELATION_ID", run_edit(lambda _r: {"correlation_id": "workflow-else"}), name="C8"),
+    Plant("DUPLICATE_RUN", run_edit(lambda _r: {"other_runs": ("again",)})),
+    # orders
+    Plant(
+        "DOUBLE_ORDER",
+        trade_edit(is_buy, lambda t: {"orders": (order(t, 0), order(t, 1, filled_quantity=Decimal(0), status="open"))}),
+    ),
+    Plant(
+        "ORDER_CHAINS",
+        trade_edit(is_buy, lambda t: {"orders": (order(t, 0), order(t, 2, status="canceled", filled_quantity=Decimal(0)))}),
+    ),
+    Plant("CLIENT_ORDER_ID", trade_edit(is_buy, lambda t: {"orders": (order(t, 0, client_order_id="random"),)})),
+    Plant(
+        "ORDER_QUANTITY", trade_edit(is_buy, lambda t: {"orders": (order(t, 0, quantity=(t.filled_quantity or Decimal(0)) + 1),)})
+    ),
+    Plant("ATTEMPTS", trade_edit(is_buy, lambda _t: {"attempts": 2})),
+    Plant(
+        "COMPLETED_WITHOUT_ORDER",
+        trade_edit(is_buy, lambda t: {"orders": (order(t, 0, status="rejected", filled_quantity=Decimal(0), accepted=False),)}),
+    ),
+    # fills
+    Plant("SLIPPAGE", shifted(is_buy, 40)),
+    Plant("VALUE", trade_edit(is_buy, lambda t: {"value": (t.value or Decimal(0)) + 5})),
+    Plant("RESIDUAL_POSITION", trade_edit(is_exit, lambda _t: {"residual_position": Decimal("0.000123")})),
+    Plant("TRADE_STATUS", in_worlds(fate_of(Side.BUY, "rejected"))),
+    Plant("TRADE_STATUS", in_worlds(largest_sell_fails), name="sells-that-fail-block-buys"),
+    Plant(
+        "QUANTITY_ROUNDING",
+        resized(is_buy, lambda t, _c: (t.filled_quantity or Decimal(0)).quantize(Decimal(1), rounding="ROUND_DOWN")),
+        attribution="neither",
+    ),
+    Plant("GUARD_ZERO_SUM", in_worlds(base=largest_sell_fails, fault="zero guard"), name="C2"),
+    Plant("GUARD_DECISION", in_worlds(base=largest_sell_fails, fault="no guard")),
+    Plant("GUARD_IGNORED", in_worlds(base=largest_sell_fails, fault="guard ignored")),
+    Plant("EQUITY_OVERSHOOT", in_worlds(fault="no breaker", scenario="breaker")),
+    Plant("EQUITY_MISJUDGED", in_worlds(fault="breaker blocks all"), name="C4"),
+    Plant(
+        "ORDER_LIVE_WHILE_FAILED",
+        then(
+            REJECTED,
+            trade_edit(
+                is_failed, lambda t: {"orders": (order(t, 0, status="open", quantity=asked(t), filled_quantity=Decimal(0)),)}
+            ),
+        ),
+        name="C10",
+    ),
+    Plant(
+        "ORDER_FATE_UNKNOWN",
+        then(
+            REJECTED,
+            trade_edit(
+                is_failed,
+                lambda t: {
+                    "orders": (order(t, 0, status="ambiguous", accepted=None, quantity=asked(t), filled_quantity=Decimal(0)),)
+                },
+            ),
+        ),
+    ),
+    Plant("FILLED_RECORDED_AS_FAILED", then(REJECTED, trade_edit(is_failed, all_filled))),
+    Plant(
+        "PARTIAL_FILL_LOST",
+        then(
+            in_worlds(base=fate_of(Side.BUY, "partial")),
+            trade_edit(is_failed, lambda _t: {"filled_quantity": Decimal(0), "value": Decimal(0), "average_price": None}),
+        ),
+        name="C12",
+    ),
+    Plant("TRADE_UNFINISHED", unended(TradeStatus.UNFINISHED)),
+    Plant("TRADE_UNKNOWN", unended(TradeStatus.UNKNOWN)),
+    Plant(
+        "SKIP_REASON",
+        then(in_worlds(scenario="closed"), trade_edit(is_buy, lambda _t: {"reason": Reason.ROUNDS_TO_ZERO})),
+        attribution="neither",
+    ),
+    Plant("TRADE_REASON", then(REJECTED, trade_edit(is_failed, lambda _t: {"reason": Reason.NOT_FILLED})), attribution="neither"),
+    Plant(
+        "FILLED_QUANTITY",
+        trade_edit(
+            is_buy, lambda t: {"filled_quantity": (t.filled_quantity or Decimal(0)) / 2, "value": (t.value or Decimal(0)) / 2}
+        ),
+    ),
+    Plant(
+        "RUN_STATUS",
+        run_edit(
+            lambda run: {
+                "status": RunStatus.BLOCKED_BY_EQUITY_LIMIT,
+                "raw_status": "FAILED",
+                "failure_step": "EQUITY_CIRCUIT_BREAKER",
+                "failure_reason": "?",
+                "effects": tuple(
+                    e.model_copy(update={"kind": EffectKind.WORKFLOW_FAILED, "failure_step": FailureStep.EQUITY_CIRCUIT_BREAKER})
+                    if e.kind is EffectKind.ALL_TRADES_COMPLETED
+                    else e
+                    for e in run.effects or ()
+                ),
+            }
+        ),
+    ),
+    Plant(
+        "RUN_FAILED",
+        then(
+            run_edit(
+                lambda _r: {
+                    "status": RunStatus.FAILED,
+                    "raw_status": "FAILED",
+                    "failure_step": "AggregateResults",
+                    "counters": None,
+                }
+            ),
+            drop(EffectKind.ALL_TRADES_COMPLETED),
+        ),
+    ),
+    Plant("ENDED_AS_SUCCESS", then(GUARDED, run_edit(lambda _r: {"raw_status": "SUCCEEDED"})), name="C9"),
+    Plant("FAILURE_STEP", then(GUARDED, run_edit(lambda _r: {"failure_step": "Elsewhere"})), attribution="neither"),
+    Plant(
+        "TRADE_EXECUTED_EXTRA",
+        then(
+            GUARDED,
+            lambda case, lane: effects_edit(
+                lambda effects: (
+                    *effects,
+                    next(e for e in effects if e.kind is EffectKind.TRADE_EXECUTED).model_copy(
+                        update={"trade_id": next(t.trade_id for t in run_of(case, lane).trades if is_buy(t))}
+                    ),
+                )
+            )(case, lane),
+        ),
+    ),
+    Plant(
+        "LEDGER_EXTRA",
+        then(
+            REJECTED,
+            lambda case, lane: effects_edit(
+                lambda effects: (
+                    *effects,
+                    next(e for e in effects if e.kind is EffectKind.LEDGER_ENTRY).model_copy(
+                        update={
+                            "trade_id": next(t.trade_id for t in run_of(case, lane).trades if is_failed(t)),
+                            "quantity": Decimal(0),
+                        }
+                    ),
+                )
+            )(case, lane),
+        ),
+    ),
+    Plant(
+        "COMPLETION_EXTRA",
+        then(
+            GUARDED,
+            effects_edit(lambda effects: (*effects, effects[-1].model_copy(update={"kind": EffectKind.ALL_TRADES_COMPLETED}))),
+        ),
+    ),
+    Plant("WORKFLOW_FAILED_MISSING", then(GUARDED, drop(EffectKind.WORKFLOW_FAILED))),
+    Plant("WORKFLOW_FAILED_TWICE", then(GUARDED, double(EffectKind.WORKFLOW_FAILED))),
+    Plant(
+        "WORKFLOW_FAILED_DIFFERENT",
+        then(GUARDED, spoil(EffectKind.WORKFLOW_FAILED, failure_step=FailureStep.EQUITY_CIRCUIT_BREAKER)),
+    ),
+    # runs
+    # runs
+    Plant("COUNTERS", counters(succeeded=1, total=99)),
+    Plant("COUNTER_AMOUNTS", counters(sell_failed_amount=Decimal(3))),
+    Plant("RUN_STUCK", stopped("BUY_PHASE")),
+    Plant("STUCK_AGGREGATING", stopped("AGGREGATING")),
+    Plant("BUYS_NOT_ENQUEUED", stopped("SELL_PHASE", buys=TradeStatus.UNFINISHED)),
+    Plant("BUYS_NEVER_SENT", stopped("BUY_PHASE", buys=TradeStatus.NOT_SENT)),
+    Plant("ENDED_AS_FAILURE", run_edit(lambda _r: {"raw_status": "FAILED"})),
+    Plant(
+        "DURATION_RATIO", run_edit(lambda r: {"completed_at": r.started_at + timedelta(seconds=400) if r.started_at else None})
+    ),
+    Plant(
+        "DURATION_ABSOLUTE",
+        run_edit(lambda r: {"started_at": r.completed_at - timedelta(seconds=1801) if r.completed_at else None}),
+        name="long",
+    ),
+    Plant("NOTIFICATION_MISSING", run_edit(lambda _r: {"notifications": 0})),
+    Plant("NOTIFICATION_TWICE", run_edit(lambda _r: {"notifications": 2})),
+    # effects
+    Plant("EFFECT_EMITTED", spoil(EffectKind.TRADE_EXECUTED, emitted=True), lanes=(Lane.CANDIDATE,)),
+    Plant(
+        "EFFECT_STRAY",
+        effects_edit(
+            lambda effects: (
+                *effects,
+                next(e for e in effects if e.kind is EffectKind.LEDGER_ENTRY).model_copy(
+                    update={"trade_id": "stray", "symbol": None}
+                ),
+            )
+        ),
+    ),
+    Plant("TRADE_EXECUTED_MISSING", drop(EffectKind.TRADE_EXECUTED)),
+    Plant("TRADE_EXECUTED_TWICE", double(EffectKind.TRADE_EXECUTED)),
+    Plant("TRADE_EXECUTED_DIFFERENT", spoil(EffectKind.TRADE_EXECUTED, success=False)),
+    Plant("LEDGER_MISSING", drop(EffectKind.LEDGER_ENTRY), name="C14"),
+    Plant("LEDGER_TWICE", double(EffectKind.LEDGER_ENTRY)),
+    Plant("LEDGER_DIFFERENT", spoil(EffectKind.LEDGER_ENTRY, quantity=Decimal("0.5"))),
+    Plant("COMPLETION_MISSING", drop(EffectKind.ALL_TRADES_COMPLETED)),
+    Plant("COMPLETION_TWICE", double(EffectKind.ALL_TRADES_COMPLETED)),
+    Plant("COMPLETION_DIFFERENT", spoil(EffectKind.ALL_TRADES_COMPLETED, succeeded_trades=0)),
+    Plant(
+        "WORKFLOW_FAILED_EXTRA",
+        effects_edit(
+            lambda effects: (
+                *effects,
+                next(e for e in effects if e.kind is EffectKind.ALL_TRADES_COMPLETED).model_copy(
+                    update={"kind": EffectKind.WORKFLOW_FAILED}
+                ),
+            )
+        ),
+    ),
+)
