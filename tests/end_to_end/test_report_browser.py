@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -17,6 +18,7 @@ from selenium.webdriver.common.by import By
 
 from reports.build import ReportSettings, build_report
 from reports.html import render_page
+from reports.mail import render_mail
 from reports.readiness import KnownEntry
 from reports.sources import FolderSource
 from reports.trading_calendar import trading_days
@@ -52,8 +54,12 @@ DESKTOP, PHONE = (1100, 900), (375, 800)
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = write_store(tmp_path_factory.mktemp("store"), story(DAYS))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_store(tmp_path_factory.mktemp("store"), story(DAYS))
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
     register = KnownEntry(id="KD-001", owner="desk", reason="the first quote after the open", expires=date(2030, 1, 1))
     settings = ReportSettings(known=(register,), evidence_prefix="store/")
     report = build_report(FolderSource(folder), DAYS[7], settings=settings, now=datetime(2025, 11, 12, 22, tzinfo=UTC))
@@ -150,3 +156,25 @@ def test_examples_open_by_keyboard(page: str, tmp_path: Path) -> None:
         closed = driver.find_element(By.CSS_SELECTOR, "details:not([open])")
         closed.find_element(By.TAG_NAME, "summary").send_keys(" ")
         assert closed.get_dom_attribute("open") is not None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_mail_fits_a_phone_and_shows_its_pictures(folder: Path, tmp_path: Path, scheme: str) -> None:
+    report = build_report(FolderSource(folder), DAYS[7])
+    mail = render_mail(report, sender="a@example.com", recipients=["b@example.com"])
+    body = mail.get_body(("html",))
+    assert body is not None
+    html = body.get_content()
+    for part in mail.walk():
+        if part.get_content_type() == "image/png":
+            inside = b64encode(part.get_content()).decode()
+            html = html.replace(f"cid:{str(part['Content-ID']).strip('<>')}", f"data:image/png;base64,{inside}")
+    path = tmp_path / "mail.html"
+    path.write_text(html, encoding="utf-8")
+    with browser(tmp_path / "profile", PHONE, scheme) as driver:
+        driver.get(path.as_uri())
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= PHONE[0]
+        pictures = driver.find_elements(By.TAG_NAME, "img")
+        assert [picture.get_property("naturalWidth") for picture in pictures] == [832] * 5
+        ground = driver.execute_script(COLOUR.format(of="document.body", what="backgroundColor"))
+        assert (sum(ground) < 150) is (scheme == "dark")
