@@ -7,6 +7,7 @@ whole, with every faulty field named, before anything is published.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -86,8 +87,8 @@ class RebalancePlan(Frozen):
 
     @model_validator(mode="after")
     def _one_item_a_symbol(self) -> Self:
-        symbols = [item.symbol for item in self.items]
-        repeated = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})
+        counts = Counter(item.symbol for item in self.items)
+        repeated = sorted(symbol for symbol, count in counts.items() if count > 1)
         if repeated:
             raise ValueError(f"expected one item a symbol, was more than one for {', '.join(repeated)}")
         return self
