@@ -2,7 +2,7 @@
 
 From a sized trade to final orders, once. Four rules make a second order for one step impossible, whatever crashes:
 the intent is written before the order is sent; its client order id follows from trade and step; an order whose fate
-is unknown is looked up, never sent again; and a process takes the trade over before it looks at it, so that one which was
+is unknown is looked up, never sent again; and a process takes the trade over before anything else, so that one which was
 given up, and lives, writes no further intent. A retry, in this process or the next, resumes the chain where the log says it is.
 """
 
@@ -69,13 +69,12 @@ class Placement:
         self._policy = policy
         self._desk = OrderDesk(broker, log, clock, policy)
 
-    def place(self, trade: SizedTrade) -> tuple[IntentRecord, ...]:
-        """Take steps until `trade` is filled or the policy has no more; give all of its orders, final.
+    def place(self, trade: SizedTrade, turn: int) -> tuple[IntentRecord, ...]:
+        """Take steps until `trade` is filled or the policy has no more; give all of its orders, final. `turn` is this process's.
 
         Raises what means "try again later, everything is recorded": BrokerTransientError, OrderFateUnknown,
         OrderStillOpen, StateUnavailable; OrderMismatch when the broker's order is not ours, and TradeTakenOver.
         """
-        turn = self._log.take(trade.run_id, trade.trade_id)
         known = {intent.step: intent for intent in self._log.of_trade(trade.run_id, trade.trade_id)}
         trade = SizedTrade.resumed(known[min(known)]) if known else trade
         ended_attempt = -1

@@ -16,7 +16,7 @@ from shadow.broker.port import Broker, Quote
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.vocabulary import ExecutionMode, Reason, Side, TradeStatus
 from shadow.contracts.workflow import EquityCheck, TradeResult, WorkflowTrade
-from shadow.execution.errors import InterlockViolation
+from shadow.execution.errors import InterlockViolation, TradeTakenOver
 from shadow.execution.placement import Placement, SizedTrade
 from shadow.execution.ports import Clock, EquityLedger, IntentLog
 from shadow.execution.sizing import Unsizable, size
@@ -54,18 +54,21 @@ class TradeExecutor:
         BrokerProtocolError, RunNotPrepared and InterlockViolation, which are not.
         """
         started = self._clock.now()
+        turn = self._log.take(trade.run_id, trade.trade_id)
         intents = self._log.of_trade(trade.run_id, trade.trade_id)
         if intents:
             self._refuse_other_mode(intents[0])
-            return self._resumed(trade, intents[0], started)
+            return self._resumed(trade, intents[0], turn, started)
         check = self._reserve(trade)
         ending = self._obstacle(check)
         if ending is None:
             decided = self._decide(trade)
             if isinstance(decided, SizedTrade):
-                return self._placed(trade, decided, started)
+                return self._placed(trade, decided, turn, started)
             ending = decided
         result = result_without_orders(trade, ending, started, self._clock.now(), check)
+        if self._log.of_trade(trade.run_id, trade.trade_id):
+            raise TradeTakenOver(f"trade {trade.trade_id}: expected no orders, was another process's")
         self._release(result)
         return result
 
@@ -83,15 +86,15 @@ class TradeExecutor:
         self._release(result)
         return result
 
-    def _resumed(self, trade: WorkflowTrade, first: IntentRecord, started: datetime) -> TradeResult:
+    def _resumed(self, trade: WorkflowTrade, first: IntentRecord, turn: int, started: datetime) -> TradeResult:
         """Go on where an earlier process stopped; a BUY that gave its reservation back and gets none again orders no more."""
         check = self._reserve(trade)
         if check is not None and not check.allowed:
             return self.reconcile(trade, Reason.EQUITY_LIMIT.value)
-        return self._placed(trade, SizedTrade.resumed(first), started)
+        return self._placed(trade, SizedTrade.resumed(first), turn, started)
 
-    def _placed(self, trade: WorkflowTrade, sized: SizedTrade, started: datetime) -> TradeResult:
-        intents = self._placement.place(sized)
+    def _placed(self, trade: WorkflowTrade, sized: SizedTrade, turn: int, started: datetime) -> TradeResult:
+        intents = self._placement.place(sized, turn)
         result = result_of_orders(trade, intents, min(started, intents[0].intended_at), self._clock.now())
         self._release(result)
         return result

@@ -61,7 +61,7 @@ class Interleaving:
     """Jobs that take turns at their port calls. `events` says what happens at which port call, counted over all jobs."""
 
     def __init__(self, events: Mapping[int, Event]) -> None:
-        self._events = events
+        self._events = dict(events)
         self._ready: list[Job] = []
         self._current: Job | None = None
         self._finished = Lock()
@@ -82,6 +82,10 @@ class Interleaving:
                 raise Stuck(f"after {len(self.trace)} port calls, last {self.trace[-3:]}")
         if self._failure is not None:
             raise self._failure
+
+    def calm(self) -> None:
+        """Let nothing happen any more."""
+        self._events.clear()
 
     def at(self, what: str) -> None:
         """Be at a port call: the current job may be stopped, killed or left behind here."""

@@ -127,6 +127,7 @@ def run(schedule: Schedule, simulator: Simulator | None = None) -> Lanes:
         lanes.start_execution()
         lanes.play.run()
         lanes.check_rest()
+        lanes.play.calm()
         lanes.simulator.clear_faults()
         lanes.holds_back = False
         lanes.let_through()

@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.broker.errors import OrderRejected
-from shadow.broker.port import OrderRequest
+from shadow.broker.port import Asset, OrderRequest
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis, TradeStatus
 from shadow.execution.errors import OrderFateUnknown, TradeTakenOver
@@ -208,3 +208,24 @@ def test_a_reservation_given_back_in_part_is_made_whole_where_there_is_room(log:
     assert reserve("trade-a", "600") == (True, d(600))
     assert reserve("trade-b", "400") == (True, d(1000))
     assert reserve("trade-c", "0.01") == (False, d(1000))
+
+
+def test_a_process_that_was_overtaken_while_it_decided_against_ordering_gives_no_reservation_back() -> None:
+    world = World(FakeBroker(script=[REST]))
+    world.ledger.limit = d("2000")
+    late = world.executor()
+    asset = world.broker.asset
+
+    def overtaken(symbol: str) -> Asset:
+        world.broker.asset = asset  # type: ignore[method-assign]
+        world.clock.on_sleep = _raises
+        with pytest.raises(Dies):
+            world.executor().execute(BUY)
+        world.clock.on_sleep = lambda: None
+        return Asset(symbol, tradable=False, fractionable=True)
+
+    world.broker.asset = overtaken  # type: ignore[method-assign]
+    with pytest.raises(TradeTakenOver):
+        late.execute(BUY)
+
+    assert world.ledger.reservations == {BUY.trade_id: d("1000")}

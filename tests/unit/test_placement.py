@@ -56,7 +56,8 @@ class Desk:
     def place(self, item: object = BUY, asked: str = "10") -> tuple[IntentRecord, ...]:
         placement = Placement(self.broker, self.log, self.clock, self.policy)
         quote = Quote("ABC", self.broker.bid, self.broker.ask, NOON)
-        return placement.place(SizedTrade.of(item, d(asked), SizingBasis.TRADE_AMOUNT, quote, MODE))  # type: ignore[arg-type]
+        sized = SizedTrade.of(item, d(asked), SizingBasis.TRADE_AMOUNT, quote, MODE)  # type: ignore[arg-type]
+        return placement.place(sized, self.log.take(sized.run_id, sized.trade_id))
 
 
 def test_a_fill_at_the_first_limit_is_one_order() -> None:
