@@ -15,7 +15,16 @@ from shadow.cli.calls import invoke
 from shadow.cli.output import code_of_verdict, finish, print_json, progress, say, styled_verdict
 from shadow.cli.stored import Found, StackStore
 from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
-from shadow.cli.verdicts import Links, links_of, print_difference, print_headline, print_links, worst_first
+from shadow.cli.verdicts import (
+    Links,
+    is_worth_a_look,
+    links_of,
+    print_difference,
+    print_headline,
+    print_links,
+    quiet_text,
+    worst_first,
+)
 from shadow.contracts.pair import Pair
 
 PlanId = Annotated[str, typer.Argument(help="The plan whose pair is to be settled.", metavar="PLAN_ID")]
@@ -75,8 +84,11 @@ def _print(pair: Pair, found: Found | None, waiting: Sequence[str], links: Links
         return
     print_headline(found.comparison)
     say()
-    for difference in worst_first(found.comparison.differences):
+    for difference in filter(is_worth_a_look, worst_first(found.comparison.differences)):
         print_difference(difference, indent=0, with_trade=True)
+    quiet = quiet_text(found.comparison.differences)
+    if quiet:
+        say(f"[dim]for information only: {escape(quiet)}[/dim]")
     if found.comparison.differences:
         say()
     print_links(links)

@@ -19,7 +19,7 @@ from shadow.cli.output import OUT, ExitCode, code_of_verdict, fail, finish, prin
 from shadow.cli.sides import Line, run_lines, trade_lines
 from shadow.cli.stored import FileOption, FolderOption, Found, StackStore, demand, offline_store
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
-from shadow.cli.verdicts import links_of, print_difference, print_headline, print_links, worst_first
+from shadow.cli.verdicts import is_worth_a_look, links_of, print_difference, print_headline, print_links, quiet_text, worst_first
 from shadow.cli.words import count, usd
 from shadow.compare.case import PairCase, PairView, TradePair
 from shadow.contracts.comparison import Comparison, Difference, Severity
@@ -101,16 +101,27 @@ def print_explanation(comparison: Comparison, *, everything: bool) -> None:
     for difference in worst_first(by_trade[""]):
         print_difference(difference, indent=2, with_trade=True)
     say()
-    differing = [pair for pair in view.trades if by_trade[pair.trade_id]]
-    for pair in sorted(differing, key=lambda pair: min(_RANK[entry.severity] for entry in by_trade[pair.trade_id])):
+    differing = [pair for pair in view.trades if everything or any(map(is_worth_a_look, by_trade[pair.trade_id]))]
+    for pair in sorted(differing, key=lambda pair: _worst(by_trade[pair.trade_id])):
         _print_trade(pair, by_trade[pair.trade_id])
-    agreeing = [pair for pair in view.trades if not by_trade[pair.trade_id]]
-    if everything:
-        for pair in agreeing:
-            _print_trade(pair, ())
-    elif agreeing:
-        say(f"[green]{count(len(agreeing), 'trade')} without a difference[/] [dim](--all shows them)[/dim]")
-        say()
+    _print_rest(view, by_trade, {pair.trade_id for pair in differing})
+
+
+def _worst(differences: Sequence[Difference]) -> int:
+    return min((_RANK[difference.severity] for difference in differences), default=len(_RANK))
+
+
+def _print_rest(view: PairView, by_trade: Mapping[str, list[Difference]], shown: set[str]) -> None:
+    """Sum up the trades that are not shown."""
+    rest = [by_trade[pair.trade_id] for pair in view.trades if pair.trade_id not in shown]
+    alike = sum(not differences for differences in rest)
+    quiet = quiet_text(difference for differences in rest for difference in differences)
+    if quiet:
+        say(f"[dim]{count(len(rest) - alike, 'trade')} with differences for information only: {escape(quiet)}[/dim]")
+    if alike:
+        say(f"[green]{count(alike, 'trade')} without a difference[/]")
+    if rest:
+        say("[dim](--all shows them)[/dim]\n")
 
 
 def _escaped_lines(view: PairView) -> list[Line]:

@@ -54,7 +54,6 @@ def lane_states(target: Target, pair: Pair, refs: Mapping[str, EvidenceRef], now
         target.name("StateMachineArn"),
         dynamodb,
         target.name("CandidateStateTableName"),
-        lambda _history: (),
     )
     return _control(control, pair, refs, now), _candidate(candidate, pair, refs, now)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
 
-from shadow.cli.words import UNKNOWN, clock, count, number, price, usd
+from shadow.cli.words import clock, count, number, price, usd
 from shadow.compare.case import LaneTrade
 from shadow.contracts.outcome import OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import TradeStatus
@@ -115,7 +115,11 @@ def _equity(trade: TradeOutcome) -> str:
     if equity is None:
         return ""
     word = "allowed" if equity.allowed else "BLOCKED"
-    return word if equity.limit is None else f"{word}: {usd(equity.cumulative)} of {usd(equity.limit)}"
+    if equity.limit is None:
+        return word
+    if equity.cumulative is None:
+        return f"{word}, limit {usd(equity.limit)}"
+    return f"{word}: {usd(equity.cumulative)} of {usd(equity.limit)}"
 
 
 def _sent(trade: TradeOutcome) -> str:
@@ -123,16 +127,19 @@ def _sent(trade: TradeOutcome) -> str:
 
 
 def _order(order: OrderRecord) -> str:
-    parts = [order.order_type or "order", number(order.quantity)]
+    parts = [order.order_type or "order"]
+    if order.quantity is not None:
+        parts.append(number(order.quantity))
     if order.limit_price is not None:
         parts.append(f"at {price(order.limit_price)}")
-    state = order.status or UNKNOWN
-    if order.accepted is False:
-        state += ", not accepted"
+    states = [order.status or "", "not accepted" if order.accepted is False else ""]
     filled = order.filled_quantity
     if filled is not None and order.quantity is not None and 0 < filled < order.quantity:
-        state += f" {number(filled)}"
-    return f"{' '.join(parts)} → {state}"
+        states.append(f"{number(filled)} of it")
+    known = ", ".join(state for state in states if state)
+    if not known and len(parts) == 1:
+        return f"{parts[0]}, the rest not recorded"
+    return " ".join(parts) + (f" → {known}" if known else "")
 
 
 def _got(trade: TradeOutcome) -> str:

@@ -6,6 +6,7 @@ How a comparison reads: its verdict, each difference in words and dollars, and w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -85,6 +86,9 @@ def sums_text(comparison: Comparison) -> str:
     """Say how many differences there are and what they are worth, with and without those that are known."""
     counts, open_counts = comparison.counts, comparison.uncovered_counts
     parts = [f"{getattr(counts, name)} {name}" for name in ("critical", "major", "minor", "info") if getattr(counts, name)]
+    following = sum(entry.caused_by is not None for entry in comparison.differences)
+    if following:
+        parts.append(f"{following} that follow from others")
     uncovered = open_counts.critical + open_counts.major + open_counts.minor
     return (
         f"{count(len(comparison.differences), 'difference')}{': ' + ', '.join(parts) if parts else ''} · "
@@ -97,6 +101,17 @@ def sums_text(comparison: Comparison) -> str:
 def worst_first(differences: Iterable[Difference]) -> list[Difference]:
     """Order differences by severity, causes before what follows from them."""
     return sorted(differences, key=lambda entry: (_RANK[entry.severity], entry.caused_by is not None))
+
+
+def is_worth_a_look(difference: Difference) -> bool:
+    """Tell whether a difference is shown without being asked for: it counts, or follows from one that does."""
+    return difference.counts or difference.caused_by is not None
+
+
+def quiet_text(differences: Iterable[Difference]) -> str:
+    """Sum up the differences that are for information only, by kind; empty where there are none."""
+    kinds = Counter(entry.kind for entry in differences if not is_worth_a_look(entry))
+    return ", ".join(f"{kind} ({amount})" for kind, amount in sorted(kinds.items()))
 
 
 def print_difference(difference: Difference, *, indent: int, with_trade: bool) -> None:
