@@ -7,17 +7,27 @@ readiness statement, and the executed notebook.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import nbformat
+from nbclient import NotebookClient
+
 from local.cloud.progress import Progress
 from local.demo.result import DemoResult
-from reports.build import build_report
+from reports.build import ReportSettings, build_report
+from reports.composition import known_entries
 from reports.html import render_page
 from reports.ledger import JsonlLedger
 from reports.mail import render_mail
 from reports.sources import FolderSource
+from reports.spreadsheet import report_csv
+from shadow.compare.policy import default_policy
 from shadow.contracts.pair import Pair
+
+NOTEBOOK = Path(__file__).parents[2] / "reports" / "notebooks" / "divergence_analysis.ipynb"
+_NOTEBOOK_SECONDS = 180
 
 
 def leave(result: DemoResult, documents: Sequence[bytes], pairs: Sequence[Pair], out: Path, progress: Progress) -> None:
@@ -34,13 +44,26 @@ def leave(result: DemoResult, documents: Sequence[bytes], pairs: Sequence[Pair],
     summary = json.dumps(result.to_wire(), indent=2, sort_keys=True)
     (out / "summary.json").write_text(summary + "\n", encoding="utf-8")
     _report(result, out)
+    _notebook(out)
 
 
 def _report(result: DemoResult, out: Path) -> None:
     """Render the last day's report, which looks back over all of them."""
-    report = build_report(FolderSource(out), result.days[-1].day, ledger=JsonlLedger(out / "ledger.jsonl"))
+    source, day = FolderSource(out), result.days[-1].day
+    settings = ReportSettings(known=known_entries(default_policy()))
+    report = build_report(source, day, ledger=JsonlLedger(out / "ledger.jsonl"), settings=settings)
     (out / "report.html").write_text(render_page(report), encoding="utf-8")
-    mail = render_mail(report, sender="shadow@example.com", recipients=["desk@example.com"], page_url="report.html")
+    table = report_csv(source, day, settings)
+    mail = render_mail(report, sender="shadow@example.com", recipients=["desk@example.com"], page_url="report.html", table=table)
     (out / "report.eml").write_bytes(bytes(mail))
     readiness = json.dumps(report.readiness.to_wire(), indent=2, sort_keys=True)
     (out / "readiness.json").write_text(readiness + "\n", encoding="utf-8")
+
+
+def _notebook(out: Path) -> None:
+    """Run the analysis notebook on what the demonstration left."""
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    resources = {"metadata": {"path": str(NOTEBOOK.parent)}}
+    os.environ["SHADOW_DATA_DIR"] = str(out.absolute())
+    NotebookClient(notebook, timeout=_NOTEBOOK_SECONDS, kernel_name="python3", resources=resources).execute()
+    nbformat.write(notebook, out / NOTEBOOK.name)

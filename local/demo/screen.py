@@ -97,6 +97,7 @@ def _show_where(result: DemoResult, out: Path) -> None:
         ("report.html", "the daily report as a page"),
         ("report.eml", "the same as a mail"),
         ("readiness.json", "whether it is safe to cut over, criterion by criterion"),
+        ("divergence_analysis.ipynb", "the analysis notebook, executed"),
         ("summary.json", "this summary for programs"),
         ("comparisons.jsonl", "one comparison a line, to judge again: shadow rejudge"),
     ):

@@ -9,9 +9,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local.pages import fault_matrix
+from local.pages import fault_matrix, policy_reference
+from reports import columns_page
 
-PAGES: dict[Path, Callable[[], str]] = {fault_matrix.PATH: fault_matrix.render}
+PAGES: dict[Path, Callable[[], str]] = {
+    fault_matrix.PATH: fault_matrix.render,
+    Path("docs/policy-reference.md"): policy_reference.policy_page,
+    Path("docs/difference-kinds.md"): policy_reference.kinds_page,
+    columns_page.PATH: columns_page.render,
+}
 
 
 def stale_pages(root: Path) -> list[Path]:
