@@ -57,6 +57,11 @@ class View:
             if look.presence is not Presence.SETTLED
         )
 
+    @property
+    def imminent(self) -> bool:
+        """Whether all that is being waited for are writes that follow at once."""
+        return all(look.settledness.imminent for look in self.looks if look.presence is not Presence.SETTLED)
+
 
 class CaseBuilder:
     """Builds what a judge is given."""

@@ -8,6 +8,7 @@ plan that one of them may have settled is settled once.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ from shadow.evidence.ports import CandidateSource, Recorder
 from shadow.evidence.settlement import Settler
 
 STEP_FUNCTIONS = "aws.states"
+PAUSES_SECONDS = (0.1, 0.3, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """Takes batches of hints."""
+    """Takes batches of hints.
+
+    The control announces its end before it writes it down, so a look on its last event can come a moment too early. Where
+    nothing but such a write is missing, the pair is looked at again after short pauses instead of at the next sweep.
+    """
 
     settler: Settler
     candidate: CandidateSource
     captured: CapturedEvents
     recorder: Recorder
     now: Callable[[], datetime]
+    pause: Callable[[float], None] = time.sleep
 
     def take(self, messages: Iterable[Message]) -> list[str]:
         """Act on a batch; gives the ids of the messages that failed and are to come again (or end in the dead-letter queue)."""
@@ -60,13 +67,22 @@ class Hints:
                 plans.setdefault(plan_id, []).append(message.message_id)
         for plan_id, message_ids in plans.items():
             try:
-                self.settler.settle(plan_id, self.now())
+                self._settle(plan_id)
             except UnknownPair:
                 self._unpaired(plan_id)
             except ShadowError as error:
                 self._failed(message_ids[0], error)
                 failed += message_ids
         return failed
+
+    def _settle(self, plan_id: str) -> None:
+        """Settle a pair, looking again a few times while what it waits for is imminent."""
+        settlement = self.settler.settle(plan_id, self.now())
+        for seconds in PAUSES_SECONDS:
+            if not settlement.imminent:
+                return
+            self.pause(seconds)
+            settlement = self.settler.settle(plan_id, self.now())
 
     def _plan_to_settle(self, message: Message) -> str | None:
         """Keep what the message brings; gives the plan to settle because of it, if any."""

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from shadow.contracts.events import ExecutionStatus
 from shadow.contracts.outcome import EffectKind, RunOutcome
+from shadow.contracts.runs_table import LegacyRunStatus
 from shadow.contracts.vocabulary import RunStatus, Side, TradeStatus
 
 _NEVER_ENDED = frozenset({TradeStatus.UNFINISHED})
@@ -43,11 +44,15 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Settledness:
-    """Whether a lane has settled, and if not, what is being waited for and since when."""
+    """Whether a lane has settled, and if not, what is being waited for and since when.
+
+    `imminent`: nothing is to be done any more but a write that follows at once, and no event will tell of it.
+    """
 
     settled: bool
     waiting_for: str = ""
     since: datetime | None = None
+    imminent: bool = False
 
 
 def control_settledness(outcome: RunOutcome, now: datetime, deadlines: Deadlines) -> Settledness:
@@ -55,14 +60,16 @@ def control_settledness(outcome: RunOutcome, now: datetime, deadlines: Deadlines
     since = _last_change(outcome)
     open_trades = [trade for trade in outcome.trades if trade.status in _NEVER_ENDED]
     if outcome.status is RunStatus.UNFINISHED:
-        return Settledness(settled=False, waiting_for=f"control run in {outcome.raw_status or 'no status'}", since=since)
+        status = outcome.raw_status or "no status"
+        imminent = status == LegacyRunStatus.AGGREGATING and not _quiet(since, now, deadlines.quiet)
+        return Settledness(settled=False, waiting_for=f"control run in {status}", since=since, imminent=imminent)
     if outcome.status is RunStatus.BLOCKED_BY_GUARD:
         open_trades = [trade for trade in open_trades if trade.action is Side.SELL]
     if open_trades:
         return Settledness(settled=False, waiting_for=f"{len(open_trades)} control trades", since=since)
     if outcome.status is RunStatus.COMPLETED or _counters_caught_up(outcome) or _quiet(since, now, deadlines.quiet):
         return Settledness(settled=True)
-    return Settledness(settled=False, waiting_for="control counters", since=since)
+    return Settledness(settled=False, waiting_for="control counters", since=since, imminent=True)
 
 
 def candidate_settledness(

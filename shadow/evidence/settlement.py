@@ -35,7 +35,10 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """Where a pair stands after a call. `judged` says that this very call made the verdict."""
+    """Where a pair stands after a call. `judged` says that this very call made the verdict.
+
+    `imminent` says that the writes it waits for follow at once and no event will tell of them: look again soon.
+    """
 
     plan_id: str
     run_id: str
@@ -45,6 +48,7 @@ class Settlement:
     waiting_for: tuple[str, ...] = ()
     stuck: tuple[Lane, ...] = ()
     comparison_key: str | None = None
+    imminent: bool = False
 
     def to_wire(self) -> dict[str, object]:
         """Give a JSON-ready summary."""
@@ -139,7 +143,7 @@ class Settler:
         age = (view.now - pair.published_at).total_seconds()
         if pair.state is PairState.PENDING and age >= self._parts.deadlines.late_after:
             pair = self._move(pair, view.now, None, state=PairState.LATE)
-        return replace(_standing(view, pair), waiting_for=waiting_for)
+        return replace(_standing(view, pair), waiting_for=waiting_for, imminent=view.imminent)
 
     def _judge(self, view: View, case: Case) -> Settlement:
         """Judge, store, move, announce."""
