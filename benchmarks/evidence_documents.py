@@ -1,0 +1,215 @@
+"""Business Unit: benchmarks | Status: current.
+
+The evidence of a pair of any size, as both lanes leave it: the control's items, events and ledger rows, and the candidate's
+execution with its history (AWS's own kinds of events) and state items. Both lanes did the same, but for every `odd`-th trade,
+of which the control asked for one share more.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from benchmarks.candidate_documents import CandidateRun
+from benchmarks.plans import AT, holdings, plan_of, prices, total_of
+from shadow.aws.items import to_item
+from shadow.contracts.comparison import EvidenceRef
+from shadow.contracts.identity import run_id_of
+from shadow.contracts.model import plain
+from shadow.contracts.pair import Pair, StartState, trading_day_of
+from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.trade_message import TradeMessage, trade_messages
+from shadow.contracts.vocabulary import Side
+from shadow.evidence.documents import EVENT, ITEM, LEDGER_ROW, WATCHED
+from shadow.evidence.redaction import Redactor
+from shadow.evidence.store import EvidenceStore, Record, canonical
+
+_MICRO = Decimal("0.000001")
+_ODD = 10
+
+
+class Objects:
+    """Stored objects, in memory."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.bodies: dict[str, bytes] = {}
+
+    def put_if_absent(self, key: str, body: bytes, content_type: str) -> bool:
+        """See the port."""
+        del content_type
+        new = key not in self.bodies
+        self.bodies.setdefault(key, body)
+        return new
+
+    def get(self, key: str) -> bytes | None:
+        """See the port."""
+        return self.bodies.get(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The documents of one pair, as they are stored."""
+
+    pair: Pair
+    plan: bytes
+    control: EvidenceRef
+    effects: EvidenceRef
+    candidate: EvidenceRef
+    store: EvidenceStore
+    objects: Objects = field(default_factory=Objects)
+
+    def lines(self) -> list[bytes]:
+        """Give every text that is JSON: the plan, and each record of each document."""
+        refs = (self.control, self.effects, self.candidate)
+        return [self.plan, *(line for ref in refs for line in gzip.decompress(self.objects.bodies[ref.key]).splitlines())]
+
+
+def documents_of(trades: int, *, odd: int = _ODD) -> Documents:
+    """Make the documents of a pair of `trades` trades, of which the lanes differ in every `odd`-th (0: in none)."""
+    plan = plan_of(trades)
+    run = _Run(plan, trades, odd)
+    pair = Pair(
+        plan_id=plan.plan_id,
+        run_id=run.run_id,
+        correlation_id=plan.correlation_id,
+        trading_day=trading_day_of(plan.timestamp),
+        published_at=AT,
+        trade_count=trades,
+        start_state=StartState.STARTED,
+        plan_json=plan.model_dump_json(),
+    )
+    objects = Objects()
+    store = EvidenceStore(objects, Redactor())
+    candidate = CandidateRun(plan, trades)
+
+    def kept(name: str, records: Iterable[Record]) -> EvidenceRef:
+        writer = store.writer()
+        for what, value in records:
+            writer.add(what, value)
+        return store.keep(pair.trading_day, pair.run_id, name, writer)
+
+    return Documents(
+        pair=pair,
+        plan=plan.model_dump_json().encode(),
+        control=kept("control", ((ITEM, item) for item in run.control_items())),
+        effects=kept("control-effects", run.effects()),
+        candidate=kept("candidate-00", candidate.records()),
+        store=store,
+        objects=objects,
+    )
+
+
+class _Run:
+    """Both lanes' records of one plan."""
+
+    def __init__(self, plan: RebalancePlan, trades: int, odd: int) -> None:
+        self.plan, self.trades, self.odd = plan, trades, odd
+        self.run_id = run_id_of(plan.plan_id)
+        self.messages = trade_messages(plan)
+        self.prices, self.held = prices(trades), holdings(trades)
+        self.limit = total_of(trades)
+        self.sells = [message for message in self.messages if message.action is Side.SELL]
+        self.buys = [message for message in self.messages if message.action is Side.BUY]
+
+    def quantity(self, message: TradeMessage) -> Decimal:
+        if message.is_complete_exit:
+            return self.held[message.symbol]
+        return (abs(message.trade_amount) / self.prices[message.symbol]).quantize(_MICRO)
+
+    def moment(self, message: TradeMessage, seconds: float) -> datetime:
+        return AT + timedelta(seconds=seconds + (1 if message.action is Side.SELL else 60))
+
+    def executed(self, message: TradeMessage) -> Decimal:
+        """Give what the control executed: one share more of every odd trade."""
+        number = int(message.symbol[1:])
+        return self.quantity(message) + (1 if self.odd and number % self.odd == 1 else 0)
+
+    def control_items(self) -> list[dict[str, object]]:
+        planned = {side: sum((abs(m.trade_amount) for m in self.messages if m.action is side), Decimal(0)) for side in Side}
+        run = {
+            "PK": f"RUN#{self.run_id}", "SK": "METADATA", "TTL": int(AT.timestamp()) + 86_400, "run_id": self.run_id,
+            "plan_id": self.plan.plan_id, "correlation_id": self.plan.correlation_id, "total_trades": self.trades,
+            "completed_trades": self.trades, "succeeded_trades": self.trades, "failed_trades": 0, "skipped_trades": 0,
+            "sell_total": len(self.sells), "sell_completed": len(self.sells), "buy_total": len(self.buys),
+            "buy_completed": len(self.buys), "sell_failed_amount": Decimal(0), "sell_succeeded_amount": planned[Side.SELL],
+            "cumulative_buy_succeeded_value": planned[Side.BUY], "max_equity_limit_usd": self.limit, "current_phase": "BUY",
+            "status": "COMPLETED", "trade_ids": [message.trade_id for message in self.messages],
+            "run_timestamp": AT.isoformat(), "created_at": AT.isoformat(),
+            "buy_phase_started_at": (AT + timedelta(seconds=50)).isoformat(),
+            "aggregation_started_at": (AT + timedelta(seconds=100)).isoformat(),
+            "completed_at": (AT + timedelta(seconds=101)).isoformat(),
+        }  # fmt: skip
+        return [to_item(run), *(to_item(self._control_trade(message)) for message in self.messages)]
+
+    def _control_trade(self, message: TradeMessage) -> dict[str, object]:
+        price, shares = self.prices[message.symbol], self.executed(message)
+        data = {
+            "shares": plain(shares), "price": plain(price), "trade_amount": plain(shares * price), "order_type": "limit",
+            "filled_at": self.moment(message, 3).isoformat(),
+        }  # fmt: skip
+        return {
+            "PK": f"RUN#{self.run_id}", "SK": f"TRADE#{message.trade_id}", "TTL": int(AT.timestamp()) + 86_400,
+            "trade_id": message.trade_id, "symbol": message.symbol, "action": message.action.value,
+            "phase": message.action.value, "sequence_number": message.sequence_number, "trade_amount": message.trade_amount,
+            "status": "COMPLETED", "message_body": message.model_dump_json(), "order_id": f"order-{message.symbol}",
+            "started_at": self.moment(message, 0).isoformat(), "completed_at": self.moment(message, 4).isoformat(),
+            "execution_data": json.dumps(data, separators=(",", ":")),
+        }  # fmt: skip
+
+    def effects(self) -> Iterator[Record]:
+        yield WATCHED, {"ledger_rows": True}
+        yield from ((EVENT, event) for event in self.events())
+        yield from ((LEDGER_ROW, row) for row in self.ledger_rows())
+
+    def events(self) -> list[dict[str, object]]:
+        found = [
+            self._event("TradeExecuted", message.trade_id, self._trade_detail(message, self.executed(message)))
+            for message in self.messages
+        ]
+        return [self._event("AllTradesCompleted", None, self._run_detail()), *found]
+
+    def _event(self, kind: str, trade_id: str | None, detail: Mapping[str, object]) -> dict[str, object]:
+        name = trade_id or "-"
+        return to_item(
+            {
+                "PK": f"RUN#{self.run_id}",
+                "SK": f"EVENT#{kind}#{name}#event-{name}",
+                "detail": canonical(detail),
+                "detail_type": kind,
+            }
+        )
+
+    def _identity(self) -> dict[str, object]:
+        return {
+            "causation_id": self.plan.causation_id, "correlation_id": self.plan.correlation_id, "plan_id": self.plan.plan_id,
+            "run_id": self.run_id, "timestamp": AT.isoformat(),
+        }  # fmt: skip
+
+    def _trade_detail(self, message: TradeMessage, quantity: Decimal) -> dict[str, object]:
+        price, order_id = self.prices[message.symbol], f"order-{message.symbol}"
+        return self._identity() | {
+            "action": message.action.value, "error_message": None, "order_id": order_id, "price": plain(price),
+            "quantity": plain(quantity), "success": True, "symbol": message.symbol, "trade_amount": plain(quantity * price),
+            "trade_id": message.trade_id,
+        }  # fmt: skip
+
+    def _run_detail(self) -> dict[str, object]:
+        counts = {"total_trades": self.trades, "succeeded_trades": self.trades, "failed_trades": 0, "skipped_trades": 0}
+        return self._identity() | counts
+
+    def ledger_rows(self) -> list[dict[str, object]]:
+        return [to_item(self._ledger_row(message)) for message in self.messages]
+
+    def _ledger_row(self, message: TradeMessage) -> dict[str, object]:
+        key = f"TRADE#order-{message.symbol}"
+        return {
+            "PK": key, "SK": "METADATA", "GSI1PK": f"CORR#{self.plan.correlation_id}", "GSI1SK": key,
+            "correlation_id": self.plan.correlation_id, "direction": message.action.value,
+            "fill_price": self.prices[message.symbol], "filled_qty": self.executed(message),
+            "order_id": f"order-{message.symbol}", "symbol": message.symbol, "timestamp": self.moment(message, 3).isoformat(),
+        }  # fmt: skip

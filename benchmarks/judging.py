@@ -1,0 +1,151 @@
+"""Business Unit: benchmarks | Status: current.
+
+B5 and B6, and their growth: evidence documents to a verdict document, and a long history to an outcome, held against
+`json.loads` of the same bytes. Times are the process's CPU seconds: nothing here waits for anything.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+from benchmarks.candidate_documents import CandidateRun
+from benchmarks.evidence_documents import Documents, documents_of
+from benchmarks.plans import plan_of
+from benchmarks.rows import Growth, Line, Measurement
+from benchmarks.timing import exponent, in_turn, ratios, spread
+from shadow.compare.case import PairCase
+from shadow.compare.policy import default_policy
+from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.plan import RebalancePlan
+from shadow.evidence.candidate_reader import CandidateRecords, read_candidate
+from shadow.evidence.history import MAX_EVENTS
+from shadow.evidence.judging import judge_by, pair_case
+from shadow.evidence.documents import DESCRIBE, EVENT, candidate_outcome, control_outcome
+from shadow.evidence.ports import Case, Judgement
+from shadow.evidence.store import canonical
+
+TRADES = 50
+PAIR_LIMIT, HISTORY_LIMIT, GROWTH_LIMIT = 8.0, 2.5, 1.05
+EVENTS_A_TRADE = 11
+MILLISECONDS = 1000.0
+_JUDGE = judge_by(default_policy())
+
+
+def verdict_of(documents: Documents) -> Judgement:
+    """Do what the comparator does once it holds a pair's documents."""
+    return _JUDGE(_read(documents))
+
+
+def case_of(documents: Documents) -> PairCase:
+    """Read a pair's documents into what a judge is given."""
+    return pair_case(_read(documents), "benchmark")
+
+
+def _read(documents: Documents) -> Case:
+    read = documents.store.read
+    plan = RebalancePlan.read_json(documents.plan)
+    control = control_outcome(documents.pair, read(documents.control), read(documents.effects))
+    candidate = candidate_outcome(documents.pair, read(documents.candidate), plan)
+    return Case(documents.pair, plan, control, candidate, ())
+
+
+def measure_pair(*, quick: bool) -> Measurement:
+    """B5: one pair of 50 trades."""
+    documents = documents_of(TRADES)
+    texts = documents.lines()
+    times = in_turn(
+        {"ours": lambda: verdict_of(documents), "floor": lambda: [json.loads(text) for text in texts]},
+        7 if quick else 31,
+        calls=3,
+        clock=time.process_time,
+    )
+    judged = verdict_of(documents).comparison
+    size = sum(map(len, texts))
+    note = f"{size / 1e6:.2f} MB of documents; the verdict is {judged.verdict}, {len(judged.differences)} differences"
+    return Measurement((_line("50 trades", times["ours"], times["floor"], PAIR_LIMIT),), notes=(note,))
+
+
+def measure_history(*, quick: bool) -> Measurement:
+    """B6: a history of 25,000 events."""
+    plan, text = _long_history(MAX_EVENTS)
+    times = in_turn(
+        {"ours": lambda: _outcome_of(plan, text), "floor": lambda: json.loads(text)},
+        3 if quick else 9,
+        clock=time.process_time,
+    )
+    note = (
+        f"{len(text) / 1e6:.1f} MB, {len(json.loads(text)['history']):,} events, {len(_outcome_of(plan, text).trades):,} trades"
+    )
+    return Measurement((_line("25,000 events", times["ours"], times["floor"], HISTORY_LIMIT),), notes=(note,))
+
+
+def measure_growth(*, quick: bool) -> Measurement:
+    """B12, the parts that need no cloud: cost at 1, 10, 100 and 1,000 times the size."""
+    pairs = (5, 50, 500) if quick else (5, 50, 500, 5_000)
+    events = (25, 250, 2_500) if quick else (25, 250, 2_500, 25_000)
+    made = {trades: documents_of(trades) for trades in pairs}
+    texts = {trades: documents.lines() for trades, documents in made.items()}
+    histories = {count: _long_history(count) for count in events}
+    grown = (
+        _growth(
+            "B5 judging a pair", "trades", pairs, lambda n: verdict_of(made[n]), lambda n: [json.loads(text) for text in texts[n]]
+        ),
+        _growth(
+            "B6 reading a history", "events", events, lambda n: _outcome_of(*histories[n]), lambda n: json.loads(histories[n][1])
+        ),
+    )
+    return Measurement(tuple(growth_line(each) for each in grown), grown)
+
+
+def growth_line(grown: Growth) -> Line:
+    """Judge a growth by its exponent."""
+    slope = grown.exponent or 0.0
+    return Line(grown.name, "s", grown.ours[-1], slope, "exponent", GROWTH_LIMIT, against=f"{grown.sizes[-1]:,.0f} {grown.size}")
+
+
+def _growth(name: str, size: str, sizes: Sequence[int], ours: Callable[[int], object], floor: Callable[[int], object]) -> Growth:
+    costs: dict[str, list[float]] = {"ours": [], "json.loads": []}
+    for count in sizes:
+        turns, calls = (3, 1) if count == sizes[-1] else (5, max(1, sizes[-2] // count // 2))
+        times = in_turn(
+            {"ours": lambda n=count: ours(n), "json.loads": lambda n=count: floor(n)}, turns, calls, clock=time.process_time
+        )
+        for who, found in times.items():
+            costs[who].append(min(found))
+    fitted = exponent(sizes[1:], costs["ours"][1:])
+    return Growth(
+        name, size, tuple(sizes), tuple(costs["ours"]), others={"json.loads": tuple(costs["json.loads"])}, exponent=fitted
+    )
+
+
+def _line(name: str, ours: list[float], floor: list[float], limit: float) -> Line:
+    found = ratios(ours, floor)
+    return Line(
+        name=name,
+        unit="ms",
+        ours=statistics.median(ours) * MILLISECONDS,
+        floor=statistics.median(floor) * MILLISECONDS,
+        figure=statistics.median(found),
+        limit=limit,
+        against="json.loads",
+        spread=spread(found),
+        repetitions=len(found),
+    )
+
+
+def _long_history(events: int) -> tuple[RebalancePlan, bytes]:
+    """Make the document of an execution whose inline Maps wrote about `events` events."""
+    trades = max(2, events // EVENTS_A_TRADE)
+    plan = plan_of(trades)
+    wanted = [(what, value) for what, value in CandidateRun(plan, trades, inline=True).records() if what in (DESCRIBE, EVENT)]
+    document = {"describe": wanted[0][1], "history": [value for _, value in wanted[1:]]}
+    return plan, canonical(document).encode()
+
+
+def _outcome_of(plan: RebalancePlan, text: bytes) -> RunOutcome:
+    document = json.loads(text)
+    records = CandidateRecords(describe=document["describe"], history=document["history"], state_items=())
+    return read_candidate(plan.plan_id, plan.plan_id, records, plan)

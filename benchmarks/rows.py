@@ -1,0 +1,172 @@
+"""Business Unit: benchmarks | Status: current.
+
+What is measured and what is aimed at: the rows B1 to B13, and the lines that a measurement gives for a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """How a row stands against its target."""
+
+    MET = "met"
+    MISSED = "missed"
+    NOT_BUILT = "not built"
+    FAILED = "could not be measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One figure of a row.
+
+    `ours`, `peer` and `floor` are in `unit`. `figure` is what is judged: a ratio (`figure_unit` "×") or a quantity; it may be
+    `limit` at most, and None means that the line only informs. `spread` is the interquartile range over the median, of the figure.
+    """
+
+    name: str
+    unit: str
+    ours: float
+    figure: float
+    figure_unit: str = "×"
+    limit: float | None = None
+    peer: float | None = None
+    floor: float | None = None
+    against: str = ""
+    spread: float | None = None
+    repetitions: int = 1
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the figure is within its limit."""
+        return self.limit is None or self.figure <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Cost against size, for a plot: seconds at each size, ours and (by name) others'. `exponent` is of the log-log fit."""
+
+    name: str
+    size: str
+    sizes: tuple[float, ...]
+    ours: tuple[float, ...]
+    unit: str = "s"
+    others: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    exponent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What measuring one row gave."""
+
+    lines: tuple[Line, ...] = ()
+    growth: tuple[Growth, ...] = ()
+    notes: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    seconds: float = 0.0
+
+    def judged(self) -> Verdict:
+        """Give the verdict: as set, else by the lines."""
+        if self.verdict is not None:
+            return self.verdict
+        if not self.lines:
+            return Verdict.FAILED
+        return Verdict.MET if all(line.is_met for line in self.lines) else Verdict.MISSED
+
+    def to_wire(self) -> dict[str, object]:
+        """Write as plain values."""
+        return asdict(self) | {"verdict": self.judged().value}
+
+    @classmethod
+    def read(cls, value: Mapping[str, object]) -> Measurement:
+        """Read what `to_wire` wrote."""
+        lines = [Line(**line) for line in _maps(value.get("lines"))]
+        growth = [Growth(**_tuples(each)) for each in _maps(value.get("growth"))]
+        seconds = value.get("seconds")
+        return cls(
+            lines=tuple(lines),
+            growth=tuple(growth),
+            notes=tuple(str(note) for note in _list(value.get("notes"))),
+            verdict=Verdict(str(value["verdict"])) if value.get("verdict") else None,
+            seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table: what is measured against what, the target in words, and the answer where it is missed."""
+
+    id: str
+    what: str
+    against: str
+    target: str
+    answer: str = ""
+
+
+ROWS = (
+    Row(
+        "B1",
+        "publishing a 15-trade plan through the shim, healthy candidate",
+        "the same control call alone, same local cloud",
+        "≤ 1.05 × wall time",
+    ),
+    Row(
+        "B2",
+        "the same with a candidate endpoint that hangs, errors or throttles",
+        "the control alone; laboratory on the same hang",
+        "≤ control + the configured bound (50 ms)",
+    ),
+    Row(
+        "B3",
+        "the shim's own work without I/O, 15 trades",
+        "laboratory's experiment plus one JSON serialisation of the plan",
+        "≤ 2 ×",
+    ),
+    Row(
+        "B4",
+        "judging 1,000,000 trade pairs × all fields, from frames in memory",
+        "datacompy comparing and reporting the same columns; a bare merge is the floor",
+        "≤ 0.5 × time, ≤ 0.7 × peak memory, exact decimals",
+    ),
+    Row("B5", "one pair of 50 trades: evidence documents to verdict document", "`json.loads` of the same documents", "≤ 8 ×"),
+    Row("B6", "a 25,000-event history to a canonical outcome", "`json.loads` of the same bytes", "≤ 2.5 ×"),
+    Row(
+        "B7",
+        "cold start: import of each function's built artefact",
+        "`import boto3` in the same interpreter and layer",
+        "≤ 1.25 ×; execute_trade_sfn ≤ 2 ×; daily_report free",
+    ),
+    Row("B8", "peak memory of the comparator for a 5,000-trade pair", "the interpreter with boto3", "≤ 128 MB above it"),
+    Row("B9", "settled in both lanes to verdict stored, event path", "the event's own delivery", "95 % within 1 s beyond it"),
+    Row("B10", "workflow run of 50 trades: wall time", "the critical path of its tasks", "≤ 1.5 ×"),
+    Row(
+        "B11",
+        "cost of a plan in state transitions and Lambda milliseconds",
+        "one transition a trade",
+        "≤ 1 a SELL, ≤ 3 a BUY, plus a constant",
+    ),
+    Row("B12", "growth of B4, B5, B6 and the ledger's daily query at 10×, 100×, 1,000×", "linear", "exponent ≤ 1.05"),
+    Row(
+        "B13",
+        "loading a year of comparisons into frames (250 days × 50 trades, × 5,000 trades)",
+        "the same bytes read by the fastest maintained reader",
+        "≤ 2 ×",
+    ),
+)
+
+
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _maps(value: object) -> list[dict[str, object]]:
+    return [dict(each) for each in _list(value) if isinstance(each, Mapping)]
+
+
+def _tuples(value: dict[str, object]) -> dict[str, object]:
+    others = value.get("others")
+    named = {str(name): tuple(_list(each)) for name, each in others.items()} if isinstance(others, Mapping) else {}
+    return value | {"sizes": tuple(_list(value["sizes"])), "ours": tuple(_list(value["ours"])), "others": named}
