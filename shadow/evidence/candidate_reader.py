@@ -12,13 +12,14 @@ UNKNOWN (if it intended an order) when it was a large one and is over, else UNFI
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from shadow.contracts.events import ExecutionStatus, FailureStep
 from shadow.contracts.outcome import Gap, GuardDecision, RunCounters, RunOutcome, TradeOutcome
-from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
 from shadow.evidence.candidate_trades import (
     PlannedTrade,
@@ -26,6 +27,7 @@ from shadow.evidence.candidate_trades import (
     read_state_items,
     trade_of_result,
     trade_without_result,
+    trades_of_plan,
 )
 from shadow.evidence.fields import Fields, as_json, as_moment
 from shadow.evidence.history import Payload, read_history
@@ -69,16 +71,16 @@ class CandidateRecords:
     map_runs: Iterable[Mapping[str, object] | Gap] = ()
 
 
-def read_candidate(run_id: str, plan_id: str, records: CandidateRecords, planned: Sequence[TradeMessage] = ()) -> RunOutcome:
-    """Read `records` into an outcome. `planned` names the trades where the execution carries none (a claim check)."""
-    reader = _Reader(records, planned)
+def read_candidate(run_id: str, plan_id: str, records: CandidateRecords, plan: RebalancePlan | None = None) -> RunOutcome:
+    """Read `records` into an outcome. `plan` names the trades where the execution carries none (a large plan)."""
+    reader = _Reader(records, plan)
     return reader.outcome(run_id, plan_id)
 
 
 class _Reader:
     """One reading: the facts, and what was found wrong with them on the way."""
 
-    def __init__(self, records: CandidateRecords, planned: Sequence[TradeMessage]) -> None:
+    def __init__(self, records: CandidateRecords, plan: RebalancePlan | None) -> None:
         self.describe = records.describe
         self.facts = read_history(records.history)
         self.state = read_state_items(records.state_items or ())
@@ -87,7 +89,7 @@ class _Reader:
         self.gaps: list[Gap] = []
         self.parsed: dict[str, Mapping[str, object]] = {}
         self.child_transitions = self._follow(records.map_runs)
-        self.messages = planned
+        self.plan = plan
         self.status = self._status()
 
     def outcome(self, run_id: str, plan_id: str) -> RunOutcome:
@@ -181,12 +183,7 @@ class _Reader:
         trades = planned_trades(values, self.faults)
         if trades or (PREPARE in self.facts.outputs and not self._is_large()):
             return trades
-        return {
-            message.trade_id: PlannedTrade(
-                message.trade_id, message.symbol, message.action, message.trade_amount, message.is_complete_exit
-            )
-            for message in self.messages
-        }
+        return trades_of_plan(self.plan) if self.plan is not None else {}
 
     def _is_large(self) -> bool:
         """Tell whether the trades do not travel in the state."""
@@ -194,7 +191,7 @@ class _Reader:
 
     def _trades(self, planned: dict[str, PlannedTrade]) -> tuple[TradeOutcome, ...]:
         trades: dict[str, TradeOutcome] = {}
-        for trade_id, result in self._results(planned).items():
+        for trade_id, result in chain(self._results(planned).items(), self._recorded(planned, trades)):
             intents = self.state.intents.get(trade_id, ())
             trade = trade_of_result(result, planned.get(trade_id), intents, self.faults)
             if trade is not None:
@@ -219,9 +216,18 @@ class _Reader:
             for payload in self.facts.results:
                 collect_one(payload, inner)
             found = {**inner, **found}
-        for trade_id in missing - found.keys() & self.state.results.keys():
-            collect_one(Payload(self.state.results[trade_id]), found)
         return found
+
+    def _recorded(
+        self, planned: dict[str, PlannedTrade], trades: Mapping[str, TradeOutcome]
+    ) -> Iterator[tuple[str, Mapping[str, object]]]:
+        """Give the state table's results of trades that are still without one, parsing each as it is asked for."""
+        for trade_id in planned:
+            text = self.state.results.pop(trade_id, None)
+            if text is not None and trade_id not in trades:
+                found: dict[str, Mapping[str, object]] = {}
+                collect_one(Payload(text), found)
+                yield from found.items()
 
     def _without_result(self, trade: PlannedTrade) -> tuple[TradeStatus, Reason | None]:
         if trade.side is Side.BUY and GUARD_BLOCKED in self.facts.entered:

@@ -11,10 +11,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from shadow.contracts.candidate_state import EFFECT_SK_PREFIX, INTENT_SK_PREFIX, RESULT_SK_PREFIX, IntentStatus
+from shadow.contracts.identity import run_id_of, trade_namer
 from shadow.contracts.outcome import Effect, EffectKind, EquityDecision, Intent, OrderRecord, TradeOutcome
+from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import ExecutionMode, Reason, Side, SizingBasis, TradeStatus
 from shadow.evidence.effects import effect_order, read_effect
-from shadow.evidence.fields import Fields
+from shadow.evidence.fields import Fields, known
 
 _ACCEPTED = {
     IntentStatus.OPEN: True,
@@ -63,12 +65,24 @@ def planned_trades(values: Iterable[object], faults: list[str]) -> dict[str, Pla
         if not isinstance(value, Mapping):
             continue
         fields = Fields("plannedTrade", value, faults)
-        trade_id, symbol, side = fields.identifier("tradeId"), fields.text("symbol"), fields.choice("action", Side)
+        trade_id, symbol, side = fields.identifier("tradeId"), fields.identifier("symbol"), fields.choice("action", Side)
         if trade_id is None or symbol is None or side is None:
             fields.require("tradeId", "symbol", "action")
             continue
         amount = fields.number("tradeAmount")
         trades[trade_id] = PlannedTrade(trade_id, symbol, side, amount, fields.flag("isCompleteExit"))
+    return trades
+
+
+def trades_of_plan(plan: RebalancePlan) -> dict[str, PlannedTrade]:
+    """Tell which trades a plan makes, by trade id."""
+    run_id = run_id_of(plan.plan_id)
+    name = trade_namer(run_id)
+    trades = {}
+    for item in plan.tradable_items:
+        side = Side(item.action.value)
+        trade_id = name(item.symbol, side)
+        trades[trade_id] = PlannedTrade(trade_id, item.symbol, side, item.trade_amount, item.is_full_exit)
     return trades
 
 
@@ -80,7 +94,7 @@ def read_state_items(items: Iterable[Mapping[str, object]]) -> StateRecords:
         key = str(item.get("SK"))
         if key.startswith(INTENT_SK_PREFIX):
             fields = Fields(f"intent[{key.removeprefix(INTENT_SK_PREFIX)}]", item, records.faults, exact_numbers=True)
-            keyed.append((fields.text("trade_id") or "", key, _recorded_intent(fields)))
+            keyed.append((fields.identifier("trade_id") or "", key, _recorded_intent(fields)))
         elif key.startswith(RESULT_SK_PREFIX):
             text = item.get("result")
             if isinstance(text, str):
@@ -93,7 +107,7 @@ def read_state_items(items: Iterable[Mapping[str, object]]) -> StateRecords:
             if kind is None or detail is None:
                 fields.require("kind", "detail")
                 continue
-            emitted, trade_id = fields.flag("emitted") or False, fields.text("trade_id")
+            emitted, trade_id = fields.flag("emitted") or False, fields.identifier("trade_id")
             records.effects.append(read_effect(kind, detail, emitted=emitted, faults=records.faults, trade_id=trade_id))
     for trade_id, _, intent in sorted(keyed, key=lambda entry: entry[:2]):
         records.intents.setdefault(trade_id, []).append(intent)
@@ -106,7 +120,7 @@ def trade_of_result(
 ) -> TradeOutcome | None:
     """Read one trade's result, with its `intents` beside it; None where it names no trade."""
     fields = Fields("tradeResult", result, faults)
-    trade_id, symbol, side = fields.identifier("tradeId"), fields.text("symbol"), fields.choice("action", Side)
+    trade_id, symbol, side = fields.identifier("tradeId"), fields.identifier("symbol"), fields.choice("action", Side)
     if trade_id is None or symbol is None or side is None:
         fields.require("tradeId", "symbol", "action")
         return None
@@ -115,28 +129,30 @@ def trade_of_result(
     orders = result.get("orders")
     recorded = tuple(intent.order for intent in intents)
     filled = fields.amount("quantity")
-    return TradeOutcome(
-        trade_id=trade_id,
-        symbol=symbol,
-        action=side,
-        status=status or TradeStatus.UNKNOWN,
-        reason=fields.choice("reason", Reason),
-        error_message=fields.text("errorMessage"),
-        planned_amount=fields.number("plannedAmount"),
-        is_complete_exit=planned.is_complete_exit if planned else None,
-        intent=_intent(fields) or (intents[0].decision if intents else None),
-        equity=_equity(fields),
-        filled_quantity=filled,
-        average_price=fields.number("averagePrice"),
-        value=fields.amount("totalValue"),
-        order_id=fields.text("orderId"),
-        attempts=fields.count("attempts"),
-        orders=recorded or tuple(_order(order, fields) for order in orders if isinstance(order, Mapping))
-        if isinstance(orders, list)
-        else recorded,
-        started_at=fields.moment("startedAt"),
-        completed_at=fields.moment("completedAt"),
-        raw_status=str(result.get("status") or ""),
+    return TradeOutcome.model_validate(
+        known(
+            trade_id=trade_id,
+            symbol=symbol,
+            action=side,
+            status=status or TradeStatus.UNKNOWN,
+            reason=fields.choice("reason", Reason),
+            error_message=fields.text("errorMessage"),
+            planned_amount=fields.number("plannedAmount"),
+            is_complete_exit=planned.is_complete_exit if planned else None,
+            intent=_intent(fields) or (intents[0].decision if intents else None),
+            equity=_equity(fields),
+            filled_quantity=filled,
+            average_price=fields.number("averagePrice"),
+            value=fields.amount("totalValue"),
+            order_id=fields.text("orderId"),
+            attempts=fields.count("attempts"),
+            orders=recorded or tuple(_order(order, fields) for order in orders if isinstance(order, Mapping))
+            if isinstance(orders, list)
+            else recorded,
+            started_at=fields.moment("startedAt"),
+            completed_at=fields.moment("completedAt"),
+            raw_status=str(result.get("status") or ""),
+        )
     )
 
 
@@ -199,15 +215,17 @@ def _equity(fields: Fields) -> EquityDecision | None:
 
 def _order(order: Mapping[str, object], fields: Fields) -> OrderRecord:
     inner = fields.below("orders", order)
-    return OrderRecord(
-        client_order_id=inner.text("clientOrderId"),
-        order_id=inner.text("orderId"),
-        order_type=inner.text("orderType"),
-        quantity=inner.number("quantity"),
-        limit_price=inner.number("limitPrice"),
-        status=inner.text("status"),
-        filled_quantity=inner.number("filledQuantity"),
-        average_price=inner.number("averagePrice"),
+    return OrderRecord.model_validate(
+        known(
+            client_order_id=inner.text("clientOrderId"),
+            order_id=inner.text("orderId"),
+            order_type=inner.text("orderType"),
+            quantity=inner.number("quantity"),
+            limit_price=inner.number("limitPrice"),
+            status=inner.text("status"),
+            filled_quantity=inner.number("filledQuantity"),
+            average_price=inner.number("averagePrice"),
+        )
     )
 
 
@@ -215,15 +233,17 @@ def _intent_order(fields: Fields) -> OrderRecord:
     """Read one order from its recorded intent. In dry run no broker was asked, so `accepted` stays unknown."""
     status = fields.choice("status", IntentStatus)
     dry_run = fields.choice("execution_mode", ExecutionMode) is ExecutionMode.DRY_RUN
-    return OrderRecord(
-        client_order_id=fields.text("client_order_id"),
-        order_id=fields.text("order_id"),
-        order_type=fields.text("order_type"),
-        quantity=fields.number("quantity"),
-        limit_price=fields.number("limit_price"),
-        status=status.value if status else None,
-        filled_quantity=fields.number("filled_quantity"),
-        average_price=fields.number("average_price"),
-        submitted_at=fields.moment("submitted_at"),
-        accepted=None if dry_run or status is None else _ACCEPTED.get(status),
+    return OrderRecord.model_validate(
+        known(
+            client_order_id=fields.identifier("client_order_id"),
+            order_id=fields.text("order_id"),
+            order_type=fields.text("order_type"),
+            quantity=fields.number("quantity"),
+            limit_price=fields.number("limit_price"),
+            status=status.value if status else None,
+            filled_quantity=fields.number("filled_quantity"),
+            average_price=fields.number("average_price"),
+            submitted_at=fields.moment("submitted_at"),
+            accepted=None if dry_run or status is None else _ACCEPTED.get(status),
+        )
     )

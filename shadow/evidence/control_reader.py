@@ -7,6 +7,7 @@ what is not there becomes a gap.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +39,7 @@ from shadow.contracts.runs_table import (
 from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
 from shadow.evidence.control_rules import RunFacts, buys_were_sent, run_status, safety_stop, trade_status
 from shadow.evidence.effects import effect_order, read_effect
-from shadow.evidence.fields import Fields
+from shadow.evidence.fields import Fields, known
 
 _RUN_FIELDS = frozenset(RunItem.model_fields)
 _TRADE_FIELDS = frozenset(TradeItem.model_fields)
@@ -112,7 +113,8 @@ def _outcome(
     run_id, plan_id = names
     facts = _facts(run, rows, effects)
     limit = run.amount("max_equity_limit_usd")
-    trades = tuple(sorted((_trade(row, facts, limit) for row in rows), key=lambda trade: trade.trade_id))
+    guard = _guard(run, facts, rows)
+    trades = _trades(rows, facts, limit)
     gaps += _missing_trades(run, trades)
     if run.values and facts.status is None:
         gaps.append(Gap(what="control run status", reason="absent or unreadable"))
@@ -126,7 +128,7 @@ def _outcome(
         raw_status=facts.status.value if facts.status else str(run.values.get("status") or ""),
         failure_step=facts.stop.value if facts.stop else None,
         failure_reason=facts.failure_reason,
-        guard=_guard(run, facts, rows),
+        guard=guard,
         equity_limit=limit,
         counters=_counters(run) if run.values else None,
         trades=trades,
@@ -158,7 +160,7 @@ def _trade_row(item: Mapping[str, object], key_id: str, faults: list[str], gaps:
     fields = Fields(f"trade[{key_id}]", item, faults, exact_numbers=True)
     fields.require("trade_id", "symbol", "action", "phase", "trade_amount", "status")
     fields.refuse_unknown(_TRADE_FIELDS)
-    symbol = fields.text("symbol")
+    symbol = fields.identifier("symbol")
     side = fields.choice("action", Side) or fields.choice("phase", Side)
     status = fields.choice("status", LegacyTradeStatus)
     if symbol is None or side is None or status is None:
@@ -167,7 +169,15 @@ def _trade_row(item: Mapping[str, object], key_id: str, faults: list[str], gaps:
     body = fields.below("message_body", fields.document("message_body") or {})
     exits = body.flag("is_complete_exit")
     fields.values = {name: value for name, value in item.items() if name != "message_body"}
-    return _TradeRow(trade_id=key_id, symbol=symbol, side=side, status=status, is_complete_exit=exits, fields=fields)
+    return _TradeRow(trade_id=sys.intern(key_id), symbol=symbol, side=side, status=status, is_complete_exit=exits, fields=fields)
+
+
+def _trades(rows: list[_TradeRow], facts: RunFacts, limit: Decimal | None) -> tuple[TradeOutcome, ...]:
+    """Read every row, letting go of it: a run of thousands is not held twice."""
+    trades = []
+    while rows:
+        trades.append(_trade(rows.pop(), facts, limit))
+    return tuple(sorted(trades, key=lambda trade: trade.trade_id))
 
 
 def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutcome:
@@ -181,25 +191,27 @@ def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutco
     status, reason = trade_status(facts, row.side, row.status, message, has_order=has_order, has_fill=bool(filled))
     value = execution.number("trade_amount")
     order_type = execution.text("order_type")
-    return TradeOutcome(
-        trade_id=row.trade_id,
-        symbol=row.symbol,
-        action=row.side,
-        status=status,
-        reason=reason,
-        error_message=message,
-        planned_amount=fields.number("trade_amount"),
-        is_complete_exit=row.is_complete_exit,
-        intent=_intent(status, filled, order_type, price) if data else None,
-        equity=_equity(row.side, status, reason, limit),
-        filled_quantity=filled,
-        average_price=price,
-        value=abs(value) if value is not None else None,
-        order_id=order_id,
-        orders=(OrderRecord(order_id=order_id, order_type=order_type),) if order_id else (),
-        started_at=fields.moment("started_at"),
-        completed_at=fields.moment("completed_at"),
-        raw_status=row.status.value,
+    return TradeOutcome.model_validate(
+        known(
+            trade_id=row.trade_id,
+            symbol=row.symbol,
+            action=row.side,
+            status=status,
+            reason=reason,
+            error_message=message,
+            planned_amount=fields.number("trade_amount"),
+            is_complete_exit=row.is_complete_exit,
+            intent=_intent(status, filled, order_type, price) if data else None,
+            equity=_equity(row.side, status, reason, limit),
+            filled_quantity=filled,
+            average_price=price,
+            value=abs(value) if value is not None else None,
+            order_id=order_id,
+            orders=(OrderRecord(order_id=order_id, order_type=order_type),) if order_id else (),
+            started_at=fields.moment("started_at"),
+            completed_at=fields.moment("completed_at"),
+            raw_status=row.status.value,
+        )
     )
 
 

@@ -16,7 +16,6 @@ from shadow.aws.items import from_item
 from shadow.contracts.outcome import Effect, EffectKind, Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.trade_message import trade_messages
 from shadow.contracts.vocabulary import Lane, RunStatus
 from shadow.evidence.candidate_reader import CandidateRecords, read_candidate
 from shadow.evidence.control_reader import read_control
@@ -72,7 +71,7 @@ def candidate_outcome(pair: Pair, records: Iterable[Record], plan: RebalancePlan
         state_items=map(plain_item, sections.of(STATE_ITEM)),
         map_runs=(_map_run(run) for run in sections.of(MAP_RUN)),
     )
-    return read_candidate(pair.run_id, pair.plan_id, read, trade_messages(plan))
+    return read_candidate(pair.run_id, pair.plan_id, read, plan)
 
 
 def unread(pair: Pair, lane: Lane, gaps: tuple[Gap, ...]) -> RunOutcome:

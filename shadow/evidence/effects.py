@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from shadow.contracts.events import FailureStep
 from shadow.contracts.outcome import Effect, EffectKind
 from shadow.contracts.vocabulary import Side
-from shadow.evidence.fields import Fields
+from shadow.evidence.fields import Fields, known
 
 
 def read_effect(
@@ -20,32 +20,36 @@ def read_effect(
     """Read one effect from the `detail` of its event or ledger row; faulty fields are noted in `faults`."""
     fields = Fields(f"effect[{kind}]", detail, faults)
     if kind is EffectKind.LEDGER_ENTRY:
-        return Effect(
+        return Effect.model_validate(
+            known(
+                kind=kind,
+                emitted=emitted,
+                trade_id=trade_id or fields.identifier("trade_id"),
+                symbol=fields.identifier("symbol"),
+                action=fields.choice("direction", Side),
+                success=True,
+                quantity=fields.number("filled_qty"),
+                price=fields.number("fill_price"),
+                at=fields.moment("timestamp"),
+            )
+        )
+    return Effect.model_validate(
+        known(
             kind=kind,
             emitted=emitted,
-            trade_id=trade_id or fields.text("trade_id"),
-            symbol=fields.text("symbol"),
-            action=fields.choice("direction", Side),
-            success=True,
-            quantity=fields.number("filled_qty"),
-            price=fields.number("fill_price"),
+            trade_id=trade_id or fields.identifier("trade_id"),
+            symbol=fields.identifier("symbol"),
+            action=fields.choice("action", Side),
+            success=fields.flag("success"),
+            quantity=fields.number("quantity"),
+            price=fields.number("price"),
+            failure_step=fields.choice("failure_step", FailureStep),
+            total_trades=fields.count("total_trades"),
+            succeeded_trades=fields.count("succeeded_trades"),
+            failed_trades=fields.count("failed_trades"),
+            skipped_trades=fields.count("skipped_trades"),
             at=fields.moment("timestamp"),
         )
-    return Effect(
-        kind=kind,
-        emitted=emitted,
-        trade_id=trade_id or fields.text("trade_id"),
-        symbol=fields.text("symbol"),
-        action=fields.choice("action", Side),
-        success=fields.flag("success"),
-        quantity=fields.number("quantity"),
-        price=fields.number("price"),
-        failure_step=fields.choice("failure_step", FailureStep),
-        total_trades=fields.count("total_trades"),
-        succeeded_trades=fields.count("succeeded_trades"),
-        failed_trades=fields.count("failed_trades"),
-        skipped_trades=fields.count("skipped_trades"),
-        at=fields.moment("timestamp"),
     )
 
 

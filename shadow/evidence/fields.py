@@ -7,6 +7,7 @@ not lose the rest of the record. So every faulty field is noted as a contract vi
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -51,10 +52,12 @@ class Fields:
         return None
 
     def identifier(self, name: str) -> str | None:
-        """Read an identifier: up to 200 visible ASCII characters."""
+        """Read an identifier: up to 200 visible ASCII characters. The same one is the same object, however often it is read."""
         value = self.text(name)
-        if value is None or (len(value) <= _MAX_IDENTIFIER and value.isascii() and value.isprintable() and " " not in value):
-            return value
+        if value is None:
+            return None
+        if len(value) <= _MAX_IDENTIFIER and value.isascii() and value.isprintable() and " " not in value:
+            return sys.intern(value)
         self.fault(name, "an identifier")
         return None
 
@@ -166,6 +169,11 @@ def _exact(value: object) -> Decimal:
         if number.is_finite():
             return number
     return parse_decimal(value)
+
+
+def known(**values: object) -> dict[str, object]:
+    """Keep what is known. A model remembers which fields it was given: naming the absent ones doubles its size."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def as_moment(value: object) -> datetime | None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shadow.aws.items import to_item
+from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import (
     MARKET_CLOSED_MESSAGE,
@@ -43,7 +44,7 @@ class ControlRun:
         messages = trade_messages(self.plan)
         trades = [self._trade(message, first_phase(messages)) for message in messages]
         run = self._run(messages, trades)
-        return [to_item(model.model_dump(mode="python", exclude_none=True) | _texts(model)) for model in (run, *trades)]
+        return [raw_item(model) for model in (run, *trades)]
 
     def events(self) -> list[dict[str, object]]:
         """Give the raw captured events that such a run emits."""
@@ -59,7 +60,7 @@ class ControlRun:
         return [*found, self._event(kind, None, detail)]
 
     def _event(self, kind: str, trade_id: str | None, detail: Mapping[str, object]) -> dict[str, object]:
-        run_id = trade_messages(self.plan)[0].run_id
+        run_id = run_id_of(self.plan.plan_id)
         body = {
             "correlation_id": self.plan.correlation_id,
             "run_id": run_id,
@@ -106,21 +107,20 @@ class ControlRun:
         endings = {message.trade_id: self._ending(message) for message in messages}
         ended = [trade for trade in trades if trade.status in (LegacyTradeStatus.COMPLETED, LegacyTradeStatus.FAILED)]
         failed = [trade for trade in ended if trade.status is LegacyTradeStatus.FAILED]
+        done = [trade for trade in ended if trade.status is LegacyTradeStatus.COMPLETED]
         skipped = [trade for trade in ended if endings[trade.trade_id] == "CLOSED"]
         counted = len(ended) - (0 if self.counted else 1)
-        sells = [trade for trade in trades if trade.action is Side.SELL]
-        bought = [trade for trade in ended if trade.action is Side.BUY and trade not in failed]
         changes: dict[str, object] = {
             "status": self.status,
             "completed_trades": counted,
             "succeeded_trades": counted - len(failed) - len(skipped),
             "failed_trades": len(failed),
             "skipped_trades": len(skipped),
-            "sell_completed": len([trade for trade in ended if trade in sells]),
-            "buy_completed": len([trade for trade in ended if trade not in sells]),
-            "sell_failed_amount": _planned(trade for trade in failed if trade in sells),
-            "sell_succeeded_amount": _planned(trade for trade in ended if trade in sells and trade not in failed),
-            "cumulative_buy_succeeded_value": _planned(iter(bought)),
+            "sell_completed": sum(trade.action is Side.SELL for trade in ended),
+            "buy_completed": sum(trade.action is Side.BUY for trade in ended),
+            "sell_failed_amount": _planned(failed, Side.SELL),
+            "sell_succeeded_amount": _planned(done, Side.SELL),
+            "cumulative_buy_succeeded_value": _planned(done, Side.BUY),
         }
         later = self.at + timedelta(seconds=5)
         if self.status is LegacyRunStatus.COMPLETED:
@@ -132,8 +132,13 @@ class ControlRun:
         return run.model_copy(update=changes)
 
 
-def _planned(trades: object) -> Decimal:
-    return sum((abs(trade.trade_amount) for trade in trades), Decimal(0))  # type: ignore[attr-defined]
+def _planned(trades: list[TradeItem], side: Side) -> Decimal:
+    return sum((abs(trade.trade_amount) for trade in trades if trade.action is side), Decimal(0))
+
+
+def raw_item(model: RunItem | TradeItem) -> dict[str, object]:
+    """Give an item as DynamoDB does."""
+    return to_item(model.model_dump(mode="python", exclude_none=True) | _texts(model))
 
 
 def _texts(model: RunItem | TradeItem) -> dict[str, object]:

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.trade_message import trade_messages
 from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
 from shadow.evidence.candidate_reader import CandidateRecords, read_candidate
 from tests.factories.histories import DIALECTS, Execution, Scenario, play
@@ -22,7 +21,7 @@ PLAN = plan_of(AAPL="-600", MSFT="-300.5", GOOG="1000", TSLA="250", NVDA="80", e
 
 def read(execution: Execution, scenario: Scenario) -> RunOutcome:
     records = CandidateRecords(execution.describe, execution.history, state_items=[])
-    return read_candidate(scenario.run_id, scenario.plan.plan_id, records, trade_messages(scenario.plan))
+    return read_candidate(scenario.run_id, scenario.plan.plan_id, records, scenario.plan)
 
 
 def by_symbol(outcome: RunOutcome) -> dict[str, TradeStatus]:
