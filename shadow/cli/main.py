@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from shadow import __version__
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ERR, ExitCode, fail, refuse
+from shadow.compare.policy_text import InvalidPolicy
 from shadow.contracts.errors import ConfigurationError, ContractViolation, ShadowError
 from shadow.evidence.errors import UnknownPair
 
@@ -45,9 +46,14 @@ def explain_failure(error: Exception, *, as_json: bool) -> NoReturn:
     """End the command because of `error`: 2 where the input or the configuration is wrong, 3 where something is unavailable."""
     if isinstance(error, ContractViolation):
         refuse(error, as_json=as_json)
-    wrong = isinstance(error, (BadInput, ConfigurationError, UnknownPair))
-    details = {"kind": type(error).__name__}
-    fail(ExitCode.BAD_INPUT if wrong else ExitCode.UNAVAILABLE, str(error), as_json=as_json, details=details)
+    wrong = isinstance(error, (BadInput, ConfigurationError, InvalidPolicy, UnknownPair))
+    details: dict[str, object] = {"kind": type(error).__name__}
+    if isinstance(error, InvalidPolicy):
+        details["faults"] = [{"line": fault.line, "key": fault.key, "fault": str(fault)} for fault in error.faults]
+    text = str(error)
+    if isinstance(error, InvalidPolicy) and not as_json:
+        text = "\n".join([f"{error.name} refused", *(f"  {fault}" for fault in error.faults)])
+    fail(ExitCode.BAD_INPUT if wrong else ExitCode.UNAVAILABLE, text, as_json=as_json, details=details)
 
 
 app = typer.Typer(

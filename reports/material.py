@@ -1,0 +1,77 @@
+"""Business Unit: reports | Status: current.
+
+What the commands of this room read: the deployed stack's bucket and ledger, or offline what `shadow demo` left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from reports.build import ReportSettings
+from reports.composition import known_entries
+from reports.ledger import JsonlLedger, Ledger
+from reports.sources import FolderSource, JsonlSource, S3Source, Source, day_of
+from reports.trading_calendar import last_closed_day
+from shadow.aws import clients
+from shadow.cli.errors import BadInput
+from shadow.cli.stored import LINES_FILE, offline_store
+from shadow.cli.target import Target, find_target
+from shadow.compare.policy import Policy
+from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
+from shadow.evidence.judging import policy_at
+
+LEDGER_FILE = "ledger.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the user wants comparisons read from."""
+
+    folder: Path | None
+    file: Path | None
+    stage: str
+    aws: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Comparisons, the ledger where there is one, and the policy. `target` is None offline."""
+
+    source: Source
+    ledger: Ledger | None
+    policy: Policy
+    settings: ReportSettings
+    target: Target | None
+
+    def latest_day(self) -> date:
+        """Give the latest day that offline comparisons are of; in a stack the last trading day that has closed.
+
+        Raises `BadInput` where there are no comparisons, `UnreachableSource`, and `UnreadableStore`.
+        """
+        if self.target is not None:
+            return last_closed_day(datetime.now(UTC))
+        days = [day_of(name) or _day_in(content) for name, content in self.source.documents(date.min, date.max)]
+        if not days:
+            raise BadInput("comparisons: expected at least one, was none")
+        return max(days)
+
+
+def open_material(place: Place, policy: Path | None, *, as_json: bool) -> Material:
+    """Open what a command reads. Raises `BadInput`, `InvalidPolicy`, `ConfigurationError`; ends it where there is no stack."""
+    rules = policy_at(str(policy or ""))
+    settings = ReportSettings(stage=place.stage, known=known_entries(rules))
+    if offline_store(place.folder, place.file) is None:
+        target = find_target(place.stage, aws=place.aws, as_json=as_json)
+        ledger = DynamoDbPairLedger(clients.dynamodb(), target.name("PairLedgerTableName"))
+        return Material(S3Source(target.name("EvidenceBucketName")), ledger, rules, settings, target)
+    source: Source = JsonlSource(place.file) if place.file is not None else FolderSource(place.folder or Path())
+    beside = (place.folder or (place.file or Path()).parent) / LEDGER_FILE
+    return Material(source, JsonlLedger(beside) if beside.is_file() else None, rules, settings, None)
+
+
+def _day_in(content: bytes) -> date:
+    from reports.documents import decode  # noqa: PLC0415 - only lines without a day in their name need it
+
+    return decode(LINES_FILE, content).trading_day
