@@ -27,6 +27,7 @@ from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
 from shadow.evidence.ledger import UnreadablePair
 
 LOOK_BACK_DAYS = 14
+_SHOWN = 32
 PlanId = Annotated[str | None, typer.Argument(help="One plan; without it, all pairs of a trading day.", metavar="[PLAN_ID]")]
 DayOption = Annotated[
     str | None,
@@ -205,8 +206,13 @@ def _print_pair(target: Target, page: PairPage, now: datetime) -> None:
     say()
     say("[bold]audit trail[/bold]" + ("" if page.audit else ": nothing has changed since the pair was recorded"))
     for entry in page.audit:
-        changes = ", ".join(f"{name} → {value or 'nothing'}" for name, value in entry.changes.items() if name != "version")
+        changes = ", ".join(f"{name} → {_short(value)}" for name, value in entry.changes.items() if name != "version")
         say(f"  {entry.version:>3}  {moment_text(entry.at)}  {escape(entry.actor):<20}  {escape(changes)}")
+
+
+def _short(value: str) -> str:
+    """Shorten a changed value: digests, keys and names are whole in the lines above, and in --json."""
+    return (value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…") or "nothing"
 
 
 def _lane_text(lane: LaneState, now: datetime) -> str:

@@ -77,6 +77,8 @@ def _expected(kind: str, message: str) -> str:
     """Reword pydantic's message as the thing that was expected."""
     if kind == "missing":
         return "a value"
+    if kind == "extra_forbidden":
+        return "no such field"
     for lead in ("Value error, expected ", "Value error, ", "Input should be ", "Assertion failed, "):
         if message.startswith(lead):
             return message.removeprefix(lead)

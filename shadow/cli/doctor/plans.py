@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from shadow.aws import clients
 from shadow.aws.items import from_item
 from shadow.cli.doctor.finding import Account, Finding, bad, ok, warn
+from shadow.cli.words import count
 from shadow.contracts.errors import InvalidPlan
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
@@ -50,7 +51,8 @@ def payload_sizes(account: Account) -> Iterator[Finding]:
         return
     largest = max(sizes, key=lambda entry: entry.size)
     claimed = sum(entry.claimed for entry in sizes)
-    found = f"{len(sizes)} plans, the largest {largest.size:,} bytes ({largest.trades} trades); {claimed} by claim check"
+    lead = f"{count(len(sizes), 'plan')}, the largest {largest.size:,} bytes ({count(largest.trades, 'trade')})"
+    found = f"{lead}; {claimed} by claim check"
     if largest.size > QUEUE_LIMIT_BYTES:
         yield warn("plan sizes", found, "above 1 MB events and queues refuse a plan: it must be handed over by reference")
     else:
