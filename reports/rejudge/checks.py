@@ -24,6 +24,7 @@ _LEFT_ALONE = tuple(STATUSES.index(status) for status in (TradeStatus.SKIPPED, T
 _NO_END = tuple(STATUSES.index(status) for status in (TradeStatus.UNFINISHED, TradeStatus.NOT_SENT))
 _UNKNOWN = STATUSES.index(TradeStatus.UNKNOWN)
 _SILENT = (NONE, REASONS.index(Reason.OTHER))
+_PARTIAL = REASONS.index(Reason.PARTIAL_FILL)
 
 
 def too_wide(plan: PlanColumns, lane: LaneColumns) -> Bools:
@@ -94,7 +95,8 @@ def _all_filled(lane: LaneColumns, other: LaneColumns) -> Bools:
     by_own = (lane.asked != NULL) & (filled + 1 >= lane.asked)
     reference = np.where(other.asked == NULL, 0, other.asked)
     all_of_it = exceeds(filled, reference, Fraction(98, 100)) | _is_part(filled, reference)
-    by_other = (lane.asked == NULL) & (other.asked != NULL) & all_of_it
+    something_left = (lane.reason == _PARTIAL) & (filled < reference)
+    by_other = (lane.asked == NULL) & (other.asked != NULL) & all_of_it & ~something_left
     answer: Bools = lane.present & (lane.status != _COMPLETED) & (filled > 0) & (by_own | by_other)
     return answer
 

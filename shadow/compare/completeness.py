@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from shadow.compare.case import PairView
 from shadow.compare.effects import is_watched
+from shadow.compare.executed import is_refused
 from shadow.compare.policy import LaneEvidence, Policy
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
@@ -70,10 +71,19 @@ def _needed_of_trade(trade: TradeOutcome, run: RunOutcome, needs: LaneEvidence) 
         if run.broker_truth:
             paths += needs.broker_truth
     elif trade.status is TradeStatus.FAILED:
-        paths += needs.failed + (needs.failed_at_broker if trade.reason in _AT_BROKER else ())
+        paths += needs.failed + (_needed_of_failure(trade, needs) if trade.reason in _AT_BROKER else ())
     elif trade.status in (TradeStatus.SKIPPED, TradeStatus.BLOCKED):
         paths += needs.left_alone
     return paths
+
+
+def _needed_of_failure(trade: TradeOutcome, needs: LaneEvidence) -> tuple[str, ...]:
+    """Say what a trade that failed at the broker has: nothing that only an order brings, where none was sent or accepted."""
+    if trade.attempts == 0 and not trade.orders:
+        return ()
+    if trade.orders and all(is_refused(order) for order in trade.orders):
+        return tuple(path for path in needs.failed_at_broker if path != "order_id")
+    return needs.failed_at_broker
 
 
 def _absent(record: object, paths: Iterable[str]) -> Iterator[str]:

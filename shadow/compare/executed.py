@@ -42,6 +42,11 @@ def is_accepted(order: OrderRecord) -> bool:
     return order.accepted is not False and status_of(order) not in ("rejected", "not_accepted")
 
 
+def is_refused(order: OrderRecord) -> bool:
+    """Tell whether the broker never took the order: it has no id there."""
+    return order.order_id is None and not is_accepted(order)
+
+
 @once
 def order_fill(side: LaneTrade) -> Fill | None:
     """Sum the fills of the trade's orders; None where no order says how much was filled."""

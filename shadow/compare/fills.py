@@ -17,7 +17,7 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.compare.sizing import asked_quantity, decision_price
 from shadow.contracts.model import plain
-from shadow.contracts.vocabulary import Side, TradeStatus
+from shadow.contracts.vocabulary import Reason, Side, TradeStatus
 
 
 def fill_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
@@ -45,11 +45,16 @@ def _reference(side: LaneTrade, pair: TradePair) -> Decimal | None:
 
 
 def _is_everything(side: LaneTrade, pair: TradePair, filled: Decimal) -> bool:
-    """Tell whether `filled` is all that was asked for; held against the other lane's quantity, 98 % are all of it."""
+    """Tell whether `filled` is all that was asked for.
+
+    Held against the other lane's quantity, 98 % are all of it, unless the lane says itself that something was left.
+    """
     asked = _reference(side, pair)
     if asked is None:
         return False
     if asked_quantity(side) is None:
+        if side.trade.reason is Reason.PARTIAL_FILL and filled < asked:
+            return False
         return EXACT.multiply(filled, Decimal(100)) >= EXACT.multiply(asked, Decimal(98))
     return EXACT.add(filled, SHARE_STEP) >= asked
 

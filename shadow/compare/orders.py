@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from itertools import pairwise
 
 from shadow.compare.case import LaneTrade, TradePair
 from shadow.compare.exact import EXACT, SHARE_STEP
@@ -101,9 +102,10 @@ def _chains(side: LaneTrade) -> Fault | None:
     names = [order.client_order_id or "" for order in chain]
     if len(set(names)) < len(names):
         return Fault(f"{len(names)} orders", "used one client order id twice")
-    steps = sorted(step for name in names if (step := _step(name, side.trade.trade_id)) is not None)
-    if steps and steps != list(range(len(names))):
-        return Fault(f"steps {', '.join(map(str, steps))}", f"has orders of the steps {', '.join(map(str, steps))} only")
+    steps = _steps(side, chain)
+    if steps and (len(steps) < len(chain) or _left_out(steps)):
+        numbers = ", ".join(str(step) for step, _ in steps)
+        return Fault(f"steps {numbers}", f"has orders of the steps {numbers} only")
     ids = {order.order_id for order in chain}
     if chain and None not in ids and side.trade.order_id not in (None, *ids):
         return Fault(side.trade.order_id or "", f"names the order {side.trade.order_id}, which is none of its orders")
@@ -112,6 +114,18 @@ def _chains(side: LaneTrade) -> Fault | None:
     if filled is not None and filled < len(ordered) - 1:
         return Fault(f"{len(chain)} orders", "sent an order after the trade was filled")
     return None
+
+
+def _steps(side: LaneTrade, chain: Sequence[OrderRecord]) -> list[tuple[int, OrderRecord]]:
+    """Give the orders whose client ids derive from the trade, by step."""
+    known = ((_step(order.client_order_id or "", side.trade.trade_id), order) for order in chain)
+    return sorted(((step, order) for step, order in known if step is not None), key=lambda each: each[0])
+
+
+def _left_out(steps: Sequence[tuple[int, OrderRecord]]) -> bool:
+    """Tell whether a step is missing. An attempt that the broker refused ends there: the next begins at its own first step."""
+    gaps = ((before, after) for before, after in pairwise(steps) if after[0] != before[0] + 1)
+    return steps[0][0] != 0 or any(is_accepted(order) for (_, order), _ in gaps)
 
 
 def _step(name: str, trade_id: str) -> int | None:

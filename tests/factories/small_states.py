@@ -1,0 +1,183 @@
+"""The state machine's own definition, run in this process by as little of an interpreter as it needs, with the history that
+Step Functions would keep. Nothing waits, Map items go one after another; a state or rule that is not known here is an error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from shadow.contracts.identity import execution_name_of
+from tests.factories.histories import execution_arn
+
+Json = Any
+Invoke = Callable[[str, Json], Json]
+
+
+class TaskError(Exception):
+    """A state failed: the error's name, as States knows it."""
+
+    def __init__(self, error: str, cause: str) -> None:
+        self.error, self.cause = error, cause
+        super().__init__(error, cause)
+
+
+@dataclass
+class SmallExecution:
+    """One execution. `invoke(function, event)` answers, or raises TaskError."""
+
+    definition: Mapping[str, Json]
+    run_id: str
+    invoke: Invoke
+    events: list[dict[str, object]] = field(default_factory=list)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def run(self, request: Json) -> tuple[dict[str, object], list[dict[str, object]]]:
+        """Run it to its end; give DescribeExecution's answer and the history."""
+        self._add("ExecutionStarted", 0, executionStartedEventDetails=_payload("input", request))
+        try:
+            output, _ = self._states(self.definition, request, 1)
+        except TaskError as end:
+            self._add("ExecutionFailed", executionFailedEventDetails={"error": end.error, "cause": end.cause})
+            return self._described("FAILED", request, error=end.error, cause=end.cause), self.events
+        self._add("ExecutionSucceeded", executionSucceededEventDetails=_payload("output", output))
+        return self._described("SUCCEEDED", request, output=json.dumps(output)), self.events
+
+    def _described(self, status: str, request: Json, **more: object) -> dict[str, object]:
+        arn = execution_arn(self.run_id)
+        return {
+            "executionArn": arn,
+            "stateMachineArn": arn.rpartition(":")[0].replace(":execution:", ":stateMachine:"),
+            "name": execution_name_of(self.run_id),
+            "status": status,
+            "startDate": self.started_at,
+            "stopDate": datetime.now(UTC),
+            "input": json.dumps(request),
+            "redriveCount": 0,
+            **more,
+        }
+
+    def _add(self, kind: str, previous: int | None = None, **details: object) -> int:
+        number = len(self.events) + 1
+        link = number - 1 if previous is None else previous
+        self.events.append({"timestamp": datetime.now(UTC), "type": kind, "id": number, "previousEventId": link, **details})
+        return number
+
+    def _states(self, machine: Mapping[str, Json], value: Json, last: int) -> tuple[Json, int]:
+        name = machine["StartAt"]
+        while True:
+            state = machine["States"][name]
+            last = self._add(
+                f"{state['Type']}StateEntered", last, stateEnteredEventDetails={"name": name, **_payload("input", value)}
+            )
+            if state["Type"] == "Fail":
+                raise TaskError(state["Error"], state["Cause"])
+            try:
+                value, following, last = self._one(name, state, value, last)
+            except TaskError as error:
+                catcher = _catcher(state, error)
+                value = _put(value, catcher["ResultPath"], {"Error": error.error, "Cause": error.cause})
+                following = catcher["Next"]
+            last = self._add(
+                f"{state['Type']}StateExited", last, stateExitedEventDetails={"name": name, **_payload("output", value)}
+            )
+            if following is None:
+                return value, last
+            name = following
+
+    def _one(self, name: str, state: Mapping[str, Json], value: Json, last: int) -> tuple[Json, str | None, int]:
+        following = None if state.get("End") or state["Type"] == "Succeed" else state.get("Next")
+        context = {"Execution": {"Id": execution_arn(self.run_id), "Name": execution_name_of(self.run_id)}}
+        context["State"] = {"EnteredTime": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+        if state["Type"] == "Choice":
+            chosen = next((each["Next"] for each in state["Choices"] if _holds(each, value)), state["Default"])
+            return value, chosen, last
+        given = _filled(state["Parameters"], value, context) if "Parameters" in state else value
+        if state["Type"] == "Pass":
+            return given, following, last
+        if state["Type"] == "Task":
+            answer, last = self._task(state, given, last)
+            return _put(value, state.get("ResultPath", "$"), answer), following, last
+        if state["Type"] == "Map":
+            answers, last = self._map(name, state, _at(value, state["ItemsPath"]), last)
+            return _put(value, state["ResultPath"], answers), following, last
+        return value, following, last
+
+    def _task(self, state: Mapping[str, Json], given: Json, last: int) -> tuple[Json, int]:
+        retrier = state["Retry"][0]
+        for attempt in range(retrier["MaxAttempts"] + 1):
+            asked = {"resource": state["Resource"], **_payload("input", given)}
+            last = self._add("LambdaFunctionScheduled", last, lambdaFunctionScheduledEventDetails=asked)
+            last = self._add("LambdaFunctionStarted", last)
+            try:
+                answer = self.invoke(state["Resource"], given)
+            except TaskError as error:
+                failed = {"error": error.error, "cause": error.cause}
+                last = self._add("LambdaFunctionFailed", last, lambdaFunctionFailedEventDetails=failed)
+                if error.error not in retrier["ErrorEquals"] or attempt == retrier["MaxAttempts"]:
+                    raise
+            else:
+                succeeded = _payload("output", answer)
+                return answer, self._add("LambdaFunctionSucceeded", last, lambdaFunctionSucceededEventDetails=succeeded)
+        raise AssertionError(state)
+
+    def _map(self, name: str, state: Mapping[str, Json], items: Sequence[Json], last: int) -> tuple[list[Json], int]:
+        opened = self._add("MapStateStarted", last, mapStateStartedEventDetails={"length": len(items)})
+        answers = []
+        for index, item in enumerate(items):
+            about = {"name": name, "index": index}
+            started = self._add("MapIterationStarted", opened, mapIterationStartedEventDetails=about)
+            answer, ended = self._states(state["ItemProcessor"], item, started)
+            self._add("MapIterationSucceeded", ended, mapIterationSucceededEventDetails=about)
+            answers.append(answer)
+        return answers, self._add("MapStateSucceeded")
+
+
+def _payload(name: str, value: Json) -> dict[str, object]:
+    return {name: json.dumps(value), f"{name}Details": {"truncated": False}}
+
+
+def _catcher(state: Mapping[str, Json], error: TaskError) -> Mapping[str, Json]:
+    for catcher in state.get("Catch", ()):
+        if error.error in catcher["ErrorEquals"] or "States.ALL" in catcher["ErrorEquals"]:
+            return cast("Mapping[str, Json]", catcher)
+    raise error
+
+
+def _at(value: Json, path: str) -> Json:
+    for part in path.removeprefix("$").removeprefix(".").split("."):
+        value = value[part] if part else value
+    return value
+
+
+def _put(value: Json, path: str | None, result: Json) -> Json:
+    if path is None:
+        return value
+    if path == "$":
+        return result
+    return {**value, path.removeprefix("$."): result}
+
+
+def _filled(template: Json, value: Json, context: Json) -> Json:
+    if not isinstance(template, Mapping):
+        return template
+    return {
+        name.removesuffix(".$"): _read(given, value, context) if name.endswith(".$") else _filled(given, value, context)
+        for name, given in template.items()
+    }
+
+
+def _read(path: str, value: Json, context: Json) -> Json:
+    return _at(context, path[1:]) if path.startswith("$$.") else _at(value, path)
+
+
+def _holds(rule: Mapping[str, Json], value: Json) -> bool:
+    if "And" in rule:
+        return all(_holds(each, value) for each in rule["And"])
+    found = _at(value, rule["Variable"])
+    if "NumericGreaterThan" in rule:
+        return bool(found > rule["NumericGreaterThan"])
+    return bool(found == rule.get("BooleanEquals", rule.get("StringEquals")))
