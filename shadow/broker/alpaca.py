@@ -6,6 +6,8 @@ only a function that talks to a broker does. Only this module and `alpaca_http` 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NoReturn, Self
 from urllib.parse import quote as url_quote
@@ -31,6 +33,9 @@ __all__ = ["AlpacaBroker", "AlpacaCredentials", "Timeouts", "is_paper_endpoint"]
 
 _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE = 400, 403, 404, 422
 _BAD_PARAMETER = 40010001
+_PAGE = 500  # the most orders that one answer may hold
+_SYMBOLS = 100  # in one query, so that its address stays short
+_LOOK_BACK = timedelta(milliseconds=1)
 _REUSED = ("unique", "already", "duplicate", "exist", "used")
 
 
@@ -117,6 +122,13 @@ class AlpacaBroker:
         answer = self._find("/orders:by_client_order_id", {"client_order_id": client_order_id})
         return None if answer is None else wire.parse_order(answer)
 
+    def orders_of(self, symbols: Collection[str], after: datetime, until: datetime | None) -> Sequence[Order]:
+        """Give every order of `symbols` submitted between `after` and `until`, whatever became of it, the oldest first."""
+        names = sorted(set(symbols))
+        chunks = (names[start : start + _SYMBOLS] for start in range(0, len(names), _SYMBOLS))
+        found = {order.order_id: order for chunk in chunks for order in self._listed(chunk, after, until)}
+        return sorted(found.values(), key=lambda order: order.submitted_at or after)
+
     def cancel(self, order_id: str) -> None:
         """Ask for a cancel. An order that can no longer be cancelled is not an error; BrokerRefused if it is unknown."""
         try:
@@ -125,10 +137,28 @@ class AlpacaBroker:
             if refusal.status != _UNPROCESSABLE:
                 _raise_refused_read("cancel", refusal)
 
-    def _read(self, path: str) -> object:
+    def _listed(self, symbols: Sequence[str], after: datetime, until: datetime | None) -> Iterator[Order]:
+        """Page through a list of orders by the time of submission; an order on the border of two pages comes twice.
+
+        The API leaves `after` itself out, and its times are finer than ours: so the next page looks back a little.
+        """
+        query = {"status": "all", "symbols": ",".join(symbols), "limit": str(_PAGE), "direction": "asc"}
+        if until is not None:
+            query["until"] = _utc(until)
+        while True:
+            page = wire.parse_orders(self._read("/orders", query | {"after": _utc(after)}))
+            yield from page
+            if len(page) < _PAGE:
+                return
+            last = page[-1].submitted_at
+            if last is None or last - _LOOK_BACK <= after:
+                raise BrokerProtocolError(f"orders: expected fewer than {_PAGE} submitted at one moment, was {_PAGE} at {last}")
+            after = last - _LOOK_BACK
+
+    def _read(self, path: str, query: dict[str, str] | None = None) -> object:
         """Read what must be there."""
         try:
-            answer: object = self._trading.get(path)
+            answer: object = self._trading.get(path, query)
         except Refusal as refusal:
             _raise_refused_read(path, refusal)
         return answer
@@ -173,3 +203,8 @@ def _raise_refused_order(request: OrderRequest, refusal: Refusal) -> NoReturn:
 def _base(url: str) -> str:
     """Give an endpoint without the API version that alpaca-py adds itself."""
     return url.strip().rstrip("/").removesuffix("/v2")
+
+
+def _utc(moment: datetime) -> str:
+    """Write a moment for a query, RFC 3339."""
+    return moment.astimezone(UTC).isoformat()

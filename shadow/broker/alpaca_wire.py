@@ -177,6 +177,13 @@ def parse_order(value: object) -> Order:
     )
 
 
+def parse_orders(value: object) -> list[Order]:
+    """Read a list of orders."""
+    if not isinstance(value, list):
+        raise BrokerProtocolError(f"orders: expected a list, was {'nothing' if value is None else _type(value)}")
+    return [parse_order(order) for order in value]
+
+
 def parse_account(value: object) -> Account:
     """Read an account; equity and cash are USD (cash is negative when it is borrowed)."""
     fields = Fields("account", value)

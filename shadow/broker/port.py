@@ -8,6 +8,7 @@ The adapters are `shadow.broker.alpaca` (a real account) and `shadow.broker.reco
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -151,4 +152,15 @@ class Broker(Protocol):
 
     def cancel(self, order_id: str) -> None:
         """Ask for a cancel. Not an error when the order is already final."""
+        ...
+
+
+class OrderHistory(Protocol):
+    """What a broker tells of an account's orders, whoever sent them. Raises only errors of `shadow.broker.errors`."""
+
+    def orders_of(self, symbols: Collection[str], after: datetime, until: datetime | None) -> Sequence[Order]:
+        """Give every order of `symbols`, whatever became of it, that was submitted after `after` and before `until`.
+
+        The oldest first. `until` None: up to now.
+        """
         ...

@@ -11,19 +11,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
+from alpaca.common.enums import Sort
 from alpaca.common.exceptions import APIError
 from alpaca.data.historical.stock import StockHistoricalDataClient
 from alpaca.data.requests import StockLatestQuoteRequest
 from alpaca.trading.client import TradingClient
-from alpaca.trading.enums import OrderSide, TimeInForce
-from alpaca.trading.requests import LimitOrderRequest, MarketOrderRequest
+from alpaca.trading.enums import OrderSide, QueryOrderStatus, TimeInForce
+from alpaca.trading.requests import GetOrdersRequest, LimitOrderRequest, MarketOrderRequest
 from requests.adapters import BaseAdapter
 
 from local.broker_simulator import BrokerSimulator
@@ -74,12 +75,17 @@ def test_our_requests_are_those_of_alpacas_own_clients() -> None:
     common: dict[str, Any] = {"symbol": "AAPL", "time_in_force": TimeInForce.DAY, "client_order_id": "t-1"}
     market = MarketOrderRequest(qty=1.5, side=OrderSide.BUY, **common)
     limit = LimitOrderRequest(qty=1.234567, side=OrderSide.SELL, limit_price=187.25, **common)
+    begin, end = datetime(2026, 1, 6, 20, 45, 0, 500_000, tzinfo=UTC), datetime(2026, 1, 6, 20, 50, tzinfo=UTC)
+    listing = GetOrdersRequest(
+        status=QueryOrderStatus.ALL, symbols=["AAPL", "BRK.B"], after=begin, until=end, limit=500, direction=Sort.ASC
+    )
     pairs: list[tuple[Callable[[], object], Callable[[], object]]] = [
         (trading.get_clock, ours.clock),
         (trading.get_account, ours.account),
         (lambda: trading.get_asset("BRK.B"), lambda: ours.asset("BRK.B")),
         (lambda: trading.get_open_position("AAPL"), lambda: ours.position("AAPL")),
         (lambda: trading.get_order_by_client_id("t-1"), lambda: ours.order_by_client_id("t-1")),
+        (lambda: trading.get_orders(listing), lambda: ours.orders_of(["BRK.B", "AAPL"], begin, end)),
         (lambda: trading.cancel_order_by_id(identity), lambda: ours.cancel(identity)),
         (lambda: trading.submit_order(market), lambda: ours.submit(order())),
         (
