@@ -27,6 +27,7 @@ from local.cloud.errors import EmulatorFailed
 from local.cloud.progress import Progress, silent
 
 STATE_FILE = "cloud.json"
+CALLS_FILE = "calls.jsonl"
 _LOG_FILE = "emulator.log"
 _HOST = "127.0.0.1"
 _MAIN = Path(__file__).parent / "emulator_side" / "serve.py"
@@ -67,8 +68,8 @@ def start_emulator(
 
     With `stay` it outlives this process (and `running_emulator` finds it again); without, it ends with this process however
     this process ends. `wait_scale` multiplies every wait and retry interval of the state machines: 0 skips them. With
-    `enforce_iam` every function works under its own role, a call that its policies do not allow is denied, and CloudTrail's
-    LookupEvents tells which role called what.
+    `enforce_iam` every function works under its own role, a call that its policies do not allow is denied, CloudTrail's
+    LookupEvents tells of every call, and `CALLS_FILE` below `folder` names each different one with its role, action and resource.
     Raises EmulatorFailed when it does not answer in time, or when one already runs below `folder`.
     """
     if running_emulator(folder) is not None:
@@ -79,7 +80,8 @@ def start_emulator(
         shutil.rmtree(folder / "data", ignore_errors=True)
         (folder / "data" / "tmp").mkdir(parents=True)
         port = _free_port()
-        variables = _variables(environment, folder, port, wait_scale) | (_IAM if enforce_iam else {})
+        enforced = _IAM | {"SHADOW_CALL_RECORD": str(folder / CALLS_FILE)} if enforce_iam else {}
+        variables = _variables(environment, folder, port, wait_scale) | enforced
         process = _launch(environment, folder, variables, stay=stay)
         running = RunningEmulator(process.pid, port, f"http://{_HOST}:{port}", str(folder / _LOG_FILE), str(folder))
         if _answers_in_time(running, process):

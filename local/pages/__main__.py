@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local.pages import fault_matrix, policy_reference
+from local.pages import corpus_recall, fault_matrix, iam_proof, policy_reference
 from reports import columns_page
 
 PAGES: dict[Path, Callable[[], str]] = {
@@ -17,6 +17,8 @@ PAGES: dict[Path, Callable[[], str]] = {
     Path("docs/policy-reference.md"): policy_reference.policy_page,
     Path("docs/difference-kinds.md"): policy_reference.kinds_page,
     columns_page.PATH: columns_page.render,
+    corpus_recall.PATH: corpus_recall.render,
+    iam_proof.PATH: iam_proof.render,
 }
 
 

@@ -14,6 +14,7 @@ from local.scenarios.demo import DemoDay, demo_days
 from local.stack import LocalStack, local_stack
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane
+from tests.factories.enforced_run import EnforcedRun, enforced_run
 
 
 class Market:
@@ -50,3 +51,8 @@ def operator(stack: LocalStack) -> Operator:
 @pytest.fixture(scope="session")
 def market(stack: LocalStack) -> Market:
     return Market(stack)
+
+
+@pytest.fixture(scope="session")
+def enforced(tmp_path_factory: pytest.TempPathFactory) -> EnforcedRun:
+    return enforced_run(tmp_path_factory.mktemp("enforced"))

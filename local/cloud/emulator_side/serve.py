@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 STAY = "--stay"
 
@@ -28,6 +29,10 @@ def main() -> None:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.argv[1:] = []
     importlib.import_module("repairs").apply_all()
+    record = importlib.import_module("call_record")
+    if record.VARIABLE in os.environ:
+        importlib.import_module("iam_gaps").close_all()
+        record.record_calls(Path(os.environ[record.VARIABLE]))
     importlib.import_module("ministack.app").main()
 
 

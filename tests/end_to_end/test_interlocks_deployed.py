@@ -1,0 +1,42 @@
+"""The template itself refuses what would let both lanes trade, before anything of it exists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.cloud.build import build_artefacts
+from local.cloud.deploy import deploy
+from local.cloud.errors import StackFailed
+from local.stack import CHECKOUT, FAST, LocalStack
+
+pytestmark = [pytest.mark.local_cloud, pytest.mark.xdist_group("local_cloud")]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"ExecutionMode": "live"}, "DualPublishing"),
+        ({"ExecutionMode": "live", "DualPublishing": "true"}, "DualPublishing"),
+        ({"ExecutionMode": "paper"}, "ControlAccountFingerprint"),
+        ({"ControlLane": "existing"}, "ExecutionQueueUrl"),
+    ],
+    ids=["live", "live while dual publishing", "paper without the control's fingerprint", "a control without a name"],
+)
+def test_the_template_refuses_a_dangerous_deployment(stack: LocalStack, parameters: Mapping[str, str], told: str) -> None:
+    chosen = {**FAST, "Stage": "refused", **parameters}
+    with pytest.raises(StackFailed, match=told):
+        deploy(stack.access, CHECKOUT / "template.yaml", build_artefacts(CHECKOUT), stack="shadow-refused", parameters=chosen)
+
+    with pytest.raises(ClientError):
+        stack.functions().get_function(FunctionName="alchemiser-refused-publish-plan")
+
+
+def test_a_function_of_a_paper_lane_on_the_controls_account_does_not_trade(stack: LocalStack) -> None:
+    functions = stack.functions()
+    name = "alchemiser-dev-prepare-trades"
+    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    assert variables["EXECUTION_MODE"] == "dry_run"
+    assert variables["DUAL_PUBLISHING"] == "true"
