@@ -1,7 +1,7 @@
 """Business Unit: benchmarks | Status: current.
 
 The candidate's half of a pair's evidence, of any size: its execution's description, its history with the kinds of events that AWS
-writes (an inline Map of up to `INLINE_TRADES` trades, a Distributed Map above), and its state table's items.
+writes (an inline Map of up to `MAX_INLINE_TRADES` trades, a Distributed Map above), and its state table's items.
 """
 
 from __future__ import annotations
@@ -19,11 +19,18 @@ from shadow.contracts.model import plain
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage, trade_messages
 from shadow.contracts.vocabulary import Side, SizingBasis, TradeStatus
-from shadow.contracts.workflow import EquityCheck, OrderTrace, TradeResult, WorkflowInput, WorkflowPlan, WorkflowTrade
+from shadow.contracts.workflow import (
+    MAX_INLINE_TRADES,
+    EquityCheck,
+    OrderTrace,
+    TradeResult,
+    WorkflowInput,
+    WorkflowPlan,
+    WorkflowTrade,
+)
 from shadow.evidence.documents import DESCRIBE, EVENT, MAP_RUN, STATE_ITEM
 from shadow.evidence.store import Record, canonical
 
-INLINE_TRADES = 300
 _MICRO = Decimal("0.000001")
 _SPREAD = Decimal("0.01")
 _BUYS_AFTER = 60
@@ -35,7 +42,7 @@ class CandidateRun:
     def __init__(self, plan: RebalancePlan, trades: int, *, inline: bool | None = None) -> None:
         """Record `plan`, of `trades` trades; `inline` says how it was run (by its size, when not said)."""
         self.plan, self.trades = plan, trades
-        self.inline = trades <= INLINE_TRADES if inline is None else inline
+        self.inline = trades <= MAX_INLINE_TRADES if inline is None else inline
         self.run_id = run_id_of(plan.plan_id)
         self.messages = trade_messages(plan)
         self.prices, self.held = prices(trades), holdings(trades)
@@ -112,7 +119,7 @@ class CandidateRun:
         writer = HistoryWriter(AT)
         writer.start(given)
         state: dict[str, object] = {
-            **{f"{side.value.lower()}Trades": [trades[m.trade_id] for m in by_side[side]] if self.inline else [] for side in Side},
+            **{f"{side.value.lower()}Trades": [trades[m.trade_id] for m in by_side[side] if self.inline] for side in Side},
             "sellCount": len(by_side[Side.SELL]), "buyCount": len(by_side[Side.BUY]), "totalTrades": self.trades,
             "sellResults": [], "buyResults": [], "equityLimit": plain(self.limit), "executionMode": "dry_run",
             "isLarge": not self.inline, **identity,
@@ -150,8 +157,8 @@ class CandidateRun:
         writer.inline_map(f"Execute{word}Phase", f"Execute{word}Trade", state, after, pairs)
         return after
 
-    def _state_items(self, results: Mapping[str, object]) -> list[dict[str, object]]:
-        items: list[dict[str, object]] = [self._effect("AllTradesCompleted", None, self._run_detail())]
+    def _state_items(self, results: Mapping[str, object]) -> list[Mapping[str, object]]:
+        items: list[Mapping[str, object]] = [self._effect("AllTradesCompleted", None, self._run_detail())]
         for message in self.messages:
             items += [
                 self._intent(message),
@@ -161,7 +168,7 @@ class CandidateRun:
             ]
         return sorted(items, key=lambda item: str(item["SK"]))
 
-    def _intent(self, message: TradeMessage) -> dict[str, object]:
+    def _intent(self, message: TradeMessage) -> Mapping[str, object]:
         price, quantity = self.prices[message.symbol], self.quantity(message)
         return to_item(
             {
@@ -176,7 +183,7 @@ class CandidateRun:
             }
         )  # fmt: skip
 
-    def _result_item(self, message: TradeMessage, result: object) -> dict[str, object]:
+    def _result_item(self, message: TradeMessage, result: object) -> Mapping[str, object]:
         return to_item(
             {
                 "PK": f"RUN#{self.run_id}", "SK": f"RESULT#{message.trade_id}", "run_id": self.run_id,
@@ -184,7 +191,7 @@ class CandidateRun:
             }
         )  # fmt: skip
 
-    def _effect(self, kind: str, message: TradeMessage | None, detail: dict[str, object]) -> dict[str, object]:
+    def _effect(self, kind: str, message: TradeMessage | None, detail: dict[str, object]) -> Mapping[str, object]:
         about = {} if message is None else {"trade_id": message.trade_id}
         return to_item(
             {

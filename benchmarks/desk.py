@@ -17,7 +17,7 @@ from benchmarks.plans import DAY, cash, holdings, plan_of, prices
 from local.cloud.logs import LogReader
 from local.cloud.progress import Progress
 from local.operator import Operator
-from local.stack import LocalStack, local_stack
+from local.stack import STAGE, LocalStack, local_stack
 from shadow.contracts.pair import Pair
 from shadow.contracts.vocabulary import Lane
 
@@ -95,10 +95,15 @@ class Desk:
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
         return {key.removeprefix(prefix): s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 
+    @property
+    def queue_url(self) -> str:
+        """Address the control's queue."""
+        return self.stack.access.sqs().get_queue_url(QueueName=f"alchemiser-{STAGE}-execution.fifo")["QueueUrl"]
+
     def still_the_control(self, *, still: bool) -> None:
         """Keep the control's queue from being worked on, or let it be: to time publishing without what follows from it."""
         functions = self.stack.functions()
-        mappings = functions.list_event_source_mappings(FunctionName="alchemiser-dev-legacy-execution")
+        mappings = functions.list_event_source_mappings(FunctionName=f"alchemiser-{STAGE}-legacy-execution")
         for mapping in mappings["EventSourceMappings"]:
             functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=not still)
 

@@ -129,7 +129,7 @@ class _Run:
         number = int(message.symbol[1:])
         return self.quantity(message) + (1 if self.odd and number % self.odd == 1 else 0)
 
-    def control_items(self) -> list[dict[str, object]]:
+    def control_items(self) -> list[Mapping[str, object]]:
         planned = {side: sum((abs(m.trade_amount) for m in self.messages if m.action is side), Decimal(0)) for side in Side}
         run = {
             "PK": f"RUN#{self.run_id}", "SK": "METADATA", "TTL": int(AT.timestamp()) + 86_400, "run_id": self.run_id,
@@ -166,14 +166,14 @@ class _Run:
         yield from ((EVENT, event) for event in self.events())
         yield from ((LEDGER_ROW, row) for row in self.ledger_rows())
 
-    def events(self) -> list[dict[str, object]]:
+    def events(self) -> list[Mapping[str, object]]:
         found = [
             self._event("TradeExecuted", message.trade_id, self._trade_detail(message, self.executed(message)))
             for message in self.messages
         ]
         return [self._event("AllTradesCompleted", None, self._run_detail()), *found]
 
-    def _event(self, kind: str, trade_id: str | None, detail: Mapping[str, object]) -> dict[str, object]:
+    def _event(self, kind: str, trade_id: str | None, detail: Mapping[str, object]) -> Mapping[str, object]:
         name = trade_id or "-"
         return to_item(
             {
@@ -202,7 +202,7 @@ class _Run:
         counts = {"total_trades": self.trades, "succeeded_trades": self.trades, "failed_trades": 0, "skipped_trades": 0}
         return self._identity() | counts
 
-    def ledger_rows(self) -> list[dict[str, object]]:
+    def ledger_rows(self) -> list[Mapping[str, object]]:
         return [to_item(self._ledger_row(message)) for message in self.messages]
 
     def _ledger_row(self, message: TradeMessage) -> dict[str, object]:

@@ -53,11 +53,11 @@ class HistoryWriter:
             about = {"name": name, "index": index}
             self._add("MapIterationStarted", "mapIterationStarted", about)
             check = result.get("equityCheck")
+            given = trade if check is None else trade | {"equityCheck": check}
             if check is not None:
-                trade = trade | {"equityCheck": check}
-                self.task("CheckEquityLimit", trade, check, trade)
-                self.choice("IsEquityAvailable", trade)
-            self.task(inner, trade, result, result)
+                self.task("CheckEquityLimit", trade, check, given)
+                self.choice("IsEquityAvailable", given)
+            self.task(inner, given, result, result)
             self._add("MapIterationSucceeded", "mapIterationSucceeded", about)
         self._add("MapStateSucceeded", None, {})
         self._add("MapStateExited", "stateExited", {"name": name, **_payload("output", after)})

@@ -10,6 +10,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from benchmarks.candidate_documents import CandidateRun
 from benchmarks.evidence_documents import Documents, documents_of
@@ -21,9 +22,9 @@ from shadow.compare.policy import default_policy
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.evidence.candidate_reader import CandidateRecords, read_candidate
+from shadow.evidence.documents import DESCRIBE, EVENT, candidate_outcome, control_outcome
 from shadow.evidence.history import MAX_EVENTS
 from shadow.evidence.judging import judge_by, pair_case
-from shadow.evidence.documents import DESCRIBE, EVENT, candidate_outcome, control_outcome
 from shadow.evidence.ports import Case, Judgement
 from shadow.evidence.store import canonical
 
@@ -110,9 +111,8 @@ def _growth(name: str, size: str, sizes: Sequence[int], ours: Callable[[int], ob
     costs: dict[str, list[float]] = {"ours": [], "json.loads": []}
     for count in sizes:
         turns, calls = (3, 1) if count == sizes[-1] else (5, max(1, sizes[-2] // count // 2))
-        times = in_turn(
-            {"ours": lambda n=count: ours(n), "json.loads": lambda n=count: floor(n)}, turns, calls, clock=time.process_time
-        )
+        works = {"ours": partial(ours, count), "json.loads": partial(floor, count)}
+        times = in_turn(works, turns, calls, clock=time.process_time)
         for who, found in times.items():
             costs[who].append(min(found))
     fitted = exponent(sizes[1:], costs["ours"][1:])

@@ -1,7 +1,7 @@
 """Business Unit: benchmarks | Status: current.
 
-B8. What the comparator needs at its peak for a pair of 5,000 trades, above an interpreter that has imported boto3. The process that
-is measured finds the evidence on disk and does nothing but judge it.
+B8. What the comparator needs at its peak for a pair of 5,000 trades, above an interpreter that has imported boto3. The process
+that is measured finds the evidence on disk and does nothing but judge it.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def measure(*, folder: str) -> dict[str, float]:
         pair=Pair.parse_json((place / "pair.json").read_bytes()),
         plan=(place / "plan.json").read_bytes(),
         store=EvidenceStore(FolderObjects(place), Redactor()),
-        **{part: EvidenceRef.parse(refs[part]) for part in _PARTS},
+        control=EvidenceRef.parse(refs["control"]),
+        effects=EvidenceRef.parse(refs["effects"]),
+        candidate=EvidenceRef.parse(refs["candidate"]),
     )
     body = verdict_of(documents).body
     return {"base": base, "peak": memory_mb(), "document": len(body) / 1e6}

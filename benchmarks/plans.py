@@ -69,10 +69,8 @@ def _held(number: int) -> Decimal:
 
 def _item(number: int, total: Decimal) -> dict[str, object]:
     current = _held(number)
-    if number % 2:
-        target = current + AMOUNT
-    else:
-        target = Decimal("0.00") if number % _EXIT_EVERY == 0 else current - AMOUNT
+    sold_to = Decimal("0.00") if number % _EXIT_EVERY == 0 else current - AMOUNT
+    target = current + AMOUNT if number % 2 else sold_to
     return {
         "symbol": symbol_of(number),
         "current_weight": str(current / total),

@@ -7,6 +7,7 @@ processes of its own, so that its peak memory is its own; each process makes the
 
 from __future__ import annotations
 
+import gc
 import importlib
 import statistics
 import time
@@ -18,46 +19,38 @@ import pandas as pd
 
 from benchmarks.environment import probe
 from benchmarks.evidence_documents import documents_of
-from benchmarks.rows import Growth, Line, Measurement, Verdict
+from benchmarks.judging import case_of
+from benchmarks.rows import Growth, Line, Measurement
 from benchmarks.timing import exponent, forget_peak, memory_mb, ratios, spread
-from shadow.compare.case import PairCase
+from reports.rejudge.frame import TradeFrames, frames_of
+from reports.rejudge.judge import judge_trades
 from shadow.compare.policy import default_policy
 
-ROWS, QUICK_ROWS = 1_000_000, 50_000
+CONTENDERS = ("ours", "datacompy on pandas", "datacompy on polars", "a bare merge")
 TIME_LIMIT, MEMORY_LIMIT, GROWTH_LIMIT = 0.5, 0.7, 1.05
 DAYS = 250
-_SAMPLE = 2_000
+SIZES, QUICK_SIZES = (1_000, 10_000, 100_000, 1_000_000), (500, 5_000, 50_000)
+_SAMPLE, _WARM_UP = 400, 1_000
 _FIRST_DAY = 738_000
 Frame = pd.DataFrame
 
 
-def available() -> bool:
-    """Tell whether there is a columnar judge to measure."""
-    return importlib.util.find_spec("reports.rejudge.judge") is not None
-
-
-def measure_all(python: Path, *, quick: bool) -> tuple[Measurement, Growth | None]:
-    """Measure every contender in turn, and ours and datacompy's growth."""
-    if not available():
-        return Measurement(verdict=Verdict.NOT_BUILT, notes=("the columnar judge is not there",)), None
-    rows, turns = (QUICK_ROWS, 1) if quick else (ROWS, 3)
-    names = ("ours", "datacompy on pandas", "datacompy on polars", "a bare merge")
-    found: dict[str, list[Mapping[str, float]]] = {name: [] for name in names}
+def measure_all(python: Path, *, quick: bool) -> tuple[Measurement, Growth]:
+    """Measure every contender in turn, at every size; judged is the largest."""
+    sizes, turns = (QUICK_SIZES, 1) if quick else (SIZES, 3)
+    found: dict[str, list[list[dict[str, float]]]] = {name: [] for name in CONTENDERS}
     for turn in range(turns):
-        for place in range(len(names)):
-            name = names[(turn + place) % len(names)]
-            answer = probe(python, "rejudging", {"contender": name, "rows": rows})
-            found[name].append({key: float(value) for key, value in dict(answer).items()})  # type: ignore[call-overload] # a mapping
-    best = min(names[1:3], key=lambda name: statistics.median(run["seconds"] for run in found[name]))
+        for place in range(len(CONTENDERS)):
+            name = CONTENDERS[(turn + place) % len(CONTENDERS)]
+            found[name].append(_answers(python, name, sizes))
+    largest = {name: [run[-1] for run in runs] for name, runs in found.items()}
+    best, other = sorted(CONTENDERS[1:3], key=lambda name: _median(largest[name], "seconds"))
     lines = (
-        _line("time", "s", "seconds", found, best, TIME_LIMIT),
-        _line("peak memory above the frames", "MB", "peak_mb", found, best, MEMORY_LIMIT),
+        _line(("time", "s", "seconds"), largest, best, TIME_LIMIT),
+        _line(("peak memory above the frames", "MB", "peak_mb"), largest, best, MEMORY_LIMIT),
     )
-    other = next(name for name in names[1:3] if name != best)
-    slow = statistics.median(run["seconds"] for run in found[other])
-    notes = (f"the peer is {best}; {other} took {slow:.2f} s",)
-    sizes = (500, 5_000, 50_000) if quick else (1_000, 10_000, 100_000, 1_000_000)
-    costs = {name: tuple(_seconds(python, name, size) for size in sizes) for name in ("ours", best)}
+    slow = f"{other} took {_median(largest[other], 'seconds'):.2f} s and {_median(largest[other], 'peak_mb'):.0f} MB"
+    costs = {name: tuple(min(run[place]["seconds"] for run in found[name]) for place in range(len(sizes))) for name in found}
     grown = Growth(
         "B4 judging trades in columns",
         "trades",
@@ -66,25 +59,26 @@ def measure_all(python: Path, *, quick: bool) -> tuple[Measurement, Growth | Non
         others={best: costs[best]},
         exponent=exponent(sizes[1:], costs["ours"][1:]),
     )
-    return Measurement(lines, notes=notes), grown
+    return Measurement(lines, notes=(f"the peer is {best}, the faster; {slow}",)), grown
 
 
-def measure(*, contender: str, rows: int) -> dict[str, float]:
-    """Run one contender in this process: its seconds, and its peak memory above the frames it works on."""
-    run = prepared(contender, rows)
-    warm = prepared(contender, 1_000)
-    warm()
+def measure(*, contender: str, sizes: Sequence[int]) -> list[dict[str, float]]:
+    """Run one contender in this process at each size: its seconds, and its peak memory above the frames it works on."""
+    prepared(contender, _WARM_UP)()
+    return [_measured(prepared(contender, size)) for size in sizes]
+
+
+def _measured(run: Callable[[], object]) -> dict[str, float]:
+    gc.collect()
     forget_peak()
-    base = memory_mb("VmRSS")
-    begun = time.perf_counter()
+    base, begun = memory_mb("VmRSS"), time.perf_counter()
     run()
     return {"seconds": time.perf_counter() - begun, "peak_mb": memory_mb() - base}
 
 
 def prepared(contender: str, rows: int) -> Callable[[], object]:
     """Make the frames of `rows` trades and give what `contender` does with them."""
-    frame = importlib.import_module("reports.rejudge.frame")
-    frames = scaled_up(frame.frames_of([_case()]), rows)
+    frames = scaled_up(frames_of([case_of(documents_of(_SAMPLE))]), rows)
     if contender == "ours":
         return lambda: _judge(frames)
     if contender == "a bare merge":
@@ -92,11 +86,11 @@ def prepared(contender: str, rows: int) -> Callable[[], object]:
     return _datacompy(contender, frames.control, frames.candidate)
 
 
-def scaled_up(frames: object, rows: int) -> object:
+def scaled_up(frames: TradeFrames, rows: int) -> TradeFrames:
     """Repeat the sample's trades up to `rows`, each under a key of its own, spread over a year of days."""
-    made = {name: _repeated(getattr(frames, name), rows) for name in ("plan", "control", "candidate")}
-    made["plan"]["day"] = (_FIRST_DAY + np.arange(rows) * DAYS // rows).astype(np.int32)
-    return type(frames)(**made, order_types=frames.order_types)  # type: ignore[attr-defined, call-arg] # a frame of trades
+    plan = _repeated(frames.plan, rows)
+    plan["day"] = (_FIRST_DAY + np.arange(rows) * DAYS // rows).astype(np.int32)
+    return TradeFrames(plan, _repeated(frames.control, rows), _repeated(frames.candidate, rows), frames.order_types)
 
 
 def _repeated(frame: Frame, rows: int) -> Frame:
@@ -106,15 +100,8 @@ def _repeated(frame: Frame, rows: int) -> Frame:
     return made
 
 
-def _case() -> PairCase:
-    """Give the sample: a pair whose lanes differ in every tenth trade."""
-    judging = importlib.import_module("benchmarks.judging")
-    return judging.case_of(documents_of(_SAMPLE))  # type: ignore[no-any-return] # its own module
-
-
-def _judge(frames: object) -> object:
-    judge = importlib.import_module("reports.rejudge.judge")
-    judged = judge.judge_trades(frames, default_policy())
+def _judge(frames: TradeFrames) -> object:
+    judged = judge_trades(frames, default_policy())
     return judged.verdicts(), judged.day_totals()
 
 
@@ -127,14 +114,19 @@ def _datacompy(contender: str, control: Frame, candidate: Frame) -> Callable[[],
     return lambda: datacompy.PolarsCompare(left, right, join_columns="trade_key").report()
 
 
-def _seconds(python: Path, contender: str, rows: int) -> float:
-    answer = probe(python, "rejudging", {"contender": contender, "rows": rows})
-    return float(dict(answer)["seconds"])  # type: ignore[call-overload] # a mapping
+def _answers(python: Path, contender: str, sizes: Sequence[int]) -> list[dict[str, float]]:
+    answer = probe(python, "rejudging", {"contender": contender, "sizes": list(sizes)})
+    if not isinstance(answer, list):
+        raise TypeError(f"rejudging: expected a list, was {type(answer).__name__}")
+    return [{str(key): float(value) for key, value in each.items()} for each in answer]
 
 
-def _line(
-    name: str, unit: str, key: str, found: Mapping[str, Sequence[Mapping[str, float]]], best: str, limit: float
-) -> Line:
+def _median(runs: Sequence[Mapping[str, float]], key: str) -> float:
+    return statistics.median(run[key] for run in runs)
+
+
+def _line(what: tuple[str, str, str], found: Mapping[str, Sequence[Mapping[str, float]]], best: str, limit: float) -> Line:
+    name, unit, key = what
     values = {who: [run[key] for run in runs] for who, runs in found.items()}
     quotients = ratios(values["ours"], values[best])
     return Line(

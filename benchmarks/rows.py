@@ -5,9 +5,11 @@ What is measured and what is aimed at: the rows B1 to B13, and the lines that a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+
+from pydantic import TypeAdapter
 
 
 class Verdict(StrEnum):
@@ -23,15 +25,15 @@ class Verdict(StrEnum):
 class Line:
     """One figure of a row.
 
-    `ours`, `peer` and `floor` are in `unit`. `figure` is what is judged: a ratio (`figure_unit` "×") or a quantity; it may be
-    `limit` at most, and None means that the line only informs. `spread` is the interquartile range over the median, of the figure.
+    `ours`, `peer` and `floor` are in `unit`. `figure` is what is judged: a ratio (`figure_unit` "times") or a quantity; it may be
+    `limit` at most, and None means that the line only informs. `spread` is the figure's interquartile range over its median.
     """
 
     name: str
     unit: str
     ours: float
     figure: float
-    figure_unit: str = "×"
+    figure_unit: str = "times"
     limit: float | None = None
     peer: float | None = None
     floor: float | None = None
@@ -81,18 +83,9 @@ class Measurement:
         return asdict(self) | {"verdict": self.judged().value}
 
     @classmethod
-    def read(cls, value: Mapping[str, object]) -> Measurement:
-        """Read what `to_wire` wrote."""
-        lines = [Line(**line) for line in _maps(value.get("lines"))]
-        growth = [Growth(**_tuples(each)) for each in _maps(value.get("growth"))]
-        seconds = value.get("seconds")
-        return cls(
-            lines=tuple(lines),
-            growth=tuple(growth),
-            notes=tuple(str(note) for note in _list(value.get("notes"))),
-            verdict=Verdict(str(value["verdict"])) if value.get("verdict") else None,
-            seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
-        )
+    def read(cls, value: object) -> Measurement:
+        """Read what `to_wire` wrote. Raises pydantic's ValidationError."""
+        return TypeAdapter(cls).validate_python(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,62 +104,58 @@ ROWS = (
         "B1",
         "publishing a 15-trade plan through the shim, healthy candidate",
         "the same control call alone, same local cloud",
-        "≤ 1.05 × wall time",
+        "at most 1.05 times the wall time",
     ),
     Row(
         "B2",
         "the same with a candidate endpoint that hangs, errors or throttles",
         "the control alone; laboratory on the same hang",
-        "≤ control + the configured bound (50 ms)",
+        "at most the configured bound of 50 ms more",
     ),
     Row(
         "B3",
         "the shim's own work without I/O, 15 trades",
         "laboratory's experiment plus one JSON serialisation of the plan",
-        "≤ 2 ×",
+        "at most 2 times",
     ),
     Row(
         "B4",
-        "judging 1,000,000 trade pairs × all fields, from frames in memory",
+        "judging 1,000,000 trade pairs, all fields, from frames in memory",
         "datacompy comparing and reporting the same columns; a bare merge is the floor",
-        "≤ 0.5 × time, ≤ 0.7 × peak memory, exact decimals",
+        "at most 0.5 times the time and 0.7 times the peak memory, exact decimals",
     ),
-    Row("B5", "one pair of 50 trades: evidence documents to verdict document", "`json.loads` of the same documents", "≤ 8 ×"),
-    Row("B6", "a 25,000-event history to a canonical outcome", "`json.loads` of the same bytes", "≤ 2.5 ×"),
+    Row(
+        "B5",
+        "one pair of 50 trades: evidence documents to verdict document",
+        "`json.loads` of the same documents",
+        "at most 8 times",
+    ),
+    Row("B6", "a 25,000-event history to a canonical outcome", "`json.loads` of the same bytes", "at most 2.5 times"),
     Row(
         "B7",
         "cold start: import of each function's built artefact",
         "`import boto3` in the same interpreter and layer",
-        "≤ 1.25 ×; execute_trade_sfn ≤ 2 ×; daily_report free",
+        "at most 1.25 times; execute_trade_sfn 2 times; daily_report free",
     ),
-    Row("B8", "peak memory of the comparator for a 5,000-trade pair", "the interpreter with boto3", "≤ 128 MB above it"),
+    Row("B8", "peak memory of the comparator for a 5,000-trade pair", "the interpreter with boto3", "at most 128 MB above it"),
     Row("B9", "settled in both lanes to verdict stored, event path", "the event's own delivery", "95 % within 1 s beyond it"),
-    Row("B10", "workflow run of 50 trades: wall time", "the critical path of its tasks", "≤ 1.5 ×"),
+    Row("B10", "workflow run of 50 trades: wall time", "the critical path of its tasks", "at most 1.5 times"),
     Row(
         "B11",
         "cost of a plan in state transitions and Lambda milliseconds",
         "one transition a trade",
-        "≤ 1 a SELL, ≤ 3 a BUY, plus a constant",
+        "at most 1 a SELL and 3 a BUY, plus a constant",
     ),
-    Row("B12", "growth of B4, B5, B6 and the ledger's daily query at 10×, 100×, 1,000×", "linear", "exponent ≤ 1.05"),
+    Row(
+        "B12",
+        "growth of B4, B5, B6 and the ledger's daily query at 10, 100 and 1,000 times the size",
+        "linear",
+        "exponent at most 1.05",
+    ),
     Row(
         "B13",
-        "loading a year of comparisons into frames (250 days × 50 trades, × 5,000 trades)",
+        "loading a year of comparisons into frames (250 days of 50 trades, and of 5,000)",
         "the same bytes read by the fastest maintained reader",
-        "≤ 2 ×",
+        "at most 2 times",
     ),
 )
-
-
-def _list(value: object) -> Sequence[object]:
-    return value if isinstance(value, list | tuple) else ()
-
-
-def _maps(value: object) -> list[dict[str, object]]:
-    return [dict(each) for each in _list(value) if isinstance(each, Mapping)]
-
-
-def _tuples(value: dict[str, object]) -> dict[str, object]:
-    others = value.get("others")
-    named = {str(name): tuple(_list(each)) for name, each in others.items()} if isinstance(others, Mapping) else {}
-    return value | {"sizes": tuple(_list(value["sizes"])), "ours": tuple(_list(value["ours"])), "others": named}
