@@ -1,106 +1,138 @@
 """Business Unit: evidence | Status: current.
 
-What the brokers say, where the comparator may ask them: the orders of every trade in each lane's own account, by the client
-ids that the lanes use, and what is left of a position after a full exit. A lane's record of a fill is its own word (the control
-writes the quote's mid); the broker's filled average price and quantity are the truth.
+What the brokers say, where the comparator may ask them: the orders of every trade in each lane's own account, and what is left
+of a position after a full exit. It stands beside the lane's own record, which stays as it is: that the two differ (the control
+writes the quote's mid, or loses a partial fill) is what the judge is to find.
 
-Looking for every trade's client ids in both accounts, not only in the lane's own, is also what finds a second accepted order
-for one trade in one account.
+The control's account is looked through for orders named after the trade too, which only the candidate sends: so both lanes
+pointed at one account by mistake, even by a dry run that should send nothing, show as two orders for one trade.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from typing import Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from shadow.broker.errors import BrokerError
 from shadow.broker.port import Order, OrderStatus
-from shadow.contracts.identity import client_order_id_of
-from shadow.contracts.outcome import OrderRecord, RunOutcome, TradeOutcome
+from shadow.broker.read_only import AccountBook
+from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.outcome import Gap, OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import Lane
+from shadow.evidence.broker_orders import attributed, by_symbol, crowded_symbols, is_named_after, span_of
 from shadow.evidence.errors import EvidenceUnavailable
 from shadow.evidence.fields import Fields
-
-_ZERO = Decimal(0)
-MAX_STEPS = 40
-"""How many client ids of one trade are looked for at most; the first one that the broker has never seen ends the search."""
-
-
-class OrderBook(Protocol):
-    """The part of a broker that is asked. Raises only errors of `shadow.broker.errors`."""
-
-    def order_by_client_id(self, client_order_id: str) -> Order | None:
-        """Look one order up by the id we gave it; None when the broker has never seen it."""
-        ...
-
-    def position(self, symbol: str) -> Decimal:
-        """Read the held quantity in shares."""
-        ...
+from shadow.execution.errors import ExecutionTransientError
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerTruthReader:
-    """Reads both accounts. None: that lane has no account that may be asked."""
+    """Reads both accounts. None: that lane has no account that may be asked, as the candidate in dry run."""
 
-    control: OrderBook | None
-    candidate: OrderBook | None
+    control: AccountBook | None
+    candidate: AccountBook | None
 
-    def read(self, control: RunOutcome | None, candidate: RunOutcome | None) -> Mapping[str, object]:
-        """Fetch both accounts' orders as an evidence document. Raises `EvidenceUnavailable`."""
+    def read(
+        self, control: RunOutcome | None, candidate: RunOutcome | None, shared: Collection[str] = ()
+    ) -> Mapping[str, object]:
+        """Fetch both accounts' orders as an evidence document. Raises `EvidenceUnavailable`.
+
+        `shared` are the symbols that another run of the control traded at the same time.
+        """
         document: dict[str, object] = {}
-        for lane, book, outcome in (
-            (Lane.CONTROL, self.control, control),
-            (Lane.CANDIDATE, self.candidate, candidate),
-        ):
-            if book is None or outcome is None:
-                continue
-            try:
-                document[lane.value] = {trade.trade_id: _asked(book, trade) for trade in outcome.trades}
-            except BrokerError as error:
-                raise EvidenceUnavailable(f"{lane} broker: {type(error).__name__}") from error
+        if self.control is not None and control is not None:
+            with _asking(Lane.CONTROL):
+                document[Lane.CONTROL.value] = _control_answers(self.control, control, candidate, shared)
+        if self.candidate is not None and candidate is not None:
+            with _asking(Lane.CANDIDATE):
+                document[Lane.CANDIDATE.value] = _candidate_answers(self.candidate, candidate)
         return document
 
 
 def broker_corrected(outcome: RunOutcome | None, document: object) -> RunOutcome | None:
-    """Put the broker's orders, fills and residual positions in the place of the lane's own record, where they are known."""
+    """Put the broker's orders and residual positions beside the lane's own record of each trade, where they are known."""
     known = document.get(outcome.lane.value) if outcome is not None and isinstance(document, Mapping) else None
     if outcome is None or not isinstance(known, Mapping):
         return outcome
     faults: list[str] = []
+    gaps: list[Gap] = []
     trades = tuple(
-        _corrected(trade, answer, faults) if isinstance(answer := known.get(trade.trade_id), Mapping) else trade
+        _corrected(trade, Fields(f"broker[{trade.trade_id}]", answer, faults), gaps)
+        if isinstance(answer := known.get(trade.trade_id), Mapping)
+        else trade
         for trade in outcome.trades
     )
-    return outcome.model_copy(update={"trades": trades, "violations": tuple(sorted({*outcome.violations, *faults}))})
+    return outcome.model_copy(
+        update={
+            "trades": trades,
+            "broker_truth": True,
+            "violations": tuple(sorted({*outcome.violations, *faults})),
+            "gaps": (*outcome.gaps, *gaps),
+        }
+    )
 
 
-def _asked(book: OrderBook, trade: TradeOutcome) -> dict[str, object]:
-    names = {order.client_order_id for order in trade.orders if order.client_order_id}
-    found = list(_steps(book, trade.trade_id))
-    seen = {str(order["client_order_id"]) for order in found}
-    for name in sorted(names - seen):
-        order = book.order_by_client_id(name)
-        if order is not None:
-            found.append(_document(order))
-    residual = book.position(trade.symbol) if trade.is_complete_exit else None
-    return {"orders": found, "residual_position": residual}
+@contextmanager
+def _asking(lane: Lane) -> Iterator[None]:
+    """Whatever keeps an account from answering is evidence that is not there yet, by the name of what it was."""
+    try:
+        yield
+    except (BrokerError, ConfigurationError, ExecutionTransientError, ClientError, BotoCoreError) as error:
+        raise EvidenceUnavailable(f"{lane} broker: {type(error).__name__}") from error
 
 
-def _steps(book: OrderBook, trade_id: str) -> Iterator[dict[str, object]]:
-    for step in range(MAX_STEPS):
-        order = book.order_by_client_id(client_order_id_of(trade_id, step))
-        if order is None:
-            return
-        yield _document(order)
+def _control_answers(
+    book: AccountBook, control: RunOutcome, candidate: RunOutcome | None, shared: Collection[str]
+) -> dict[str, object]:
+    """Ask the control's account once for all orders of the run's symbols while either lane ran."""
+    window, beside = span_of(control), span_of(candidate)
+    span = beside if window is None else window.with_(beside)
+    symbols = {trade.symbol for trade in control.trades}
+    listed = by_symbol(book.orders_of(symbols, span.begin, span.until)) if span is not None else {}
+    crowded = crowded_symbols(control, shared)
+    answers: dict[str, object] = {}
+    for trade in control.trades:
+        found = attributed(trade, control, listed, crowded)
+        unclear = found.unclear if span is not None else "the run's start is not known"
+        is_left = trade.is_complete_exit and trade.symbol not in crowded
+        answers[trade.trade_id] = {
+            "orders": [_document(order) for order in found.orders],
+            "unclear": unclear,
+            "residual_position": book.position(trade.symbol) if is_left else None,
+        }
+    return answers
+
+
+def _candidate_answers(book: AccountBook, candidate: RunOutcome) -> dict[str, object]:
+    """Ask the candidate's account for all orders of the run's symbols, then, by name, for what the list does not have."""
+    span = span_of(candidate)
+    symbols = {trade.symbol for trade in candidate.trades}
+    listed = by_symbol(book.orders_of(symbols, span.begin, span.until)) if span is not None else {}
+    answers: dict[str, object] = {}
+    for trade in candidate.trades:
+        names = {order.client_order_id for order in trade.orders if order.client_order_id}
+        found = [
+            order
+            for order in listed.get(trade.symbol, ())
+            if is_named_after(order, trade.trade_id) or order.client_order_id in names
+        ]
+        missing = names - {order.client_order_id for order in found}
+        found += [order for name in sorted(missing) if (order := book.order_by_client_id(name)) is not None]
+        answers[trade.trade_id] = {
+            "orders": [_document(order) for order in found],
+            "residual_position": book.position(trade.symbol) if trade.is_complete_exit else None,
+        }
+    return answers
 
 
 def _document(order: Order) -> dict[str, object]:
     return {
         "client_order_id": order.client_order_id,
         "order_id": order.order_id,
+        "side": order.side.value,
         "order_type": order.order_type.value,
         "quantity": order.quantity,
         "limit_price": order.limit_price,
@@ -111,22 +143,37 @@ def _document(order: Order) -> dict[str, object]:
     }
 
 
-def _corrected(trade: TradeOutcome, answer: Mapping[str, object], faults: list[str]) -> TradeOutcome:
-    listed = answer.get("orders")
-    orders = tuple(
-        _record(Fields(f"broker[{trade.trade_id}]", order, faults))
-        for order in (listed if isinstance(listed, list) else ())
-        if isinstance(order, Mapping)
-    )
-    residual = Fields(f"broker[{trade.trade_id}]", answer, faults).number("residual_position")
-    if not orders:
-        return trade.model_copy(update={"residual_position": residual})
-    filled = sum((order.filled_quantity or _ZERO for order in orders), _ZERO)
-    value = sum(((order.filled_quantity or _ZERO) * (order.average_price or _ZERO) for order in orders), _ZERO)
-    update: dict[str, object] = {"orders": orders, "filled_quantity": filled, "residual_position": residual}
-    if filled:
-        update |= {"average_price": value / filled, "value": value}
-    return trade.model_copy(update=update)
+def _corrected(trade: TradeOutcome, answer: Fields, gaps: list[Gap]) -> TradeOutcome:
+    unclear = answer.text("unclear")
+    if unclear is not None:
+        gaps.append(Gap(what=f"broker orders of {trade.symbol}", reason=unclear))
+        return trade
+    listed = answer.values.get("orders")
+    records = [
+        answer.below("orders", order) for order in (listed if isinstance(listed, list) else ()) if isinstance(order, Mapping)
+    ]
+    found = [_record(fields) for fields in records if _is_on_side(fields, trade)]
+    return trade.model_copy(update={"orders": _merged(trade, found), "residual_position": answer.number("residual_position")})
+
+
+def _is_on_side(fields: Fields, trade: TradeOutcome) -> bool:
+    """Tell whether an order goes the trade's way; one that does not is a fault, and no order of the trade."""
+    if fields.values.get("side") in (None, trade.action.value):
+        return True
+    fields.fault("side", trade.action.value)
+    return False
+
+
+def _merged(trade: TradeOutcome, found: list[OrderRecord]) -> tuple[OrderRecord, ...]:
+    """Take the broker's word for every order it has. What the lane recorded by name and the broker never saw was not accepted.
+
+    An order that the lane recorded without a client id (the control names its last one only) is among those found.
+    """
+    by_name = {order.client_order_id: order for order in found}
+    own = [order for order in trade.orders if order.client_order_id is not None]
+    names = {order.client_order_id for order in own}
+    seen = (by_name.get(order.client_order_id, order.model_copy(update={"accepted": False})) for order in own)
+    return (*seen, *(order for order in found if order.client_order_id not in names))
 
 
 def _record(fields: Fields) -> OrderRecord:
@@ -140,10 +187,6 @@ def _record(fields: Fields) -> OrderRecord:
         status=status.value if status else None,
         filled_quantity=fields.number("filled_quantity"),
         average_price=fields.number("average_price"),
-        submitted_at=_moment(fields),
-        accepted=None if status in (None, OrderStatus.UNKNOWN) else status is not OrderStatus.REJECTED,
+        submitted_at=fields.moment("submitted_at"),
+        accepted=status is not OrderStatus.REJECTED,
     )
-
-
-def _moment(fields: Fields) -> datetime | None:
-    return fields.moment("submitted_at")

@@ -6,7 +6,7 @@ What settlement needs from outside: the lanes' records, the plan, the judge, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -72,8 +72,10 @@ class PlanSource(Protocol):
 class BrokerTruth(Protocol):
     """What the brokers say of both lanes' orders."""
 
-    def read(self, control: RunOutcome | None, candidate: RunOutcome | None) -> Mapping[str, object]:
-        """Fetch both accounts' orders as an evidence document."""
+    def read(
+        self, control: RunOutcome | None, candidate: RunOutcome | None, shared: Collection[str] = ()
+    ) -> Mapping[str, object]:
+        """Fetch both accounts' orders as an evidence document. `shared`: symbols that another run traded at the same time."""
         ...
 
 
