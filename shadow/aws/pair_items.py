@@ -29,7 +29,7 @@ AUDIT_SK_PREFIX = "AUDIT#"
 OPEN = "OPEN"
 OPEN_STATES = frozenset({PairState.PENDING, PairState.LATE})
 
-_NUMBERS = frozenset({"trade_count", "version"})
+_NUMBERS = frozenset({"trade_count", "version", "state_transitions"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ class Pair(Frozen):
     `plan_json` is the plan where it is small, else `plan_key` says where it lies. `held_json` is what the control's account
     held of each symbol at publication, in shares, where the publisher knew it: with it the candidate's input can be built
     again to the byte. `control_error` is the class name of what the control's publishing raised. `evidence_sha256` names the
-    evidence that the verdict was made from, all pieces together.
+    evidence that the verdict was made from, all pieces together. `state_transitions` is how many the
+    candidate's execution made.
     """
 
     plan_id: Identifier
@@ -90,4 +91,5 @@ class Pair(Frozen):
     comparison_key: str | None = None
     comparison_sha256: str | None = None
     evidence_sha256: str | None = None
+    state_transitions: int | None = None
     version: int = 0

@@ -7,9 +7,10 @@ unannounced, and states the ledger's gauges. One pair's trouble never keeps it f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from shadow.contracts.metrics import Metric
@@ -19,11 +20,14 @@ from shadow.evidence.ledger import PairLedger, Transition, UnreadablePair, moved
 from shadow.evidence.ports import CandidateSource, Recorder, Starter
 from shadow.evidence.settledness import Deadlines
 from shadow.evidence.settlement import Settlement, Settler, announce
+from shadow.evidence.trading_days import is_exchange_open
 
 MARKET_ZONE = ZoneInfo("America/New_York")
 RECENT_DAYS = 5
 UNANNOUNCED_AFTER = timedelta(seconds=120)
 MAX_RECHECKED = 200
+TRANSITION_USD = Decimal("0.000025")
+"""What one state transition of a standard workflow costs (https://aws.amazon.com/step-functions/pricing/, us-east-1)."""
 _OPEN = frozenset({PairState.PENDING, PairState.LATE})
 
 
@@ -142,8 +146,23 @@ class Sweeper:
             Metric.STUCK_RUNS: float(report.stuck),
             Metric.CONSERVATION_ERROR: float(sum(abs(day.error) for day in report.days)),
         }
+        metrics[Metric.UNCOMPARED_TRADING_DAYS] = float(_uncompared(report.days))
+        metrics[Metric.MONTH_TRANSITION_COST_USD] = self._month_cost(now)
         rate = _divergence_rate(report.days)
         self.recorder.emit(metrics if rate is None else metrics | {Metric.DIVERGENCE_RATE: rate})
+
+    def _month_cost(self, now: datetime) -> float:
+        """Add up what the state transitions of this month's plans cost, in USD; replayed plans are counted by their own day."""
+        today = now.astimezone(MARKET_ZONE).date()
+        days = (today.replace(day=1) + timedelta(days=ahead) for ahead in range(today.day))
+        pairs = (pair for day in days for pair in self.ledger.pairs_of(day) if isinstance(pair, Pair))
+        return float(sum(pair.state_transitions or 0 for pair in pairs) * TRANSITION_USD)
+
+
+def _uncompared(days: Sequence[Conservation]) -> int:
+    """Count the trading days up to the last one that is over without a comparison, back to the last that has one."""
+    over = [day for day in reversed(days[:-1]) if is_exchange_open(day.trading_day)]
+    return next((number for number, day in enumerate(over) if day.judged), len(over))
 
 
 def _divergence_rate(days: Iterable[Conservation]) -> float | None:
