@@ -10,7 +10,10 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from shadow.broker.credentials import AlpacaCredentials
+from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import FieldFault, InvalidPayload
+from shadow.evidence.broker_accounts import BrokerTruthEnvironment, broker_truth_from
 from shadow.evidence.composition import Comparator, ComparatorEnvironment, comparator_from
 from shadow.evidence.hints import Message
 from shadow.publish.composition import completer_from_environment
@@ -18,7 +21,14 @@ from shadow.publish.composition import completer_from_environment
 
 @cache
 def _comparator() -> Comparator:
-    return comparator_from(ComparatorEnvironment.load(), completer_from_environment().complete)
+    truth = broker_truth_from(BrokerTruthEnvironment.load(), _connect)
+    return comparator_from(ComparatorEnvironment.load(), completer_from_environment().complete, truth)
+
+
+def _connect(credentials: AlpacaCredentials) -> AccountBook:
+    from shadow.broker.alpaca import AlpacaBroker  # noqa: PLC0415 - heavy: only a comparator that asks a broker pays for it
+
+    return AlpacaBroker.connect(credentials)
 
 
 def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:

@@ -21,6 +21,7 @@ from shadow.evidence.documents import candidate_outcome, control_outcome, unread
 from shadow.evidence.errors import EvidenceUnavailable
 from shadow.evidence.lanes import CONTROL_EFFECTS, Lanes, Look, Presence
 from shadow.evidence.ledger import PairLedger
+from shadow.evidence.neighbours import shared_symbols
 from shadow.evidence.ports import BrokerTruth, Case, PlanSource
 from shadow.evidence.settledness import Deadlines, effects_settled
 from shadow.evidence.store import EvidenceStore
@@ -159,14 +160,14 @@ class CaseBuilder:
     def _with_broker_truth(
         self, view: View, broker: BrokerTruth, outcomes: tuple[RunOutcome | None, RunOutcome | None], refs: list[EvidenceRef]
     ) -> tuple[RunOutcome | None, RunOutcome | None]:
-        """Let the brokers' own records correct both outcomes. They are asked once a judgement of settled lanes."""
+        """Put the brokers' own records beside both outcomes. They are asked once a judgement of settled lanes."""
         control, candidate = outcomes
         name = _broker_name(view)
         ref = view.refs.get(name)
         if ref is None:
             try:
                 draft = self._store.writer()
-                draft.add(BROKER, broker.read(control, candidate))
+                draft.add(BROKER, broker.read(control, candidate, shared_symbols(view.pair, control, self._ledger, self._plans)))
                 ref = self._lanes.keep_unrecorded(view.pair, name, draft)
             except EvidenceUnavailable as error:
                 if not view.final:

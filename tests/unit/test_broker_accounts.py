@@ -1,0 +1,189 @@
+"""Which accounts the comparator asks, and which orders of them may be another run's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from functions.compare_outcomes import lambda_handler as compare
+from shadow.aws import clients
+from shadow.broker.credentials import AlpacaCredentials
+from shadow.broker.read_only import AccountBook
+from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.outcome import RunOutcome, TradeOutcome
+from shadow.contracts.pair import Origin, Pair
+from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import ExecutionMode, Lane, RunStatus, Side, TradeStatus
+from shadow.evidence.broker_accounts import BrokerTruthEnvironment, broker_truth_from
+from shadow.evidence.errors import EvidenceUnavailable
+from shadow.evidence.ledger import PairLedger, UnreadablePair
+from shadow.evidence.neighbours import shared_symbols
+from tests.factories.pairs import pair_of
+from tests.fakes.plans import plan_of
+
+ROOT = Path(__file__).parents[2]
+ON = {"broker_truth": True, "control_broker_secret_id": "control", "broker_secret_id": "candidate"}
+PLAN = plan_of(AAPL="-600", MSFT="1000")
+OTHER = plan_of(name="other", AAPL="500", GOOG="700")
+
+
+class Nothing:
+    """An account without orders or positions that remembers how it was reached."""
+
+    def __init__(self) -> None:
+        self.reached: list[AlpacaCredentials] = []
+
+    def connect(self, credentials: AlpacaCredentials) -> AccountBook:
+        self.reached.append(credentials)
+        return self
+
+    def orders_of(self, symbols: object, after: object, until: object) -> list[Any]:
+        del symbols, after, until
+        return []
+
+    def order_by_client_id(self, client_order_id: str) -> None:
+        del client_order_id
+
+    def position(self, symbol: str) -> Decimal:
+        del symbol
+        return Decimal(0)
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    clients.secretsmanager.cache_clear()
+    with mock_aws():
+        client = boto3.client("secretsmanager", region_name="us-east-1")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        for name in ("control", "candidate"):
+            text = json.dumps({"key": f"{name}-key", "secret": f"{name}-secret"})
+            client.create_secret(Name=name, SecretString=text)
+        yield client
+    clients.secretsmanager.cache_clear()
+
+
+def run_of(lane: Lane, plan: RebalancePlan = PLAN) -> RunOutcome:
+    pair = pair_of(plan)
+    trade = TradeOutcome(trade_id="t", symbol="AAPL", action=Side.SELL, status=TradeStatus.COMPLETED)
+    return RunOutcome(
+        lane=lane,
+        run_id=pair.run_id,
+        plan_id=plan.plan_id,
+        status=RunStatus.COMPLETED,
+        trades=(trade,),
+        started_at=pair.published_at,
+        completed_at=pair.published_at + timedelta(minutes=1),
+    )
+
+
+def test_without_broker_truth_nobody_is_asked() -> None:
+    assert broker_truth_from(BrokerTruthEnvironment(), Nothing().connect) is None
+
+
+def test_nothing_is_connected_before_the_first_question() -> None:
+    account = Nothing()
+    broker_truth_from(BrokerTruthEnvironment.model_validate(ON), account.connect)
+    assert account.reached == []
+
+
+@pytest.mark.parametrize("mode", ExecutionMode)
+def test_the_candidate_s_account_is_asked_unless_it_runs_dry(mode: ExecutionMode, secrets: object) -> None:
+    assert secrets
+    account = Nothing()
+    values = {**ON, "execution_mode": mode, "control_broker_endpoint": "https://control.test"}
+    reader = broker_truth_from(BrokerTruthEnvironment.model_validate(values), account.connect)
+    assert reader is not None
+    document = reader.read(run_of(Lane.CONTROL), run_of(Lane.CANDIDATE))
+    lanes = ["control"] if mode is ExecutionMode.DRY_RUN else ["control", "candidate"]
+
+    assert list(document) == lanes
+    assert [credentials.key for credentials in account.reached] == [f"{lane}-key" for lane in lanes]
+    assert account.reached[0].endpoint == "https://control.test"
+
+
+def test_a_secret_that_is_not_named_is_told_at_once_and_one_that_is_not_there_is_no_evidence_yet(secrets: object) -> None:
+    assert secrets
+    with pytest.raises(ConfigurationError, match="CONTROL_BROKER_SECRET_ID"):
+        broker_truth_from(BrokerTruthEnvironment(broker_truth=True), Nothing().connect)
+    paper = {**ON, "execution_mode": "paper", "broker_secret_id": ""}
+    with pytest.raises(ConfigurationError, match="BROKER_SECRET_ID"):
+        broker_truth_from(BrokerTruthEnvironment.model_validate(paper), Nothing().connect)
+    absent = BrokerTruthEnvironment.model_validate({**ON, "control_broker_secret_id": "absent"})
+    reader = broker_truth_from(absent, Nothing().connect)
+    assert reader is not None
+    with pytest.raises(EvidenceUnavailable, match="control broker"):
+        reader.read(run_of(Lane.CONTROL), None)
+
+
+def test_the_comparator_starts_without_the_broker_s_library() -> None:
+    program = (
+        "import lambda_handler, sys; print(sorted({n.split('.')[0] for n in sys.modules} & {'alpaca', 'pandas', 'requests'}))"
+    )
+    done = subprocess.run(  # noqa: S603 - our own interpreter and text
+        [sys.executable, "-c", program],
+        cwd=ROOT / "functions" / "compare_outcomes",
+        env={"PYTHONPATH": str(ROOT), "AWS_DEFAULT_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "'shadow'" in done.stdout
+    assert "'alpaca'" not in done.stdout
+    account = compare._connect(AlpacaCredentials("key", "secret"))
+    assert type(account).__name__ == "AlpacaBroker"
+
+
+class Day:
+    """The ledger of one day."""
+
+    def __init__(self, *pairs: Pair | UnreadablePair) -> None:
+        self.pairs = pairs
+
+    def pairs_of(self, trading_day: date) -> list[Pair | UnreadablePair]:
+        del trading_day
+        return list(self.pairs)
+
+
+class Plans:
+    """The plans of the day's other pairs."""
+
+    def plan_of(self, pair: Pair) -> RebalancePlan:
+        return {OTHER.plan_id: OTHER}[pair.plan_id]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {"AAPL"}),
+        ({"settled_at": pair_of(PLAN).published_at + timedelta(seconds=1)}, {"AAPL"}),
+        ({"published_at": pair_of(PLAN).published_at + timedelta(minutes=2)}, {"AAPL"}),
+        ({"published_at": pair_of(PLAN).published_at + timedelta(minutes=5)}, set()),
+        ({"settled_at": pair_of(PLAN).published_at - timedelta(minutes=1)}, set()),
+        ({"origin": Origin.REPLAY}, set()),
+    ],
+)
+def test_a_symbol_is_shared_with_a_run_that_traded_it_at_the_same_time(changes: dict[str, object], expected: set[str]) -> None:
+    begun = {"at": pair_of(PLAN).published_at - timedelta(minutes=2)} if "settled_at" in changes else {}
+    other = pair_of(OTHER, **begun).model_copy(update=changes)
+    day = cast("PairLedger", Day(pair_of(PLAN), other))
+
+    assert shared_symbols(pair_of(PLAN), run_of(Lane.CONTROL), day, Plans()) == expected
+
+
+def test_a_pair_that_cannot_be_read_shares_everything_and_no_run_shares_nothing() -> None:
+    day = cast("PairLedger", Day(pair_of(PLAN), UnreadablePair("PLAN#x", "torn")))
+    assert shared_symbols(pair_of(PLAN), run_of(Lane.CONTROL), day, Plans()) == {"AAPL"}
+    assert shared_symbols(pair_of(PLAN), None, day, Plans()) == set()
