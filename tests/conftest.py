@@ -18,6 +18,7 @@ settings.load_profile("shadow")
 
 
 def pytest_configure() -> None:
+    os.environ.pop("COLUMNS", None)  # parallel workers inherit the terminal's width; pages are tested at their own
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(
