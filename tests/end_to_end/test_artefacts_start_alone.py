@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,6 +96,7 @@ def _environment(function: DeployedFunction) -> dict[str, str]:
         "PUBLISH_BOUND_MS": "50",
         "REPORT_RECIPIENTS": "desk@example.com",
         "REPORT_SENDER": "shadow@example.com",
+        "MPLCONFIGDIR": tempfile.gettempdir(),
     }
     nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
     numbers = {name: "1" for name in function.variables if name.endswith("_SECONDS")}
