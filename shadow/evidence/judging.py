@@ -5,9 +5,9 @@ The judge, as settlement calls it: the pure comparison of `shadow.compare` under
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from shadow import __version__
 from shadow.compare.case import PairCase
 from shadow.compare.document import canonical_bytes
 from shadow.compare.judge import judge
@@ -54,7 +54,4 @@ def pair_case(case: Case, code: str) -> PairCase:
 
 def code_version() -> str:
     """Give the version of the code that judges."""
-    try:
-        return version("shadow")
-    except PackageNotFoundError:
-        return "0"
+    return __version__
