@@ -59,7 +59,8 @@ def _fraction(value: Decimal) -> Decimal:
 
 def plain(value: Decimal) -> str:
     """Write `value` without an exponent, keeping its digits: what JSON and people get to see."""
-    return format(value, "f")
+    text = str(value)
+    return format(value, "f") if "E" in text else text
 
 
 def iso(value: datetime) -> str:
