@@ -70,14 +70,22 @@ class Account:
         self.orders.append(replace(last, **values))  # type: ignore[arg-type]
 
 
+def asked_by(trade: TradeOutcome) -> Decimal:
+    """How many shares an honest control asked for, of which a part was filled or none."""
+    price = trade.intent.decision_price if trade.intent else None
+    if price is None or not trade.filled_quantity:
+        return Decimal(1)
+    wanted = trade.filled_quantity / PART if trade.is_complete_exit else abs(trade.planned_amount or Decimal(0)) / price
+    return wanted.quantize(Decimal("1e-6"))
+
+
 def control_account(run: RunOutcome) -> Account:
     """The control's orders, one a trade, under random names, at the very price that it records."""
     account = Account()
     for trade in run.trades:
         if trade.order_id and trade.started_at:
             filled = trade.filled_quantity or Decimal(0)
-            whole = trade.status is TradeStatus.COMPLETED
-            asked = filled if whole else (filled / PART).quantize(Decimal("1e-6")) or Decimal(1)
+            asked = filled if trade.status is TradeStatus.COMPLETED else asked_by(trade)
             account.orders.append(
                 Order(
                     order_id=trade.order_id,
