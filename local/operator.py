@@ -21,6 +21,8 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
 
 POLL_SECONDS = 0.05
+_BETWEEN_LOOKS = 0.4
+_WAITING = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 VERDICT_SECONDS = 60.0
 _SWEEP_SECONDS = 0.5
 _DONE = frozenset({PairState.JUDGED, PairState.MISSING, PairState.RESOLVED_LATE})
@@ -50,6 +52,7 @@ class Operator:
         self._functions = stack.functions()
         self._s3 = stack.access.s3()
         self._executions = stack.access.stepfunctions()
+        self._sqs = stack.access.sqs()
 
     def call(self, output: str, payload: object) -> dict[str, object]:
         """Call a function of the stack by its output's key; raises FunctionFailed."""
@@ -108,6 +111,27 @@ class Operator:
         if pair.comparison_key is None:
             raise NoVerdict(f"{pair.plan_id}: expected a comparison, was none in state {pair.state}")
         return self._s3.get_object(Bucket=self.stack.output("EvidenceBucketName"), Key=pair.comparison_key)["Body"].read()
+
+    def is_quiet(self) -> bool:
+        """Whether no trade of the control waits or is being executed, and the comparator has taken every hint."""
+        return not any(self._messages(queue) for queue in ("execution.fifo", "shadow-comparator"))
+
+    def await_quiet(self) -> None:
+        """Wait until everything is quiet at two looks: an event may be between two queues. Raises NoVerdict."""
+        looks = 0
+
+        def quiet() -> bool | None:
+            nonlocal looks
+            time.sleep(_BETWEEN_LOOKS)
+            looks = looks + 1 if self.is_quiet() else 0
+            return True if looks > 1 else None
+
+        self._until(quiet, "quiet queues")
+
+    def _messages(self, queue: str) -> int:
+        url = self._sqs.get_queue_url(QueueName=f"alchemiser-{STAGE}-{queue}")["QueueUrl"]
+        found = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return sum(int(value) for name, value in found.items() if name in _WAITING)
 
     def set_deadlines(self, deadlines: Mapping[str, float]) -> None:
         """Change the comparator's deadlines (seconds) from its next call on."""

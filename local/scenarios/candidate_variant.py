@@ -1,156 +1,99 @@
 """Business Unit: local cloud | Status: current.
 
-A faulty candidate: a handler around a function's own, sound handler, that changes what goes in or what comes out. `variants` puts
-this file beside the sound one in the function's zip, so it may import the standard library only. The faults lie in a file and are
-read anew at every call; without any, the sound handler's answer passes through untouched.
+A faulty candidate: a handler around a function's own, sound handler, with defects planted in it. `variants` ships this file in
+the function's zip. The faults lie in a file and are read anew at every call; without any, the sound handler's answer passes
+through untouched.
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
 
-Event: TypeAlias = dict[str, object]
-Handler: TypeAlias = Callable[[Event, object], Event]
+from local.scenarios.candidate_defects import (
+    AGGREGATE,
+    EQUITY,
+    EXECUTE,
+    GUARD,
+    NOT_FILLED,
+    NOTHING,
+    NOTIFY,
+    PREPARE,
+    UNFILLED,
+    Act,
+    Call,
+    Event,
+    Handler,
+    always_fails,
+    answering,
+    asking,
+    bought_while_selling,
+    doubled,
+    equity_limit_off,
+    equity_not_counted,
+    equity_overcounted,
+    exit_forgotten,
+    guard_amounts_off,
+    guard_at_threshold,
+    half_filled,
+    mapping,
+    miscounted,
+    named_at_random,
+    not_notified,
+    planned_amount_off,
+    recording,
+    resold,
+    rounded_down,
+    sized_by_target,
+    slow,
+    trade_doubled,
+    trade_dropped,
+    trade_fails,
+    trade_renamed,
+    writing,
+    wrong_size,
+)
 
-PREPARE, GUARD, EQUITY = "prepare_trades", "evaluate_sell_guard", "check_equity_limit"
-EXECUTE, AGGREGATE, NOTIFY = "execute_trade_sfn", "aggregate_results", "notify_completion"
-
-
-class PlantedFailure(Exception):
-    """The function fails here."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of a function, with a fault planted in it. `sound` is the function's own handler."""
-
-    sound: Handler
-    event: Event
-    context: object
-    fault: Mapping[str, object]
-
-    def through(self, event: Event) -> Event:
-        """Give the sound handler's answer to `event`."""
-        return self.sound(event, self.context)
-
-    @property
-    def answer(self) -> Event:
-        """Give the sound handler's answer."""
-        return self.through(self.event)
-
-    def factor(self, default: str) -> Decimal:
-        """Give the fault's amount, else its default."""
-        return Decimal(str(self.fault.get("amount") or default))
-
-
-def _resized(call: Call, amount: Decimal) -> Event:
-    """Execute the trade at another amount, and answer as if it were the planned one."""
-    if "tradeAmount" not in call.event:
-        return call.answer
-    answer = call.through({**call.event, "tradeAmount": format(amount, "f")})
-    return {**answer, "plannedAmount": call.event["tradeAmount"]}
-
-
-def _planned(call: Call) -> Decimal:
-    return Decimal(str(call.event.get("tradeAmount", "0")))
-
-
-def _sized_by_target(call: Call) -> Event:
-    target = Decimal(str(call.event.get("targetValue", "0")))
-    return _resized(call, -target if _planned(call) < 0 else target)
-
-
-def _wrong_size(call: Call) -> Event:
-    return _resized(call, _planned(call) * call.factor("1.1"))
-
-
-def _planned_amount_off(call: Call) -> Event:
-    return call.through({**call.event, "tradeAmount": format(_planned(call) * call.factor("1.1"), "f")})
-
-
-def _trade_fails(call: Call) -> Event:
-    if "trade" in call.event:
-        return call.answer
-    raise PlantedFailure(str(call.event.get("symbol")))
-
-
-def _filled_reported_failed(call: Call) -> Event:
-    return {**call.answer, "status": "FAILED", "reason": "NOT_FILLED", "errorMessage": "planted: not filled"}
-
-
-def _fill_lost(call: Call) -> Event:
-    nothing = {"quantity": "0", "averagePrice": None, "totalValue": "0"}
-    return {**call.answer, **nothing, "status": "FAILED", "reason": "NOT_FILLED", "errorMessage": "planted: not filled"}
-
-
-def _slow(call: Call) -> Event:
-    time.sleep(float(call.factor("5")))
-    return call.answer
-
-
-def _trade_dropped(call: Call) -> Event:
-    """Leave the trade out of its phase, counts and all."""
-    answer = dict(call.answer)
-    for trades, count in (("sellTrades", "sellCount"), ("buyTrades", "buyCount")):
-        kept = [trade for trade in _list(answer, trades) if trade.get("symbol") != call.fault.get("symbol")]
-        answer[trades], answer[count] = kept, len(kept)
-    answer["totalTrades"] = len(_list(answer, "sellTrades")) + len(_list(answer, "buyTrades"))
-    return answer
-
-
-def _guard_blocks(call: Call) -> Event:
-    return {**call.answer, "buyPhaseAllowed": False, "reason": "planted: blocked"}
-
-
-def _guard_passes(call: Call) -> Event:
-    return {**call.answer, "buyPhaseAllowed": True, "reason": None}
-
-
-def _guard_sums_executed(call: Call) -> Event:
-    return {**call.answer, "buyPhaseAllowed": True, "sellFailedAmount": "0", "reason": None}
-
-
-def _equity_overcounted(call: Call) -> Event:
-    """Reserve a thousand times the planned amount, which the sound breaker refuses."""
-    return call.through({**call.event, "tradeAmount": format(_planned(call) * call.factor("1000"), "f")})
-
-
-def _equity_ignored(call: Call) -> Event:
-    return {**call.answer, "allowed": True, "reason": None}
-
-
-def _miscounted(call: Call) -> Event:
-    answer = call.answer
-    return {**answer, "succeededTrades": int(str(answer["succeededTrades"])) + 1}
-
-
-def _not_notified(call: Call) -> Event:
-    del call
-    return {"status": "SKIPPED", "messageId": None}
-
-
-FAULTS: dict[str, tuple[str, Callable[[Call], Event]]] = {
-    "sized_by_target": (EXECUTE, _sized_by_target),
-    "wrong_size": (EXECUTE, _wrong_size),
-    "planned_amount_off": (EXECUTE, _planned_amount_off),
-    "trade_fails": (EXECUTE, _trade_fails),
-    "filled_reported_failed": (EXECUTE, _filled_reported_failed),
-    "fill_lost": (EXECUTE, _fill_lost),
-    "slow": (EXECUTE, _slow),
-    "trade_dropped": (PREPARE, _trade_dropped),
-    "guard_blocks": (GUARD, _guard_blocks),
-    "guard_passes": (GUARD, _guard_passes),
-    "guard_sums_executed": (GUARD, _guard_sums_executed),
-    "equity_overcounted": (EQUITY, _equity_overcounted),
-    "equity_ignored": (EQUITY, _equity_ignored),
-    "miscounted": (AGGREGATE, _miscounted),
-    "not_notified": (NOTIFY, _not_notified),
+FAULTS: dict[str, tuple[str, Act]] = {
+    "sized_by_target": (EXECUTE, sized_by_target),
+    "wrong_size": (EXECUTE, wrong_size),
+    "planned_amount_off": (EXECUTE, planned_amount_off),
+    "oversold": (EXECUTE, resold),
+    "trade_fails": (EXECUTE, trade_fails),
+    "always_fails": (EXECUTE, always_fails),
+    "filled_reported_failed": (EXECUTE, answering(**NOT_FILLED)),
+    "fill_lost": (EXECUTE, answering(**NOT_FILLED, **NOTHING)),
+    "partial_fill_lost": (EXECUTE, recording(half_filled, **NOT_FILLED, **NOTHING)),
+    "ordered_twice": (EXECUTE, recording(doubled)),
+    "orders_named_at_random": (EXECUTE, recording(named_at_random)),
+    "market_first": (EXECUTE, recording(writing(order_type="market", limit_price=None), orderType="market")),
+    "order_left_live": (EXECUTE, recording(writing(**UNFILLED, status="open"), **NOT_FILLED, **NOTHING)),
+    "order_fate_unknown": (EXECUTE, recording(writing(status="ambiguous"))),
+    "order_refused": (EXECUTE, recording(writing(**UNFILLED, status="rejected"))),
+    "tried_often": (EXECUTE, answering(attempts=4)),
+    "rounded_down": (EXECUTE, rounded_down),
+    "slow": (EXECUTE, slow),
+    "trade_dropped": (PREPARE, trade_dropped),
+    "trade_doubled": (PREPARE, trade_doubled),
+    "trade_renamed": (PREPARE, trade_renamed),
+    "exit_forgotten": (PREPARE, exit_forgotten),
+    "bought_while_selling": (PREPARE, bought_while_selling),
+    "correlation_lost": (PREPARE, asking(correlationId="workflow-lost")),
+    "equity_limit_off": (PREPARE, equity_limit_off),
+    "guard_blocks": (GUARD, answering(buyPhaseAllowed=False, reason="planted: blocked")),
+    "guard_passes": (GUARD, answering(buyPhaseAllowed=True, reason=None)),
+    "guard_sums_executed": (GUARD, answering(buyPhaseAllowed=True, sellFailedAmount="0", reason=None)),
+    "guard_threshold_off": (GUARD, asking(failureThresholdUsd="250")),
+    "guard_at_threshold": (GUARD, guard_at_threshold),
+    "guard_amounts_off": (GUARD, guard_amounts_off),
+    "equity_not_counted": (EQUITY, equity_not_counted),
+    "equity_overcounted": (EQUITY, equity_overcounted),
+    "equity_unsaid": (EQUITY, answering(cumulative="0", limit="0", headroom="0")),
+    "equity_ignored": (EQUITY, answering(allowed=True, reason=None)),
+    "miscounted": (AGGREGATE, miscounted),
+    "aggregation_fails": (AGGREGATE, always_fails),
+    "not_notified": (NOTIFY, not_notified),
 }
 FUNCTIONS = tuple(sorted({function for function, _ in FAULTS.values()}))
 
@@ -174,7 +117,7 @@ def _around(sound: Handler, fault: Mapping[str, object]) -> Handler:
 
 def _faults_at(event: Event, function: str, faults_file: Path) -> list[Mapping[str, object]]:
     """Read what is planted for this call: by plan, and by symbol where the call is about one trade."""
-    named = [_mapping(event.get(part)) for part in ("trade", "state")]
+    named = [mapping(event.get(part)) for part in ("trade", "state")]
     plan_ids = {str(each["planId"]) for each in (event, *named) if "planId" in each}
     symbols = {str(each["symbol"]) for each in (event, *named[:1]) if "symbol" in each}
     return [
@@ -184,12 +127,3 @@ def _faults_at(event: Event, function: str, faults_file: Path) -> list[Mapping[s
         and fault.get("plan_id") in (None, *plan_ids)
         and (not symbols or fault.get("symbol") in (None, *symbols))
     ]
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(answer: Mapping[str, object], name: str) -> list[Mapping[str, object]]:
-    value = answer.get(name)
-    return [_mapping(each) for each in value] if isinstance(value, list) else []

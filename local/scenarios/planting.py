@@ -15,6 +15,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from local.broker_simulator.values import Fault as BrokerFault
+from local.broker_simulator.values import FaultKind
 from local.scenarios.candidate_variant import FAULTS
 from shadow.compare.kinds import KINDS
 from shadow.contracts.comparison import Attribution
@@ -24,6 +26,9 @@ from shadow.contracts.model import Exact, Frozen
 from shadow.contracts.plan import PlanItem, RebalancePlan
 from shadow.contracts.vocabulary import Action, Lane
 from shadow.legacy.faults import Fault
+
+AT_BROKER = "broker."
+"""How the name of a broker fault begins; what follows is a `FaultKind`, and the lane is whose account it strikes."""
 
 
 class Place(StrEnum):
@@ -46,7 +51,8 @@ class Plant(Frozen):
     """One difference to plant. `amount` and `event` mean what the fault says.
 
     `expects` are the kinds of difference that must be found, `allows` those that may be found beside them. They name the lane,
-    unless `attributed` says whom else. `untradable` is a trade whose symbol does not trade, for either lane.
+    unless `attributed` says whom else. `untradable` is a trade whose symbol does not trade, for either lane. `alone` is one
+    that strikes everything that runs beside it.
     """
 
     day: Annotated[int, Field(ge=1)] = 1
@@ -61,11 +67,12 @@ class Plant(Frozen):
     event: DetailType | None = None
     untradable: Place | None = None
     settles: bool = True
+    alone: bool = False
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
         known = {fault.value for fault in Fault} if self.lane is Lane.CONTROL else set(FAULTS)
-        if self.fault not in known:
+        if self.fault not in known | {f"{AT_BROKER}{kind}" for kind in FaultKind}:
             raise ValueError(f"expected a fault of the {self.lane}, was {self.fault}")
         strange = [kind for kind in (*self.expects, *self.allows) if kind not in KINDS]
         if strange:
@@ -80,6 +87,18 @@ class Planted:
     plant: Plant
     plan_id: str
     symbol: str | None
+
+    @property
+    def at_broker(self) -> BrokerFault | None:
+        """The broker's fault that it is; None where a lane is at fault."""
+        if not self.plant.fault.startswith(AT_BROKER):
+            return None
+        kind = FaultKind(self.plant.fault.removeprefix(AT_BROKER))
+        path, method = _STRIKES.get(kind, (None, None))
+        field = "fractionable" if kind is FaultKind.MISSING_FIELD else ""
+        return BrokerFault(
+            kind=kind, account=self.plant.lane, symbol=self.symbol, count=None, path=path, method=method, field=field
+        )
 
     def as_fault(self) -> dict[str, str]:
         """Give it as the lane's list of faults has it."""
@@ -102,7 +121,11 @@ class Planting:
 
     def faults(self, lane: Lane) -> list[dict[str, str]]:
         """Give the list of faults for one lane, JSON-ready."""
-        return [each.as_fault() for each in self.planted if each.plant.lane is lane]
+        return [each.as_fault() for each in self.planted if each.plant.lane is lane and each.at_broker is None]
+
+    def broker_faults(self) -> list[BrokerFault]:
+        """Give what the broker is to do wrong."""
+        return [fault for each in self.planted if (fault := each.at_broker) is not None]
 
     @property
     def settles(self) -> bool:
@@ -110,6 +133,7 @@ class Planting:
         return all(each.plant.settles for each in self.planted)
 
 
+_STRIKES = {FaultKind.REFUSE: (None, "POST"), FaultKind.MISSING_FIELD: ("/v2/assets", None)}
 _PLANTS = TypeAdapter(tuple[Plant, ...])
 
 

@@ -17,7 +17,8 @@ from local.scenarios.candidate_variant import FUNCTIONS
 
 HANDLER = "lambda_handler.py"
 SOUND = "sound_handler.py"
-VARIANT = "candidate_variant.py"
+PACKAGE = "local/scenarios"
+MODULES = ("candidate_variant.py", "candidate_defects.py")
 _DATE = (1980, 1, 1, 0, 0, 0)
 _FILE_MODE = 0o100644 << 16
 _SHIM = '''"""Business Unit: local cloud | Status: current.
@@ -28,7 +29,7 @@ The handler of a function that faults can be planted in. Local cloud only.
 from pathlib import Path
 
 import sound_handler
-from candidate_variant import planted
+from local.scenarios.candidate_variant import planted
 
 lambda_handler = planted(sound_handler.lambda_handler, {function!r}, Path({faults_file!r}))
 '''
@@ -44,14 +45,16 @@ def plantable(artefacts: Artefacts, faults_file: Path, out: Path, *, functions: 
 
 
 def _variant(sound: Artefact, faults_file: Path, out: Path) -> Artefact:
-    variant = Path(__file__).with_name(VARIANT)
+    variant = {name: Path(__file__).with_name(name) for name in MODULES}
     shim = _SHIM.format(function=sound.name, faults_file=str(faults_file))
-    path = out / f"{sound.name}-planted-{digest({'sound': sound.path, 'variant': variant}, shim)}.zip"
+    path = out / f"{sound.name}-planted-{digest({'sound': sound.path, **variant}, shim)}.zip"
     if not path.exists():
         out.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(sound.path) as archive:
             files = {_renamed(entry.filename): archive.read(entry) for entry in archive.infolist()}
-        _write(path, {**files, HANDLER: shim.encode(), VARIANT: variant.read_bytes()})
+        package = {f"{folder}/__init__.py": b"" for folder in ("local", PACKAGE)}
+        modules = {f"{PACKAGE}/{name}": module.read_bytes() for name, module in variant.items()}
+        _write(path, {**files, **package, **modules, HANDLER: shim.encode()})
     return Artefact(sound.name, path, unzipped_bytes(path))
 
 

@@ -13,11 +13,25 @@ import pytest
 
 from local.cloud.build import Artefact, Artefacts
 from local.market import ClosingPrices
+from local.pages.corpus_recall import reasons
 from local.planner import Portfolio
-from local.scenarios.candidate_variant import FAULTS, FUNCTIONS, Event, PlantedFailure, planted
-from local.scenarios.corpus import corpus
+from local.scenarios import candidate_defects
+from local.scenarios.candidate_defects import Event, PlantedFailure
+from local.scenarios.candidate_variant import FAULTS, FUNCTIONS, planted
+from local.scenarios.corpus import INSTANCES, CorpusCase, corpus
+from local.scenarios.corpus_result import CorpusResult
 from local.scenarios.demo import FIRST_CASH, TooFewDays, demo_days
-from local.scenarios.planting import InvalidScenario, Place, Planted, Planting, demo_plants, plant_in, read_scenario, symbol_at
+from local.scenarios.planting import (
+    AT_BROKER,
+    InvalidScenario,
+    Place,
+    Planted,
+    bundled_scenario,
+    demo_plants,
+    plant_in,
+    read_scenario,
+    symbol_at,
+)
 from local.scenarios.reckoning import reckon
 from local.scenarios.variants import plantable
 from shadow.compare.kinds import KINDS
@@ -34,6 +48,7 @@ TRADE: Event = {
     "tradeAmount": "200",
     "targetValue": "1200",
     "currentPosition": "3",
+    "rebalancePlan": {"totalPortfolioValue": "1000"},
 }
 
 
@@ -176,8 +191,14 @@ def sound(event: Event, context: object) -> Event:
         "status": "COMPLETED",
         "quantity": "2",
         "averagePrice": "100",
+        "askedQuantity": "2.5",
+        "held": event.get("currentPosition"),
+        "correlation": event.get("correlationId"),
+        "portfolio": dict(event.get("rebalancePlan") or {}).get("totalPortfolioValue"),  # type: ignore[call-overload]
+        "failureThresholdUsd": event.get("failureThresholdUsd", "700"),
         "buyPhaseAllowed": True,
         "sellFailedAmount": "700",
+        "sellSucceededAmount": "100",
         "allowed": amount < 10_000,
         "succeededTrades": 3,
         "messageId": "m",
@@ -201,7 +222,65 @@ EFFECTS = {
     "miscounted": {"succeededTrades": 4},
     "not_notified": {"status": "SKIPPED", "messageId": None},
     "slow": {"status": "COMPLETED"},
+    "oversold": {"held": "3.3"},
+    "tried_often": {"attempts": 4},
+    "partial_fill_lost": {"status": "FAILED", "quantity": "0"},
+    "order_left_live": {"status": "FAILED", "quantity": "0"},
+    "ordered_twice": {"status": "COMPLETED"},
+    "orders_named_at_random": {"status": "COMPLETED"},
+    "market_first": {"status": "COMPLETED", "orderType": "market"},
+    "order_fate_unknown": {"status": "COMPLETED"},
+    "order_refused": {"status": "COMPLETED"},
+    "rounded_down": {"askedQuantity": "2", "quantity": "2", "totalValue": "200"},
+    "trade_doubled": {"buyCount": 3, "totalTrades": 4},
+    "trade_renamed": {"buyCount": 2, "totalTrades": 3},
+    "exit_forgotten": {"buyTrades": [{"symbol": "KO", "isCompleteExit": False}, {"symbol": "MSFT"}]},
+    "bought_while_selling": {"sellTrades": [{"symbol": "T"}, {"symbol": "KO"}], "buyCount": 1, "sellCount": 2},
+    "correlation_lost": {"correlation": "workflow-lost"},
+    "equity_limit_off": {"portfolio": "1500.0"},
+    "guard_threshold_off": {"failureThresholdUsd": "250"},
+    "guard_at_threshold": {"buyPhaseAllowed": False},
+    "guard_amounts_off": {"sellSucceededAmount": "110.0"},
+    "equity_not_counted": {"asked": "0.01"},
+    "equity_unsaid": {"allowed": True, "limit": "0", "cumulative": "0"},
 }
+INTENTS = {
+    "partial_fill_lost": {"status": {"S": "canceled"}, "filled_quantity": {"N": "1.250000"}},
+    "order_left_live": {"status": {"S": "open"}, "filled_quantity": {"N": "0"}},
+    "ordered_twice": {"SK": {"S": "INTENT#t#0001"}, "client_order_id": {"S": "t-step-1"}},
+    "orders_named_at_random": {},
+    "market_first": {"order_type": {"S": "market"}},
+    "order_fate_unknown": {"status": {"S": "ambiguous"}},
+    "order_refused": {"status": {"S": "rejected"}, "filled_quantity": {"N": "0"}},
+    "rounded_down": {"quantity": {"N": "2"}, "filled_quantity": {"N": "2"}},
+}
+INTENT = {
+    "SK": {"S": "INTENT#t#0000"},
+    "client_order_id": {"S": "t"},
+    "order_type": {"S": "limit"},
+    "limit_price": {"N": "99"},
+    "status": {"S": "filled"},
+    "quantity": {"N": "2.5"},
+    "filled_quantity": {"N": "2.5"},
+}
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """Stand in for the state table: one order intent, and what is written over it."""
+    written: list[dict[str, object]] = []
+    monkeypatch.setattr(candidate_defects, "intents_of", lambda _: [dict(INTENT)])
+    monkeypatch.setattr(candidate_defects, "keep_intent", written.append)
+    monkeypatch.setattr(candidate_defects, "forget_ledger_entries", lambda _: None)
+    return written
+
+
+@pytest.mark.parametrize("fault", INTENTS)
+def test_a_fault_of_the_order_log_writes_what_it_says(tmp_path: Path, kept: list[dict[str, object]], fault: str) -> None:
+    handler_with(tmp_path, "execute_trade_sfn", {"fault": fault})(dict(TRADE), None)  # type: ignore[operator]
+    (item,) = kept
+    assert {name: item[name] for name in INTENTS[fault]} == INTENTS[fault]
+    assert item != INTENT
 
 
 def handler_with(tmp_path: Path, function: str, *faults: dict[str, str]) -> object:
@@ -226,7 +305,17 @@ def test_a_candidate_fault_changes_what_it_says_and_nothing_elsewhere(tmp_path: 
 
 
 def test_every_candidate_fault_is_tested() -> None:
-    assert set(EFFECTS) | {"trade_fails"} == set(FAULTS)
+    assert set(EFFECTS) | {"trade_fails", "always_fails", "aggregation_fails"} == set(FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("fault", "function"), [("always_fails", "execute_trade_sfn"), ("aggregation_fails", "aggregate_results")]
+)
+def test_a_function_that_always_fails_fails(tmp_path: Path, fault: str, function: str) -> None:
+    handler = handler_with(tmp_path, function, {"fault": fault})
+    for event in (dict(TRADE), {"reconcile": True, "trade": TRADE}):
+        with pytest.raises(PlantedFailure):
+            handler(event, None)  # type: ignore[operator]
 
 
 def test_a_failing_trade_fails_and_can_be_reconciled(tmp_path: Path) -> None:
@@ -266,18 +355,44 @@ UNPLANTED = {
     "slow": "needs a minute, below which durations are not compared",
     "run_not_published": "gives no comparison of two runs, but MISSING_CONTROL",
     "run_doubled": "its second run is a run of another plan id",
+    "equity_unsaid": "leaves nothing to compare: the pair is INCOMPLETE",
     "equity_ignored": "needs a run whose buys pass the limit together",
     "not_notified": "leaves no trace but the notification's own answer",
 }
 
 
-def test_the_corpus_plants_each_fault_alone_and_in_a_place() -> None:
+def test_the_corpus_plants_each_fault_alone_in_three_instances_and_at_least_forty_kinds() -> None:
     cases = list(corpus(ClosingPrices.bundled()))
     assert len({case.plan.plan_id for case in cases}) == len(cases)
-    assert cases[0].planting == Planting()
-    for case in cases[1:]:
-        assert (len(case.planting.planted), case.planting.unplaced) == (1, ())
+    assert len({symbol for case in cases for symbol in case.closes}) == sum(len(case.closes) for case in cases) - _shared(cases)
+    for case in cases:
+        assert (len(case.planting.planted), case.planting.unplaced) == (case.number > 0, ())
         assert {item.action.value for item in case.plan.items} == {"BUY", "SELL"}
-    planted_faults = {each.plant.fault for case in cases for each in case.planting.planted}
+    planted_faults = {case.plant.fault for case in cases if case.plant and not case.plant.fault.startswith(AT_BROKER)}
     assert planted_faults | set(UNPLANTED) == {fault.value for fault in Fault} | set(FAULTS)
     assert not planted_faults & set(UNPLANTED)
+    kinds = {kind for case in cases if case.plant for kind in case.plant.expects}
+    assert len(kinds) >= 40
+    assert kinds | set(reasons()) == set(KINDS)
+    assert not kinds & set(reasons())
+
+
+def _shared(cases: list[CorpusCase]) -> int:
+    """Count the symbols that cases of different instances share: those never run beside each other."""
+    by_instance = [{s for case in cases if case.instance == n for s in case.closes} for n in range(INSTANCES)]
+    return sum(map(len, by_instance)) - len(set().union(*by_instance))
+
+
+def test_a_fault_of_the_broker_strikes_one_account_and_is_no_lanes_fault() -> None:
+    (case,) = [c for c in corpus(ClosingPrices.bundled(), instances=1) if c.plant and c.plant.fault == "broker.reject"]
+    (fault,) = case.planting.broker_faults()
+    assert (fault.account, fault.symbol, fault.count) == (Lane.CONTROL, case.planting.planted[0].symbol, None)
+    assert case.planting.faults(Lane.CONTROL) == case.planting.faults(Lane.CANDIDATE) == []
+
+
+def test_the_recorded_run_of_the_corpus_found_everything() -> None:
+    recorded = CorpusResult.recorded()
+    assert recorded.wrong == ()
+    assert {(line.lane, line.fault) for line in recorded.lines if line.fault} == {
+        (plant.lane.value, plant.fault) for plant in bundled_scenario("corpus.toml")
+    }
