@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from shadow.contracts.comparison import Comparison, Verdict
 from shadow.contracts.metrics import Metric
+from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.pair import Origin
 
 DOUBLE_ORDER = "DOUBLE_ORDER"
+DURATION_FLOOR_SECONDS = 60
+"""Where both runs took less, the ratio of their durations says nothing (the default policy's floor)."""
 _METRIC_OF = {
     Verdict.MATCHED: Metric.PAIRS_MATCHED,
     Verdict.DIVERGED: Metric.PAIRS_DIVERGED,
@@ -49,9 +52,17 @@ def _run_metrics(comparison: Comparison) -> dict[Metric, float]:
     control, candidate = comparison.control, comparison.candidate
     if candidate is not None and candidate.state_transitions is not None:
         metrics[Metric.STATE_TRANSITIONS] = float(candidate.state_transitions)
-    if control is not None and candidate is not None and control.duration_seconds and candidate.duration_seconds is not None:
-        metrics[Metric.DURATION_RATIO] = 100 * candidate.duration_seconds / control.duration_seconds
-    return metrics
+    ratio = _duration_ratio(control, candidate)
+    return metrics if ratio is None else metrics | {Metric.DURATION_RATIO: ratio}
+
+
+def _duration_ratio(control: RunOutcome | None, candidate: RunOutcome | None) -> float | None:
+    """Give the candidate's duration in per cent of the control's; None where it is not known or both runs were short."""
+    took = None if control is None else control.duration_seconds
+    other = None if candidate is None else candidate.duration_seconds
+    if not took or other is None or max(took, other) < DURATION_FLOOR_SECONDS:
+        return None
+    return 100 * other / took
 
 
 def _violations(comparison: Comparison) -> int:
