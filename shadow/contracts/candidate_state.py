@@ -134,7 +134,7 @@ class IntentRecord(_StateItem):
 
     `asked_quantity` is the shares the whole trade asks for, `quantity` what this step asks for: the rest. bid, ask and
     `decision_price` (their mid) are the quote the trade was sized on. `filled_quantity` shares, prices USD a share.
-    `turn` is that of the process which wrote the intent.
+    `turn` is that of the process which wrote the intent, `fractionable` what the broker said of the asset (None: not recorded).
     """
 
     run_id: Identifier
@@ -153,6 +153,7 @@ class IntentRecord(_StateItem):
     ask: Exact
     decision_price: Exact
     execution_mode: ExecutionMode
+    fractionable: bool | None = None
     status: IntentStatus = IntentStatus.INTENDED
     order_id: str | None = None
     filled_quantity: NonNegative = Decimal(0)

@@ -139,7 +139,7 @@ def trade_of_result(
             error_message=fields.text("errorMessage"),
             planned_amount=fields.number("plannedAmount"),
             is_complete_exit=planned.is_complete_exit if planned else None,
-            intent=_intent(fields) or (intents[0].decision if intents else None),
+            intent=_intent(fields, intents) or (intents[0].decision if intents else None),
             equity=_equity(fields),
             filled_quantity=filled,
             average_price=fields.number("averagePrice"),
@@ -176,7 +176,8 @@ def trade_without_result(
     )
 
 
-def _intent(fields: Fields) -> Intent | None:
+def _intent(fields: Fields, recorded: Sequence[RecordedIntent]) -> Intent | None:
+    """Read the result's decision; whether the asset trades in fractions is only in the recorded intents."""
     if fields.values.get("askedQuantity") is None and fields.values.get("decisionPrice") is None:
         return None
     return Intent(
@@ -186,6 +187,7 @@ def _intent(fields: Fields) -> Intent | None:
         bid=fields.number("bid"),
         ask=fields.number("ask"),
         decision_price=fields.number("decisionPrice"),
+        fractionable=recorded[0].decision.fractionable if recorded else None,
     )
 
 
@@ -197,6 +199,7 @@ def _recorded_intent(fields: Fields) -> RecordedIntent:
         bid=fields.number("bid"),
         ask=fields.number("ask"),
         decision_price=fields.number("decision_price"),
+        fractionable=fields.flag("fractionable"),
     )
     return RecordedIntent(decision, _intent_order(fields), fields.moment("intended_at"))
 

@@ -36,6 +36,7 @@ class SizedTrade:
     basis: SizingBasis
     quote: Quote
     mode: ExecutionMode
+    fractionable: bool | None = None
 
     @classmethod
     def of(cls, trade: WorkflowTrade, asked: Decimal, basis: SizingBasis, quote: Quote, mode: ExecutionMode) -> SizedTrade:
@@ -55,6 +56,7 @@ class SizedTrade:
             first.sizing_basis,
             quote,
             first.execution_mode,
+            first.fractionable,
         )
 
 
@@ -132,6 +134,7 @@ class Placement:
             ask=trade.quote.ask,
             decision_price=trade.quote.mid,
             execution_mode=trade.mode,
+            fractionable=trade.fractionable,
             intended_at=self._clock.now(),
             turn=turn,
         )

@@ -7,7 +7,7 @@ The same item executed again, after a crash or a timeout at any point, resumes a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -126,7 +126,8 @@ class TradeExecutor:
         sized = size(trade, mid=quote.mid, fractionable=asset.fractionable, held=self._held(trade))
         if isinstance(sized, Unsizable):
             return Ending(TradeStatus.FAILED, sized.reason, sized.message, quote=quote, basis=sized.basis)
-        return SizedTrade.of(trade, sized.quantity, sized.basis, quote, self._settings.mode)
+        placed = SizedTrade.of(trade, sized.quantity, sized.basis, quote, self._settings.mode)
+        return replace(placed, fractionable=asset.fractionable)
 
     def _quote(self, trade: WorkflowTrade) -> Quote | Ending:
         """Read the decision quote, as often as the trade's side has attempts."""
