@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local.pages import artefact_sizes, corpus_recall, fault_matrix, iam_proof, policy_reference
+from local.pages import alarms, artefact_sizes, corpus_recall, fault_matrix, iam_proof, policy_reference
 from reports import columns_page
 
 PAGES: dict[Path, Callable[[], str]] = {
@@ -18,6 +18,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     Path("docs/difference-kinds.md"): policy_reference.kinds_page,
     columns_page.PATH: columns_page.render,
     corpus_recall.PATH: corpus_recall.render,
+    alarms.PATH: alarms.render,
     iam_proof.PATH: iam_proof.render,
     artefact_sizes.PATH: artefact_sizes.render,
 }

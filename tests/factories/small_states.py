@@ -35,16 +35,16 @@ class SmallExecution:
     events: list[dict[str, object]] = field(default_factory=list)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def run(self, request: Json) -> tuple[dict[str, object], list[dict[str, object]]]:
+    def run(self, request: Json) -> tuple[Mapping[str, object], list[Mapping[str, object]]]:
         """Run it to its end; give DescribeExecution's answer and the history."""
         self._add("ExecutionStarted", 0, executionStartedEventDetails=_payload("input", request))
         try:
             output, _ = self._states(self.definition, request, 1)
         except TaskError as end:
             self._add("ExecutionFailed", executionFailedEventDetails={"error": end.error, "cause": end.cause})
-            return self._described("FAILED", request, error=end.error, cause=end.cause), self.events
+            return self._described("FAILED", request, error=end.error, cause=end.cause), [*self.events]
         self._add("ExecutionSucceeded", executionSucceededEventDetails=_payload("output", output))
-        return self._described("SUCCEEDED", request, output=json.dumps(output)), self.events
+        return self._described("SUCCEEDED", request, output=json.dumps(output)), [*self.events]
 
     def _described(self, status: str, request: Json, **more: object) -> dict[str, object]:
         arn = execution_arn(self.run_id)
