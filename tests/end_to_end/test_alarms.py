@@ -1,4 +1,4 @@
-"""Each alarm of the template goes off for a fault, alone or with those it may, and comes back: from what the code really emits."""
+"""Each alarm of the template goes off for a fault, alone or with those it may, and comes back: from what the code emits."""
 
 from __future__ import annotations
 
