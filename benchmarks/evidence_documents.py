@@ -81,7 +81,6 @@ def documents_of(trades: int, *, odd: int = _ODD) -> Documents:
         published_at=AT,
         trade_count=trades,
         start_state=StartState.STARTED,
-        plan_json=plan.model_dump_json(),
     )
     objects = Objects()
     store = EvidenceStore(objects, Redactor())

@@ -7,18 +7,57 @@ strict way back. A document in which a key stands twice, or a number is a binary
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from hashlib import sha256
+from io import BytesIO
+
+from pydantic import BaseModel
 
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.errors import FieldFault, InvalidPayload
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
 
 def canonical_bytes(comparison: Comparison) -> bytes:
-    """Write `comparison` as its canonical document: the same comparison is the same bytes."""
-    text = json.dumps(
-        comparison.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode("utf-8")
+    """Write `comparison` as its canonical document: the same comparison is the same bytes.
+
+    It is written piece by piece, so that a pair of thousands of trades is not held as plain values and as text as well.
+    """
+    document = BytesIO()
+    for piece in _pieces(comparison):
+        document.write(piece)
+    return document.getvalue()
+
+
+def _pieces(model: BaseModel) -> Iterator[bytes]:
+    """Write a model whose field names are its keys; models in it and tuples of models are written each by itself."""
+    large = {name for name in type(model).model_fields if _is_large(getattr(model, name))}
+    small = model.model_dump(mode="json", exclude=large)
+    mark = b"{"
+    for name in sorted({*small, *large}):
+        yield mark + f'"{name}":'.encode()
+        mark = b","
+        if name in large:
+            yield from _large(getattr(model, name))
+        else:
+            yield _encode(small[name]).encode()
+    yield b"}"
+
+
+def _large(value: BaseModel | tuple[BaseModel, ...]) -> Iterator[bytes]:
+    if isinstance(value, BaseModel):
+        yield from _pieces(value)
+        return
+    mark = b"["
+    for each in value:
+        yield mark + _encode(each.model_dump(mode="json")).encode()
+        mark = b","
+    yield b"]"
+
+
+def _is_large(value: object) -> bool:
+    return isinstance(value, BaseModel) or (isinstance(value, tuple) and bool(value) and isinstance(value[0], BaseModel))
 
 
 def digest_of(document: bytes) -> str:

@@ -284,6 +284,9 @@ def _named_effects(effects: Sequence[Effect], trades: tuple[TradeOutcome, ...]) 
     named = []
     for effect in effects:
         trade = by_id.get(effect.trade_id or "")
-        update = {"symbol": effect.symbol or trade.symbol, "action": effect.action or trade.action} if trade else {}
-        named.append(effect.model_copy(update=update))
+        if trade is not None and (effect.symbol is None or effect.action is None):
+            update = {"symbol": effect.symbol or trade.symbol, "action": effect.action or trade.action}
+            named.append(effect.model_copy(update=update))
+        else:
+            named.append(effect)
     return tuple(sorted(named, key=effect_order))
