@@ -42,6 +42,8 @@ CREDENTIALS = {
     Lane.CONTROL: {"key": "control-key", "secret": "control-secret"},
     Lane.CANDIDATE: {"key": "candidate-key", "secret": "candidate-secret"},
 }
+BROKER = "{broker}"
+"""Stands for the broker simulator's address in a parameter's value."""
 _BROKER_SECONDS = 10.0
 _FAULTY_FUNCTIONS = ("legacy-execution", "publish-plan")
 FAST = {
@@ -125,7 +127,8 @@ def bring_up(
     try:
         broker_pid, broker_url = _start_broker(folder.absolute(), seed)
         endpoints = dict.fromkeys(("BrokerEndpoint", "BrokerDataEndpoint", "ControlBrokerEndpoint"), broker_url)
-        chosen = {**FAST, **endpoints, **(parameters or {})}
+        named = {name: value.replace(BROKER, broker_url) for name, value in (parameters or {}).items()}
+        chosen = {**FAST, **endpoints, **named}
         deployment = deploy(
             emulator.access, CHECKOUT / "template.yaml", artefacts, stack=f"shadow-{STAGE}", parameters=chosen, progress=progress
         )
