@@ -249,7 +249,7 @@ class Mishaps:
 
     def dead_plan(self) -> Mend:
         """Leave a message in the publisher's dead-letter queue."""
-        return self._dead_letter("shadow-publish-dlq")
+        return self._dead_letter("publish-plan-dlq")
 
     def execution_timed_out(self) -> Mend:
         """Report a timed-out execution as the service would: the emulator ends none for its time."""

@@ -15,6 +15,7 @@ from shadow.contracts.vocabulary import Action, ExecutionMode
 from tests.factories.aa_lanes import Situation
 
 _STEP, _CENT = Decimal("0.000001"), Decimal("0.01")
+_DRAWS = 100
 Change = Callable[[Situation, Random], Situation]
 
 
@@ -140,8 +141,24 @@ def _struck(kind: FaultKind, **more: object) -> Change:
 
 
 def _breaker(situation: Situation, random: Random) -> Situation:
-    """Let so little of the equity be deployed that BUYs are refused."""
-    return replace(situation, deployment=_percent(random, 2, 12))
+    """Let so little of the equity be deployed that BUYs are refused, and none of them by a hair.
+
+    A dry run's limit is made of the plan's portfolio value, the control's of what its account is worth at the quotes.
+    """
+    fractions = (_percent(random, 2, 12) for _ in range(_DRAWS))
+    return replace(situation, deployment=next(each for each in fractions if not _is_close(situation, each)))
+
+
+def _is_close(situation: Situation, fraction: Decimal) -> bool:
+    """Tell whether a BUY, taken in the plan's order, would reach the limit to within 2 %."""
+    limit, used = situation.plan.total_portfolio_value * fraction, Decimal(0)
+    for item in situation.plan.tradable_items:
+        if item.action is Action.BUY:
+            reached = used + item.trade_amount
+            if abs(reached - limit) < limit / 50:
+                return True
+            used = reached if reached <= limit else used
+    return False
 
 
 BOTH = (ExecutionMode.DRY_RUN, ExecutionMode.PAPER)

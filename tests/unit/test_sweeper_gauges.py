@@ -1,0 +1,54 @@
+"""What the sweeper states after every sweep, for the alarms that wait for it: days without a comparison, and the month's cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from shadow.contracts.comparison import Verdict
+from shadow.contracts.metrics import Metric
+from shadow.contracts.pair import Pair, PairState, StartState
+from shadow.evidence.settledness import Deadlines
+from shadow.evidence.sweeper import Sweeper, SweepReport
+from tests.factories.pairs import pair_of
+from tests.fakes.evidence import FakeCandidate, FakeLedger, FakeRecorder, Fuse, World, settler_of
+from tests.fakes.plans import plan_of
+
+FRIDAY, MONDAY = date(2026, 11, 20), date(2026, 11, 23)
+TUESDAY_NOON = datetime(2026, 11, 24, 17, tzinfo=UTC)
+
+
+def judged(day: date, plan_id: str = "p", transitions: int | None = None) -> Pair:
+    values = {"trading_day": day, "plan_id": plan_id, "state": PairState.JUDGED, "verdict": Verdict.MATCHED}
+    return pair_of(plan_of(KO="100"), start_state=StartState.STARTED, **{**values, "state_transitions": transitions})
+
+
+def gauges(*pairs: Pair) -> dict[Metric, float]:
+    world, fuse = World(), Fuse()
+    ledger = FakeLedger(world, fuse)
+    world.pairs = {pair.plan_id: pair for pair in pairs}
+    recorder, lane = FakeRecorder(world, fuse), FakeCandidate(world)
+    sweeper = Sweeper(ledger, settler_of(world), lane, lambda _: StartState.STARTED, recorder, Deadlines(), "s")
+    sweeper._gauge(SweepReport(), TUESDAY_NOON)
+    return dict(world.emitted[-1])
+
+
+@pytest.mark.parametrize(
+    ("days", "uncompared"),
+    [((MONDAY,), 0), ((FRIDAY,), 1), ((), 2), ((date(2026, 11, 24),), 2), ((FRIDAY, MONDAY), 0)],
+)
+def test_trading_days_that_are_over_are_counted_back_to_the_last_comparison(days: tuple[date, ...], uncompared: int) -> None:
+    pairs = [judged(day, f"plan-{number}") for number, day in enumerate(days)]
+    assert gauges(*pairs)[Metric.UNCOMPARED_TRADING_DAYS] == uncompared
+
+
+def test_an_open_pair_is_no_comparison() -> None:
+    pair = pair_of(plan_of(KO="100"), trading_day=MONDAY)
+    assert gauges(pair)[Metric.UNCOMPARED_TRADING_DAYS] == 2
+
+
+def test_the_month_costs_what_its_transitions_do() -> None:
+    of_month = [judged(MONDAY, "a", 300), judged(date(2026, 11, 1), "b", 100), judged(FRIDAY, "c")]
+    before = judged(date(2026, 10, 31), "d", 9_000)
+    assert gauges(*of_month, before)[Metric.MONTH_TRANSITION_COST_USD] == pytest.approx(0.01)
