@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local.pages import alarms, artefact_sizes, corpus_recall, fault_matrix, iam_proof, policy_reference
+from local.pages import alarms, artefact_sizes, corpus_recall, fault_matrix, iam_proof, licences, policy_reference
 from reports import columns_page
 
 PAGES: dict[Path, Callable[[], str]] = {
@@ -21,6 +21,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     alarms.PATH: alarms.render,
     iam_proof.PATH: iam_proof.render,
     artefact_sizes.PATH: artefact_sizes.render,
+    licences.PATH: licences.render,
 }
 
 
