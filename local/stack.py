@@ -133,7 +133,7 @@ def bring_up(
             emulator.access, CHECKOUT / "template.yaml", artefacts, stack=f"shadow-{STAGE}", parameters=chosen, progress=progress
         )
     except BaseException:
-        stop_emulator(emulator)
+        take_down(folder)
         raise
     stack = LocalStack(emulator, broker_url, broker_pid, deployment, folder.absolute())
     _note(stack)
