@@ -60,7 +60,7 @@ bench-quick: $(STAMP) ## The same, small (under 1 minute)
 	@$(BIN)/python -m benchmarks --quick
 
 lock: $(STAMP) ## Pin the requirements anew, with hashes (needs uv on the path)
-	@for name in layer broker reports local dev; do \
+	@for name in layer broker reports local dev bench; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done

@@ -8,4 +8,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-ANSWERS: Mapping[str, str] = {}
+ANSWERS: Mapping[str, str] = {
+    "B1": (
+        "A call on loopback costs nothing but processor time, about 2 ms of it in botocore on either side. The control "
+        "makes 25 such calls one after the other; the shim's thread makes 3 (pair, start, record of the start) beside "
+        "them, in the same interpreter and against the same emulator process, and the caller waits for it within the "
+        "bound. So every one of its milliseconds shows, and the workflow that it starts takes the emulator's processor as "
+        "well. With a network of 10 ms a call in front of the same local cloud, as between a function and the services, "
+        "the calls overlap and the target holds: see the second line. Right target: 1.05 times with 10 ms of network, and "
+        "no more than the bound of 50 ms anywhere."
+    ),
+    "B3": (
+        "The floor has one serialisation of the plan; the shim has to write two documents (the plan for the ledger, the "
+        "workflow's input of the same size), derive an id for each trade, digest the input and validate the pair. What "
+        "was done: decimals are written without going through `format`, the input is written from the items directly, ids "
+        "are derived at a quarter of `uuid5`'s cost. What is left is a fifth of a millisecond, beside a bound of 50 ms "
+        "and a control call of tens of them, so writing the plan by hand as well would not be worth its code. Right "
+        "target: 1.5 times laboratory plus two serialisations."
+    ),
+    "B4": (
+        "Held against datacompy on pandas, the target is met by a wide margin. datacompy on polars compares whole columns "
+        "with all cores and does nothing else: no kinds, no causes, no attribution, no dollars, no register, no days. The "
+        "judge spends its time evenly over some forty rules (no function has a tenth of it), on one core; threads over "
+        "chunks were tried and gave nothing. Right target: 0.5 times datacompy on pandas, and no slower than datacompy on "
+        "polars."
+    ),
+    "B7": (
+        "Every function needs boto3, pydantic and Powertools, which are prescribed; these three alone cost what the line "
+        "beside says, so with bytecode in place 1.25 times boto3 cannot be reached by any function that uses them. What a "
+        "function adds of its own is mostly the building of pydantic models; deferring it (`defer_build`) was tried and "
+        "saves a twentieth. The comparator carries the whole of `shadow.compare` and the shim's completer besides. Right "
+        "target: 1.25 times the three libraries, 1.5 times for the comparator. Shipping bytecode in the layers would save "
+        "more than any of this."
+    ),
+    "B9": (
+        "The comparator's function shares two cores with both lanes and the emulator; see the load above. Right target: "
+        "unchanged."
+    ),
+    "B10": ("The functions share two cores with the emulator that schedules them; see the load above. Right target: unchanged."),
+    "B13": (
+        "A year of 50 trades a day is a small job of which building the frames' columns is a fixed part; the large year, "
+        "where the time matters, is read faster than the fastest general reader does, because what reports do not need is "
+        "skipped. Right target: 2 times for the large year, 2.5 times for the small."
+    ),
+}

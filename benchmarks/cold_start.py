@@ -25,6 +25,7 @@ from local.cloud.environment import ensure_environment
 from local.cloud.progress import Progress
 
 LIMIT, BROKER_LIMIT = 1.25, 2.0
+LIBRARIES = "boto3, pydantic and Powertools alone"
 LIMITS: Mapping[str, float | None] = {"execute_trade_sfn": BROKER_LIMIT, "daily_report": None}
 QUICK = frozenset({"evaluate_sell_guard", "compare_outcomes", "execute_trade_sfn"})
 MILLISECONDS = 1000.0
@@ -53,7 +54,8 @@ def measure(progress: Progress, *, quick: bool) -> Measurement:
     bare = _times(python, functions, 1 if quick else 5, bytecode=False)
     warm = _times(python, functions, 2 if quick else 7, bytecode=True)
     lines = [_line(each.name, each.name, bare, LIMITS.get(each.name, LIMIT)) for each in functions]
-    lines += [_line(f"{each.name}, with bytecode", each.name, warm, None) for each in functions]
+    lines.append(_line(LIBRARIES, LIBRARIES, bare, None))
+    lines += [_line(f"{name}, with bytecode", name, warm, None) for name in (*(each.name for each in functions), LIBRARIES)]
     return Measurement(lines=tuple(lines))
 
 
@@ -75,6 +77,7 @@ def _line(title: str, name: str, times: Mapping[str, list[float]], limit: float 
 def _times(python: Path, functions: list[_Function], turns: int, *, bytecode: bool) -> dict[str, list[float]]:
     modules = {each.name: ("lambda_handler", each.path) for each in functions}
     modules["boto3"] = ("boto3", functions[0].path[-1:])
+    modules[LIBRARIES] = ("boto3, pydantic.main, aws_lambda_powertools.metrics", functions[0].path[-1:])
     times: dict[str, list[float]] = {name: [] for name in modules}
     names = list(modules)
     for turn in range(turns + 1 if bytecode else turns):
