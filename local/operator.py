@@ -23,7 +23,7 @@ from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
 POLL_SECONDS = 0.05
 _BETWEEN_LOOKS = 0.4
 _WAITING = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-VERDICT_SECONDS = 60.0
+VERDICT_SECONDS = 180.0
 _SWEEP_SECONDS = 0.5
 _DONE = frozenset({PairState.JUDGED, PairState.MISSING, PairState.RESOLVED_LATE})
 T = TypeVar("T")
