@@ -49,7 +49,7 @@ def measure_all(python: Path, progress: Progress, *, quick: bool) -> tuple[dict[
         cloud.still_the_control(still=False)
         progress("B9: from settled to verdict")
         cloud.run(10, "warm-up")
-        found["B9"] = _verdicts(cloud, 3 if quick else 20)
+        found["B9"] = _verdicts(cloud, 2 if quick else 20)
         progress("B10, B11: runs of the workflow")
         found["B10"], found["B11"] = _runs(cloud, QUICK_SIZES if quick else SIZES, quick=quick)
         progress("B12: the ledger's daily query")
@@ -82,7 +82,7 @@ def _shim_line(name: str, times: Mapping[str, list[float]], limit: float | None)
 
 def _troubled(cloud: Desk, python: Path, *, quick: bool) -> Measurement:
     lines = []
-    for trouble in Trouble:
+    for trouble in (Trouble.HANGS, Trouble.THROTTLES) if quick else Trouble:
         with faulty_endpoint(trouble) as endpoint:
             hangs = trouble is Trouble.HANGS
             times = _shim(cloud, python, trouble.value, 1 if quick else 9, endpoint=endpoint, laboratory=hangs)
@@ -174,7 +174,7 @@ def _runs(cloud: Desk, sizes: tuple[int, ...], *, quick: bool) -> tuple[Measurem
     """Run plans of each size; the one of 50 (of 10 when quick) is also timed against its critical path, several times."""
     timed = sizes[0] if quick else 50
     walls, paths, costs = [], [], []
-    for trades, turn in ((size, turn) for size in sizes for turn in range(3 if size == timed else 1)):
+    for trades, turn in ((size, turn) for size in sizes for turn in range(_turns(is_timed=size == timed, quick=quick))):
         cloud.invocations()
         pair = cloud.run(trades, f"run-{trades}-{turn}", seconds=240)
         execution, calls = cloud.execution_of(pair.plan_id), cloud.invocations()
@@ -196,6 +196,10 @@ def _runs(cloud: Desk, sizes: tuple[int, ...], *, quick: bool) -> tuple[Measurem
         repetitions=len(found),
     )
     return Measurement((path,)), _cost(costs)
+
+
+def _turns(*, is_timed: bool, quick: bool) -> int:
+    return 3 if is_timed and not quick else 1
 
 
 def _cost(costs: list[tuple[int, int, float]]) -> Measurement:

@@ -51,8 +51,8 @@ def measure(progress: Progress, *, quick: bool) -> Measurement:
     python = ensure_environment(CHECKOUT, progress).function_python
     artefacts = build_artefacts(CHECKOUT, progress=progress)
     functions = _unpacked(artefacts, CHECKOUT / "build" / "bench-cold", QUICK if quick else frozenset(artefacts.functions))
-    bare = _times(python, functions, 1 if quick else 5, bytecode=False)
-    warm = _times(python, functions, 2 if quick else 7, bytecode=True)
+    bare = _times(python, functions, 1 if quick else 3, bytecode=False)
+    warm = _times(python, functions, 2 if quick else 5, bytecode=True)
     lines = [_line(each.name, each.name, bare, LIMITS.get(each.name, LIMIT)) for each in functions]
     lines.append(_line(LIBRARIES, LIBRARIES, bare, None))
     lines += [_line(f"{name}, with bytecode", name, warm, None) for name in (*(each.name for each in functions), LIBRARIES)]
