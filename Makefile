@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.made-from-requirements
 STAGE  ?= dev
 
-.PHONY: help demo test test-long lint format e2e bench bench-quick build deploy-dev lock pages hooks clean
+.PHONY: help demo test test-long lint security format bench bench-quick build deploy-dev lock pages hooks clean
 
 help: ## Show what can be made
 	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ lint: $(STAMP) ## Check style, types, the arrows of import, the template, the wo
 	@$(BIN)/cfn-lint -a cfn_lint_serverless.rules -- template.yaml
 	@$(BIN)/python -m local.pages --check
 	@echo "lint: clean"
+
+security: $(STAMP) ## Scan code and template; every accepted finding has a written reason
+	@$(BIN)/python -m local.security
 
 format: $(STAMP) ## Format the code and mend what can be mended by machine
 	@$(BIN)/ruff check --fix .

@@ -1,6 +1,6 @@
 """Business Unit: local cloud | Status: current.
 
-The commands that bring the system up on this machine: `shadow up`, `shadow down`, `shadow demo`.
+The commands that bring the system up on this machine: `shadow up`, `shadow down`, `shadow demo`, `shadow chaos`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from local.chaos.cli import register as register_chaos
 from shadow.cli.output import ERR, OUT, ExitCode, fail, print_json
 from shadow.cli.target import JsonOption
 
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
     app.command()(demo)
+    register_chaos(app)
 
 
 def up(*, as_json: JsonOption = False) -> None:
