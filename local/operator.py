@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 from botocore.exceptions import ClientError
@@ -134,8 +135,19 @@ class Operator:
         return sum(int(value) for name, value in found.items() if name in _WAITING)
 
     def set_deadlines(self, deadlines: Mapping[str, float]) -> None:
-        """Change the comparator's deadlines (seconds) from its next call on."""
+        """Change the comparator's deadlines (seconds), and sweep until it has started anew.
+
+        A hint that met it while it starts would stay invisible for its queue's timeout.
+        """
         self.set_variable("compare-outcomes", "SETTLEMENT_DEADLINES", json.dumps(deadlines))
+
+        def answers() -> bool | None:
+            with suppress(FunctionFailed):
+                self.sweep()
+                return True
+            return None
+
+        self._until(answers, "the comparator's answer")
 
     def set_variable(self, function: str, name: str, value: str) -> None:
         """Change one environment variable of a function."""

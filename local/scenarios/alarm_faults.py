@@ -206,6 +206,7 @@ class Mishaps:
         self.operator.call("DailyReportFunctionName", day)
 
         def mend() -> None:
+            self.operator.await_quiet()
             for function in (_COMPARATOR, _REPORT):
                 self.operator.set_variable(function, "POLICY_PATH", "")
             self.operator.call("DailyReportFunctionName", day)

@@ -83,6 +83,7 @@ def _run_wave(operator: Operator, wave: Sequence[CorpusCase]) -> list[CaseResult
 def set_up(operator: Operator, wave: Sequence[CorpusCase]) -> None:
     """Give the market the wave's prices, the control its positions, and plant."""
     stack, broker = operator.stack, operator.stack.broker
+    operator.await_quiet()  # a changed function ends what it is doing, and a hint in its hands stays invisible for long
     operator.set_deadlines(PATIENT)
     broker.clear_faults()
     broker.set_day(wave[0].day, {symbol: price for case in wave for symbol, price in case.closes.items()})
