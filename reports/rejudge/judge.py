@@ -6,7 +6,10 @@ severity, attribution, dollars, register, and the totals of each day. The rows t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -26,7 +29,8 @@ from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Difference
 from shadow.contracts.vocabulary import Lane
 
-CHUNK = 1 << 16
+CHUNK = 1 << 17
+MAX_THREADS = 8
 _PLAN_NAMES = tuple(PlanColumns.__annotations__)
 
 
@@ -36,26 +40,41 @@ def judge_trades(frames: TradeFrames, policy: Policy) -> JudgedTrades:
     Raises ValueError where a row must be judged by itself and `frames` has no source to take it from.
     """
     places = [_places(frames.plan, lane) for lane in (frames.control, frames.candidate)]
-    tables, alone = [], np.flatnonzero(~frames.plan["plain"].to_numpy()).tolist()
-    slots: tuple[Slot, ...] = ()
-    for start in range(0, len(frames.plan), CHUNK):
-        rows = slice(start, min(start + CHUNK, len(frames.plan)))
-        plan = PlanColumns(**{name: frames.plan[name].to_numpy()[rows] for name in _PLAN_NAMES})
-        lanes = (
-            _lane(Lane.CONTROL, frames.control, places[0][rows]),
-            _lane(Lane.CANDIDATE, frames.candidate, places[1][rows]),
-        )
-        plain = frames.plan["plain"].to_numpy()[rows]
-        wide = plain & (too_wide(plan, lanes[0]) | too_wide(plan, lanes[1]))
-        alone += (np.flatnonzero(wide) + start).tolist()
-        slots, table = _judge_chunk(plan, lanes, plain & ~wide, frames, policy)
-        table["row"] += start
-        tables.append(table)
+    starts = range(0, len(frames.plan), CHUNK)
+    with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, MAX_THREADS)) as threads:
+        judged = list(threads.map(lambda start: _chunk(start, places, frames, policy), starts))
+    alone = np.flatnonzero(~frames.plan["plain"].to_numpy()).tolist()
+    alone += [row for chunk in judged for row in chunk.wide]
+    slots: tuple[Slot, ...] = judged[-1].slots if judged else ()
     single = dict(_one_by_one(sorted(alone), frames, policy))
-    whole = pd.concat(tables, ignore_index=True) if tables else _empty()
+    whole = pd.concat([chunk.table for chunk in judged], ignore_index=True) if judged else _empty()
     if policy.known:
         whole["known"] = covering(whole, slots, frames, policy)
     return JudgedTrades(whole, slots, single, frames.plan)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """What judging one chunk gave: its differences, and the rows that are too wide for columns."""
+
+    slots: tuple[Slot, ...]
+    table: pd.DataFrame
+    wide: list[int]
+
+
+def _chunk(start: int, places: Sequence[npt.NDArray[np.intp]], frames: TradeFrames, policy: Policy) -> _Chunk:
+    """Judge the rows from `start` on. Chunks know nothing of one another, and numpy lets go of the interpreter's lock."""
+    rows = slice(start, min(start + CHUNK, len(frames.plan)))
+    plan = PlanColumns(**{name: frames.plan[name].to_numpy()[rows] for name in _PLAN_NAMES})
+    lanes = (
+        _lane(Lane.CONTROL, frames.control, places[0][rows]),
+        _lane(Lane.CANDIDATE, frames.candidate, places[1][rows]),
+    )
+    plain = frames.plan["plain"].to_numpy()[rows]
+    wide = plain & (too_wide(plan, lanes[0]) | too_wide(plan, lanes[1]))
+    slots, table = _judge_chunk(plan, lanes, plain & ~wide, frames, policy)
+    table["row"] += start
+    return _Chunk(slots, table, (np.flatnonzero(wide) + start).tolist())
 
 
 def _places(plan: pd.DataFrame, lane: pd.DataFrame) -> npt.NDArray[np.intp]:

@@ -32,12 +32,15 @@ def parse_decimal(value: object) -> Decimal:
 
     Raises ValueError for floats (cents are already lost), NaN, infinities and more than 28 significant digits.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+    if isinstance(value, Decimal):
+        number = value
+    elif isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"expected a decimal string, not {type(value).__name__}")  # noqa: TRY004 - pydantic reads it
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise ValueError("expected a decimal string such as '1234.56'") from None
+    else:
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            raise ValueError("expected a decimal string such as '1234.56'") from None
     if not number.is_finite():
         raise ValueError("expected a finite decimal")
     if len(str(value)) > MAX_SIGNIFICANT_DIGITS and len(number.as_tuple().digits) > MAX_SIGNIFICANT_DIGITS:

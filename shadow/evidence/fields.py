@@ -17,6 +17,7 @@ from typing import TypeVar
 from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS, parse_decimal
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
+_DECODE = json.JSONDecoder(parse_float=Decimal).decode
 _SHOWN = 60
 _MAX_IDENTIFIER = 200
 
@@ -189,6 +190,6 @@ def as_moment(value: object) -> datetime | None:
 def as_json(text: str) -> object:
     """Read a JSON text with exact numbers; None where it is not JSON."""
     try:
-        return json.loads(text, parse_float=Decimal)
+        return _DECODE(text)
     except (ValueError, RecursionError):
         return None
