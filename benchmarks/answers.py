@@ -28,16 +28,15 @@ ANSWERS: Mapping[str, str] = {
     ),
     "B4": (
         "Held against datacompy on pandas, the target is met by a wide margin. datacompy on polars compares whole columns "
-        "with all cores and does nothing else: no kinds, no causes, no attribution, no dollars, no register, no days. The "
-        "judge spends its time evenly over some forty rules (no function has a tenth of it), on one core; threads over "
-        "chunks were tried and gave nothing. Right target: 0.5 times datacompy on pandas, and no slower than datacompy on "
-        "polars."
+        "and does nothing else: no kinds, no causes, no attribution, no dollars, no register, no days. The judge spends its "
+        "time evenly over some forty rules (no function has a tenth of it), in chunks on every core. Right target: 0.5 "
+        "times datacompy on pandas, and no slower than datacompy on polars."
     ),
     "B7": (
         "Every function needs boto3, pydantic and Powertools, which are prescribed; these three alone cost what the line "
         "beside says, so with bytecode in place 1.25 times boto3 cannot be reached by any function that uses them. What a "
         "function adds of its own is mostly the building of pydantic models; deferring it (`defer_build`) was tried and "
-        "saves a twentieth. The comparator carries the whole of `shadow.compare` and the shim's completer besides. Right "
+        "saves a tenth. The comparator carries the whole of `shadow.compare` and the shim's completer besides. Right "
         "target: 1.25 times the three libraries, 1.5 times for the comparator. Shipping bytecode in the layers would save "
         "more than any of this."
     ),

@@ -27,7 +27,7 @@ from local.cloud.progress import Progress
 LIMIT, BROKER_LIMIT = 1.25, 2.0
 LIBRARIES = "boto3, pydantic and Powertools alone"
 LIMITS: Mapping[str, float | None] = {"execute_trade_sfn": BROKER_LIMIT, "daily_report": None}
-QUICK = frozenset({"evaluate_sell_guard", "compare_outcomes", "execute_trade_sfn"})
+QUICK = frozenset({"compare_outcomes", "execute_trade_sfn"})
 MILLISECONDS = 1000.0
 _SECONDS = 60
 _PREFIX = "functions/"
@@ -52,7 +52,7 @@ def measure(progress: Progress, *, quick: bool) -> Measurement:
     artefacts = build_artefacts(CHECKOUT, progress=progress)
     functions = _unpacked(artefacts, CHECKOUT / "build" / "bench-cold", QUICK if quick else frozenset(artefacts.functions))
     bare = _times(python, functions, 1 if quick else 3, bytecode=False)
-    warm = _times(python, functions, 2 if quick else 5, bytecode=True)
+    warm = _times(python, functions, 1 if quick else 5, bytecode=True)
     lines = [_line(each.name, each.name, bare, LIMITS.get(each.name, LIMIT)) for each in functions]
     lines.append(_line(LIBRARIES, LIBRARIES, bare, None))
     lines += [_line(f"{name}, with bytecode", name, warm, None) for name in (*(each.name for each in functions), LIBRARIES)]
@@ -77,7 +77,7 @@ def _line(title: str, name: str, times: Mapping[str, list[float]], limit: float 
 def _times(python: Path, functions: list[_Function], turns: int, *, bytecode: bool) -> dict[str, list[float]]:
     modules = {each.name: ("lambda_handler", each.path) for each in functions}
     modules["boto3"] = ("boto3", functions[0].path[-1:])
-    modules[LIBRARIES] = ("boto3, pydantic.main, aws_lambda_powertools.metrics", functions[0].path[-1:])
+    modules[LIBRARIES] = ("libraries_alone", (str(Path(__file__).parent), functions[0].path[-1]))
     times: dict[str, list[float]] = {name: [] for name in modules}
     names = list(modules)
     for turn in range(turns + 1 if bytecode else turns):
