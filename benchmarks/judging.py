@@ -118,7 +118,7 @@ def growth_line(grown: Growth) -> Line:
 def _growth(name: str, size: str, sizes: Sequence[int], ours: Callable[[int], object], floor: Callable[[int], object]) -> Growth:
     costs: dict[str, list[float]] = {"ours": [], "json.loads": []}
     for count in sizes:
-        turns, calls = (3, 1) if count == sizes[-1] else (5, max(1, sizes[-2] // count // 2))
+        turns, calls = (5, 1) if count == sizes[-1] else (5, max(1, sizes[-2] // count // 2))
         works = {"ours": partial(ours, count), "json.loads": partial(floor, count)}
         times = in_turn(works, turns, calls, clock=time.process_time)
         for who, found in times.items():
