@@ -47,11 +47,16 @@ class CorpusCase:
         return next((each.plant for each in self.planting.planted), None)
 
 
-def corpus(prices: ClosingPrices, *, instances: int = INSTANCES, plants: Iterable[Plant] | None = None) -> Iterator[CorpusCase]:
-    """Give every case, instance by instance: an instance is one of the last days of `prices`, the last one first."""
+def corpus(
+    prices: ClosingPrices, *, instances: int = INSTANCES, plants: Iterable[Plant] | None = None, first: int = 0
+) -> Iterator[CorpusCase]:
+    """Give every case, instance by instance: an instance is one of the last days of `prices`, the last one first.
+
+    Cases are numbered from `first`: two runs of the corpus in one local cloud need numbers of their own.
+    """
     chosen = bundled_scenario("corpus.toml") if plants is None else tuple(plants)
     for instance in range(instances):
-        for number, plant in enumerate((None, *chosen)):
+        for number, plant in enumerate((None, *chosen), start=first):
             yield case_of(prices, number, instance, plant)
 
 

@@ -42,7 +42,9 @@ def assert_found(result: CorpusResult) -> None:
 
 def test_a_few_faults_are_found_as_what_they_are(plantable: Operator) -> None:
     plants = {plant.fault: plant for plant in bundled_scenario("corpus.toml") if plant.fault in FEW}
-    result = CorpusResult.of(run_corpus(plantable, corpus(ClosingPrices.bundled(), instances=1, plants=plants.values())))
+    result = CorpusResult.of(
+        run_corpus(plantable, corpus(ClosingPrices.bundled(), instances=1, plants=plants.values(), first=900))
+    )
     assert_found(result)
     assert len(result.planted_kinds) >= len(FEW)
 
