@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -42,6 +43,7 @@ def measure(*, quick: bool) -> Measurement:
         },
         turns,
         calls,
+        time.process_time,
     )
     base = [a + b for a, b in zip(times["laboratory"], times["serialisation"], strict=True)]
     return Measurement(
