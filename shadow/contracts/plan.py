@@ -137,8 +137,14 @@ def _named(faults: tuple[FieldFault, ...], value: object) -> list[FieldFault]:
     for fault in faults:
         lead, _, rest = fault.field.partition(".")
         index, _, tail = rest.partition(".")
-        item = items[int(index)] if lead == "items" and index.isdigit() and isinstance(items, list) else None
+        item = _item_at(items, index) if lead == "items" else None
         symbol = item.get("symbol") if isinstance(item, dict) else None
         where = f"items.{index} ({symbol}){'.' + tail if tail else ''}" if isinstance(symbol, str) else fault.field
         named.append(FieldFault(where, fault.expected, fault.found))
     return named
+
+
+def _item_at(items: object, index: str) -> object:
+    """Give the item that a path names; None where the path only looks like an item's, as that of an unknown field `items.7`."""
+    places = items if isinstance(items, list) else []
+    return next((item for place, item in enumerate(places) if str(place) == index), None)
