@@ -1,7 +1,8 @@
 """Business Unit: shared contracts | Status: current.
 
 The bases of every model, and the exact number types. A wire never carries a binary float: money, prices, quantities and
-weights are decimal strings in JSON and `Decimal` in memory, finite, with at most 28 significant digits.
+weights are decimal strings in JSON and `Decimal` in memory, finite, with at most 28 significant digits and of a size that money
+has: a short text such as 1E+999999 is a number that no sum and no page survives.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from pydantic.alias_generators import to_camel
 from shadow.contracts.errors import InvalidPayload, faults_of
 
 MAX_SIGNIFICANT_DIGITS = 28
+MAGNITUDES = range(-60, 18)
+"""Where the first digit of a number may stand: from 60 places after the point up to a quintillion less one."""
 
 
 def parse_decimal(value: object) -> Decimal:
     """Read an exact decimal from a string, an integer or a Decimal.
 
-    Raises ValueError for floats (cents are already lost), NaN, infinities and more than 28 significant digits.
+    Raises ValueError for floats (cents are already lost), NaN, infinities, more than 28 significant digits and numbers whose
+    first digit is out of `MAGNITUDES`.
     """
     if isinstance(value, Decimal):
         number = value
@@ -43,6 +47,8 @@ def parse_decimal(value: object) -> Decimal:
             raise ValueError("expected a decimal string such as '1234.56'") from None
     if not number.is_finite():
         raise ValueError("expected a finite decimal")
+    if number.adjusted() not in MAGNITUDES:
+        raise ValueError(f"expected a number below 1e{MAGNITUDES.stop} with at most {-MAGNITUDES.start} places")
     if len(str(value)) > MAX_SIGNIFICANT_DIGITS and len(number.as_tuple().digits) > MAX_SIGNIFICANT_DIGITS:
         raise ValueError(f"expected at most {MAX_SIGNIFICANT_DIGITS} significant digits")
     return number

@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import TypeVar
 
-from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS, parse_decimal
+from shadow.contracts.model import MAGNITUDES, MAX_SIGNIFICANT_DIGITS, parse_decimal
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _DECODE = json.JSONDecoder(parse_float=Decimal).decode
@@ -91,7 +91,7 @@ class Fields:
             return None
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
-        if isinstance(value, Decimal) and value.is_finite() and value >= 0 and value == value.to_integral_value():
+        if isinstance(value, Decimal) and _is_whole(value) and value >= 0:
             return int(value)
         self.fault(name, "a whole number, zero or more")
         return None
@@ -167,9 +167,14 @@ def _exact(value: object) -> Decimal:
             number = Decimal(value)
         except InvalidOperation:
             raise ValueError(value) from None
-        if number.is_finite():
+        if number.is_finite() and number.adjusted() in MAGNITUDES:
             return number
     return parse_decimal(value)
+
+
+def _is_whole(value: Decimal) -> bool:
+    """Tell whether a number is whole, and of a size that may be written out."""
+    return value.is_finite() and value.adjusted() in MAGNITUDES and value == value.to_integral_value()
 
 
 def known(**values: object) -> dict[str, object]:

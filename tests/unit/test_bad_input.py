@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from shadow.contracts.errors import InvalidPlan
+from shadow.contracts.model import parse_decimal
 from shadow.contracts.plan import RebalancePlan
+from shadow.evidence.fields import Fields
 from tests.fakes.plans import plan_of
 
 PLAN = plan_of(AAPL="-600", MSFT="1000").to_wire()
@@ -16,3 +20,28 @@ def test_an_unknown_field_that_looks_like_an_items_path_is_refused_by_its_name(n
     with pytest.raises(InvalidPlan, match="no such field") as caught:
         RebalancePlan.read(PLAN | {name: 1})
     assert [fault.field for fault in caught.value.faults] == [name]
+
+
+@pytest.mark.parametrize("value", ["1E+999999", "1E+18", "-1E+40", "1E-999999", 10**30, Decimal("1E+6144"), "0E-9999"])
+def test_a_number_that_nothing_can_be_reckoned_with_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="expected a number below 1e18 with at most 60 places"):
+        parse_decimal(value)
+    faults: list[str] = []
+    assert Fields("run", {"amount": value}, faults).number("amount") is None
+    assert faults
+
+
+@pytest.mark.parametrize("value", ["999999999999999999.99", "0.000000000123456789", "1E+3", "-0.00", "0E+2"])
+def test_a_number_of_a_size_that_money_has_is_kept(value: str) -> None:
+    assert parse_decimal(value) == Decimal(value)
+
+
+def test_a_plan_whose_amounts_have_no_sum_is_refused_by_field() -> None:
+    with pytest.raises(InvalidPlan, match=r"total_trade_value: expected a number below 1e18"):
+        RebalancePlan.read(PLAN | {"total_trade_value": "1E+999999"})
+
+
+def test_a_count_with_an_endless_exponent_is_not_written_out() -> None:
+    faults: list[str] = []
+    assert Fields("AggregateResults", {"totalTrades": Decimal("1E+999999999")}, faults).count("totalTrades") is None
+    assert faults == ["AggregateResults.totalTrades: expected a whole number, zero or more, was Decimal('1E+999999999')"]
