@@ -23,7 +23,7 @@ from shadow.broker.port import (
     OrderType,
     Quote,
 )
-from shadow.contracts.model import parse_decimal, plain
+from shadow.contracts.model import is_in_calendar, parse_decimal, plain
 from shadow.contracts.vocabulary import Side
 
 QUANTITY_STEP = Decimal("1e-9")  # "up to 9 decimal points", alpaca-py's Order
@@ -117,7 +117,7 @@ class Fields:
             value = datetime.fromisoformat(self.text(name))
         except ValueError:
             raise self.fault(name, "a time") from None
-        if value.tzinfo is None:
+        if value.tzinfo is None or not is_in_calendar(value):
             raise self.fault(name, "a time with a zone")
         return value
 

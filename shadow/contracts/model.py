@@ -28,6 +28,7 @@ from shadow.contracts.errors import InvalidPayload, faults_of
 MAX_SIGNIFICANT_DIGITS = 28
 MAGNITUDES = range(-60, 18)
 """Where the first digit of a number may stand: from 60 places after the point up to a quintillion less one."""
+YEARS = range(1970, 9999)
 
 
 def parse_decimal(value: object) -> Decimal:
@@ -66,6 +67,17 @@ def _fraction(value: Decimal) -> Decimal:
     return value
 
 
+def is_in_calendar(moment: datetime) -> bool:
+    """Tell whether a zoned moment can be given in every zone: the first and last years have moments that cannot."""
+    return YEARS.start <= moment.year < YEARS.stop
+
+
+def _in_calendar(moment: datetime) -> datetime:
+    if not is_in_calendar(moment):
+        raise ValueError(f"expected a time from the year {YEARS.start} to {YEARS.stop - 1}")
+    return moment
+
+
 def plain(value: Decimal) -> str:
     """Write `value` without an exponent, keeping its digits: what JSON and people get to see."""
     text = str(value)
@@ -81,7 +93,7 @@ _AS_TEXT = PlainSerializer(plain, when_used="json")
 Exact = Annotated[Decimal, BeforeValidator(parse_decimal), _AS_TEXT]
 NonNegative = Annotated[Exact, AfterValidator(_not_negative)]
 Fraction = Annotated[Exact, AfterValidator(_fraction)]
-Moment = Annotated[AwareDatetime, PlainSerializer(iso, when_used="json")]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_calendar), PlainSerializer(iso, when_used="json")]
 Symbol = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=r"^[A-Z0-9][A-Z0-9.:/\-]*$")]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 

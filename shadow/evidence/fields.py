@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import TypeVar
 
-from shadow.contracts.model import MAGNITUDES, MAX_SIGNIFICANT_DIGITS, parse_decimal
+from shadow.contracts.model import MAGNITUDES, MAX_SIGNIFICANT_DIGITS, is_in_calendar, parse_decimal
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _DECODE = json.JSONDecoder(parse_float=Decimal).decode
@@ -183,13 +183,13 @@ def known(**values: object) -> dict[str, object]:
 
 
 def as_moment(value: object) -> datetime | None:
-    """Read a zoned time from a datetime or ISO text; None where it is neither."""
+    """Read a zoned time from a datetime or ISO text; None where it is neither, or too far away to be given in every zone."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
             return None
-    return value if isinstance(value, datetime) and value.tzinfo is not None else None
+    return value if isinstance(value, datetime) and value.tzinfo is not None and is_in_calendar(value) else None
 
 
 def as_json(text: str) -> object:

@@ -6,10 +6,13 @@ from decimal import Decimal
 
 import pytest
 
+from shadow.broker.alpaca_wire import parse_order
+from shadow.broker.errors import BrokerProtocolError
 from shadow.contracts.errors import InvalidPlan
 from shadow.contracts.model import parse_decimal
 from shadow.contracts.plan import RebalancePlan
-from shadow.evidence.fields import Fields
+from shadow.evidence.fields import Fields, as_moment
+from tests.factories.broker import ORDER_JSON
 from tests.fakes.plans import plan_of
 
 PLAN = plan_of(AAPL="-600", MSFT="1000").to_wire()
@@ -45,3 +48,15 @@ def test_a_count_with_an_endless_exponent_is_not_written_out() -> None:
     faults: list[str] = []
     assert Fields("AggregateResults", {"totalTrades": Decimal("1E+999999999")}, faults).count("totalTrades") is None
     assert faults == ["AggregateResults.totalTrades: expected a whole number, zero or more, was Decimal('1E+999999999')"]
+
+
+FAR = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1969-12-31T23:59:59+00:00"]
+
+
+@pytest.mark.parametrize("text", FAR)
+def test_a_time_that_no_zone_can_give_is_refused(text: str) -> None:
+    with pytest.raises(InvalidPlan, match=r"timestamp: expected a time from the year 1970 to 9998"):
+        RebalancePlan.read(PLAN | {"timestamp": text})
+    assert as_moment(text) is None
+    with pytest.raises(BrokerProtocolError, match=r"order.submitted_at: expected a time with a zone"):
+        parse_order(ORDER_JSON | {"submitted_at": text})
