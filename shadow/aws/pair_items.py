@@ -14,9 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from pydantic import ConfigDict
+
 from shadow.aws.items import from_item, to_item
+from shadow.contracts.model import Frozen, Moment
 from shadow.contracts.pair import Pair, PairState
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ AUDIT_SK_PREFIX = "AUDIT#"
 OPEN = "OPEN"
 OPEN_STATES = frozenset({PairState.PENDING, PairState.LATE})
 
-_NUMBERS = frozenset({"trade_count", "version", "state_transitions"})
+_NUMBERS = frozenset({"trade_count", "version", "state_transitions", "size"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ def pair_from_item(item: Mapping[str, AttributeValueTypeDef]) -> Pair:
     Attributes that are newer than this code are left alone.
     """
     values = from_item(item)
-    return Pair.parse({name: _plain(name, value) for name, value in values.items() if name in Pair.model_fields})
+    return Pair.parse({name: plain_value(name, value) for name, value in values.items() if name in Pair.model_fields})
 
 
 def audit_to_item(entry: AuditEntry) -> dict[str, AttributeValueTypeDef]:
@@ -106,18 +110,25 @@ def audit_to_item(entry: AuditEntry) -> dict[str, AttributeValueTypeDef]:
 
 
 def audit_from_item(item: Mapping[str, AttributeValueTypeDef]) -> AuditEntry:
-    """Read one audit entry."""
-    values = from_item(item)
-    changes = values["changes"]
-    return AuditEntry(
-        plan_id=str(values["PK"]).removeprefix("PAIR#"),
-        version=int(str(values["version"])),
-        at=datetime.fromisoformat(str(values["at"])),
-        actor=str(values["actor"]),
-        changes={str(name): str(value) for name, value in changes.items()} if isinstance(changes, dict) else {},
-    )
+    """Read one audit entry; raises `InvalidPayload` that names every faulty field."""
+    entry = _AuditItem.parse({name: plain_value(name, value) for name, value in from_item(item).items()})
+    return AuditEntry(entry.PK.removeprefix("PAIR#"), entry.version, entry.at, entry.actor, entry.changes)
 
 
-def _plain(name: str, value: object) -> object:
-    """DynamoDB gives numbers as Decimal; the pair's are whole."""
-    return int(str(value)) if name in _NUMBERS else value
+class _AuditItem(Frozen):
+    """An audit entry as it lies in the table."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    PK: str
+    version: int
+    at: Moment
+    actor: str
+    changes: dict[str, str]
+
+
+def plain_value(name: str, value: object) -> object:
+    """Read a number of the ledger's items as the whole number it is; what is none is left for its model to refuse."""
+    if name not in _NUMBERS or not isinstance(value, Decimal) or value != value.to_integral_value():
+        return value
+    return int(value)

@@ -14,6 +14,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ConfigDict
 
 from shadow.aws.items import from_item, to_item
 from shadow.aws.pair_items import (
@@ -28,11 +29,13 @@ from shadow.aws.pair_items import (
     pair_from_item,
     pair_key,
     pair_pk,
+    plain_value,
     sortable,
 )
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.metrics import Metric
+from shadow.contracts.model import Frozen, Moment
 from shadow.contracts.pair import Pair
 from shadow.evidence.dynamodb import Reader, code_of, unavailable
 from shadow.evidence.errors import PairMoved
@@ -111,11 +114,11 @@ class DynamoDbPairLedger:
         standing = self._reader.get(to_item(key))
         return ref if standing is None else _ref(standing)
 
-    def announcements(self, before: datetime) -> list[Announcement]:
-        """Give the announcements that have waited since `before`."""
+    def announcements(self, before: datetime) -> list[Announcement | UnreadablePair]:
+        """Give the announcements that have waited since `before`, and those that cannot be read."""
         items = self._reader.query("GSI2PK", UNANNOUNCED, index=OPEN_INDEX)
-        found = [_announcement(item) for item in items]
-        return [announcement for announcement in found if announcement.at <= before]
+        found = [_announcement_or_reason(item) for item in items]
+        return [entry for entry in found if isinstance(entry, UnreadablePair) or entry.at <= before]
 
     def claim(self, announcement: Announcement, at: datetime) -> Announcement | None:
         """Take an announcement over; None when somebody else did."""
@@ -176,10 +179,9 @@ def _pair_or_reason(item: Mapping[str, AttributeValueTypeDef]) -> Pair | Unreada
 
 
 def _ref(item: Mapping[str, AttributeValueTypeDef]) -> EvidenceRef:
+    """Read one recorded piece of evidence; raises `InvalidPayload` that names every faulty field."""
     values = from_item(item)
-    return EvidenceRef(
-        name=str(values["name"]), key=str(values["key"]), sha256=str(values["sha256"]), size=int(str(values["size"]))
-    )
+    return EvidenceRef.parse({name: plain_value(name, values[name]) for name in EvidenceRef.model_fields if name in values})
 
 
 def _announcement_key(plan_id: str, version: int) -> dict[str, AttributeValueTypeDef]:
@@ -193,12 +195,21 @@ def _announcement_item(pair: Pair, at: datetime, metrics: Mapping[Metric, float]
     return _announcement_key(pair.plan_id, pair.version) | to_item(index | body)
 
 
-def _announcement(item: Mapping[str, AttributeValueTypeDef]) -> Announcement:
+class _AnnouncementItem(Frozen):
+    """An announcement as it lies in the table; the figures are texts, because DynamoDB has no binary floats."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    plan_id: str
+    version: int
+    GSI2SK: Moment
+    metrics: dict[Metric, float]
+
+
+def _announcement_or_reason(item: Mapping[str, AttributeValueTypeDef]) -> Announcement | UnreadablePair:
     values = from_item(item)
-    metrics = values["metrics"] if isinstance(values["metrics"], Mapping) else {}
-    return Announcement(
-        plan_id=str(values["plan_id"]),
-        version=int(str(values["version"])),
-        at=datetime.fromisoformat(str(values["GSI2SK"])),
-        metrics={Metric(str(name)): float(str(value)) for name, value in metrics.items()},
-    )
+    try:
+        found = _AnnouncementItem.parse({name: plain_value(name, value) for name, value in values.items()})
+    except InvalidPayload as fault:
+        return UnreadablePair(f"{values.get('PK')} {values.get('SK')}", str(fault))
+    return Announcement(found.plan_id, found.version, found.GSI2SK, found.metrics)

@@ -16,7 +16,7 @@ noting that it did: then twice, because an alarm rung twice is better than one n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -63,7 +63,10 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class UnreadablePair:
-    """An item of the ledger that is no pair: counted as published, in no category, and so as a conservation error."""
+    """An item of the ledger that is not what its key says.
+
+    One that should be a pair is counted as published, in no category, and so as a conservation error.
+    """
 
     key: str
     reason: str
@@ -96,8 +99,8 @@ class PairLedger(Protocol):
         """Record a piece of evidence unless one of its name is recorded; gives the one that stands."""
         ...
 
-    def announcements(self, before: datetime) -> list[Announcement]:
-        """Give the announcements that have waited since `before`."""
+    def announcements(self, before: datetime) -> Sequence[Announcement | UnreadablePair]:
+        """Give the announcements that have waited since `before`, and those that cannot be read."""
         ...
 
     def claim(self, announcement: Announcement, at: datetime) -> Announcement | None:

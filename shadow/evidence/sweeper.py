@@ -7,7 +7,7 @@ unannounced, and states the ledger's gauges. One pair's trouble never keeps it f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -87,10 +87,14 @@ class Sweeper:
         try:
             visit()
         except Exception as error:  # noqa: BLE001 - whatever one pair brings is counted, logged, and tried again next time
-            report.errors += 1
-            self.recorder.emit({Metric.COMPARATOR_ERRORS: 1.0})
             fields = {"plan_id": pair.plan_id, "run_id": pair.run_id, "error": type(error).__name__, "reason": str(error)}
-            self.recorder.log("a pair could not be settled", fields, problem=True)
+            self._note_error(report, "a pair could not be settled", fields)
+
+    def _note_error(self, report: SweepReport, message: str, fields: Mapping[str, str]) -> None:
+        """Count and log what one item of the ledger brought; the sweep goes on."""
+        report.errors += 1
+        self.recorder.emit({Metric.COMPARATOR_ERRORS: 1.0})
+        self.recorder.log(message, fields, problem=True)
 
     def _visit(self, report: SweepReport, pair: Pair, now: datetime) -> None:
         if pair.start_state is StartState.INTENDED and _age(pair, now) >= self.deadlines.start_unknown_after:
@@ -124,6 +128,11 @@ class Sweeper:
 
     def _emit_unannounced(self, report: SweepReport, now: datetime) -> None:
         for announcement in self.ledger.announcements(now - UNANNOUNCED_AFTER):
+            if isinstance(announcement, UnreadablePair):
+                self._note_error(
+                    report, "an announcement cannot be read", {"key": announcement.key, "reason": announcement.reason}
+                )
+                continue
             taken = self.ledger.claim(announcement, now)
             if taken is not None:
                 announce(self.ledger, self.recorder, taken)

@@ -21,7 +21,7 @@ from shadow.evidence.captured import CapturedEvents, captured_event
 from shadow.evidence.composition import deadlines_from
 from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
 from shadow.evidence.errors import EvidenceUnavailable, PairMoved
-from shadow.evidence.ledger import Transition, UnreadablePair, moved
+from shadow.evidence.ledger import Announcement, Transition, UnreadablePair, moved
 from shadow.evidence.s3_store import S3Objects
 from tests.factories.cloud_tables import make_table
 from tests.factories.histories import STATE_MACHINE
@@ -84,6 +84,7 @@ def test_the_first_evidence_of_a_name_stands(ledger: DynamoDbPairLedger) -> None
 def test_an_announcement_is_claimed_once_and_taken_away_when_emitted(ledger: DynamoDbPairLedger) -> None:
     ledger.move(judged())
     (waiting,) = ledger.announcements(NOW)
+    assert isinstance(waiting, Announcement)
     assert dict(waiting.metrics) == {Metric.PAIRS_JUDGED: 1.0, Metric.DURATION_RATIO: 99.5}
     taken = ledger.claim(waiting, NOW + timedelta(seconds=5))
     assert taken is not None
@@ -100,6 +101,38 @@ def test_an_item_that_is_no_pair_is_told_not_dropped(ledger: DynamoDbPairLedger)
     unreadable = [pair for pair in ledger.pairs_of(PAIR.trading_day) if isinstance(pair, UnreadablePair)]
     assert len(unreadable) == 1
     assert "state" in unreadable[0].reason
+
+
+PIECES = {
+    "SK": {"S": "EVIDENCE#control"},
+    "name": {"S": "control"},
+    "key": {"S": "k"},
+    "sha256": {"S": "d"},
+    "size": {"S": "many"},
+}
+ENTRY = {"SK": {"S": "AUDIT#000001"}, "version": {"N": "1"}, "at": {"S": "yesterday"}, "actor": {"S": "x"}, "changes": {"M": {}}}
+
+
+@pytest.mark.parametrize(("item", "field"), [(PIECES, "size"), (ENTRY, "at")], ids=["evidence", "audit"])
+def test_a_damaged_item_beside_a_pair_is_refused_by_field(
+    item: dict[str, dict[str, object]], field: str, ledger: DynamoDbPairLedger
+) -> None:
+    boto3.client("dynamodb").put_item(TableName=TABLE, Item={**item, "PK": pair_key(PAIR.plan_id)["PK"]})
+    with pytest.raises(InvalidPayload, match=field):
+        ledger.evidence_of(PAIR.plan_id) if field == "size" else ledger.audit_of(PAIR.plan_id)
+
+
+def test_an_announcement_that_cannot_be_read_keeps_none_of_the_others(ledger: DynamoDbPairLedger) -> None:
+    ledger.move(judged())
+    damaged = {"PK": {"S": "PAIR#lost"}, "SK": {"S": "ANNOUNCE#000001"}, "GSI2PK": {"S": "UNANNOUNCED"}, "GSI2SK": {"S": "then"}}
+    boto3.client("dynamodb").put_item(TableName=TABLE, Item=damaged)
+
+    found = ledger.announcements(NOW)
+
+    assert [entry.plan_id for entry in found if isinstance(entry, Announcement)] == [PAIR.plan_id]
+    (unreadable,) = (entry for entry in found if isinstance(entry, UnreadablePair))
+    assert unreadable.key == "PAIR#lost ANNOUNCE#000001"
+    assert "GSI2SK" in unreadable.reason
 
 
 def test_an_event_is_captured_once_by_its_id(ledger: DynamoDbPairLedger) -> None:

@@ -45,6 +45,16 @@ def test_a_pair_comes_back_as_it_went(state: PairState) -> None:
     assert pair_from_item(pair_to_item(pair)) == pair
 
 
+@pytest.mark.parametrize("value", [{"S": "many"}, {"N": "1.5"}, {"L": [{"N": "2"}]}])
+def test_a_number_that_is_none_is_refused_by_field(value: dict[str, object]) -> None:
+    with pytest.raises(InvalidPayload, match="trade_count"):
+        pair_from_item(pair_to_item(a_pair()) | {"trade_count": value})  # type: ignore[dict-item] # what a table may hold
+
+
+def test_a_number_written_with_an_exponent_is_that_number() -> None:
+    assert pair_from_item(pair_to_item(a_pair()) | {"version": {"N": "1E+2"}}).version == 100
+
+
 def test_what_is_not_known_is_left_out() -> None:
     item = pair_to_item(a_pair())
     assert "execution_arn" not in item

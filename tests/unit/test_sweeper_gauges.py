@@ -9,6 +9,7 @@ import pytest
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
+from shadow.evidence.ledger import Announcement, UnreadablePair
 from shadow.evidence.settledness import Deadlines
 from shadow.evidence.sweeper import Sweeper, SweepReport
 from tests.factories.pairs import pair_of
@@ -41,6 +42,25 @@ def gauges(*pairs: Pair) -> dict[Metric, float]:
 def test_trading_days_that_are_over_are_counted_back_to_the_last_comparison(days: tuple[date, ...], uncompared: int) -> None:
     pairs = [judged(day, f"plan-{number}") for number, day in enumerate(days)]
     assert gauges(*pairs)[Metric.UNCOMPARED_TRADING_DAYS] == uncompared
+
+
+class _WithDamage(FakeLedger):
+    def announcements(self, before: datetime) -> list[Announcement | UnreadablePair]:  # type: ignore[override] # as the port has it
+        return [UnreadablePair("PAIR#lost ANNOUNCE#000001", "GSI2SK: expected a time"), *super().announcements(before)]
+
+
+def test_an_announcement_that_cannot_be_read_is_counted_and_the_sweep_goes_on() -> None:
+    world, fuse = World(), Fuse()
+    waiting = Announcement("p", 1, datetime(2026, 11, 24, 12, tzinfo=UTC), {Metric.PAIRS_JUDGED: 1.0})
+    world.waiting[("p", 1)] = waiting
+    recorder, lane = FakeRecorder(world, fuse), FakeCandidate(world)
+    parts = _WithDamage(world, fuse), settler_of(world), lane, lambda _: StartState.STARTED, recorder, Deadlines(), "s"
+
+    report = Sweeper(*parts).sweep(TUESDAY_NOON)
+
+    assert (report.errors, report.announced) == (1, 1)
+    assert world.total(Metric.COMPARATOR_ERRORS) == 1.0
+    assert "an announcement cannot be read" in world.logs
 
 
 def test_an_open_pair_is_no_comparison() -> None:
