@@ -10,13 +10,29 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from pydantic import ConfigDict, StrictBool
+
 from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import FieldFault, InvalidPayload
+from shadow.contracts.model import Frozen, Identifier, Wire
 from shadow.evidence.broker_accounts import BrokerTruthEnvironment, broker_truth_from
 from shadow.evidence.composition import Comparator, ComparatorEnvironment, comparator_from
 from shadow.evidence.hints import Message
 from shadow.publish.composition import completer_from_environment
+
+
+class _Record(Wire):
+    message_id: str
+    body: str
+
+
+class _Call(Frozen):
+    model_config = ConfigDict(extra="ignore")
+
+    Records: tuple[_Record, ...] | None = None
+    sweep: StrictBool = False
+    plan_id: Identifier | None = None
 
 
 @cache
@@ -37,16 +53,12 @@ def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
     Raises `InvalidPayload` for a call of another kind, `UnknownPair` and `EvidenceUnavailable` for a direct call.
     """
     del context
-    records, plan_id = event.get("Records"), event.get("plan_id")
-    if isinstance(records, list):
-        failed = _comparator().hints.take(_message(record) for record in records)
+    call = _Call.parse(event)
+    if call.Records is not None:
+        failed = _comparator().hints.take(Message(record.message_id, record.body) for record in call.Records)
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
-    if event.get("sweep") is True:
+    if call.sweep:
         return _comparator().sweeper.sweep(datetime.now(UTC)).to_wire()
-    if isinstance(plan_id, str):
-        return _comparator().settler.settle(plan_id, datetime.now(UTC)).to_wire()
+    if call.plan_id is not None:
+        return _comparator().settler.settle(call.plan_id, datetime.now(UTC)).to_wire()
     raise InvalidPayload("call", [FieldFault("(whole)", "Records, sweep or plan_id", ", ".join(sorted(event)) or "nothing")])
-
-
-def _message(record: dict[str, object]) -> Message:
-    return Message(str(record.get("messageId")), str(record.get("body")))

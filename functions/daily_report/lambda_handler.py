@@ -10,9 +10,18 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from pydantic import ConfigDict, JsonValue
+
 from reports.composition import DailyReportEnvironment, Publisher, publisher_from
 from reports.trading_calendar import is_trading_day, report_day
 from shadow.aws.observability import logger
+from shadow.contracts.model import Frozen
+
+
+class _Call(Frozen):
+    model_config = ConfigDict(extra="ignore")
+
+    day: JsonValue = None
 
 
 @cache
@@ -27,7 +36,7 @@ def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
     """
     del context
     now = datetime.now(UTC)
-    day = report_day(event.get("day"), now)
+    day = report_day(_Call.parse(event).day, now)
     if not is_trading_day(day):
         logger().info("no trading day, nothing is sent", extra={"day": str(day)})
         return {"status": "NO_TRADING_DAY", "day": str(day)}

@@ -31,10 +31,15 @@ def _publisher() -> DualPublisher[RebalancePlan, [], Published | NothingToExecut
 def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
     """Publish the plan; raises `InvalidPlan` that names every faulty field, and whatever the control raises."""
     del context
-    plan = RebalancePlan.read(event["detail"] if "detail-type" in event and "detail" in event else event)
+    plan = RebalancePlan.read(_payload(event))
     published = _publisher().publish(plan)
     return {
         "planId": published.plan_id,
         "runId": published.run_id,
         "tradeCount": len(published.trade_ids) if isinstance(published, Published) else 0,
     }
+
+
+def _payload(event: object) -> object:
+    """Give the plan that an EventBridge event carries, or that was given as it is."""
+    return event["detail"] if isinstance(event, Mapping) and {"detail-type", "detail"} <= event.keys() else event

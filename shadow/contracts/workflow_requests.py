@@ -28,9 +28,9 @@ class TradeRequest(Wire):
     equity_check: EquityCheck | None = None
 
     @classmethod
-    def of(cls, event: Mapping[str, object]) -> Self:
+    def of(cls, event: object) -> Self:
         """Read the workflow's item: the trade itself to execute it, or wrapped to reconcile. Raises InvalidPayload."""
-        wrapped = event if "trade" in event else {"trade": event}
+        wrapped = event if isinstance(event, Mapping) and "trade" in event else {"trade": event}
         trade = wrapped["trade"]
         check = trade.get("equityCheck") if isinstance(trade, Mapping) else None
         return cls.parse({**wrapped, "equityCheck": check})
