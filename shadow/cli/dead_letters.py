@@ -141,7 +141,7 @@ def _fault_of_hint(event: Mapping[str, object]) -> str | None:
     try:
         if event.get("source") == STEP_FUNCTIONS:
             StatusChangeEvent.model_validate(event)
-        elif event.get("source") in set(EventSource):
+        elif event.get("source") in list(EventSource):
             captured_event(event)
         else:
             return f"source: expected {' or '.join((STEP_FUNCTIONS, *EventSource))}, was {event.get('source')!r}"

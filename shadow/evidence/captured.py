@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from pydantic import ConfigDict, Field
+
 from shadow.aws.items import to_item
-from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.events import DetailType
-from shadow.contracts.model import Identifier
+from shadow.contracts.model import Frozen, Identifier
 from shadow.evidence.dynamodb import Reader
+from shadow.evidence.fields import is_identifier
 from shadow.evidence.store import canonical
 
 if TYPE_CHECKING:
@@ -28,6 +30,21 @@ if TYPE_CHECKING:
 TTL_DAYS = 30
 EVENT_SK_PREFIX = "EVENT#"
 TERMINAL = frozenset({DetailType.ALL_TRADES_COMPLETED, DetailType.WORKFLOW_FAILED})
+
+
+class _Whose(Frozen):
+    run_id: Identifier
+    plan_id: Identifier
+
+
+class _Header(Frozen):
+    """What an event must say to be kept: its own name, its kind, and whose it is. All of them become part of a key."""
+
+    model_config = ConfigDict(validate_by_alias=True)
+
+    id: Identifier
+    detail_type: DetailType = Field(alias="detail-type")
+    detail: _Whose
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +71,15 @@ def captured_event(event: Mapping[str, object]) -> CapturedEvent:
     """
     detail = event.get("detail")
     values = detail if isinstance(detail, Mapping) else {}
-    kind = event.get("detail-type")
-    faults = [
-        FieldFault(f"detail.{name}", "a text", repr(values.get(name)))
-        for name in ("run_id", "plan_id")
-        if not isinstance(values.get(name), str) or not values.get(name)
-    ]
-    if not isinstance(event.get("id"), str):
-        faults.append(FieldFault("id", "a text", repr(event.get("id"))))
-    if kind not in set(DetailType):
-        faults.append(FieldFault("detail-type", " or ".join(DetailType), repr(kind)))
-    if faults:
-        raise InvalidPayload("control event", faults)
+    named = {"id": event.get("id"), "detail": {name: values.get(name) for name in ("run_id", "plan_id")}}
+    header = _Header.parse(named | {"detail-type": event.get("detail-type")})
     trade_id = values.get("trade_id")
     return CapturedEvent(
-        event_id=str(event["id"]),
-        detail_type=DetailType(str(kind)),
-        run_id=str(values["run_id"]),
-        plan_id=str(values["plan_id"]),
-        trade_id=trade_id if isinstance(trade_id, str) else None,
+        event_id=header.id,
+        detail_type=header.detail_type,
+        run_id=header.detail.run_id,
+        plan_id=header.detail.plan_id,
+        trade_id=trade_id if is_identifier(trade_id) else None,
         detail=values,
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from shadow.contracts.model import MAGNITUDES, MAX_SIGNIFICANT_DIGITS, is_in_calendar, parse_decimal
 
@@ -57,7 +57,7 @@ class Fields:
         value = self.text(name)
         if value is None:
             return None
-        if len(value) <= _MAX_IDENTIFIER and value.isascii() and value.isprintable() and " " not in value:
+        if is_identifier(value):
             return sys.intern(value)
         self.fault(name, "an identifier")
         return None
@@ -170,6 +170,13 @@ def _exact(value: object) -> Decimal:
         if number.is_finite() and number.adjusted() in MAGNITUDES:
             return number
     return parse_decimal(value)
+
+
+def is_identifier(value: object) -> TypeGuard[str]:
+    """Tell whether a value is an identifier: 1 to 200 visible ASCII characters."""
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_IDENTIFIER:
+        return False
+    return value.isascii() and value.isprintable() and " " not in value
 
 
 def _is_whole(value: Decimal) -> bool:

@@ -15,13 +15,13 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from shadow.contracts.errors import FieldFault, InvalidPayload, ShadowError, faults_of
+from shadow.contracts.errors import FieldFault, InvalidPayload, faults_of
 from shadow.contracts.events import EventSource, StatusChangeEvent
 from shadow.contracts.identity import run_id_of, run_id_of_execution
 from shadow.contracts.metrics import Metric
 from shadow.evidence.captured import CapturedEvent, CapturedEvents, captured_event
 from shadow.evidence.errors import UnknownPair
-from shadow.evidence.fields import as_json
+from shadow.evidence.fields import as_json, is_identifier
 from shadow.evidence.ports import CandidateSource, Recorder
 from shadow.evidence.settlement import Settler
 
@@ -59,7 +59,7 @@ class Hints:
         for message in messages:
             try:
                 plan_id = self._plan_to_settle(message)
-            except ShadowError as error:
+            except Exception as error:  # noqa: BLE001 - whatever one message brings is counted, logged, and comes again by itself
                 self._failed(message.message_id, error)
                 failed.append(message.message_id)
                 continue
@@ -70,7 +70,7 @@ class Hints:
                 self._settle(plan_id)
             except UnknownPair:
                 self._unpaired(plan_id)
-            except ShadowError as error:
+            except Exception as error:  # noqa: BLE001 - one pair's trouble never keeps another from its verdict
                 self._failed(message_ids[0], error)
                 failed += message_ids
         return failed
@@ -89,7 +89,7 @@ class Hints:
         event = _event(message.body)
         if event.get("source") == STEP_FUNCTIONS:
             return self._plan_of_status_change(event)
-        if event.get("source") in set(EventSource):
+        if event.get("source") in list(EventSource):
             captured = captured_event(event)
             self.captured.record(captured, self.now())
             return captured.plan_id if self._may_be_over(captured) else None
@@ -126,7 +126,7 @@ class Hints:
         self.recorder.emit({Metric.RUNS_WITHOUT_PAIR: 1.0})
         self.recorder.log("a run ended that no pair is recorded for", {"plan": name}, problem=True)
 
-    def _failed(self, message_id: str, error: ShadowError) -> None:
+    def _failed(self, message_id: str, error: Exception) -> None:
         self.recorder.emit({Metric.COMPARATOR_ERRORS: 1.0})
         fields = {"message_id": message_id, "error": type(error).__name__, "reason": str(error)}
         self.recorder.log("a message goes back to the queue", fields, problem=True)
@@ -147,4 +147,4 @@ def _plan_id(text: object) -> str | None:
     """Read the plan's id from an execution's input."""
     value = as_json(text) if isinstance(text, str) else None
     plan_id = value.get("planId") if isinstance(value, Mapping) else None
-    return plan_id if isinstance(plan_id, str) else None
+    return plan_id if is_identifier(plan_id) else None

@@ -123,8 +123,12 @@ def comparison_key(day: date, run_id: str, digest: str) -> str:
 
 
 def canonical(document: object) -> str:
-    """Write canonical JSON: sorted keys, no spaces, decimals as plain texts, moments in UTC."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_as_json)
+    """Write canonical JSON: sorted keys, no spaces, decimals as plain texts, moments in UTC.
+
+    Half of a surrogate pair (a text that somebody cut in the middle of a character), which UTF-8 does not have, becomes `?`.
+    """
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_as_json)
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _as_json(value: object) -> object:

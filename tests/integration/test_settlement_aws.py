@@ -150,7 +150,7 @@ def test_an_event_is_captured_once_by_its_id(ledger: DynamoDbPairLedger) -> None
 
 
 def test_an_event_that_belongs_to_nobody_is_refused_by_field() -> None:
-    with pytest.raises(InvalidPayload, match=r"detail.run_id: expected a text"):
+    with pytest.raises(InvalidPayload, match=r"detail.run_id: expected a valid string, was None"):
         captured_event({"id": "1", "detail-type": "TradeExecuted", "detail": {"plan_id": "p"}})
 
 

@@ -68,3 +68,54 @@ def test_a_look_that_is_a_moment_early_is_repeated(imminent: tuple[bool, ...], l
     assert hints.take([Message("m-1", json.dumps(COMPLETED))]) == []
     assert settler.looks == looks
     assert tuple(paused) == pauses
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def emit(self, values: Any) -> None:
+        assert values
+
+    def log(self, message: str, fields: Any, *, problem: bool) -> None:
+        assert (message, problem) == ("a message goes back to the queue", True)
+        self.problems.append(f"{fields['error']}: {fields['reason']}")
+
+
+DONE = (False,)
+POISON: list[tuple[dict[str, Any], str]] = [
+    ({"source": []}, "source"),
+    ({"detail-type": ["TradeExecuted"]}, "detail-type"),
+    ({"detail-type": {}}, "detail-type"),
+    ({"id": ""}, "id"),
+    ({"detail": {"run_id": "r" * 3_000, "plan_id": "plan-1"}}, "detail.run_id"),
+    ({"detail": {"run_id": "run-1", "plan_id": "\ud800"}}, "detail.plan_id"),
+    ({"source": "aws.states", "detail": {"status": []}}, "detail.status"),
+]
+
+
+@pytest.mark.parametrize(("damage", "field"), POISON, ids=[f"{field} {number}" for number, (_, field) in enumerate(POISON)])
+def test_a_poisoned_message_comes_again_alone_and_its_fault_is_told(damage: dict[str, Any], field: str) -> None:
+    recorder, settler = Recorder(), Settler(*DONE, *DONE)
+    hints = Hints(settler, None, Captured(), recorder, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
+    batch = [Message("good", json.dumps(COMPLETED)), Message("bad", json.dumps(COMPLETED | damage))]
+
+    assert hints.take(batch) == ["bad"]
+    assert hints.take(reversed(batch)) == ["bad"]
+    assert all(problem.startswith("InvalidPayload: ") and field in problem for problem in recorder.problems)
+    assert settler.looks == 2
+
+
+def test_whatever_else_one_message_brings_keeps_no_other_from_being_done() -> None:
+    class Failing(Captured):
+        def record(self, event: Any, now: datetime) -> None:
+            if event.event_id == "bad":
+                raise RuntimeError("nobody thought of this")
+            super().record(event, now)
+
+    recorder, settler = Recorder(), Settler(*DONE)
+    hints = Hints(settler, None, Failing(), recorder, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
+
+    assert hints.take([Message("bad", json.dumps(COMPLETED | {"id": "bad"})), Message("good", json.dumps(COMPLETED))]) == ["bad"]
+    assert recorder.problems == ["RuntimeError: nobody thought of this"]
+    assert settler.looks == 1
