@@ -18,6 +18,7 @@ from reports.day_evidence import evidence_of
 from reports.errors import NoTradingDay
 from reports.frames import Frames, load_frames
 from reports.ledger import Ledger
+from reports.noise import ToleranceRow
 from reports.readiness import KnownEntry, ReadinessPolicy, Statement
 from reports.sections import of_day
 from reports.sources import Source
@@ -38,6 +39,8 @@ class ReportSettings(Frozen):
     known: tuple[KnownEntry, ...] = ()
     evidence_from: date | None = None
     evidence_prefix: str = ""
+    tolerances: tuple[ToleranceRow, ...] = ()
+    noise_floor: str = ""
 
     @property
     def budgets(self) -> dict[str, int]:
@@ -87,6 +90,8 @@ def build_report(
         cost=sections.cost_of(of_day(frames.pairs, day), shown.pairs, settings.policy),
         pairs=sections.pairs_of(of_day(frames.pairs, day)),
         trend=sections.trend_of(live.pairs, live.trades, shown.ledger),
+        tolerances=settings.tolerances,
+        noise_floor=settings.noise_floor,
         evidence_prefix=settings.evidence_prefix,
     )
 

@@ -16,6 +16,7 @@ import typer
 from rich.markup import escape
 
 from reports.errors import NoTradingDay, UnreachableSource
+from reports.noise_cli import noise
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ExitCode, finish, print_json, progress, say
 from shadow.cli.status import DayOption, parse_day
@@ -44,7 +45,7 @@ _READINESS_STYLE = {"READY": "bold green", "NOT_YET": "yellow", "BLOCKED": "bold
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands."""
-    for command in (report, readiness, rejudge):
+    for command in (report, readiness, rejudge, noise):
         app.command()(command)
 
 

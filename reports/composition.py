@@ -18,6 +18,7 @@ from reports.daily import DailyReport
 from reports.html import render_page, to_json
 from reports.ledger import Ledger
 from reports.mail import EmailMessage, render_mail
+from reports.noise import measured, tolerances_of
 from reports.readiness import KnownEntry
 from reports.sources import S3Source, Source
 from reports.spreadsheet import report_csv
@@ -119,12 +120,19 @@ def known_entries(policy: Policy) -> tuple[KnownEntry, ...]:
     )
 
 
+def settings_of(policy: Policy, **more: object) -> ReportSettings:
+    """Give the settings of a report on pairs that `policy` judged."""
+    return ReportSettings.model_validate(
+        {"known": known_entries(policy), "tolerances": tolerances_of(policy), "noise_floor": measured(policy), **more}
+    )
+
+
 def publisher_from(environment: DailyReportEnvironment) -> Publisher:
     """Put the publisher together. Raises `ConfigurationError`, and `InvalidPolicy` that names line and key."""
     archive = S3Archive(clients.s3(), environment.evidence_bucket_name, environment.aws_region)
-    settings = ReportSettings(
+    settings = settings_of(
+        policy_at(environment.policy_path),
         stage=environment.stage,
-        known=known_entries(policy_at(environment.policy_path)),
         evidence_from=_day(environment.evidence_from),
         evidence_prefix=f"{archive.console}?region={archive.region}&prefix=",
     )

@@ -10,6 +10,7 @@ from datetime import date
 from enum import StrEnum
 
 from reports.columns import Path
+from reports.noise import ToleranceRow
 from reports.readiness import Statement
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
 from shadow.contracts.model import Exact, Frozen, Moment
@@ -213,6 +214,8 @@ class DailyReport(Frozen):
     cost: Cost
     pairs: tuple[PairRow, ...]
     trend: tuple[TrendDay, ...]
+    tolerances: tuple[ToleranceRow, ...] = ()
+    noise_floor: str = ""
     evidence_prefix: str = ""
 
     @property

@@ -28,7 +28,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    formats = (words.usd, words.signed_usd, words.seconds, words.basis_points, words.clock, words.when, words.count)
+    formats = (words.usd, words.signed_usd, words.seconds, words.basis_points, words.clock, words.when, words.count, words.figure)
     made.filters.update({form.__name__: form for form in formats})
     made.globals.update(seconds=words.seconds, basis_points=words.basis_points)
     return made

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from reports.build import ReportSettings
-from reports.composition import known_entries
+from reports.composition import settings_of
 from reports.ledger import JsonlLedger, Ledger
 from reports.sources import FolderSource, JsonlSource, S3Source, Source, day_of
 from reports.trading_calendar import last_closed_day
@@ -61,7 +61,7 @@ class Material:
 def open_material(place: Place, policy: Path | None, *, as_json: bool) -> Material:
     """Open what a command reads. Raises `BadInput`, `InvalidPolicy`, `ConfigurationError`; ends it where there is no stack."""
     rules = policy_at(str(policy or ""))
-    settings = ReportSettings(stage=place.stage, known=known_entries(rules))
+    settings = settings_of(rules, stage=place.stage)
     if offline_store(place.folder, place.file) is None:
         target = find_target(place.stage, aws=place.aws, as_json=as_json)
         ledger = DynamoDbPairLedger(clients.dynamodb(), target.name("PairLedgerTableName"))

@@ -44,3 +44,8 @@ def when(value: datetime) -> str:
 def count(number: int, one: str) -> str:
     """Write a number with its noun, in the plural where it is not one."""
     return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
+
+
+def figure(value: Decimal | None) -> str:
+    """Write a measured figure without trailing zeros; a dash where there is none."""
+    return "–" if value is None else f"{value.normalize():f}"  # noqa: RUF001 - an en dash on purpose

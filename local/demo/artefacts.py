@@ -16,8 +16,8 @@ from nbclient import NotebookClient
 
 from local.cloud.progress import Progress
 from local.demo.result import DemoResult
-from reports.build import ReportSettings, build_report
-from reports.composition import known_entries
+from reports.build import build_report
+from reports.composition import settings_of
 from reports.html import render_page
 from reports.ledger import JsonlLedger
 from reports.mail import render_mail
@@ -50,7 +50,7 @@ def leave(result: DemoResult, documents: Sequence[bytes], pairs: Sequence[Pair],
 def _report(result: DemoResult, out: Path) -> None:
     """Render the last day's report, which looks back over all of them."""
     source, day = FolderSource(out), result.days[-1].day
-    settings = ReportSettings(known=known_entries(default_policy()))
+    settings = settings_of(default_policy())
     report = build_report(source, day, ledger=JsonlLedger(out / "ledger.jsonl"), settings=settings)
     (out / "report.html").write_text(render_page(report), encoding="utf-8")
     table = report_csv(source, day, settings)

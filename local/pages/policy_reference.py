@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from shadow.compare.kinds import BASIS_MEANING, KINDS, Kind
+from shadow.compare.noise_floor import NoiseFloor, RuleNoise
 from shadow.compare.policy import (
     Applies,
     Deadlines,
@@ -93,7 +94,8 @@ def policy_page() -> str:
             "",
             *_section(name, model),
         ]
-    lines += ["", "## `[severity]`", "", *_severity_text(), ""]
+    lines += ["", "## `[severity]`", "", *_severity_text()]
+    lines += ["", "## `[noise]`", "", *_noise_text(), ""]
     return "\n".join(lines)
 
 
@@ -161,6 +163,18 @@ def _severity_text() -> list[str]:
     return [
         f'{description}, as `KIND = "MINOR"`. The kinds are in [difference-kinds.md](difference-kinds.md).',
         f"{never} can neither be given another severity nor be covered by a known divergence.",
+    ]
+
+
+def _noise_text() -> list[str]:
+    figures = ", ".join(f"`{name}`" for name in RuleNoise.model_fields)
+    return [
+        f"{Policy.model_fields['noise'].description}: `shadow noise --out FILE` writes these tables. They judge nothing and are",
+        f"no part of the policy's hash; the report shows each tolerance beside them. `[noise.rules.RULE]` has {figures}.",
+        "",
+        "| key | meaning |",
+        "|---|---|",
+        *(f"| `{name}` | {_cell(info.description) or '-'} |" for name, info in NoiseFloor.model_fields.items()),
     ]
 
 

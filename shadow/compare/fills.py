@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from shadow.compare.case import LaneTrade, TradePair
-from shadow.compare.exact import EXACT, SHARE_STEP, TEN_THOUSAND, ZERO, basis_points
+from shadow.compare.exact import EXACT, SHARE_STEP, ZERO, basis_points
 from shadow.compare.executed import Fill, order_fill, seen_filled, truest_fill
 from shadow.compare.finding import Fault, Finding, own_faults, shown
 from shadow.compare.policy import Policy
-from shadow.compare.rules import within
+from shadow.compare.rules import ONE, within
 from shadow.compare.sizing import asked_quantity, decision_price
 from shadow.contracts.model import plain
 from shadow.contracts.vocabulary import Reason, Side, TradeStatus
@@ -188,20 +188,20 @@ def _slippage(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     if parts[0] is None or parts[1] is None:
         return
     (first, first_base), (second, second_base) = parts[0], parts[1]
-    tolerance = policy.rules.average_price.tolerance
+    rule = policy.rules.average_price
     apart = abs(EXACT.subtract(EXACT.multiply(first, second_base), EXACT.multiply(second, first_base)))
-    if EXACT.multiply(apart, TEN_THOUSAND) <= EXACT.multiply(tolerance, EXACT.multiply(first_base, second_base)):
+    if rule.permits(apart, EXACT.multiply(first_base, second_base), ONE):
         return
     departs = [
         side.lane
         for side, part in zip(both, parts, strict=True)
-        if part is not None and EXACT.multiply(abs(part[0]), TEN_THOUSAND) > EXACT.multiply(tolerance, part[1])
+        if part is not None and abs(part[0]) > rule.allowance(part[1], ONE)
     ]
     control, candidate = basis_points(first, first_base), basis_points(second, second_base)
     yield Finding(
         kind="SLIPPAGE",
         field="average_price",
-        rule=str(policy.rules.average_price),
+        rule=str(rule),
         explanation=f"Against its own decision price the control paid {control} bps more, the candidate {candidate} bps.",
         departs=frozenset(departs),
         planned="0",

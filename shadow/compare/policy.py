@@ -17,6 +17,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StrictInt, ValidationError, model_validator
 
 from shadow.compare.kinds import KINDS
+from shadow.compare.noise_floor import NoiseFloor
 from shadow.compare.policy_text import InvalidPolicy, PolicyText
 from shadow.compare.rules import BpsRule, DurationRatioRule, NumericRule, OrderedRule, SetRule, ToleranceRule
 from shadow.contracts.comparison import Attribution, Difference, Severity
@@ -169,6 +170,13 @@ def _only_kinds(severities: dict[str, Severity]) -> dict[str, Severity]:
     return severities
 
 
+def _only_tolerances(noise: NoiseFloor | None) -> NoiseFloor | None:
+    unknown = sorted(set(noise.rules) - Rules.model_fields.keys()) if noise else []
+    if unknown:
+        raise ValueError(f"expected names of rules, was {', '.join(unknown)}")
+    return noise
+
+
 def _one_an_id(known: tuple[KnownDivergence, ...]) -> tuple[KnownDivergence, ...]:
     ids = [entry.id for entry in known]
     twice = sorted({name for name in ids if ids.count(name) > 1})
@@ -193,10 +201,14 @@ class Policy(Frozen):
         tuple[KnownDivergence, ...], AfterValidator(_one_an_id), Field(description="the register of known divergences")
     ] = ()
 
+    noise: Annotated[
+        NoiseFloor | None, AfterValidator(_only_tolerances), Field(description="the noise floor, as `shadow noise` measured it")
+    ] = None
+
     @property
     def hash(self) -> str:
-        """Name the policy by the sha256 of its canonical form: comments, order and spacing do not matter."""
-        return _hash_of(self.model_dump_json())
+        """Name the policy by the sha256 of its canonical form: comments, order, spacing and measured noise do not matter."""
+        return _hash_of(self.model_dump_json(exclude={"noise"}))
 
     def severity_of(self, kind: str) -> Severity:
         """Give a kind's severity: the policy's own, else the kind's default."""

@@ -19,8 +19,37 @@ from pydantic import Field, StrictInt
 from shadow.compare.exact import EXACT, TEN_THOUSAND, ZERO
 from shadow.contracts.model import Frozen, NonNegative, plain
 
+ONE = Decimal(1)
 
-class ExactRule(Frozen):
+
+class _Tolerance(Frozen):
+    """What the numeric rules have in common. `apart` is the distance, `largest` the larger absolute value of the two."""
+
+    def permits(self, apart: Decimal, largest: Decimal, unit: Decimal) -> bool:
+        """Tell whether two numbers so far apart are equal."""
+        return apart <= self.allowance(largest, unit)
+
+    def allowance(self, largest: Decimal, unit: Decimal) -> Decimal:
+        """Give the largest distance that is equal, scaled by `unit`."""
+        raise NotImplementedError
+
+    def needs(self, apart: Decimal, largest: Decimal, unit: Decimal) -> Decimal:
+        """Give the tolerance that would just make them equal, in this rule's measure (rounded, to be shown)."""
+        del largest
+        return EXACT.divide(apart, unit)
+
+    @property
+    def most(self) -> Decimal:
+        """Give the tolerance, in the rule's measure."""
+        return ZERO
+
+    @property
+    def measure(self) -> str:
+        """Name what a tolerance of this rule is counted in."""
+        return "the field's own unit"
+
+
+class ExactRule(_Tolerance):
     """Equal means the same value; 1.0 and 1.00 are the same value."""
 
     rule: Literal["exact"]
@@ -35,11 +64,16 @@ class ExactRule(Frozen):
         return "exact"
 
 
-class AbsoluteRule(Frozen):
+class AbsoluteRule(_Tolerance):
     """Equal means at most `tolerance` apart, in the field's own unit."""
 
     rule: Literal["absolute"]
     tolerance: Annotated[NonNegative, Field(description="largest distance that is equal, in the field's own unit")]
+
+    @property
+    def most(self) -> Decimal:
+        """Give the tolerance, in the rule's measure."""
+        return self.tolerance
 
     def allowance(self, largest: Decimal, unit: Decimal) -> Decimal:
         """Allow the tolerance, scaled by `unit`."""
@@ -51,33 +85,63 @@ class AbsoluteRule(Frozen):
         return f"within {plain(self.tolerance)}"
 
 
-class BpsRule(Frozen):
+class BpsRule(_Tolerance):
     """Equal means at most `tolerance` basis points apart, of the larger absolute value."""
 
     rule: Literal["bps"]
     tolerance: Annotated[NonNegative, Field(description="largest distance that is equal, in basis points")]
+
+    @property
+    def most(self) -> Decimal:
+        """Give the tolerance, in the rule's measure."""
+        return self.tolerance
 
     def allowance(self, largest: Decimal, unit: Decimal) -> Decimal:
         """Allow a fraction of the larger absolute value."""
         del unit
         return EXACT.divide(EXACT.multiply(largest, self.tolerance), TEN_THOUSAND)
 
+    def needs(self, apart: Decimal, largest: Decimal, unit: Decimal) -> Decimal:
+        """Give the distance in basis points."""
+        del unit
+        return EXACT.divide(EXACT.multiply(apart, TEN_THOUSAND), largest)
+
+    @property
+    def measure(self) -> str:
+        """Name what a tolerance of this rule is counted in."""
+        return "bps"
+
     def __str__(self) -> str:
         """Read as one phrase."""
         return f"within {plain(self.tolerance)} bps"
 
 
-class TicksRule(Frozen):
+class TicksRule(_Tolerance):
     """Equal means at most `ticks` steps of `tick` apart: what a declared rounding can do."""
 
     rule: Literal["ticks"]
     tick: Annotated[NonNegative, Field(description="one step, in the field's own unit")]
     ticks: Annotated[StrictInt, Field(ge=0, description="how many steps apart is still equal")] = 1
 
+    @property
+    def most(self) -> Decimal:
+        """Give the tolerance, in the rule's measure."""
+        return Decimal(self.ticks if self.tick else 0)
+
     def allowance(self, largest: Decimal, unit: Decimal) -> Decimal:
         """Allow the steps, scaled by `unit`."""
         del largest
         return EXACT.multiply(EXACT.multiply(self.tick, Decimal(self.ticks)), unit)
+
+    def needs(self, apart: Decimal, largest: Decimal, unit: Decimal) -> Decimal:
+        """Give the distance in steps; in the field's own unit where a step is nothing."""
+        del largest
+        return EXACT.divide(apart, EXACT.multiply(self.tick or ONE, unit))
+
+    @property
+    def measure(self) -> str:
+        """Name what a tolerance of this rule is counted in."""
+        return f"steps of {plain(self.tick or ONE)}"
 
     def __str__(self) -> str:
         """Read as one phrase."""
@@ -121,7 +185,6 @@ class DurationRatioRule(Frozen):
 NumericRule = Annotated[ExactRule | AbsoluteRule | BpsRule | TicksRule, Field(discriminator="rule")]
 ToleranceRule = Annotated[AbsoluteRule | BpsRule | TicksRule, Field(discriminator="rule")]
 Numeric = ExactRule | AbsoluteRule | BpsRule | TicksRule
-ONE = Decimal(1)
 
 
 def within(rule: Numeric, left: Decimal | None, right: Decimal | None, unit: Decimal = ONE) -> bool:
@@ -134,8 +197,7 @@ def within(rule: Numeric, left: Decimal | None, right: Decimal | None, unit: Dec
         return left == right
     if left == right:
         return True
-    apart = abs(EXACT.subtract(left, right))
-    return apart <= rule.allowance(max(abs(left), abs(right)), unit)
+    return rule.permits(abs(EXACT.subtract(left, right)), max(abs(left), abs(right)), unit)
 
 
 def same_members(left: Collection[str] | None, right: Collection[str] | None) -> bool:

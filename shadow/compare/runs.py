@@ -225,7 +225,7 @@ def _sums(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
 
 def duration_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
     """Hold each run's duration against the other's and against the longest that is reasonable."""
-    spans = {run.lane: span for run in view.runs if (span := _span(run)) is not None}
+    spans = {run.lane: span for run in view.runs if (span := span_of(run)) is not None}
     rule, longest = policy.rules.duration_ratio, policy.limits.run_seconds
 
     def slow(run: RunOutcome) -> Fault | None:
@@ -249,7 +249,7 @@ def duration_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
     yield from run_faults("DURATION_ABSOLUTE", "duration", view.runs, long, rule=f"at most {longest} s", right=took)
 
 
-def _span(run: RunOutcome) -> int | None:
+def span_of(run: RunOutcome) -> int | None:
     """Give a run's duration in whole microseconds."""
     if run.started_at is None or run.completed_at is None:
         return None

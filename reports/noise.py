@@ -1,0 +1,131 @@
+"""Business Unit: reports | Status: current.
+
+The noise floor from stored comparisons: plans that one lane ran twice, in two stores. The control against itself (A/A) is had by
+deploying the stack a second time, as another stage with the reference control, and publishing the same plans to both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from reports.errors import UnreadableDocument
+from reports.sources import Source
+from shadow.compare.noise import DURATION, OTHER_RUN, TwoRuns, numeric_rules
+from shadow.compare.noise_floor import NoiseFloor, Standing, standing_of
+from shadow.compare.policy import Policy
+from shadow.contracts.comparison import Comparison
+from shadow.contracts.errors import InvalidPayload
+from shadow.contracts.model import Exact, Frozen, plain
+from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.vocabulary import Lane
+
+
+@dataclass(slots=True)
+class Matching:
+    """The plans of two stores that one lane ran in both, and how many were left out and why."""
+
+    first: Source
+    second: Source
+    lane: Lane
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def runs(self, begin: date, end: date) -> Iterator[TwoRuns]:
+        """Give each plan's two runs. Raises `UnreachableSource`, and `UnreadableDocument` naming document and field."""
+        known = {entry.plan_id: entry for entry in self._read(self.first, begin, end)}
+        for entry in self._read(self.second, begin, end):
+            before = known.pop(entry.plan_id, None)
+            if before is None:
+                self._leave_out("in one store only")
+                continue
+            runs = self._run_of(before), self._run_of(entry)
+            if runs[0] is None or runs[1] is None:
+                self._leave_out("not run to its end in both")
+            elif before.plan != entry.plan:
+                self._leave_out("not the same plan")
+            else:
+                yield TwoRuns(entry.plan, entry.trading_day, entry.published_at, runs[0], runs[1])
+        if known:
+            self.left_out["in one store only"] = self.left_out.get("in one store only", 0) + len(known)
+
+    def _read(self, source: Source, begin: date, end: date) -> Iterator[Comparison]:
+        """Give each plan's last document."""
+        latest: dict[str, Comparison] = {}
+        for name, content in source.documents(begin, end):
+            try:
+                entry = Comparison.parse_json(content)
+            except InvalidPayload as invalid:
+                fault = invalid.faults[0]
+                raise UnreadableDocument(name, fault.field, f"expected {fault.expected}, was {fault.found}") from None
+            if begin <= entry.trading_day <= end:
+                latest[entry.plan_id] = entry
+        yield from latest.values()
+
+    def _run_of(self, entry: Comparison) -> RunOutcome | None:
+        run = entry.control if self.lane is Lane.CONTROL else entry.candidate
+        return run if run is not None and run.is_complete and not run.violations else None
+
+    def _leave_out(self, why: str) -> None:
+        self.left_out[why] = self.left_out.get(why, 0) + 1
+
+
+class ToleranceRow(Frozen):
+    """One rule's tolerance beside its noise; figures are None where the noise was not measured."""
+
+    rule: str
+    tolerance: str
+    measure: str
+    observations: int | None = None
+    p95: Exact | None = None
+    p99: Exact | None = None
+    largest: Exact | None = None
+    standing: Standing
+
+
+def tolerances_of(policy: Policy) -> tuple[ToleranceRow, ...]:
+    """Lay every tolerance of `policy` beside the noise that stands in it."""
+    return tuple(_row(policy, name) for name in (*numeric_rules(policy), DURATION))
+
+
+def measured(policy: Policy) -> str:
+    """Say where the noise floor of `policy` comes from."""
+    noise = policy.noise
+    if noise is None:
+        return "The noise floor has not been measured: run the same plans through one lane twice, then shadow noise."
+    return f"{noise.pairs} plans, each run twice by the {noise.lane.value}, {noise.first_day} to {noise.last_day}."
+
+
+def _row(policy: Policy, name: str) -> ToleranceRow:
+    tolerance, measure, words = _tolerance(policy, name)
+    noise = policy.noise.rules.get(name) if policy.noise else None
+    row = ToleranceRow(rule=name, tolerance=words, measure=measure, standing=standing_of(tolerance, noise))
+    if noise is None:
+        return row
+    return row.model_copy(update=noise.model_dump(include={"measure", "observations", "p95", "p99", "largest"}))
+
+
+def _tolerance(policy: Policy, name: str) -> tuple[Decimal, str, str]:
+    """Give a rule's tolerance in the measure that its noise is counted in, that measure, and the rule in words."""
+    if name == DURATION:
+        ratio = policy.rules.duration_ratio
+        return ratio.ratio, OTHER_RUN, str(ratio)
+    rule = numeric_rules(policy)[name]
+    return rule.most, rule.measure, str(rule)
+
+
+def to_toml(noise: NoiseFloor) -> str:
+    """Write the noise floor as the tables that a policy file takes."""
+    lines = [
+        "[noise]",
+        f'lane = "{noise.lane.value}"',
+        f"first_day = {noise.first_day.isoformat()}",
+        f"last_day = {noise.last_day.isoformat()}",
+        f"pairs = {noise.pairs}",
+    ]
+    for name, rule in sorted(noise.rules.items()):
+        figures = {key: getattr(rule, key) for key in ("p50", "p95", "p99", "largest")}
+        lines += ["", f"[noise.rules.{name}]", f'measure = "{rule.measure}"', f"observations = {rule.observations}"]
+        lines += [f'{key} = "{plain(value)}"' for key, value in figures.items()]
+    return "\n".join([*lines, ""])
