@@ -90,7 +90,8 @@ def scaled_up(frames: TradeFrames, rows: int) -> TradeFrames:
     """Repeat the sample's trades up to `rows`, each under a key of its own, spread over a year of days."""
     plan = _repeated(frames.plan, rows)
     plan["day"] = (_FIRST_DAY + np.arange(rows) * DAYS // rows).astype(np.int32)
-    return TradeFrames(plan, _repeated(frames.control, rows), _repeated(frames.candidate, rows), frames.order_types)
+    lanes = (_repeated(frames.control, rows), _repeated(frames.candidate, rows))
+    return TradeFrames(plan, *lanes, frames.order_types, frames.symbols)
 
 
 def _repeated(frame: Frame, rows: int) -> Frame:

@@ -31,6 +31,10 @@ class UnreadableDocument(ReportsError):
         self.problem = problem
         super().__init__(f"{document}: {field}: {problem}")
 
+    def __reduce__(self) -> tuple[type[UnreadableDocument], tuple[str, str, str]]:
+        """Come out of another process as it went in."""
+        return type(self), (self.document, self.field, self.problem)
+
 
 class UnreachableSource(ReportsError):
     """The store, folder, file or table can't be read: which one, what was expected, what was there."""
@@ -38,7 +42,13 @@ class UnreachableSource(ReportsError):
     def __init__(self, source: str, expected: str, found: str) -> None:
         """Remember the `source`, what was `expected` and what was `found`."""
         self.source = source
+        self.expected = expected
+        self.found = found
         super().__init__(f"{source}: expected {expected}, was {found}")
+
+    def __reduce__(self) -> tuple[type[UnreachableSource], tuple[str, str, str]]:
+        """Come out of another process as it went in."""
+        return type(self), (self.source, self.expected, self.found)
 
 
 class MailRefused(ReportsError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -59,17 +60,35 @@ class FolderSource:
 
     folder: Path
 
+    @property
+    def has_store(self) -> bool:
+        """Whether there is a folder of comparisons, or no file of them either."""
+        return (self.folder / PREFIX).is_dir() or not self.lines.is_file()
+
+    @property
+    def lines(self) -> Path:
+        """The file that stands for a folder of comparisons."""
+        return self.folder / "comparisons.jsonl"
+
     def documents(self, first: date, last: date) -> Iterator[tuple[str, bytes]]:
         """Give the folder's documents. Raises `UnreachableSource` where there are none to look through."""
-        store, lines = self.folder / PREFIX, self.folder / "comparisons.jsonl"
-        if not store.is_dir() and lines.is_file():
-            yield from JsonlSource(lines).documents(first, last)
+        if not self.has_store:
+            yield from JsonlSource(self.lines).documents(first, last)
             return
+        for key in self.keys(first, last):
+            yield key, self.read(key)
+
+    def keys(self, first: date, last: date) -> list[str]:
+        """Name the documents of the folder of comparisons, of each run the newest. Raises `UnreachableSource`."""
+        store = self.folder / PREFIX
         if not store.is_dir():
             raise UnreachableSource(str(self.folder), "a folder comparisons/ or a file comparisons.jsonl in it", "neither")
         found = [(path.relative_to(self.folder).as_posix(), path.stat().st_mtime) for path in store.glob("day=*/*.json")]
-        for key in _latest(found, first, last):
-            yield key, (self.folder / key).read_bytes()
+        return _latest(found, first, last)
+
+    def read(self, key: str) -> bytes:
+        """Read one document of the folder of comparisons."""
+        return (self.folder / key).read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +121,23 @@ class S3Source:
 
         Raises `UnreachableSource`.
         """
-        s3 = self.client or clients.s3()
+        for key in self.keys(first, last):
+            yield f"s3://{self.bucket}/{key}", self.read(key)
+
+    def keys(self, first: date, last: date) -> list[str]:
+        """Name the bucket's documents, of each run the newest. Raises `UnreachableSource`."""
+        with self._told():
+            return _latest(list(self._keys(self.client or clients.s3(), first, last)), first, last)
+
+    def read(self, key: str) -> bytes:
+        """Read one document. Raises `UnreachableSource`."""
+        with self._told():
+            return (self.client or clients.s3()).get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
         try:
-            for key in _latest(list(self._keys(s3, first, last)), first, last):
-                yield f"s3://{self.bucket}/{key}", s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            yield
         except ClientError as error:
             found = error.response["Error"].get("Code", "an error")
             raise UnreachableSource(f"s3://{self.bucket}", "a bucket that can be read", found) from error

@@ -41,20 +41,23 @@ NUMBERS = {
     "residual": SHARES,
 }
 CODES = ("action", "status", "reason", "basis", "exit_flag", "fractionable", "order_type", "attempts")
-_PLAN_NUMBERS = {"amount": USD, "target": USD, "current": USD}
+PLAN_CODES = ("side", "exit", "plain")
+PLAN_NUMBERS = {"amount": USD, "target": USD, "current": USD}
 
 
 @dataclass(frozen=True)
 class TradeFrames:
     """Trades in columns. `plan` has one row a trade, the lanes one a trade they have; all are joined on `trade_key`.
 
-    `order_types` are the words behind the codes; `source` gives the trade of a plan row, for rows that are not `plain`.
+    `order_types` and `symbols` are the words behind the codes; `source` gives the trade of a plan row, for rows that are not
+    `plain`.
     """
 
     plan: pd.DataFrame
     control: pd.DataFrame
     candidate: pd.DataFrame
     order_types: tuple[str, ...]
+    symbols: tuple[str, ...]
     source: Callable[[int], TradePair] | None = None
 
 
@@ -69,27 +72,30 @@ def frames_of(cases: Iterable[PairCase]) -> TradeFrames:
 def frames_of_pairs(pairs: Sequence[tuple[TradePair, date]]) -> TradeFrames:
     """Put trades, each with its trading day, into columns."""
     words: dict[str, int] = {}
-    plan: dict[str, list[int]] = {name: [] for name in ("trade_key", "day", "side", "exit", "plain", *_PLAN_NUMBERS)}
+    symbols: dict[str, int] = {}
+    plan: dict[str, list[int]] = {name: [] for name in ("trade_key", "day", "symbol", *PLAN_CODES, *PLAN_NUMBERS)}
     lanes: tuple[dict[str, list[int]], ...] = tuple({name: [] for name in ("trade_key", *CODES, *NUMBERS)} for _ in range(2))
     with localcontext(EXACT):
         for key, (pair, day) in enumerate(pairs):
             plain = _add_plan(plan, pair, key, day)
+            plan["symbol"].append(symbols.setdefault(pair.symbol, len(symbols)))
             for columns, side in zip(lanes, (pair.control, pair.candidate), strict=True):
                 if side is not None:
                     plain = _add_lane(columns, pair, side, key, words) and plain
             plan["plain"].append(plain)
     return TradeFrames(
-        plan=_frame(plan, _PLAN_NUMBERS),
+        plan=_frame(plan, PLAN_NUMBERS),
         control=_frame(lanes[0], NUMBERS),
         candidate=_frame(lanes[1], NUMBERS),
         order_types=tuple(words),
+        symbols=tuple(symbols),
         source=lambda row: pairs[row][0],
     )
 
 
 def _frame(columns: dict[str, list[int]], numbers: dict[str, int]) -> pd.DataFrame:
     wide = {*numbers, "trade_key"}
-    types = {"plain": np.bool_, "exit": np.bool_, "day": np.int32}
+    types = {"plain": np.bool_, "exit": np.bool_, "day": np.int32, "symbol": np.int32}
     return pd.DataFrame(
         {name: np.array(values, dtype=np.int64 if name in wide else types.get(name, np.int8)) for name, values in columns.items()}
     )
@@ -104,9 +110,10 @@ def _add_plan(columns: dict[str, list[int]], pair: TradePair, key: int, day: dat
     columns["day"].append(day.toordinal())
     columns["side"].append(SIDES.index(pair.side))
     columns["exit"].append(planned is not None and planned.is_full_exit)
-    for name, number in zip(_PLAN_NUMBERS, numbers, strict=True):
+    for name, number in zip(PLAN_NUMBERS, numbers, strict=True):
         columns[name].append(NULL if number is None else number)
-    return planned is not None and None not in numbers and bool(pair.lanes) and not any(damage_findings(pair))
+    known = planned is not None and None not in numbers and bool(pair.lanes)
+    return known and not any(damage_findings(pair)) and not any(standing_order_findings(pair))
 
 
 def _add_lane(columns: dict[str, list[int]], pair: TradePair, side: LaneTrade, key: int, words: dict[str, int]) -> bool:
@@ -159,7 +166,7 @@ def _is_ordinary(pair: TradePair, side: LaneTrade) -> bool:
         return False
     if trade.planned_amount is not None and is_damage(trade.planned_amount, planned.amount):
         return False
-    if any(standing_order_findings(pair)) or foreign_ids(side, planned.trade_id):
+    if foreign_ids(side, planned.trade_id):
         return False
     chain, intent = chain_of(side), trade.intent
     if chain and intent is not None and chain[0].quantity not in (None, intent.quantity):

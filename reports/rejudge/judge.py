@@ -39,6 +39,21 @@ def judge_trades(frames: TradeFrames, policy: Policy) -> JudgedTrades:
 
     Raises ValueError where a row must be judged by itself and `frames` has no source to take it from.
     """
+    found = judge_in_columns(frames, policy)
+    return JudgedTrades(found.table, found.slots, dict(_one_by_one(found.alone, frames, policy)), frames.plan)
+
+
+@dataclass(frozen=True, slots=True)
+class InColumns:
+    """What columns gave: differences, the slots behind their codes, and the rows that are to be judged one by one."""
+
+    table: pd.DataFrame
+    slots: tuple[Slot, ...]
+    alone: list[int]
+
+
+def judge_in_columns(frames: TradeFrames, policy: Policy) -> InColumns:
+    """Judge what columns can hold."""
     places = [_places(frames.plan, lane) for lane in (frames.control, frames.candidate)]
     starts = range(0, len(frames.plan), CHUNK)
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, MAX_THREADS)) as threads:
@@ -46,11 +61,10 @@ def judge_trades(frames: TradeFrames, policy: Policy) -> JudgedTrades:
     alone = np.flatnonzero(~frames.plan["plain"].to_numpy()).tolist()
     alone += [row for chunk in judged for row in chunk.wide]
     slots: tuple[Slot, ...] = judged[-1].slots if judged else ()
-    single = dict(_one_by_one(sorted(alone), frames, policy))
     whole = pd.concat([chunk.table for chunk in judged], ignore_index=True) if judged else _empty()
     if policy.known:
         whole["known"] = covering(whole, slots, frames, policy)
-    return JudgedTrades(whole, slots, single, frames.plan)
+    return InColumns(whole, slots, sorted(alone))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,32 +18,49 @@ from shadow.compare.kinds import KINDS
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Difference
 
+_SHAPES = ("slot", "attribution", "side", "day", "symbol")
+
 
 def covering(table: pd.DataFrame, slots: tuple[Slot, ...], frames: TradeFrames, policy: Policy) -> npt.NDArray[np.int16]:
     """Give the place of the first entry that covers each difference, -1 for none; a consequence has its cause's."""
     known = np.full(len(table), -1, dtype=np.int16)
     rows = table["row"].to_numpy()
-    sides, days = frames.plan["side"].to_numpy()[rows], frames.plan["day"].to_numpy()[rows]
     named = any(entry.symbol != "*" for entry in policy.known)
-    groups = pd.DataFrame(
-        {"slot": table["slot"], "attribution": table["attribution"], "side": sides, "day": days, "row": rows if named else 0}
-    )
     alone = table["cause"].to_numpy() < 0
-    told_apart = groups[alone].to_numpy(dtype=np.int64)
-    keys, places = np.unique(told_apart, axis=0, return_inverse=True)
-    entries = np.empty(len(keys), dtype=np.int16)
-    for number, (slot, attribution, side, day, row) in enumerate(keys.tolist()):
-        difference = _stand_in(slots[slot], attribution, side, frames.source(row).symbol if named and frames.source else None)
+    shapes = {
+        "slot": table["slot"].to_numpy()[alone],
+        "attribution": table["attribution"].to_numpy()[alone],
+        "side": frames.plan["side"].to_numpy()[rows[alone]],
+        "day": frames.plan["day"].to_numpy()[rows[alone]],
+        "symbol": frames.plan["symbol"].to_numpy()[rows[alone]] if named else np.zeros(int(alone.sum()), dtype=np.int64),
+    }
+    first, places = _told_apart([shapes[name].astype(np.int64) for name in _SHAPES])
+    entries = np.empty(len(first), dtype=np.int16)
+    for number, place in enumerate(first.tolist()):
+        slot, attribution, side, day, symbol = (int(shapes[name][place]) for name in _SHAPES)
+        difference = _stand_in(slots[slot], attribution, side, frames.symbols[symbol] if named else None)
         on = date.fromordinal(day)
-        entry = next((place for place, entry in enumerate(policy.known) if entry.covers(difference, on)), -1)
-        entries[number] = entry
+        entries[number] = next((place for place, entry in enumerate(policy.known) if entry.covers(difference, on)), -1)
     known[alone] = entries[places]
-    causes = pd.Series(known[alone], index=pd.MultiIndex.from_arrays([rows[alone], table["slot"].to_numpy()[alone]]))
     follow = np.flatnonzero(~alone)
     if len(follow):
-        wanted = pd.MultiIndex.from_arrays([rows[follow], table["cause"].to_numpy()[follow]])
-        known[follow] = causes.reindex(wanted).to_numpy()
+        causes = pd.Series(known[alone], index=_keys(rows[alone], table["slot"].to_numpy()[alone], len(slots)))
+        known[follow] = causes.reindex(_keys(rows[follow], table["cause"].to_numpy()[follow], len(slots))).to_numpy()
     return known
+
+
+def _told_apart(columns: list[npt.NDArray[np.int64]]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Give where each distinct combination of the columns stands first, and which of them each row is."""
+    packed = np.zeros(len(columns[0]), dtype=np.int64)
+    for values in columns:
+        packed = packed * (int(values.max(initial=0)) + 1) + values
+    _, first, places = np.unique(packed, return_index=True, return_inverse=True)
+    return first, places
+
+
+def _keys(rows: npt.NDArray[np.int64], slots: npt.NDArray[np.int8], count: int) -> pd.Index[int]:
+    keys: pd.Index[int] = pd.Index(rows * count + slots)
+    return keys
 
 
 def _stand_in(slot: Slot, attribution: int, side: int, symbol: str | None) -> Difference:

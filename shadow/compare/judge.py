@@ -67,6 +67,14 @@ def judge(case: PairCase, policy: Policy) -> Comparison:
 
 def find(view: PairView, policy: Policy) -> Iterator[Finding]:
     """Find everything that differs in a pair, in no particular order."""
+    yield from find_in_runs(view, policy)
+    ran = frozenset(run.lane for run in view.runs)
+    for pair in view.trades:
+        yield from find_in_trade(pair, ran, policy)
+
+
+def find_in_runs(view: PairView, policy: Policy) -> Iterator[Finding]:
+    """Find everything that differs in the runs as a whole, in no particular order."""
     yield from identity_findings(view)
     yield from equity_findings(view, policy)
     yield from market_findings(view)
@@ -76,9 +84,6 @@ def find(view: PairView, policy: Policy) -> Iterator[Finding]:
     yield from end_findings(view)
     yield from duration_findings(view, policy)
     yield from run_effect_findings(view, policy)
-    ran = frozenset(run.lane for run in view.runs)
-    for pair in view.trades:
-        yield from find_in_trade(pair, ran, policy)
 
 
 def find_in_trade(pair: TradePair, ran: frozenset[Lane], policy: Policy) -> Iterator[Finding]:

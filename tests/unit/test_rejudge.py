@@ -217,7 +217,7 @@ def test_lanes_in_another_order_than_the_plan_are_joined_by_their_key() -> None:
     cases = [random_case(seed, 8) for seed in range(5)]
     frames = frames_of(cases)
     shuffled = frames.candidate.sample(frac=1, random_state=1)
-    other = TradeFrames(frames.plan, frames.control, shuffled, frames.order_types, frames.source)
+    other = TradeFrames(frames.plan, frames.control, shuffled, frames.order_types, frames.symbols, frames.source)
     policy = default_policy()
     assert judge_trades(other, policy).table.equals(judge_trades(frames, policy).table)
 
@@ -230,7 +230,7 @@ def test_a_row_that_columns_cannot_hold_needs_a_source() -> None:
     frames = frames_of_pairs([(wide, DAY)])
     assert judge_trades(frames, default_policy()).single.keys() == {0}
     with pytest.raises(ValueError, match="expected a source for 1 rows"):
-        judge_trades(TradeFrames(frames.plan, frames.control, frames.candidate, frames.order_types), default_policy())
+        judge_trades(replace(frames, source=None), default_policy())
 
 
 def test_an_empty_history_has_no_differences_and_no_days() -> None:
