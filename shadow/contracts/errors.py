@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 _SHOWN = 80
+_MAX_BITS = 10_000
 
 
 class ShadowError(Exception):
@@ -68,7 +69,7 @@ def faults_of(error: ValidationError) -> tuple[FieldFault, ...]:
     faults = []
     for entry in error.errors(include_url=False):
         path = ".".join(str(part) for part in entry["loc"]) or "(whole)"
-        found = "nothing" if entry["type"] == "missing" else _shown(entry["input"])
+        found = _found(entry["type"], entry["input"])
         faults.append(FieldFault(path, _expected(entry["type"], entry["msg"]), found))
     return tuple(faults)
 
@@ -85,7 +86,20 @@ def _expected(kind: str, message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
+def _found(kind: str, value: object) -> str:
+    """Say what was there. What stands in a field that nobody knows, or deeper in an object, may be a secret: it is not shown."""
+    if kind == "missing":
+        return "nothing"
+    if isinstance(value, dict):
+        return f"an object with {len(value)} field{'' if len(value) == 1 else 's'}"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    return type(value).__name__ if kind == "extra_forbidden" else _shown(value)
+
+
 def _shown(value: object) -> str:
     """Show what was found, short enough for one line."""
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        return f"a number of {value.bit_length()} bits"
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"

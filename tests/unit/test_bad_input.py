@@ -60,3 +60,28 @@ def test_a_time_that_no_zone_can_give_is_refused(text: str) -> None:
     assert as_moment(text) is None
     with pytest.raises(BrokerProtocolError, match=r"order.submitted_at: expected a time with a zone"):
         parse_order(ORDER_JSON | {"submitted_at": text})
+
+
+SECRET = "AKcanary0secret7Q9"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"api_key": SECRET},
+        {"metadata": [{"api_key": SECRET}]},
+        {"items": {"api_key": SECRET}},
+        {"items": [PLAN["items"][0] | {"secret": SECRET, "action": "BUY"}]},  # type: ignore[index] # the plan's wire form
+        {"total_trade_value": "1", "plan_id": {"token": SECRET}},
+    ],
+)
+def test_a_refusal_shows_no_value_of_a_field_that_nobody_knows(damage: dict[str, object]) -> None:
+    with pytest.raises(InvalidPlan) as caught:
+        RebalancePlan.read(PLAN | damage)
+    assert SECRET not in str(caught.value)
+    assert all(fault.field and fault.expected and fault.found for fault in caught.value.faults)
+
+
+def test_a_number_without_an_end_is_told_by_its_size() -> None:
+    with pytest.raises(InvalidPlan, match=r"total_trade_value: expected .*, was a number of 20001 bits"):
+        RebalancePlan.read(PLAN | {"total_trade_value": 1 << 20_000})

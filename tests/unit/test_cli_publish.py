@@ -73,7 +73,7 @@ BAD: dict[str, tuple[str | bytes | dict[str, Any], list[str]]] = {
     ),
     "NaN as a text": (with_item(0, trade_amount="NaN"), ["items.0 (AAPL).trade_amount: expected a finite decimal, was 'NaN'"]),
     "29 digits": (
-        with_item(1, target_value="1" * 29),
+        with_item(1, target_value="1." + "1" * 28),
         ["items.1 (MSFT).target_value: expected at most 28 significant digits"],
     ),
     "an unknown action": (with_item(0, action="SHORT"), ["items.0 (AAPL).action: expected 'BUY', 'SELL' or 'HOLD', was 'SHORT'"]),
