@@ -18,6 +18,7 @@ from shadow.contracts.errors import ShadowError, faults_of
 
 _SYNTAX_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _LAST_LINE = re.compile(r"\(at end of document\)")
+_ENDLESS = re.compile(r"[0-9_]{4300}")
 Path = tuple[str, ...]
 _TAG_PLACE = 2
 
@@ -54,7 +55,7 @@ class PolicyText:
         self._text = text.replace("\r\n", "\n")
         try:
             self.values = tomllib.loads(self._text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidPolicy(name, [self._syntax_fault(str(error))]) from None
 
     def faults(self, error: ValidationError) -> list[PolicyFault]:
@@ -79,7 +80,8 @@ class PolicyText:
     def _syntax_fault(self, message: str) -> PolicyFault:
         match = _SYNTAX_LINE.search(message)
         count = self._text.count("\n") + 1
-        line = min(int(match.group(1)), count) if match else count
+        endless = next((number for number, line in enumerate(self._text.split("\n"), start=1) if _ENDLESS.search(line)), count)
+        line = min(int(match.group(1)), count) if match else endless
         what = _LAST_LINE.sub("", _SYNTAX_LINE.sub("", message)).strip()
         return PolicyFault(line, "(syntax)", "TOML", f"a fault: {what[:1].lower() + what[1:]}")
 
@@ -95,13 +97,13 @@ def _key_lines(text: str) -> Iterator[tuple[Path, int]]:
     counts: dict[Path, int] = {}
     for number, statement in _statements(text):
         if statement.startswith("[["):
-            name = _path_of(statement[2 : statement.rindex("]]")])
+            name = _path_of(statement)
             counts[name] = counts.get(name, -1) + 1
             table = (*name, str(counts[name]))
             yield name, number
             yield table, number
         elif statement.startswith("["):
-            table = _path_of(statement[1 : statement.rindex("]")])
+            table = _path_of(statement)
             yield table, number
         else:
             yield from (((*table, *path), number) for path in _keys_of(statement))
@@ -129,8 +131,8 @@ def _paths_in(values: object, lead: Path) -> Iterator[Path]:
 
 
 def _path_of(header: str) -> Path:
-    """Read a table's dotted name with the parser itself, so that quoted parts are read as it reads them."""
-    values: object = tomllib.loads(f"[{header}]")
+    """Read a table's dotted name with the parser itself, so that quoted parts and comments are read as it reads them."""
+    values: object = tomllib.loads(header)
     path: list[str] = []
     while isinstance(values, dict) and values:
         key = next(iter(values))
@@ -152,7 +154,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
         statement = "\n".join(pending)
         if _is_whole(statement):
             pending = []
-            yield first, _without_comment(statement).strip()
+            yield first, statement.strip()
 
 
 def _is_whole(statement: str) -> bool:
@@ -162,18 +164,3 @@ def _is_whole(statement: str) -> bool:
     except tomllib.TOMLDecodeError:
         return False
     return True
-
-
-def _without_comment(statement: str) -> str:
-    """Leave off the comment after a table's header; other statements keep theirs, since the parser skips it."""
-    if not statement.lstrip().startswith("["):
-        return statement
-    quote = ""
-    for index, character in enumerate(statement):
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in ("'", '"'):
-            quote = character
-        elif character == "#":
-            return statement[:index]
-    return statement

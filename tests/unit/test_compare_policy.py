@@ -190,6 +190,22 @@ def test_a_budget_holds_for_the_day_whatever_order_pairs_come_in(order: list[int
     assert over == ["KD-1"] * (5 - min(budget, 5))
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("\nversion = " + "1" * 5_000 + "\n", 2),
+        ('["a\\"#]"]\nx = 1\n', 1),
+        ("[ 'a]' ] # of ] and #\nx = 1\n", 1),
+        ('[["]]#"]]\nx = 1\n', 1),
+    ],
+    ids=["a number without an end", "an escaped quote", "a bracket in a name", "a bracket in a name of an entry"],
+)
+def test_a_text_that_the_parser_reads_in_its_own_way_is_refused_at_its_line(text: str, line: int) -> None:
+    with pytest.raises(InvalidPolicy) as refused:
+        Policy.read(text)
+    assert line in [fault.line for fault in refused.value.faults]
+
+
 def test_the_line_of_a_key_in_a_text_of_many_shapes_is_found() -> None:
     lines = (
         "version = 1",
