@@ -52,6 +52,10 @@ class AwsControlSource:
         """Read the events captured of the run; None where nobody captures them."""
         return None if self._captured is None else self._captured.of_run(run_id)
 
+    def other_runs(self, run_id: str) -> Iterable[RawItem]:
+        """Read which further runs of the run's plan were seen, in either lane."""
+        return () if self._captured is None else self._captured.other_runs(run_id)
+
     def ledger_rows(self, correlation_id: str) -> Iterable[RawItem] | None:
         """Read the trade ledger's rows of a plan; None where there is no such table."""
         return None if self._ledger is None else self._ledger.query("GSI1PK", f"CORR#{correlation_id}", index="GSI1")

@@ -1,8 +1,7 @@
 """Business Unit: evidence | Status: current.
 
-The candidate's execution, read into the canonical outcome: from what DescribeExecution and GetExecutionHistory say and the
-candidate's state table. Pure. A run is classified by the states it went through, not by the execution's status alone: a
-blocked run and a broken one both end FAILED.
+The candidate's execution, read into the canonical outcome: from DescribeExecution, GetExecutionHistory and the candidate's state
+table. A run is classified by the states it went through, not by the execution's status: a blocked one ends FAILED too.
 
 A trade's result comes from the last output of its phase's Map; where there is none (the run broke, was aborted or timed out)
 from the outputs of the tasks inside it, then from the state table, where each trade's function writes it too: there alone for
@@ -31,6 +30,7 @@ from shadow.evidence.candidate_trades import (
 )
 from shadow.evidence.fields import Fields, as_json, as_moment
 from shadow.evidence.history import Payload, read_history
+from shadow.evidence.mails import mails_of
 from shadow.evidence.payloads import answer_in, collect_one, collect_results, list_in, mapping_in
 
 PREPARE = "PrepareTrades"
@@ -120,6 +120,7 @@ class _Reader:
             started_at=started,
             completed_at=ended if self.status and self.status.is_terminal else None,
             buy_phase_started_at=self._phase_started(Side.BUY),
+            notifications=mails_of(self.facts) if self.status and self.status.is_terminal else None,
             state_transitions=self.facts.transitions + self.child_transitions,
             redrive_count=max(self.facts.redrives, redrives if isinstance(redrives, int) else 0),
             violations=tuple(sorted(set(self.faults))),

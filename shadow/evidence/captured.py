@@ -5,6 +5,10 @@ the run it tells of, for 30 days. The same event delivered twice is one item; an
 ids and is two, which is what a comparison must see.
 
     PK = RUN#{run_id}  SK = EVENT#{detail type}#{trade_id or -}#{event id}
+
+Beside them stand further runs of the same plan that a lane was seen to make, under the run that should have been the only one.
+
+    PK = RUN#{run_id}  SK = OTHER_RUN#{lane}#{the other run's name}
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from pydantic import ConfigDict, Field
 from shadow.aws.items import to_item
 from shadow.contracts.events import DetailType
 from shadow.contracts.model import Frozen, Identifier
+from shadow.contracts.vocabulary import Lane
 from shadow.evidence.dynamodb import Reader
 from shadow.evidence.fields import is_identifier
 from shadow.evidence.store import canonical
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 
 TTL_DAYS = 30
 EVENT_SK_PREFIX = "EVENT#"
+OTHER_RUN_SK_PREFIX = "OTHER_RUN#"
 TERMINAL = frozenset({DetailType.ALL_TRADES_COMPLETED, DetailType.WORKFLOW_FAILED})
 
 
@@ -108,6 +114,17 @@ class CapturedEvents:
     def of_run(self, run_id: str) -> Iterator[dict[str, AttributeValueTypeDef]]:
         """Give the run's events, without their expiry: when an event was captured is no part of what it says."""
         for item in self._reader.query("PK", f"RUN#{run_id}", prefix=EVENT_SK_PREFIX):
+            yield {name: value for name, value in item.items() if name != "TTL"}
+
+    def note_other_run(self, run_id: str, lane: Lane, name: str, now: datetime) -> bool:
+        """Keep once that `lane` ran the plan of `run_id` again as `name`. Raises `EvidenceUnavailable`."""
+        sk = f"{OTHER_RUN_SK_PREFIX}{lane}#{name}"
+        item = {"PK": f"RUN#{run_id}", "SK": sk, "lane": lane.value, "name": name}
+        return self._reader.put_if_absent(to_item(item | {"TTL": int((now + timedelta(days=TTL_DAYS)).timestamp())}))
+
+    def other_runs(self, run_id: str) -> Iterator[dict[str, AttributeValueTypeDef]]:
+        """Give the further runs of the run's plan, without their expiry."""
+        for item in self._reader.query("PK", f"RUN#{run_id}", prefix=OTHER_RUN_SK_PREFIX):
             yield {name: value for name, value in item.items() if name != "TTL"}
 
     def has_terminal(self, run_id: str) -> bool:

@@ -17,7 +17,7 @@ from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane
 from shadow.evidence.broker_truth import broker_corrected
-from shadow.evidence.documents import candidate_outcome, control_outcome, unread, watches_ledger
+from shadow.evidence.documents import candidate_outcome, control_outcome, unread, watches_ledger, with_other_runs
 from shadow.evidence.errors import EvidenceUnavailable
 from shadow.evidence.lanes import CONTROL_EFFECTS, Lanes, Look, Presence
 from shadow.evidence.ledger import PairLedger
@@ -94,6 +94,9 @@ class CaseBuilder:
         refs: list[EvidenceRef] = []
         control, waiting = self._control(view, refs)
         candidate = self._candidate(view, plan, refs)
+        effects = next((ref for ref in refs if ref.name == CONTROL_EFFECTS), None)
+        if effects is not None:
+            control, candidate = (with_other_runs(run, self._store.read(effects)) for run in (control, candidate))
         if self._broker is not None and (view.final or not waiting):
             control, candidate = self._with_broker_truth(view, self._broker, (control, candidate), refs)
         evidence = tuple(sorted(refs, key=lambda ref: ref.name))

@@ -4,7 +4,7 @@ What lies in an evidence document, and outcomes read from it. A document is gone
 run of thousands of trades is never held as a whole beside its outcome.
 
     control          an `item` each of the ExecutionRunsTable
-    control-effects  `watched`, then an `event` each captured and a `ledger_row` each
+    control-effects  `watched`, then an `event` each captured, a `ledger_row` each, an `other_run` each seen in either lane
     candidate-NN     `describe`, an `event` each of the history, a `state_item` each, a `map_run` each
 """
 
@@ -27,6 +27,7 @@ ITEM = "item"
 WATCHED = "watched"
 EVENT = "event"
 LEDGER_ROW = "ledger_row"
+OTHER_RUN = "other_run"
 DESCRIBE = "describe"
 STATE_ITEM = "state_item"
 MAP_RUN = "map_run"
@@ -60,6 +61,15 @@ def control_outcome(pair: Pair, records: Iterable[Record], effects: Iterable[Rec
 def watches_ledger(effects: Iterable[Record]) -> bool:
     """Tell whether the trade ledger was there to be read."""
     return any(bool(value.get("ledger_rows")) for value in _Sections(effects).of(WATCHED))
+
+
+def with_other_runs(outcome: RunOutcome | None, effects: Iterable[Record]) -> RunOutcome | None:
+    """Name in `outcome` the further runs of its plan that were seen in its lane."""
+    if outcome is None:
+        return None
+    seen = [plain_item(item) for what, item in effects if what == OTHER_RUN and isinstance(item, Mapping)]
+    names = {str(item.get("name")) for item in seen if item.get("lane") == outcome.lane.value}
+    return outcome.model_copy(update={"other_runs": tuple(sorted(names))}) if names else outcome
 
 
 def candidate_outcome(pair: Pair, records: Iterable[Record], plan: RebalancePlan) -> RunOutcome:

@@ -22,6 +22,7 @@ from shadow.evidence.documents import (
     ITEM,
     LEDGER_ROW,
     MAP_RUN,
+    OTHER_RUN,
     STATE_ITEM,
     WATCHED,
     captured_effects,
@@ -137,7 +138,7 @@ class Lanes:
         rows = self._control.ledger_rows(pair.correlation_id)
         draft = self._store.writer()
         draft.add(WATCHED, {"ledger_rows": rows is not None})
-        for what, items in ((EVENT, events), (LEDGER_ROW, rows or ())):
+        for what, items in ((EVENT, events), (LEDGER_ROW, rows or ()), (OTHER_RUN, self._control.other_runs(pair.run_id))):
             for item in items:
                 draft.add(what, item)
         return draft

@@ -32,6 +32,10 @@ class ControlSource(Protocol):
         """Read the events captured of the run, by sort key; None where nobody captures them."""
         ...
 
+    def other_runs(self, run_id: str) -> Iterable[RawItem]:
+        """Read which further runs of the run's plan were seen, in either lane, by sort key."""
+        ...
+
     def ledger_rows(self, correlation_id: str) -> Iterable[RawItem] | None:
         """Read the trade ledger's rows of a plan, by sort key; None where there is no such table."""
         ...

@@ -36,6 +36,7 @@ class World:
 
     control_items: dict[str, list[RawItem]] = field(default_factory=dict)
     events: dict[str, dict[str, RawItem]] = field(default_factory=dict)
+    other_runs: dict[str, list[RawItem]] = field(default_factory=dict)
     ledger_rows: dict[str, list[RawItem]] | None = None
     executions: dict[str, tuple[Mapping[str, object], list[Mapping[str, object]]]] = field(default_factory=dict)
     state_items: dict[str, list[RawItem]] = field(default_factory=dict)
@@ -96,6 +97,9 @@ class FakeControl:
 
     def captured_events(self, run_id: str) -> list[RawItem] | None:
         return [item for _, item in sorted(self.world.events.get(run_id, {}).items())]
+
+    def other_runs(self, run_id: str) -> list[RawItem]:
+        return self.world.other_runs.get(run_id, [])
 
     def ledger_rows(self, correlation_id: str) -> list[RawItem] | None:
         return None if self.world.ledger_rows is None else self.world.ledger_rows.get(correlation_id, [])

@@ -16,6 +16,7 @@ from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.errors import ConfigurationError, InvalidPayload
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState
+from shadow.contracts.vocabulary import Lane
 from shadow.evidence.aws_sources import AwsCandidateSource
 from shadow.evidence.captured import CapturedEvents, captured_event
 from shadow.evidence.composition import deadlines_from
@@ -147,6 +148,18 @@ def test_an_event_is_captured_once_by_its_id(ledger: DynamoDbPairLedger) -> None
     assert captured.has_terminal("r") is False
     captured.record(captured_event({"id": "3", "detail-type": "AllTradesCompleted", "detail": detail}), NOW)
     assert captured.has_terminal("r") is True
+
+
+def test_a_further_run_of_a_plan_is_kept_once(ledger: DynamoDbPairLedger) -> None:
+    assert ledger is not None
+    captured = CapturedEvents(boto3.client("dynamodb"), TABLE)
+    assert [captured.note_other_run("r", Lane.CANDIDATE, "again", NOW) for _ in range(2)] == [True, False]
+    captured.note_other_run("r", Lane.CONTROL, "again", NOW)
+    assert [(item["lane"], item["name"]) for item in captured.other_runs("r")] == [
+        ({"S": "candidate"}, {"S": "again"}),
+        ({"S": "control"}, {"S": "again"}),
+    ]
+    assert list(captured.of_run("r")) == []
 
 
 def test_an_event_that_belongs_to_nobody_is_refused_by_field() -> None:

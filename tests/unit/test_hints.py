@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from shadow.contracts.comparison import Verdict
+from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.pair import PairState
+from shadow.contracts.vocabulary import Lane
 from shadow.evidence.hints import PAUSES_SECONDS, Hints, Message
 from shadow.evidence.settlement import Settlement
 
@@ -21,7 +23,7 @@ COMPLETED = {
     "time": NOW.isoformat(),
     "detail": {
         "correlation_id": "workflow-1",
-        "run_id": "run-1",
+        "run_id": run_id_of("plan-1"),
         "plan_id": "plan-1",
         "timestamp": NOW.isoformat(),
         "total_trades": 1,
@@ -49,8 +51,16 @@ class Settler:
 
 
 class Captured:
+    def __init__(self) -> None:
+        self.other_runs: list[tuple[str, Lane, str]] = []
+
     def record(self, event: Any, now: datetime) -> None:
         assert (event.plan_id, now) == ("plan-1", NOW)
+
+    def note_other_run(self, run_id: str, lane: Lane, name: str, now: datetime) -> bool:
+        assert now == NOW
+        self.other_runs.append((run_id, lane, name))
+        return True
 
 
 @pytest.mark.parametrize(
@@ -89,7 +99,7 @@ POISON: list[tuple[dict[str, Any], str]] = [
     ({"detail-type": {}}, "detail-type"),
     ({"id": ""}, "id"),
     ({"detail": {"run_id": "r" * 3_000, "plan_id": "plan-1"}}, "detail.run_id"),
-    ({"detail": {"run_id": "run-1", "plan_id": "\ud800"}}, "detail.plan_id"),
+    ({"detail": {"run_id": run_id_of("plan-1"), "plan_id": "\ud800"}}, "detail.plan_id"),
     ({"source": "aws.states", "detail": {"status": []}}, "detail.status"),
 ]
 
@@ -118,4 +128,52 @@ def test_whatever_else_one_message_brings_keeps_no_other_from_being_done() -> No
 
     assert hints.take([Message("bad", json.dumps(COMPLETED | {"id": "bad"})), Message("good", json.dumps(COMPLETED))]) == ["bad"]
     assert recorder.problems == ["RuntimeError: nobody thought of this"]
+    assert settler.looks == 1
+
+
+class Quiet(Recorder):
+    def log(self, message: str, fields: Any, *, problem: bool) -> None:
+        assert problem
+        self.problems.append(f"{message}: {fields['lane']} {fields['run']}")
+
+
+def ended(name: str) -> dict[str, Any]:
+    arn = f"arn:aws:states:us-east-1:123456789012:execution:workflow:{name}"
+    machine = "arn:aws:states:us-east-1:123456789012:stateMachine:workflow"
+    detail = {
+        "executionArn": arn,
+        "stateMachineArn": machine,
+        "name": name,
+        "status": "SUCCEEDED",
+        "input": '{"planId":"plan-1"}',
+    }
+    return {
+        "id": "event-2",
+        "source": "aws.states",
+        "detail-type": "Step Functions Execution Status Change",
+        "time": NOW.isoformat(),
+        "detail": detail,
+    }
+
+
+@pytest.mark.parametrize(
+    ("event", "noted"),
+    [
+        (ended(execution_name_of(run_id_of("plan-1"))), []),
+        (ended("by-hand"), [(run_id_of("plan-1"), Lane.CANDIDATE, "by-hand")]),
+        (
+            ended(execution_name_of(run_id_of("plan-2"))),
+            [(run_id_of("plan-1"), Lane.CANDIDATE, execution_name_of(run_id_of("plan-2")))],
+        ),
+        (COMPLETED, []),
+        (COMPLETED | {"detail": COMPLETED["detail"] | {"run_id": "run-2"}}, [(run_id_of("plan-1"), Lane.CONTROL, "run-2")]),
+    ],
+    ids=["the plan's own execution", "started by hand", "another plan's name", "the control's own run", "the control again"],
+)
+def test_a_plan_that_a_lane_ran_under_another_name_is_noted_and_its_pair_judged(event: dict[str, Any], noted: list[Any]) -> None:
+    captured, recorder, settler = Captured(), Quiet(), Settler(*DONE)
+    hints = Hints(settler, None, captured, recorder, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
+    assert hints.take([Message("m-1", json.dumps(event))]) == []
+    assert captured.other_runs == noted
+    assert len(recorder.problems) == len(noted)
     assert settler.looks == 1

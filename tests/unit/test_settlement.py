@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
@@ -14,7 +15,9 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import LegacyRunStatus
 from shadow.contracts.vocabulary import Lane, TradeStatus
 from shadow.evidence.errors import UnknownPair
+from shadow.evidence.judging import judge_by
 from shadow.evidence.settledness import Deadlines
+from shadow.evidence.settlement import Settler
 from tests.factories.control_items import GUARD_MESSAGE, ControlRun
 from tests.factories.histories import BEGIN, Scenario, execution_arn, play
 from tests.factories.pairs import pair_of
@@ -61,6 +64,26 @@ def test_two_settled_lanes_that_agree_match() -> None:
     assert pair_in(world).comparison_key == settlement.comparison_key
     assert settlement.comparison_key in world.objects
     assert {ref["name"] for ref in document_of(world, PLAN.plan_id)["evidence"]} == {"candidate-00", "control", "control-effects"}
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_lane_that_ran_the_plan_again_is_told_of_even_after_the_verdict(lane: Lane) -> None:
+    world = world_of()
+    control(world)
+    candidate(world)
+    settler = Settler(replace(settler_of(world)._parts, judge=judge_by(default_policy())))
+    settler.settle(PLAN.plan_id, SOON)
+    before = {each["kind"] for each in document_of(world, PLAN.plan_id)["differences"]}
+    noted = {"PK": {"S": "RUN#x"}, "SK": {"S": f"OTHER_RUN#{lane}#again"}, "lane": {"S": lane.value}, "name": {"S": "again"}}
+    world.other_runs[pair_in(world).run_id] = [noted]
+
+    settler.settle(PLAN.plan_id, SOON)
+
+    found = [each for each in document_of(world, PLAN.plan_id)["differences"] if each["kind"] not in before]
+    assert [(each["kind"], each["attribution"], each["severity"]) for each in found] == [
+        ("DUPLICATE_RUN", lane.value, "CRITICAL")
+    ]
+    assert settler.settle(PLAN.plan_id, SOON).judged is False
 
 
 def test_a_plan_that_no_pair_is_recorded_for_is_named() -> None:
