@@ -6,16 +6,17 @@ The intents of a run's orders, and whose turn it is to order for a trade, in the
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from shadow.aws.errors import code_of, transient_as
+from shadow.aws.errors import transient_as
 from shadow.aws.items import from_item, to_attribute
-from shadow.aws.state_table import ALWAYS_NEW, StateTable, expiry, item_of, key_of
+from shadow.aws.state_table import ALWAYS_NEW, CHECK_FAILED, StateTable, expiry, item_of, key_of
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, TurnRecord, candidate_pk, intent_sk_prefix, turn_sk
 from shadow.execution.errors import StateUnavailable, TradeTakenOver
 
-_CANCELLED, _CHECK_FAILED = "TransactionCanceledException", "ConditionalCheckFailed"
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
 _UNSAID = "attribute_not_exists(order_id)"
 _FINAL = {f":final{at}": to_attribute(str(status)) for at, status in enumerate(IntentStatus) if status.is_final}
 
@@ -56,31 +57,17 @@ class DynamoIntentLog(StateTable):
 
     def _put_in_turn(self, intent: IntentRecord, condition: str) -> bool:
         """Put an intent where `condition` holds; tell whether it did. Raises TradeTakenOver when its turn is over."""
-        try:
-            with transient_as():
-                self._client.transact_write_items(
-                    TransactItems=[
-                        {
-                            "ConditionCheck": {
-                                "TableName": self._table,
-                                "Key": key_of(intent.PK, turn_sk(intent.trade_id)),
-                                "ConditionExpression": "turn = :turn",
-                                "ExpressionAttributeValues": {":turn": to_attribute(intent.turn)},
-                            }
-                        },
-                        {"Put": {"TableName": self._table, "Item": item_of(_kept(intent)), "ConditionExpression": condition}},
-                    ]
-                )
-        except ClientError as error:
-            if code_of(error) != _CANCELLED:
-                raise
-            turn, put = _reasons(error)
-            if turn == _CHECK_FAILED:
-                raise TradeTakenOver(f"trade {intent.trade_id}: expected turn {intent.turn}, was a later one") from error
-            if put == _CHECK_FAILED:
-                return False
-            raise StateUnavailable(f"{error.operation_name}: {turn}, {put}") from error
-        return True
+        kept: TransactWriteItemTypeDef = {
+            "Put": {"TableName": self._table, "Item": item_of(_kept(intent)), "ConditionExpression": condition}
+        }
+        turn, put = self._transact(self._in_turn(intent.run_id, intent.trade_id, intent.turn), kept)
+        if turn == CHECK_FAILED:
+            raise taken_over(intent.trade_id, intent.turn)
+        return put != CHECK_FAILED
+
+    def _in_turn(self, run_id: str, trade_id: str, turn: int) -> TransactWriteItemTypeDef:
+        """Make the condition that the trade's turn still is `turn`."""
+        return self._check(key_of(candidate_pk(run_id), turn_sk(trade_id)), "turn = :turn", turn=to_attribute(turn))
 
     def of_trade(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:
         """Give a trade's intents in the order of their steps. A trade has a dozen at most, so one page holds them."""
@@ -101,8 +88,6 @@ def _kept(intent: IntentRecord) -> IntentRecord:
     return intent.model_copy(update={"TTL": expiry(intent.intended_at)})
 
 
-def _reasons(error: ClientError) -> tuple[str, str]:
-    """Give the codes of a cancelled transaction's two conditions: the turn's and the intent's."""
-    reasons = error.response.get("CancellationReasons", [])
-    codes = [str(reason.get("Code", "None")) for reason in reasons]
-    return (codes[0], codes[1]) if len(codes) > 1 else ("unknown", "unknown")
+def taken_over(trade_id: str, turn: int) -> TradeTakenOver:
+    """Say that a process works on a trade whose turn is over."""
+    return TradeTakenOver(f"trade {trade_id}: expected turn {turn}, was a later one")

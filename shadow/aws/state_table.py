@@ -1,12 +1,17 @@
 """Business Unit: AWS adapters | Status: current.
 
 What every user of the candidate's state table shares: its keys, its items, and writes that hold only where a condition does.
+
+Transactions that meet on one item are not queued by DynamoDB: one is carried out, the others are cancelled at once. So they
+are tried again here, after pauses that grow and are drawn at random, and given up as `StateUnavailable`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from random import SystemRandom
+from time import sleep
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -15,22 +20,32 @@ from shadow.aws.errors import code_of, transient_as
 from shadow.aws.items import from_item, to_attribute, to_item
 from shadow.contracts.candidate_state import TTL_DAYS
 from shadow.contracts.model import Frozen
+from shadow.execution.errors import StateUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
 ALWAYS_NEW = "attribute_not_exists(PK)"
+DONE, CHECK_FAILED = "None", "ConditionalCheckFailed"
+_CANCELLED = "TransactionCanceledException"
+_PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+ATTEMPTS = 12
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+_DRAW = SystemRandom().uniform
+
+Pause = Callable[[float], None]
 
 
 class StateTable:
     """The candidate's state table."""
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
-        """Work on `table`."""
+    def __init__(self, client: DynamoDBClient, table: str, pause: Pause = sleep) -> None:
+        """Work on `table`; `pause` waits for some seconds."""
         self._client = client
         self._table = table
+        self._pause = pause
 
     def _get(self, pk: str, sk: str) -> dict[str, object] | None:
         with transient_as():
@@ -71,31 +86,42 @@ class StateTable:
             return False
         return True
 
-    def _update_if(
-        self,
-        key: Mapping[str, AttributeValueTypeDef],
-        change: str,
-        condition: str,
-        names: Mapping[str, str],
-        values: Mapping[str, AttributeValueTypeDef],
-    ) -> dict[str, object] | None:
-        """Change an item where `condition` holds; give it as it then is, None where the condition did not hold."""
-        try:
-            with transient_as():
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key=key,
-                    UpdateExpression=change,
-                    ConditionExpression=condition,
-                    ExpressionAttributeNames=names,
-                    ExpressionAttributeValues=values,
-                    ReturnValues="ALL_NEW",
-                )
-        except ClientError as error:
-            if code_of(error) != CONDITION_FAILED:
-                raise
-            return None
-        return from_item(answer["Attributes"])
+    def _transact(self, *changes: TransactWriteItemTypeDef) -> tuple[str, ...]:
+        """Make all of `changes` or none; give each one's reason for a refusal, `DONE` for all when they were made.
+
+        A cancellation that may pass is tried again a bounded number of times. Raises StateUnavailable.
+        """
+        codes: tuple[str, ...] = ()
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self._pause(_DRAW(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)))
+            try:
+                with transient_as():
+                    self._client.transact_write_items(TransactItems=changes)
+            except ClientError as error:
+                if code_of(error) != _CANCELLED:
+                    raise
+                codes = _reasons(error, len(changes))
+                if CHECK_FAILED in codes:
+                    return codes
+                if _PASSING.isdisjoint(codes):
+                    raise
+            else:
+                return (DONE,) * len(changes)
+        raise StateUnavailable(f"TransactWriteItems: {', '.join(codes)} after {ATTEMPTS} attempts")
+
+    def _check(
+        self, key: Mapping[str, AttributeValueTypeDef], condition: str, **values: AttributeValueTypeDef
+    ) -> TransactWriteItemTypeDef:
+        """Make a condition on an item that the transaction leaves as it is; `values` by name, without the colon."""
+        return {
+            "ConditionCheck": {
+                "TableName": self._table,
+                "Key": key,
+                "ConditionExpression": condition,
+                "ExpressionAttributeValues": {f":{name}": value for name, value in values.items()},
+            }
+        }
 
 
 def expiry(at: datetime) -> int:
@@ -117,3 +143,10 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value) if isinstance(value, str) else value
+
+
+def _reasons(error: ClientError, count: int) -> tuple[str, ...]:
+    """Give the codes of a cancelled transaction's changes, in their order."""
+    reasons = error.response.get("CancellationReasons", [])
+    codes = tuple(str(reason.get("Code", DONE)) for reason in reasons)
+    return codes if len(codes) == count else ("unknown",) * count

@@ -8,7 +8,6 @@ every trade's result, and every downstream effect (intended, or emitted when the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
@@ -26,8 +25,8 @@ INTENT_SK_PREFIX = "INTENT#"
 EFFECT_SK_PREFIX = "EFFECT#"
 RESULT_SK_PREFIX = "RESULT#"
 TURN_SK_PREFIX = "TURN#"
+RESERVATION_SK_PREFIX = "RESERVATION#"
 NO_TRADE = "-"
-_SHORT_ID = 12
 
 EFFECT_KIND_OF = {
     DetailType.TRADE_EXECUTED: EffectKind.TRADE_EXECUTED,
@@ -67,9 +66,9 @@ def effect_sk(kind: EffectKind, trade_id: str | None, part: int = 0) -> str:
     return f"{key}#{part:04d}" if part else key
 
 
-def reservation_key(trade_id: str) -> str:
-    """Name a trade inside the `reservations` map: the last hexadecimal digits of its id, short to keep the item small."""
-    return trade_id.replace("-", "")[-_SHORT_ID:]
+def reservation_sk(trade_id: str) -> str:
+    """Key what is reserved for one BUY."""
+    return f"{RESERVATION_SK_PREFIX}{trade_id}"
 
 
 def _whole(value: object) -> object:
@@ -114,8 +113,9 @@ class _StateItem(Frozen):
 class RunRecord(_StateItem):
     """The run's own item (`SK = RUN`). Amounts USD; `equity_limit` 0 means the breaker is off.
 
-    `reserved` is the sum of `reservations`: what running BUYs have planned and finished ones have spent. `headroom` is
-    `equity_limit - reserved`, kept beside them because a conditional write can compare an attribute but not compute one.
+    `reserved` is the sum of the run's reservations: what running BUYs have planned and finished ones have spent. `headroom`
+    is `equity_limit - reserved`, kept beside it because a conditional write can compare an attribute but not compute one.
+    Each reservation is an item of its own, so this one stays small however many trades a run has.
     """
 
     run_id: Identifier
@@ -125,8 +125,16 @@ class RunRecord(_StateItem):
     equity_limit: NonNegative
     reserved: Exact
     headroom: Exact
-    reservations: Mapping[str, Exact]
     opened_at: Moment
+
+
+class ReservationRecord(_StateItem):
+    """What is reserved for one BUY (`SK = RESERVATION#{trade_id}`), in USD. It changes together with the run's sums, or not."""
+
+    run_id: Identifier
+    trade_id: Identifier
+    amount: NonNegative
+    at: Moment
 
 
 class IntentRecord(_StateItem):

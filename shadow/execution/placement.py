@@ -139,8 +139,7 @@ class Placement:
             turn=turn,
         )
 
-    def reconcile(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:
-        """Find out what became of a trade's orders, cancelling what is open and sending nothing."""
-        self._log.take(run_id, trade_id)
+    def look(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:
+        """Find out what became of a trade's orders, cancelling what is open and sending nothing. The caller has the turn."""
         intents = self._log.of_trade(run_id, trade_id)
         return tuple(self._desk.look(intent) for intent in intents)

@@ -62,16 +62,20 @@ class EquityLedger(Protocol):
         """Write the run down unless it is; give the limit in force, which the first opening set."""
         ...
 
-    def reserve(self, run_id: str, trade_id: str, amount: Decimal) -> EquityCheck:
+    def reserve(self, run_id: str, trade_id: str, amount: Decimal, turn: int | None = None) -> EquityCheck:
         """Reserve `amount` for a trade in one atomic step, or refuse it.
 
-        The same trade again gets the same answer; one that gave a part back needs room for it again.
-        Raises RunNotPrepared when the run was never opened.
+        The same trade again gets the same answer; one that gave a part back needs room for it again. `turn` is that of the
+        process that orders for the trade (None: nobody does yet). Raises RunNotPrepared when the run was never opened, and
+        TradeTakenOver when the turn is over and something would change.
         """
         ...
 
-    def release(self, run_id: str, trade_id: str, spent: Decimal) -> None:
-        """Lower a trade's reservation to what was `spent`. Doing it again, or with more, changes nothing."""
+    def release(self, run_id: str, trade_id: str, spent: Decimal, turn: int | None = None) -> None:
+        """Lower a trade's reservation to what was `spent`. Doing it again, or with more, changes nothing.
+
+        Raises TradeTakenOver when the turn is over and something would change, in one atomic step with the change.
+        """
         ...
 
 

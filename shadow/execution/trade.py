@@ -59,7 +59,7 @@ class TradeExecutor:
         if intents:
             self._refuse_other_mode(intents[0])
             return self._resumed(trade, intents[0], turn, started)
-        check = self._reserve(trade)
+        check = self._reserve(trade, turn)
         ending = self._obstacle(check)
         if ending is None:
             decided = self._decide(trade)
@@ -69,7 +69,7 @@ class TradeExecutor:
         result = result_without_orders(trade, ending, started, self._clock.now(), check)
         if self._log.of_trade(trade.run_id, trade.trade_id):
             raise TradeTakenOver(f"trade {trade.trade_id}: expected no orders, was another process's")
-        self._release(result)
+        self._release(result, turn)
         return result
 
     def reconcile(self, trade: WorkflowTrade, error: str) -> TradeResult:
@@ -78,17 +78,18 @@ class TradeExecutor:
         Sends nothing. UNKNOWN when an order may exist that the broker does not show. Raises as `execute` does.
         """
         started = self._clock.now()
-        intents = self._placement.reconcile(trade.run_id, trade.trade_id)
+        turn = self._log.take(trade.run_id, trade.trade_id)
+        intents = self._placement.look(trade.run_id, trade.trade_id)
         if not intents:
             result = result_without_orders(trade, Ending.of_error(error), started, self._clock.now())
         else:
             result = result_of_orders(trade, intents, intents[0].intended_at, self._clock.now(), error=error)
-        self._release(result)
+        self._release(result, turn)
         return result
 
     def _resumed(self, trade: WorkflowTrade, first: IntentRecord, turn: int, started: datetime) -> TradeResult:
         """Go on where an earlier process stopped; a BUY that gave its reservation back and gets none again orders no more."""
-        check = self._reserve(trade)
+        check = self._reserve(trade, turn)
         if check is not None and not check.allowed:
             return self.reconcile(trade, Reason.EQUITY_LIMIT.value)
         return self._placed(trade, SizedTrade.resumed(first), turn, started)
@@ -96,14 +97,14 @@ class TradeExecutor:
     def _placed(self, trade: WorkflowTrade, sized: SizedTrade, turn: int, started: datetime) -> TradeResult:
         intents = self._placement.place(sized, turn)
         result = result_of_orders(trade, intents, min(started, intents[0].intended_at), self._clock.now())
-        self._release(result)
+        self._release(result, turn)
         return result
 
-    def _reserve(self, trade: WorkflowTrade) -> EquityCheck | None:
+    def _reserve(self, trade: WorkflowTrade, turn: int) -> EquityCheck | None:
         """Hold the reservation that the breaker made, or make it: no BUY is placed without one. None for a SELL."""
         if trade.action is Side.SELL:
             return None
-        return self._ledger.reserve(trade.run_id, trade.trade_id, abs(trade.trade_amount))
+        return self._ledger.reserve(trade.run_id, trade.trade_id, abs(trade.trade_amount), turn)
 
     def _obstacle(self, check: EquityCheck | None) -> Ending | None:
         if check is not None and not check.allowed:
@@ -145,14 +146,14 @@ class TradeExecutor:
     def _held(self, trade: WorkflowTrade) -> Decimal | None:
         return self._settings.holding(trade) if trade.action is Side.SELL else None
 
-    def _release(self, result: TradeResult) -> None:
+    def _release(self, result: TradeResult, turn: int) -> None:
         """Give back what the trade reserved and certainly did not spend (USD); a trade of unknown fate keeps all of it."""
         kept = result.status in (TradeStatus.COMPLETED, TradeStatus.UNKNOWN, TradeStatus.BLOCKED)
         if result.action is Side.SELL or kept:
             return
         unpriced = bool(result.quantity) and result.total_value is None
         if not unpriced:
-            self._ledger.release(result.run_id, result.trade_id, result.total_value or Decimal(0))
+            self._ledger.release(result.run_id, result.trade_id, result.total_value or Decimal(0), turn)
 
     def _refuse_other_mode(self, first: IntentRecord) -> None:
         if first.execution_mode is not self._settings.mode:

@@ -85,6 +85,7 @@ class Lanes:
     overlapped: bool = False
 
     def __post_init__(self) -> None:
+        self.ledger.turns = self.log.turns
         self.simulator.set_day(DAY, CLOSES)
         self.simulator.set_spread(Decimal(20))
         self.simulator.set_fill_rule(self.setting.rest_limits)
@@ -522,13 +523,13 @@ class PausingLedger:
         self._play.at("open run")
         return self._inner.open_run(opening)
 
-    def reserve(self, run_id: str, trade_id: str, amount: Decimal) -> EquityCheck:
+    def reserve(self, run_id: str, trade_id: str, amount: Decimal, turn: int | None = None) -> EquityCheck:
         self._play.at("reserve")
-        check = self._inner.reserve(run_id, trade_id, amount)
+        check = self._inner.reserve(run_id, trade_id, amount, turn)
         self._play.at("after reserve")
         return check
 
-    def release(self, run_id: str, trade_id: str, spent: Decimal) -> None:
+    def release(self, run_id: str, trade_id: str, spent: Decimal, turn: int | None = None) -> None:
         self._play.at("release")
-        self._inner.release(run_id, trade_id, spent)
+        self._inner.release(run_id, trade_id, spent, turn)
         self._play.at("after release")

@@ -6,7 +6,7 @@ Fakes for the ports of `shadow.execution`: a broker with a script, a log and a l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -265,6 +265,7 @@ class MemoryLedger:
         self.reservations: dict[str, Decimal] = {}
         self.is_open = True
         self.lock = RLock()
+        self.turns: Mapping[str, int] | None = None
 
     @property
     def reserved(self) -> Decimal:
@@ -276,24 +277,30 @@ class MemoryLedger:
             self.limit = opening.equity_limit
         return self.limit
 
-    def reserve(self, run_id: str, trade_id: str, amount: Decimal) -> EquityCheck:
+    def reserve(self, run_id: str, trade_id: str, amount: Decimal, turn: int | None = None) -> EquityCheck:
         if not self.is_open:
             raise RunNotPrepared(run_id)
         with self.lock:
             held = self.reservations.get(trade_id, Decimal(0))
             allowed = held >= amount or self.limit == 0 or self.reserved + amount - held <= self.limit
-            if allowed:
-                self.reservations[trade_id] = max(held, amount)
+            if allowed and held < amount:
+                self._check_turn(trade_id, turn)
+                self.reservations[trade_id] = amount
             return equity_check(allowed=allowed, reserved=self.reserved, limit=self.limit)
 
-    def release(self, run_id: str, trade_id: str, spent: Decimal) -> None:
+    def release(self, run_id: str, trade_id: str, spent: Decimal, turn: int | None = None) -> None:
         del run_id
         with self.lock:
             held = self.reservations.get(trade_id, Decimal(0))
             if held > spent:
+                self._check_turn(trade_id, turn)
                 self.reservations[trade_id] = spent
             if self.reservations.get(trade_id) == 0:
                 del self.reservations[trade_id]
+
+    def _check_turn(self, trade_id: str, turn: int | None) -> None:
+        if turn is not None and self.turns is not None and self.turns[trade_id] != turn:
+            raise TradeTakenOver(trade_id)
 
 
 class MemoryEffects:

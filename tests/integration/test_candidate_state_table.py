@@ -7,9 +7,11 @@ happen once (C4, C14).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
+from itertools import count
 from typing import Any
 
 import boto3
@@ -22,6 +24,7 @@ from moto import mock_aws
 from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.aws.effects import ProductionEmitter, RecordedEffects
 from shadow.aws.errors import transient_as
+from shadow.aws.state_table import ATTEMPTS, LONGEST_PAUSE
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.events import LedgerEntry, TradeExecuted
 from shadow.contracts.outcome import EffectKind
@@ -114,32 +117,149 @@ def test_a_breaker_that_is_off_counts_and_refuses_nothing(state: DynamoCandidate
     assert state.reserve(RUN_ID, IDS[0], d("1000000")).cumulative == d("1000000")
 
 
+def held_in(client: Any, run_id: str) -> dict[str, Decimal]:
+    """What is reserved by trade, as it stands in the table."""
+    items = client.query(
+        TableName=TABLE,
+        KeyConditionExpression="PK = :run AND begins_with(SK, :kind)",
+        ExpressionAttributeValues={":run": {"S": candidate_pk(run_id)}, ":kind": {"S": "RESERVATION#"}},
+    )["Items"]
+    return {item["trade_id"]["S"]: Decimal(item["amount"]["N"]) for item in items}
+
+
 AMOUNTS = st.decimals("0.01", "60", places=2)
 STEPS = st.one_of(
     st.tuples(st.just("reserve"), st.sampled_from(IDS), AMOUNTS), st.tuples(st.just("release"), st.sampled_from(IDS), AMOUNTS)
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(limit=st.decimals("0.01", "150", places=2), steps=st.lists(STEPS, max_size=20), number=st.integers(0, 10**9))
+RUNS = count()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(limit=st.decimals("0.01", "150", places=2), steps=st.lists(STEPS, max_size=20))
 def test_the_table_and_the_rule_agree_and_never_overshoot(
-    client: Any, limit: Decimal, steps: list[tuple[str, str, Decimal]], number: int
+    client: Any, limit: Decimal, steps: list[tuple[str, str, Decimal]]
 ) -> None:
-    table, model, run_id = DynamoCandidateState(client, TABLE), MemoryLedger(), f"run-{number}"
+    table, model, run_id = DynamoCandidateState(client, TABLE), MemoryLedger(), f"run-{next(RUNS)}"
     for ledger in (table, model):
         ledger.open_run(opening(str(limit), run_id))  # type: ignore[attr-defined]
-    client.delete_item(TableName=TABLE, Key={"PK": {"S": candidate_pk(run_id)}, "SK": {"S": "RUN"}})
-    table.open_run(opening(str(limit), run_id))
     for what, trade_id, amount in steps:
         if what == "reserve":
             assert table.reserve(run_id, trade_id, amount) == model.reserve(run_id, trade_id, amount)
         else:
             table.release(run_id, trade_id, amount)
             model.release(run_id, trade_id, amount)
-        item = client.get_item(TableName=TABLE, Key={"PK": {"S": candidate_pk(run_id)}, "SK": {"S": "RUN"}})["Item"]
-        reserved = Decimal(item["reserved"]["N"])
-        assert reserved == sum((Decimal(value["N"]) for value in item["reservations"]["M"].values()), Decimal(0))
-        assert reserved == model.reserved <= limit
+        assert sum_in(client, run_id) == model.reserved <= limit
+
+
+def sum_in(client: Any, run_id: str) -> Decimal:
+    """The run's sum, which its reservations must add up to."""
+    item = client.get_item(TableName=TABLE, Key={"PK": {"S": candidate_pk(run_id)}, "SK": {"S": "RUN"}})["Item"]
+    reserved, headroom = Decimal(item["reserved"]["N"]), Decimal(item["headroom"]["N"])
+    assert reserved == sum(held_in(client, run_id).values(), Decimal(0))
+    assert reserved + headroom == Decimal(item["equity_limit"]["N"])
+    return reserved
+
+
+class Meeting:
+    """The table's client, of which some transactions meet another one: they are cancelled, or `between` goes before them."""
+
+    def __init__(self, client: Any, between: list[Callable[[], object] | str]) -> None:
+        self._client = client
+        self.between = between
+        self.transactions = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def transact_write_items(self, **call: Any) -> Any:
+        self.transactions += 1
+        what = self.between.pop(0) if self.between else None
+        if isinstance(what, str):
+            reasons = [{"Code": what}, *({"Code": "None"} for _ in call["TransactItems"][1:])]
+            cancelled: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+            raise ClientError(cancelled, "TransactWriteItems")
+        if what is not None:
+            what()
+        return self._client.transact_write_items(**call)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    limit=st.decimals("0.01", "150", places=2),
+    steps=st.lists(st.tuples(STEPS, st.one_of(st.none(), st.just("TransactionConflict"), STEPS)), max_size=12),
+)
+def test_what_happens_between_reading_and_writing_never_breaks_the_sum(client: Any, limit: Decimal, steps: list[Any]) -> None:
+    run_id, other = f"run-{next(RUNS)}", DynamoCandidateState(client, TABLE)
+    other.open_run(opening(str(limit), run_id))
+    for step, between in steps:
+        meets = [partial(act, other, run_id, between) if isinstance(between, tuple) else between] if between else []
+        act(DynamoCandidateState(Meeting(client, meets), TABLE, lambda _: None), run_id, step)  # type: ignore[arg-type]
+        assert sum_in(client, run_id) <= limit
+
+
+def act(table: DynamoCandidateState, run_id: str, step: tuple[str, str, Decimal]) -> None:
+    what, trade_id, amount = step
+    if what == "reserve":
+        check = table.reserve(run_id, trade_id, amount)
+        assert not check.allowed or check.cumulative >= amount
+    else:
+        table.release(run_id, trade_id, amount)
+
+
+def test_a_conflict_is_tried_again_after_growing_pauses_and_given_up_as_transient(
+    client: Any, state: DynamoCandidateState
+) -> None:
+    state.open_run(opening("100"))
+    pauses: list[float] = []
+    few, many = Meeting(client, ["TransactionConflict"] * 3), Meeting(client, ["TransactionConflict"] * 100)
+
+    assert DynamoCandidateState(few, TABLE, pauses.append).reserve(RUN_ID, IDS[0], d("1")).allowed  # type: ignore[arg-type]
+    assert len(pauses) == 3
+    with pytest.raises(StateUnavailable, match="TransactionConflict"):
+        DynamoCandidateState(many, TABLE, pauses.append).reserve(RUN_ID, IDS[1], d("1"))  # type: ignore[arg-type]
+
+    assert (many.transactions, sum_in(client, RUN_ID)) == (ATTEMPTS, d("1"))
+    assert all(0 <= pause <= LONGEST_PAUSE for pause in pauses)
+
+
+def test_a_reservation_that_is_held_already_is_only_read(client: Any, state: DynamoCandidateState) -> None:
+    state.open_run(opening("100"))
+    state.reserve(RUN_ID, IDS[0], d("50"))
+    watched = Meeting(client, [])
+
+    assert DynamoCandidateState(watched, TABLE).reserve(RUN_ID, IDS[0], d("50"), 1).allowed  # type: ignore[arg-type]
+    assert watched.transactions == 0
+
+
+@pytest.mark.parametrize("what", ["reserve more", "release"])
+def test_a_process_that_is_overtaken_just_before_it_writes_changes_no_reservation(
+    client: Any, state: DynamoCandidateState, what: str
+) -> None:
+    state.open_run(opening("100"))
+    state.reserve(RUN_ID, IDS[0], d("50"))
+    turn = state.take(RUN_ID, IDS[0])
+    late = DynamoCandidateState(Meeting(client, [lambda: state.take(RUN_ID, IDS[0])]), TABLE)  # type: ignore[arg-type]
+
+    with pytest.raises(TradeTakenOver):
+        late.release(RUN_ID, IDS[0], d("0"), turn) if what == "release" else late.reserve(RUN_ID, IDS[0], d("60"), turn)
+
+    assert held_in(client, RUN_ID) == {IDS[0]: d("50")}
+    state.release(RUN_ID, IDS[0], d("0"), turn + 1)
+    assert sum_in(client, RUN_ID) == 0
+
+
+def test_the_runs_item_stays_small_however_many_reservations_there_are(client: Any, state: DynamoCandidateState) -> None:
+    state.open_run(opening("10000"))
+    sizes = []
+    for number in range(60):
+        state.reserve(RUN_ID, f"{IDS[0]}-{number}", d("100.25"))
+        item = client.get_item(TableName=TABLE, Key={"PK": {"S": candidate_pk(RUN_ID)}, "SK": {"S": "RUN"}})["Item"]
+        sizes.append(len(json.dumps(item)))
+
+    assert sum_in(client, RUN_ID) == d("6015")
+    assert max(sizes) - sizes[0] < 10
 
 
 def intent(step: int = 0, **changes: Any) -> IntentRecord:

@@ -27,6 +27,7 @@ TABLE = "alchemiser-dev-candidate-state"
 class World:
     def __init__(self, broker: FakeBroker) -> None:
         self.broker, self.log, self.ledger, self.clock = broker, MemoryLog(), MemoryLedger(), FakeClock()
+        self.ledger.turns = self.log.turns
 
     def executor(self) -> TradeExecutor:
         settings = TradeSettings(MODE, WalkPolicy(), lambda item: self.broker.held.get(item.symbol, d(100)))
@@ -225,6 +226,28 @@ def test_a_process_that_was_overtaken_while_it_decided_against_ordering_gives_no
         return Asset(symbol, tradable=False, fractionable=True)
 
     world.broker.asset = overtaken  # type: ignore[method-assign]
+    with pytest.raises(TradeTakenOver):
+        late.execute(BUY)
+
+    assert world.ledger.reservations == {BUY.trade_id: d("1000")}
+
+
+def test_a_process_that_is_overtaken_just_before_it_gives_its_reservation_back_does_not() -> None:
+    world = World(FakeBroker(script=[REST]))
+    world.ledger.limit = d("2000")
+    world.broker.is_open = False
+    late = world.executor()
+    release = world.ledger.release
+
+    def overtaken(*arguments: object) -> None:
+        world.ledger.release = release  # type: ignore[method-assign]
+        world.broker.is_open = True
+        world.clock.on_sleep = _raises
+        with pytest.raises(Dies):
+            world.executor().execute(BUY)
+        release(*arguments)  # type: ignore[arg-type]
+
+    world.ledger.release = overtaken  # type: ignore[method-assign, assignment]
     with pytest.raises(TradeTakenOver):
         late.execute(BUY)
 
