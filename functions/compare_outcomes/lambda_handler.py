@@ -16,6 +16,7 @@ from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.model import Frozen, Identifier, Wire
+from shadow.contracts.plan import RebalancePlan
 from shadow.evidence.broker_accounts import BrokerTruthEnvironment, broker_truth_from
 from shadow.evidence.composition import Comparator, ComparatorEnvironment, comparator_from
 from shadow.evidence.hints import Message
@@ -38,7 +39,14 @@ class _Call(Frozen):
 @cache
 def _comparator() -> Comparator:
     truth = broker_truth_from(BrokerTruthEnvironment.load(), _connect)
-    return comparator_from(ComparatorEnvironment.load(), completer_from_environment().complete, truth)
+    return comparator_from(ComparatorEnvironment.load(), completer_from_environment(_publish_to_legacy).complete, truth)
+
+
+def _publish_to_legacy(plan: RebalancePlan) -> None:
+    """Publish a plan to the legacy lane again, where it shadows and the fate of its start is not known."""
+    from shadow.legacy.composition import LegacyPublisherEnvironment, publisher_from  # noqa: PLC0415 - hardly ever needed
+
+    publisher_from(LegacyPublisherEnvironment.load()).publish(plan)
 
 
 def _connect(credentials: AlpacaCredentials) -> AccountBook:

@@ -33,7 +33,8 @@ def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
     del context
     request = TradeRequest.of(event)
     desk, effects = _parts()
-    executor, trade = desk.executor(), request.trade
+    trade = request.trade
+    executor = desk.executor(trade.run_id)
     result = executor.reconcile(trade, request.error) if request.reconcile else executor.execute(trade)
     result = result.model_copy(update={"equity_check": result.equity_check or request.equity_check})
     now = desk.clock.now()

@@ -6,21 +6,33 @@ moves the record to its dead-letter queue. Deployed only where the stack makes t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from shadow.aws.observability import logger
-from shadow.contracts.model import Frozen
+from shadow.contracts.model import Frozen, Wire
 from shadow.contracts.trade_message import TradeMessage
-from shadow.legacy.composition import LegacyExecutionEnvironment, RecordProcessor, lane_from
+from shadow.legacy.channels import ROLE_ATTRIBUTE
+from shadow.legacy.composition import LegacyExecutionEnvironment, lane_from
+from shadow.legacy.shadowing import RecordProcessor, refuse_other_role
 
 
-class _Record(Frozen):
-    model_config = ConfigDict(extra="ignore")
+class _Attribute(Wire):
+    string_value: str | None = None
 
+
+class _Record(Wire):
     body: str
+    message_attributes: Mapping[str, _Attribute] = Field(default_factory=dict)
+
+    @property
+    def published_under(self) -> str | None:
+        """Which lane was in production when the record was published; None: it does not say."""
+        attribute = self.message_attributes.get(ROLE_ATTRIBUTE)
+        return None if attribute is None else attribute.string_value
 
 
 class _Batch(Frozen):
@@ -30,16 +42,25 @@ class _Batch(Frozen):
 
 
 @cache
+def _environment() -> LegacyExecutionEnvironment:
+    return LegacyExecutionEnvironment.load()
+
+
+@cache
 def _lane() -> RecordProcessor:
-    return lane_from(LegacyExecutionEnvironment.load())
+    return lane_from(_environment())
 
 
 def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
-    """Execute the batch's records; raises `InvalidPayload` for one that is not a trade message."""
+    """Execute the batch's records; raises `InvalidPayload` for one that is not a trade message.
+
+    Raises `InterlockViolation` for one that was published while the lane had another role, and for a lane that must not start.
+    """
     del context
     records = _Batch.parse(event).Records
     for record in records:
         message = TradeMessage.parse_json(record.body)
+        refuse_other_role(_environment(), record.published_under, message)
         logger().info("record taken", extra={"run_id": message.run_id, "trade_id": message.trade_id})
         _lane().process(message)
     return {"processed": len(records)}

@@ -1,7 +1,7 @@
 """Business Unit: publish | Status: current.
 
-Publish one plan to the control, and to the candidate beside it. The plan comes as the detail of an EventBridge event or as the
-event itself. The portfolio function of production wraps its own enqueue function instead.
+Publish one plan to the lane in production, and to the one that shadows beside it. The plan comes as the detail of an EventBridge
+event or as the event itself. The portfolio function of production wraps its own enqueue function instead.
 """
 
 from __future__ import annotations
@@ -11,33 +11,40 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.legacy.composition import LegacyPublisherEnvironment, control_broker, publisher_from
 from shadow.legacy.publishing import NothingToExecute, Published
+from shadow.legacy.shadowing import PlanPublisher
 from shadow.publish import DualPublisher, dual_publisher_from_environment
 
 
 @cache
-def _publisher() -> DualPublisher[RebalancePlan, [], Published | NothingToExecute]:
-    environment = LegacyPublisherEnvironment.load()
+def _legacy() -> PlanPublisher:
+    return publisher_from(LegacyPublisherEnvironment.load())
 
-    def positions(plan: RebalancePlan) -> Mapping[str, Decimal]:
-        broker = control_broker(environment)
-        return {item.symbol: broker.position(item.symbol) for item in plan.items if item.is_full_exit}
 
-    return dual_publisher_from_environment(publisher_from(environment).publish, positions=positions)
+def _enqueue(plan: RebalancePlan) -> Published | NothingToExecute:
+    """Publish to the legacy lane. What it needs is put together at the first call: as a shadow it must not hold up production."""
+    return _legacy().publish(plan)
+
+
+def _positions(plan: RebalancePlan) -> Mapping[str, Decimal]:
+    broker = control_broker(LegacyPublisherEnvironment.load())
+    return {item.symbol: broker.position(item.symbol) for item in plan.items if item.is_full_exit}
+
+
+@cache
+def _publisher() -> DualPublisher[RebalancePlan, [], Published | NothingToExecute | str | None]:
+    return dual_publisher_from_environment(_enqueue, positions=_positions)
 
 
 def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
-    """Publish the plan; raises `InvalidPlan` that names every faulty field, and whatever the control raises."""
+    """Publish the plan; raises `InvalidPlan` that names every faulty field, and whatever the lane in production raises."""
     del context
     plan = RebalancePlan.read(_payload(event))
-    published = _publisher().publish(plan)
-    return {
-        "planId": published.plan_id,
-        "runId": published.run_id,
-        "tradeCount": len(published.trade_ids) if isinstance(published, Published) else 0,
-    }
+    _publisher().publish(plan)
+    return {"planId": plan.plan_id, "runId": run_id_of(plan.plan_id), "tradeCount": len(plan.tradable_items)}
 
 
 def _payload(event: object) -> object:

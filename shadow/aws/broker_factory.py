@@ -1,7 +1,10 @@
 """Business Unit: AWS adapters | Status: current.
 
-Which broker a mode may have, and the interlocks that stand before it. The candidate knows one secret, its own; dry run uses it
-for quotes and the clock only. How to connect is given by the handler, so that nobody else imports alpaca-py.
+Which broker a mode may have, and the interlocks that stand before it. A lane knows one secret, its own; dry run uses it for
+quotes and the clock only. How to connect is given by the handler, so that nobody else imports alpaca-py.
+
+The account in production is known by its fingerprint. Live means that account and no other, and only for the workflow while it
+is in production; paper means any account but that one. So two lanes never trade one account, whatever they are configured with.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from shadow.broker.credentials import AlpacaCredentials, is_paper_endpoint
 from shadow.broker.port import Broker
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.model import Frozen
-from shadow.contracts.vocabulary import ExecutionMode
+from shadow.contracts.vocabulary import ExecutionMode, ProductionLane
 from shadow.execution.errors import InterlockViolation
 
 if TYPE_CHECKING:
@@ -36,7 +39,11 @@ class BrokerSecret(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class BrokerSettings:
-    """What decides which broker there is. `control_account_fingerprint` is the hexadecimal SHA-256 of the control's number."""
+    """What decides which broker there is.
+
+    `control_account_fingerprint` is the hexadecimal SHA-256 of the number of the account in production: the control's, which
+    the workflow takes over.
+    """
 
     mode: ExecutionMode
     dual_publishing: bool
@@ -44,6 +51,7 @@ class BrokerSettings:
     endpoint: str
     data_endpoint: str
     control_account_fingerprint: str
+    production_lane: ProductionLane = ProductionLane.LEGACY
 
 
 def fingerprint_of(account_number: str) -> str:
@@ -53,8 +61,9 @@ def fingerprint_of(account_number: str) -> str:
 
 def refuse_unsafe(settings: BrokerSettings) -> None:
     """Check what can be known without the broker; raises InterlockViolation."""
-    if settings.mode is ExecutionMode.LIVE and settings.dual_publishing:
-        raise InterlockViolation("EXECUTION_MODE: expected dry_run or paper while DUAL_PUBLISHING is true, was live")
+    if settings.mode is ExecutionMode.LIVE and settings.production_lane is ProductionLane.LEGACY:
+        both = " and DUAL_PUBLISHING is true" if settings.dual_publishing else ""
+        raise InterlockViolation(f"EXECUTION_MODE: expected dry_run or paper while PRODUCTION_LANE is legacy{both}, was live")
     if settings.mode is ExecutionMode.PAPER:
         if not is_paper_endpoint(settings.endpoint):
             raise InterlockViolation(f"BROKER_ENDPOINT: expected a paper endpoint in paper mode, was {settings.endpoint}")
@@ -68,13 +77,23 @@ def connect_broker(settings: BrokerSettings, secrets: SecretsManagerClient, conn
     In dry run this is the candidate's own account, to look at only: the caller puts a `RecordingBroker` before it.
     """
     refuse_unsafe(settings)
+    if settings.mode is ExecutionMode.LIVE and not settings.control_account_fingerprint:
+        raise InterlockViolation("CONTROL_ACCOUNT_FINGERPRINT: expected that of the account in production, was nothing")
     secret = read_secret(secrets, settings.secret_id)
     broker = connect(AlpacaCredentials(secret.key, secret.secret, settings.endpoint, settings.data_endpoint))
-    if settings.mode is ExecutionMode.PAPER:
-        found = fingerprint_of(broker.account().account_number)
-        if hmac.compare_digest(found, settings.control_account_fingerprint.lower()):
-            raise InterlockViolation("account: expected one of the candidate's own in paper mode, was the control's account")
+    if settings.mode is not ExecutionMode.DRY_RUN:
+        _refuse_wrong_account(settings, broker.account().account_number)
     return broker
+
+
+def _refuse_wrong_account(settings: BrokerSettings, account_number: str) -> None:
+    """Hold the account that answers against the one in production: live needs it, paper must not have it."""
+    found = fingerprint_of(account_number)
+    in_production = hmac.compare_digest(found, settings.control_account_fingerprint.lower())
+    if settings.mode is ExecutionMode.PAPER and in_production:
+        raise InterlockViolation("account: expected one of the lane's own in paper mode, was the account in production")
+    if settings.mode is ExecutionMode.LIVE and not in_production:
+        raise InterlockViolation("account: expected the account in production in live mode, was another one")
 
 
 def read_secret(client: SecretsManagerClient, secret_id: str) -> BrokerSecret:

@@ -21,11 +21,12 @@ from shadow.aws.environment import Environment
 from shadow.aws.notifier import SnsNotifier
 from shadow.aws.plan_store import S3PlanStore
 from shadow.aws.result_log import DynamoResultLog
+from shadow.aws.run_modes import RunModes
 from shadow.broker.port import Broker
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.model import Exact, Fraction, NonNegative
-from shadow.contracts.vocabulary import ExecutionMode
+from shadow.contracts.vocabulary import ExecutionMode, ProductionLane
 from shadow.contracts.workflow import MAX_INLINE_TRADES, WorkflowInput, WorkflowTrade
 from shadow.execution.phases import RunSettings
 from shadow.execution.ports import Clock, SystemClock
@@ -42,6 +43,7 @@ class ModeEnvironment(Environment):
 
     execution_mode: ExecutionMode = ExecutionMode.DRY_RUN
     dual_publishing: bool = True
+    production_lane: ProductionLane = ProductionLane.LEGACY
 
 
 class StateEnvironment(ModeEnvironment):
@@ -68,7 +70,7 @@ class StateEnvironment(ModeEnvironment):
         """Give the effects' way: recorded only, unless the mode is live; raises ConfigurationError, InterlockViolation."""
         if self.execution_mode is not ExecutionMode.LIVE:
             return RecordedEffects(self.state())
-        refuse_unsafe(BrokerSettings(self.execution_mode, self.dual_publishing, "", "", "", ""))
+        refuse_unsafe(BrokerSettings(self.execution_mode, self.dual_publishing, "", "", "", "", self.production_lane))
         if not self.event_bus_name:
             raise ConfigurationError("EVENT_BUS_NAME: expected a value in live mode, was nothing")
         emitter = ProductionEmitter(clients.events(), self.event_bus_name, clients.dynamodb(), self.trade_ledger_table_name)
@@ -92,6 +94,7 @@ class BrokerEnvironment(StateEnvironment):
             self.broker_endpoint,
             self.broker_data_endpoint,
             self.control_account_fingerprint,
+            self.production_lane,
         )
         return connect_broker(settings, clients.secretsmanager(), connect)
 
@@ -162,16 +165,23 @@ class TradeDesk:
     environment: ExecuteEnvironment
     broker: Broker
     state: DynamoCandidateState
+    modes: RunModes
     clock: Clock
 
     @classmethod
     def open(cls, environment: ExecuteEnvironment, connect: Connect, clock: Clock | None = None) -> TradeDesk:
         """Connect, behind the interlocks; raises InterlockViolation."""
-        return cls(environment, environment.connect(connect), environment.state(), clock or SystemClock())
+        modes = RunModes(clients.dynamodb(), environment.candidate_state_table_name)
+        return cls(environment, environment.connect(connect), environment.state(), modes, clock or SystemClock())
 
-    def executor(self) -> TradeExecutor:
-        """Give the executor for one trade. In dry run it cannot reach an order endpoint: it holds a recording broker."""
+    def executor(self, run_id: str) -> TradeExecutor:
+        """Give the executor for one trade of a run. In dry run it cannot reach an order endpoint: it holds a recording broker.
+
+        Raises InterlockViolation for a run that was opened in another mode (its mode was changed while it ran, or it is
+        redriven after the change), and RunNotPrepared.
+        """
         mode = self.environment.execution_mode
+        self.modes.refuse_other(run_id, mode)
         dry_run = mode is ExecutionMode.DRY_RUN
         return TradeExecutor(
             broker=RecordingBroker(self.broker, equity=Decimal(0)) if dry_run else self.broker,

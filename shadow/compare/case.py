@@ -20,7 +20,7 @@ from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.outcome import Effect, EffectKind, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane, Side
+from shadow.contracts.vocabulary import Lane, ProductionLane, Side
 
 T = TypeVar("T")
 
@@ -36,6 +36,7 @@ class PairCase:
     candidate: RunOutcome | None
     code_version: str
     origin: str = "live"
+    production_lane: ProductionLane = ProductionLane.LEGACY
     evidence: tuple[EvidenceRef, ...] = ()
 
 

@@ -51,6 +51,7 @@ def judge(case: PairCase, policy: Policy) -> Comparison:
             run_id=view.run_id,
             trading_day=case.trading_day,
             origin=case.origin,
+            production_lane=case.production_lane,
             published_at=case.published_at,
             verdict=Verdict.PENDING,
             differences=differences,
@@ -170,6 +171,7 @@ def case_of(comparison: Comparison, code_version: str) -> PairCase:
         candidate=comparison.candidate,
         code_version=code_version,
         origin=comparison.origin,
+        production_lane=comparison.production_lane,
         evidence=comparison.evidence,
     )
 

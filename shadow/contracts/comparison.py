@@ -13,7 +13,7 @@ from enum import StrEnum
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Side
+from shadow.contracts.vocabulary import ProductionLane, Side
 
 
 class Level(StrEnum):
@@ -124,6 +124,8 @@ class EvidenceRef(Frozen):
 class Comparison(Frozen):
     """The document that is stored for a pair, one JSON object, judged again later without AWS.
 
+    `production_lane` was in production when the plan was published.
+
     `impact` is net and `gross_impact` the sum of the larger of absolute notional and absolute cash, over all differences;
     `uncovered_…` is the same without what a known divergence covers.
     """
@@ -132,6 +134,7 @@ class Comparison(Frozen):
     run_id: Identifier
     trading_day: date
     origin: str = "live"
+    production_lane: ProductionLane = ProductionLane.LEGACY
     published_at: Moment
     verdict: Verdict
     differences: tuple[Difference, ...]

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.model import Frozen, Identifier, Moment
+from shadow.contracts.vocabulary import ProductionLane
 
 
 @cache
@@ -40,7 +41,7 @@ class PairState(StrEnum):
 
 
 class StartState(StrEnum):
-    """What is known of the candidate's start.
+    """What is known of the start of the lane that shadows: the candidate's, or after a cut-over the legacy lane's.
 
     INTENDED: recorded, and the call's fate unknown until confirmed. STARTED: confirmed. REFUSED: certainly not started, with
     a reason.
@@ -64,9 +65,10 @@ class Pair(Frozen):
 
     `plan_json` is the plan where it is small, else `plan_key` says where it lies. `held_json` is what the control's account
     held of each symbol at publication, in shares, where the publisher knew it: with it the candidate's input can be built
-    again to the byte. `control_error` is the class name of what the control's publishing raised. `evidence_sha256` names the
-    evidence that the verdict was made from, all pieces together. `state_transitions` is how many the
-    candidate's execution made.
+    again to the byte. `production_lane` was in production when the plan was published: the pair is settled and judged by that,
+    whatever is in production by then. `control_error` is the class name of what its publishing raised.
+    `evidence_sha256` names the evidence that the verdict was made from, all pieces together. `state_transitions` is how many
+    the candidate's execution made.
     """
 
     plan_id: Identifier
@@ -74,6 +76,7 @@ class Pair(Frozen):
     correlation_id: Identifier
     trading_day: date
     origin: Origin = Origin.LIVE
+    production_lane: ProductionLane = ProductionLane.LEGACY
     published_at: Moment
     state: PairState = PairState.PENDING
     verdict: Verdict = Verdict.PENDING

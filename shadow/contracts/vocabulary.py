@@ -9,10 +9,27 @@ from enum import StrEnum
 
 
 class Lane(StrEnum):
-    """Who executed: the legacy SQS path in production, or the Step Functions workflow that is to replace it."""
+    """Who executed, by what it is: the legacy SQS path, or the Step Functions workflow that is to replace it, or has."""
 
     CONTROL = "control"
     CANDIDATE = "candidate"
+
+
+class ProductionLane(StrEnum):
+    """Which lane is in production. The other one is its shadow; the lanes keep their names."""
+
+    LEGACY = "legacy"
+    WORKFLOW = "workflow"
+
+    @property
+    def lane(self) -> Lane:
+        """The lane in production."""
+        return Lane.CONTROL if self is ProductionLane.LEGACY else Lane.CANDIDATE
+
+    @property
+    def shadow(self) -> Lane:
+        """The lane that shadows it."""
+        return Lane.CANDIDATE if self is ProductionLane.LEGACY else Lane.CONTROL
 
 
 class Side(StrEnum):

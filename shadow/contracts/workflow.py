@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from shadow.contracts.model import Exact, Fraction, Identifier, Moment, NonNegative, Symbol, Wire
 from shadow.contracts.trade_message import TradeMessage
-from shadow.contracts.vocabulary import Reason, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import ProductionLane, Reason, Side, SizingBasis, TradeStatus
 
 
 def _null_to_empty(value: object) -> object:
@@ -77,7 +77,11 @@ class ClaimCheck(Wire):
 
 
 class WorkflowInput(Wire):
-    """What starts an execution."""
+    """What starts an execution.
+
+    `production_lane` was in production when the plan was published: a run is executed live when that is the workflow, and
+    never else, however late or again it is started.
+    """
 
     rebalance_plan: WorkflowPlan
     correlation_id: Identifier
@@ -86,6 +90,7 @@ class WorkflowInput(Wire):
     failure_threshold_usd: NonNegative | None = None
     claim_check: ClaimCheck | None = None
     origin: str = "live"
+    production_lane: ProductionLane = ProductionLane.LEGACY
 
 
 class PreparedRun(Wire):

@@ -1,7 +1,7 @@
 """Business Unit: evidence | Status: current.
 
 Which accounts the comparator may ask, and how it reaches them: to read only, and not before the first question. Off unless
-`BROKER_TRUTH` is true. A candidate in dry run sends no orders, so its account is not asked.
+`BROKER_TRUTH` is true. A lane in dry run sends no orders, so its account is not asked.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from shadow.aws.environment import Environment
 from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.read_only import AccountBook, ReadOnlyAccount
 from shadow.contracts.errors import ConfigurationError
-from shadow.contracts.vocabulary import ExecutionMode
+from shadow.contracts.vocabulary import ExecutionMode, ProductionLane
 from shadow.evidence.broker_truth import BrokerTruthReader
 
 Connect = Callable[[AlpacaCredentials], AccountBook]
@@ -25,6 +25,8 @@ class BrokerTruthEnvironment(Environment):
 
     broker_truth: bool = False
     execution_mode: ExecutionMode = ExecutionMode.DRY_RUN
+    production_lane: ProductionLane = ProductionLane.LEGACY
+    legacy_shadow_mode: ExecutionMode = ExecutionMode.DRY_RUN
     control_broker_secret_id: str = ""
     control_broker_endpoint: str = ""
     broker_secret_id: str = ""
@@ -36,10 +38,13 @@ def broker_truth_from(environment: BrokerTruthEnvironment, connect: Connect) -> 
     """Give the reader of both accounts; None where the brokers are not to be asked. Raises `ConfigurationError`."""
     if not environment.broker_truth:
         return None
-    control = _account(environment, "control_broker", connect)
-    if environment.execution_mode is ExecutionMode.DRY_RUN:
-        return BrokerTruthReader(control, None)
-    return BrokerTruthReader(control, _account(environment, "broker", connect))
+    legacy_trades = environment.production_lane is ProductionLane.LEGACY
+    sends = {
+        "control_broker": legacy_trades or environment.legacy_shadow_mode is not ExecutionMode.DRY_RUN,
+        "broker": environment.execution_mode is not ExecutionMode.DRY_RUN,
+    }
+    control, candidate = (_account(environment, whose, connect) if orders else None for whose, orders in sends.items())
+    return BrokerTruthReader(control, candidate)
 
 
 def _account(environment: BrokerTruthEnvironment, whose: str, connect: Connect) -> ReadOnlyAccount:

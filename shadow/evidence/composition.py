@@ -49,6 +49,7 @@ class ComparatorEnvironment(Environment):
     evidence_bucket_name: str
     state_machine_arn: str
     trade_ledger_table_name: str = ""
+    shadow_trade_ledger_table_name: str = ""
     rebalance_plan_table_name: str = ""
     policy_path: str = ""
     settlement_deadlines: str = "{}"
@@ -89,11 +90,14 @@ def comparator_from(environment: ComparatorEnvironment, starter: Starter, broker
     captured = CapturedEvents(dynamodb, environment.pair_ledger_table_name)
     objects = S3Objects(clients.s3(), environment.evidence_bucket_name)
     store = EvidenceStore(objects, _redactor(environment))
-    control = AwsControlSource(
-        dynamodb,
-        environment.execution_runs_table_name,
-        environment.trade_ledger_table_name or None,
-        captured if environment.capture_control_events else None,
+    control, as_shadow = (
+        AwsControlSource(
+            dynamodb,
+            environment.execution_runs_table_name,
+            trade_ledger or None,
+            captured if environment.capture_control_events else None,
+        )
+        for trade_ledger in (environment.trade_ledger_table_name, environment.shadow_trade_ledger_table_name)
     )
     candidate = AwsCandidateSource(
         clients.stepfunctions(),
@@ -101,7 +105,7 @@ def comparator_from(environment: ComparatorEnvironment, starter: Starter, broker
         dynamodb,
         environment.candidate_state_table_name,
     )
-    lanes = Lanes(control, candidate, store, ledger, deadlines)
+    lanes = Lanes(control, candidate, store, ledger, deadlines, as_shadow=as_shadow)
     plans = AwsPlanSource(objects, dynamodb, environment.rebalance_plan_table_name or None)
     cases = CaseBuilder(lanes=lanes, store=store, plans=plans, ledger=ledger, deadlines=deadlines, broker=broker)
     actor = f"comparator-{uuid4().hex[:8]}"

@@ -13,6 +13,8 @@ from shadow.compare.document import canonical_bytes
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.vocabulary import ProductionLane
 from shadow.evidence.ports import Case, Judge, Judgement
 
 
@@ -27,12 +29,26 @@ def policy_at(path: str) -> Policy:
     return Policy.read(text, path)
 
 
+def policy_for(policy: Policy, production_lane: ProductionLane) -> Policy:
+    """Give `policy` for pairs that were published with `production_lane` in production.
+
+    The lane in production emits for real, so it is taken out of those that must not. The legacy lane is not put in: as the
+    shadow it emits on a bus of its own, where its effects stay whole evidence and nobody downstream hears them. Everything else
+    in a policy is about what a lane is, not about its role, and stays.
+    """
+    shadowing = tuple(lane for lane in policy.applies.effect_emitted if lane is not production_lane.lane)
+    if shadowing == policy.applies.effect_emitted:
+        return policy
+    return policy.model_copy(update={"applies": policy.applies.model_copy(update={"effect_emitted": shadowing})})
+
+
 def judge_by(policy: Policy) -> Judge:
-    """Give the judge of a policy."""
+    """Give the judge of a policy, which holds for either lane in production (`policy_for`)."""
     code = code_version()
+    policies = {lane: policy_for(policy, lane) for lane in ProductionLane}
 
     def by_policy(case: Case) -> Judgement:
-        comparison = judge(pair_case(case, code), policy)
+        comparison = judge(pair_case(case, code), policies[case.pair.production_lane])
         return Judgement(comparison, canonical_bytes(comparison))
 
     return by_policy
@@ -45,11 +61,22 @@ def pair_case(case: Case, code: str) -> PairCase:
         trading_day=case.pair.trading_day,
         published_at=case.pair.published_at,
         control=case.control,
-        candidate=case.candidate,
+        candidate=_as_emitted(case.candidate, case.pair.production_lane),
         code_version=code,
         origin=case.pair.origin.value,
+        production_lane=case.pair.production_lane,
         evidence=case.evidence,
     )
+
+
+def _as_emitted(candidate: RunOutcome | None, production_lane: ProductionLane) -> RunOutcome | None:
+    """Leave out of a workflow in production the effects that it recorded and, as far as is known, never emitted.
+
+    As a candidate it only intends them. In production an effect that did not go out is one that is missing.
+    """
+    if candidate is None or candidate.effects is None or production_lane is ProductionLane.LEGACY:
+        return candidate
+    return candidate.model_copy(update={"effects": tuple(effect for effect in candidate.effects if effect.emitted)})
 
 
 def code_version() -> str:

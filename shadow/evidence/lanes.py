@@ -14,7 +14,7 @@ from enum import StrEnum
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.outcome import Gap
 from shadow.contracts.pair import Pair
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Lane, ProductionLane
 from shadow.evidence.control_reader import read_control
 from shadow.evidence.documents import (
     DESCRIBE,
@@ -73,10 +73,21 @@ class Lanes:
     """Looks at both lanes of a pair."""
 
     def __init__(
-        self, control: ControlSource, candidate: CandidateSource, store: EvidenceStore, ledger: PairLedger, deadlines: Deadlines
+        self,
+        control: ControlSource,
+        candidate: CandidateSource,
+        store: EvidenceStore,
+        ledger: PairLedger,
+        deadlines: Deadlines,
+        *,
+        as_shadow: ControlSource | None = None,
     ) -> None:
-        """Read from `control` and `candidate`, copy into `store`, record in `ledger`."""
+        """Read from `control` and `candidate`, copy into `store`, record in `ledger`.
+
+        `as_shadow` is the control's record of the runs in which it was the shadow: it has another trade ledger then.
+        """
         self._control = control
+        self._roles = {ProductionLane.LEGACY: control, ProductionLane.WORKFLOW: as_shadow or control}
         self._candidate = candidate
         self._store = store
         self._ledger = ledger
@@ -135,7 +146,7 @@ class Lanes:
         events = self._control.captured_events(pair.run_id)
         if events is None:
             return None
-        rows = self._control.ledger_rows(pair.correlation_id)
+        rows = self._roles[pair.production_lane].ledger_rows(pair.correlation_id)
         draft = self._store.writer()
         draft.add(WATCHED, {"ledger_rows": rows is not None})
         for what, items in ((EVENT, events), (LEDGER_ROW, rows or ()), (OTHER_RUN, self._control.other_runs(pair.run_id))):

@@ -18,7 +18,7 @@ from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.metrics import Metric
 from shadow.contracts.outcome import Gap
 from shadow.contracts.pair import Pair, PairState, StartState
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Lane, ProductionLane
 from shadow.evidence.cases import CaseBuilder, View, evidence_digest
 from shadow.evidence.errors import EvidenceUnavailable, PairMoved, UnknownPair
 from shadow.evidence.lanes import Lanes, Look, Presence
@@ -118,11 +118,13 @@ class Settler:
         overdue = is_open and (now - pair.published_at).total_seconds() >= deadlines.missing_after
         control = self._look(Lane.CONTROL, pair, refs, now, overdue=overdue)
         candidate = self._look(Lane.CANDIDATE, pair, refs, now, overdue=overdue)
+        legacy = pair.production_lane is ProductionLane.LEGACY
+        production, shadow = (control, candidate) if legacy else (candidate, control)
         refused = (
             is_open
             and pair.start_state is StartState.REFUSED
-            and candidate.presence is Presence.ABSENT
-            and control.presence is Presence.SETTLED
+            and shadow.presence is Presence.ABSENT
+            and production.presence is Presence.SETTLED
         )
         return View(pair, refs, control, candidate, now, final=overdue or refused)
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Origin, Pair, PairState, StartState
+from shadow.contracts.vocabulary import ProductionLane
 from shadow.evidence.conservation import Conservation, conservation
 from shadow.evidence.ledger import PairLedger, Transition, UnreadablePair, moved
 from shadow.evidence.ports import CandidateSource, Recorder, Starter
@@ -108,20 +109,24 @@ class Sweeper:
             report.stuck += len(settlement.stuck)
 
     def _complete_start(self, report: SweepReport, pair: Pair, now: datetime) -> None:
-        """Find out what became of a start, and make it when it never happened and is not too late."""
+        """Find out what became of a start, and make it when it never happened and is not too late.
+
+        Of a legacy lane that shadows it is not looked whether it was: publishing to it again completes what is missing.
+        """
         arn = self.candidate.execution_arn(pair.run_id)
-        if self.candidate.describe(arn) is not None:
+        candidate_shadows = pair.production_lane is ProductionLane.LEGACY
+        if candidate_shadows and self.candidate.describe(arn) is not None:
             self._record_start(pair, now, start_state=StartState.STARTED, execution_arn=arn)
             state = StartState.STARTED
         elif _age(pair, now) > self.deadlines.restart_within:
             state = StartState.REFUSED
-            self._record_start(pair, now, start_state=state, start_reason="was never started, and it is too late to")
+            self._record_start(pair, now, start_state=state, start_reason="is not known to have started, and it is too late to")
         else:
             state = self.starter(pair)
         report.starts_completed += 1
         self.recorder.emit({Metric.CANDIDATE_STARTS_COMPLETED: 1.0})
         fields = {"plan_id": pair.plan_id, "run_id": pair.run_id, "start_state": state.value}
-        self.recorder.log("the fate of a candidate's start is known now", fields, problem=False)
+        self.recorder.log("the fate of a shadow's start is known now", fields, problem=False)
 
     def _record_start(self, pair: Pair, now: datetime, **changes: object) -> None:
         self.ledger.move(Transition(pair, moved(pair, **changes), self.actor, now))

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from shadow.contracts.errors import FieldFault, InvalidPayload
-from shadow.contracts.vocabulary import ExecutionMode, Side
+from shadow.contracts.vocabulary import ExecutionMode, ProductionLane, Side
 from shadow.contracts.workflow import PreparedRun, WorkflowInput, WorkflowTrade
 from shadow.execution.equity import equity_limit
+from shadow.execution.errors import InterlockViolation
 from shadow.execution.ports import Clock, EquityLedger, RunOpening
 
 
@@ -29,11 +30,15 @@ class RunSettings:
 def prepare(
     request: WorkflowInput, trades: tuple[WorkflowTrade, ...], *, settings: RunSettings, ledger: EquityLedger, clock: Clock
 ) -> PreparedRun:
-    """Split `trades` into phases and open the run. Raises InvalidPayload when a trade does not belong to the run.
+    """Split `trades` into phases and open the run.
+
+    Raises InvalidPayload when a trade does not belong to the run, and InterlockViolation when the plan was published to be
+    shadowed and this lane is live, or the other way round.
 
     A retry or redrive finds the run open and keeps its limit: the equity is read once a run.
     """
     _refuse_strangers(request, trades)
+    _refuse_other_role(request, settings.mode)
     limit = Decimal(0) if settings.deployment <= 0 else equity_limit(settings.equity(request), settings.deployment)
     limit = ledger.open_run(
         RunOpening(request.run_id, request.plan_id, request.correlation_id, settings.mode, limit, clock.now())
@@ -58,6 +63,14 @@ def prepare(
 def in_order(trades: Iterable[WorkflowTrade]) -> tuple[WorkflowTrade, ...]:
     """Order the trades of a phase: by sequence number, and as published within one."""
     return tuple(sorted(trades, key=lambda trade: trade.sequence_number))
+
+
+def _refuse_other_role(request: WorkflowInput, mode: ExecutionMode) -> None:
+    """Refuse a run whose plan the other lane trades, or that this lane would only pretend to trade."""
+    in_production = request.production_lane is ProductionLane.WORKFLOW
+    if in_production is not (mode is ExecutionMode.LIVE):
+        expected = "live for a plan that it is to trade" if in_production else "dry_run or paper for a plan that it shadows"
+        raise InterlockViolation(f"run {request.run_id}: expected mode {expected}, was {mode}")
 
 
 def _refuse_strangers(request: WorkflowInput, trades: tuple[WorkflowTrade, ...]) -> None:

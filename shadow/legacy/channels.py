@@ -16,6 +16,7 @@ from shadow.contracts.events import SOURCE_OF, DetailType, LedgerEntry
 from shadow.contracts.metrics import Metric
 from shadow.contracts.model import Frozen, iso
 from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import ProductionLane
 from shadow.legacy.ports import QueueRecord
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 PLAN_TTL_DAYS = 90
+ROLE_ATTRIBUTE = "ProductionLane"
 
 
 class EventNotAccepted(ShadowError):
@@ -33,14 +35,15 @@ class EventNotAccepted(ShadowError):
 class SqsTradeQueue:
     """The control's FIFO queue: one message group a symbol, deduplicated by trade id (legacy contract, section 3)."""
 
-    def __init__(self, client: SQSClient, url: str) -> None:
-        """Send to the queue at `url`."""
+    def __init__(self, client: SQSClient, url: str, production_lane: ProductionLane = ProductionLane.LEGACY) -> None:
+        """Send to the queue at `url`. A message of a lane that shadows says so: see `shadow.legacy.shadowing`."""
         self._client = client
         self._url = url
+        self._role = {} if production_lane is ProductionLane.LEGACY else {ROLE_ATTRIBUTE: production_lane.value}
 
     def send(self, record: QueueRecord) -> None:
         """Send one trade; the queue drops a repetition of its trade id within five minutes."""
-        attributes = {"RunId": record.run_id, "TradeId": record.trade_id, "Phase": record.phase.value}
+        attributes = {"RunId": record.run_id, "TradeId": record.trade_id, "Phase": record.phase.value} | self._role
         self._client.send_message(
             QueueUrl=self._url,
             MessageBody=record.body,

@@ -1,48 +1,46 @@
 """Business Unit: legacy | Status: current.
 
 The one place where the reference lane is put together: environment, clients, broker. Planted faults are wrapped around the
-finished parts here, and only where `PLANTED_FAULTS` is set; nothing that the control does knows of them.
+finished parts here, and only where `PLANTED_FAULTS` is set; nothing that the control does knows of them. So are the interlocks
+and the dry run of a lane that shadows a workflow in production (`shadow.legacy.shadowing`).
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Protocol
 
 from shadow.aws import clients
-from shadow.aws.environment import Environment
 from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.port import Broker
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.model import Exact, NonNegative
-from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.trade_message import TradeMessage
 from shadow.legacy.channels import DynamoPlanTable, DynamoTradeLedger, EventBridgeBus, FunctionNotes, SqsTradeQueue
 from shadow.legacy.execution import Pace
 from shadow.legacy.parts import LaneParts
-from shadow.legacy.publishing import LegacyPublisher, NothingToExecute, Published
+from shadow.legacy.publishing import LegacyPublisher
 from shadow.legacy.runs_store import DynamoRunsStore
+from shadow.legacy.shadowing import (
+    ControlBrokerEnvironment,
+    DryRunLane,
+    DryRunPublisher,
+    EffectsEnvironment,
+    PlanPublisher,
+    RecordProcessor,
+    refuse_productions_places,
+    shadow_broker,
+)
 
 
-class ControlBrokerEnvironment(Environment):
-    """How to reach the control's own account."""
-
-    control_broker_secret_id: str
-    control_broker_endpoint: str = ""
-    broker_data_endpoint: str = ""
-
-
-class LegacyExecutionEnvironment(ControlBrokerEnvironment):
+class LegacyExecutionEnvironment(EffectsEnvironment):
     """What the execution half needs. Paces are seconds."""
 
     execution_runs_table_name: str
     execution_queue_url: str
-    trade_ledger_table_name: str
-    event_bus_name: str
     walk_step_seconds: NonNegative = Decimal(10)
     walk_market_seconds: NonNegative = Decimal(30)
     sell_attempt_pause_seconds: NonNegative = Decimal(5)
@@ -60,27 +58,12 @@ class LegacyPublisherEnvironment(ControlBrokerEnvironment):
     planted_faults: str = ""
 
 
-class RecordProcessor(Protocol):
-    """What executes one record."""
-
-    def process(self, message: TradeMessage) -> None:
-        """Execute one record; returning acknowledges it."""
-        ...
-
-
-class PlanPublisher(Protocol):
-    """What publishes one plan to the control."""
-
-    def publish(self, plan: RebalancePlan) -> Published | NothingToExecute:
-        """Publish one plan."""
-        ...
-
-
 def lane_from(environment: LegacyExecutionEnvironment) -> RecordProcessor:
-    """Put the execution half together."""
+    """Put the execution half together. Raises InterlockViolation where it shadows and could touch what is production's."""
+    refuse_productions_places(environment)
     parts = LaneParts(
         store=DynamoRunsStore(clients.dynamodb(), environment.execution_runs_table_name),
-        queue=SqsTradeQueue(clients.sqs(), environment.execution_queue_url),
+        queue=SqsTradeQueue(clients.sqs(), environment.execution_queue_url, environment.production_lane),
         bus=EventBridgeBus(clients.events(), environment.event_bus_name),
         ledger=DynamoTradeLedger(clients.dynamodb(), environment.trade_ledger_table_name),
         broker=control_broker(environment),
@@ -94,37 +77,57 @@ def lane_from(environment: LegacyExecutionEnvironment) -> RecordProcessor:
         sleep=time.sleep,
         now=utc_now,
     )
-    if not environment.planted_faults:
-        return parts.assemble()
+    processor = _processor_with_faults(environment) if environment.planted_faults else LaneParts.assemble
+    return DryRunLane(parts, processor) if environment.in_dry_run else processor(parts)
+
+
+def _processor_with_faults(environment: LegacyExecutionEnvironment) -> Callable[[LaneParts], RecordProcessor]:
     from shadow.legacy.faults import PlantedFaults  # noqa: PLC0415
     from shadow.legacy.faulty_lane import FaultyLane  # noqa: PLC0415 - never imported where no fault is planted
 
-    return FaultyLane(parts, PlantedFaults.load(environment.planted_faults, environment.stage))
+    faults = PlantedFaults.load(environment.planted_faults, environment.stage)
+    return lambda parts: FaultyLane(parts, faults)
 
 
 def publisher_from(environment: LegacyPublisherEnvironment) -> PlanPublisher:
-    """Put the publishing half together. The account's equity is read from the control's broker, once a plan."""
+    """Put the publishing half together. The account's equity is read from the control's broker, once a plan.
+
+    As the shadow in dry run it takes the plan's value for it: there is no account to ask.
+    """
     publisher = LegacyPublisher(
         store=DynamoRunsStore(clients.dynamodb(), environment.execution_runs_table_name),
-        queue=SqsTradeQueue(clients.sqs(), environment.execution_queue_url),
+        queue=SqsTradeQueue(clients.sqs(), environment.execution_queue_url, environment.production_lane),
         plans=DynamoPlanTable(clients.dynamodb(), environment.rebalance_plan_table_name),
         equity=lambda: control_broker(environment).account().equity,
         deployment_fraction=environment.equity_deployment_pct,
         now=utc_now,
     )
-    if not environment.planted_faults:
-        return publisher
+    finished = _publisher_with_faults(environment) if environment.planted_faults else _as_it_is
+    return DryRunPublisher(publisher, finished) if environment.in_dry_run else finished(publisher)
+
+
+def _as_it_is(publisher: LegacyPublisher) -> PlanPublisher:
+    return publisher
+
+
+def _publisher_with_faults(environment: LegacyPublisherEnvironment) -> Callable[[LegacyPublisher], PlanPublisher]:
     from shadow.legacy.faults import PlantedFaults  # noqa: PLC0415 - never imported where no fault is planted
     from shadow.legacy.faulty_publisher import FaultyPublisher  # noqa: PLC0415
 
-    return FaultyPublisher(publisher, PlantedFaults.load(environment.planted_faults, environment.stage))
+    faults = PlantedFaults.load(environment.planted_faults, environment.stage)
+    return lambda publisher: FaultyPublisher(publisher, faults)
 
 
 @cache
 def control_broker(environment: ControlBrokerEnvironment) -> Broker:
-    """Connect to the control's account with the key and secret that Secrets Manager keeps."""
+    """Connect to the control's account with the key and secret that Secrets Manager keeps.
+
+    Raises InterlockViolation where the lane shadows and this is the account in production.
+    """
     from shadow.broker.alpaca import AlpacaBroker  # noqa: PLC0415 - heavy: only a function that trades pays for it
 
+    if environment.shadows:
+        return shadow_broker(environment, AlpacaBroker.connect)
     answer = clients.secretsmanager().get_secret_value(SecretId=environment.control_broker_secret_id)
     key, secret = _key_and_secret(answer.get("SecretString", ""))
     return AlpacaBroker.connect(

@@ -5,6 +5,7 @@ The one place where the harness is put together. It reads
     DUAL_PUBLISHING         true or false (default false: the control alone)
     SHADOW_MODE_PARAMETER   name of the SSM parameter that holds off, shadow or shadow:PERCENT
     PAIR_LEDGER_TABLE_NAME, STATE_MACHINE_ARN, EVIDENCE_BUCKET_NAME
+    PRODUCTION_LANE         legacy or workflow (default legacy); see `dual_publisher_from_environment`
     PUBLISH_BOUND_MS        how long the caller may be held up in all, in milliseconds (default 50)
 """
 
@@ -20,7 +21,7 @@ from shadow.aws import clients
 from shadow.aws.environment import Environment
 from shadow.aws.mode_parameter import TextParameter
 from shadow.publish.aws import ParameterMode, PowertoolsRecorder, S3PlanStore, StepFunctionsStarter
-from shadow.publish.completion import StartCompleter
+from shadow.publish.completion import LegacyPublish, StartCompleter
 from shadow.publish.pair_ledger import DynamoPairLedgerWriter
 from shadow.publish.ports import Positions
 from shadow.publish.work import Ports, ShadowHarness
@@ -78,11 +79,15 @@ class CompletionEnvironment(Environment):
     evidence_bucket_name: str
 
 
-def completer_from_environment() -> StartCompleter:
-    """Build what completes starts of unknown fate; raises `ConfigurationError` that names every faulty variable."""
+def completer_from_environment(legacy: LegacyPublish | None = None) -> StartCompleter:
+    """Build what completes starts of unknown fate; raises `ConfigurationError` that names every faulty variable.
+
+    `legacy` publishes to the legacy lane, for pairs that it shadows.
+    """
     environment = CompletionEnvironment.load()
     return StartCompleter(
         ledger=DynamoPairLedgerWriter(clients.dynamodb(), environment.pair_ledger_table_name),
         starter=StepFunctionsStarter(clients.stepfunctions(), environment.state_machine_arn),
         store=S3PlanStore(clients.s3(), environment.evidence_bucket_name),
+        legacy=legacy,
     )

@@ -58,18 +58,18 @@ class DynamoPairLedgerWriter:
         changes = {
             "start_state": StartState.STARTED.value,
             "start_reason": None,
-            "execution_arn": started.execution_arn,
+            "execution_arn": started.execution_arn or None,
             "input_sha256": started.input_sha256,
         }
         self._move(pair, changes, at, only_from=frozenset({StartState.INTENDED, StartState.REFUSED}))
 
     def mark_refused(self, pair: Pair, reason: str, at: datetime) -> None:
-        """Record that the candidate was certainly not started, unless a start is recorded already."""
+        """Record that the lane that shadows was certainly not started, unless a start is recorded already."""
         changes = {"start_state": StartState.REFUSED.value, "start_reason": reason}
         self._move(pair, changes, at, only_from=frozenset({StartState.INTENDED}))
 
     def mark_control_error(self, pair: Pair, error: str | None, at: datetime) -> None:
-        """Record the class name of what the control raised; None when a later attempt of the control went well."""
+        """Record the class name of what the lane in production raised; None when a later attempt of it went well."""
         self._move(pair, {"control_error": error}, at, only_from=frozenset(StartState))
 
     def _move(self, pair: Pair, changes: Mapping[str, str | None], at: datetime, *, only_from: frozenset[StartState]) -> None:

@@ -23,7 +23,7 @@ from shadow.contracts.model import parse_decimal, plain
 from shadow.contracts.pair import Origin
 from shadow.contracts.plan import PlanItem, RebalancePlan
 from shadow.contracts.trade_message import SEQUENCE_BASE
-from shadow.contracts.vocabulary import Action, Side
+from shadow.contracts.vocabulary import Action, ProductionLane, Side
 from shadow.contracts.workflow import MAX_INLINE_BYTES, MAX_INLINE_TRADES
 from shadow.publish.ports import PlanStore, StoredObject
 
@@ -84,6 +84,18 @@ def digest(body: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Why:
+    """Why a run is started: the pair's `origin`, and which lane is in production."""
+
+    origin: Origin = Origin.LIVE
+    production_lane: ProductionLane = ProductionLane.LEGACY
+
+
+SHADOWING = Why()
+IN_PRODUCTION = Why(production_lane=ProductionLane.WORKFLOW)
+
+
+@dataclass(frozen=True, slots=True)
 class CandidateInput:
     """The candidate's input, and the object that has to be stored first where the plan is too large for it."""
 
@@ -92,7 +104,7 @@ class CandidateInput:
     trade_count: int
     inline: str
     workflow_plan: bytes | None
-    origin: Origin = Origin.LIVE
+    why: Why
 
     @property
     def key(self) -> str:
@@ -111,7 +123,7 @@ class CandidateInput:
             "sha256": digest(self.workflow_plan or b""),
             "tradeCount": self.trade_count,
         }
-        return _input(self.plan, self.run_id, _workflow_plan(self.plan, []), _canonical(claim), self.origin)
+        return _input(self.plan, self.run_id, _workflow_plan(self.plan, []), _canonical(claim), self.why)
 
 
 def stored_key(run_id: str, what: str, body: bytes) -> str:
@@ -119,25 +131,24 @@ def stored_key(run_id: str, what: str, body: bytes) -> str:
     return f"plans/{run_id}-{what}-{digest(body)[:16]}.json"
 
 
-def candidate_input(
-    plan: RebalancePlan, run_id: str, held: Mapping[str, Decimal], origin: Origin = Origin.LIVE
-) -> CandidateInput:
-    """Build the candidate's input, SELLs first, in the plan's order within a phase. `origin` says why the pair exists."""
+def candidate_input(plan: RebalancePlan, run_id: str, held: Mapping[str, Decimal], why: Why = SHADOWING) -> CandidateInput:
+    """Build the candidate's input, SELLs first, in the plan's order within a phase."""
     trades = _trades(plan, run_id, held)
     whole = _workflow_plan(plan, trades)
-    inline = _input(plan, run_id, whole, "null", origin) if len(trades) <= MAX_INLINE_TRADES else ""
+    inline = _input(plan, run_id, whole, "null", why) if len(trades) <= MAX_INLINE_TRADES else ""
     fits = bool(inline) and len(inline.encode()) <= MAX_INLINE_BYTES
-    return CandidateInput(plan, run_id, len(trades), inline, None if fits else whole.encode(), origin)
+    return CandidateInput(plan, run_id, len(trades), inline, None if fits else whole.encode(), why)
 
 
 def _workflow_plan(plan: RebalancePlan, trades: list[str]) -> str:
     return f'{{"totalPortfolioValue":"{plain(plan.total_portfolio_value)}","tradeMessages":[{",".join(trades)}]}}'
 
 
-def _input(plan: RebalancePlan, run_id: str, workflow_plan: str, claim: str, origin: Origin) -> str:
+def _input(plan: RebalancePlan, run_id: str, workflow_plan: str, claim: str, why: Why) -> str:
     return (
         f'{{"claimCheck":{claim},"correlationId":{_canonical(plan.correlation_id)},"failureThresholdUsd":null,'
-        f'"origin":"{origin.value}","planId":{_canonical(plan.plan_id)},"rebalancePlan":{workflow_plan},"runId":"{run_id}"}}'
+        f'"origin":"{why.origin.value}","planId":{_canonical(plan.plan_id)},"productionLane":"{why.production_lane.value}",'
+        f'"rebalancePlan":{workflow_plan},"runId":"{run_id}"}}'
     )
 
 

@@ -22,7 +22,10 @@ Positions = Callable[[RebalancePlan], Mapping[str, Decimal]]
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A confirmed start. `input_sha256` is of the input that the execution runs with."""
+    """A confirmed start. `input_sha256` is of the input that the execution runs with.
+
+    `execution_arn` is empty where the legacy lane was started: it has no execution.
+    """
 
     execution_arn: str
     input_sha256: str
@@ -67,14 +70,19 @@ class PairLedgerWriter(Protocol):
         """Record the confirmed start, unless a start is recorded already."""
 
     def mark_refused(self, pair: Pair, reason: str, at: datetime) -> None:
-        """Record that the candidate was certainly not started, unless a start is recorded already."""
+        """Record that the lane that shadows was certainly not started, unless a start is recorded already."""
 
     def mark_control_error(self, pair: Pair, error: str | None, at: datetime) -> None:
-        """Record the class name of what the control raised; None when a later attempt of the control went well."""
+        """Record the class name of what the lane in production raised; None when a later attempt of it went well."""
+
+
+LegacyStart = Callable[[], object]
+"""Publishes one plan to the legacy lane as the shadow. Publishing again completes what is missing; whatever it raises means that
+the start's fate is unknown."""
 
 
 class CandidateStarter(Protocol):
-    """Starts the candidate."""
+    """Starts the workflow, as the candidate or as the lane in production."""
 
     def start(self, name: str, document: str, accepted: frozenset[str]) -> Started:
         """Start the execution `name` with the input `document`.

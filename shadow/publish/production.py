@@ -1,7 +1,7 @@
 """Business Unit: publish | Status: current.
 
-After the cut-over: publish a plan to the workflow as the lane in production. Nothing is guarded here, because there is nothing
-left to protect: what goes wrong is raised, as the legacy publishing raises it.
+After the cut-over: publish a plan to the workflow as the lane in production. What goes wrong is raised, as the legacy
+publishing raises it; `DualPublisher` protects this call from the shadow as it protected the legacy one.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from decimal import Decimal
 
 from shadow.aws import clients
 from shadow.aws.environment import Environment
-from shadow.contracts.errors import FieldFault, InvalidPlan
+from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import ProductionLane
 from shadow.publish.aws import S3PlanStore, StepFunctionsStarter
-from shadow.publish.payload import candidate_input, digest, read_plan, snapshot
+from shadow.publish.payload import IN_PRODUCTION, candidate_input, digest, read_plan, snapshot
 from shadow.publish.ports import CandidateStarter, PlanStore
 
 
@@ -25,6 +26,7 @@ class ProductionEnvironment(Environment):
 
     state_machine_arn: str
     evidence_bucket_name: str
+    production_lane: ProductionLane = ProductionLane.WORKFLOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +36,25 @@ class WorkflowPublisher:
     starter: CandidateStarter
     store: PlanStore
 
-    def publish(self, plan: object) -> str:
+    def publish(self, plan: object) -> str | None:
         """Start the plan's run and give the execution's ARN; the same plan again gives the same execution.
 
-        Raises InvalidPlan (every faulty field named; a plan without trades too), StartRefused, and what AWS raises.
+        A plan of HOLDs only makes no run, as in the legacy lane: None. Raises InvalidPlan (every faulty field named),
+        StartRefused (where the plan was published before, with the legacy lane in production), and what AWS raises.
         """
         checked: RebalancePlan = read_plan(snapshot(plan))
         if not checked.tradable_items:
-            raise InvalidPlan("plan", [FieldFault("items", "at least one BUY or SELL", "HOLDs only")])
+            return None
         nothing_held: Mapping[str, Decimal] = {}
         run_id = run_id_of(checked.plan_id)
-        document = candidate_input(checked, run_id, nothing_held).sendable(self.store)
+        document = candidate_input(checked, run_id, nothing_held, IN_PRODUCTION).sendable(self.store)
         return self.starter.start(execution_name_of(run_id), document, frozenset({digest(document.encode())})).execution_arn
 
 
-def workflow_publisher_from_environment() -> Callable[[object], str]:
+def workflow_publisher_from_environment() -> Callable[[object], str | None]:
     """Build the function that takes the place of the legacy enqueue function; raises `ConfigurationError`."""
     environment = ProductionEnvironment.load()
+    if environment.production_lane is not ProductionLane.WORKFLOW:
+        raise ConfigurationError("PRODUCTION_LANE: expected workflow to publish to it as production, was legacy")
     starter = StepFunctionsStarter(clients.stepfunctions(), environment.state_machine_arn)
     return WorkflowPublisher(starter, S3PlanStore(clients.s3(), environment.evidence_bucket_name)).publish

@@ -24,7 +24,7 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class ControlEnd:
-    """How the control's call ended: the class name of what it raised, or None."""
+    """How the call of the lane in production ended: the class name of what it raised, or None."""
 
     error: str | None
 
@@ -32,12 +32,21 @@ class ControlEnd:
 class Publication:
     """What both threads know of one publication."""
 
-    def __init__(self, plan: object, bound_seconds: float, clocks: Clocks, lost_before: int = 0) -> None:
+    def __init__(
+        self,
+        plan: object,
+        bound_seconds: float,
+        clocks: Clocks,
+        lost_before: int = 0,
+        legacy_start: Callable[[], object] | None = None,
+    ) -> None:
         """Begin the publication of `plan`; the caller may be held up for `bound_seconds` in all.
 
-        `lost_before` earlier publications could not be reported and are to be counted with this one.
+        `lost_before` earlier publications could not be reported and are to be counted with this one. `legacy_start` publishes
+        the plan to the legacy lane; it is there exactly when the workflow is in production and the legacy lane its shadow.
         """
         self.plan: object = plan
+        self.legacy_start = legacy_start
         self.lost_before = lost_before
         self.clocks = clocks
         self.bound_seconds = bound_seconds
@@ -105,5 +114,6 @@ class Publication:
     def finish(self) -> None:
         """Let the caller go: the harness has nothing more to do."""
         self.plan = None
+        self.legacy_start = None
         self._snapshot_decided.set()
         self._done.set()

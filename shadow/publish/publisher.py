@@ -1,9 +1,10 @@
 """Business Unit: publish | Status: current.
 
-The bulkhead between the control and the harness. The control runs in the caller's thread, called exactly as given; the
-harness runs in a thread of its own, started before. The caller waits for it within one budget of monotonic time. Whatever
-the harness raises (`SystemExit` and `MemoryError` too) or however long it hangs, the caller gets the control's result, or
-its exception, as the same object. The one exception is `KeyboardInterrupt`, which belongs to whoever pressed the keys.
+The bulkhead between the lane in production and the harness. Publishing to production (the control, or after a cut-over the
+workflow) runs in the caller's thread, called exactly as given; the harness runs in a thread of its own, started before. The
+caller waits for it within one budget of monotonic time. Whatever the harness raises (`SystemExit` and `MemoryError` too) or
+however long it hangs, the caller gets production's result, or its exception, as the same object. The one exception is
+`KeyboardInterrupt`, which belongs to whoever pressed the keys.
 
 What a thread cannot shield from: native code that never lets go of the interpreter's lock, and a crash of the process.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import _thread
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 DEFAULT_BOUND_SECONDS = 0.05
 REPORT_SHARE = 0.1
 MAX_THREADS = 8
+PRODUCTION_LANE = "PRODUCTION_LANE"
+_LEGACY = ("", "legacy")
 
 PlanT = TypeVar("PlanT")
 P = ParamSpec("P")
@@ -33,10 +37,10 @@ R = TypeVar("R")
 
 
 class Harness(Protocol):
-    """What runs beside the control. Whatever it raises is contained."""
+    """What runs beside the lane in production. Whatever it raises is contained."""
 
     def run(self, publication: Publication) -> None:
-        """Take the snapshot, then publish to the candidate, and report."""
+        """Take the snapshot, then publish to the lane that shadows, and report."""
 
     def bound_exceeded(self) -> None:
         """Count and log that a caller went on without waiting any longer."""
@@ -63,7 +67,7 @@ class BrokenHarness:
 
 
 class DualPublisher(Generic[PlanT, P, R]):
-    """Publish plans through `control`, and to the candidate beside it."""
+    """Publish plans through `control`, the lane in production, and to the lane that shadows beside it."""
 
     def __init__(
         self,
@@ -72,12 +76,18 @@ class DualPublisher(Generic[PlanT, P, R]):
         harness: Harness | None,
         bound_seconds: float = DEFAULT_BOUND_SECONDS,
         clocks: Clocks | None = None,
+        legacy: Callable[Concatenate[PlanT, P], object] | None = None,
     ) -> None:
-        """Wrap `control`; the harness may hold its caller up for `bound_seconds` in all. Without harness: `control` alone."""
+        """Wrap `control`; the harness may hold its caller up for `bound_seconds` in all. Without harness: `control` alone.
+
+        With the workflow in production `control` publishes to it, and the harness feeds the legacy lane by `legacy`, which is
+        called with the same arguments.
+        """
         self._control = control
         self._harness = harness
         self._bound = bound_seconds
         self._clocks = clocks or Clocks()
+        self._legacy = legacy
         self._slots = threading.BoundedSemaphore(MAX_THREADS)
         self._lost = 0
 
@@ -88,7 +98,8 @@ class DualPublisher(Generic[PlanT, P, R]):
 
     def publish(self, plan: PlanT, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the control with exactly these arguments; give its result or raise its exception, unchanged."""
-        publication = self._begin(plan)
+        legacy_start = None if self._legacy is None else partial(self._legacy, plan, *args, **kwargs)
+        publication = self._begin(plan, legacy_start)
         try:
             result = self._control(plan, *args, **kwargs)
         except BaseException as error:
@@ -109,11 +120,11 @@ class DualPublisher(Generic[PlanT, P, R]):
             self._slots.release()
         return taken == MAX_THREADS
 
-    def _begin(self, plan: PlanT) -> Publication | None:
+    def _begin(self, plan: PlanT, legacy_start: Callable[[], object] | None) -> Publication | None:
         if self._harness is None:
             return None
         try:
-            publication = Publication(plan, self._bound, self._clocks, self._lost)
+            publication = Publication(plan, self._bound, self._clocks, self._lost, legacy_start)
             if not self._spawn(partial(self._work, self._harness, publication)):
                 self._lost += 1
                 return None
@@ -190,13 +201,20 @@ def dual_publisher_from_environment(
     *,
     to_plan: Callable[[PlanT], object] | None = None,
     positions: Callable[[RebalancePlan], Mapping[str, Decimal]] | None = None,
-) -> DualPublisher[PlanT, P, R]:
-    """Wrap `control` as the environment says; never raises (but `KeyboardInterrupt`).
+) -> DualPublisher[PlanT, P, R | str | None]:
+    """Wrap `control`, which publishes to the legacy lane, as the environment says.
+
+    While the legacy lane is in production this never raises (but `KeyboardInterrupt`): a harness that cannot be built leaves
+    `control` alone. With `PRODUCTION_LANE=workflow` the roles are swapped without a change of the caller's code: publishing
+    starts the workflow and gives its execution's ARN (None where nothing is to be traded), and `control` feeds the shadow. Then
+    a workflow that cannot be published to is raised as `ConfigurationError`: production must not be replaced by its shadow.
 
     `to_plan` maps what the portfolio code calls a plan to a RebalancePlan, a mapping, a pydantic model or JSON text of one
     (default: it is one of these). `positions` gives the shares that the control's account holds by symbol, where the portfolio
     code knows them. Both run in the harness's thread. See `shadow.publish.composition` for the variables.
     """
+    if os.environ.get(PRODUCTION_LANE, "") not in _LEGACY:
+        return _with_the_workflow_in_production(control, to_plan)
     try:
         from shadow.publish.composition import harness_from_environment  # noqa: PLC0415 - a broken layer must not reach the control
 
@@ -206,3 +224,25 @@ def dual_publisher_from_environment(
     except BaseException as error:  # noqa: BLE001 - nothing of the harness may reach the control's caller
         return DualPublisher(control, harness=BrokenHarness(f"{type(error).__name__}: {error}"))
     return DualPublisher(control, harness=built.harness, bound_seconds=built.bound_seconds)
+
+
+def _with_the_workflow_in_production(
+    legacy: Callable[Concatenate[PlanT, P], R], to_plan: Callable[[PlanT], object] | None
+) -> DualPublisher[PlanT, P, R | str | None]:
+    """Publish to the workflow, and to the `legacy` lane beside it. The workflow asks its own account what it holds."""
+    from shadow.publish.production import workflow_publisher_from_environment  # noqa: PLC0415 - only where it is production
+
+    publish = workflow_publisher_from_environment()
+
+    def production(plan: PlanT, /, *_args: P.args, **_kwargs: P.kwargs) -> R | str | None:
+        return publish(plan if to_plan is None else to_plan(plan))
+
+    try:
+        from shadow.publish.composition import harness_from_environment  # noqa: PLC0415 - may itself be what is broken
+
+        built = harness_from_environment(to_plan=to_plan)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - nothing of the harness may reach production's caller
+        return DualPublisher(production, harness=BrokenHarness(f"{type(error).__name__}: {error}"), legacy=legacy)
+    return DualPublisher(production, harness=built.harness, bound_seconds=built.bound_seconds, legacy=legacy)

@@ -38,14 +38,14 @@ class Ports:
 
 
 class ShadowHarness:
-    """Publishes to the candidate, beside the control."""
+    """Publishes to the lane that shadows, beside the lane in production."""
 
     def __init__(self, ports: Ports) -> None:
         """Work with `ports`, any of which may fail in any way."""
         self.ports = ports
 
     def run(self, publication: Publication) -> None:
-        """Publish to the candidate and report; raises only what the report itself raises."""
+        """Publish to the lane that shadows and report; raises only what the report itself raises."""
         report = Report(publication.lost_before)
         try:
             plan = self._admitted(publication, report)
@@ -58,7 +58,7 @@ class ShadowHarness:
     def bound_exceeded(self) -> None:
         """Count and log that a caller went on without waiting any longer."""
         self.ports.recorder.emit({Metric.PUBLISH_BOUND_EXCEEDED: 1.0})
-        self.ports.recorder.log("the caller went on before the candidate was published", {}, problem=True)
+        self.ports.recorder.log("the caller went on before the shadow was published to", {}, problem=True)
 
     def _admitted(self, publication: Publication, report: Report) -> RebalancePlan | None:
         """Take the snapshot; give the plan when it is to go to the candidate as well."""
@@ -97,15 +97,17 @@ class ShadowHarness:
             report.fault(error)
             raise
         finally:
-            message = "publishing to the candidate met a fault" if report.is_problem else "publishing to the candidate is done"
+            shadow = "candidate" if publication.legacy_start is None else "legacy lane as the shadow"
+            message = f"publishing to the {shadow} {'met a fault' if report.is_problem else 'is done'}"
             self.ports.recorder.log(message, report.fields, problem=report.is_problem)
 
 
 class _Publishing:
-    """One admitted plan on its way to the candidate."""
+    """One admitted plan on its way to the lane that shadows."""
 
     def __init__(self, ports: Ports, publication: Publication, report: Report, plan: RebalancePlan) -> None:
         self.ports = ports
+        self._why = payload.SHADOWING if publication.legacy_start is None else payload.IN_PRODUCTION
         self._publication = publication
         self._report = report
         self._plan = plan
@@ -142,11 +144,12 @@ class _Publishing:
             "trading_day": trading_day_of(plan.timestamp),
             "published_at": datetime.fromtimestamp(self._publication.wall_begun, UTC),
             "trade_count": len(plan.tradable_items),
+            "production_lane": self._why.production_lane,
         }
         held = self._held()
         try:
             report.operation = Operation.PAYLOAD
-            built = payload.candidate_input(plan, run_id, held)
+            built = payload.candidate_input(plan, run_id, held, self._why)
             values["held_json"] = payload.held_document(held)
             values |= self._kept_plan(run_id)
             self._document = self._sendable(built)
@@ -157,8 +160,8 @@ class _Publishing:
         return Pair.model_validate(values)
 
     def _held(self) -> dict[str, Decimal]:
-        """Ask for the control's positions; without an answer the candidate sizes exits by value."""
-        if self.ports.positions is None:
+        """Ask for the control's positions; without an answer the candidate sizes exits by value. In production it needs none."""
+        if self.ports.positions is None or self._publication.legacy_start is not None:
             return {}
         self._report.operation = Operation.POSITIONS
         try:
@@ -184,9 +187,8 @@ class _Publishing:
 
     def _start(self, pair: Pair, document: str) -> None:
         self._due(Operation.START)
-        accepted = frozenset(filter(None, (payload.digest(document.encode()), pair.input_sha256)))
         try:
-            started = self.ports.starter.start(execution_name_of(pair.run_id), document, accepted)
+            started = self._started(pair, document)
         except StartRefused as refusal:
             self._report.fault(refusal)
             self._due(Operation.LEDGER_UPDATE)
@@ -194,12 +196,22 @@ class _Publishing:
             return
         if not isinstance(started, Started):
             raise MalformedAnswer(f"starter: expected Started, was {type(started).__name__}")
-        self._report.fields["execution_arn"] = started.execution_arn
+        if started.execution_arn:
+            self._report.fields["execution_arn"] = started.execution_arn
         self._due(Operation.LEDGER_UPDATE)
         self.ports.ledger.mark_started(pair, started, self._now())
 
+    def _started(self, pair: Pair, document: str) -> Started:
+        """Start the lane that shadows: the candidate, or, with the workflow in production, the legacy lane."""
+        digest = payload.digest(document.encode())
+        if self._publication.legacy_start is not None:
+            self._publication.legacy_start()
+            return Started("", digest)
+        accepted = frozenset(filter(None, (digest, pair.input_sha256)))
+        return self.ports.starter.start(execution_name_of(pair.run_id), document, accepted)
+
     def _record_control(self, pair: Pair) -> None:
-        """Record what the control raised, as a fact of the pair; and that a later attempt of it went well."""
+        """Record what the lane in production raised, as a fact of the pair; and that a later attempt of it went well."""
         self._report.operation = Operation.CONTROL_RECORD
         end = self._publication.await_control()
         if end is None:

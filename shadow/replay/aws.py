@@ -57,7 +57,7 @@ class AwsCandidate:
 
     def _start(self, pair: Pair, plan: RebalancePlan) -> None:
         held = payload.read_held(pair.held_json)
-        document = payload.candidate_input(plan, pair.run_id, held, Origin.REPLAY).sendable(self.plans)
+        document = payload.candidate_input(plan, pair.run_id, held, payload.Why(Origin.REPLAY)).sendable(self.plans)
         accepted = frozenset({payload.digest(document.encode())})
         try:
             started = self.starter.start(execution_name_of(pair.run_id), document, accepted)

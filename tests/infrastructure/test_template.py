@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from cfnlint.decode import cfn_yaml
 
+from local.iam_proof.policies import statements_of
+from local.iam_proof.proof import DEPLOYED_WITH
 from shadow.contracts.metrics import NAMESPACE, Metric
 
 ROOT = Path(__file__).parents[2]
@@ -62,9 +64,32 @@ def test_the_candidate_cannot_read_the_controls_secret_nor_reach_its_queue() -> 
     for role, statement in statements():
         if role in candidate:
             text = json.dumps(statement)
-            assert "ControlBrokerSecret" not in text, role
             assert "sqs:" not in text, role
             assert "ExecutionRunsTable" not in text, role
+
+
+SWAPPED = {"ProductionLane": "workflow", "ExecutionMode": "live", "ControlAccountFingerprint": "0" * 64}
+
+
+@pytest.mark.parametrize(("parameters", "owners"), [({}, {"control"}), (SWAPPED, {"candidate"})], ids=["legacy", "workflow"])
+@pytest.mark.parametrize("broker_truth", ["false", "true"])
+def test_only_the_lane_in_production_can_read_productions_secret(
+    parameters: dict[str, str], owners: set[str], broker_truth: str
+) -> None:
+    control, candidate = {"LegacyExecutionRole", "PublishPlanRole"}, {"PrepareTradesRole", "ExecuteTradeSfnRole"}
+    allowed = statements_of(ROOT / "template.yaml", {**DEPLOYED_WITH, **parameters, "BrokerTruth": broker_truth})
+    readers = {each.role for each in allowed if "control-broker" in str(each.resources)} - {"CompareOutcomesRole"}
+    assert readers == (control if owners == {"control"} else candidate)
+    assert not readers & {each.role for each in allowed if "candidate-broker" in str(each.resources)}
+
+
+def test_a_legacy_lane_that_shadows_can_touch_none_of_productions_places() -> None:
+    allowed = statements_of(ROOT / "template.yaml", {**DEPLOYED_WITH, **SWAPPED})
+    reached = {resource for each in allowed if each.role == "LegacyExecutionRole" for resource in each.resources}
+    assert {name.rsplit("/", 1)[-1] for name in reached if "ledger" in name or "event-bus" in name} == {
+        "alchemiser-dev-shadow-trade-ledger",
+        "alchemiser-dev-shadow-events",
+    }
 
 
 def test_every_log_group_is_kept_thirty_days() -> None:
@@ -110,11 +135,12 @@ def test_the_control_is_deployed_only_as_a_reference() -> None:
         assert RESOURCES[name]["Condition"] == "DeployReference", name
 
 
-def test_live_is_refused_while_dual_publishing() -> None:
-    rule = TEMPLATE["Rules"]["RefuseLiveWhileDualPublishing"]
+def test_live_is_refused_unless_the_workflow_is_in_production() -> None:
+    rule = TEMPLATE["Rules"]["RefuseLiveUnlessInProduction"]
     assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "ExecutionMode"}, "live"]}
-    assert rule["Assertions"][0]["Assert"] == {"Fn::Equals": [{"Ref": "DualPublishing"}, "false"]}
+    assert [each["Assert"] for each in rule["Assertions"]] == [{"Fn::Equals": [{"Ref": "ProductionLane"}, "workflow"]}]
     assert TEMPLATE["Parameters"]["ExecutionMode"]["Default"] == "dry_run"
+    assert TEMPLATE["Parameters"]["ProductionLane"]["Default"] == "legacy"
 
 
 def alarms() -> dict[str, Any]:

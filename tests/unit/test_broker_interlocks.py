@@ -14,11 +14,12 @@ import pytest
 from shadow.aws.broker_factory import BrokerSettings, connect_broker, fingerprint_of
 from shadow.aws.candidate import ExecuteEnvironment, PrepareEnvironment, StateEnvironment, TradeDesk
 from shadow.aws.effects import RecordedEffects
+from shadow.aws.run_modes import RunModes
 from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.errors import ConfigurationError
-from shadow.contracts.vocabulary import ExecutionMode
-from shadow.execution.errors import InterlockViolation
+from shadow.contracts.vocabulary import ExecutionMode, ProductionLane
+from shadow.execution.errors import InterlockViolation, RunNotPrepared
 from tests.fakes.candidate import FakeBroker, trade
 
 SECRET = "canary-secret"
@@ -62,7 +63,7 @@ def test_paper_trades_with_an_account_of_its_own() -> None:
 
 
 def test_paper_refuses_the_controls_account() -> None:
-    with pytest.raises(InterlockViolation, match="was the control's account"):
+    with pytest.raises(InterlockViolation, match="was the account in production"):
         connect(settings("paper", control_account_fingerprint=OWN.upper()))
 
 
@@ -79,10 +80,26 @@ def test_paper_refuses_what_it_cannot_be_sure_of_before_it_connects(changes: dic
     assert seen == []
 
 
-def test_live_refuses_while_both_lanes_are_published_to() -> None:
-    with pytest.raises(InterlockViolation, match="DUAL_PUBLISHING"):
-        connect(settings("live"))
-    assert connect(settings("live", dual_publishing=False, endpoint="https://api.alpaca.markets"))
+LIVE = {"endpoint": "https://api.alpaca.markets", "control_account_fingerprint": OWN}
+
+
+@pytest.mark.parametrize("dual_publishing", [True, False])
+def test_live_refuses_while_the_legacy_lane_is_in_production(*, dual_publishing: bool) -> None:
+    seen: list[AlpacaCredentials] = []
+    with pytest.raises(InterlockViolation, match="while PRODUCTION_LANE is legacy") as refused:
+        connect(settings("live", dual_publishing=dual_publishing, **LIVE), seen=seen)
+    assert ("DUAL_PUBLISHING" in str(refused.value)) is dual_publishing
+    assert seen == []
+
+
+@pytest.mark.parametrize("dual_publishing", [True, False])
+def test_a_workflow_in_production_trades_the_account_in_production(*, dual_publishing: bool) -> None:
+    in_production = {**LIVE, "production_lane": ProductionLane.WORKFLOW, "dual_publishing": dual_publishing}
+    assert connect(settings("live", **in_production))
+    with pytest.raises(InterlockViolation, match="expected the account in production in live mode"):
+        connect(settings("live", **in_production | {"control_account_fingerprint": OTHER}))
+    with pytest.raises(InterlockViolation, match="CONTROL_ACCOUNT_FINGERPRINT"):
+        connect(settings("live", **in_production | {"control_account_fingerprint": ""}))
 
 
 def test_a_malformed_secret_is_an_error_that_does_not_show_it() -> None:
@@ -97,10 +114,26 @@ def environment(mode: str, **values: str) -> dict[str, Any]:
     return {"execution_mode": mode, "candidate_state_table_name": "t", "broker_secret_id": "s", **values}
 
 
-def test_dry_run_cannot_reach_an_order_endpoint() -> None:
-    desk = TradeDesk(ExecuteEnvironment(**environment("dry_run")), FakeBroker(), SimpleNamespace(), SimpleNamespace())  # type: ignore[arg-type]
+class Runs(RunModes):
+    def __init__(self, opened: str | None) -> None:
+        self.opened = opened
 
-    executor = desk.executor()
+    def _get(self, pk: str, sk: str) -> dict[str, object] | None:
+        names = dict.fromkeys(("run_id", "plan_id", "correlation_id"), "run")
+        amounts = dict.fromkeys(("equity_limit", "reserved", "headroom"), 0)
+        at = "2026-11-24T20:45:00+00:00"
+        run = {"PK": pk, "SK": sk, **names, **amounts, "reservations": {}, "opened_at": at, "execution_mode": self.opened}
+        return None if self.opened is None else run
+
+
+def desk(mode: str, broker: FakeBroker, opened: str | None = "") -> TradeDesk:
+    runs = Runs(mode if opened == "" else opened)
+    nothing: Any = SimpleNamespace()
+    return TradeDesk(ExecuteEnvironment(**environment(mode)), broker, nothing, runs, nothing)
+
+
+def test_dry_run_cannot_reach_an_order_endpoint() -> None:
+    executor = desk("dry_run", FakeBroker()).executor("run")
 
     assert isinstance(executor._broker, RecordingBroker)
     assert not hasattr(executor._broker, "_market")
@@ -110,9 +143,15 @@ def test_dry_run_cannot_reach_an_order_endpoint() -> None:
 
 def test_paper_asks_its_own_account_what_is_held() -> None:
     broker = FakeBroker(held={"A": trade().trade_amount})
-    desk = TradeDesk(ExecuteEnvironment(**environment("paper")), broker, SimpleNamespace(), SimpleNamespace())  # type: ignore[arg-type]
+    assert desk("paper", broker).executor("run")._settings.holding(trade("A", "-10", held="7")) == 1000
 
-    assert desk.executor()._settings.holding(trade("A", "-10", held="7")) == 1000
+
+@pytest.mark.parametrize(("opened", "mode"), [("dry_run", "live"), ("live", "dry_run"), ("paper", "dry_run")])
+def test_a_run_that_was_opened_in_another_mode_is_not_executed(opened: str, mode: str) -> None:
+    with pytest.raises(InterlockViolation, match=f"expected mode {opened}, in which it was opened, was {mode}"):
+        desk(mode, FakeBroker(), opened=opened).executor("run")
+    with pytest.raises(RunNotPrepared):
+        desk(mode, FakeBroker(), opened=None).executor("run")
 
 
 @pytest.mark.parametrize("mode", ["dry_run", "paper"])
@@ -130,10 +169,11 @@ def test_live_effects_need_the_switch_and_somewhere_to_go(monkeypatch: pytest.Mo
     places = {"event_bus_name": "bus", "trade_ledger_table_name": "ledger"}
 
     with pytest.raises(InterlockViolation):
-        StateEnvironment(**environment("live", **places)).effects()
+        StateEnvironment(**environment("live", **places), dual_publishing=False).effects()
     with pytest.raises(ConfigurationError, match="EVENT_BUS_NAME"):
-        StateEnvironment(**environment("live"), dual_publishing=False).effects()
-    assert StateEnvironment(**environment("live", **places), dual_publishing=False).effects()._emitter is not None
+        StateEnvironment(**environment("live"), production_lane=ProductionLane.WORKFLOW).effects()
+    effects = StateEnvironment(**environment("live", **places), production_lane=ProductionLane.WORKFLOW).effects()
+    assert effects._emitter is not None
 
 
 def test_the_walk_is_configured_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def test_the_recorded_calls_prove_the_template_as_it_is_now() -> None:
 
 
 def test_what_only_a_live_lane_may_is_allowed_to_a_live_lane_only() -> None:
-    live = {**DEPLOYED_WITH, "ExecutionMode": "live", "DualPublishing": "false"}
+    live = {**DEPLOYED_WITH, "ExecutionMode": "live", "DualPublishing": "false", "ControlAccountFingerprint": "0" * 64}
     extra = set(statements_of(ROOT / "template.yaml", live)) - set(statements_of(ROOT / "template.yaml", DEPLOYED_WITH))
 
     assert {statement.sid for statement in extra} == {"LiveEffects", "LiveLedger", "LiveState"}
