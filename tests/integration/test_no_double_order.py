@@ -94,7 +94,7 @@ class Forgetful(MemoryLog):
 def test_the_exploration_finds_planted_defects(defect: type[MemoryLog], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MemoryLog, "record", defect.record)
 
-    @seed(1)
+    @seed(2)
     @settings(EXPLORING, max_examples=4000, phases=[Phase.generate])
     @given(schedules(most=14))
     def explore(schedule: Schedule) -> None:
