@@ -169,6 +169,11 @@ def named_at_random(item: Item) -> Item:
     return writing(client_order_id=str(uuid4()))(item)
 
 
+def turned(item: Item) -> Item:
+    """Send an order intent the other way."""
+    return writing(side={"BUY": "SELL", "SELL": "BUY"}[item["side"]["S"]])(item)
+
+
 def intents_of(event: Event) -> list[Item]:
     """Read what the function has recorded of the trade's orders."""
     return _recorded(event, f"INTENT#{event['tradeId']}")

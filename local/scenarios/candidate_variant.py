@@ -51,6 +51,7 @@ from local.scenarios.candidate_defects import (
     trade_dropped,
     trade_fails,
     trade_renamed,
+    turned,
     writing,
     wrong_size,
 )
@@ -66,6 +67,7 @@ FAULTS: dict[str, tuple[str, Act]] = {
     "fill_lost": (EXECUTE, answering(**NOT_FILLED, **NOTHING)),
     "partial_fill_lost": (EXECUTE, recording(half_filled, **NOT_FILLED, **NOTHING)),
     "ordered_twice": (EXECUTE, recording(doubled)),
+    "orders_turned": (EXECUTE, recording(turned)),
     "orders_named_at_random": (EXECUTE, recording(named_at_random)),
     "market_first": (EXECUTE, recording(writing(order_type="market", limit_price=None), orderType="market")),
     "order_left_live": (EXECUTE, recording(writing(**UNFILLED, status="open"), **NOT_FILLED, **NOTHING)),

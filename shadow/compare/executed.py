@@ -47,10 +47,16 @@ def is_refused(order: OrderRecord) -> bool:
     return order.order_id is None and not is_accepted(order)
 
 
+def is_astray(order: OrderRecord, side: LaneTrade) -> bool:
+    """Tell whether an order is known to go the other way than the trade that it was sent for."""
+    return order.side not in (None, side.trade.action)
+
+
 @once
 def order_fill(side: LaneTrade) -> Fill | None:
-    """Sum the fills of the trade's orders; None where no order says how much was filled."""
-    return _sum((order.filled_quantity, order.average_price) for order in side.trade.orders if is_accepted(order))
+    """Sum the fills of the trade's orders; None where no order says how much was filled. What went astray fills nothing of it."""
+    orders = [order for order in side.trade.orders if is_accepted(order)]
+    return _sum((ZERO, None) if is_astray(order, side) else (order.filled_quantity, order.average_price) for order in orders)
 
 
 @once
@@ -105,6 +111,8 @@ def executed_value(side: LaneTrade | None) -> Decimal:
     if side is None:
         return ZERO
     sign = 1 if side.trade.action is Side.BUY else -1
+    if any(is_astray(order, side) for order in side.trade.orders):
+        return _sent(side)
     fill = truest_fill(side)
     if fill is not None and fill.value is not None:
         return sign * fill.value
@@ -115,3 +123,13 @@ def executed_value(side: LaneTrade | None) -> Decimal:
     if price is None or quantity is None:
         return ZERO
     return sign * EXACT.multiply(quantity, price)
+
+
+def _sent(side: LaneTrade) -> Decimal:
+    """Sum what the orders did, each on its own side: the trade's record does not know that one went the other way."""
+    total = ZERO
+    for order in side.trade.orders:
+        if is_accepted(order) and order.filled_quantity and order.average_price is not None:
+            sign = 1 if (order.side or side.trade.action) is Side.BUY else -1
+            total = EXACT.add(total, sign * EXACT.multiply(order.filled_quantity, order.average_price))
+    return total

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from shadow.compare.case import LaneTrade, TradePair
 from shadow.compare.exact import EXACT, SHARE_STEP
-from shadow.compare.executed import DEAD, FILLED, LIVE, UNCERTAIN, is_accepted, order_fill, status_of
+from shadow.compare.executed import DEAD, FILLED, LIVE, UNCERTAIN, is_accepted, is_astray, order_fill, status_of
 from shadow.compare.finding import Fault, Finding, own_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
@@ -42,6 +42,7 @@ def order_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 
 def standing_order_findings(pair: TradePair) -> Iterator[Finding]:
     """Find what is wrong with the orders of one trade whatever the policy says."""
+    yield from own_faults("ORDER_SIDE", "orders.side", pair.lanes, _astray, pair, rule="an order goes the trade's way")
     yield from own_faults("DOUBLE_ORDER", "orders", pair.lanes, _double, pair, rule="one order that counts")
     yield from own_faults("ORDER_CHAINS", "orders", pair.lanes, _chains, pair, rule="one chain of orders")
     yield from own_faults("ORDER_LIVE_WHILE_FAILED", "orders", pair.lanes, _live, pair, rule="no live order of an ended trade")
@@ -74,6 +75,18 @@ def order_type_of(side: LaneTrade) -> str | None:
     intent = side.trade.intent
     kind = chain[0].order_type if chain else (intent.order_type if intent and not side.trade.orders else None)
     return None if kind is None else kind.lower()
+
+
+def _astray(side: LaneTrade) -> Fault | None:
+    """Tell of an order that goes the other way than its trade: it moves the position away from the plan."""
+    astray = [order for order in side.trade.orders if is_accepted(order) and is_astray(order, side)]
+    if not astray:
+        return None
+    filled = sum((order.filled_quantity or Decimal(0) for order in astray), Decimal(0))
+    return Fault(
+        shown(astray[0].side) or "",
+        f"sent a {shown(astray[0].side)} order for a {shown(side.trade.action)}, {plain(filled)} shares filled",
+    )
 
 
 def _double(side: LaneTrade) -> Fault | None:

@@ -36,10 +36,11 @@ class EquityDecision(Frozen):
 
 
 class OrderRecord(Frozen):
-    """One order of a trade. `accepted` is None where nobody asked the broker."""
+    """One order of a trade. `accepted` is None where nobody asked the broker, `side` where nobody recorded it."""
 
     client_order_id: str | None = None
     order_id: str | None = None
+    side: Side | None = None
     order_type: str | None = None
     quantity: Exact | None = None
     limit_price: Exact | None = None

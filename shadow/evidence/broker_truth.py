@@ -21,7 +21,7 @@ from shadow.broker.port import Order, OrderStatus
 from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.outcome import Gap, OrderRecord, RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Lane, Side
 from shadow.evidence.broker_orders import attributed, by_symbol, crowded_symbols, is_named_after, span_of
 from shadow.evidence.errors import EvidenceUnavailable
 from shadow.evidence.fields import Fields
@@ -152,16 +152,8 @@ def _corrected(trade: TradeOutcome, answer: Fields, gaps: list[Gap]) -> TradeOut
     records = [
         answer.below("orders", order) for order in (listed if isinstance(listed, list) else ()) if isinstance(order, Mapping)
     ]
-    found = [_record(fields) for fields in records if _is_on_side(fields, trade)]
+    found = [_record(fields) for fields in records]
     return trade.model_copy(update={"orders": _merged(trade, found), "residual_position": answer.number("residual_position")})
-
-
-def _is_on_side(fields: Fields, trade: TradeOutcome) -> bool:
-    """Tell whether an order goes the trade's way; one that does not is a fault, and no order of the trade."""
-    if fields.values.get("side") in (None, trade.action.value):
-        return True
-    fields.fault("side", trade.action.value)
-    return False
 
 
 def _merged(trade: TradeOutcome, found: list[OrderRecord]) -> tuple[OrderRecord, ...]:
@@ -181,6 +173,7 @@ def _record(fields: Fields) -> OrderRecord:
     return OrderRecord(
         client_order_id=fields.text("client_order_id"),
         order_id=fields.text("order_id"),
+        side=fields.choice("side", Side),
         order_type=fields.text("order_type"),
         quantity=fields.number("quantity"),
         limit_price=fields.number("limit_price"),

@@ -240,6 +240,7 @@ def _intent_order(fields: Fields) -> OrderRecord:
         known(
             client_order_id=fields.identifier("client_order_id"),
             order_id=fields.text("order_id"),
+            side=fields.choice("side", Side),
             order_type=fields.text("order_type"),
             quantity=fields.number("quantity"),
             limit_price=fields.number("limit_price"),

@@ -220,6 +220,7 @@ PLANTS = (
         "DOUBLE_ORDER",
         trade_edit(is_buy, lambda t: {"orders": (order(t, 0), order(t, 1, filled_quantity=Decimal(0), status="open"))}),
     ),
+    Plant("ORDER_SIDE", trade_edit(is_buy, lambda t: {"orders": (order(t, 0, side=Side.SELL),)})),
     Plant(
         "ORDER_CHAINS",
         trade_edit(is_buy, lambda t: {"orders": (order(t, 0), order(t, 2, status="canceled", filled_quantity=Decimal(0)))}),

@@ -276,14 +276,17 @@ def test_what_is_left_after_a_full_exit_is_found(left: str, kind: str) -> None:
     assert lanes.found(kind).attribution is Attribution.CONTROL
 
 
-def test_an_order_the_other_way_round_is_no_order_of_the_trade_and_never_a_match() -> None:
+def test_an_order_the_other_way_round_is_told_by_its_lane_and_in_dollars() -> None:
     lanes = Lanes()
     trade = lanes.trade()
     lanes.control.change(trade.symbol, side=Side.BUY if trade.action is Side.SELL else Side.SELL)
     comparison = lanes.judged()
+    difference = next(each for each in comparison.differences if each.kind == "ORDER_SIDE")
 
-    assert comparison.verdict is Verdict.INCOMPLETE
-    assert any(f"broker[{trade.trade_id}].orders.side: expected {trade.action}" in gap for gap in comparison.gaps)
+    assert comparison.verdict is Verdict.DIVERGED
+    assert (difference.severity, difference.attribution, difference.symbol) == (Severity.CRITICAL, "control", trade.symbol)
+    assert trade.value is not None
+    assert abs(abs(difference.impact.notional) / trade.value - 2) < Decimal("0.01")  # what was wanted, and what was done instead
 
 
 def test_a_trade_that_the_broker_knows_nothing_of_is_never_a_match() -> None:

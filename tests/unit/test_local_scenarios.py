@@ -227,6 +227,7 @@ EFFECTS = {
     "partial_fill_lost": {"status": "FAILED", "quantity": "0"},
     "order_left_live": {"status": "FAILED", "quantity": "0"},
     "ordered_twice": {"status": "COMPLETED"},
+    "orders_turned": {"status": "COMPLETED"},
     "orders_named_at_random": {"status": "COMPLETED"},
     "market_first": {"status": "COMPLETED", "orderType": "market"},
     "order_fate_unknown": {"status": "COMPLETED"},
@@ -248,6 +249,7 @@ INTENTS = {
     "partial_fill_lost": {"status": {"S": "canceled"}, "filled_quantity": {"N": "1.250000"}},
     "order_left_live": {"status": {"S": "open"}, "filled_quantity": {"N": "0"}},
     "ordered_twice": {"SK": {"S": "INTENT#t#0001"}, "client_order_id": {"S": "t-step-1"}},
+    "orders_turned": {"side": {"S": "SELL"}},
     "orders_named_at_random": {},
     "market_first": {"order_type": {"S": "market"}},
     "order_fate_unknown": {"status": {"S": "ambiguous"}},
@@ -257,6 +259,7 @@ INTENTS = {
 INTENT = {
     "SK": {"S": "INTENT#t#0000"},
     "client_order_id": {"S": "t"},
+    "side": {"S": "BUY"},
     "order_type": {"S": "limit"},
     "limit_price": {"N": "99"},
     "status": {"S": "filled"},
@@ -357,7 +360,6 @@ UNPLANTED = {
     "run_doubled": "its second run is a run of another plan id",
     "equity_unsaid": "leaves nothing to compare: the pair is INCOMPLETE",
     "equity_ignored": "needs a run whose buys pass the limit together",
-    "not_notified": "leaves no trace but the notification's own answer",
 }
 
 
