@@ -96,11 +96,13 @@ class DayEvidence:
 SAFETY_KINDS = frozenset(
     {
         "DOUBLE_ORDER",
+        "DUPLICATE_RUN",
         "EFFECT_EMITTED",
         "EQUITY_NOT_COUNTED",
         "EQUITY_OVERSHOOT",
         "GUARD_IGNORED",
         "ORDER_LIVE_WHILE_FAILED",
+        "ORDER_SIDE",
         "OVERSELL",
         "PHASE_ORDER",
     }
