@@ -28,7 +28,8 @@ from shadow.compare.budgets import apply_budgets
 from shadow.compare.judge import case_of, judge
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison, Difference, Verdict
-from shadow.evidence.judging import code_version
+from shadow.contracts.vocabulary import ProductionLane
+from shadow.evidence.judging import code_version, policy_for
 
 Flip = tuple[str, str]
 Kinds = dict[str, int]
@@ -158,7 +159,7 @@ def _as_stored(
 ) -> tuple[pd.DataFrame, list[Verdict]]:
     """Hold what was stored to the budgets where they are known: where this very policy judged it."""
     before = [Verdict(pair.verdict) for pair in pairs]
-    ours = np.array([pair.policy_hash == policy.hash for pair in pairs], dtype=np.bool_)
+    ours = np.array(_are_ours(pairs, policy), dtype=np.bool_)
     if not policy.known or not ours.any():
         return old, before
     mine = ours[old["pair"].to_numpy()]
@@ -175,16 +176,25 @@ def rejudge_one_by_one(source: Source, policy: Policy, first: date, last: date) 
     for _, day in groupby(_in_order(source, first, last), key=lambda entry: (entry.trading_day, entry.origin)):
         stored = list(day)
         before = {entry.plan_id: entry for entry in _budgeted(stored, policy)}
-        code = code_version()
-        for again in apply_budgets([judge(case_of(entry, code), policy) for entry in stored], policy):
+        for again in apply_budgets([_again(entry, policy) for entry in stored], policy):
             _compare(result, before[again.plan_id], again)
     return result
 
 
+def _again(comparison: Comparison, policy: Policy) -> Comparison:
+    return judge(case_of(comparison, code_version()), policy_for(policy, comparison.production_lane))
+
+
+def _are_ours(pairs: Sequence[Comparison] | Sequence[KeptPair], policy: Policy) -> list[bool]:
+    """Tell of each stored pair whether `policy` judged it."""
+    hashes = {lane: policy_for(policy, lane).hash for lane in ProductionLane}
+    return [pair.policy_hash == hashes[pair.production_lane] for pair in pairs]
+
+
 def _budgeted(stored: list[Comparison], policy: Policy) -> list[Comparison]:
     """Hold a day as stored to its budgets where they are known: where this very policy judged it."""
-    ours = [entry for entry in stored if entry.policy_hash == policy.hash]
-    return [*apply_budgets(ours, policy), *(entry for entry in stored if entry.policy_hash != policy.hash)]
+    by_us = list(zip(stored, _are_ours(stored, policy), strict=True))
+    return [*apply_budgets([entry for entry, ours in by_us if ours], policy), *(entry for entry, ours in by_us if not ours)]
 
 
 def _in_order(source: Source, first: date, last: date) -> Iterable[Comparison]:

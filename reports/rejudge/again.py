@@ -17,12 +17,13 @@ from reports.rejudge.coded import NOTHING, Longs, Words, moved, table_of
 from reports.rejudge.columns import comparison_in, fixed_verdict, frames_of_columns, view_of
 from reports.rejudge.judge import InColumns, judge_in_columns
 from reports.rejudge.kept import Columns, KeptPair
-from reports.rejudge.runs import are_quiet
+from reports.rejudge.runs import RunFinding, found_in_runs, run_differences
 from reports.rejudge.shelf import Shelf, in_processes, workers_for
 from reports.rejudge.units import Document, Library, Unit
 from shadow.compare.judge import case_of, judge, judge_trade
 from shadow.compare.policy import Policy
-from shadow.evidence.judging import code_version
+from shadow.contracts.vocabulary import ProductionLane
+from shadow.evidence.judging import code_version, policy_for
 
 ROWS = 1 << 17
 """So many trades are judged at once."""
@@ -80,7 +81,7 @@ def judged_alone(task: Reading) -> Alone:
         view = view_of(comparison)
         places = {pair.trade_id: task.base + entry.start + place for place, pair in enumerate(view.trades)}
         if entry.rows is None:
-            again = judge(case_of(comparison, code_version()), task.policy)
+            again = judge(case_of(comparison, code_version()), policy_for(task.policy, comparison.production_lane))
             fixed[entry.number] = fixed_verdict(again)
             rows += words.rows(entry.number, again.differences, places)
             continue
@@ -104,6 +105,7 @@ def judged_again(shelf: Shelf, chosen: Sequence[Chosen]) -> tuple[Found, Longs]:
             base += len(columns.rank)
         found.old += [part.stored(found.words) for part in parts]
         found.in_columns.update(number for part in parts for number in part.quiet)
+        found.new += [part.told_of_runs(shelf.policy, found.words) for part in parts]
         readings += _in_columns(parts, shelf, found)
     documents = sum(len(reading.entries) for reading in readings)
     for rows, words, fixed in in_processes(judged_alone, readings, workers_for(shelf.library, documents)):
@@ -131,9 +133,18 @@ class _Part:
     def __init__(self, chosen: Chosen, columns: Columns, base: int, policy: Policy) -> None:
         self.chosen, self.columns, self.base = chosen, columns, base
         both = list(zip(chosen.numbers, chosen.pairs, strict=True))
-        quiet = [(number, pair) for number, pair in both if pair.facts is not None and are_quiet(pair.facts, policy)]
-        self.quiet = dict(quiet)
-        self.loud = [(number, pair) for number, pair in both if number not in self.quiet]
+        self.quiet: dict[int, KeptPair] = {}
+        self.in_runs: dict[int, tuple[RunFinding, ...]] = {}
+        self.loud: list[tuple[int, KeptPair]] = []
+        policies = {lane: policy_for(policy, lane) for lane in ProductionLane}
+        for number, pair in both:
+            found = None if pair.facts is None else found_in_runs(pair.facts, policies[pair.production_lane])
+            if found is None:
+                self.loud.append((number, pair))
+                continue
+            self.quiet[number] = pair
+            if found:
+                self.in_runs[number] = found
         spans = [np.arange(pair.start, pair.start + pair.rows) for pair in self.quiet.values()]
         self.rows = np.concatenate([*spans, np.empty(0, dtype=np.int64)]).astype(np.int64)
         counts = [pair.rows for pair in self.quiet.values()]
@@ -150,6 +161,17 @@ class _Part:
                 numbers[pair.document] = number
         table["pair"] = numbers[table["pair"].to_numpy()]
         return moved(table[table["pair"] >= 0], self.columns.words, words, row=self.base)
+
+    def told_of_runs(self, policy: Policy, words: Words) -> pd.DataFrame:
+        """Give what differs in the runs of the pairs that are judged in columns."""
+        rows: list[tuple[int, ...]] = []
+        judged: dict[tuple[tuple[RunFinding, ...], str], list[tuple[int, ...]]] = {}
+        for number, found in self.in_runs.items():
+            day = self.quiet[number].trading_day
+            if (found, day) not in judged:
+                judged[found, day] = words.rows(NOTHING, run_differences(found, policy, date.fromisoformat(day)), {})
+            rows += [(number, *row[1:]) for row in judged[found, day]]
+        return table_of(rows)
 
     def entry(self, number: int, pair: KeptPair, rows: tuple[int, ...] | None) -> Entry:
         """Say what is to be read of a pair."""

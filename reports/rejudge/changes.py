@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from reports.rejudge.coded import MARK, NOTHING, Longs, Words
+from reports.rejudge.coded import MARK, NOTHING, RUN_ITSELF, Longs, Words
 from reports.rejudge.judged import INFO
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy import Policy
@@ -26,7 +26,8 @@ def in_place(table: pd.DataFrame, in_columns: Bools, ranks: Longs, words: Words)
     mine = np.flatnonzero(in_columns[table["pair"].to_numpy()])
     slots, subjects = table["slot"].to_numpy()[mine], table["subject"].to_numpy()[mine]
     orders, fields = _orders(words)
-    by = (fields[slots], ranks[subjects], orders[slots], table["pair"].to_numpy()[mine])
+    rank = np.where(subjects >= 0, ranks[np.maximum(subjects, 0)], RUN_ITSELF) if len(ranks) else subjects
+    by = (fields[slots], rank, orders[slots], table["pair"].to_numpy()[mine])
     places = table["place"].to_numpy().copy()
     places[mine[np.lexsort(by)]] = np.arange(len(mine))
     return table.assign(place=places)

@@ -19,7 +19,7 @@ from reports.errors import ReportsError
 from reports.rejudge.coded import Longs
 from reports.rejudge.frame import CODES, NUMBERS, PLAN_CODES, PLAN_NUMBERS
 from reports.rejudge.runs import RunFacts
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Lane, ProductionLane
 
 LANES = (Lane.CONTROL, Lane.CANDIDATE)
 WIDE = (*PLAN_NUMBERS, *(f"{lane}.{name}" for lane in LANES for name in NUMBERS))
@@ -45,6 +45,7 @@ class KeptPair(msgspec.Struct, frozen=True, array_like=True, gc=False):
     plan_id: str
     trading_day: str
     origin: str
+    production_lane: ProductionLane
     published_at: str
     policy_hash: str
     verdict: str

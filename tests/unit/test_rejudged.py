@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from reports.errors import UnreadableDocument
 from reports.rejudge import sections
-from reports.rejudge.runs import are_quiet
+from reports.rejudge.runs import found_in_runs
 from reports.rejudge.shelf import Shelf
 from reports.rejudge.units import KEPT, library_of
 from reports.rejudged import rejudge, rejudge_one_by_one
@@ -35,7 +35,8 @@ from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, OrderedRule
 from shadow.contracts.comparison import Severity
 from shadow.contracts.outcome import Gap
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Lane, ProductionLane
+from shadow.evidence.judging import policy_for
 from tests.strategies.outcomes import DAY, SCENARIOS, random_case
 from tests.strategies.planting import run_of, with_run
 from tests.strategies.plants import PLANTS
@@ -75,7 +76,9 @@ def drawn_case(rng: random.Random) -> PairCase:
         case = torn(case, rng)
     origin = rng.choice(("live", "live", "replay"))
     moved = case.published_at + timedelta(seconds=rng.randint(0, 3))
-    return replace(case, trading_day=DAY + timedelta(days=rng.randint(0, 2)), origin=origin, published_at=moved)
+    lane = rng.choice((ProductionLane.LEGACY, ProductionLane.LEGACY, ProductionLane.WORKFLOW))
+    day = DAY + timedelta(days=rng.randint(0, 2))
+    return replace(case, trading_day=day, origin=origin, production_lane=lane, published_at=moved)
 
 
 def drawn_policy(rng: random.Random) -> Policy:
@@ -117,7 +120,7 @@ def drawn_policy(rng: random.Random) -> Policy:
 
 def stored(folder: Path, cases: list[PairCase], rng: random.Random, policies: list[Policy], *, as_lines: bool = False) -> Source:
     """Store the cases, each judged by one of the policies, as the evidence bucket keeps them or a line each."""
-    documents = [(case, canonical_bytes(judge(case, rng.choice(policies)))) for case in cases]
+    documents = [(case, canonical_bytes(judge(case, policy_for(rng.choice(policies), case.production_lane)))) for case in cases]
     if as_lines:
         (folder / "comparisons.jsonl").write_bytes(b"\n".join(content for _, content in documents) + b"\n\n")
         return JsonlSource(folder / "comparisons.jsonl")
@@ -188,7 +191,7 @@ def test_pairs_of_quiet_runs_are_judged_in_columns() -> None:
         shelf = Shelf(library, default_policy(), None)
         kept = [pair for _, pairs in shelf.pairs(list(library.units(*EVER)), lambda *_: None) for pair in pairs]
         assert len(kept) == 8
-        assert all(pair.facts is not None and are_quiet(pair.facts, default_policy()) for pair in kept)
+        assert all(pair.facts is not None and found_in_runs(pair.facts, default_policy()) == () for pair in kept)
 
 
 class TestShelf:
@@ -314,3 +317,16 @@ class TestSections:
         assert runs == set(sections.RUNS)
         assert gaps == set(sections.EVIDENCE)
         assert trades == set(sections.TRADES)
+
+    def test_who_is_in_production_decides_about_runs_alone(self) -> None:
+        policy = default_policy()
+        everyone = policy.model_copy(update={"applies": policy.applies.model_copy(update={"effect_emitted": tuple(Lane)})})
+        for lane in ProductionLane:
+            given = policy_for(everyone, lane).model_dump()
+            changed = {
+                f"{name}.{part}"
+                for name in given
+                for part in (given[name] if isinstance(given[name], dict) else ())
+                if given[name][part] != everyone.model_dump()[name][part]
+            }
+            assert changed <= set(sections.RUNS)
