@@ -41,8 +41,13 @@ def _pieces(model: BaseModel) -> Iterator[bytes]:
         if name in large:
             yield from _large(getattr(model, name))
         else:
-            yield _encode(small[name]).encode()
+            yield _written(small[name])
     yield b"}"
+
+
+def _written(value: object) -> bytes:
+    """Write a plain value; half of a surrogate pair (a text cut in the middle of a character), which UTF-8 lacks, becomes `?`."""
+    return _encode(value).encode(errors="replace")
 
 
 def _large(value: BaseModel | tuple[BaseModel, ...]) -> Iterator[bytes]:
@@ -51,7 +56,7 @@ def _large(value: BaseModel | tuple[BaseModel, ...]) -> Iterator[bytes]:
         return
     mark = b"["
     for each in value:
-        yield mark + _encode(each.model_dump(mode="json")).encode()
+        yield mark + _written(each.model_dump(mode="json"))
         mark = b","
     yield b"]"
 

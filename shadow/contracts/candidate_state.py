@@ -72,7 +72,9 @@ def reservation_sk(trade_id: str) -> str:
 
 
 def _whole(value: object) -> object:
-    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+    if not isinstance(value, Decimal) or not value.is_finite() or value != value.to_integral_value():
+        return value
+    return int(value)
 
 
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=0)]

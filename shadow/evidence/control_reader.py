@@ -30,6 +30,7 @@ from shadow.contracts.runs_table import (
     GUARD_THRESHOLD_USD,
     METADATA_SK,
     TRADE_SK_PREFIX,
+    ExecutionData,
     LegacyPhase,
     LegacyRunStatus,
     LegacyTradeStatus,
@@ -39,12 +40,10 @@ from shadow.contracts.runs_table import (
 from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
 from shadow.evidence.control_rules import RunFacts, buys_were_sent, run_status, safety_stop, trade_status
 from shadow.evidence.effects import effect_order, read_effect
-from shadow.evidence.fields import Fields, known
+from shadow.evidence.fields import Fields, is_identifier, known
 
 _RUN_FIELDS = frozenset(RunItem.model_fields)
 _TRADE_FIELDS = frozenset(TradeItem.model_fields)
-_EXECUTION_DATA_FIELDS = frozenset({"shares", "price", "trade_amount", "order_type", "filled_at"})
-_REQUIRED = ("run_id", "plan_id", "status", "total_trades", "trade_ids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,6 @@ def read_control(
         gaps.append(Gap(what="control run item", reason="absent, though trade items are there"))
         run = Fields("run", {}, faults, exact_numbers=True)
     else:
-        run.require(*_REQUIRED)
         run.refuse_unknown(_RUN_FIELDS)
     if effects is not None:
         effects = [*effects, *_ledger_effects(rows, ledger_rows, faults)]
@@ -119,6 +117,10 @@ def _outcome(
     if run.values and facts.status is None:
         gaps.append(Gap(what="control run status", reason="absent or unreadable"))
     ended = _ended_at(run, trades)
+    counters = _counters(run) if run.values else None
+    started, began = run.moment("created_at") or run.moment("run_timestamp"), run.moment("buy_phase_started_at")
+    if run.values:
+        run.hold_against(RunItem)
     return RunOutcome(
         lane=Lane.CONTROL,
         run_id=run.identifier("run_id") or run_id,
@@ -130,12 +132,12 @@ def _outcome(
         failure_reason=facts.failure_reason,
         guard=guard,
         equity_limit=limit,
-        counters=_counters(run) if run.values else None,
+        counters=counters,
         trades=trades,
         effects=None if effects is None else _named_effects(effects, trades),
-        started_at=run.moment("created_at") or run.moment("run_timestamp"),
+        started_at=started,
         completed_at=ended if run_status(facts) is not RunStatus.UNFINISHED else None,
-        buy_phase_started_at=run.moment("buy_phase_started_at"),
+        buy_phase_started_at=began,
         violations=tuple(sorted(set(run.faults))),
         gaps=tuple(gaps),
     )
@@ -158,12 +160,13 @@ def _facts(run: Fields, rows: list[_TradeRow], effects: Sequence[Effect] | None)
 
 def _trade_row(item: Mapping[str, object], key_id: str, faults: list[str], gaps: list[Gap]) -> _TradeRow | None:
     fields = Fields(f"trade[{key_id}]", item, faults, exact_numbers=True)
-    fields.require("trade_id", "symbol", "action", "phase", "trade_amount", "status")
     fields.refuse_unknown(_TRADE_FIELDS)
     symbol = fields.identifier("symbol")
     side = fields.choice("action", Side) or fields.choice("phase", Side)
     status = fields.choice("status", LegacyTradeStatus)
-    if symbol is None or side is None or status is None:
+    fields.number("trade_amount")
+    fields.hold_against(TradeItem)
+    if symbol is None or side is None or status is None or not is_identifier(key_id):
         gaps.append(Gap(what=f"control trade {key_id}", reason="symbol, action or status absent or unreadable"))
         return None
     body = fields.below("message_body", fields.document("message_body") or {})
@@ -185,7 +188,7 @@ def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutco
     order_id, message = fields.text("order_id"), fields.text("error_message")
     data = fields.document("execution_data")
     execution = fields.below("execution_data", data or {})
-    execution.refuse_unknown(_EXECUTION_DATA_FIELDS)
+    execution.refuse_unknown(ExecutionData.model_fields)
     filled, price = execution.amount("shares"), execution.number("price")
     has_order = order_id is not None or filled is not None
     status, reason = trade_status(facts, row.side, row.status, message, has_order=has_order, has_fill=bool(filled))
@@ -263,9 +266,10 @@ def _counters(run: Fields) -> RunCounters:
 
 def _missing_trades(run: Fields, trades: tuple[TradeOutcome, ...]) -> list[Gap]:
     """Note every trade that the run item lists and that has no item of its own."""
-    listed = run.values.get("trade_ids")
-    if not isinstance(listed, list | tuple):
+    values = run.values.get("trade_ids")
+    if not isinstance(values, list | tuple):
         return []
+    listed = [name for name in values if isinstance(name, str)]
     present = {trade.trade_id for trade in trades}
     return [Gap(what=f"control trade {name}", reason="listed by the run, has no item") for name in listed if name not in present]
 

@@ -95,7 +95,7 @@ def plain_item(item: Mapping[str, object]) -> dict[str, object]:
     for name, value in item.items():
         try:
             plain |= from_item({name: value})  # type: ignore[dict-item] # it was written by the service, and is checked here
-        except (TypeError, AttributeError, ValueError):
+        except (TypeError, AttributeError, ValueError, ArithmeticError):
             plain[name] = value
     return plain
 

@@ -7,6 +7,7 @@ not lose the rest of the record. So every faulty field is noted as a contract vi
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -14,11 +15,15 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import TypeGuard, TypeVar
 
+from pydantic import BaseModel, ValidationError
+
+from shadow.contracts.errors import faults_of
 from shadow.contracts.model import MAGNITUDES, MAX_SIGNIFICANT_DIGITS, is_in_calendar, parse_decimal
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _DECODE = json.JSONDecoder(parse_float=Decimal).decode
 _SHOWN = 60
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_IDENTIFIER = 200
 
 
@@ -47,15 +52,15 @@ class Fields:
     def text(self, name: str) -> str | None:
         """Read a text; None where absent or empty."""
         value = self.values.get(name)
-        if value is None or isinstance(value, str):
+        if value is None or (isinstance(value, str) and is_unicode(value)):
             return value or None
         self.fault(name, "a text")
         return None
 
     def identifier(self, name: str) -> str | None:
         """Read an identifier: up to 200 visible ASCII characters. The same one is the same object, however often it is read."""
-        value = self.text(name)
-        if value is None:
+        value = self.values.get(name)
+        if value is None or value == "":
             return None
         if is_identifier(value):
             return sys.intern(value)
@@ -153,6 +158,20 @@ class Fields:
         for name in sorted(self.values.keys() - set(known)):
             self.faults.append(f"{self.where}.{name}: expected no such attribute, was {type(self.values[name]).__name__}")
 
+    def hold_against(self, model: type[BaseModel]) -> None:
+        """Note every field that `model` finds missing or of another type, and that has not been noted yet.
+
+        To be called when the record has been read: what nobody reads, and what is read only sometimes, is checked here.
+        """
+        try:
+            model.model_validate(self.values)
+        except ValidationError as error:
+            noted = tuple(fault.partition(":")[0] for fault in self.faults)
+            for fault in faults_of(error):
+                place = f"{self.where}.{fault.field}"
+                if place not in noted:
+                    self.faults.append(f"{place}: expected {fault.expected}, was {fault.found}")
+
     def require(self, *names: str) -> None:
         """Note every named field that is absent."""
         for name in names:
@@ -170,6 +189,11 @@ def _exact(value: object) -> Decimal:
         if number.is_finite() and number.adjusted() in MAGNITUDES:
             return number
     return parse_decimal(value)
+
+
+def is_unicode(text: str) -> bool:
+    """Tell whether a text can be written in UTF-8: one that was cut in the middle of a character may not."""
+    return text.isascii() or _SURROGATE.search(text) is None
 
 
 def is_identifier(value: object) -> TypeGuard[str]:

@@ -96,7 +96,7 @@ def _in_order(events: Iterable[Event], facts: HistoryFacts) -> list[Event]:
     """Sort by event id: pages and interleaved iterations may come in any order. A doubled event counts once."""
     kept: dict[int, Event] = {}
     for event in events:
-        number = event.get("id")
+        number = event.get("id") if isinstance(event, Mapping) else None
         if isinstance(number, int):
             kept[number] = event
         else:
@@ -185,7 +185,8 @@ def _map_run(facts: HistoryFacts, event: Event) -> None:
 
 def _task(facts: HistoryFacts, event: Event, kind: str, requests: dict[object, str]) -> None:
     """Follow a task from what it was asked to how it failed, along `previousEventId` where there is one."""
-    before = event.get("previousEventId")
+    link = event.get("previousEventId")
+    before = link if isinstance(link, int) else None
     if kind in _SCHEDULED:
         holder, name = _SCHEDULED[kind]
         facts.tasks_scheduled += 1
@@ -204,7 +205,10 @@ def _task(facts: HistoryFacts, event: Event, kind: str, requests: dict[object, s
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    """Take a text; half of a surrogate pair in it, which no document can hold, becomes `?`."""
+    if not isinstance(value, str):
+        return None
+    return value if value.isascii() else value.encode(errors="replace").decode()
 
 
 _SCHEDULED = {

@@ -1,0 +1,66 @@
+"""What fuzzing found in the readers of the lanes' records, kept: each of these once ended the comparator's look at the pair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shadow.aws.items import from_item
+from shadow.compare.policy import default_policy
+from shadow.contracts.comparison import Verdict
+from shadow.contracts.identity import run_id_of
+from shadow.evidence.candidate_reader import CandidateRecords, read_candidate
+from shadow.evidence.control_reader import read_control
+from shadow.evidence.documents import plain_item
+from shadow.evidence.history import read_history
+from shadow.evidence.judging import judge_by
+from shadow.evidence.ports import Case
+from tests.factories.control_items import ControlRun
+from tests.factories.histories import Scenario, play
+from tests.factories.pairs import pair_of
+from tests.fakes.plans import plan_of
+
+PLAN = plan_of(AAPL="-600", MSFT="1000")
+RUN_ID = run_id_of(PLAN.plan_id)
+ITEMS: list[Any] = [from_item(item) for item in ControlRun(PLAN).items()]  # type: ignore[arg-type] # raw items
+
+
+def test_a_list_of_trades_that_holds_none_is_a_violation() -> None:
+    outcome = read_control(RUN_ID, PLAN.plan_id, [ITEMS[0] | {"trade_ids": [[], {}, None]}, *ITEMS[1:]], None)
+    assert outcome is not None
+    assert any(violation.startswith("run.trade_ids.0: expected ") for violation in outcome.violations)
+
+
+def test_a_trade_whose_key_is_no_id_is_a_gap() -> None:
+    outcome = read_control(RUN_ID, PLAN.plan_id, [ITEMS[0], ITEMS[1] | {"SK": "TRADE#\u202e x"}], None)
+    assert outcome is not None
+    assert any("symbol, action or status" in gap.reason for gap in outcome.gaps)
+
+
+def test_a_number_attribute_that_is_none_is_left_as_it_lies() -> None:
+    assert plain_item({"total_trades": {"N": "9" * 40}, "status": {"S": "FAILED"}}) == {
+        "total_trades": {"N": "9" * 40},
+        "status": "FAILED",
+    }
+
+
+@pytest.mark.parametrize("event", [[], None, "event", {"id": 1, "type": "TaskFailed", "previousEventId": []}])
+def test_an_event_of_any_kind_is_read(event: Any) -> None:
+    assert read_history([event]).events == (1 if isinstance(event, dict) else 0)
+
+
+def test_a_text_that_was_cut_in_the_middle_of_a_character_can_be_judged_and_stored() -> None:
+    execution = play(Scenario(PLAN, fail_in="AggregateResults"))
+    history = [*execution.history]
+    history[-1] = history[-1] | {"executionFailedEventDetails": {"error": "X", "cause": "it said \ud83d"}}
+    records = CandidateRecords(execution.describe | {"cause": "\ud83d"}, history, ())
+    candidate = read_candidate(RUN_ID, PLAN.plan_id, records, PLAN)
+    damaged = [item | ({"execution_data": '{"order_type": "\\ud83d"}'} if "execution_data" in item else {}) for item in ITEMS]
+    control = read_control(RUN_ID, PLAN.plan_id, damaged, None)
+
+    judgement = judge_by(default_policy())(Case(pair_of(PLAN), PLAN, control, candidate, ()))
+
+    assert judgement.comparison.verdict is Verdict.INCOMPLETE
+    assert "it said ?" in judgement.body.decode()
+    assert any("execution_data.order_type: expected a text" in gap for gap in judgement.comparison.gaps)
