@@ -23,8 +23,7 @@ from shadow.compare.exact import EXACT
 from shadow.compare.executed import order_fill, recorded_fill, seen_filled, status_of, truest_fill
 from shadow.compare.orders import chain_of, foreign_ids, order_type_of, standing_order_findings
 from shadow.compare.sizing import asked_quantity, decision_price
-from shadow.contracts.outcome import EffectKind
-from shadow.contracts.vocabulary import Reason, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Reason, Side, SizingBasis, TradeStatus
 
 SIDES, STATUSES, REASONS, BASES = tuple(Side), tuple(TradeStatus), tuple(Reason), tuple(SizingBasis)
 NONE = -1

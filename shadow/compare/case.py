@@ -18,9 +18,9 @@ from uuid import UUID, uuid5
 
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.identity import run_id_of
-from shadow.contracts.outcome import Effect, EffectKind, RunOutcome, TradeOutcome
+from shadow.contracts.outcome import Effect, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane, ProductionLane, Side
+from shadow.contracts.vocabulary import EffectKind, Lane, ProductionLane, Side
 
 T = TypeVar("T")
 

@@ -20,8 +20,8 @@ from shadow.compare.rules import within
 from shadow.compare.runs import tally
 from shadow.contracts.events import FailureStep
 from shadow.contracts.model import plain
-from shadow.contracts.outcome import Effect, EffectKind, RunOutcome
-from shadow.contracts.vocabulary import RunStatus, TradeStatus
+from shadow.contracts.outcome import Effect, RunOutcome
+from shadow.contracts.vocabulary import EffectKind, RunStatus, TradeStatus
 
 _ENDED = (TradeStatus.COMPLETED, TradeStatus.FAILED, TradeStatus.SKIPPED)
 _STOPS = {

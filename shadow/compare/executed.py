@@ -13,8 +13,8 @@ from decimal import Decimal
 from shadow.compare.case import LaneTrade, once
 from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.sizing import asked_quantity, decision_price
-from shadow.contracts.outcome import EffectKind, OrderRecord
-from shadow.contracts.vocabulary import Side, TradeStatus
+from shadow.contracts.outcome import OrderRecord
+from shadow.contracts.vocabulary import EffectKind, Side, TradeStatus
 
 LIVE = frozenset(
     {"open", "new", "accepted", "pending_new", "accepted_for_bidding", "partially_filled", "held", "pending_cancel", "stopped"}

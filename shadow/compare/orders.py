@@ -19,8 +19,8 @@ from shadow.compare.rules import within
 from shadow.compare.sizing import asked_quantity
 from shadow.contracts.identity import client_order_id_of
 from shadow.contracts.model import plain
-from shadow.contracts.outcome import EffectKind, OrderRecord
-from shadow.contracts.vocabulary import Side, TradeStatus
+from shadow.contracts.outcome import OrderRecord
+from shadow.contracts.vocabulary import EffectKind, Side, TradeStatus
 
 _OVER = (TradeStatus.FAILED, TradeStatus.SKIPPED, TradeStatus.BLOCKED, TradeStatus.NOT_SENT, TradeStatus.UNKNOWN)
 _STEP = "-step-"

@@ -22,8 +22,7 @@ from shadow.compare.policy_text import InvalidPolicy, PolicyText
 from shadow.compare.rules import BpsRule, DurationRatioRule, NumericRule, OrderedRule, SetRule, ToleranceRule
 from shadow.contracts.comparison import Attribution, Difference, Severity
 from shadow.contracts.model import Frozen, NonNegative
-from shadow.contracts.outcome import EffectKind
-from shadow.contracts.vocabulary import Lane, Side
+from shadow.contracts.vocabulary import EffectKind, Lane, Side
 
 Named = Annotated[str, Field(min_length=1, max_length=200)]
 Pattern = Annotated[str, Field(min_length=1, description="`*` stands for anything, `?` for one character")]

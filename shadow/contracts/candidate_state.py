@@ -16,8 +16,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from shadow.contracts.events import DetailType
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative, Symbol
-from shadow.contracts.outcome import EffectKind
-from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
+from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Side, SizingBasis
 
 TTL_DAYS = 90
 RUN_SK = "RUN"

@@ -8,11 +8,9 @@ What is not known is None, never a zero: "missing reports do not mean flat".
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from shadow.contracts.events import FailureStep
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative
-from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
 
 
 class Intent(Frozen):
@@ -100,15 +98,6 @@ class RunCounters(Frozen):
     sell_failed_amount: Exact | None = None
     sell_succeeded_amount: Exact | None = None
     cumulative_buy_succeeded: Exact | None = None
-
-
-class EffectKind(StrEnum):
-    """What a downstream effect is."""
-
-    TRADE_EXECUTED = "TradeExecuted"
-    ALL_TRADES_COMPLETED = "AllTradesCompleted"
-    WORKFLOW_FAILED = "WorkflowFailed"
-    LEDGER_ENTRY = "LedgerEntry"
 
 
 class Effect(Frozen):

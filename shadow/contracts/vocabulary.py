@@ -111,3 +111,12 @@ class RunStatus(StrEnum):
     TIMED_OUT = "TIMED_OUT"
     ABORTED = "ABORTED"
     UNFINISHED = "UNFINISHED"
+
+
+class EffectKind(StrEnum):
+    """What a downstream effect is."""
+
+    TRADE_EXECUTED = "TradeExecuted"
+    ALL_TRADES_COMPLETED = "AllTradesCompleted"
+    WORKFLOW_FAILED = "WorkflowFailed"
+    LEDGER_ENTRY = "LedgerEntry"

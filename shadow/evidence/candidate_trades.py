@@ -12,9 +12,9 @@ from decimal import Decimal
 
 from shadow.contracts.candidate_state import EFFECT_SK_PREFIX, INTENT_SK_PREFIX, RESULT_SK_PREFIX, IntentStatus
 from shadow.contracts.identity import run_id_of, trade_namer
-from shadow.contracts.outcome import Effect, EffectKind, EquityDecision, Intent, OrderRecord, TradeOutcome
+from shadow.contracts.outcome import Effect, EquityDecision, Intent, OrderRecord, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import ExecutionMode, Reason, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, SizingBasis, TradeStatus
 from shadow.evidence.effects import effect_order, read_effect
 from shadow.evidence.fields import Fields, known
 

@@ -16,7 +16,6 @@ from decimal import Decimal
 from shadow.contracts.events import FailureStep
 from shadow.contracts.outcome import (
     Effect,
-    EffectKind,
     EquityDecision,
     Gap,
     GuardDecision,
@@ -37,7 +36,7 @@ from shadow.contracts.runs_table import (
     RunItem,
     TradeItem,
 )
-from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Lane, Reason, RunStatus, Side, TradeStatus
 from shadow.evidence.control_rules import RunFacts, buys_were_sent, run_status, safety_stop, trade_status
 from shadow.evidence.effects import effect_order, read_effect
 from shadow.evidence.fields import Fields, is_identifier, known

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from shadow.aws.items import from_item
-from shadow.contracts.outcome import Effect, EffectKind, Gap, RunOutcome
+from shadow.contracts.outcome import Effect, Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane, RunStatus
+from shadow.contracts.vocabulary import EffectKind, Lane, RunStatus
 from shadow.evidence.candidate_reader import CandidateRecords, read_candidate
 from shadow.evidence.control_reader import read_control
 from shadow.evidence.effects import read_effect

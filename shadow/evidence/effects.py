@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shadow.contracts.events import FailureStep
-from shadow.contracts.outcome import Effect, EffectKind
-from shadow.contracts.vocabulary import Side
+from shadow.contracts.outcome import Effect
+from shadow.contracts.vocabulary import EffectKind, Side
 from shadow.evidence.fields import Fields, known
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shadow.contracts.events import ExecutionStatus
-from shadow.contracts.outcome import EffectKind, RunOutcome
+from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.runs_table import LegacyRunStatus
-from shadow.contracts.vocabulary import RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, RunStatus, Side, TradeStatus
 
 _NEVER_ENDED = frozenset({TradeStatus.UNFINISHED})
 _ENDED = frozenset({TradeStatus.COMPLETED, TradeStatus.FAILED, TradeStatus.SKIPPED})

@@ -9,8 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from shadow.contracts.events import AllTradesCompleted, FailureStep, LedgerEntry, TradeExecuted, WorkflowFailed
-from shadow.contracts.outcome import EffectKind
-from shadow.contracts.vocabulary import RunStatus, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, RunStatus, TradeStatus
 from shadow.contracts.workflow import OrderTrace, RunSummary, TradeResult, WorkflowTrade
 from shadow.execution.ports import PlannedEffect
 

@@ -14,8 +14,7 @@ from typing import Protocol
 
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.events import AllTradesCompleted, LedgerEntry, TradeExecuted, WorkflowFailed
-from shadow.contracts.outcome import EffectKind
-from shadow.contracts.vocabulary import ExecutionMode, Side
+from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Side
 from shadow.contracts.workflow import ClaimCheck, EquityCheck, TradeResult, WorkflowTrade
 
 

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 from shadow.compare.judge import summed
 from shadow.contracts.comparison import Attribution, Comparison, Difference, EvidenceRef, Impact, Level, Severity, Verdict
 from shadow.contracts.identity import run_id_of, trade_id_of
-from shadow.contracts.outcome import Effect, EffectKind, GuardDecision, Intent, OrderRecord, RunOutcome, TradeOutcome
+from shadow.contracts.outcome import Effect, GuardDecision, Intent, OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.plan import PlanItem, RebalancePlan
-from shadow.contracts.vocabulary import Action, Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import Action, EffectKind, Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
 
 NEW_YORK = ZoneInfo("America/New_York")
 CENT = Decimal("0.01")

@@ -27,8 +27,7 @@ from shadow.aws.errors import transient_as
 from shadow.aws.state_table import ATTEMPTS, LONGEST_PAUSE
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.events import LedgerEntry, TradeExecuted
-from shadow.contracts.outcome import EffectKind
-from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
+from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Side, SizingBasis
 from shadow.execution.errors import RunNotPrepared, StateUnavailable, TradeTakenOver
 from shadow.execution.ports import PlannedEffect, RunOpening
 from tests.fakes.candidate import NOON, RUN_ID, MemoryLedger, d, trade

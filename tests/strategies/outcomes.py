@@ -19,7 +19,6 @@ from shadow.contracts.events import FailureStep
 from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
 from shadow.contracts.outcome import (
     Effect,
-    EffectKind,
     EquityDecision,
     GuardDecision,
     Intent,
@@ -29,7 +28,7 @@ from shadow.contracts.outcome import (
     TradeOutcome,
 )
 from shadow.contracts.plan import PlanItem, RebalancePlan
-from shadow.contracts.vocabulary import Action, Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import Action, EffectKind, Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
 
 DAY = date(2026, 3, 2)
 START = datetime(2026, 3, 2, 20, 45, 1, tzinfo=UTC)

@@ -8,8 +8,8 @@ from datetime import timedelta
 from decimal import Decimal
 
 from shadow.compare.case import PairCase
-from shadow.contracts.outcome import Effect, EffectKind, OrderRecord, RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import Lane, RunStatus, Side, TradeStatus
+from shadow.contracts.outcome import Effect, OrderRecord, RunOutcome, TradeOutcome
+from shadow.contracts.vocabulary import EffectKind, Lane, RunStatus, Side, TradeStatus
 from tests.strategies.outcomes import ZERO, LaneMaker, World, case_of, random_world
 
 Edit = Callable[[PairCase, Lane], PairCase]

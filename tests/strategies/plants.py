@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from shadow.compare.case import PairCase
 from shadow.contracts.events import FailureStep
-from shadow.contracts.outcome import EffectKind, RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.outcome import RunOutcome, TradeOutcome
+from shadow.contracts.vocabulary import EffectKind, Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
 from tests.strategies.outcomes import MICRO, World, plan_of
 from tests.strategies.planting import (
     Edit,

@@ -13,8 +13,7 @@ from pydantic import TypeAdapter
 from shadow.broker.errors import BrokerUnavailable
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.events import LedgerEntry, TradeExecuted
-from shadow.contracts.outcome import EffectKind
-from shadow.contracts.vocabulary import ExecutionMode, Reason, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import TradeResult, WorkflowTrade
 from shadow.execution.effects import effects_of_trade
 from shadow.execution.errors import InterlockViolation, OrderFateUnknown, RunNotPrepared

@@ -22,8 +22,8 @@ from shadow.compare.judge import judge_trade
 from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, TicksRule, within
 from shadow.contracts.comparison import Difference
-from shadow.contracts.outcome import EffectKind, Intent
-from shadow.contracts.vocabulary import Lane, Reason, SizingBasis, TradeStatus
+from shadow.contracts.outcome import Intent
+from shadow.contracts.vocabulary import EffectKind, Lane, Reason, SizingBasis, TradeStatus
 from tests.strategies.outcomes import DAY, SCENARIOS, random_case
 from tests.strategies.planting import run_of, with_run
 from tests.strategies.plants import PLANTS

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.events import FailureStep, WorkflowFailed
-from shadow.contracts.outcome import EffectKind
-from shadow.contracts.vocabulary import ExecutionMode, Reason, Side, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, TradeStatus
 from shadow.contracts.workflow import AggregateInput, RunSummary, TradeResult
 from shadow.contracts.workflow_requests import CompletionNotice, FailureNotice, TradeRequest
 from shadow.execution.effects import effects_of_run
