@@ -254,8 +254,9 @@ def exit_forgotten(call: Call) -> Event:
 
 
 def bought_while_selling(call: Call) -> Event:
-    """Put a BUY among the SELLs."""
-    return _prepared(call, lambda phase, trade: [("sellTrades", dict(trade))])  # noqa: ARG005 - a BUY among the SELLs
+    """Put a BUY among the SELLs, before them all: so it has begun before the last of them ends, however few run at a time."""
+    answer = _prepared(call, lambda phase, trade: [("sellTrades", dict(trade))])  # noqa: ARG005 - a BUY among the SELLs
+    return {**answer, "sellTrades": sorted(_list(answer, "sellTrades"), key=lambda trade: str(trade.get("action")))}
 
 
 def guard_at_threshold(call: Call) -> Event:
