@@ -1,14 +1,13 @@
 """Business Unit: reports | Status: current.
 
-The commands that look back: `shadow report`, `shadow readiness`, `shadow rejudge`. pandas and what draws are loaded by the
-command that needs them, so that help and completion stay quick.
+The commands that look back: `shadow report`, `shadow readiness`, and those of modules of their own. pandas and what draws are
+loaded by the command that needs them, so that help and completion stay quick.
 """
 
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -17,6 +16,7 @@ from rich.markup import escape
 
 from reports.errors import NoTradingDay, UnreachableSource
 from reports.noise_cli import noise
+from reports.rejudge_cli import PolicyOption, rejudge
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ExitCode, finish, print_json, progress, say
 from shadow.cli.status import DayOption, parse_day
@@ -27,18 +27,10 @@ from shadow.cli.words import count, usd
 if TYPE_CHECKING:
     from reports.daily import DailyReport
     from reports.readiness import Criterion, Statement
-    from reports.rejudged import Rejudged
 
 T = TypeVar("T")
-PolicyOption = Annotated[
-    Path | None, typer.Option("--policy", help="The policy; else the one packaged with the code.", metavar="FILE")
-]
 OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where the page is written.", metavar="FILE")]
-FromOption = Annotated[str | None, typer.Option("--from", help="From this trading day on.", metavar="DAY")]
-ToOption = Annotated[str | None, typer.Option("--to", help="… up to and with this one.", metavar="DAY")]
-EVER = (date(2000, 1, 1), date(2999, 12, 31))
-SHOWN = 20
 _CRITERION_STYLE = {"pass": "green", "wait": "yellow", "fail": "bold red"}
 _READINESS_STYLE = {"READY": "bold green", "NOT_YET": "yellow", "BLOCKED": "bold red"}
 
@@ -129,43 +121,6 @@ def readiness(
     finish(ExitCode.FINE if statement.readiness.value == "READY" else ExitCode.DIVERGED)
 
 
-def rejudge(
-    *,
-    policy: PolicyOption = None,
-    first: FromOption = None,
-    last: ToOption = None,
-    folder: FolderOption = None,
-    file: FileOption = None,
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Judge stored pairs again under a policy, and show which verdicts flip and by which rule. Nothing stored is changed.
-
-    [bold]Examples[/bold]
-
-      shadow rejudge --policy tighter.toml --folder build/demo
-
-      shadow rejudge --policy tighter.toml --from 2026-11-02 --to 2026-11-20 --json | jq .flips
-
-    A wrong policy is refused with line, key and expectation. Exit code 1 where a verdict flips.
-    """
-    days = (parse_day(first) or EVER[0], parse_day(last) or EVER[1])
-    if days[0] > days[1]:
-        raise BadInput(f"--from and --to: expected {days[0]} to be no later than {days[1]}")
-
-    def judge() -> Rejudged:
-        from reports.material import Place, open_material  # noqa: PLC0415 - loads pandas
-        from reports.rejudged import rejudge as judge_again  # noqa: PLC0415
-
-        material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
-        return judge_again(material.source, material.policy, *days)
-
-    result = _worked("judging again", judge, quiet=as_json)
-    print_json(result.to_wire()) if as_json else _print_rejudged(result)
-    finish(ExitCode.DIVERGED if result.flips else ExitCode.FINE)
-
-
 def _worked(text: str, work: Callable[[], T], *, quiet: bool) -> T:
     """Do the work with progress shown; a wrong day or place of the user's is bad input."""
     try:
@@ -234,28 +189,3 @@ def _print_criterion(criterion: Criterion) -> None:
 def _needed(days: int | None, trades: int | None) -> str:
     parts = [f"{count(days, 'more day')}" if days else "", f"{count(trades, 'more trade')}" if trades else ""]
     return " and ".join(part for part in parts if part)
-
-
-def _print_rejudged(result: Rejudged) -> None:
-    pairs, trades = count(result.pairs, "pair"), count(result.trades, "trade")
-    say(f"[bold]{pairs}[/bold], {trades}, judged by policy {result.policy_hash[:12]}")
-    verdicts: Sequence[str] = sorted({verdict.value for verdict in result.before | result.after})
-    say(f"[dim]{'verdict':<20}{'before':>8}{'after':>8}[/dim]")
-    before = {verdict.value: amount for verdict, amount in result.before.items()}
-    after = {verdict.value: amount for verdict, amount in result.after.items()}
-    for verdict in verdicts:
-        say(f"{verdict:<20}{before.get(verdict, 0):>8}{after.get(verdict, 0):>8}")
-    if not result.changes:
-        say("\n[green]nothing changes[/green]")
-        return
-    say(f"\n[dim]{'rule':<32}{'came':>8}{'went':>8}[/dim]")
-    for kind in sorted(result.came.keys() | result.went.keys()):
-        say(f"{escape(kind):<32}{result.came[kind]:>8}{result.went[kind]:>8}")
-    flipped = [change for change in result.changes if change.before is not change.after]
-    say(f"\n{count(len(flipped), 'verdict')} flip{'s' if len(flipped) == 1 else ''}")
-    for change in flipped[:SHOWN]:
-        why = ", ".join([*(f"+{kind}" for kind in change.came), *(f"-{kind}" for kind in change.went)])
-        say(f"{change.trading_day}  {change.before.value} → {change.after.value}  {escape(change.plan_id)}")
-        say(f"            [dim]{escape(why)}[/dim]")
-    if len(flipped) > SHOWN:
-        say(f"… and {len(flipped) - SHOWN} more (--json has them all)")

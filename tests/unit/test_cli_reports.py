@@ -175,6 +175,15 @@ class TestRejudge:
         assert "2 verdicts flip" in result.stdout
         assert all(kind.startswith("SLIPP") for kind in found["rules"])
 
+    def test_what_is_read_is_kept_beside_the_file_unless_told_not_to(self, tool: typer.Typer, pairs: list[Comparison]) -> None:
+        assert pairs
+        code, without = answer(tool, "rejudge", "--folder", "judged", "--no-cache")
+        assert not Path("judged/.rejudge").exists()
+        first, again = (answer(tool, "rejudge", "--folder", "judged") for _ in range(2))
+
+        assert (code, without) == first == again
+        assert len(list(Path("judged/.rejudge").iterdir())) == 1
+
     def test_the_budget_is_the_days(self, pairs: list[Comparison]) -> None:
         found = rejudge(JsonlSource(Path("judged/comparisons.jsonl")), policy_with(budget=1), *EVER)
 
