@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from shadow.contracts.errors import FieldFault, InvalidPayload
+from shadow.contracts.pair import Origin
 from shadow.contracts.vocabulary import ExecutionMode, ProductionLane, Side
 from shadow.contracts.workflow import PreparedRun, WorkflowInput, WorkflowTrade
 from shadow.execution.equity import equity_limit
@@ -33,11 +34,12 @@ def prepare(
     """Split `trades` into phases and open the run.
 
     Raises InvalidPayload when a trade does not belong to the run, and InterlockViolation when the plan was published to be
-    shadowed and this lane is live, or the other way round.
+    shadowed and this lane is live, or the other way round, and when a replayed plan meets a lane that sends orders.
 
     A retry or redrive finds the run open and keeps its limit: the equity is read once a run.
     """
     _refuse_strangers(request, trades)
+    _refuse_replay(request, settings.mode)
     _refuse_other_role(request, settings.mode)
     limit = Decimal(0) if settings.deployment <= 0 else equity_limit(settings.equity(request), settings.deployment)
     limit = ledger.open_run(
@@ -63,6 +65,12 @@ def prepare(
 def in_order(trades: Iterable[WorkflowTrade]) -> tuple[WorkflowTrade, ...]:
     """Order the trades of a phase: by sequence number, and as published within one."""
     return tuple(sorted(trades, key=lambda trade: trade.sequence_number))
+
+
+def _refuse_replay(request: WorkflowInput, mode: ExecutionMode) -> None:
+    """Refuse to send orders for a plan of the past: whoever started the run, a replay is recorded and never traded."""
+    if request.origin == Origin.REPLAY and mode is not ExecutionMode.DRY_RUN:
+        raise InterlockViolation(f"run {request.run_id}: expected mode {ExecutionMode.DRY_RUN} for a replayed plan, was {mode}")
 
 
 def _refuse_other_role(request: WorkflowInput, mode: ExecutionMode) -> None:

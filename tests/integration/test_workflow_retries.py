@@ -76,6 +76,20 @@ def test_any_other_error_is_not_tried_again_but_reconciled(paper: Cloud, error: 
     assert (run.end, run.output["failedTrades"], paper.broker.submitted) == ("WorkflowCompleted", 1, [])
 
 
+@pytest.mark.parametrize("died", ["Lambda.Unknown", "Runtime.ExitError"])
+@pytest.mark.parametrize(
+    "function", ["prepare_trades", "evaluate_sell_guard", "check_equity_limit", "aggregate_results", "notify_completion"]
+)
+def test_a_step_whose_function_died_is_done_again_with_the_same_end(paper: Cloud, function: str, died: str) -> None:
+    paper.faults[function] = failing(2, died)
+
+    run = paper.run(workflow_input(SELL, BUY))
+
+    assert (run.end, run.output["succeededTrades"]) == ("WorkflowCompleted", 2)
+    assert len(paper.calls_of(function)) == 3
+    assert len(paper.broker.accepted) == 2
+
+
 def test_c10_a_function_that_times_out_after_the_order_was_filled_completes(paper: Cloud) -> None:
     paper.broker.after_submit = lambda _: paper.faults.update(execute_trade_sfn=_times_out)
     paper.broker.script = [ACCEPTED_UNSEEN]

@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.contracts.errors import InvalidPayload
-from shadow.contracts.vocabulary import ExecutionMode
+from shadow.contracts.pair import Origin
+from shadow.contracts.vocabulary import ExecutionMode, ProductionLane
 from shadow.contracts.workflow import PreparedRun, WorkflowInput, WorkflowTrade
 from shadow.execution.equity import SMALLEST_LIMIT, equity_limit
+from shadow.execution.errors import InterlockViolation
 from shadow.execution.phases import RunSettings, prepare
 from tests.fakes.candidate import FakeClock, MemoryLedger, d, trade, workflow_input
 
@@ -110,3 +112,25 @@ def test_the_limit(equity: str, pct: str, limit: str) -> None:
 @given(st.decimals("-1000000", "0", places=2), st.decimals("0.01", "2", places=2))
 def test_no_equity_never_switches_the_breaker_off(equity: Decimal, pct: Decimal) -> None:
     assert equity_limit(equity, pct) == SMALLEST_LIMIT > 0
+
+
+@pytest.mark.parametrize("mode", [mode for mode in ExecutionMode if mode is not ExecutionMode.DRY_RUN])
+@pytest.mark.parametrize("lane", list(ProductionLane))
+def test_a_replayed_plan_is_refused_wherever_orders_are_sent(mode: ExecutionMode, lane: ProductionLane) -> None:
+    ledger = MemoryLedger()
+    request = workflow_input(trade()).model_copy(update={"origin": Origin.REPLAY.value, "production_lane": lane})
+    settings = RunSettings(mode, d(1), lambda _: d(1000))
+
+    with pytest.raises(InterlockViolation, match="dry_run for a replayed plan"):
+        prepare(request, request.rebalance_plan.trade_messages, settings=settings, ledger=ledger, clock=FakeClock())
+
+    assert ledger.openings == []
+
+
+def test_a_replayed_plan_is_prepared_in_dry_run() -> None:
+    request = workflow_input(trade()).model_copy(update={"origin": Origin.REPLAY.value})
+    settings = RunSettings(ExecutionMode.DRY_RUN, d(1), lambda _: d(1000))
+
+    run = prepare(request, request.rebalance_plan.trade_messages, settings=settings, ledger=MemoryLedger(), clock=FakeClock())
+
+    assert run.buy_count == 1

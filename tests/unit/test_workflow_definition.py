@@ -76,6 +76,14 @@ def test_it_runs_on_every_interpreter() -> None:
 
 
 @pytest.mark.parametrize(("name", "task"), TASKS)
+def test_a_step_that_can_be_done_again_is_tried_again_when_its_function_died(name: str, task: dict[str, Any]) -> None:
+    """A trade's function is not: what it did is found out first, by reconciling."""
+    died = {"Lambda.Unknown", "Runtime.ExitError"} & set(task["Retry"][0]["ErrorEquals"])
+
+    assert len(died) == (0 if name.startswith(("Execute", "Reconcile")) else 2)
+
+
+@pytest.mark.parametrize(("name", "task"), TASKS)
 def test_every_task_has_a_timeout_and_retries_what_is_transient(name: str, task: dict[str, Any]) -> None:
     (retrier,) = task["Retry"]
 
