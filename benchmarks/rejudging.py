@@ -20,6 +20,7 @@ import pandas as pd
 from benchmarks.environment import probe
 from benchmarks.evidence_documents import documents_of
 from benchmarks.judging import case_of
+from benchmarks.rejudging_store import measure_store
 from benchmarks.rows import Growth, Line, Measurement
 from benchmarks.timing import exponent, forget_peak, memory_mb, ratios, spread
 from reports.rejudge.frame import TradeFrames, frames_of
@@ -59,7 +60,8 @@ def measure_all(python: Path, *, quick: bool) -> tuple[Measurement, Growth]:
         others={best: costs[best]},
         exponent=exponent(sizes[1:], costs["ours"][1:]),
     )
-    return Measurement(lines, notes=(f"the peer is {best}, the faster; {slow}",)), grown
+    stored, store = measure_store(quick=quick)
+    return Measurement((*lines, *stored), notes=(f"the peer is {best}, the faster; {slow}", store)), grown
 
 
 def measure(*, contender: str, sizes: Sequence[int]) -> list[dict[str, float]]:

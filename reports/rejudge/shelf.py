@@ -6,11 +6,12 @@ says must be known. What is not there, is stale or is damaged is made anew, many
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from multiprocessing import get_context
@@ -46,7 +47,20 @@ def made(task: Making) -> bytes:
     """Read the documents of a unit and write down what is to be kept. Raises `UnreadableDocument`, `UnreachableSource`."""
     documents = task.unit.documents
     comparisons = (comparison_in(document.name, task.library.read(document)) for document in documents)
-    return packed(task.key, kept_of(comparisons, task.policy))
+    with _uncollected():
+        return packed(task.key, kept_of(comparisons, task.policy))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Make many objects that live until all are made without looking for garbage among them: it takes a quarter of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def in_processes(work: Callable[[Task], Answer], tasks: Sequence[Task], workers: int) -> Iterator[Answer]:
