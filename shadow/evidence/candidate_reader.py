@@ -42,6 +42,7 @@ PHASES = {
     Side.SELL: ("ExecuteSellPhase", LARGE_PHASE[Side.SELL]),
     Side.BUY: ("ExecuteBuyPhase", LARGE_PHASE[Side.BUY]),
 }
+RESULTS = {Side.SELL: "sellResults", Side.BUY: "buyResults"}
 CHILD_TRANSITIONS = {Side.SELL: 1, Side.BUY: 3}
 _STEPS = (PREPARE, *PHASES[Side.SELL], GUARD, *PHASES[Side.BUY], AGGREGATE, "SendNotification")
 _TERMINAL_STATES = {
@@ -100,6 +101,10 @@ class _Reader:
         started = as_moment(self.describe.get("startDate")) or as_moment(self.facts.started_at)
         ended = as_moment(self.describe.get("stopDate")) or as_moment(self.facts.ended_at)
         carried = Fields("state", self._carried(), self.faults)
+        described = Fields("execution", self.describe, self.faults)
+        for date in ("startDate", "stopDate", "redriveDate"):
+            described.moment(date)
+        described.count("redriveCount")
         identity = carried if carried.values else Fields("input", self._input(), self.faults)
         redrives = self.describe.get("redriveCount")
         return RunOutcome(
@@ -203,6 +208,13 @@ class _Reader:
                 trades[trade_id] = trade_without_result(plan, status, reason, self.state.intents.get(trade_id, ()))
         return tuple(trades[trade_id] for trade_id in sorted(trades))
 
+    def _note_strangers(self, results: object) -> None:
+        """Note what lies among a phase's results and names no trade or status: it cannot be told whose result it is."""
+        for result in results if isinstance(results, list) else ():
+            fields = Fields("tradeResult", result if isinstance(result, Mapping) else {}, self.faults)
+            if fields.text("tradeId") is None or fields.text("status") is None:
+                fields.require("tradeId", "status")
+
     def _results(self, planned: dict[str, PlannedTrade]) -> dict[str, Mapping[str, object]]:
         """Collect the trades' results by trade id, the last one said about a trade standing."""
         found: dict[str, Mapping[str, object]] = {}
@@ -211,6 +223,7 @@ class _Reader:
                 expected = {trade_id for trade_id, trade in planned.items() if trade.side is side}
                 if not expected or expected - found.keys():
                     collect_results(self._output(state), found)
+                self._note_strangers(self._output(state).get(RESULTS[side]))
         missing = planned.keys() - found.keys()
         if missing:
             inner: dict[str, Mapping[str, object]] = {}

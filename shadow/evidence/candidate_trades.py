@@ -10,11 +10,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from shadow.contracts.candidate_state import EFFECT_SK_PREFIX, INTENT_SK_PREFIX, RESULT_SK_PREFIX, IntentStatus
+from shadow.contracts.candidate_state import (
+    EFFECT_SK_PREFIX,
+    INTENT_SK_PREFIX,
+    RESULT_SK_PREFIX,
+    EffectRecord,
+    IntentRecord,
+    IntentStatus,
+)
 from shadow.contracts.identity import run_id_of, trade_namer
 from shadow.contracts.outcome import Effect, EquityDecision, Intent, OrderRecord, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, SizingBasis, TradeStatus
+from shadow.contracts.workflow import TradeResult
 from shadow.evidence.effects import effect_order, read_effect
 from shadow.evidence.fields import Fields, known
 
@@ -91,10 +99,13 @@ def read_state_items(items: Iterable[Mapping[str, object]]) -> StateRecords:
     records = StateRecords()
     keyed: list[tuple[str, str, RecordedIntent]] = []
     for item in items:
-        key = str(item.get("SK"))
-        if key.startswith(INTENT_SK_PREFIX):
+        key = item.get("SK")
+        if not isinstance(key, str):
+            Fields("state", item, records.faults).fault("SK", "a text")
+        elif key.startswith(INTENT_SK_PREFIX):
             fields = Fields(f"intent[{key.removeprefix(INTENT_SK_PREFIX)}]", item, records.faults, exact_numbers=True)
             keyed.append((fields.identifier("trade_id") or "", key, _recorded_intent(fields)))
+            fields.hold_against(IntentRecord)
         elif key.startswith(RESULT_SK_PREFIX):
             text = item.get("result")
             if isinstance(text, str):
@@ -103,11 +114,12 @@ def read_state_items(items: Iterable[Mapping[str, object]]) -> StateRecords:
                 Fields(key, item, records.faults).fault("result", "a JSON text")
         elif key.startswith(EFFECT_SK_PREFIX):
             fields = Fields(f"effect[{key.removeprefix(EFFECT_SK_PREFIX)}]", item, records.faults, exact_numbers=True)
-            kind, detail = fields.choice("kind", EffectKind), fields.document("detail")
+            kind, detail, emitted = fields.choice("kind", EffectKind), fields.document("detail"), fields.flag("emitted") or False
+            fields.hold_against(EffectRecord)
             if kind is None or detail is None:
                 fields.require("kind", "detail")
                 continue
-            emitted, trade_id = fields.flag("emitted") or False, fields.identifier("trade_id")
+            trade_id = fields.identifier("trade_id")
             records.effects.append(read_effect(kind, detail, emitted=emitted, faults=records.faults, trade_id=trade_id))
     for trade_id, _, intent in sorted(keyed, key=lambda entry: entry[:2]):
         records.intents.setdefault(trade_id, []).append(intent)
@@ -125,6 +137,7 @@ def trade_of_result(
         fields.require("tradeId", "symbol", "action")
         return None
     fields.where = f"tradeResult[{trade_id}]"
+    fields.hold_against(TradeResult)
     status = fields.choice("status", TradeStatus)
     orders = result.get("orders")
     recorded = tuple(intent.order for intent in intents)

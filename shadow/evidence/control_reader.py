@@ -97,9 +97,11 @@ def read_control(
 
 def _ledger_effects(rows: list[_TradeRow], entries: Iterable[Mapping[str, object]], faults: list[str]) -> list[Effect]:
     """Read the ledger's rows as effects of the trades whose orders they name."""
-    by_order = {order_id: row.trade_id for row in rows if (order_id := row.fields.values.get("order_id"))}
+    by_order = {str(order_id): row.trade_id for row in rows if (order_id := row.fields.values.get("order_id"))}
     return [
-        read_effect(EffectKind.LEDGER_ENTRY, entry, emitted=True, faults=faults, trade_id=by_order.get(entry.get("order_id")))
+        read_effect(
+            EffectKind.LEDGER_ENTRY, entry, emitted=True, faults=faults, trade_id=by_order.get(str(entry.get("order_id")))
+        )
         for entry in entries
     ]
 
@@ -188,6 +190,7 @@ def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutco
     data = fields.document("execution_data")
     execution = fields.below("execution_data", data or {})
     execution.refuse_unknown(ExecutionData.model_fields)
+    execution.hold_against(ExecutionData)
     filled, price = execution.amount("shares"), execution.number("price")
     has_order = order_id is not None or filled is not None
     status, reason = trade_status(facts, row.side, row.status, message, has_order=has_order, has_fill=bool(filled))

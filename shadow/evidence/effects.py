@@ -8,10 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shadow.contracts.events import FailureStep
+from pydantic import BaseModel
+
+from shadow.contracts.events import AllTradesCompleted, FailureStep, LedgerEntry, TradeExecuted, WorkflowFailed
 from shadow.contracts.outcome import Effect
 from shadow.contracts.vocabulary import EffectKind, Side
 from shadow.evidence.fields import Fields, known
+
+_MODELS: dict[EffectKind, type[BaseModel]] = {
+    EffectKind.TRADE_EXECUTED: TradeExecuted,
+    EffectKind.ALL_TRADES_COMPLETED: AllTradesCompleted,
+    EffectKind.WORKFLOW_FAILED: WorkflowFailed,
+}
 
 
 def read_effect(
@@ -19,6 +27,18 @@ def read_effect(
 ) -> Effect:
     """Read one effect from the `detail` of its event or ledger row; faulty fields are noted in `faults`."""
     fields = Fields(f"effect[{kind}]", detail, faults)
+    effect = _read(kind, fields, emitted=emitted, trade_id=trade_id)
+    if kind is EffectKind.LEDGER_ENTRY:
+        fields.hold_against(LedgerEntry, fill_price=detail.get("fill_price"))
+        fields.require(*(("fill_price",) if effect.quantity else ()))
+        return effect
+    fields.hold_against(_MODELS[kind])
+    if kind is EffectKind.TRADE_EXECUTED and effect.success and detail.get("order_id") is not None:
+        fields.require("quantity", "price")
+    return effect
+
+
+def _read(kind: EffectKind, fields: Fields, *, emitted: bool, trade_id: str | None) -> Effect:
     if kind is EffectKind.LEDGER_ENTRY:
         return Effect.model_validate(
             known(

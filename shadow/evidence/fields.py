@@ -158,13 +158,15 @@ class Fields:
         for name in sorted(self.values.keys() - set(known)):
             self.faults.append(f"{self.where}.{name}: expected no such attribute, was {type(self.values[name]).__name__}")
 
-    def hold_against(self, model: type[BaseModel]) -> None:
+    def hold_against(self, model: type[BaseModel], **given: object) -> None:
         """Note every field that `model` finds missing or of another type, and that has not been noted yet.
+
+        `given` are fields that may be left out, as they are to be taken then.
 
         To be called when the record has been read: what nobody reads, and what is read only sometimes, is checked here.
         """
         try:
-            model.model_validate(self.values)
+            model.model_validate({**self.values, **given})
         except ValidationError as error:
             noted = tuple(fault.partition(":")[0] for fault in self.faults)
             for fault in faults_of(error):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 
 MAX_EVENTS = 25_000
@@ -83,6 +84,8 @@ def read_history(events: Iterable[Event]) -> HistoryFacts:
     for event in _in_order(events, facts):
         facts.events += 1
         kind = event.get("type")
+        if not isinstance(event.get("timestamp"), str | datetime):
+            facts.unreadable.append(f"event {event.get('id')}: no timestamp")
         if not isinstance(kind, str):
             facts.unreadable.append(f"event {event.get('id')}: no type")
         elif kind in _HANDLERS:

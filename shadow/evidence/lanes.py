@@ -178,4 +178,4 @@ class Lanes:
 
 def _is_whole(history: list[Mapping[str, object]]) -> bool:
     """Tell whether a history has come to its end, or to the service's limit: it may lag behind DescribeExecution."""
-    return bool(history) and (history[-1].get("type") in _ENDS or len(history) >= MAX_EVENTS)
+    return bool(history) and (str(history[-1].get("type")) in _ENDS or len(history) >= MAX_EVENTS)
