@@ -15,16 +15,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from packaging.markers import default_environment
 
 from local.cloud.archive import contents, digest, unzipped_bytes, write_zip
+from local.cloud.bytecode import compiled, compiler_for
 from local.cloud.errors import BuildFailed
 from local.cloud.locking import locked
 from local.cloud.progress import Progress, silent
 from local.cloud.requirements import Pin, pins, without
 
-_BUILDER = "1"
+_BUILDER = "2"
 _KEPT = 4
 _PIP_SECONDS = 600
 _GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34)
@@ -80,12 +82,17 @@ class Layer:
     requirements: str
     stands_on: str | None
     left_out: tuple[LeftOut, ...] = ()
+    bytecode: bool = True
 
 
 _REPORTS_LEFT_OUT = (  # without these the report's function stays below Lambda's 250 MB
     *(
         LeftOut(f"fontTools/{part}", "matplotlib edits fonts for PDF and PostScript only; the report draws PNG")
         for part in ("cu2qu/", "feaLib/", "misc/bezierTools.", "otlLib/", "pens/", "qu2cu/", "subset/", "ttLib/", "varLib/")
+    ),
+    *(
+        LeftOut(f"matplotlib/mpl-data/fonts/{part}", "the report is written in DejaVu Sans, and has no formulas")
+        for part in ("afm/", "pdfcorefonts/", "ttf/STIX", "ttf/cm", "ttf/DejaVuSerif")
     ),
     LeftOut("PIL/_avif", "the report writes no AVIF image"),
     LeftOut("pillow.libs/libavif", "as above"),
@@ -99,7 +106,7 @@ _BROKER_LEFT_OUT = tuple(
 LAYERS = (
     Layer("shared", "shadow", "layer.txt", None),
     Layer("broker", None, "broker.txt", "layer.txt", _BROKER_LEFT_OUT),
-    Layer("reports", "reports", "reports.txt", "layer.txt", _REPORTS_LEFT_OUT),
+    Layer("reports", "reports", "reports.txt", "layer.txt", _REPORTS_LEFT_OUT, bytecode=False),  # with it, beyond Lambda's 250 MB
 )
 
 
@@ -167,13 +174,26 @@ def _layer(root: Path, folder: Path, layer: Layer, target: Target, progress: Pro
     wanted = pins(root / "requirements" / layer.requirements, target.markers)
     if layer.stands_on is not None:
         wanted = without(wanted, pins(root / "requirements" / layer.stands_on, target.markers), layer.requirements)
-    packages = _packages(folder, layer, wanted, target, progress)
+    python = compiler_for(target.python_version) if layer.bytecode else None
+    packages = _packages(folder, layer, wanted, target, python, progress)
     ours = contents(root / layer.package, f"python/{layer.package}") if layer.package else {}
     path = folder / "layers" / f"{layer.name}-{digest(ours, packages.name, _BUILDER)}.zip"
     if not path.exists():
-        write_zip(path, ours, onto=packages)
+        with TemporaryDirectory(dir=packages.parent) as work:
+            write_zip(path, ours | _compiled(python, ours, Path(work)), onto=packages)
         _forget_old(path, layer.name)
     return Artefact(layer.name, path, unzipped_bytes(path))
+
+
+def _compiled(python: Path | None, ours: Mapping[str, Path], work: Path) -> dict[str, Path]:
+    """Compile copies of our modules: what lies in the checkout stays as it is."""
+    if python is None or not ours:
+        return {}
+    copies = {name: work / name for name in ours}
+    for name, copy in copies.items():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ours[name], copy)
+    return compiled(python, work, copies)
 
 
 def _forget_old(newest: Path, name: str) -> None:
@@ -183,11 +203,14 @@ def _forget_old(newest: Path, name: str) -> None:
         old.unlink(missing_ok=True)
 
 
-def _packages(folder: Path, layer: Layer, wanted: Mapping[str, Pin], target: Target, progress: Progress) -> Path:
-    """Give a zip of the installed requirements of `layer`, installed and zipped only when it is not there yet."""
+def _packages(  # noqa: PLR0917 - what a package zip is made of
+    folder: Path, layer: Layer, wanted: Mapping[str, Pin], target: Target, python: Path | None, progress: Progress
+) -> Path:
+    """Give a zip of the installed requirements of `layer`, installed, compiled and zipped only when it is not there yet."""
     listing = "".join(f"{wanted[name]}\n" for name in sorted(wanted))
     left_out = tuple(f"python/{part.start}" for part in layer.left_out)
-    path = folder / "packages" / f"{layer.name}-{digest({}, listing, target.name, *left_out, _BUILDER)}.zip"
+    kind = "source" if python is None else "bytecode"
+    path = folder / "packages" / f"{layer.name}-{digest({}, listing, target.name, kind, *left_out, _BUILDER)}.zip"
     if path.exists():
         return path
     progress(f"installing the packages of the {layer.name} layer ({len(wanted)}, once)")
@@ -197,8 +220,8 @@ def _packages(folder: Path, layer: Layer, wanted: Mapping[str, Pin], target: Tar
     (work / "requirements.txt").write_text(listing)
     _install(work, layer, target)
     progress(f"packing the {layer.name} layer")
-    installed = contents(work / "python", "python")
-    write_zip(path, {name: file for name, file in installed.items() if not name.startswith(left_out)})
+    installed = {name: file for name, file in contents(work / "python", "python").items() if not name.startswith(left_out)}
+    write_zip(path, installed | (compiled(python, work, installed) if python is not None else {}))
     shutil.rmtree(work)
     return path
 
@@ -234,6 +257,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if chosen.target == "aws":
         publish_layers(artefacts, root / "build" / "layers")
+    if compiler_for(target.python_version) is None:
+        _say(
+            f"no python{target.python_version} on this machine: the layers carry no bytecode, and every cold start compiles them"
+        )
     for kind, built in (("layer", artefacts.layers), ("function", artefacts.functions)):
         for each in built.values():
             zipped = each.path.stat().st_size

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ class Pip:
         self.asked.append([layer.name, target.name, *(line.split(" ")[0] for line in lines)])
         (work / "python").mkdir()
         for line in lines:
-            (work / "python" / f"{line.split('==')[0]}.py").write_text(line)
+            (work / "python" / f"{line.split('==')[0]}.py").write_text(f'"""{line}"""')
 
 
 @pytest.fixture
@@ -55,8 +56,9 @@ def _names(path: Path) -> set[str]:
 
 def test_a_layer_holds_our_code_and_its_packages_and_nothing_the_shared_layer_has(checkout: Path, pip: Pip) -> None:
     built = build_artefacts(checkout)
-    assert _names(built.layers["shared"].path) == {"python/pydantic.py", "python/shadow/__init__.py"}
-    assert _names(built.layers["broker"].path) == {"python/alpaca-py.py"}
+    modules = {"python/pydantic.py", "python/shadow/__init__.py"}
+    assert {name for name in _names(built.layers["shared"].path) if name.endswith(".py")} == modules
+    assert {name for name in _names(built.layers["broker"].path) if name.endswith(".py")} == {"python/alpaca-py.py"}
     assert _names(built.functions["greet"].path) == {"lambda_handler.py"}
     assert set(built.functions) == {"greet"}
     assert [asked[0] for asked in pip.asked] == ["shared", "broker"]
@@ -152,3 +154,37 @@ def test_a_half_made_environment_is_made_again(
 def test_without_pinned_requirements_there_is_no_environment(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailed, match=r"requirements/local\.txt"):
         ensure_environment(tmp_path)
+
+
+@pytest.mark.usefixtures("pip")
+def test_a_layer_carries_the_bytecode_of_every_module_and_the_reports_none(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "reports").mkdir()
+    (checkout / "reports" / "page.py").write_text("x = 1")
+    (checkout / "requirements" / "reports.txt").write_text(f"pydantic==2 --hash={HASH}\njinja2==1 --hash={HASH}\n")
+    (checkout / "shadow" / "greeting.py").write_text("WORD = 'hello'\n")
+    built = build_artefacts(checkout)
+    tag = sys.implementation.cache_tag
+    assert {name for name in _names(built.layers["shared"].path) if name.endswith(".pyc")} == {
+        f"python/__pycache__/pydantic.{tag}.pyc",
+        f"python/shadow/__pycache__/__init__.{tag}.pyc",
+        f"python/shadow/__pycache__/greeting.{tag}.pyc",
+    }
+    assert not [name for name in _names(built.layers["reports"].path) if name.endswith(".pyc")]
+    assert not list(checkout.glob("shadow/**/*.pyc"))
+    with zipfile.ZipFile(built.layers["shared"].path) as archive:
+        archive.extractall(tmp_path / "layer")
+    (tmp_path / "layer" / "python" / "shadow" / "greeting.py").write_text("WORD = 'the source was read'\n")
+    code = "import shadow.greeting; print(shadow.greeting.WORD)"
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'layer' / 'python')!r}); {code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "hello"
+
+
+@pytest.mark.usefixtures("pip")
+def test_without_an_interpreter_of_the_target_there_is_no_bytecode(checkout: Path) -> None:
+    built = build_artefacts(checkout, target=lambda_runtime("3.99"))
+    assert _names(built.layers["shared"].path) == {"python/pydantic.py", "python/shadow/__init__.py"}
