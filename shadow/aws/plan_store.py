@@ -9,7 +9,7 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from shadow.aws.errors import code_of, transient_as
 from shadow.contracts.errors import FieldFault, InvalidPayload
@@ -19,6 +19,8 @@ from shadow.execution.errors import PlanObjectCorrupt
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+_SHOWN = 200
 
 
 class S3PlanStore:
@@ -55,7 +57,11 @@ class S3PlanStore:
 
     def read_phase(self, bucket: str, key: str) -> tuple[WorkflowTrade, ...]:
         """Read the trades of one phase; raises PlanObjectCorrupt and InvalidPayload."""
-        items: object = json.loads(self._read(bucket, key))
+        body = self._read(bucket, key)
+        try:
+            items: object = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise InvalidPayload(key, [FieldFault("(whole)", "a list of trades", f"no JSON ({error})")]) from None
         if not isinstance(items, list):
             raise InvalidPayload(key, [FieldFault("(whole)", "a list of trades", type(items).__name__)])
         return tuple(WorkflowTrade.parse(item) for item in items)
@@ -65,6 +71,9 @@ class S3PlanStore:
             with transient_as():
                 return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
         except ClientError as error:
-            if code_of(error) not in ("NoSuchKey", "404"):
+            if code_of(error) not in ("NoSuchBucket", "NoSuchKey", "KeyTooLongError", "404"):
                 raise
-            raise PlanObjectCorrupt(f"{key}: expected an object, was none") from error
+            raise PlanObjectCorrupt(f"{key[:_SHOWN]!r}: expected an object, was none") from error
+        except (ParamValidationError, UnicodeEncodeError) as error:
+            where = f"{bucket[:_SHOWN]!r} {key[:_SHOWN]!r}"
+            raise PlanObjectCorrupt(f"{where}: expected the name of an object, was something else") from error
