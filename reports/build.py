@@ -26,7 +26,7 @@ from reports.trading_calendar import close_of, is_half_day, is_trading_day, last
 from reports.words import count, usd
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.model import Frozen
-from shadow.contracts.pair import Origin
+from shadow.contracts.vocabulary import Origin
 
 
 class ReportSettings(Frozen):

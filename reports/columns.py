@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
-from shadow.contracts.pair import Origin
-from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import Lane, Origin, Reason, RunStatus, Side, TradeStatus
 
 
 class Kind(StrEnum):

@@ -17,8 +17,7 @@ import pandas as pd
 from reports.columns import Path, Size
 from reports.frames import Frames
 from shadow.contracts.comparison import Attribution, Verdict
-from shadow.contracts.pair import Origin
-from shadow.contracts.vocabulary import Reason, Side, TradeStatus
+from shadow.contracts.vocabulary import Origin, Reason, Side, TradeStatus
 
 
 class Stratum(StrEnum):

@@ -16,8 +16,7 @@ import msgspec
 
 from reports.errors import UnreadableDocument
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
-from shadow.contracts.pair import Origin
-from shadow.contracts.vocabulary import Action, Reason, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import Action, Origin, Reason, RunStatus, Side, TradeStatus
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 

@@ -24,8 +24,7 @@ from reports.ledger import Ledger, LedgerRow, day_row, derived_row
 from reports.sources import Source
 from reports.tables import categorical, empty_lists, frame_of
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.pair import Origin
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Lane, Origin
 
 EVER = (date(2000, 1, 1), date(2999, 12, 31))
 

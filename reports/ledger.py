@@ -17,7 +17,8 @@ from reports.errors import UnreachableSource, UnreadableDocument
 from reports.tables import Value
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import InvalidPayload
-from shadow.contracts.pair import Origin, Pair, PairState
+from shadow.contracts.pair import Pair, PairState
+from shadow.contracts.vocabulary import Origin
 from shadow.evidence.conservation import conservation
 from shadow.evidence.ledger import UnreadablePair
 

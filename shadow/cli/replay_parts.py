@@ -19,8 +19,8 @@ from shadow.cli.errors import BadInput
 from shadow.cli.stored import FileStore, FolderStore, Found, StackStore, Stored, offline_store
 from shadow.cli.target import Target
 from shadow.contracts.comparison import Comparison
-from shadow.contracts.pair import Origin
 from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import Origin
 from shadow.evidence.aws_sources import AwsCandidateSource, AwsControlSource
 from shadow.evidence.judging import judge_by, policy_at
 from shadow.evidence.lanes import Lanes

@@ -21,7 +21,8 @@ from shadow.cli.stored import StackStore
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
 from shadow.cli.words import age, clock, count, moment_text
 from shadow.contracts.comparison import EvidenceRef, Verdict
-from shadow.contracts.pair import Origin, Pair, trading_day_of
+from shadow.contracts.pair import Pair, trading_day_of
+from shadow.contracts.vocabulary import Origin
 from shadow.evidence.conservation import Conservation, conservation
 from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
 from shadow.evidence.ledger import UnreadablePair

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.model import Frozen, Identifier, Moment
-from shadow.contracts.vocabulary import ProductionLane
+from shadow.contracts.vocabulary import Origin, ProductionLane
 
 
 @cache
@@ -50,14 +50,6 @@ class StartState(StrEnum):
     INTENDED = "INTENDED"
     STARTED = "STARTED"
     REFUSED = "REFUSED"
-
-
-class Origin(StrEnum):
-    """Why a pair exists. Only LIVE pairs count as coverage."""
-
-    LIVE = "live"
-    REPLAY = "replay"
-    PLANTED = "planted"
 
 
 class Pair(Frozen):

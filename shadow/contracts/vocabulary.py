@@ -120,3 +120,11 @@ class EffectKind(StrEnum):
     ALL_TRADES_COMPLETED = "AllTradesCompleted"
     WORKFLOW_FAILED = "WorkflowFailed"
     LEDGER_ENTRY = "LedgerEntry"
+
+
+class Origin(StrEnum):
+    """Why a pair exists. Only LIVE pairs count as coverage."""
+
+    LIVE = "live"
+    REPLAY = "replay"
+    PLANTED = "planted"

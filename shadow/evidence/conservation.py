@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.pair import Origin, Pair, PairState
+from shadow.contracts.pair import Pair, PairState
+from shadow.contracts.vocabulary import Origin
 from shadow.evidence.ledger import UnreadablePair
 
 _OPEN = frozenset({PairState.PENDING, PairState.LATE})

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.pair import Origin, Pair
+from shadow.contracts.pair import Pair
+from shadow.contracts.vocabulary import Origin
 from shadow.evidence.broker_orders import BEFORE, Span, span_of
 from shadow.evidence.ledger import PairLedger, UnreadablePair
 from shadow.evidence.ports import PlanSource

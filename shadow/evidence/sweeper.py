@@ -14,8 +14,8 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from shadow.contracts.metrics import Metric
-from shadow.contracts.pair import Origin, Pair, PairState, StartState
-from shadow.contracts.vocabulary import ProductionLane
+from shadow.contracts.pair import Pair, PairState, StartState
+from shadow.contracts.vocabulary import Origin, ProductionLane
 from shadow.evidence.conservation import Conservation, conservation
 from shadow.evidence.ledger import PairLedger, Transition, UnreadablePair, moved
 from shadow.evidence.ports import CandidateSource, Recorder, Starter

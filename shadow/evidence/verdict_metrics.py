@@ -9,7 +9,7 @@ from __future__ import annotations
 from shadow.contracts.comparison import Comparison, Verdict
 from shadow.contracts.metrics import Metric
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.pair import Origin
+from shadow.contracts.vocabulary import Origin
 
 DOUBLE_ORDER = "DOUBLE_ORDER"
 DURATION_FLOOR_SECONDS = 60

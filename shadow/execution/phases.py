@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from shadow.contracts.errors import FieldFault, InvalidPayload
-from shadow.contracts.pair import Origin
-from shadow.contracts.vocabulary import ExecutionMode, ProductionLane, Side
+from shadow.contracts.vocabulary import ExecutionMode, Origin, ProductionLane, Side
 from shadow.contracts.workflow import PreparedRun, WorkflowInput, WorkflowTrade
 from shadow.execution.equity import equity_limit
 from shadow.execution.errors import InterlockViolation

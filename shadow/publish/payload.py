@@ -20,10 +20,9 @@ from pydantic import BaseModel
 from shadow.contracts.errors import FieldFault, InvalidPlan
 from shadow.contracts.identity import trade_namer
 from shadow.contracts.model import parse_decimal, plain
-from shadow.contracts.pair import Origin
 from shadow.contracts.plan import PlanItem, RebalancePlan
 from shadow.contracts.trade_message import SEQUENCE_BASE
-from shadow.contracts.vocabulary import Action, ProductionLane, Side
+from shadow.contracts.vocabulary import Action, Origin, ProductionLane, Side
 from shadow.contracts.workflow import MAX_INLINE_BYTES, MAX_INLINE_TRADES
 from shadow.publish.ports import PlanStore, StoredObject
 

@@ -14,8 +14,9 @@ from decimal import Decimal
 from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.pair import Origin, Pair, PairState, StartState, trading_day_of
+from shadow.contracts.pair import Pair, PairState, StartState, trading_day_of
 from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import Origin
 from shadow.evidence.documents import candidate_outcome
 from shadow.evidence.errors import PairMoved, UnknownPair
 from shadow.evidence.lanes import Lanes, Presence

@@ -23,8 +23,9 @@ from shadow.cli.stored import StackStore
 from shadow.cli.target import Target
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.identity import execution_name_of, run_id_of
-from shadow.contracts.pair import Origin, Pair, PairState
+from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import Origin
 from shadow.replay import replayer
 from tests.factories.comparisons import comparison_of, missing_candidate, write_jsonl
 from tests.fakes.cli_cloud import ACCOUNT, TABLE, CliCloud, cli_cloud, shadow, table

@@ -19,7 +19,8 @@ from shadow.cli import comparing
 from shadow.cli.errors import FunctionFailed
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import execution_name_of
-from shadow.contracts.pair import Origin, PairState, trading_day_of
+from shadow.contracts.pair import PairState, trading_day_of
+from shadow.contracts.vocabulary import Origin
 from tests.factories.comparisons import comparison_of, difference, diverged, missing_candidate
 from tests.fakes.cli_cloud import BUCKET, TABLE, CliCloud, cli_cloud, pair_of, shadow
 

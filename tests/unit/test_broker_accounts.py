@@ -21,9 +21,9 @@ from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
-from shadow.contracts.pair import Origin, Pair
+from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import ExecutionMode, Lane, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin, RunStatus, Side, TradeStatus
 from shadow.evidence.broker_accounts import BrokerTruthEnvironment, broker_truth_from
 from shadow.evidence.errors import EvidenceUnavailable
 from shadow.evidence.ledger import PairLedger, UnreadablePair

@@ -14,10 +14,10 @@ import pytest
 
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.metrics import Metric
-from shadow.contracts.pair import Origin, Pair, PairState, StartState
+from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import LegacyRunStatus
-from shadow.contracts.vocabulary import TradeStatus
+from shadow.contracts.vocabulary import Origin, TradeStatus
 from shadow.evidence.conservation import conservation
 from shadow.evidence.errors import PairMoved
 from shadow.evidence.settledness import Deadlines

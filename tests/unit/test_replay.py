@@ -21,9 +21,9 @@ from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.errors import InvalidPayload, InvalidPlan
 from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
 from shadow.contracts.outcome import OrderRecord, RunOutcome
-from shadow.contracts.pair import Origin, Pair, StartState
+from shadow.contracts.pair import Pair, StartState
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Lane, Origin
 from shadow.evidence.errors import EvidenceUnavailable
 from shadow.replay.errors import ReplayRefused, ReplayState
 from shadow.replay.identity import archived_under, is_replay, replayed_plan

@@ -27,9 +27,9 @@ from shadow.compare.kinds import KINDS
 from shadow.compare.policy import KnownDivergence, default_policy
 from shadow.contracts.comparison import Comparison, Difference, Severity, Verdict
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
-from shadow.contracts.pair import Origin, Pair, PairState
+from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Action, Reason, RunStatus, TradeStatus
+from shadow.contracts.vocabulary import Action, Origin, Reason, RunStatus, TradeStatus
 from shadow.evidence.ledger import UnreadablePair
 from tests.factories.comparisons import (
     comparison_of,

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.contracts.errors import InvalidPayload
-from shadow.contracts.pair import Origin
-from shadow.contracts.vocabulary import ExecutionMode, ProductionLane
+from shadow.contracts.vocabulary import ExecutionMode, Origin, ProductionLane
 from shadow.contracts.workflow import PreparedRun, WorkflowInput, WorkflowTrade
 from shadow.execution.equity import SMALLEST_LIMIT, equity_limit
 from shadow.execution.errors import InterlockViolation
