@@ -2,7 +2,8 @@
 
 The columns that trades are judged by: the plan's, and one set a lane. What of a trade does not depend on the policy and is out of
 the ordinary (orders that are no clean chain, effects that do not repeat the record, digits that do not fit) is not put into
-columns but marked: such a row is judged by the one-pair judge.
+columns but marked: such a row is judged by the one-pair judge. Only the plan's amounts may have more digits than a column, which
+then says so: they are cut, and where the rest decides, the row is judged alone, too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pandas as pd
 
-from reports.rejudge.scaled import NULL, PRICE, SHARES, USD, scaled
+from reports.rejudge.scaled import NULL, PRICE, SHARES, USD, scaled, truncated
 from shadow.compare.case import LaneTrade, PairCase, PairView, TradePair
 from shadow.compare.decisions import damage_findings, is_damage, is_equity_blocked
 from shadow.compare.effects import is_watched
@@ -40,8 +41,10 @@ NUMBERS = {
     "residual": SHARES,
 }
 CODES = ("action", "status", "reason", "basis", "exit_flag", "fractionable", "order_type", "attempts")
-PLAN_CODES = ("side", "exit", "plain")
+PLAN_CODES = ("side", "exit", "plain", "cut")
 PLAN_NUMBERS = {"amount": USD, "target": USD, "current": USD}
+CUTS = {"amount": 1, "target": 2, "current": 4}
+"""Bits of the plan's `cut`: which of its amounts have more digits than a column and lie between its value and the next."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +107,16 @@ def _add_plan(columns: dict[str, list[int]], pair: TradePair, key: int, day: dat
     """Add a trade's plan columns; tell whether they hold it."""
     planned = pair.planned
     values = (planned.amount, planned.target_value, planned.current_value) if planned else (None, None, None)
-    numbers = [scaled(value, USD) for value in values]
+    numbers = [None if value is None else truncated(value, USD) for value in values]
     columns["trade_key"].append(key)
     columns["day"].append(day.toordinal())
     columns["side"].append(SIDES.index(pair.side))
     columns["exit"].append(planned is not None and planned.is_full_exit)
+    columns["cut"].append(
+        sum(bit for bit, number in zip(CUTS.values(), numbers, strict=True) if number is not None and number[1])
+    )
     for name, number in zip(PLAN_NUMBERS, numbers, strict=True):
-        columns[name].append(NULL if number is None else number)
+        columns[name].append(NULL if number is None else number[0])
     known = planned is not None and None not in numbers and bool(pair.lanes)
     return known and not any(damage_findings(pair)) and not any(standing_order_findings(pair))
 
@@ -118,6 +124,7 @@ def _add_plan(columns: dict[str, list[int]], pair: TradePair, key: int, day: dat
 def _add_lane(columns: dict[str, list[int]], pair: TradePair, side: LaneTrade, key: int, words: dict[str, int]) -> bool:
     """Add a lane's columns of a trade; tell whether they hold all that the one-pair judge would look at."""
     numbers = {name: scaled(value, NUMBERS[name]) for name, value in _numbers(side).items()}
+    numbers["amount"] = _amount(pair, side)
     columns["trade_key"].append(key)
     for name, number in numbers.items():
         columns[name].append(NULL if number is None else number)
@@ -126,11 +133,22 @@ def _add_lane(columns: dict[str, list[int]], pair: TradePair, side: LaneTrade, k
     return None not in numbers.values() and _is_ordinary(pair, side)
 
 
+def _amount(pair: TradePair, side: LaneTrade) -> int | None:
+    """Give the lane's planned amount: cut as the plan's is where it is the plan's; None where a column cannot tell it apart."""
+    amount, planned = side.trade.planned_amount, pair.planned
+    if amount is None or planned is None:
+        return scaled(amount, USD)
+    cut = truncated(planned.amount, USD)
+    if cut is None or amount == planned.amount:
+        return None if cut is None else cut[0]
+    return None if cut[1] else scaled(amount, USD)
+
+
 def _numbers(side: LaneTrade) -> dict[str, Decimal | None]:
     trade, fill = side.trade, truest_fill(side)
     entries = side.effects_of(EffectKind.LEDGER_ENTRY) if is_watched(side.run, EffectKind.LEDGER_ENTRY) else ()
     return {
-        "amount": trade.planned_amount,
+        "amount": None,
         "asked": asked_quantity(side),
         "price": decision_price(trade.intent),
         "filled": trade.filled_quantity,

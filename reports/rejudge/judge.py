@@ -23,6 +23,7 @@ from reports.rejudge.judged import INFO, SEVERITIES, JudgedTrades
 from reports.rejudge.lanes import Found, LaneColumns, PlanColumns, Slot
 from reports.rejudge.register import covering
 from reports.rejudge.scaled import NULL, Codes, Ints
+from reports.rejudge.sizing_checks import too_close
 from shadow.compare.judge import judge_trade
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy import Policy
@@ -86,6 +87,7 @@ def _chunk(start: int, places: Sequence[npt.NDArray[np.intp]], frames: TradeFram
     )
     plain = frames.plan["plain"].to_numpy()[rows]
     wide = plain & (too_wide(plan, lanes[0]) | too_wide(plan, lanes[1]))
+    wide |= plain & (too_close(plan, lanes[0], policy) | too_close(plan, lanes[1], policy))
     slots, table = _judge_chunk(plan, lanes, plain & ~wide, frames, policy)
     table["row"] += start
     return _Chunk(slots, table, (np.flatnonzero(wide) + start).tolist())

@@ -24,6 +24,7 @@ class PlanColumns:
 
     side: Codes
     exit: Bools
+    cut: Codes
     amount: Ints
     target: Ints
     current: Ints

@@ -37,6 +37,13 @@ def scaled(value: Decimal | None, decimals: int) -> int | None:
     return whole if moved == whole and abs(whole) < LIMIT else None
 
 
+def truncated(value: Decimal, decimals: int) -> tuple[int, bool] | None:
+    """Give `value` cut to an integer of `decimals` decimals, and whether anything was cut off; None where it is too large."""
+    moved = value.scaleb(decimals)
+    whole = int(moved)
+    return (whole, moved != whole) if abs(whole) < LIMIT else None
+
+
 def exceeds(apart: Ints, base: Ints, factor: Fraction) -> Bools:
     """Tell where `apart > factor * base`, exactly. Both are zero or more."""
     if factor == 0:

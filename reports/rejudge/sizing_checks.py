@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.rejudge.frame import BASES, NONE
+from reports.rejudge.frame import BASES, CUTS, NONE
 from reports.rejudge.lanes import SELL, Found, LaneColumns, PlanColumns, either
 from reports.rejudge.scaled import SHARES, USD, Bools, Codes, differs
 from shadow.compare.policy import Policy
@@ -57,6 +57,27 @@ def _sizes(plan: PlanColumns, lane: LaneColumns, policy: Policy) -> Sizes:
     oversold = off & ~target & (plan.side == SELL) & (worth > plan.current) & beyond
     left = off & ~target & ~oversold
     return Sizes(sized, floored, fraction, target, oversold, left & plan.exit, left & ~plan.exit)
+
+
+def too_close(plan: PlanColumns, lane: LaneColumns, policy: Policy) -> Bools:
+    """Tell where the digits that were cut off the plan's amounts decide: where the amount and the next give other answers.
+
+    What equals a quantity's worth under a rule is an interval around it, and a worth is never between an amount and the next: so
+    where both ends give one answer, all that lies between them does. Larger and smaller are told by the lower end alone.
+    """
+    rules = policy.rules
+    sized = lane.is_sized & (plan.cut != 0)
+    close: Bools = np.zeros(len(sized), dtype=np.bool_)
+    if not sized.any():
+        return close
+    worth, price = lane.asked[sized] * lane.price[sized], lane.price[sized]
+    for name, bit in CUTS.items():
+        low = np.abs(getattr(plan, name)[sized])
+        high = low + ((plan.cut[sized] & bit) != 0)
+        for rule in (rules.asked_quantity, rules.exit_quantity):
+            ends = [differs(rule, worth, end, decimals=USD, unit=price) for end in (low, high)]
+            close[sized] |= ends[0] != ends[1]
+    return close
 
 
 def sizing_checks(plan: PlanColumns, lanes: tuple[LaneColumns, LaneColumns], policy: Policy) -> Iterator[Found]:
