@@ -7,8 +7,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.made-from-requirements
 STAGE  ?= dev
+FUZZ_SECONDS ?= 120
+FUZZ_OPTIONS ?=
 
-.PHONY: help demo test test-long lint security format bench bench-quick build deploy-dev lock pages hooks clean
+.PHONY: help demo test test-long fuzz lint security format bench bench-quick build deploy-dev lock pages hooks clean
 
 help: ## Show what can be made
 	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +30,10 @@ test: $(STAMP) ## Run the tests: unit, contract, integration, infrastructure, an
 
 test-long: $(STAMP) ## Run the long forms of the property, model-based and end-to-end tests
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m long
+
+fuzz: $(STAMP) ## Drive the properties of tests/fuzz by coverage for FUZZ_SECONDS, and say what was reached (Linux, x86-64)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_OPTIONS)
 
 lint: $(STAMP) ## Check style, types, the arrows of import, the template, the workflow and the generated pages
 	@mkdir -p build
@@ -63,7 +69,7 @@ bench-quick: $(STAMP) ## The same, small (under 1 minute)
 	@$(BIN)/python -m benchmarks --quick
 
 lock: $(STAMP) ## Pin the requirements anew, with hashes (needs uv on the path)
-	@for name in layer broker reports local dev bench; do \
+	@for name in layer broker reports local dev bench fuzz; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
