@@ -26,7 +26,7 @@ PROBE = """
 import json, sys
 import lambda_handler
 assert callable(lambda_handler.lambda_handler)
-print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
+print(json.dumps(sorted({name.split(".")[0] for name in sys.modules} | {name for name in sys.modules if name.startswith("shadow.")})))
 """
 
 
@@ -57,3 +57,10 @@ def test_c11_the_function_that_trades_starts_with_its_broker() -> None:
 
     assert "alpaca" in imported
     assert not imported & {"polars", "matplotlib"}
+
+
+@pytest.mark.parametrize("function", [*LIGHT, "execute_trade_sfn"])
+def test_the_candidate_does_not_wait_for_what_only_a_comparison_needs(function: str) -> None:
+    imported = imported_by(function)
+    assert "shadow.contracts.workflow" in imported or function.startswith("notify")
+    assert not imported & {"shadow.contracts.outcome", "shadow.contracts.comparison", "shadow.contracts.pair", "shadow.compare"}
