@@ -26,7 +26,7 @@ PROBE = """
 import json, sys
 import lambda_handler
 assert callable(lambda_handler.lambda_handler)
-print(json.dumps(sorted({name.split(".")[0] for name in sys.modules} | {name for name in sys.modules if name.startswith("shadow.")})))
+print(json.dumps(sorted({name.split(".")[0] for name in sys.modules} | {n for n in sys.modules if n.startswith("shadow.")})))
 """
 
 
