@@ -1,0 +1,51 @@
+"""Judging the pairs of a bucket again: its columns are kept in the user's cache, and documents are read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from reports.rejudged import rejudge, rejudge_one_by_one
+from reports.sources import S3Source
+from shadow.aws import clients
+from shadow.compare.document import canonical_bytes, digest_of
+from shadow.compare.judge import judge
+from shadow.compare.policy import default_policy
+from tests.strategies.outcomes import DAY, random_case
+
+BUCKET = "alchemiser-dev-shadow-evidence-123456789012"
+EVER = (date(2000, 1, 1), date(2999, 12, 31))
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Source]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with mock_aws():
+        clients.s3.cache_clear()
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket=BUCKET)
+        for seed in range(4):
+            comparison = judge(random_case(seed, 4), default_policy())
+            content = canonical_bytes(comparison)
+            key = f"comparisons/day={DAY + timedelta(days=seed % 2)}/{comparison.run_id}-{digest_of(content)[:16]}.json"
+            s3.put_object(Bucket=BUCKET, Key=key, Body=content)
+        yield S3Source(BUCKET, s3)
+        clients.s3.cache_clear()
+
+
+def test_documents_are_read_once_and_the_answer_is_the_same(
+    bucket: S3Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = default_policy()
+    right = rejudge_one_by_one(bucket, policy, *EVER).to_wire()
+
+    assert rejudge(bucket, policy, *EVER).to_wire() == right
+    assert len(list((tmp_path / "shadow" / "rejudge" / BUCKET).iterdir())) == 2
+
+    monkeypatch.setattr(S3Source, "read", lambda *_: pytest.fail("a document was read again"))
+    assert rejudge(bucket, policy, *EVER).to_wire() == right
