@@ -111,8 +111,16 @@ class SimAccount:
 
     def buying_power(self, mark: Callable[[str], Decimal]) -> Decimal:
         """Give what can still be bought, USD: equity times the multiplier, less holdings and open buys."""
-        open_buys = sum((o.left * o.reserved_price for o in self.open_orders.values() if o.side == "buy"), Decimal(0))
-        return max(self.equity(mark) * self.multiplier - self.market_value(mark) - open_buys, Decimal(0))
+        held = self.market_value(mark)
+        return max((self.cash + held) * self.multiplier - held - self._open_buys(), Decimal(0))
+
+    def affords(self, cost: Decimal, mark: Callable[[str], Decimal]) -> bool:
+        """Say whether `cost` USD can be bought for. Where the cash alone is enough, the holdings are not valued one by one."""
+        enough = self.multiplier >= 1 and cost <= self.cash * self.multiplier - self._open_buys()
+        return enough or cost <= self.buying_power(mark)
+
+    def _open_buys(self) -> Decimal:
+        return sum((o.left * o.reserved_price for o in self.open_orders.values() if o.side == "buy"), Decimal(0))
 
     def add(self, order: SimOrder) -> None:
         """Keep an accepted order."""

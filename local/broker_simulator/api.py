@@ -7,7 +7,7 @@ Where Alpaca's documents state no error body, it is `{code, message}` with the c
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -132,7 +132,7 @@ def _positions(exchange: Exchange, account: SimAccount, request: Request, rest: 
     del request
     if not rest:
         return Answer(200, [wire.position_json(exchange, account, symbol) for symbol in sorted(account.holdings)])
-    symbol = next((s for s in account.holdings if rest in (s, wire.asset_id(s))), None)
+    symbol = _named(rest, account.holdings)
     if symbol is None:
         raise Refused(404, _NOT_FOUND, "position does not exist")
     return Answer(200, wire.position_json(exchange, account, symbol))
@@ -140,13 +140,18 @@ def _positions(exchange: Exchange, account: SimAccount, request: Request, rest: 
 
 def _assets(exchange: Exchange, account: SimAccount, request: Request, rest: str) -> Answer:
     del account, request
-    known = sorted({*exchange.assets, *exchange.market.closes})
     if not rest:
+        known = sorted({*exchange.assets, *exchange.market.closes})
         return Answer(200, [wire.asset_json(exchange, symbol) for symbol in known])
-    symbol = next((s for s in known if rest in (s, wire.asset_id(s))), None)
+    symbol = _named(rest, exchange.assets) or _named(rest, exchange.market.closes)
     if symbol is None:
         raise Refused(404, _NOT_FOUND, f"asset not found for {rest}")
     return Answer(200, wire.asset_json(exchange, symbol))
+
+
+def _named(name: str, symbols: Collection[str]) -> str | None:
+    """Find the symbol that `name` is, or the asset id of."""
+    return name if name in symbols else next((symbol for symbol in symbols if name == wire.asset_id(symbol)), None)
 
 
 def _clock(exchange: Exchange, account: SimAccount, request: Request, rest: str) -> Answer:

@@ -227,7 +227,7 @@ class Exchange:
                     _FORBIDDEN,
                     f"insufficient qty available for order (requested: {ticket.quantity}, available: {available})",
                 )
-        elif ticket.quantity * price > account.buying_power(lambda symbol: self.mark(account, symbol)):
+        elif not account.affords(ticket.quantity * price, lambda symbol: self.mark(account, symbol)):
             raise Refused(403, _FORBIDDEN, "insufficient buying power")
 
     @staticmethod

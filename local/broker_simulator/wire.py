@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from uuid import NAMESPACE_URL, uuid5
 
 from local.broker_simulator.accounts import SimAccount, SimOrder
@@ -30,6 +31,7 @@ def moment(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+@cache
 def asset_id(symbol: str) -> str:
     """Give a symbol's stable asset id."""
     return str(uuid5(NAMESPACE_URL, f"simulated-asset:{symbol}"))
