@@ -30,7 +30,8 @@ def _exchange() -> exchange_calendars.ExchangeCalendar:
 
 
 def is_trading_day(day: date) -> bool:
-    """Tell whether the exchange opens on `day`."""
+    """Tell whether the exchange opens on `day`. Raises `InvalidPayload` for a day that its calendar does not reach."""
+    _check(day)
     return bool(_exchange().is_session(pd.Timestamp(day)))
 
 
@@ -42,13 +43,22 @@ def close_of(day: date) -> datetime:
     return close.astimezone(NEW_YORK)
 
 
+def _check(day: date) -> None:
+    """Refuse a day out of the calendar, by its name: the library would answer in an error of its own."""
+    first, last = date.fromisoformat(FIRST_DAY), _exchange().last_session.date()
+    if not first <= day <= last:
+        raise InvalidPayload("calendar", [FieldFault("day", f"a day from {first} to {last}", str(day))])
+
+
 def is_half_day(day: date) -> bool:
     """Tell whether trading day `day` closes early."""
     return close_of(day).hour < _NORMAL_CLOSE_HOUR
 
 
 def trading_days(first: date, last: date) -> tuple[date, ...]:
-    """List the trading days from `first` to `last`, both included."""
+    """List the trading days from `first` to `last`, both included. Raises `InvalidPayload` for days out of the calendar."""
+    _check(first)
+    _check(last)
     return tuple(stamp.date() for stamp in _exchange().sessions_in_range(pd.Timestamp(first), pd.Timestamp(last)))
 
 
