@@ -24,6 +24,7 @@ from shadow.evidence.errors import UnknownPair
 
 COMMAND_GROUP = "shadow.commands"
 _JSON = "shadow.as_json"
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer does not export the base of its own refusals
 
 
 class ShadowGroup(TyperGroup):
@@ -32,14 +33,26 @@ class ShadowGroup(TyperGroup):
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override] # typer's own context
         """Note, before anything can fail, whether the answer is to be JSON."""
         ctx.meta[_JSON] = "--json" in args
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            _refuse_usage(error, as_json=bool(ctx.meta[_JSON]))
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override] # typer's own context
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except _UsageError as error:
+            _refuse_usage(error, as_json=bool(ctx.meta.get(_JSON)))
         except (ShadowError, BotoCoreError, ClientError) as error:
             explain_failure(error, as_json=bool(ctx.meta.get(_JSON)))
+
+
+def _refuse_usage(error: Exception, *, as_json: bool) -> NoReturn:
+    """End the command because of arguments that it does not take: as JSON where that was asked for, else with typer's help."""
+    if not as_json:
+        raise error
+    fail(ExitCode.BAD_INPUT, str(error), as_json=True, details={"kind": type(error).__name__})
 
 
 def explain_failure(error: Exception, *, as_json: bool) -> NoReturn:

@@ -5,6 +5,7 @@ The root of the command: help with examples everywhere, a version, and rooms tha
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -39,6 +40,16 @@ def test_every_command_has_examples_and_json(command: str, monkeypatch: pytest.M
 def test_no_command_is_help_and_an_unknown_one_bad_input() -> None:
     assert "publish" in shadow().output
     assert shadow("publsh").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "line", [("compare",), ("compare", "p", "--nope"), ("publsh",), ("--nope",), ("redrive", "--limit", "x")]
+)
+def test_arguments_that_are_not_taken_are_told_as_json_where_that_was_asked_for(line: tuple[str, ...]) -> None:
+    result = shadow(*line, "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["exit_code"] == 2
+    assert json.loads(result.stdout)["error"]
 
 
 def test_a_room_that_is_missing_is_a_warning_and_no_loss_to_the_others() -> None:
