@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -34,6 +34,7 @@ from shadow.evidence.dynamodb import Reader
 from shadow.evidence.judging import judge_by, policy_at
 from shadow.evidence.settlement import Settler
 from shadow.legacy.channels import DynamoTradeLedger
+from shadow.publish.aws import S3PlanStore
 from shadow.publish.payload import candidate_input
 from tests.factories.control_items import raw_item
 from tests.factories.histories import execution_arn
@@ -42,7 +43,7 @@ from tests.factories.pairs import pair_of
 from tests.factories.small_states import SmallExecution, TaskError
 from tests.fakes.evidence import World, settler_of
 from tests.fakes.legacy import World as Control
-from tests.fakes.workflow_cloud import ACCOUNT, REGION, STATE_TABLE, Cloud, cloud, definition
+from tests.fakes.workflow_cloud import ACCOUNT, BUCKET, REGION, STATE_TABLE, Cloud, cloud, definition
 
 LATER = timedelta(minutes=5)
 
@@ -75,13 +76,16 @@ class AaLanes:
     simulator: Simulator
     control_broker: Broker
     machine: Mapping[str, Any] = field(default_factory=lambda: json.loads(definition()))
+    fails: Callable[[str, Any], TaskError | None] = lambda *_: None
+    execution: SmallExecution = field(init=False)
+    world: World = field(init=False)
 
     def compare(self, situation: Situation) -> Comparison:
         """Run one plan through both lanes and judge it."""
         _forget_state()
         self._arrange(situation)
         plan = situation.plan
-        world = World(ledger_rows={})
+        world = self.world = World(ledger_rows={})
         world.pairs[plan.plan_id] = pair_of(plan, at=datetime.now(UTC), start_state=StartState.STARTED)
         self._run_control(plan, situation.deployment, world)
         self._set_deployment(situation.deployment)
@@ -137,17 +141,25 @@ class AaLanes:
 
     def _run_candidate(self, plan: RebalancePlan, world: World) -> None:
         run_id = run_id_of(plan.plan_id)
-        request = json.loads(candidate_input(plan, run_id, {}).inline)
-        execution = SmallExecution(self.machine, run_id, self._invoke)
-        world.executions[execution_arn(run_id)] = execution.run(request)
+        request = json.loads(candidate_input(plan, run_id, {}).sendable(S3PlanStore(clients.s3(), BUCKET)))
+        self.execution = SmallExecution(self.machine, run_id, self._invoke, read=_read)
+        world.executions[execution_arn(run_id)] = self.execution.run(request)
+        world.map_runs |= self.execution.map_runs
         world.state_items[run_id] = list(Reader(clients.dynamodb(), STATE_TABLE).query("PK", candidate_pk(run_id)))
 
     def _invoke(self, function: str, event: Any) -> Any:
         self.candidate.calls.clear()
+        failure = self.fails(function, event)
+        if failure is not None:
+            raise failure
         answer = self.candidate.invoke({"FunctionName": function, "Payload": json.dumps(event)}, "", None)
         if "FunctionError" in answer:
             raise TaskError(answer["Payload"]["errorType"], answer["Payload"]["errorMessage"])
         return answer["Payload"]
+
+
+def _read(bucket: str, key: str) -> bytes:
+    return clients.s3().get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
 def _forget_state() -> None:

@@ -18,6 +18,7 @@ from shadow.evidence.cases import CaseBuilder
 from shadow.evidence.errors import PairMoved
 from shadow.evidence.lanes import Lanes
 from shadow.evidence.ledger import Announcement, Transition, UnreadablePair
+from shadow.evidence.map_runs import MapRunReader
 from shadow.evidence.ports import Case, Judgement, RawItem
 from shadow.evidence.redaction import Redactor
 from shadow.evidence.settledness import Deadlines
@@ -40,6 +41,7 @@ class World:
     ledger_rows: dict[str, list[RawItem]] | None = None
     executions: dict[str, tuple[Mapping[str, object], list[Mapping[str, object]]]] = field(default_factory=dict)
     state_items: dict[str, list[RawItem]] = field(default_factory=dict)
+    map_runs: dict[str, Mapping[str, object]] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     pairs: dict[str, Pair] = field(default_factory=dict)
     audit: list[Transition] = field(default_factory=list)
@@ -48,6 +50,9 @@ class World:
     emitted: list[Mapping[Metric, float]] = field(default_factory=list)
     unreadable: list[UnreadablePair] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
+
+    def describe_map_run(self, mapRunArn: str) -> Mapping[str, object]:  # noqa: N803 - the service's name
+        return self.map_runs[mapRunArn]
 
     def total(self, metric: Metric) -> float:
         return sum(values.get(metric, 0.0) for values in self.emitted)
@@ -120,8 +125,7 @@ class FakeCandidate:
         return list(self.world.executions[execution_arn][1])
 
     def map_runs(self, history: list[Mapping[str, object]]) -> list[Mapping[str, object] | Gap]:
-        del history
-        return []
+        return list(MapRunReader(self.world).read(history))  # type: ignore[arg-type] # describes map runs, and nothing else
 
     def state_items(self, run_id: str) -> list[RawItem]:
         return list(self.world.state_items.get(run_id, ()))

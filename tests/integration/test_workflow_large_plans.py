@@ -215,12 +215,3 @@ def test_c13_a_hundred_trades_with_full_results_stay_below_the_limit_of_a_state(
     assert not is_large(many(50, 50))
     assert is_large(many(50, 51))
     assert len(json.dumps({"trades": trades, "results": [full.to_wire()] * 100})) < 262_144 - 5_000
-
-
-@pytest.mark.long
-def test_a_thousand_trades_run() -> None:
-    with cloud(**PAPER) as world:
-        world.broker.equity = Decimal(10_000_000)
-        run = stocked(world).run(claimed(workflow_input(*many(100, 900))), wait_seconds=1800)
-
-        assert (run.end, run.output["succeededTrades"]) == ("WorkflowCompleted", 1000)
