@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mypy_boto3_dynamodb import DynamoDBClient
@@ -23,7 +23,7 @@ from mypy_boto3_secretsmanager import SecretsManagerClient
 
 from local.broker_simulator.client import SimulatorClient
 from local.cloud.access import CloudAccess
-from local.cloud.build import build_artefacts
+from local.cloud.build import Artefacts, build_artefacts
 from local.cloud.deploy import Deployment, deploy
 from local.cloud.emulator import RunningEmulator, running_emulator, start_emulator, stop_emulator
 from local.cloud.environment import ensure_environment
@@ -67,6 +67,8 @@ class LocalStack:
     broker_pid: int
     deployment: Deployment
     folder: Path
+    artefacts: Artefacts
+    parameters: Mapping[str, str]
 
     @property
     def access(self) -> CloudAccess:
@@ -127,21 +129,38 @@ def bring_up(
     try:
         broker_pid, broker_url = _start_broker(folder.absolute(), seed)
         endpoints = dict.fromkeys(("BrokerEndpoint", "BrokerDataEndpoint", "ControlBrokerEndpoint"), broker_url)
-        named = {name: value.replace(BROKER, broker_url) for name, value in (parameters or {}).items()}
-        chosen = {**FAST, **endpoints, **named}
+        chosen = {**FAST, **endpoints, **_named(parameters or {}, broker_url)}
         deployment = deploy(
             emulator.access, CHECKOUT / "template.yaml", artefacts, stack=f"shadow-{STAGE}", parameters=chosen, progress=progress
         )
     except BaseException:
         take_down(folder)
         raise
-    stack = LocalStack(emulator, broker_url, broker_pid, deployment, folder.absolute())
+    stack = LocalStack(emulator, broker_url, broker_pid, deployment, folder.absolute(), artefacts, chosen)
     _note(stack)
     _fill_secrets(stack)
     stack.plant([])
     stack.plant_in_candidate([])
     _let_faults_be_planted(stack)
     return stack
+
+
+def redeploy(stack: LocalStack, changes: Mapping[str, str], progress: Progress = silent) -> LocalStack:
+    """Deploy the template again with some parameters changed, as an operator does, and give the stack as it is then.
+
+    Raises StackFailed where the template's rules refuse the change; nothing has changed then.
+    """
+    chosen = {**stack.parameters, **_named(changes, stack.broker_url)}
+    deployment = deploy(
+        stack.access, CHECKOUT / "template.yaml", stack.artefacts, stack=f"shadow-{STAGE}", parameters=chosen, progress=progress
+    )
+    changed = replace(stack, deployment=deployment, parameters=chosen)
+    _let_faults_be_planted(changed)
+    return changed
+
+
+def _named(parameters: Mapping[str, str], broker_url: str) -> dict[str, str]:
+    return {name: value.replace(BROKER, broker_url) for name, value in parameters.items()}
 
 
 def take_down(folder: Path) -> bool:

@@ -159,6 +159,9 @@ def _print_statement(statement: Statement) -> None:
     style = _READINESS_STYLE[statement.readiness.value]
     since = f" since {statement.first_day}" if statement.first_day else ""
     say(f"[{style}]{statement.readiness.value}[/] as of {statement.as_of}")
+    if statement.workflow_in_production:
+        say("[bold]The workflow is in production: there is nothing to cut over to.[/bold] No day of it counts below.")
+        say("How well its shadow agrees with it is in `shadow report`; after a roll back the evidence begins anew.")
     say(
         f"evidence: {statement.days} of {count(statement.days_needed, 'trading day')} in a row{since}, "
         f"{count(statement.runs, 'run')}, {count(statement.trades, 'trade')} "

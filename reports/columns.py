@@ -192,6 +192,7 @@ LEDGER = (
     Column("conserved", Kind.FLAG, "none is unaccounted for and none uncompared"),
     Column("settle_seconds", Kind.FLOAT, "the slowest pair's seconds from publication to settlement"),
     Column("drills", Kind.COUNT, "replayed and planted pairs, which are no coverage"),
+    Column("swapped", Kind.COUNT, "published with the workflow in production, which is no evidence about cutting over"),
 )
 
 FRAMES = {"pairs": PAIRS, "trades": TRADES, "differences": DIFFERENCES, "durations": DURATIONS, "ledger": LEDGER}

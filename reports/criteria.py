@@ -59,6 +59,7 @@ def assess(
     return Statement(
         readiness=conclude(criteria),
         as_of=as_of,
+        workflow_in_production=bool(evidence and evidence[-1].swapped),
         first_day=period.days[0].day if period.days else None,
         days=len(period.days),
         days_needed=policy.days,
@@ -108,6 +109,8 @@ def _coverage(period: Period, evidence: Sequence[DayEvidence]) -> Criterion:
 def _why_broken(day: DayEvidence) -> str:
     if not day.conserved:
         return "pairs are unaccounted for"
+    if day.swapped:
+        return "the workflow was in production"
     if day.published == 0:
         return "nothing was published"
     return f"{day.published - day.judged} of {day.published} pairs missing, incomplete or still open"

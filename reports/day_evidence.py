@@ -62,13 +62,17 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class DayEvidence:
-    """One trading day. Only live pairs count, except in `drilled`: what replayed and planted runs went through in agreement."""
+    """One trading day. Only live pairs count, except in `drilled`: what replayed and planted runs went through in agreement.
+
+    `swapped` of them were published with the workflow in production already: a day that has one says nothing about cutting over.
+    """
 
     day: date
     published: int = 0
     judged: int = 0
     pending: int = 0
     conserved: bool = True
+    swapped: int = 0
     critical: int = 0
     major: int = 0
     safety: int = 0
@@ -83,13 +87,14 @@ class DayEvidence:
 
     @property
     def is_covered(self) -> bool:
-        """Whether something was published and all of it was compared, nothing missing, incomplete or still open."""
-        return self.published > 0 and self.judged == self.published and self.conserved
+        """Whether something was published and all of it was compared as a candidate's, nothing missing, incomplete or open."""
+        return self.published > 0 and self.judged == self.published and self.conserved and not self.swapped
 
     @property
     def is_open(self) -> bool:
         """Whether nothing stands against the day but pairs that are still waiting for their verdict."""
-        return self.pending > 0 and self.judged + self.pending == self.published and self.conserved
+        waits = self.pending > 0 and self.judged + self.pending == self.published
+        return waits and self.conserved and not self.swapped
 
 
 SAFETY_KINDS = frozenset(
@@ -135,6 +140,7 @@ def _day(day: date, pairs: pd.DataFrame, trades: pd.DataFrame, differences: pd.D
         judged=int(ledger[list(_JUDGED)].to_numpy().sum()),
         pending=int(ledger["pending"].sum()),
         conserved=bool(ledger["conserved"].all()),
+        swapped=int(ledger["swapped"].sum()),
         critical=int(live["critical"].sum()),
         major=int(live["major"].sum()),
         safety=int(ours["kind"].isin(SAFETY_KINDS).sum()) + int(live["violations"].sum()),

@@ -18,7 +18,7 @@ from reports.tables import Value
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.pair import Pair, PairState
-from shadow.contracts.vocabulary import Origin
+from shadow.contracts.vocabulary import Origin, ProductionLane
 from shadow.evidence.conservation import conservation
 from shadow.evidence.ledger import UnreadablePair
 
@@ -79,6 +79,7 @@ def day_row(day: date, pairs: Sequence[Pair | UnreadablePair], compared: Mapping
         "conserved": sums.error == 0 and uncompared == 0,
         "settle_seconds": max(waits, default=None),
         "drills": len(pairs) - sums.published,
+        "swapped": sum(pair.production_lane is ProductionLane.WORKFLOW for pair in live),
     }
 
 
@@ -100,4 +101,5 @@ def derived_row(day: date, compared: Mapping[str, Verdict], drills: int) -> Ledg
         "conserved": True,
         "settle_seconds": None,
         "drills": drills,
+        "swapped": 0,
     }

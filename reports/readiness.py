@@ -60,11 +60,13 @@ class Statement(Frozen):
 
     `days` counts the fully covered trading days in a row up to `as_of`, `look` the planned looks taken at them, `next_look` the
     days at which the next is due. `never_exercised` has what no live run went through; `only_drilled` those of them that a
-    replayed or planted run did.
+    replayed or planted run did. `workflow_in_production`: the last day was traded by the workflow, so that there is
+    nothing to cut over to, and this says what a second cut-over would still need.
     """
 
     readiness: Readiness
     as_of: date
+    workflow_in_production: bool = False
     first_day: date | None
     days: int
     days_needed: int

@@ -19,6 +19,8 @@ from shadow.broker.errors import DuplicateClientOrderId, OrderRejected
 from shadow.broker.port import Account, Asset, MarketClock, Order, OrderRequest, OrderStatus, OrderType, Quote
 
 _ACCOUNT_NUMBER = "dry-run"
+RECORDED = "dry-run-"
+"""How the id of an order begins that was recorded and not sent."""
 
 
 class MarketData(Protocol):
@@ -140,7 +142,7 @@ class RecordingBroker:
 def _filled(request: OrderRequest, price: Decimal, at: datetime) -> Order:
     """Give `request` as an order filled whole at `price` (USD a share)."""
     return Order(
-        order_id=f"dry-run-{request.client_order_id}",
+        order_id=f"{RECORDED}{request.client_order_id}",
         client_order_id=request.client_order_id,
         symbol=request.symbol,
         side=request.side,

@@ -195,9 +195,10 @@ def _print_pair(target: Target, page: PairPage, now: datetime) -> None:
         say(f"before      {styled_verdict(pair.previous_verdict)}")
     for lane in page.lanes:
         say(f"{lane.lane.value:<12}{_lane_text(lane, now)}")
+    say(f"production  {pair.production_lane.lane} ({pair.production_lane}), shadowed by {pair.production_lane.shadow}")
     say(f"start       {pair.start_state.value}{f' · {escape(pair.start_reason)}' if pair.start_reason else ''}")
     if pair.control_error:
-        say(f"            [red]the control's publishing raised {escape(pair.control_error)}[/]")
+        say(f"            [red]publishing to the {pair.production_lane.lane} raised {escape(pair.control_error)}[/]")
     arn = pair.execution_arn or target.execution_arn(pair.run_id)
     say(f"execution   {target.console_url(arn) or arn}")
     if pair.comparison_key:

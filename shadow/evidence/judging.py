@@ -8,13 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from shadow import __version__
+from shadow.broker.recording import RECORDED
 from shadow.compare.case import PairCase
 from shadow.compare.document import canonical_bytes
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.vocabulary import ProductionLane
+from shadow.contracts.vocabulary import ProductionLane, SizingBasis
 from shadow.evidence.ports import Case, Judge, Judgement
 
 
@@ -60,13 +61,26 @@ def pair_case(case: Case, code: str) -> PairCase:
         plan=case.plan,
         trading_day=case.pair.trading_day,
         published_at=case.pair.published_at,
-        control=case.control,
+        control=_as_sized(case.control),
         candidate=_as_emitted(case.candidate, case.pair.production_lane),
         code_version=code,
         origin=case.pair.origin.value,
         production_lane=case.pair.production_lane,
         evidence=case.evidence,
     )
+
+
+def _as_sized(control: RunOutcome | None) -> RunOutcome | None:
+    """Say of a legacy lane's dry run what its table cannot: its account holds the plan's values, so exits are sized by them."""
+    if control is None or not any((trade.order_id or "").startswith(RECORDED) for trade in control.trades):
+        return control
+    trades = tuple(
+        trade.model_copy(update={"intent": trade.intent.model_copy(update={"sizing_basis": SizingBasis.HELD_VALUE})})
+        if trade.is_complete_exit and trade.intent is not None and (trade.order_id or "").startswith(RECORDED)
+        else trade
+        for trade in control.trades
+    )
+    return control.model_copy(update={"trades": trades})
 
 
 def _as_emitted(candidate: RunOutcome | None, production_lane: ProductionLane) -> RunOutcome | None:

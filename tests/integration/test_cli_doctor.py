@@ -142,7 +142,13 @@ def test_text_says_what_to_do(healthy: Healthy) -> None:
         ("event bus", {"EventBusName": "nowhere"}, "nowhere does not exist"),
         ("candidate secret", {"BrokerSecretId": "nowhere"}, "nowhere does not exist"),
         ("two accounts", {"ControlAccountFingerprint": sha256(b"PA-CANARY-1").hexdigest()}, "one account"),
-        ("parameters", {"ExecutionMode": "live"}, "expected dry_run or paper while DualPublishing is true, was live"),
+        ("parameters", {"ExecutionMode": "live"}, "expected dry_run or paper while ProductionLane is legacy, was live"),
+        ("parameters", {"ProductionLane": "workflow", "ExecutionMode": "paper"}, "while ProductionLane is workflow, was paper"),
+        (
+            "parameters",
+            {"ProductionLane": "workflow", "ControlAccountFingerprint": ""},
+            "with ProductionLane workflow, was nothing",
+        ),
         ("parameters", {"ExecutionMode": "paper", "ControlAccountFingerprint": ""}, "ControlAccountFingerprint: expected"),
         (
             "parameters",

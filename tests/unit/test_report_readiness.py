@@ -42,6 +42,15 @@ def test_before_day_ten_it_says_how_many_days_are_missing() -> None:
     assert (found.readiness, found.more_days) == (Readiness.NOT_YET, 3)
 
 
+def test_a_day_with_the_workflow_in_production_is_no_evidence_about_cutting_over() -> None:
+    found = statement(with_day(honest_migration(12), 11, swapped=1))
+    assert (found.readiness, found.days, found.workflow_in_production) == (Readiness.NOT_YET, 0, True)
+    (coverage,) = [criterion for criterion in found.criteria if criterion.name == "coverage"]
+    assert "the workflow was in production" in coverage.reason
+    later = statement(with_day(honest_migration(12), 3, swapped=1))
+    assert (later.days, later.workflow_in_production) == (8, False)
+
+
 def without(stratum: Stratum) -> Change:
     return lambda days: with_every_day(days, strata=strata_with(stratum, Tally()))
 

@@ -31,6 +31,8 @@ _NEEDED_WITH_EXISTING = (
 _SHAPES = {
     "Stage": (r"[a-z][a-z0-9]{1,11}", "2 to 12 lower-case letters and digits, starting with a letter"),
     "ControlLane": (r"existing|reference", "existing or reference"),
+    "ProductionLane": (r"legacy|workflow", "legacy or workflow"),
+    "LegacyShadowMode": (r"dry_run|paper", "dry_run or paper"),
     "ExecutionMode": (r"dry_run|paper|live", "dry_run, paper or live"),
     "DualPublishing": (r"true|false", "true or false"),
     "ShadowMode": (r"off|shadow(:([0-9]|[1-9][0-9]|100))?", "off, shadow or shadow:N with N from 0 to 100"),
@@ -72,8 +74,7 @@ def parameters(account: Account) -> Iterator[Finding]:
         absent = [name for name in _NEEDED_WITH_EXISTING if not account.parameter(name)]
         wrong += [f"{name}: expected a value with an existing control, was nothing" for name in absent]
     mode = account.parameter("ExecutionMode", "dry_run")
-    if mode == "live" and account.parameter("DualPublishing", "true") == "true":
-        wrong.append("ExecutionMode: expected dry_run or paper while DualPublishing is true, was live")
+    wrong += _roles(account, mode)
     if mode == "paper" and not account.parameter("ControlAccountFingerprint"):
         wrong.append("ControlAccountFingerprint: expected the control's with ExecutionMode paper, was nothing")
     if mode == "paper" and not is_paper_endpoint(account.parameter("BrokerEndpoint")):
@@ -85,6 +86,21 @@ def parameters(account: Account) -> Iterator[Finding]:
         yield ok("parameters", f"{len(account.parameters)} {where}; mode {mode}")
     for text in wrong:
         yield bad("parameters", text, f"set it in samconfig.toml or with --parameter ({where})")
+
+
+def _roles(account: Account, mode: str) -> list[str]:
+    """Name what does not go together with the lane in production."""
+    if account.parameter("ProductionLane", "legacy") == "legacy":
+        told = "ExecutionMode: expected dry_run or paper while ProductionLane is legacy, was live"
+        return [told] if mode == "live" else []
+    wrong = []
+    if mode == "paper":
+        wrong.append("ExecutionMode: expected live (or dry_run on the way) while ProductionLane is workflow, was paper")
+    if not account.parameter("ControlAccountFingerprint"):
+        wrong.append("ControlAccountFingerprint: expected production's with ProductionLane workflow, was nothing")
+    if account.existing_control and not account.parameter("ControlBrokerSecretId"):
+        wrong.append("ControlBrokerSecretId: expected production's with ProductionLane workflow, was nothing")
+    return wrong
 
 
 def mode_parameter(account: Account) -> Iterator[Finding]:

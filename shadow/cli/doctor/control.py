@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
 
 VISIBILITY_SECONDS = 900
+_UNDERWAY = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 _KEYS = {"PK": "HASH", "SK": "RANGE"}
 _DEPLOYED_LATER = "will be made by the deployment"
 
@@ -82,6 +87,9 @@ def queue(account: Account) -> Iterator[Finding]:
             f"{visible} s",
             f"{VISIBILITY_SECONDS} s by contract: below 600 s trades run twice",
         )
+    underway = sum(int(value) for name, value in attributes.items() if name in _UNDERWAY)
+    if underway:
+        yield warn("queue content", f"{underway} messages wait or are handled", "not the moment to cut over or to roll back")
     if "RedrivePolicy" not in attributes:
         yield warn("queue dead letters", "no redrive policy", "what always fails comes back for 4 days; give it its DLQ")
     arn = account.parameter("ExecutionQueueArn")
