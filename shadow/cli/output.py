@@ -74,12 +74,17 @@ def code_of_verdict(verdict: Verdict) -> ExitCode:
 
 def print_json(document: object) -> None:
     """Print one JSON document on standard output."""
-    typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
+    typer.echo(_printable(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)))
 
 
 def say(text: str = "") -> None:
     """Print one line of markup; who builds it escapes foreign text."""
-    OUT.print(text, soft_wrap=True)
+    OUT.print(_printable(text), soft_wrap=True)
+
+
+def _printable(text: str) -> str:
+    """Write half of a surrogate pair, which no output can show, by its number: also what JSON calls it."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 def finish(code: ExitCode) -> None:
