@@ -159,7 +159,7 @@ def decode(name: str, content: bytes) -> ComparisonDocument:
     """Read one stored comparison. Raises `UnreadableDocument` naming the document and the field."""
     try:
         return _DECODER.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, RecursionError) as error:
         message = str(error)
         found = _PATH.search(message)
         field = found["path"] if found else "$"

@@ -100,7 +100,7 @@ class EvidenceStore:
                     digest.update(line)
                     record = json.loads(line, parse_float=Decimal)
                     yield record["record"], record["value"]
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
             raise EvidenceCorrupt(f"{ref.key}: expected records in gzip, was {type(error).__name__}") from None
         if digest.hexdigest() != ref.sha256:
             raise EvidenceCorrupt(f"{ref.key}: expected sha256 {ref.sha256}, was {digest.hexdigest()}")

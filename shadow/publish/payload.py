@@ -17,7 +17,7 @@ from hashlib import sha256
 
 from pydantic import BaseModel
 
-from shadow.contracts.errors import FieldFault, InvalidPlan
+from shadow.contracts.errors import FieldFault, InvalidPayload, InvalidPlan
 from shadow.contracts.identity import trade_namer
 from shadow.contracts.model import parse_decimal, plain
 from shadow.contracts.plan import PlanItem, RebalancePlan
@@ -65,8 +65,14 @@ def held_document(held: Mapping[str, Decimal]) -> str | None:
 
 
 def read_held(document: str | None) -> dict[str, Decimal]:
-    """Read positions back."""
-    return {} if document is None else {symbol: Decimal(text) for symbol, text in json.loads(document).items()}
+    """Read positions back. Raises `InvalidPayload` for a text that is none."""
+    if document is None:
+        return {}
+    try:
+        return {symbol: parse_decimal(text) for symbol, text in json.loads(document).items()}
+    except (ValueError, RecursionError, AttributeError) as error:
+        fault = FieldFault("held_json", "shares by symbol, as decimal strings", str(error))
+        raise InvalidPayload("held positions", [fault]) from None
 
 
 def checked_positions(plan: RebalancePlan, answer: object) -> dict[str, Decimal]:

@@ -60,5 +60,5 @@ def _replayed(line: str) -> Replayed | None:
             comparison=values["comparison"],
             reason=values["reason"] or "",
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
