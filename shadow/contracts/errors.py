@@ -68,7 +68,7 @@ def faults_of(error: ValidationError) -> tuple[FieldFault, ...]:
     """Turn pydantic's `error` into faults that name the field, what was expected, and what was there."""
     faults = []
     for entry in error.errors(include_url=False):
-        path = ".".join(str(part) for part in entry["loc"]) or "(whole)"
+        path = ".".join(str(part)[:_SHOWN] for part in entry["loc"]) or "(whole)"
         found = _found(entry["type"], entry["input"])
         faults.append(FieldFault(path, _expected(entry["type"], entry["msg"]), found))
     return tuple(faults)

@@ -20,6 +20,7 @@ from shadow.contracts.vocabulary import Action, Side
 
 SCHEMA_VERSION: Literal["1.0.0"] = "1.0.0"
 CENT = Decimal("0.01")
+_LONGEST = 50
 
 
 class Urgency(StrEnum):
@@ -139,7 +140,11 @@ def _named(faults: tuple[FieldFault, ...], value: object) -> list[FieldFault]:
         index, _, tail = rest.partition(".")
         item = _item_at(items, index) if lead == "items" else None
         symbol = item.get("symbol") if isinstance(item, dict) else None
-        where = f"items.{index} ({symbol}){'.' + tail if tail else ''}" if isinstance(symbol, str) else fault.field
+        where = (
+            f"items.{index} ({symbol}){'.' + tail if tail else ''}"
+            if isinstance(symbol, str) and len(symbol) <= _LONGEST
+            else fault.field
+        )
         named.append(FieldFault(where, fault.expected, fault.found))
     return named
 

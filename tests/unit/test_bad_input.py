@@ -85,3 +85,11 @@ def test_a_refusal_shows_no_value_of_a_field_that_nobody_knows(damage: dict[str,
 def test_a_number_without_an_end_is_told_by_its_size() -> None:
     with pytest.raises(InvalidPlan, match=r"total_trade_value: expected .*, was a number of 20001 bits"):
         RebalancePlan.read(PLAN | {"total_trade_value": 1 << 20_000})
+
+
+def test_a_refusal_is_short_whatever_was_given() -> None:
+    long = "x" * 70_000
+    for damage in ({long: 1}, {"items": [PLAN["items"][0] | {"symbol": long, "priority": 9}]}, {"plan_id": long}):  # type: ignore[index] # the wire
+        with pytest.raises(InvalidPlan) as caught:
+            RebalancePlan.read(PLAN | damage)
+        assert len(str(caught.value)) < 2_000
