@@ -28,7 +28,7 @@ AT_ONCE = 2
 _LAST = re.compile(rb"cov: (\d+) ft: (\d+)")
 _UNITS = re.compile(rb"stat::number_of_executed_units:\s+(\d+)")
 _ERROR = re.compile(rb"=== Uncaught Python exception: ===\s*\n([^\n]*)")
-_EXAMPLE = re.compile(rb"(Failing test case: .*?\n\))", re.DOTALL)
+_EXAMPLE = re.compile(rb"(@example\(.*)\n")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def fuzz(target: str, seconds: float) -> Fuzzed:
     corpus = OUT / "corpus" / module / function
     corpus.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    command = [sys.executable, "-m", "tests.fuzz.engine", module, function, str(max(1, round(seconds))), str(corpus)]
+    command = [sys.executable, "-m", "tests.fuzz.engine", module, function, str(max(1, round(seconds))), str(corpus.resolve())]
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds + SLACK_SECONDS, check=False)  # noqa: S603 - ours
         told, code = done.stdout + done.stderr, done.returncode

@@ -7,12 +7,30 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import wraps
 from importlib import import_module
 
 import atheris
 
 INSTRUMENTED = ["shadow", "functions", "reports"]
+
+
+def telling(inner: Callable[..., None]) -> Callable[..., None]:
+    """Print the example that `inner` fails on, as it is to be kept at the property."""
+
+    @wraps(inner)
+    def told(*arguments: object, **named: object) -> None:
+        try:
+            inner(*arguments, **named)
+        except Exception:
+            shown = ", ".join([*map(repr, arguments), *(f"{name}={value!r}" for name, value in named.items())])
+            sys.stderr.write(f"\n@example({shown})\n")
+            sys.stderr.flush()
+            raise
+
+    return told
 
 
 def main(module: str, function: str, seconds: str, corpus: str) -> None:
@@ -22,6 +40,7 @@ def main(module: str, function: str, seconds: str, corpus: str) -> None:
     with atheris.instrument_imports(include=INSTRUMENTED):
         loaded = import_module(f"tests.fuzz.{module}")
     property_test = getattr(loaded, function)
+    property_test.hypothesis.inner_test = telling(property_test.hypothesis.inner_test)
     with getattr(loaded, "stage", nullcontext)():
         prefix = f"{corpus}/../{function}-"
         options = [f"-max_total_time={seconds}", "-print_final_stats=1", f"-artifact_prefix={prefix}", "-rss_limit_mb=0", corpus]
