@@ -12,6 +12,11 @@ from local.cloud.deploy import deploy
 from local.cloud.errors import StackFailed
 from local.stack import CHECKOUT, FAST, LocalStack
 
+NAMED = {
+    "ControlLane": "existing",
+    **dict.fromkeys(("TradeLedgerTableName", "RebalancePlanTableName", "EventBusName", "ExecutionRunsTableName"), "given"),
+    **dict.fromkeys(("ExecutionQueueUrl", "ExecutionQueueArn"), "given"),
+}
 pytestmark = [pytest.mark.local_cloud, pytest.mark.xdist_group("local_cloud")]
 
 
@@ -21,9 +26,23 @@ pytestmark = [pytest.mark.local_cloud, pytest.mark.xdist_group("local_cloud")]
         ({"ExecutionMode": "live"}, "DualPublishing"),
         ({"ExecutionMode": "live", "DualPublishing": "true"}, "DualPublishing"),
         ({"ExecutionMode": "paper"}, "ControlAccountFingerprint"),
-        ({"ControlLane": "existing"}, "ExecutionQueueUrl"),
+        ({"ControlLane": "existing"}, "ExistingLegacyLaneIsNamed|ExistingProductionIsNamed"),
+        ({"ProductionLane": "workflow"}, "ControlAccountFingerprint"),
+        (
+            {"ProductionLane": "workflow", "ExecutionMode": "paper", "ControlAccountFingerprint": "0" * 64},
+            "needs ExecutionMode live",
+        ),
+        ({**NAMED, "ProductionLane": "workflow", "ControlAccountFingerprint": "0" * 64}, "ControlBrokerSecretId"),
     ],
-    ids=["live", "live while dual publishing", "paper without the control's fingerprint", "a control without a name"],
+    ids=[
+        "live",
+        "live while dual publishing",
+        "paper without the control's fingerprint",
+        "a control without a name",
+        "a swap that does not know the account in production",
+        "a workflow in production on paper",
+        "a swap beside an existing control without production's secret",
+    ],
 )
 def test_the_template_refuses_a_dangerous_deployment(stack: LocalStack, parameters: Mapping[str, str], told: str) -> None:
     chosen = {**FAST, "Stage": "refused", **parameters}

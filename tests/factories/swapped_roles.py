@@ -13,7 +13,7 @@ from mypy_boto3_events import EventBridgeClient
 from local.broker_simulator.values import SimulatedOrder
 from local.market import ClosingPrices
 from local.operator import Operator
-from local.planner import Portfolio
+from local.planner import Portfolio, make_plan, momentum_weights
 from local.scenarios.demo import DemoDay, demo_days
 from local.stack import STAGE, LocalStack
 from shadow.aws.items import from_item
@@ -25,6 +25,8 @@ from shadow.contracts.vocabulary import Lane
 PRODUCTION, PAPER = Lane.CONTROL, Lane.CANDIDATE
 """The broker's two accounts: which lane trades in them is what a swap changes."""
 LISTENER = "listener"
+NAMES = 4
+"""How many symbols are held: each trade that runs beside others is a function to be started."""
 _BATCHES = 20
 
 
@@ -69,7 +71,8 @@ class Desk:
         account = broker.account(PRODUCTION)
         broker.set_positions(PAPER, account.positions)
         broker.set_account(PAPER, cash=account.cash)
-        return day.plan(Portfolio(account.positions, account.cash))
+        held = Portfolio(account.positions, account.cash)
+        return make_plan(day.at, day.closes, held, momentum_weights(day.history, held, names=NAMES))
 
     def trade(self, operator: Operator, plan: RebalancePlan) -> Day:
         """Publish `plan`, wait for both lanes and for the verdict, and collect what is left."""
