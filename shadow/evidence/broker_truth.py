@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shadow.broker.errors import BrokerError
+from shadow.broker.errors import BrokerError, BrokerProtocolError
 from shadow.broker.port import Order, OrderStatus
 from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import ConfigurationError
@@ -77,11 +77,15 @@ def broker_corrected(outcome: RunOutcome | None, document: object) -> RunOutcome
 
 @contextmanager
 def _asking(lane: Lane) -> Iterator[None]:
-    """Whatever keeps an account from answering is evidence that is not there yet, by the name of what it was."""
+    """Whatever keeps an account from answering is evidence that is not there yet, by the name of what it was.
+
+    Of an answer that cannot be understood the field is told, too: its schema may have changed.
+    """
     try:
         yield
     except (BrokerError, ConfigurationError, ExecutionTransientError, ClientError, BotoCoreError) as error:
-        raise EvidenceUnavailable(f"{lane} broker: {type(error).__name__}") from error
+        told = f": {error}" if isinstance(error, BrokerProtocolError) else ""
+        raise EvidenceUnavailable(f"{lane} broker: {type(error).__name__}{told}") from error
 
 
 def _control_answers(

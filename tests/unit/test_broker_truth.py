@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shadow.broker.alpaca_wire import parse_orders
 from shadow.broker.errors import BrokerUnavailable
 from shadow.broker.port import Order, OrderStatus, OrderType
 from shadow.broker.read_only import ReadOnlyAccount
@@ -27,6 +28,7 @@ from shadow.contracts.vocabulary import Lane, Side, TradeStatus
 from shadow.evidence.broker_truth import BrokerTruthReader, broker_corrected
 from shadow.evidence.errors import EvidenceUnavailable
 from shadow.evidence.store import canonical
+from tests.factories.broker import ORDER_JSON, answering
 from tests.strategies.outcomes import random_case
 
 DEFAULT = default_policy()
@@ -374,6 +376,24 @@ def test_a_broker_that_does_not_answer_is_unavailable_evidence(error: Exception)
     lanes.control.error = error
     with pytest.raises(EvidenceUnavailable, match=f"control broker: {type(error).__name__}"):
         lanes.judged()
+
+
+LEFT_OUT = ("limit_price", "filled_avg_price", "submitted_at", "filled_at")
+"""What an order need not have: null or absent alike."""
+
+
+@pytest.mark.parametrize("damage", ["lost", "retyped"])
+@pytest.mark.parametrize("field", ORDER_JSON)
+def test_a_field_of_an_order_that_changed_is_told_by_its_name(field: str, damage: str) -> None:
+    order = {name: value for name, value in ORDER_JSON.items() if name != field}
+    listed = [order if damage == "lost" else order | {field: ["of another type"]}]
+    lanes = Lanes()
+    book = BrokerTruthReader(answering(200, listed), None)
+    if damage == "lost" and field in LEFT_OUT:
+        assert len(parse_orders(listed)) == 1
+        return
+    with pytest.raises(EvidenceUnavailable, match=rf"control broker: BrokerProtocolError: order\.{field}: expected "):
+        book.read(lanes.run, None)
 
 
 def test_no_account_and_no_run_say_nothing() -> None:
