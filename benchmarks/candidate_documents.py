@@ -165,7 +165,10 @@ class CandidateRun:
                 self._result_item(message, results[message.trade_id]),
                 self._effect("TradeExecuted", message, self._trade_detail(message)),
                 self._effect("LedgerEntry", message, self._ledger(message)),
+                self._key_item("TURN", message, turn=1),
             ]
+            if message.action is Side.BUY:
+                items.append(self._key_item("RESERVATION", message, amount=message.trade_amount, at=AT.isoformat()))
         return sorted(items, key=lambda item: str(item["SK"]))
 
     def _intent(self, message: TradeMessage) -> Mapping[str, object]:
@@ -182,6 +185,12 @@ class CandidateRun:
                 "filled_at": self.moment(message, 1).isoformat(),
             }
         )  # fmt: skip
+
+    def _key_item(self, kind: str, message: TradeMessage, **values: object) -> Mapping[str, object]:
+        identity = {"run_id": self.run_id, "trade_id": message.trade_id} if kind == "RESERVATION" else {}
+        return to_item(
+            {"PK": f"RUN#{self.run_id}", "SK": f"{kind}#{message.trade_id}", "TTL": 1_770_000_000, **identity, **values}
+        )
 
     def _result_item(self, message: TradeMessage, result: object) -> Mapping[str, object]:
         return to_item(
