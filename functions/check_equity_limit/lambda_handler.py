@@ -1,6 +1,6 @@
 """Business Unit: execution | Status: current.
 
-Reserve a BUY's planned amount against the run's equity limit, in one conditional write. Answers an `EquityCheck`; a refused
+Reserve a BUY's planned amount against the run's equity limit, in one atomic step. Answers an `EquityCheck`; a refused
 trade's TradeExecuted is its only effect.
 """
 

@@ -1,7 +1,7 @@
 """Business Unit: execution | Status: current.
 
-The equity breaker's arithmetic: how much a run may buy in all. The reservations themselves are one conditional write each, in
-`shadow.aws.candidate_state`; this module says what limit they are held against and answers in the workflow's words.
+The equity breaker's arithmetic: how much a run may buy in all. The reservations themselves are one transaction each, in
+`shadow.aws.reservations`; this module says what limit they are held against and answers in the workflow's words.
 """
 
 from __future__ import annotations
