@@ -24,7 +24,7 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import TradeResult
 from shadow.evidence.effects import effect_order, read_effect
-from shadow.evidence.fields import Fields, known
+from shadow.evidence.fields import Fields, known, slim
 
 _ACCEPTED = {
     IntentStatus.OPEN: True,
@@ -142,29 +142,31 @@ def trade_of_result(
     orders = result.get("orders")
     recorded = tuple(intent.order for intent in intents)
     filled = fields.amount("quantity")
-    return TradeOutcome.model_validate(
-        known(
-            trade_id=trade_id,
-            symbol=symbol,
-            action=side,
-            status=status or TradeStatus.UNKNOWN,
-            reason=fields.choice("reason", Reason),
-            error_message=fields.text("errorMessage"),
-            planned_amount=fields.number("plannedAmount"),
-            is_complete_exit=planned.is_complete_exit if planned else None,
-            intent=_intent(fields, intents) or (intents[0].decision if intents else None),
-            equity=_equity(fields),
-            filled_quantity=filled,
-            average_price=fields.number("averagePrice"),
-            value=fields.amount("totalValue"),
-            order_id=fields.text("orderId"),
-            attempts=fields.count("attempts"),
-            orders=recorded or tuple(_order(order, fields) for order in orders if isinstance(order, Mapping))
-            if isinstance(orders, list)
-            else recorded,
-            started_at=fields.moment("startedAt"),
-            completed_at=fields.moment("completedAt"),
-            raw_status=str(result.get("status") or ""),
+    return slim(
+        TradeOutcome.model_validate(
+            known(
+                trade_id=trade_id,
+                symbol=symbol,
+                action=side,
+                status=status or TradeStatus.UNKNOWN,
+                reason=fields.choice("reason", Reason),
+                error_message=fields.text("errorMessage"),
+                planned_amount=fields.number("plannedAmount"),
+                is_complete_exit=planned.is_complete_exit if planned else None,
+                intent=_intent(fields, intents) or (intents[0].decision if intents else None),
+                equity=_equity(fields),
+                filled_quantity=filled,
+                average_price=fields.number("averagePrice"),
+                value=fields.amount("totalValue"),
+                order_id=fields.text("orderId"),
+                attempts=fields.count("attempts"),
+                orders=recorded or tuple(_order(order, fields) for order in orders if isinstance(order, Mapping))
+                if isinstance(orders, list)
+                else recorded,
+                started_at=fields.moment("startedAt"),
+                completed_at=fields.moment("completedAt"),
+                raw_status=str(result.get("status") or ""),
+            )
         )
     )
 
@@ -174,18 +176,20 @@ def trade_without_result(
 ) -> TradeOutcome:
     """Describe a trade that the workflow left without a result: what its recorded intents tell, and nothing invented."""
     orders = tuple(intent.order for intent in intents)
-    return TradeOutcome(
-        trade_id=planned.trade_id,
-        symbol=planned.symbol,
-        action=planned.side,
-        status=status,
-        reason=reason,
-        planned_amount=planned.planned_amount,
-        is_complete_exit=planned.is_complete_exit,
-        intent=intents[0].decision if intents else None,
-        filled_quantity=sum((order.filled_quantity or Decimal(0) for order in orders), Decimal(0)) if orders else None,
-        orders=orders,
-        started_at=intents[0].intended_at if intents else None,
+    return slim(
+        TradeOutcome(
+            trade_id=planned.trade_id,
+            symbol=planned.symbol,
+            action=planned.side,
+            status=status,
+            reason=reason,
+            planned_amount=planned.planned_amount,
+            is_complete_exit=planned.is_complete_exit,
+            intent=intents[0].decision if intents else None,
+            filled_quantity=sum((order.filled_quantity or Decimal(0) for order in orders), Decimal(0)) if orders else None,
+            orders=orders,
+            started_at=intents[0].intended_at if intents else None,
+        )
     )
 
 
@@ -193,26 +197,30 @@ def _intent(fields: Fields, recorded: Sequence[RecordedIntent]) -> Intent | None
     """Read the result's decision; whether the asset trades in fractions is only in the recorded intents."""
     if fields.values.get("askedQuantity") is None and fields.values.get("decisionPrice") is None:
         return None
-    return Intent(
-        sizing_basis=fields.choice("sizingBasis", SizingBasis),
-        quantity=fields.amount("askedQuantity"),
-        order_type=fields.text("orderType"),
-        bid=fields.number("bid"),
-        ask=fields.number("ask"),
-        decision_price=fields.number("decisionPrice"),
-        fractionable=recorded[0].decision.fractionable if recorded else None,
+    return slim(
+        Intent(
+            sizing_basis=fields.choice("sizingBasis", SizingBasis),
+            quantity=fields.amount("askedQuantity"),
+            order_type=fields.text("orderType"),
+            bid=fields.number("bid"),
+            ask=fields.number("ask"),
+            decision_price=fields.number("decisionPrice"),
+            fractionable=recorded[0].decision.fractionable if recorded else None,
+        )
     )
 
 
 def _recorded_intent(fields: Fields) -> RecordedIntent:
-    decision = Intent(
-        sizing_basis=fields.choice("sizing_basis", SizingBasis),
-        quantity=fields.amount("asked_quantity"),
-        order_type=fields.text("order_type"),
-        bid=fields.number("bid"),
-        ask=fields.number("ask"),
-        decision_price=fields.number("decision_price"),
-        fractionable=fields.flag("fractionable"),
+    decision = slim(
+        Intent(
+            sizing_basis=fields.choice("sizing_basis", SizingBasis),
+            quantity=fields.amount("asked_quantity"),
+            order_type=fields.text("order_type"),
+            bid=fields.number("bid"),
+            ask=fields.number("ask"),
+            decision_price=fields.number("decision_price"),
+            fractionable=fields.flag("fractionable"),
+        )
     )
     return RecordedIntent(decision, _intent_order(fields), fields.moment("intended_at"))
 
@@ -226,21 +234,23 @@ def _equity(fields: Fields) -> EquityDecision | None:
     allowed, limit = check.flag("allowed"), check.number("limit")
     if allowed is None or not limit:
         return None
-    return EquityDecision(allowed=allowed, cumulative=check.number("cumulative"), limit=limit)
+    return slim(EquityDecision(allowed=allowed, cumulative=check.number("cumulative"), limit=limit))
 
 
 def _order(order: Mapping[str, object], fields: Fields) -> OrderRecord:
     inner = fields.below("orders", order)
-    return OrderRecord.model_validate(
-        known(
-            client_order_id=inner.text("clientOrderId"),
-            order_id=inner.text("orderId"),
-            order_type=inner.text("orderType"),
-            quantity=inner.number("quantity"),
-            limit_price=inner.number("limitPrice"),
-            status=inner.text("status"),
-            filled_quantity=inner.number("filledQuantity"),
-            average_price=inner.number("averagePrice"),
+    return slim(
+        OrderRecord.model_validate(
+            known(
+                client_order_id=inner.text("clientOrderId"),
+                order_id=inner.text("orderId"),
+                order_type=inner.text("orderType"),
+                quantity=inner.number("quantity"),
+                limit_price=inner.number("limitPrice"),
+                status=inner.text("status"),
+                filled_quantity=inner.number("filledQuantity"),
+                average_price=inner.number("averagePrice"),
+            )
         )
     )
 
@@ -249,18 +259,20 @@ def _intent_order(fields: Fields) -> OrderRecord:
     """Read one order from its recorded intent. In dry run no broker was asked, so `accepted` stays unknown."""
     status = fields.choice("status", IntentStatus)
     dry_run = fields.choice("execution_mode", ExecutionMode) is ExecutionMode.DRY_RUN
-    return OrderRecord.model_validate(
-        known(
-            client_order_id=fields.identifier("client_order_id"),
-            order_id=fields.text("order_id"),
-            side=fields.choice("side", Side),
-            order_type=fields.text("order_type"),
-            quantity=fields.number("quantity"),
-            limit_price=fields.number("limit_price"),
-            status=status.value if status else None,
-            filled_quantity=fields.number("filled_quantity"),
-            average_price=fields.number("average_price"),
-            submitted_at=fields.moment("submitted_at"),
-            accepted=None if dry_run or status is None else _ACCEPTED.get(status),
+    return slim(
+        OrderRecord.model_validate(
+            known(
+                client_order_id=fields.identifier("client_order_id"),
+                order_id=fields.text("order_id"),
+                side=fields.choice("side", Side),
+                order_type=fields.text("order_type"),
+                quantity=fields.number("quantity"),
+                limit_price=fields.number("limit_price"),
+                status=status.value if status else None,
+                filled_quantity=fields.number("filled_quantity"),
+                average_price=fields.number("average_price"),
+                submitted_at=fields.moment("submitted_at"),
+                accepted=None if dry_run or status is None else _ACCEPTED.get(status),
+            )
         )
     )

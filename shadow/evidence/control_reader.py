@@ -39,7 +39,7 @@ from shadow.contracts.runs_table import (
 from shadow.contracts.vocabulary import EffectKind, Lane, Reason, RunStatus, Side, TradeStatus
 from shadow.evidence.control_rules import RunFacts, buys_were_sent, run_status, safety_stop, trade_status
 from shadow.evidence.effects import effect_order, read_effect
-from shadow.evidence.fields import Fields, is_identifier, known
+from shadow.evidence.fields import Fields, is_identifier, known, slim
 
 _RUN_FIELDS = frozenset(RunItem.model_fields)
 _TRADE_FIELDS = frozenset(TradeItem.model_fields)
@@ -196,26 +196,28 @@ def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutco
     status, reason = trade_status(facts, row.side, row.status, message, has_order=has_order, has_fill=bool(filled))
     value = execution.number("trade_amount")
     order_type = execution.text("order_type")
-    return TradeOutcome.model_validate(
-        known(
-            trade_id=row.trade_id,
-            symbol=row.symbol,
-            action=row.side,
-            status=status,
-            reason=reason,
-            error_message=message,
-            planned_amount=fields.number("trade_amount"),
-            is_complete_exit=row.is_complete_exit,
-            intent=_intent(status, filled, order_type, price) if data else None,
-            equity=_equity(row.side, status, reason, limit),
-            filled_quantity=filled,
-            average_price=price,
-            value=abs(value) if value is not None else None,
-            order_id=order_id,
-            orders=(OrderRecord(order_id=order_id, order_type=order_type),) if order_id else (),
-            started_at=fields.moment("started_at"),
-            completed_at=fields.moment("completed_at"),
-            raw_status=row.status.value,
+    return slim(
+        TradeOutcome.model_validate(
+            known(
+                trade_id=row.trade_id,
+                symbol=row.symbol,
+                action=row.side,
+                status=status,
+                reason=reason,
+                error_message=message,
+                planned_amount=fields.number("trade_amount"),
+                is_complete_exit=row.is_complete_exit,
+                intent=_intent(status, filled, order_type, price) if data else None,
+                equity=_equity(row.side, status, reason, limit),
+                filled_quantity=filled,
+                average_price=price,
+                value=abs(value) if value is not None else None,
+                order_id=order_id,
+                orders=(slim(OrderRecord(order_id=order_id, order_type=order_type)),) if order_id else (),
+                started_at=fields.moment("started_at"),
+                completed_at=fields.moment("completed_at"),
+                raw_status=row.status.value,
+            )
         )
     )
 
@@ -223,7 +225,7 @@ def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutco
 def _intent(status: TradeStatus, filled: Decimal | None, order_type: str | None, price: Decimal | None) -> Intent:
     """Take what was executed for what was asked: the control records only that, and in full they are the same."""
     asked = filled if status is TradeStatus.COMPLETED else None
-    return Intent(quantity=asked, order_type=order_type, decision_price=price)
+    return slim(Intent(quantity=asked, order_type=order_type, decision_price=price))
 
 
 def _equity(side: Side, status: TradeStatus, reason: Reason | None, limit: Decimal | None) -> EquityDecision | None:
@@ -231,9 +233,9 @@ def _equity(side: Side, status: TradeStatus, reason: Reason | None, limit: Decim
     if side is not Side.BUY or not limit:
         return None
     if reason is Reason.EQUITY_LIMIT:
-        return EquityDecision(allowed=False, limit=limit)
+        return slim(EquityDecision(allowed=False, limit=limit))
     asked = status in (TradeStatus.COMPLETED, TradeStatus.FAILED)
-    return EquityDecision(allowed=True, limit=limit) if asked else None
+    return slim(EquityDecision(allowed=True, limit=limit)) if asked else None
 
 
 def _guard(run: Fields, facts: RunFacts, rows: list[_TradeRow]) -> GuardDecision | None:

@@ -21,6 +21,8 @@ from shadow.contracts.errors import faults_of
 from shadow.contracts.model import MAGNITUDES, MAX_SIGNIFICANT_DIGITS, is_in_calendar, parse_decimal
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
+_Model = TypeVar("_Model", bound=BaseModel)
+_NOTHING: set[str] = set()
 _DECODE = json.JSONDecoder(parse_float=Decimal).decode
 _SHOWN = 60
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -213,6 +215,15 @@ def _is_whole(value: Decimal) -> bool:
 def known(**values: object) -> dict[str, object]:
     """Keep what is known. A model remembers which fields it was given: naming the absent ones doubles its size."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def slim(model: _Model) -> _Model:
+    """Let a model forget which fields it was given, and give it back.
+
+    pydantic keeps a set of their names for each model, which takes more room than the values; nothing here asks for it.
+    """
+    object.__setattr__(model, "__pydantic_fields_set__", _NOTHING)
+    return model
 
 
 def as_moment(value: object) -> datetime | None:
