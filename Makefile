@@ -26,10 +26,10 @@ demo: $(STAMP) ## Run the main job: ten trading days through both lanes, compare
 	@$(BIN)/shadow demo
 
 test: $(STAMP) ## Run the tests: unit, contract, integration, infrastructure, and the short end-to-end run
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: $(STAMP) ## Run the long forms of the property, model-based and end-to-end tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m long
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
 
 fuzz: $(STAMP) ## Drive the properties of tests/fuzz by coverage for FUZZ_SECONDS, and say what was reached (Linux, x86-64)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt

@@ -15,7 +15,7 @@ from local.scenarios.alarm_proof import Proof, alarm_faults, prove
 from local.scenarios.corpus_run import UNHURRIED
 from local.stack import local_stack
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.long, pytest.mark.xdist_group("alarms")]
+pytestmark = [pytest.mark.local_cloud, pytest.mark.long]
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks"
 
 

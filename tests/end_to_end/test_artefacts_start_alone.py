@@ -17,7 +17,7 @@ from local.cloud.environment import LocalEnvironment, ensure_environment
 from local.pages.artefact_sizes import LIMIT_MB, RECORD, DeployedFunction, deployed_functions, sizes_of
 from local.stack import CHECKOUT
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.xdist_group("artefacts")]
+pytestmark = [pytest.mark.local_cloud]
 TEMPLATE = CHECKOUT / "template.yaml"
 WRITE_ANEW = "SHADOW_WRITE_SIZES"
 ALIKE_MB = 3

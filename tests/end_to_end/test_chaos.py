@@ -8,7 +8,7 @@ import pytest
 
 from local.chaos.run import run_chaos
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.long, pytest.mark.xdist_group("local_cloud")]
+pytestmark = [pytest.mark.local_cloud, pytest.mark.long]
 
 
 def test_nothing_is_lost_doubled_or_hurt(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from local.scenarios.corpus_run import UNHURRIED, run_corpus
 from local.scenarios.planting import bundled_scenario
 from local.stack import local_stack
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.xdist_group("corpus")]
+pytestmark = [pytest.mark.local_cloud]
 FEW = (
     "event_twice",
     "recorded_price_off",

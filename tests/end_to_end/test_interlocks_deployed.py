@@ -17,7 +17,7 @@ NAMED = {
     **dict.fromkeys(("TradeLedgerTableName", "RebalancePlanTableName", "EventBusName", "ExecutionRunsTableName"), "given"),
     **dict.fromkeys(("ExecutionQueueUrl", "ExecutionQueueArn"), "given"),
 }
-pytestmark = [pytest.mark.local_cloud, pytest.mark.xdist_group("local_cloud")]
+pytestmark = [pytest.mark.local_cloud]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from shadow.contracts.comparison import Verdict
 from shadow.contracts.pair import PairState
 from tests.factories.enforced_run import EnforcedRun
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.xdist_group("local_cloud")]
+pytestmark = [pytest.mark.local_cloud]
 WRITE_ANEW = "SHADOW_WRITE_CALLS"
 
 

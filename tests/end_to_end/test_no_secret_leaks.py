@@ -6,7 +6,7 @@ import pytest
 
 from tests.factories.enforced_run import CANARIES, MAILBOX, EnforcedRun
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.xdist_group("local_cloud")]
+pytestmark = [pytest.mark.local_cloud]
 SECRETS = [value for canary in CANARIES.values() for value in canary.values()]
 
 

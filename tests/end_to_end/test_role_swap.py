@@ -24,7 +24,7 @@ from shadow.contracts.pair import PairState, StartState
 from shadow.contracts.vocabulary import Lane, ProductionLane
 from tests.factories.swapped_roles import PAPER, PRODUCTION, Day, Desk, Traces, filled, once_each
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.long, pytest.mark.xdist_group("role_swap")]
+pytestmark = [pytest.mark.local_cloud, pytest.mark.long]
 HANG_SECONDS = 8.0
 NOTHING = Traces((), (), Counter(), Counter(), frozenset(), frozenset())
 DEADLINES = {"start_unknown_after": 1.0, "restart_within": 600.0}

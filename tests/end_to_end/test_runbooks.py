@@ -30,7 +30,7 @@ from shadow.publish.mode import PublishMode
 from tests.factories.swapped_roles import PRODUCTION, Desk, filled
 from tests.fakes.plans import plan_of
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.long, pytest.mark.xdist_group("runbooks")]
+pytestmark = [pytest.mark.local_cloud, pytest.mark.long]
 SYMBOL = "AAPL"
 WAIT_SECONDS = 90.0
 SOLO = "solo"

@@ -13,7 +13,7 @@ from shadow.contracts.pair import PairState, StartState
 from shadow.contracts.vocabulary import Lane, RunStatus
 from shadow.evidence.conservation import conservation
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.xdist_group("local_cloud")]
+pytestmark = [pytest.mark.local_cloud]
 
 
 def judged(operator: Operator, plan_id: str) -> Comparison:
