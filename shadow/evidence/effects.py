@@ -30,7 +30,8 @@ def read_effect(
     effect = _read(kind, fields, emitted=emitted, trade_id=trade_id)
     if kind is EffectKind.LEDGER_ENTRY:
         fields.hold_against(LedgerEntry, fill_price=detail.get("fill_price"))
-        fields.require(*(("fill_price",) if effect.quantity else ()))
+        if effect.quantity and "fill_price" not in detail:  # NULL: filled at a price that nobody knows; left out: another schema
+            fields.fault("fill_price", "a value")
         return effect
     fields.hold_against(_MODELS[kind])
     if kind is EffectKind.TRADE_EXECUTED and effect.success and detail.get("order_id") is not None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shadow.aws.items import to_item
+from shadow.aws.items import to_attribute, to_item
 from shadow.aws.observability import emit, logger
 from shadow.contracts.errors import ShadowError
 from shadow.contracts.events import SOURCE_OF, DetailType, LedgerEntry
@@ -87,7 +87,8 @@ class DynamoTradeLedger:
             "direction": entry.direction.value,
             "timestamp": iso(entry.timestamp),
         }
-        self._client.put_item(TableName=self._table, Item=to_item(values))
+        price = to_attribute(entry.fill_price)  # NULL where the broker gave none: the attribute is always there
+        self._client.put_item(TableName=self._table, Item=to_item(values) | {"fill_price": price})
 
 
 class DynamoPlanTable:
