@@ -37,7 +37,7 @@ ANSWERS: Mapping[str, str] = {
         "fit the processor's caches; they are kept because pages and iterations may come in any order. Reading each trade's "
         "result and holding it against its model, so that a field that changed upstream is named and not taken for a "
         "difference, makes up the rest. Letting the garbage collector rest, and building outcomes without validation, were "
-        "tried and gain nothing that can be measured. Right target: 2.75 times."
+        "tried and gain nothing that can be measured. Right target: 3 times."
     ),
     "B7": (
         "The target was nearly reached while everything was compiled at each start: then boto3 alone cost 850 ms and a "
