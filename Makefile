@@ -65,7 +65,7 @@ pages: $(STAMP) ## Write the generated pages under docs/ anew
 bench: $(STAMP) ## Measure every benchmark against its peer (under 10 minutes)
 	@$(BIN)/python -m benchmarks
 
-bench-quick: $(STAMP) ## The same, small (under 1 minute)
+bench-quick: $(STAMP) ## The same, small (about 1 minute)
 	@$(BIN)/python -m benchmarks --quick
 
 lock: $(STAMP) ## Pin the requirements anew, with hashes (needs uv on the path)

@@ -49,16 +49,16 @@ def measure_all(python: Path, progress: Progress, *, quick: bool) -> tuple[dict[
         cloud.still_the_control(still=False)
         progress("B9: from settled to verdict")
         cloud.run(10, "warm-up")
-        found["B9"] = _verdicts(cloud, 2 if quick else 20)
+        found["B9"] = _verdicts(cloud, 1 if quick else 20)
         progress("B10, B11: runs of the workflow")
         found["B10"], found["B11"] = _runs(cloud, QUICK_SIZES if quick else SIZES, quick=quick)
         progress("B12: the ledger's daily query")
-        return found, _ledger_growth(cloud, (1, 5, 25) if quick else (1, 10, 100, 1_000))
+        return found, _ledger_growth(cloud, (1, 4, 8) if quick else (1, 10, 100, 1_000))
 
 
 def _publishing(cloud: Desk, python: Path, *, quick: bool) -> Measurement:
     """Publish straight to the local cloud, which is what is judged, and with a network in front of it."""
-    lines = [_shim_line("15 trades", _shim(cloud, python, "healthy", 3 if quick else 15), SHIM_LIMIT)]
+    lines = [_shim_line("15 trades", _shim(cloud, python, "healthy", 2 if quick else 15), SHIM_LIMIT)]
     if not quick:
         with slow_road(cloud.stack.emulator.endpoint, NETWORK_MS) as endpoint:
             times = _shim(cloud, python, "network", 9, cloud_at=endpoint)

@@ -28,7 +28,7 @@ from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import BpsRule
 from shadow.contracts.identity import run_id_of, trade_id_of
 
-TRADES, PAIRS, QUICK_PAIRS, PAIRS_A_DAY = 50, 1_000, 60, 80
+TRADES, PAIRS, PAIRS_A_DAY = 50, 1_000, 80
 MILLION = 1_000_000
 SECONDS_LIMIT = 10.0
 _FIRST_DAY = date(2024, 3, 15)
@@ -36,16 +36,15 @@ _FURTHER = ("3", "10", "50")
 _COMPARED = 20
 
 
-def measure_store(*, quick: bool) -> tuple[tuple[Line, ...], str]:
+def measure_store() -> tuple[tuple[Line, ...], str]:
     """Measure the first run over a store, and further ones; give the lines, and a note on the store."""
-    pairs = QUICK_PAIRS if quick else PAIRS
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        size = write_store(folder, pairs)
+        size = write_store(folder, PAIRS)
         first = _seconds(folder, default_policy())
         further = [_seconds(folder, _policy(tolerance)) for tolerance in _FURTHER]
         _check(folder)
-    rate = MILLION / (pairs * TRADES)
+    rate = MILLION / (PAIRS * TRADES)
     millions = [seconds * rate for seconds in further]
     lines = (
         Line(
@@ -60,7 +59,7 @@ def measure_store(*, quick: bool) -> tuple[tuple[Line, ...], str]:
         ),
         Line(name="a million stored trades, the first run", unit="s", ours=first * rate, figure=first * rate, figure_unit="s"),
     )
-    note = f"measured with {pairs} pairs of {TRADES}, {size / 1e6:.0f} MB of documents, times {rate:.0f}"
+    note = f"measured with {PAIRS:,} pairs of {TRADES}, {size / 1e6:.0f} MB of documents, times {rate:.0f}"
     return lines, f"stored trades are the whole command over a folder, {note}; a further run reads what the first one kept"
 
 

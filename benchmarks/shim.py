@@ -42,7 +42,7 @@ def measure(
         deployment_fraction=Decimal(1),
         now=lambda: datetime.now(UTC),
     ).publish
-    publisher: DualPublisher[RebalancePlan, [], Outcome] = dual_publisher_from_environment(control)
+    publisher: DualPublisher[RebalancePlan, [], Outcome | str | None] = dual_publisher_from_environment(control)
     ways: dict[str, Callable[[RebalancePlan], object]] = {"control": control, "shim": publisher.publish}
     if laboratory:
         ways["laboratory"] = _experiment(control, machine)
