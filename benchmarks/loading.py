@@ -73,7 +73,7 @@ class Year:
 
 def measure(*, quick: bool) -> Measurement:
     """Measure the small year in turn, the large year once or twice."""
-    small = Year(TRADES, 100 if quick else DAYS)
+    small = Year(TRADES, 25 if quick else DAYS)
     fastest = _fastest(small)
     lines = [_compared("50 trades", small, fastest, turns=2 if quick else 5)]
     notes = [f"{DAYS} days of {TRADES} trades are {small.size / 1e6:,.0f} MB; the fastest reader there is {fastest}"]
