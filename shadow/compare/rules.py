@@ -10,6 +10,7 @@ The rules that a field can be judged by, as data. Every rule is symmetric, exact
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -29,9 +30,9 @@ class _Tolerance(Frozen):
         """Tell whether two numbers so far apart are equal."""
         return apart <= self.allowance(largest, unit)
 
+    @abstractmethod
     def allowance(self, largest: Decimal, unit: Decimal) -> Decimal:
         """Give the largest distance that is equal, scaled by `unit`."""
-        raise NotImplementedError
 
     def needs(self, apart: Decimal, largest: Decimal, unit: Decimal) -> Decimal:
         """Give the tolerance that would just make them equal, in this rule's measure (rounded, to be shown)."""

@@ -153,7 +153,7 @@ def test_an_order_that_expired_and_all_that_are_cancelled(simulator: BrokerSimul
     assert client.call("GET", "/v2/orders", 200) == []
 
 
-def test_refusals(client: Documented) -> None:
+def test_a_refusal_is_as_documented_and_leaves_no_order(client: Documented) -> None:
     client.call("POST", "/v2/orders", 403, body=ORDER | {"side": "sell"})
     client.call("POST", "/v2/orders", 403, body=ORDER | {"qty": "9999999"})
     for wrong in ({"qty": "0"}, {"symbol": "NONE"}, {"type": "stop"}, {"time_in_force": "gtc"}, {"side": "up"}):
@@ -161,6 +161,7 @@ def test_refusals(client: Documented) -> None:
     missing = "6fb95507-6eda-5efb-8d47-ea735a71112b"
     client.call("GET", "/v2/orders/{order_id}", 404, order_id=missing)
     client.call("GET", "/v2/orders:by_client_order_id", 404, client_order_id="t-9")
+    assert client.call("GET", "/v2/orders", 200) == []
     client.headers["APCA-API-SECRET-KEY"] = "wrong"
     client.call("GET", "/v2/account", 401)
     client.call("GET", "/v2/stocks/quotes/latest", 401, symbols="AAPL")

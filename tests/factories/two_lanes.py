@@ -1,18 +1,15 @@
 """Both lanes, whole, at the ports: the real executors, guard and reference lane, the simulated broker, and nothing that waits.
 
-What Step Functions and SQS do around them (retry, catch, redeliver, redrive) is driven here; which errors are retried, and how
-often, is read from the state machine's definition. The rules that must never break are checked where they could break: as the
-broker accepts an order, and again when everything has come to rest.
+What SQS does around them, and operators (redeliver, redrive), is driven here; what Step Functions does, in `workflow_drive`. The
+rules that must never break are checked where they could break: as the broker accepts an order, and again when everything has come
+to rest.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache
 
 from requests import ReadTimeout
 
@@ -20,39 +17,29 @@ from local.broker_simulator import BrokerSimulator
 from local.broker_simulator.api import Answer, Request
 from local.broker_simulator.simulator import Simulator
 from local.broker_simulator.values import Fault, FaultKind, SimulatedOrder
-from shadow.broker.port import Account, Asset, Broker, MarketClock, Order, OrderRequest, Quote
+from shadow.broker.port import OrderRequest
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import ExecutionMode, Lane, Side, TradeStatus
-from shadow.contracts.workflow import EquityCheck, GuardInput, TradeResult, WorkflowInput, WorkflowTrade
-from shadow.execution.guard import evaluate_guard
-from shadow.execution.phases import RunSettings, prepare
-from shadow.execution.ports import RunOpening
+from shadow.contracts.workflow import TradeResult, WorkflowInput, WorkflowTrade
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
 from shadow.publish.payload import candidate_input
 from tests.factories.broker import IMPATIENT, connect
 from tests.factories.broker_simulator import DAY
 from tests.factories.in_process_broker import broker_of, exchange_with
-from tests.factories.interleaving import Interleaving, Job, Killed
+from tests.factories.interleaving import Interleaving, Job
+from tests.factories.pausing_ports import AtPorts, PausingLedger, PausingLog
+from tests.factories.workflow_drive import Execution, TradeDrive
 from tests.fakes.candidate import FakeClock, MemoryLedger, MemoryLog
 from tests.fakes.legacy import World as Control
-from tests.fakes.workflow_cloud import DEFINITION
 
 CLOSES = {"AAA": Decimal("100.00"), "BBB": Decimal("40.00"), "CCC": Decimal("10.00")}
 HELD = {"AAA": Decimal(30), "BBB": Decimal(80), "CCC": Decimal(200)}
 QUICK = WalkPolicy(limit_seconds=2, market_seconds=3, poll_seconds=1, pause_seconds=1, lookups=2, settle_seconds=3)
 MAX_RECEIVES = 3
-
-
-@cache
-def retries_of(phase: str, state: str) -> tuple[frozenset[str], int]:
-    """Read from the definition which errors a trade's state retries, and how often."""
-    found = json.loads(DEFINITION.read_text())["States"][phase]["ItemProcessor"]["States"][state]["Retry"]
-    (retry,) = found
-    return frozenset(retry["ErrorEquals"]), int(retry["MaxAttempts"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,270 +253,3 @@ class Lanes:
 
 _LIVE = frozenset({"accepted", "new", "pending_new", "partially_filled"})
 _OF_ORDERS = frozenset({FaultKind.REFUSE, FaultKind.REJECT, FaultKind.PARTIAL_FILL, FaultKind.REST})
-
-
-Work = Callable[[], object]
-Done = Callable[[object], None]
-Caught = Callable[[str], None]
-
-
-class Execution:
-    """One execution of the workflow, as far as trades go."""
-
-    def __init__(self, lanes: Lanes, name: str) -> None:
-        self.lanes = lanes
-        self.name = name
-        self.waiting: set[str] = set()
-        self.answers: dict[str, TradeResult] = {}
-        self.after: Side | None = None
-
-    def start(self) -> None:
-        """Prepare the run; what cannot be prepared trades nothing."""
-
-        def ended(_: object, error: BaseException | None) -> None:
-            if error is None:
-                self._phase(Side.SELL)
-
-        self.lanes.play.add(Job(f"{self.name} prepare", self._prepare, ended))
-
-    def _prepare(self) -> None:
-        lanes = self.lanes
-        settings = RunSettings(ExecutionMode.PAPER, Decimal(1 if lanes.setting.limit else 0), lambda _: lanes.setting.limit)
-        ledger = PausingLedger(lanes.ledger, lanes.play)
-        prepare(lanes.input, lanes.trades, settings=settings, ledger=ledger, clock=lanes.clock)
-
-    def _phase(self, side: Side) -> None:
-        self.after = side
-        trades = [trade for trade in self.lanes.trades if trade.action is side]
-        self.waiting = {trade.trade_id for trade in trades}
-        for trade in trades:
-            TradeDrive(self, trade).begin()
-        if not trades:
-            self._phase_ended()
-
-    def answered(self, trade: WorkflowTrade, result: TradeResult) -> None:
-        """Take a trade's answer."""
-        self.lanes.results[trade.trade_id] = self.answers[trade.trade_id] = result
-        self.waiting.discard(trade.trade_id)
-        if not self.waiting and self.after is not None:
-            self._phase_ended()
-
-    def _phase_ended(self) -> None:
-        if self.after is not Side.SELL:
-            self.after = None
-            return
-        request = GuardInput(
-            sell_results=tuple(self.answers.values()),
-            default_failure_threshold_usd=Decimal(500),
-            run_id=self.lanes.run_id,
-            plan_id=self.lanes.setting.plan.plan_id,
-            correlation_id="workflow-one",
-        )
-        if evaluate_guard(request).buy_phase_allowed:
-            self._phase(Side.BUY)
-        else:
-            self.after = None
-            self.lanes.blocked = True
-
-
-class TradeDrive:
-    """One trade's way through the states of its phase: check, execute, retry, reconcile, or give up as unknown."""
-
-    def __init__(self, execution: Execution, trade: WorkflowTrade) -> None:
-        self.execution = execution
-        self.lanes = execution.lanes
-        self.trade = trade
-        word = "Sell" if trade.action is Side.SELL else "Buy"
-        self.phase, self.word = f"Execute{word}Phase", word
-        self.error = ""
-
-    def begin(self) -> None:
-        """Enter the phase: a BUY by way of the breaker."""
-        if self.trade.action is Side.BUY:
-            self._task("CheckEquityLimit", self._reserve, self._checked, self._unchecked)
-        else:
-            self.execute()
-
-    def execute(self) -> None:
-        """Execute the trade."""
-        self._task(f"Execute{self.word}Trade", self._execute, self._end, self._failed)
-
-    def _reserve(self) -> EquityCheck:
-        ledger = PausingLedger(self.lanes.ledger, self.lanes.play)
-        return ledger.reserve(self.trade.run_id, self.trade.trade_id, abs(self.trade.trade_amount))
-
-    def _checked(self, check: object) -> None:
-        assert isinstance(check, EquityCheck)
-        if check.allowed:
-            self.execute()
-        else:
-            self._end(self._answer(TradeStatus.BLOCKED))
-
-    def _unchecked(self, error: str) -> None:
-        self.error = error
-        self._end(self._answer(TradeStatus.FAILED))
-
-    def _execute(self) -> TradeResult:
-        return self.lanes.executor().execute(self.trade)
-
-    def _failed(self, error: str) -> None:
-        self.error = error
-        self._task(f"Reconcile{self.word}Trade", self._reconcile, self._end, self._unknown)
-
-    def _reconcile(self) -> TradeResult:
-        return self.lanes.executor().reconcile(self.trade, self.error)
-
-    def _unknown(self, error: str) -> None:
-        self.error = error
-        self._end(self._answer(TradeStatus.UNKNOWN))
-
-    def _end(self, result: object) -> None:
-        assert isinstance(result, TradeResult)
-        self.execution.answered(self.trade, result)
-
-    def _answer(self, status: TradeStatus) -> TradeResult:
-        trade = self.trade
-        return TradeResult(
-            run_id=trade.run_id,
-            trade_id=trade.trade_id,
-            symbol=trade.symbol,
-            action=trade.action,
-            status=status,
-            planned_amount=trade.trade_amount,
-            error_message=self.error or None,
-        )
-
-    def _task(self, state: str, work: Work, done: Done, caught: Caught, attempt: int = 0) -> None:
-        errors, most = retries_of(self.phase, state)
-
-        def failed(error: str) -> None:
-            if error in errors and attempt < most:
-                self._task(state, work, done, caught, attempt + 1)
-            else:
-                caught(error)
-
-        def ended(result: object, error: BaseException | None) -> None:
-            if error is None:
-                done(result)
-            else:
-                failed(error.error if isinstance(error, Killed) else type(error).__name__)
-
-        def lost(error: str) -> None:
-            self.lanes.overlapped = True
-            failed(error)
-
-        name = f"{self.execution.name} {self.trade.symbol} {state} {attempt}"
-        self.lanes.play.add(Job(name, work, ended, lost))
-
-
-class AtPorts:
-    """A broker whose every call is a place where something can happen, and whose every order one more afterwards."""
-
-    def __init__(
-        self,
-        inner: Broker,
-        play: Interleaving,
-        name: str,
-        before: Callable[[OrderRequest], None] = lambda _: None,
-        after: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._inner = inner
-        self._play = play
-        self._name = name
-        self._before = before
-        self._after = after
-
-    def clock(self) -> MarketClock:
-        self._play.at(f"{self._name} clock")
-        return self._inner.clock()
-
-    def account(self) -> Account:
-        self._play.at(f"{self._name} account")
-        return self._inner.account()
-
-    @property
-    def equity(self) -> Decimal:
-        return Decimal(100_000)
-
-    def asset(self, symbol: str) -> Asset:
-        self._play.at(f"{self._name} asset")
-        return self._inner.asset(symbol)
-
-    def quote(self, symbol: str) -> Quote:
-        self._play.at(f"{self._name} quote")
-        return self._inner.quote(symbol)
-
-    def position(self, symbol: str) -> Decimal:
-        self._play.at(f"{self._name} position")
-        return self._inner.position(symbol)
-
-    def submit(self, request: OrderRequest) -> Order:
-        what = f"{self._name} submit {request.client_order_id[36:] or 'step 0'} {request.side} {request.quantity}"
-        self._play.at(what)
-        self._before(request)
-        try:
-            return self._inner.submit(request)
-        finally:
-            self._after()
-            self._play.at(f"after {what}")
-
-    def order_by_client_id(self, client_order_id: str) -> Order | None:
-        self._play.at(f"{self._name} look {client_order_id[36:]}")
-        return self._inner.order_by_client_id(client_order_id)
-
-    def cancel(self, order_id: str) -> None:
-        self._play.at(f"{self._name} cancel")
-        self._inner.cancel(order_id)
-        self._play.at(f"after {self._name} cancel")
-
-
-class PausingLog:
-    """The intent log, with a place before and after each write."""
-
-    def __init__(self, inner: MemoryLog, play: Interleaving) -> None:
-        self._inner = inner
-        self._play = play
-
-    def take(self, run_id: str, trade_id: str) -> int:
-        self._play.at("take")
-        turn = self._inner.take(run_id, trade_id)
-        self._play.at(f"after take {turn}")
-        return turn
-
-    def record(self, intent: IntentRecord) -> IntentRecord:
-        self._play.at(f"record {intent.step}")
-        kept = self._inner.record(intent)
-        self._play.at(f"after record {intent.step}")
-        return kept
-
-    def update(self, intent: IntentRecord) -> None:
-        self._play.at(f"update {intent.step} {intent.status}")
-        self._inner.update(intent)
-        self._play.at(f"after update {intent.step}")
-
-    def of_trade(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:
-        self._play.at("read intents")
-        return self._inner.of_trade(run_id, trade_id)
-
-
-class PausingLedger:
-    """The equity ledger, with a place before and after each write."""
-
-    def __init__(self, inner: MemoryLedger, play: Interleaving) -> None:
-        self._inner = inner
-        self._play = play
-
-    def open_run(self, opening: RunOpening) -> Decimal:
-        self._play.at("open run")
-        return self._inner.open_run(opening)
-
-    def reserve(self, run_id: str, trade_id: str, amount: Decimal, turn: int | None = None) -> EquityCheck:
-        self._play.at("reserve")
-        check = self._inner.reserve(run_id, trade_id, amount, turn)
-        self._play.at("after reserve")
-        return check
-
-    def release(self, run_id: str, trade_id: str, spent: Decimal, turn: int | None = None) -> None:
-        self._play.at("release")
-        self._inner.release(run_id, trade_id, spent, turn)
-        self._play.at("after release")

@@ -104,4 +104,9 @@ def test_files_of_plans_and_pairs_are_read_or_refused_by_name(plan: str, pair: s
 @settings(max_examples=60)
 @given(raw_texts({"AAPL": "3", "MSFT": "1.5"}))
 def test_positions_that_were_kept_are_read_or_refused(text: str) -> None:
-    ended(lambda: read_held(text))
+    read = ended(lambda: read_held(text))
+    if read.error is None:
+        assert all(isinstance(symbol, str) and shares.is_finite() for symbol, shares in read.answer.items())
+    else:
+        assert isinstance(read.error, InvalidPayload)
+        assert "held_json" in str(read.error)
