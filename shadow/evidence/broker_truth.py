@@ -21,10 +21,11 @@ from shadow.broker.port import Order, OrderStatus
 from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.outcome import Gap, OrderRecord, RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import Lane, Side
+from shadow.contracts.vocabulary import Lane
 from shadow.evidence.broker_orders import attributed, by_symbol, crowded_symbols, is_named_after, span_of
 from shadow.evidence.errors import EvidenceUnavailable
 from shadow.evidence.fields import Fields
+from shadow.evidence.order_records import order_record
 from shadow.execution.errors import ExecutionTransientError
 
 
@@ -174,16 +175,9 @@ def _merged(trade: TradeOutcome, found: list[OrderRecord]) -> tuple[OrderRecord,
 
 def _record(fields: Fields) -> OrderRecord:
     status = fields.choice("status", OrderStatus)
-    return OrderRecord(
+    return order_record(
+        fields,
         client_order_id=fields.text("client_order_id"),
-        order_id=fields.text("order_id"),
-        side=fields.choice("side", Side),
-        order_type=fields.text("order_type"),
-        quantity=fields.number("quantity"),
-        limit_price=fields.number("limit_price"),
         status=status.value if status else None,
-        filled_quantity=fields.number("filled_quantity"),
-        average_price=fields.number("average_price"),
-        submitted_at=fields.moment("submitted_at"),
         accepted=status is not OrderStatus.REJECTED,
     )

@@ -24,7 +24,8 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import TradeResult
 from shadow.evidence.effects import effect_order, read_effect
-from shadow.evidence.fields import Fields, known, slim
+from shadow.evidence.fields import Fields, slim
+from shadow.evidence.order_records import order_record
 
 _ACCEPTED = {
     IntentStatus.OPEN: True,
@@ -143,30 +144,28 @@ def trade_of_result(
     recorded = tuple(intent.order for intent in intents)
     filled = fields.amount("quantity")
     return slim(
-        TradeOutcome.model_validate(
-            known(
-                trade_id=trade_id,
-                symbol=symbol,
-                action=side,
-                status=status or TradeStatus.UNKNOWN,
-                reason=fields.choice("reason", Reason),
-                error_message=fields.text("errorMessage"),
-                planned_amount=fields.number("plannedAmount"),
-                is_complete_exit=planned.is_complete_exit if planned else None,
-                intent=_intent(fields, intents) or (intents[0].decision if intents else None),
-                equity=_equity(fields),
-                filled_quantity=filled,
-                average_price=fields.number("averagePrice"),
-                value=fields.amount("totalValue"),
-                order_id=fields.text("orderId"),
-                attempts=fields.count("attempts"),
-                orders=recorded or tuple(_order(order, fields) for order in orders if isinstance(order, Mapping))
-                if isinstance(orders, list)
-                else recorded,
-                started_at=fields.moment("startedAt"),
-                completed_at=fields.moment("completedAt"),
-                raw_status=str(result.get("status") or ""),
-            )
+        TradeOutcome(
+            trade_id=trade_id,
+            symbol=symbol,
+            action=side,
+            status=status or TradeStatus.UNKNOWN,
+            reason=fields.choice("reason", Reason),
+            error_message=fields.text("errorMessage"),
+            planned_amount=fields.number("plannedAmount"),
+            is_complete_exit=planned.is_complete_exit if planned else None,
+            intent=_intent(fields, intents) or (intents[0].decision if intents else None),
+            equity=_equity(fields),
+            filled_quantity=filled,
+            average_price=fields.number("averagePrice"),
+            value=fields.amount("totalValue"),
+            order_id=fields.text("orderId"),
+            attempts=fields.count("attempts"),
+            orders=recorded or tuple(_order(order, fields) for order in orders if isinstance(order, Mapping))
+            if isinstance(orders, list)
+            else recorded,
+            started_at=fields.moment("startedAt"),
+            completed_at=fields.moment("completedAt"),
+            raw_status=str(result.get("status") or ""),
         )
     )
 
@@ -240,17 +239,15 @@ def _equity(fields: Fields) -> EquityDecision | None:
 def _order(order: Mapping[str, object], fields: Fields) -> OrderRecord:
     inner = fields.below("orders", order)
     return slim(
-        OrderRecord.model_validate(
-            known(
-                client_order_id=inner.text("clientOrderId"),
-                order_id=inner.text("orderId"),
-                order_type=inner.text("orderType"),
-                quantity=inner.number("quantity"),
-                limit_price=inner.number("limitPrice"),
-                status=inner.text("status"),
-                filled_quantity=inner.number("filledQuantity"),
-                average_price=inner.number("averagePrice"),
-            )
+        OrderRecord(
+            client_order_id=inner.text("clientOrderId"),
+            order_id=inner.text("orderId"),
+            order_type=inner.text("orderType"),
+            quantity=inner.number("quantity"),
+            limit_price=inner.number("limitPrice"),
+            status=inner.text("status"),
+            filled_quantity=inner.number("filledQuantity"),
+            average_price=inner.number("averagePrice"),
         )
     )
 
@@ -259,20 +256,9 @@ def _intent_order(fields: Fields) -> OrderRecord:
     """Read one order from its recorded intent. In dry run no broker was asked, so `accepted` stays unknown."""
     status = fields.choice("status", IntentStatus)
     dry_run = fields.choice("execution_mode", ExecutionMode) is ExecutionMode.DRY_RUN
-    return slim(
-        OrderRecord.model_validate(
-            known(
-                client_order_id=fields.identifier("client_order_id"),
-                order_id=fields.text("order_id"),
-                side=fields.choice("side", Side),
-                order_type=fields.text("order_type"),
-                quantity=fields.number("quantity"),
-                limit_price=fields.number("limit_price"),
-                status=status.value if status else None,
-                filled_quantity=fields.number("filled_quantity"),
-                average_price=fields.number("average_price"),
-                submitted_at=fields.moment("submitted_at"),
-                accepted=None if dry_run or status is None else _ACCEPTED.get(status),
-            )
-        )
+    return order_record(
+        fields,
+        client_order_id=fields.identifier("client_order_id"),
+        status=status.value if status else None,
+        accepted=None if dry_run or status is None else _ACCEPTED.get(status),
     )

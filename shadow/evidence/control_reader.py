@@ -39,7 +39,7 @@ from shadow.contracts.runs_table import (
 from shadow.contracts.vocabulary import EffectKind, Lane, Reason, RunStatus, Side, TradeStatus
 from shadow.evidence.control_rules import RunFacts, buys_were_sent, run_status, safety_stop, trade_status
 from shadow.evidence.effects import effect_order, read_effect
-from shadow.evidence.fields import Fields, is_identifier, known, slim
+from shadow.evidence.fields import Fields, is_identifier, slim
 
 _RUN_FIELDS = frozenset(RunItem.model_fields)
 _TRADE_FIELDS = frozenset(TradeItem.model_fields)
@@ -197,27 +197,25 @@ def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutco
     value = execution.number("trade_amount")
     order_type = execution.text("order_type")
     return slim(
-        TradeOutcome.model_validate(
-            known(
-                trade_id=row.trade_id,
-                symbol=row.symbol,
-                action=row.side,
-                status=status,
-                reason=reason,
-                error_message=message,
-                planned_amount=fields.number("trade_amount"),
-                is_complete_exit=row.is_complete_exit,
-                intent=_intent(status, filled, order_type, price) if data else None,
-                equity=_equity(row.side, status, reason, limit),
-                filled_quantity=filled,
-                average_price=price,
-                value=abs(value) if value is not None else None,
-                order_id=order_id,
-                orders=(slim(OrderRecord(order_id=order_id, order_type=order_type)),) if order_id else (),
-                started_at=fields.moment("started_at"),
-                completed_at=fields.moment("completed_at"),
-                raw_status=row.status.value,
-            )
+        TradeOutcome(
+            trade_id=row.trade_id,
+            symbol=row.symbol,
+            action=row.side,
+            status=status,
+            reason=reason,
+            error_message=message,
+            planned_amount=fields.number("trade_amount"),
+            is_complete_exit=row.is_complete_exit,
+            intent=_intent(status, filled, order_type, price) if data else None,
+            equity=_equity(row.side, status, reason, limit),
+            filled_quantity=filled,
+            average_price=price,
+            value=abs(value) if value is not None else None,
+            order_id=order_id,
+            orders=(slim(OrderRecord(order_id=order_id, order_type=order_type)),) if order_id else (),
+            started_at=fields.moment("started_at"),
+            completed_at=fields.moment("completed_at"),
+            raw_status=row.status.value,
         )
     )
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from shadow.contracts.events import AllTradesCompleted, FailureStep, LedgerEntry, TradeExecuted, WorkflowFailed
 from shadow.contracts.outcome import Effect
 from shadow.contracts.vocabulary import EffectKind, Side
-from shadow.evidence.fields import Fields, known, slim
+from shadow.evidence.fields import Fields, slim
 
 _MODELS: dict[EffectKind, type[BaseModel]] = {
     EffectKind.TRADE_EXECUTED: TradeExecuted,
@@ -42,38 +42,34 @@ def read_effect(
 def _read(kind: EffectKind, fields: Fields, *, emitted: bool, trade_id: str | None) -> Effect:
     if kind is EffectKind.LEDGER_ENTRY:
         return slim(
-            Effect.model_validate(
-                known(
-                    kind=kind,
-                    emitted=emitted,
-                    trade_id=trade_id or fields.identifier("trade_id"),
-                    symbol=fields.identifier("symbol"),
-                    action=fields.choice("direction", Side),
-                    success=True,
-                    quantity=fields.number("filled_qty"),
-                    price=fields.number("fill_price"),
-                    at=fields.moment("timestamp"),
-                )
-            )
-        )
-    return slim(
-        Effect.model_validate(
-            known(
+            Effect(
                 kind=kind,
                 emitted=emitted,
                 trade_id=trade_id or fields.identifier("trade_id"),
                 symbol=fields.identifier("symbol"),
-                action=fields.choice("action", Side),
-                success=fields.flag("success"),
-                quantity=fields.number("quantity"),
-                price=fields.number("price"),
-                failure_step=fields.choice("failure_step", FailureStep),
-                total_trades=fields.count("total_trades"),
-                succeeded_trades=fields.count("succeeded_trades"),
-                failed_trades=fields.count("failed_trades"),
-                skipped_trades=fields.count("skipped_trades"),
+                action=fields.choice("direction", Side),
+                success=True,
+                quantity=fields.number("filled_qty"),
+                price=fields.number("fill_price"),
                 at=fields.moment("timestamp"),
             )
+        )
+    return slim(
+        Effect(
+            kind=kind,
+            emitted=emitted,
+            trade_id=trade_id or fields.identifier("trade_id"),
+            symbol=fields.identifier("symbol"),
+            action=fields.choice("action", Side),
+            success=fields.flag("success"),
+            quantity=fields.number("quantity"),
+            price=fields.number("price"),
+            failure_step=fields.choice("failure_step", FailureStep),
+            total_trades=fields.count("total_trades"),
+            succeeded_trades=fields.count("succeeded_trades"),
+            failed_trades=fields.count("failed_trades"),
+            skipped_trades=fields.count("skipped_trades"),
+            at=fields.moment("timestamp"),
         )
     )
 

@@ -212,11 +212,6 @@ def _is_whole(value: Decimal) -> bool:
     return value.is_finite() and value.adjusted() in MAGNITUDES and value == value.to_integral_value()
 
 
-def known(**values: object) -> dict[str, object]:
-    """Keep what is known. A model remembers which fields it was given: naming the absent ones doubles its size."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def slim(model: _Model) -> _Model:
     """Let a model forget which fields it was given, and give it back.
 
