@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 
+from shadow.broker.port import OrderRequest
 from shadow.contracts.vocabulary import Reason, Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import ClaimCheck, OrderTrace, TradeResult, WorkflowInput, WorkflowTrade
 from shadow.execution.equity import equity_check
@@ -144,15 +145,18 @@ def test_a_claim_that_does_not_hold_trades_nothing(large: Cloud, how: str) -> No
 
 
 def test_a_result_that_was_never_recorded_is_unknown_where_an_order_may_live(large: Cloud) -> None:
-    large.broker.after_submit = lambda request: large.faults.update(
-        execute_trade_sfn=lambda event: "Sandbox.Timedout" if _symbol(event) == request.symbol == "B1" else None
-    )
-    large.faults["execute_trade_sfn"] = lambda event: "KeyError" if _symbol(event) == "B1" else None
+    def dies_once_it_has_ordered(request: OrderRequest) -> None:
+        if request.symbol == "B1":
+            raise KeyError("the process died here")
+
+    large.broker.after_submit = dies_once_it_has_ordered
+    large.faults["execute_trade_sfn"] = lambda event: "KeyError" if "trade" in event and _symbol(event) == "B1" else None
 
     run = large.run(workflow_input(*many(0, 4)))
 
     summary = run.result_of("AggregateResults")
-    assert (summary["succeededTrades"], summary["failedTrades"] + summary["unknownTrades"]) == (3, 1)
+    assert [request.symbol for request in large.broker.submitted].count("B1") == 1
+    assert (summary["succeededTrades"], summary["failedTrades"], summary["unknownTrades"]) == (3, 0, 1)
 
 
 def _symbol(event: dict[str, Any]) -> str:
