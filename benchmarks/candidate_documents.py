@@ -13,9 +13,9 @@ from decimal import Decimal
 
 from benchmarks.history_writer import HistoryWriter
 from benchmarks.plans import AT, holdings, prices, total_of
-from shadow.aws.items import to_item
+from shadow.aws.table import to_item
 from shadow.contracts.identity import execution_name_of, run_id_of
-from shadow.contracts.model import plain
+from shadow.contracts.model import canonical, plain
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage, trade_messages
 from shadow.contracts.vocabulary import Side, SizingBasis, TradeStatus
@@ -28,8 +28,8 @@ from shadow.contracts.workflow import (
     WorkflowPlan,
     WorkflowTrade,
 )
-from shadow.evidence.documents import DESCRIBE, EVENT, MAP_RUN, STATE_ITEM
-from shadow.evidence.store import Record, canonical
+from shadow.settlement.documents import DESCRIBE, EVENT, MAP_RUN, STATE_ITEM
+from shadow.settlement.evidence_store import Record
 
 _MICRO = Decimal("0.000001")
 _SPREAD = Decimal("0.01")

@@ -25,10 +25,10 @@ from benchmarks.watch import DeliveryWatch
 from local.cloud.access import dummy_environment
 from local.cloud.progress import Progress
 from local.stack import STAGE
-from shadow.aws.pair_items import pair_to_item
+from shadow.aws.pair_ledger import pair_to_item
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.pair import Pair
-from shadow.evidence.history import read_history
+from shadow.lanes.workflow.history import read_history
 
 SHIM_LIMIT, BOUND_MS, BEYOND_LIMIT, PATH_LIMIT = 1.05, 50.0, 1.0, 1.5
 P95 = 0.95

@@ -16,17 +16,17 @@ from decimal import Decimal
 
 from benchmarks.candidate_documents import CandidateRun
 from benchmarks.plans import AT, holdings, plan_of, prices, total_of
-from shadow.aws.items import to_item
+from shadow.aws.table import to_item
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.identity import run_id_of
-from shadow.contracts.model import plain
+from shadow.contracts.model import canonical, plain
 from shadow.contracts.pair import Pair, StartState, trading_day_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage, trade_messages
 from shadow.contracts.vocabulary import Side
-from shadow.evidence.documents import EVENT, ITEM, LEDGER_ROW, WATCHED
-from shadow.evidence.redaction import Redactor
-from shadow.evidence.store import EvidenceStore, Record, canonical
+from shadow.lanes.redaction import Redactor
+from shadow.settlement.documents import EVENT, ITEM, LEDGER_ROW, WATCHED
+from shadow.settlement.evidence_store import EvidenceStore, Record
 
 _MICRO = Decimal("0.000001")
 _ODD = 10

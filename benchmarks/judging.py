@@ -20,14 +20,14 @@ from benchmarks.rows import Growth, Line, Measurement
 from benchmarks.timing import exponent, in_turn, ratios, spread
 from shadow.compare.case import PairCase
 from shadow.compare.policy import default_policy
+from shadow.contracts.events import MAX_EVENTS
+from shadow.contracts.model import canonical
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.plan import RebalancePlan
-from shadow.evidence.candidate_reader import CandidateRecords, read_candidate
-from shadow.evidence.documents import DESCRIBE, EVENT, candidate_outcome, control_outcome
-from shadow.evidence.history import MAX_EVENTS
-from shadow.evidence.judging import judge_by, pair_case
-from shadow.evidence.ports import Case, Judgement
-from shadow.evidence.store import canonical
+from shadow.lanes.workflow.reader import CandidateRecords, read_candidate
+from shadow.settlement.documents import DESCRIBE, EVENT, candidate_outcome, control_outcome
+from shadow.settlement.judging import judge_by, pair_case
+from shadow.settlement.ports import Case, Judgement
 
 TRADES = 50
 PAIR_LIMIT, HISTORY_LIMIT, GROWTH_LIMIT = 8.0, 2.5, 1.05

@@ -21,7 +21,7 @@ from benchmarks.evidence_documents import documents_of
 from benchmarks.judging import verdict_of
 from benchmarks.rows import Line, Measurement
 from benchmarks.timing import ratios, spread
-from reports.frames import load_frames
+from reports.data.frames import load_frames
 
 DAYS = 250
 LIMIT = 2.0

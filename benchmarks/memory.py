@@ -16,11 +16,11 @@ from benchmarks.environment import probe
 from benchmarks.evidence_documents import Documents, documents_of
 from benchmarks.rows import Line, Measurement
 from benchmarks.timing import memory_mb
+from shadow.aws.objects import FolderObjects
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.pair import Pair
-from shadow.evidence.folder_store import FolderObjects
-from shadow.evidence.redaction import Redactor
-from shadow.evidence.store import EvidenceStore
+from shadow.lanes.redaction import Redactor
+from shadow.settlement.evidence_store import EvidenceStore
 
 TRADES, QUICK_TRADES = 5_000, 500
 LIMIT_MB = 128.0

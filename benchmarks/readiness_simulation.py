@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from reports.day_evidence import Stratum
-from reports.readiness import ReadinessPolicy
-from reports.statistics import Looks, upper_bound
+from reports.readiness.day_evidence import Stratum
+from reports.readiness.readiness import ReadinessPolicy
+from reports.readiness.statistics import Looks, upper_bound
 
 SEED = 20_261_124
 HORIZON_DAYS = 60

@@ -18,10 +18,9 @@ from benchmarks.plans import plan_of, total_of
 from shadow.aws import clients
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.plan import RebalancePlan
-from shadow.legacy.channels import DynamoPlanTable, SqsTradeQueue
-from shadow.legacy.publishing import LegacyPublisher, NothingToExecute, Published
-from shadow.legacy.runs_store import DynamoRunsStore
 from shadow.publish import DualPublisher, dual_publisher_from_environment
+from shadow.reference.publishing import LegacyPublisher, NothingToExecute, Published
+from shadow.reference.tables import DynamoPlanTable, DynamoRunsStore, SqsTradeQueue
 
 TRADES = 15
 WARM_UP = 1

@@ -18,7 +18,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, ValidationError
 
-from reports.trading_calendar import close_of, is_trading_day
+from reports.data.trading_calendar import close_of, is_trading_day
 from shadow.contracts.errors import FieldFault, ShadowError, faults_of
 from shadow.contracts.model import Exact, Frozen, Symbol
 

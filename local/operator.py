@@ -16,10 +16,10 @@ from botocore.exceptions import ClientError
 
 from local.cloud.errors import LocalCloudError
 from local.stack import STAGE, LocalStack
+from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.plan import RebalancePlan
-from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
 
 POLL_SECONDS = 0.05
 _BETWEEN_LOOKS = 0.4

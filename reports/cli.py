@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from rich.markup import escape
 
-from reports.errors import NoTradingDay, UnreachableSource
+from reports.data.errors import NoTradingDay, UnreachableSource
 from reports.noise_cli import noise
 from reports.rejudge_cli import PolicyOption, rejudge
 from shadow.cli.errors import BadInput
@@ -25,8 +25,8 @@ from shadow.cli.target import AwsOption, JsonOption, StageOption
 from shadow.cli.words import count, usd
 
 if TYPE_CHECKING:
-    from reports.daily import DailyReport
-    from reports.readiness import Criterion, Statement
+    from reports.daily.values import DailyReport
+    from reports.readiness.readiness import Criterion, Statement
 
 T = TypeVar("T")
 OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
@@ -68,8 +68,8 @@ def report(
     chosen = parse_day(day)
 
     def build() -> tuple[DailyReport, str]:
-        from reports.build import build_report  # noqa: PLC0415 - loads pandas
-        from reports.html import render_page  # noqa: PLC0415
+        from reports.daily.build import build_report  # noqa: PLC0415
+        from reports.daily.html import render_page  # noqa: PLC0415
         from reports.material import Place, open_material  # noqa: PLC0415
 
         material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
@@ -109,7 +109,7 @@ def readiness(
     chosen = parse_day(day)
 
     def state() -> Statement:
-        from reports.build import build_statement  # noqa: PLC0415 - loads pandas and scipy
+        from reports.daily.build import build_statement  # noqa: PLC0415
         from reports.material import Place, open_material  # noqa: PLC0415
 
         material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 
-from reports.errors import UnreadableDocument
+from reports.data.errors import UnreadableDocument
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
 from shadow.contracts.vocabulary import Action, Origin, Reason, RunStatus, Side, TradeStatus
 

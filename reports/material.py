@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from reports.build import ReportSettings
-from reports.composition import settings_of
-from reports.ledger import JsonlLedger, Ledger
+from reports.daily.build import ReportSettings
+from reports.daily.composition import settings_of
+from reports.data.ledger import JsonlLedger, Ledger
+from reports.data.trading_calendar import last_closed_day
 from reports.sources import FolderSource, JsonlSource, S3Source, Source, day_of
-from reports.trading_calendar import last_closed_day
 from shadow.aws import clients
+from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.cli.errors import BadInput
 from shadow.cli.stored import LINES_FILE, offline_store
 from shadow.cli.target import Target, find_target
 from shadow.compare.policy import Policy
-from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
-from shadow.evidence.judging import policy_at
+from shadow.settlement.judging import policy_at
 
 LEDGER_FILE = "ledger.jsonl"
 

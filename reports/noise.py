@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from reports.errors import UnreadableDocument
+from reports.data.errors import UnreadableDocument
 from reports.sources import Source
 from shadow.compare.noise import DURATION, OTHER_RUN, TwoRuns, numeric_rules
 from shadow.compare.noise_floor import NoiseFloor, Standing, standing_of

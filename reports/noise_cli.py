@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from reports.errors import UnreachableSource
+from reports.data.errors import UnreachableSource
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ExitCode, finish, print_json, progress, say
 from shadow.cli.status import parse_day
@@ -55,7 +55,7 @@ def noise(
     from reports.noise import Matching, to_toml, tolerances_of  # noqa: PLC0415 - help and completion stay quick
     from reports.sources import source_of  # noqa: PLC0415
     from shadow.compare.noise import noise_floor  # noqa: PLC0415
-    from shadow.evidence.judging import policy_at  # noqa: PLC0415
+    from shadow.settlement.judging import policy_at  # noqa: PLC0415
 
     days = (parse_day(begin) or EVER[0], parse_day(end) or EVER[1])
     if days[0] > days[1]:

@@ -29,7 +29,7 @@ from shadow.compare.judge import case_of, judge
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison, Difference, Verdict
 from shadow.contracts.vocabulary import ProductionLane
-from shadow.evidence.judging import code_version, policy_for
+from shadow.settlement.judging import code_version, policy_for
 
 Flip = tuple[str, str]
 Kinds = dict[str, int]

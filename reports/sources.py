@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reports.errors import UnreachableSource
+from reports.data.errors import UnreachableSource
 from shadow.aws import clients
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from reports.trading_calendar import NEW_YORK
+from reports.data.trading_calendar import NEW_YORK
 
 
 def usd(value: Decimal) -> str:

@@ -17,10 +17,10 @@ from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.model import Frozen, Identifier, Wire
 from shadow.contracts.plan import RebalancePlan
-from shadow.evidence.broker_accounts import BrokerTruthEnvironment, broker_truth_from
-from shadow.evidence.composition import Comparator, ComparatorEnvironment, comparator_from
-from shadow.evidence.hints import Message
+from shadow.lanes.brokers.accounts import BrokerTruthEnvironment, broker_truth_from
 from shadow.publish.composition import completer_from_environment
+from shadow.settlement.composition import Comparator, ComparatorEnvironment, comparator_from
+from shadow.settlement.hints import Message
 
 
 class _Record(Wire):
@@ -44,7 +44,7 @@ def _comparator() -> Comparator:
 
 def _publish_to_legacy(plan: RebalancePlan) -> None:
     """Publish a plan to the legacy lane again, where it shadows and the fate of its start is not known."""
-    from shadow.legacy.composition import LegacyPublisherEnvironment, publisher_from  # noqa: PLC0415 - hardly ever needed
+    from shadow.reference.composition import LegacyPublisherEnvironment, publisher_from  # noqa: PLC0415
 
     publisher_from(LegacyPublisherEnvironment.load()).publish(plan)
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import ConfigDict, JsonValue
 
-from reports.composition import DailyReportEnvironment, Publisher, publisher_from
-from reports.trading_calendar import is_trading_day, report_day
+from reports.daily.composition import DailyReportEnvironment, Publisher, publisher_from
+from reports.data.trading_calendar import is_trading_day, report_day
 from shadow.aws.observability import logger
 from shadow.contracts.model import Frozen
 

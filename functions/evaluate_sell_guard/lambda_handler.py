@@ -10,12 +10,12 @@ from functools import cache
 from typing import Any
 
 from shadow.aws.candidate import StateEnvironment
+from shadow.aws.candidate_state import DynamoResultLog
+from shadow.aws.objects import S3PlanStore
 from shadow.aws.observability import logger
-from shadow.aws.plan_store import S3PlanStore
-from shadow.aws.result_log import DynamoResultLog
 from shadow.contracts.workflow import GuardInput
-from shadow.execution.guard import evaluate_guard
 from shadow.execution.large import guard_request
+from shadow.execution.safety import evaluate_guard
 
 
 @cache

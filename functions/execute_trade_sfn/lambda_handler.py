@@ -13,7 +13,7 @@ from shadow.aws.candidate import ExecuteEnvironment, TradeDesk
 from shadow.aws.effects import RecordedEffects
 from shadow.aws.observability import logger
 from shadow.broker.alpaca import AlpacaBroker
-from shadow.contracts.workflow_requests import TradeRequest
+from shadow.contracts.workflow import TradeRequest
 from shadow.execution.effects import effects_of_trade
 from shadow.execution.trade_result import compact
 

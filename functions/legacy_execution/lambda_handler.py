@@ -15,9 +15,9 @@ from pydantic import ConfigDict, Field
 from shadow.aws.observability import logger
 from shadow.contracts.model import Frozen, Wire
 from shadow.contracts.trade_message import TradeMessage
-from shadow.legacy.channels import ROLE_ATTRIBUTE
-from shadow.legacy.composition import LegacyExecutionEnvironment, lane_from
-from shadow.legacy.shadowing import RecordProcessor, refuse_other_role
+from shadow.reference.composition import LegacyExecutionEnvironment, lane_from
+from shadow.reference.shadowing import RecordProcessor, refuse_other_role
+from shadow.reference.tables import ROLE_ATTRIBUTE
 
 
 class _Attribute(Wire):

@@ -11,9 +11,8 @@ from typing import Any
 from shadow.aws.candidate import CompletionEnvironment
 from shadow.aws.observability import emit
 from shadow.contracts.metrics import Metric
-from shadow.contracts.workflow import NotificationReceipt
-from shadow.contracts.workflow_requests import CompletionNotice
-from shadow.execution.notifications import RunNames, completion_mail
+from shadow.contracts.workflow import CompletionNotice, NotificationReceipt
+from shadow.execution.mails import RunNames, completion_mail
 
 
 @cache

@@ -10,8 +10,8 @@ from typing import Any
 
 from shadow.aws.candidate import PrepareEnvironment
 from shadow.aws.candidate_state import DynamoCandidateState
+from shadow.aws.objects import S3PlanStore
 from shadow.aws.observability import logger
-from shadow.aws.plan_store import S3PlanStore
 from shadow.broker.port import Broker
 from shadow.contracts.workflow import WorkflowInput
 from shadow.execution.large import is_large, moved_out, trades_of

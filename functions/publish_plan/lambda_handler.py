@@ -13,10 +13,10 @@ from typing import Any
 
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
-from shadow.legacy.composition import LegacyPublisherEnvironment, control_broker, publisher_from
-from shadow.legacy.publishing import NothingToExecute, Published
-from shadow.legacy.shadowing import PlanPublisher
 from shadow.publish import DualPublisher, dual_publisher_from_environment
+from shadow.reference.composition import LegacyPublisherEnvironment, control_broker, publisher_from
+from shadow.reference.publishing import NothingToExecute, Published
+from shadow.reference.shadowing import PlanPublisher
 
 
 @cache

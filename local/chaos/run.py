@@ -20,7 +20,7 @@ from local.cloud.progress import Progress, silent
 from local.market import ClosingPrices
 from local.scenarios.demo import DemoDay, demo_days
 from local.stack import BROKER, local_stack
-from shadow.aws.broker_factory import fingerprint_of
+from shadow.aws.broker import fingerprint_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane
 

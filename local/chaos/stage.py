@@ -16,7 +16,7 @@ from local.operator import Operator
 from local.planner import Portfolio
 from local.scenarios.demo import FIRST_CASH, DemoDay
 from local.stack import STAGE, LocalStack
-from shadow.aws.items import from_item
+from shadow.aws.table import from_item
 from shadow.contracts.candidate_state import INTENT_SK_PREFIX, IntentRecord, IntentStatus
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan

@@ -16,13 +16,13 @@ from nbclient import NotebookClient
 
 from local.cloud.progress import Progress
 from local.demo.result import DemoResult
-from reports.build import build_report
-from reports.composition import settings_of
-from reports.html import render_page
-from reports.ledger import JsonlLedger
-from reports.mail import render_mail
+from reports.daily.build import build_report
+from reports.daily.composition import settings_of
+from reports.daily.html import render_page
+from reports.daily.mail import render_mail
+from reports.daily.spreadsheet import report_csv
+from reports.data.ledger import JsonlLedger
 from reports.sources import FolderSource
-from reports.spreadsheet import report_csv
 from shadow.compare.policy import default_policy
 from shadow.contracts.pair import Pair
 

@@ -23,7 +23,7 @@ from local.stack import LocalStack, local_stack
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.pair import Pair
 from shadow.contracts.vocabulary import Lane
-from shadow.evidence.conservation import conservation
+from shadow.settlement.conservation import conservation
 
 CLOUD_FOLDER = Path("build/demo-cloud")
 _DECIDES_AT_ONCE = {"late_after": 0.5, "missing_after": 1.0, "quiet": 0.5, "effects_grace": 0.5}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local.pages import alarms, artefact_sizes, corpus_recall, fault_matrix, iam_proof, licences, policy_reference
-from reports import columns_page
+from reports.data import columns_page
 
 PAGES: dict[Path, Callable[[], str]] = {
     fault_matrix.PATH: fault_matrix.render,

@@ -25,13 +25,13 @@ from local.scenarios.corpus import CorpusCase, case_of
 from local.scenarios.corpus_run import DECIDES_AT_ONCE, play, set_up
 from local.scenarios.planting import Place, Plant
 from local.stack import FAST, STAGE
-from shadow.aws.pair_items import pair_to_item
+from shadow.aws.pair_ledger import pair_to_item
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.events import DetailType
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.vocabulary import Lane
-from shadow.evidence.sweeper import MARKET_ZONE
-from shadow.evidence.trading_days import is_exchange_open
+from shadow.settlement.sweeper import MARKET_ZONE
+from shadow.settlement.trading_days import is_exchange_open
 
 Mend: TypeAlias = Callable[[], None]
 _COMPARATOR, _REPORT, _PUBLISHER = "compare-outcomes", "daily-report", "publish-plan"

@@ -14,7 +14,7 @@ from decimal import Decimal
 from local.market import ClosingPrices, publication_time
 from local.planner import MOMENTUM_DAYS, Portfolio, make_plan, momentum_weights
 from local.scenarios.planting import Plant, Planting, demo_plants, plant_in
-from reports.trading_calendar import is_half_day
+from reports.data.trading_calendar import is_half_day
 from shadow.contracts.errors import ShadowError
 from shadow.contracts.plan import RebalancePlan
 

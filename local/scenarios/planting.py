@@ -25,7 +25,7 @@ from shadow.contracts.events import DetailType
 from shadow.contracts.model import Exact, Frozen
 from shadow.contracts.plan import PlanItem, RebalancePlan
 from shadow.contracts.vocabulary import Action, Lane
-from shadow.legacy.faults import Fault
+from shadow.reference.faults import Fault
 
 AT_BROKER = "broker."
 """How the name of a broker fault begins; what follows is a `FaultKind`, and the lane is whose account it strikes."""

@@ -23,7 +23,7 @@ from reports.rejudge.units import Document, Library, Unit
 from shadow.compare.judge import case_of, judge, judge_trade
 from shadow.compare.policy import Policy
 from shadow.contracts.vocabulary import ProductionLane
-from shadow.evidence.judging import code_version, policy_for
+from shadow.settlement.judging import code_version, policy_for
 
 ROWS = 1 << 17
 """So many trades are judged at once."""

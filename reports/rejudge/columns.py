@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from reports.errors import UnreadableDocument
+from reports.data.errors import UnreadableDocument
 from reports.rejudge.coded import COLUMNS, Longs, Words
 from reports.rejudge.frame import CODES, NUMBERS, PLAN_CODES, PLAN_NUMBERS, TradeFrames, frames_of_pairs
 from reports.rejudge.kept import LANES, NARROW, WIDE, Columns, Kept, KeptPair, Number
@@ -23,7 +23,7 @@ from shadow.compare.judge import case_of, verdict_of
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison, Verdict
 from shadow.contracts.errors import InvalidPayload
-from shadow.evidence.judging import code_version
+from shadow.settlement.judging import code_version
 
 _BY_DIFFERENCES = (Verdict.MATCHED, Verdict.IGNORED, Verdict.DIVERGED)
 

@@ -18,12 +18,12 @@ import pandas as pd
 
 from reports.rejudge.scaled import NULL, PRICE, SHARES, USD, scaled, truncated
 from shadow.compare.case import LaneTrade, PairCase, PairView, TradePair
-from shadow.compare.decisions import damage_findings, is_damage, is_equity_blocked
-from shadow.compare.effects import is_watched
+from shadow.compare.checks.decisions import damage_findings, is_damage, is_equity_blocked
+from shadow.compare.checks.effects import is_watched
+from shadow.compare.checks.executed import order_fill, recorded_fill, seen_filled, status_of, truest_fill
+from shadow.compare.checks.orders import chain_of, foreign_ids, order_type_of, standing_order_findings
+from shadow.compare.checks.sizing import asked_quantity, decision_price
 from shadow.compare.exact import EXACT
-from shadow.compare.executed import order_fill, recorded_fill, seen_filled, status_of, truest_fill
-from shadow.compare.orders import chain_of, foreign_ids, order_type_of, standing_order_findings
-from shadow.compare.sizing import asked_quantity, decision_price
 from shadow.contracts.vocabulary import EffectKind, Reason, Side, SizingBasis, TradeStatus
 
 SIDES, STATUSES, REASONS, BASES = tuple(Side), tuple(TradeStatus), tuple(Reason), tuple(SizingBasis)

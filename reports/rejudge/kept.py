@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from reports.errors import ReportsError
+from reports.data.errors import ReportsError
 from reports.rejudge.coded import Longs
 from reports.rejudge.frame import CODES, NUMBERS, PLAN_CODES, PLAN_NUMBERS
 from reports.rejudge.runs import RunFacts

@@ -16,6 +16,7 @@ import msgspec
 
 from shadow.compare.case import PairView
 from shadow.compare.causes import in_order
+from shadow.compare.checks.safety import has_trades
 from shadow.compare.completeness import gaps_of
 from shadow.compare.exact import EXACT
 from shadow.compare.finding import Finding
@@ -23,7 +24,6 @@ from shadow.compare.judge import differences_of, find_in_runs
 from shadow.compare.kinds import KINDS, Kind, Scope
 from shadow.compare.policy import Policy
 from shadow.compare.rules import BpsRule, DurationRatioRule, ExactRule, OrderedRule, within
-from shadow.compare.safety import has_trades
 from shadow.contracts.comparison import Difference
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Lane, RunStatus, Side

@@ -1,6 +1,6 @@
 """Business Unit: reports | Status: current.
 
-The rules about quantities, over columns: the twin of `shadow.compare.sizing`.
+The rules about quantities, over columns: the twin of `shadow.compare.checks.sizing`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from os import environ
 from pathlib import Path
 from typing import Protocol
 
-from reports.errors import UnreachableSource
+from reports.data.errors import UnreachableSource
 from reports.sources import FolderSource, JsonlSource, S3Source, Source, day_of
 
 LINES = 64

@@ -14,14 +14,12 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from shadow.aws import clients
-from shadow.aws.broker_factory import BrokerSettings, Connect, connect_broker, refuse_unsafe
-from shadow.aws.candidate_state import DynamoCandidateState
+from shadow.aws.broker import BrokerSettings, Connect, connect_broker, refuse_unsafe
+from shadow.aws.candidate_state import DynamoCandidateState, DynamoResultLog, RunModes
 from shadow.aws.effects import ProductionEmitter, RecordedEffects
 from shadow.aws.environment import Environment
 from shadow.aws.notifier import SnsNotifier
-from shadow.aws.plan_store import S3PlanStore
-from shadow.aws.result_log import DynamoResultLog
-from shadow.aws.run_modes import RunModes
+from shadow.aws.objects import S3PlanStore
 from shadow.broker.port import Broker
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.errors import ConfigurationError

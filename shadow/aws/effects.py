@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.aws.errors import transient_as
-from shadow.aws.items import to_item
+from shadow.aws.table import to_item
 from shadow.contracts.candidate_state import EffectRecord, candidate_pk, effect_sk
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.events import SOURCE_OF, DetailType, LedgerEntry

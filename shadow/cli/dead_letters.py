@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from shadow.contracts.errors import ContractViolation, InvalidPayload, faults_of
 from shadow.contracts.events import EventSource, StatusChangeEvent
 from shadow.contracts.plan import RebalancePlan
-from shadow.evidence.captured import captured_event
-from shadow.evidence.hints import STEP_FUNCTIONS
+from shadow.lanes.legacy.source import captured_event
+from shadow.settlement.hints import STEP_FUNCTIONS
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shadow.aws import clients
+from shadow.aws.executions import AwsCandidateSource
 from shadow.cli.target import Target
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.pair import Pair
 from shadow.contracts.vocabulary import Lane
-from shadow.evidence.aws_sources import AwsCandidateSource, AwsControlSource
-from shadow.evidence.control_reader import read_control
-from shadow.evidence.documents import plain_item
-from shadow.evidence.fields import as_moment
-from shadow.evidence.lanes import CANDIDATE, CONTROL
-from shadow.evidence.settledness import Deadlines, Settledness, candidate_settledness, control_settledness, is_stuck
+from shadow.lanes.legacy.reader import read_control
+from shadow.lanes.legacy.source import AwsControlSource
+from shadow.lanes.records import as_moment
+from shadow.lanes.settledness import Deadlines, Settledness, candidate_settledness, control_settledness, is_stuck
+from shadow.settlement.documents import plain_item
+from shadow.settlement.looks import CANDIDATE, CONTROL
 
 
 @dataclass(frozen=True, slots=True)

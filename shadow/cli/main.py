@@ -19,8 +19,7 @@ from shadow import __version__
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ERR, ExitCode, fail, refuse
 from shadow.compare.policy_text import InvalidPolicy
-from shadow.contracts.errors import ConfigurationError, ContractViolation, ShadowError
-from shadow.evidence.errors import UnknownPair
+from shadow.contracts.errors import ConfigurationError, ContractViolation, ShadowError, UnknownPair
 
 COMMAND_GROUP = "shadow.commands"
 _JSON = "shadow.as_json"

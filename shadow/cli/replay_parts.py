@@ -15,27 +15,27 @@ from typing import TYPE_CHECKING
 import boto3
 
 from shadow.aws import clients
+from shadow.aws.executions import AwsCandidateSource
+from shadow.aws.objects import S3Objects
 from shadow.cli.errors import BadInput
 from shadow.cli.stored import FileStore, FolderStore, Found, StackStore, Stored, offline_store
 from shadow.cli.target import Target
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin
-from shadow.evidence.aws_sources import AwsCandidateSource, AwsControlSource
-from shadow.evidence.judging import judge_by, policy_at
-from shadow.evidence.lanes import Lanes
-from shadow.evidence.redaction import Redactor
-from shadow.evidence.s3_store import S3Objects
-from shadow.evidence.settledness import Deadlines
-from shadow.evidence.store import EvidenceStore
+from shadow.lanes.legacy.source import AwsControlSource
+from shadow.lanes.redaction import Redactor
+from shadow.lanes.settledness import Deadlines
 from shadow.publish.aws import S3PlanStore, StepFunctionsStarter
 from shadow.publish.pair_ledger import DynamoPairLedgerWriter
 from shadow.publish.payload import read_held
 from shadow.replay.aws import AwsCandidate, LedgerJudging
 from shadow.replay.plans import PlanTable, plans_in_folder
 from shadow.replay.ports import Archived
-from shadow.replay.replayer import Pace, Replayer
-from shadow.replay.safety import MODE_VARIABLE, refuse_unless_dry_run
+from shadow.replay.replayer import MODE_VARIABLE, Pace, Replayer, refuse_unless_dry_run
+from shadow.settlement.evidence_store import EvidenceStore
+from shadow.settlement.judging import judge_by, policy_at
+from shadow.settlement.looks import Lanes
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

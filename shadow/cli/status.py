@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from shadow.aws.pair_items import AuditEntry
+from shadow.aws.pair_ledger import AuditEntry, DynamoDbPairLedger
 from shadow.cli.errors import BadInput
 from shadow.cli.lanes import LaneState, lane_states
 from shadow.cli.output import ExitCode, code_of_verdict, finish, print_json, progress, say, styled_verdict
@@ -21,11 +21,10 @@ from shadow.cli.stored import StackStore
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
 from shadow.cli.words import age, clock, count, moment_text
 from shadow.contracts.comparison import EvidenceRef, Verdict
+from shadow.contracts.ledger import UnreadablePair
 from shadow.contracts.pair import Pair, trading_day_of
 from shadow.contracts.vocabulary import Origin
-from shadow.evidence.conservation import Conservation, conservation
-from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
-from shadow.evidence.ledger import UnreadablePair
+from shadow.settlement.conservation import Conservation, conservation
 
 LOOK_BACK_DAYS = 14
 _SHOWN = 32

@@ -16,14 +16,14 @@ from typing import Annotated, Protocol
 import typer
 
 from shadow.aws import clients
+from shadow.aws.objects import S3Objects
+from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.cli.errors import BadInput, UnreadableStore
 from shadow.cli.target import Target
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.pair import Pair
-from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
-from shadow.evidence.s3_store import S3Objects
 
 LINES_FILE = "comparisons.jsonl"
 _SUGGESTIONS = 3

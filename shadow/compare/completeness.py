@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from shadow.compare.case import PairView
-from shadow.compare.effects import is_watched
-from shadow.compare.executed import is_refused
+from shadow.compare.checks.effects import is_watched
+from shadow.compare.checks.executed import is_refused
 from shadow.compare.policy import LaneEvidence, Policy
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from shadow.compare.case import TradePair
+from shadow.compare.checks.executed import executed_value
+from shadow.compare.checks.fills import slippage_cost
 from shadow.compare.exact import EXACT, ZERO
-from shadow.compare.executed import executed_value
-from shadow.compare.fills import slippage_cost
 from shadow.compare.finding import Finding
 from shadow.compare.kinds import KINDS
 from shadow.contracts.comparison import Impact

@@ -18,22 +18,22 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal, localcontext
 
-from shadow.compare.canonical import canonical_run
 from shadow.compare.case import PairCase, PairView, TradePair
 from shadow.compare.causes import in_order, roots_of
+from shadow.compare.checks.decisions import damage_findings, plan_findings, presence_findings, skip_findings
+from shadow.compare.checks.effects import run_effect_findings, trade_effect_findings
+from shadow.compare.checks.fills import fill_findings
+from shadow.compare.checks.orders import order_findings
+from shadow.compare.checks.runs import counter_findings, duration_findings, end_findings, identity_findings
+from shadow.compare.checks.safety import equity_findings, guard_findings, market_findings, phase_findings
+from shadow.compare.checks.sizing import sizing_findings
 from shadow.compare.completeness import gaps_of
-from shadow.compare.decisions import damage_findings, plan_findings, presence_findings, skip_findings
-from shadow.compare.effects import run_effect_findings, trade_effect_findings
+from shadow.compare.document import canonical_run
 from shadow.compare.exact import EXACT, ZERO
-from shadow.compare.fills import fill_findings
 from shadow.compare.finding import Finding
 from shadow.compare.impact import NOTHING, impacts_of, net, writable
 from shadow.compare.kinds import KINDS
-from shadow.compare.orders import order_findings
 from shadow.compare.policy import Policy
-from shadow.compare.runs import counter_findings, duration_findings, end_findings, identity_findings
-from shadow.compare.safety import equity_findings, guard_findings, market_findings, phase_findings
-from shadow.compare.sizing import sizing_findings
 from shadow.contracts.comparison import Comparison, Counts, Difference, Impact, Severity, Verdict
 from shadow.contracts.vocabulary import Lane
 

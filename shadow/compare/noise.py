@@ -13,13 +13,13 @@ from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal, localcontext
 
 from shadow.compare.case import PairCase, PairView
+from shadow.compare.checks.runs import counter_findings, span_of
+from shadow.compare.checks.safety import equity_findings, guard_findings
 from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.judge import find_in_trade
 from shadow.compare.noise_floor import NoiseFloor, RuleNoise
 from shadow.compare.policy import Policy
 from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, Numeric, TicksRule
-from shadow.compare.runs import counter_findings, span_of
-from shadow.compare.safety import equity_findings, guard_findings
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane

@@ -103,3 +103,19 @@ def _shown(value: object) -> str:
         return f"a number of {value.bit_length()} bits"
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
+
+
+class EvidenceUnavailable(ShadowError):
+    """A source of evidence did not answer; worth another try."""
+
+
+class EvidenceCorrupt(ShadowError):
+    """Stored bytes do not have the digest that their key promises."""
+
+
+class UnknownPair(ShadowError):
+    """No pair is recorded for this plan or run."""
+
+
+class PairMoved(ShadowError):
+    """Another comparator changed the pair first; read it again."""

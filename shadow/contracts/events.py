@@ -137,3 +137,6 @@ class StatusChangeEvent(Frozen):
     detail_type: str = Field(alias="detail-type")
     time: datetime
     detail: StatusChangeDetail
+
+
+MAX_EVENTS = 25_000

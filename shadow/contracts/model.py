@@ -7,7 +7,8 @@ has: a short text such as 1E+999999 is a number that no sum and no page survives
 
 from __future__ import annotations
 
-from datetime import datetime
+import json
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Self
 
@@ -136,3 +137,24 @@ class Wire(Frozen):
         validate_by_alias=True,
         serialize_by_alias=True,
     )
+
+
+def canonical(document: object) -> str:
+    """Write canonical JSON: sorted keys, no spaces, decimals as plain texts, moments in UTC.
+
+    Half of a surrogate pair (a text that somebody cut in the middle of a character), which UTF-8 does not have, becomes `?`.
+    """
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_as_json)
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"evidence: expected a JSON value, was {type(value).__name__}")

@@ -1,7 +1,7 @@
 """Business Unit: shared contracts | Status: current.
 
 The canonical outcome: what one lane decided and did for one plan, in the same words whichever lane it came from. Built by
-`shadow.evidence` from raw records, judged by `shadow.compare`. Amounts USD, quantities shares, prices USD a share.
+`shadow.settlement` from raw records, judged by `shadow.compare`. Amounts USD, quantities shares, prices USD a share.
 
 What is not known is None, never a zero: "missing reports do not mean flat".
 """

@@ -13,9 +13,9 @@ from decimal import Decimal
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.vocabulary import ExecutionMode, Origin, ProductionLane, Side
 from shadow.contracts.workflow import PreparedRun, WorkflowInput, WorkflowTrade
-from shadow.execution.equity import equity_limit
 from shadow.execution.errors import InterlockViolation
 from shadow.execution.ports import Clock, EquityLedger, RunOpening
+from shadow.execution.safety import equity_limit
 
 
 @dataclass(frozen=True, slots=True)

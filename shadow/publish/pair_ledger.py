@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from shadow.aws.items import to_attribute
-from shadow.aws.pair_items import AuditEntry, audit_to_item, pair_from_item, pair_key, pair_to_item
+from shadow.aws.pair_ledger import AuditEntry, audit_to_item, pair_from_item, pair_key, pair_to_item
+from shadow.aws.table import to_attribute
 from shadow.contracts.errors import ShadowError
 from shadow.contracts.pair import Pair, StartState
 from shadow.publish.ports import Started

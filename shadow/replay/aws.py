@@ -12,22 +12,23 @@ from datetime import datetime
 from decimal import Decimal
 
 from shadow.contracts.comparison import EvidenceRef, Verdict
+from shadow.contracts.errors import PairMoved, UnknownPair
 from shadow.contracts.identity import execution_name_of, run_id_of
+from shadow.contracts.ledger import PairLedger, Transition, moved
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.pair import Pair, PairState, StartState, trading_day_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin
-from shadow.evidence.documents import candidate_outcome
-from shadow.evidence.errors import PairMoved, UnknownPair
-from shadow.evidence.lanes import Lanes, Presence
-from shadow.evidence.ledger import PairLedger, Transition, moved
-from shadow.evidence.ports import Case, Judge
-from shadow.evidence.store import EvidenceStore
+from shadow.lanes.lane import Presence
 from shadow.publish import payload
 from shadow.publish.errors import StartRefused
 from shadow.publish.ports import CandidateStarter, PairLedgerWriter, PlanStore
 from shadow.replay.identity import archived_under
 from shadow.replay.ports import ReplayRun
+from shadow.settlement.documents import candidate_outcome
+from shadow.settlement.evidence_store import EvidenceStore
+from shadow.settlement.looks import Lanes
+from shadow.settlement.ports import Case, Judge
 
 ACTOR = "replay"
 _ATTEMPTS = 5

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shadow.aws.items import from_item, to_item
+from shadow.aws.table import Reader, from_item, to_item, unavailable
 from shadow.contracts.errors import ContractViolation, FieldFault, InvalidPlan
 from shadow.contracts.pair import trading_day_of
 from shadow.contracts.plan import RebalancePlan
-from shadow.evidence.dynamodb import Reader, unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

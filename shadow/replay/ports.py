@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from shadow.contracts.comparison import EvidenceRef, Verdict
+from shadow.contracts.errors import ConfigurationError, ShadowError
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
@@ -99,3 +100,11 @@ class Replayed:
             "comparison": self.comparison,
             "reason": self.reason or None,
         }
+
+
+class ReplayRefused(ConfigurationError):
+    """Nothing is replayed: the candidate could do more than record its orders."""
+
+
+class ReplayState(ShadowError):
+    """The state file of a replay cannot be read or written."""

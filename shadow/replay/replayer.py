@@ -7,15 +7,16 @@ its candidate has settled, and give what became of each. It ends: no run is wait
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shadow.contracts.errors import ShadowError
 from shadow.contracts.pair import StartState
 from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import ExecutionMode
 from shadow.replay.identity import is_replay, replayed_plan
-from shadow.replay.ports import Archive, Archived, Candidate, Judging, Replayed, ReplayEnd, ReplayRun
+from shadow.replay.ports import Archive, Archived, Candidate, Judging, Replayed, ReplayEnd, ReplayRefused, ReplayRun
 
 NO_CONTROL = "no outcome of the control is archived: there is nothing to compare with"
 NO_TRADES = "a plan of HOLDs has nothing to execute"
@@ -133,3 +134,23 @@ def _reason_not_to(plan: RebalancePlan, archived: Archived | None) -> str:
     if not plan.tradable_items:
         return NO_TRADES
     return NO_CONTROL if archived is None else ""
+
+
+MODE_VARIABLE = "EXECUTION_MODE"
+
+
+def refuse_unless_dry_run(parameter: str | None, functions: Mapping[str, str | None]) -> None:
+    """Raise `ReplayRefused` unless everything that is known says dry_run, and something is known of every function.
+
+    `parameter` is the stack's `ExecutionMode` (None: the stack does not say), `functions` maps their names to their modes.
+    """
+    wanted = ExecutionMode.DRY_RUN.value
+    if parameter is not None and parameter != wanted:
+        raise ReplayRefused(f"stack parameter ExecutionMode: expected {wanted} for a replay, was {parameter}")
+    wrong = [
+        f"{name}: expected {MODE_VARIABLE} {wanted}, was {mode or 'nothing'}"
+        for name, mode in functions.items()
+        if mode != wanted
+    ]
+    if wrong or not functions:
+        raise ReplayRefused("; ".join(wrong) or f"expected functions with {MODE_VARIABLE} {wanted}, was none")

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.plan import RebalancePlan
-from shadow.replay.errors import ReplayState
-from shadow.replay.ports import Replayed, ReplayEnd
+from shadow.replay.ports import Replayed, ReplayEnd, ReplayState
 
 
 class StateFile:

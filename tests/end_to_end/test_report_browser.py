@@ -16,12 +16,12 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from reports.build import ReportSettings, build_report
-from reports.html import render_page
-from reports.mail import render_mail
-from reports.readiness import KnownEntry
+from reports.daily.build import ReportSettings, build_report
+from reports.daily.html import render_page
+from reports.daily.mail import render_mail
+from reports.data.trading_calendar import trading_days
+from reports.readiness.readiness import KnownEntry
 from reports.sources import FolderSource
-from reports.trading_calendar import trading_days
 from tests.factories.comparisons import story, write_store
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")

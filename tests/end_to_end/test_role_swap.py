@@ -17,7 +17,7 @@ from local.broker_simulator.values import Fault, FaultKind
 from local.cloud.errors import StackFailed
 from local.operator import Operator
 from local.stack import BROKER, LocalStack, local_stack, redeploy
-from shadow.aws.broker_factory import fingerprint_of
+from shadow.aws.broker import fingerprint_of
 from shadow.broker.recording import RECORDED
 from shadow.contracts.comparison import Attribution, Severity, Verdict
 from shadow.contracts.pair import PairState, StartState

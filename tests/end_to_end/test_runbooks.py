@@ -21,7 +21,7 @@ from local.market import ClosingPrices
 from local.operator import Operator
 from local.scenarios.demo import demo_days
 from local.stack import BROKER, CHECKOUT, STAGE, LocalStack, local_stack, redeploy
-from shadow.aws.broker_factory import fingerprint_of
+from shadow.aws.broker import fingerprint_of
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan

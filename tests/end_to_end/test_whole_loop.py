@@ -11,7 +11,7 @@ from shadow.contracts.comparison import Comparison, Verdict
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.pair import PairState, StartState
 from shadow.contracts.vocabulary import Lane, RunStatus
-from shadow.evidence.conservation import conservation
+from shadow.settlement.conservation import conservation
 
 pytestmark = [pytest.mark.local_cloud]
 

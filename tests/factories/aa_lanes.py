@@ -20,7 +20,7 @@ from moto.dynamodb.models import dynamodb_backends
 from local.broker_simulator.simulator import Simulator
 from local.broker_simulator.values import Fault
 from shadow.aws import clients
-from shadow.aws.items import to_item
+from shadow.aws.table import Reader, to_item
 from shadow.broker.alpaca import AlpacaBroker
 from shadow.broker.port import Broker
 from shadow.contracts.candidate_state import candidate_pk
@@ -30,12 +30,11 @@ from shadow.contracts.pair import StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import ExecutionMode, Lane
-from shadow.evidence.dynamodb import Reader
-from shadow.evidence.judging import judge_by, policy_at
-from shadow.evidence.settlement import Settler
-from shadow.legacy.channels import DynamoTradeLedger
 from shadow.publish.aws import S3PlanStore
 from shadow.publish.payload import candidate_input
+from shadow.reference.tables import DynamoTradeLedger
+from shadow.settlement.judging import judge_by, policy_at
+from shadow.settlement.settler import Settler
 from tests.factories.control_items import raw_item
 from tests.factories.histories import execution_arn
 from tests.factories.in_process_broker import broker_of, exchange_with

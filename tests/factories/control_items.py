@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from shadow.aws.items import to_item
+from shadow.aws.table import to_item
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import (
@@ -21,7 +21,7 @@ from shadow.contracts.runs_table import (
 )
 from shadow.contracts.trade_message import TradeMessage, trade_messages
 from shadow.contracts.vocabulary import Side
-from shadow.legacy.publishing import first_phase, run_item, trade_item
+from shadow.reference.publishing import first_phase, run_item, trade_item
 from tests.factories.histories import BEGIN, PRICE
 
 EQUITY_MESSAGE = "Equity circuit breaker: 0 deployed + 250 exceeds the limit of 100 USD"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from reports.columns import Path
-from reports.day_evidence import DayEvidence, Feature, Stratum, Tally
-from reports.trading_calendar import trading_days
+from reports.data.columns import Path
+from reports.data.trading_calendar import trading_days
+from reports.readiness.day_evidence import DayEvidence, Feature, Stratum, Tally
 
 START = date(2025, 9, 2)
 SPREAD = (-0.06, 0.02, 0.05, -0.01, 0.03)

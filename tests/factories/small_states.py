@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from shadow.contracts.identity import execution_name_of
-from shadow.evidence.history import read_history
+from shadow.lanes.workflow.history import read_history
 from tests.factories.histories import execution_arn
 
 Json = Any

@@ -16,7 +16,7 @@ from local.operator import Operator
 from local.planner import Portfolio, make_plan, momentum_weights
 from local.scenarios.demo import DemoDay, demo_days
 from local.stack import STAGE, LocalStack
-from shadow.aws.items import from_item
+from shadow.aws.table import from_item
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan

@@ -25,9 +25,9 @@ from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.vocabulary import ExecutionMode, Side
 from shadow.contracts.workflow import EquityCheck, WorkflowInput, WorkflowPlan, WorkflowTrade
-from shadow.execution.equity import equity_check
 from shadow.execution.errors import RunNotPrepared, TradeTakenOver
 from shadow.execution.ports import PlannedEffect, RunOpening
+from shadow.execution.safety import equity_check
 
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
 PLAN_ID = "portfolio_v2_workflow-1_1764000000"

@@ -19,7 +19,7 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from shadow.aws import clients
-from shadow.aws.pair_items import pair_to_item
+from shadow.aws.pair_ledger import pair_to_item
 from shadow.cli import target
 from shadow.cli.main import app, load_commands
 from shadow.contracts.comparison import Comparison, Verdict

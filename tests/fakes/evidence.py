@@ -8,22 +8,24 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
+from shadow.aws.executions import MapRunReader
 from shadow.contracts.comparison import Comparison, EvidenceRef, Verdict
+from shadow.contracts.errors import PairMoved
+from shadow.contracts.ledger import Announcement, Transition, UnreadablePair
 from shadow.contracts.metrics import Metric
+from shadow.contracts.model import canonical
 from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import RunStatus
-from shadow.evidence.cases import CaseBuilder
-from shadow.evidence.errors import PairMoved
-from shadow.evidence.lanes import Lanes
-from shadow.evidence.ledger import Announcement, Transition, UnreadablePair
-from shadow.evidence.map_runs import MapRunReader
-from shadow.evidence.ports import Case, Judgement, RawItem
-from shadow.evidence.redaction import Redactor
-from shadow.evidence.settledness import Deadlines
-from shadow.evidence.settlement import Parts, Settler
-from shadow.evidence.store import EvidenceStore, canonical
+from shadow.lanes.lane import RawItem
+from shadow.lanes.redaction import Redactor
+from shadow.lanes.settledness import Deadlines
+from shadow.settlement.cases import CaseBuilder
+from shadow.settlement.evidence_store import EvidenceStore
+from shadow.settlement.looks import Lanes
+from shadow.settlement.ports import Case, Judgement
+from shadow.settlement.settler import Parts, Settler
 from tests.factories.histories import execution_arn
 
 

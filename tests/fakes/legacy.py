@@ -16,10 +16,10 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import LegacyPhase, LegacyRunStatus, LegacyTradeStatus, RunItem, TradeItem
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import Side
-from shadow.legacy.execution import Pace
-from shadow.legacy.parts import LaneParts
-from shadow.legacy.ports import QueueRecord, Tally, TradeEnding, TradeRecord
-from shadow.legacy.publishing import LegacyPublisher
+from shadow.reference.execution import Pace
+from shadow.reference.lane import LaneParts
+from shadow.reference.ports import QueueRecord, Tally, TradeEnding, TradeRecord
+from shadow.reference.publishing import LegacyPublisher
 
 NOON = datetime(2024, 3, 15, 19, 45, tzinfo=UTC)
 _IN_A_PHASE = (LegacyRunStatus.PENDING, LegacyRunStatus.RUNNING, LegacyRunStatus.SELL_PHASE, LegacyRunStatus.BUY_PHASE)

@@ -9,8 +9,8 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow.aws.items import from_item, to_item
-from shadow.aws.pair_items import pair_from_item, pair_to_item
+from shadow.aws.pair_ledger import pair_from_item, pair_to_item
+from shadow.aws.table import from_item, to_item
 from shadow.contracts.errors import ContractViolation, InvalidPlan
 from shadow.contracts.model import Frozen, parse_decimal, plain
 from shadow.contracts.pair import Pair
@@ -18,14 +18,16 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage, trade_messages
 from shadow.contracts.workflow import (
     AggregateInput,
+    CompletionNotice,
+    FailureNotice,
     GuardInput,
     PreparedRun,
     RunSummary,
+    TradeRequest,
     TradeResult,
     WorkflowInput,
     WorkflowTrade,
 )
-from shadow.contracts.workflow_requests import CompletionNotice, FailureNotice, TradeRequest
 from shadow.publish.payload import candidate_input
 from tests.factories.histories import input_of, result_of
 from tests.factories.pairs import pair_of

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from moto.dynamodb.models import dynamodb_backends
 
 from shadow.aws import clients
-from shadow.aws.items import from_item
+from shadow.aws.table import from_item
 from shadow.contracts.candidate_state import EffectRecord, IntentRecord, ResultRecord, RunRecord, TurnRecord
 from shadow.contracts.errors import ConfigurationError, ContractViolation
 from shadow.contracts.identity import run_id_of

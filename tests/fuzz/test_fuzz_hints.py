@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from shadow.cli.dead_letters import DeadQueue, read_letter
 from shadow.contracts import errors as contract_errors
+from shadow.contracts import errors as evidence_errors
 from shadow.contracts.errors import ShadowError
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.metrics import Metric
-from shadow.evidence import errors as evidence_errors
-from shadow.evidence.captured import CapturedEvent
-from shadow.evidence.hints import Hints, Message
-from shadow.evidence.store import canonical
+from shadow.contracts.model import canonical
+from shadow.lanes.legacy.source import CapturedEvent
+from shadow.settlement.hints import Hints, Message
 from tests.factories.control_items import ControlRun
 from tests.factories.histories import BEGIN, Scenario, execution_arn, play
 from tests.factories.pairs import pair_of

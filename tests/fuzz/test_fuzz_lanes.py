@@ -14,19 +14,19 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow.aws.items import from_item
+from shadow.aws.table import from_item
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import run_id_of
+from shadow.contracts.model import canonical
 from shadow.contracts.outcome import Gap, RunOutcome
-from shadow.evidence.broker_truth import broker_corrected
-from shadow.evidence.candidate_reader import CandidateRecords, read_candidate
-from shadow.evidence.control_reader import read_control
-from shadow.evidence.documents import captured_effects, control_outcome, plain_item
-from shadow.evidence.history import read_history
-from shadow.evidence.judging import judge_by
-from shadow.evidence.ports import Case
-from shadow.evidence.store import canonical
+from shadow.lanes.brokers.truth import broker_corrected
+from shadow.lanes.legacy.reader import read_control
+from shadow.lanes.workflow.history import read_history
+from shadow.lanes.workflow.reader import CandidateRecords, read_candidate
+from shadow.settlement.documents import captured_effects, control_outcome, plain_item
+from shadow.settlement.judging import judge_by
+from shadow.settlement.ports import Case
 from tests.factories.control_items import ControlRun
 from tests.factories.histories import DIALECTS, Scenario, play
 from tests.factories.pairs import pair_of

@@ -12,19 +12,18 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.data.errors import UnreadableDocument
+from reports.data.ledger import JsonlLedger
 from reports.documents import decode
-from reports.errors import UnreadableDocument
-from reports.ledger import JsonlLedger
 from shadow.compare.document import canonical_bytes, read_comparison
 from shadow.contracts.comparison import EvidenceRef
-from shadow.contracts.errors import InvalidPayload, InvalidPlan
-from shadow.evidence.documents import candidate_outcome, control_outcome
-from shadow.evidence.errors import EvidenceCorrupt
-from shadow.evidence.redaction import Redactor
-from shadow.evidence.store import EvidenceStore
+from shadow.contracts.errors import EvidenceCorrupt, InvalidPayload, InvalidPlan
+from shadow.lanes.redaction import Redactor
 from shadow.publish.payload import read_held
 from shadow.replay.plans import plans_in_folder
 from shadow.replay.state_file import StateFile
+from shadow.settlement.documents import candidate_outcome, control_outcome
+from shadow.settlement.evidence_store import EvidenceStore
 from tests.factories.comparisons import comparison_of
 from tests.factories.histories import BEGIN
 from tests.factories.pairs import pair_of

@@ -25,8 +25,8 @@ from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import Lane, Side
-from shadow.legacy.faults import Fault, PlantedFaults
-from shadow.legacy.faulty_lane import FaultyLane
+from shadow.reference.faults import Fault, PlantedFaults
+from shadow.reference.faulty_lane import FaultyLane
 from tests.factories.broker import connect
 from tests.fakes.workflow_cloud import REGION
 from tests.integration.test_settlement_both_lanes import PLAN, BothLanes, both_lanes

@@ -24,7 +24,7 @@ from moto import mock_aws
 from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.aws.effects import ProductionEmitter, RecordedEffects
 from shadow.aws.errors import transient_as
-from shadow.aws.state_table import ATTEMPTS, LONGEST_PAUSE
+from shadow.aws.table import ATTEMPTS, LONGEST_PAUSE
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.events import LedgerEntry, TradeExecuted
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Side, SizingBasis

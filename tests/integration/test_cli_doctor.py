@@ -17,7 +17,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
-from shadow.aws.items import to_item
+from shadow.aws.table import to_item
 from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.errors import BrokerUnauthorized
 from shadow.cli.doctor import accounts, basics

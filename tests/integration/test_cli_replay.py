@@ -17,8 +17,8 @@ from typing import Any
 import boto3
 import pytest
 
-from shadow.aws.items import to_item
-from shadow.aws.pair_items import audit_from_item, pair_from_item, pair_key, pair_pk
+from shadow.aws.pair_ledger import audit_from_item, pair_from_item, pair_key, pair_pk
+from shadow.aws.table import to_item
 from shadow.cli.stored import StackStore
 from shadow.cli.target import Target
 from shadow.contracts.comparison import Comparison

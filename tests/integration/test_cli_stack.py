@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 import pytest
 
-from shadow.aws.pair_items import AuditEntry, audit_to_item, day_pk, pair_pk
+from shadow.aws.pair_ledger import AuditEntry, audit_to_item, day_pk, pair_pk
 from shadow.cli import comparing
 from shadow.cli.errors import FunctionFailed
 from shadow.contracts.comparison import Verdict

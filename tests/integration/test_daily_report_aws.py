@@ -15,14 +15,14 @@ from moto import mock_aws
 from moto.ses.models import ses_backends
 
 from functions.daily_report import lambda_handler as function
-from reports.archive import S3Archive, SesMailer
-from reports.composition import DailyReportEnvironment, publisher_from
-from reports.errors import MailRefused, UnreachableSource, UnreadableDocument
-from reports.frames import load_frames
+from reports.daily.archive import S3Archive, SesMailer
+from reports.daily.composition import DailyReportEnvironment, publisher_from
+from reports.data.errors import MailRefused, UnreachableSource, UnreadableDocument
+from reports.data.frames import load_frames
+from reports.data.trading_calendar import trading_days
 from reports.sources import S3Source
-from reports.trading_calendar import trading_days
 from shadow.aws import clients
-from shadow.aws.pair_items import pair_to_item
+from shadow.aws.pair_ledger import pair_to_item
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.errors import ConfigurationError, InvalidPayload
 from shadow.contracts.pair import Pair, PairState

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from reports.trading_calendar import trading_days
+from reports.data.trading_calendar import trading_days
 from shadow.contracts.comparison import Comparison
 from tests.factories.comparisons import comparison_of, story, write_jsonl, write_store
 

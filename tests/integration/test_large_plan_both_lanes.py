@@ -15,9 +15,10 @@ import pytest
 
 from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.contracts.comparison import Comparison, Verdict
+from shadow.contracts.events import MAX_EVENTS
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import ExecutionMode, RunStatus, Side, TradeStatus
-from shadow.evidence.history import MAX_EVENTS, read_history
+from shadow.lanes.workflow.history import read_history
 from tests.factories.aa_lanes import AaLanes, Situation, aa_lanes
 from tests.factories.aa_situations import pairs
 from tests.factories.small_states import TaskError

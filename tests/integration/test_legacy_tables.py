@@ -21,9 +21,15 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import MARKET_CLOSED_MESSAGE, RunItem, TradeItem
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import Side
-from shadow.legacy import composition
-from shadow.legacy.channels import DynamoPlanTable, DynamoTradeLedger, EventBridgeBus, FunctionNotes, SqsTradeQueue
-from shadow.legacy.runs_store import DynamoRunsStore
+from shadow.reference import composition
+from shadow.reference.tables import (
+    DynamoPlanTable,
+    DynamoRunsStore,
+    DynamoTradeLedger,
+    EventBridgeBus,
+    FunctionNotes,
+    SqsTradeQueue,
+)
 from tests.fakes.legacy import NOON, FakeBroker, World
 from tests.fakes.plans import plan_of
 

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from shadow.aws.plan_store import S3PlanStore
+from shadow.aws.objects import S3PlanStore
 from shadow.contracts.errors import InvalidPayload, ShadowError
 from shadow.execution.errors import PlanObjectCorrupt
 

@@ -15,8 +15,8 @@ import pytest
 
 from functions.compare_outcomes import lambda_handler as comparator
 from shadow.cli import dead_letters
-from shadow.evidence.errors import EvidenceUnavailable
-from shadow.evidence.hints import Hints
+from shadow.contracts.errors import EvidenceUnavailable
+from shadow.settlement.hints import Hints
 from tests.fakes.cli_cloud import CliCloud, cli_cloud, shadow
 from tests.fuzz.test_fuzz_hints import ENDED, NOW, Kept, Told
 

@@ -22,7 +22,7 @@ from moto import mock_aws
 from local.pages.fault_cells import PATIENCE_SECONDS, example_plan
 from shadow.aws import clients
 from shadow.aws.mode_parameter import TextParameter
-from shadow.aws.pair_items import PAIR_SK, audit_from_item, pair_from_item, pair_key, pair_pk
+from shadow.aws.pair_ledger import PAIR_SK, audit_from_item, pair_from_item, pair_key, pair_pk
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.pair import Pair, StartState
 from shadow.contracts.plan import RebalancePlan

@@ -13,9 +13,9 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from reports.athena import KINDS_BY_DAY, VERDICTS_BY_DAY, AthenaSource
-from reports.errors import UnreachableSource
-from reports.frames import load_frames
+from reports.data.athena import KINDS_BY_DAY, VERDICTS_BY_DAY, AthenaSource
+from reports.data.errors import UnreachableSource
+from reports.data.frames import load_frames
 from tests.factories.comparisons import comparison_of, diverged, document, key_of
 
 FIRST, LAST = date(2025, 11, 3), date(2025, 11, 4)
@@ -89,7 +89,7 @@ def test_a_query_that_fails_says_why(state: str) -> None:
 
 
 def test_waiting_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.athena._POLLS", 3)
+    monkeypatch.setattr("reports.data.athena._POLLS", 3)
     source, pauses = answering("RUNNING", "RUNNING", "RUNNING")
     with pytest.raises(UnreachableSource, match="RUNNING"):
         load_frames(source, FIRST, LAST)

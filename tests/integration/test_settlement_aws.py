@@ -10,20 +10,18 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from shadow.aws.pair_items import pair_key, pair_to_item
+from shadow.aws.executions import AwsCandidateSource
+from shadow.aws.objects import S3Objects
+from shadow.aws.pair_ledger import DynamoDbPairLedger, pair_key, pair_to_item
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import EvidenceRef, Verdict
-from shadow.contracts.errors import ConfigurationError, InvalidPayload
+from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable, InvalidPayload, PairMoved
+from shadow.contracts.ledger import Announcement, Transition, UnreadablePair, moved
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.vocabulary import Lane
-from shadow.evidence.aws_sources import AwsCandidateSource
-from shadow.evidence.captured import CapturedEvents, captured_event
-from shadow.evidence.composition import deadlines_from
-from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
-from shadow.evidence.errors import EvidenceUnavailable, PairMoved
-from shadow.evidence.ledger import Announcement, Transition, UnreadablePair, moved
-from shadow.evidence.s3_store import S3Objects
+from shadow.lanes.legacy.source import CapturedEvents, captured_event
+from shadow.settlement.composition import deadlines_from
 from tests.factories.cloud_tables import make_table
 from tests.factories.histories import STATE_MACHINE
 from tests.factories.pairs import pair_of

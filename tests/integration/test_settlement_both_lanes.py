@@ -18,15 +18,13 @@ import pytest
 
 from functions.compare_outcomes import lambda_handler as compare
 from shadow.aws import clients
-from shadow.aws.pair_items import pair_to_item
+from shadow.aws.pair_ledger import DynamoDbPairLedger, pair_to_item
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.pair import Pair, StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage
-from shadow.evidence.dynamodb_ledger import DynamoDbPairLedger
-from shadow.legacy.channels import DynamoTradeLedger, EventBridgeBus
-from shadow.legacy.runs_store import DynamoRunsStore
 from shadow.publish.payload import candidate_input
+from shadow.reference.tables import DynamoRunsStore, DynamoTradeLedger, EventBridgeBus
 from tests.factories.cloud_tables import make_table
 from tests.factories.pairs import pair_of
 from tests.fakes.legacy import World

@@ -11,7 +11,7 @@ from shadow.broker.errors import BrokerProtocolError
 from shadow.contracts.errors import InvalidPlan
 from shadow.contracts.model import parse_decimal
 from shadow.contracts.plan import RebalancePlan
-from shadow.evidence.fields import Fields, as_moment
+from shadow.lanes.records import Fields, as_moment
 from tests.factories.broker import ORDER_JSON
 from tests.fakes.plans import plan_of
 

@@ -19,15 +19,14 @@ from functions.compare_outcomes import lambda_handler as compare
 from shadow.aws import clients
 from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.read_only import AccountBook
-from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable
+from shadow.contracts.ledger import PairLedger, UnreadablePair
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin, RunStatus, Side, TradeStatus
-from shadow.evidence.broker_accounts import BrokerTruthEnvironment, broker_truth_from
-from shadow.evidence.errors import EvidenceUnavailable
-from shadow.evidence.ledger import PairLedger, UnreadablePair
-from shadow.evidence.neighbours import shared_symbols
+from shadow.lanes.brokers.accounts import BrokerTruthEnvironment, broker_truth_from
+from shadow.lanes.brokers.truth import shared_symbols
 from tests.factories.pairs import pair_of
 from tests.fakes.plans import plan_of
 

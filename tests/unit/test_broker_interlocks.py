@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from shadow.aws.broker_factory import BrokerSettings, connect_broker, fingerprint_of
+from shadow.aws.broker import BrokerSettings, connect_broker, fingerprint_of
 from shadow.aws.candidate import ExecuteEnvironment, PrepareEnvironment, StateEnvironment, TradeDesk
+from shadow.aws.candidate_state import RunModes
 from shadow.aws.effects import RecordedEffects
-from shadow.aws.run_modes import RunModes
 from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.errors import ConfigurationError

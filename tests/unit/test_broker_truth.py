@@ -21,13 +21,12 @@ from shadow.compare.case import PairCase
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
-from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable
 from shadow.contracts.identity import client_order_id_of
+from shadow.contracts.model import canonical
 from shadow.contracts.outcome import OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import Lane, Side, TradeStatus
-from shadow.evidence.broker_truth import BrokerTruthReader, broker_corrected
-from shadow.evidence.errors import EvidenceUnavailable
-from shadow.evidence.store import canonical
+from shadow.lanes.brokers.truth import BrokerTruthReader, broker_corrected
 from tests.factories.broker import ORDER_JSON, answering
 from tests.strategies.outcomes import random_case
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from shadow.evidence.history import HistoryFacts, Payload
-from shadow.evidence.mails import mails_of
+from shadow.lanes.workflow.history import HistoryFacts, Payload
+from shadow.lanes.workflow.reader import mails_of
 
 RECEIPT = {"status": "SENT", "messageId": "m-1"}
 TRADE = {"tradeId": "t-1", "status": "COMPLETED", "messageId": "no receipt"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
-from shadow.evidence.candidate_reader import CandidateRecords, read_candidate
+from shadow.lanes.workflow.reader import CandidateRecords, read_candidate
 from tests.factories.histories import DIALECTS, Execution, Scenario, play
 from tests.fakes.plans import plan_of
 

@@ -13,15 +13,15 @@ from functools import cache
 import pytest
 
 from shadow.contracts.comparison import Verdict
+from shadow.contracts.errors import PairMoved
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import LegacyRunStatus
 from shadow.contracts.vocabulary import Origin, TradeStatus
-from shadow.evidence.conservation import conservation
-from shadow.evidence.errors import PairMoved
-from shadow.evidence.settledness import Deadlines
-from shadow.evidence.sweeper import Sweeper
+from shadow.lanes.settledness import Deadlines
+from shadow.settlement.conservation import conservation
+from shadow.settlement.sweeper import Sweeper
 from tests.factories.control_items import ControlRun
 from tests.factories.histories import BEGIN, DIALECTS, Execution, Scenario, execution_arn, play
 from tests.factories.pairs import pair_of

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from shadow.aws.items import from_item
+from shadow.aws.table import from_item
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import run_id_of
-from shadow.evidence.candidate_reader import CandidateRecords, read_candidate
-from shadow.evidence.control_reader import read_control
-from shadow.evidence.documents import plain_item
-from shadow.evidence.history import read_history
-from shadow.evidence.judging import judge_by
-from shadow.evidence.ports import Case
+from shadow.lanes.legacy.reader import read_control
+from shadow.lanes.workflow.history import read_history
+from shadow.lanes.workflow.reader import CandidateRecords, read_candidate
+from shadow.settlement.documents import plain_item
+from shadow.settlement.judging import judge_by
+from shadow.settlement.ports import Case
 from tests.factories.control_items import ControlRun
 from tests.factories.histories import Scenario, play
 from tests.factories.pairs import pair_of

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shadow.aws.objects import FolderObjects
 from shadow.contracts.comparison import EvidenceRef
-from shadow.evidence.errors import EvidenceCorrupt, EvidenceUnavailable
-from shadow.evidence.folder_store import FolderObjects
-from shadow.evidence.redaction import REDACTED, SECRET_FIELDS, Redactor, fingerprint
-from shadow.evidence.store import EvidenceStore, canonical, comparison_key
+from shadow.contracts.errors import EvidenceCorrupt, EvidenceUnavailable
+from shadow.contracts.model import canonical
+from shadow.lanes.redaction import REDACTED, SECRET_FIELDS, Redactor, fingerprint
+from shadow.settlement.evidence_store import EvidenceStore, comparison_key
 from tests.fakes.evidence import FakeObjects, Fuse, World
 
 DAY = date(2024, 3, 15)

@@ -12,8 +12,8 @@ from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.pair import PairState
 from shadow.contracts.vocabulary import Lane
-from shadow.evidence.hints import PAUSES_SECONDS, Hints, Message
-from shadow.evidence.settlement import Settlement
+from shadow.settlement.hints import PAUSES_SECONDS, Hints, Message
+from shadow.settlement.settler import Settlement
 
 NOW = datetime(2026, 1, 5, 21, tzinfo=UTC)
 COMPLETED = {

@@ -12,8 +12,7 @@ from shadow.broker.errors import AssetUnknown, OrderRejected, SubmitAmbiguous
 from shadow.broker.port import Asset, OrderType, Quote
 from shadow.contracts.trade_message import TradeMessage, trade_messages
 from shadow.contracts.vocabulary import Side
-from shadow.legacy.execution import Execution, Pace, TradeExecutor
-from shadow.legacy.sizing import CannotBeSized, limit_price, shares_for
+from shadow.reference.execution import CannotBeSized, Execution, Pace, TradeExecutor, limit_price, shares_for
 from tests.fakes.legacy import NOON, FakeBroker
 from tests.fakes.plans import plan_of
 

@@ -18,9 +18,9 @@ from shadow.contracts.identity import run_id_of
 from shadow.contracts.runs_table import ExecutionData, RunItem
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import Side
-from shadow.legacy.faults import Fault, PlantedFaults
-from shadow.legacy.faulty_lane import FaultyLane
-from shadow.legacy.faulty_publisher import FaultyPublisher
+from shadow.reference.faults import Fault, PlantedFaults
+from shadow.reference.faulty_lane import FaultyLane
+from shadow.reference.faulty_publisher import FaultyPublisher
 from tests.fakes.legacy import World
 from tests.fakes.plans import plan_of
 
@@ -226,6 +226,6 @@ def test_a_file_of_faults_is_read_anew_each_time(tmp_path: Path) -> None:
 
 
 def test_a_lane_without_the_variable_never_imports_the_faults() -> None:
-    code = "import sys, shadow.legacy.composition; print([m for m in sys.modules if 'fault' in m and 'shadow' in m])"
+    code = "import sys, shadow.reference.composition; print([m for m in sys.modules if 'fault' in m and 'shadow' in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
     assert done.stdout.strip() == "[]"

@@ -17,7 +17,7 @@ from shadow.contracts.runs_table import (
     TradeItem,
 )
 from shadow.contracts.trade_message import TradeMessage, trade_messages
-from shadow.legacy.lane import UnknownTrade
+from shadow.reference.lane import UnknownTrade
 from tests.fakes.legacy import World
 from tests.fakes.plans import plan_of
 

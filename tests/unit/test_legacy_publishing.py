@@ -12,7 +12,7 @@ from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.runs_table import LegacyPhase, LegacyRunStatus, LegacyTradeStatus
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import Side
-from shadow.legacy.publishing import NothingToExecute, Published, equity_limit
+from shadow.reference.publishing import NothingToExecute, Published, equity_limit
 from tests.fakes.legacy import NOON, World
 from tests.fakes.plans import plan_of
 

@@ -11,16 +11,16 @@ import pytest
 from functions.legacy_execution import lambda_handler as function
 from local.pages.fault_cells import example_plan
 from shadow.aws import clients
-from shadow.aws.broker_factory import fingerprint_of
+from shadow.aws.broker import fingerprint_of
 from shadow.broker.recording import RECORDED
 from shadow.contracts.trade_message import TradeMessage, trade_messages
 from shadow.contracts.vocabulary import ExecutionMode, ProductionLane, Side
 from shadow.execution.errors import InterlockViolation
-from shadow.legacy.channels import SqsTradeQueue
-from shadow.legacy.composition import LegacyExecutionEnvironment, lane_from
-from shadow.legacy.parts import LaneParts
-from shadow.legacy.publishing import queue_record
-from shadow.legacy.shadowing import DryRunLane, DryRunPublisher, PlannedHoldings, refuse_productions_places, shadow_broker
+from shadow.reference.composition import LegacyExecutionEnvironment, lane_from
+from shadow.reference.lane import LaneParts
+from shadow.reference.publishing import queue_record
+from shadow.reference.shadowing import DryRunLane, DryRunPublisher, PlannedHoldings, refuse_productions_places, shadow_broker
+from shadow.reference.tables import SqsTradeQueue
 from tests.fakes.candidate import FakeBroker
 from tests.fakes.legacy import FakeBroker as LegacyBroker
 from tests.fakes.legacy import World

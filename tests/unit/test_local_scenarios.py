@@ -37,7 +37,7 @@ from local.scenarios.variants import plantable
 from shadow.compare.kinds import KINDS
 from shadow.contracts.comparison import Attribution, Difference
 from shadow.contracts.vocabulary import Lane
-from shadow.legacy.faults import Fault, PlantedFaults
+from shadow.reference.faults import Fault, PlantedFaults
 from tests.fakes.plans import plan_of
 
 PLAN = plan_of(AAPL="-600", T="-2000", MSFT="1000", KO="500", exits=("T",))

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.build import build_report
-from reports.composition import settings_of
-from reports.html import render_page
+from reports.daily.build import build_report
+from reports.daily.composition import settings_of
+from reports.daily.html import render_page
 from reports.noise import to_toml, tolerances_of
 from reports.sources import JsonlSource
 from shadow.compare.judge import judge

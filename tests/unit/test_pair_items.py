@@ -11,15 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.aws.pair_items import (
-    AuditEntry,
-    audit_from_item,
-    audit_to_item,
-    pair_from_item,
-    pair_key,
-    pair_to_item,
-    sortable,
-)
+from shadow.aws.pair_ledger import AuditEntry, audit_from_item, audit_to_item, pair_from_item, pair_key, pair_to_item, sortable
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.pair import Pair, PairState, StartState

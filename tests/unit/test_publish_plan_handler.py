@@ -16,8 +16,8 @@ from local.pages.fault_cells import PATIENCE_SECONDS, Cloud, example_plan
 from shadow.contracts.errors import InvalidPlan
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
-from shadow.legacy.publishing import NothingToExecute, Published
 from shadow.publish import DualPublisher
+from shadow.reference.publishing import NothingToExecute, Published
 
 PLAN = example_plan()
 

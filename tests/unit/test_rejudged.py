@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from reports.errors import UnreadableDocument
+from reports.data.errors import UnreadableDocument
 from reports.rejudge import sections
 from reports.rejudge.runs import found_in_runs
 from reports.rejudge.shelf import Shelf
@@ -36,7 +36,7 @@ from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, OrderedRule
 from shadow.contracts.comparison import Severity
 from shadow.contracts.outcome import Gap
 from shadow.contracts.vocabulary import Lane, ProductionLane
-from shadow.evidence.judging import policy_for
+from shadow.settlement.judging import policy_for
 from tests.strategies.outcomes import DAY, SCENARIOS, random_case
 from tests.strategies.planting import run_of, with_run
 from tests.strategies.plants import PLANTS

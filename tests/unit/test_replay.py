@@ -18,19 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.contracts.comparison import EvidenceRef, Verdict
-from shadow.contracts.errors import InvalidPayload, InvalidPlan
+from shadow.contracts.errors import EvidenceUnavailable, InvalidPayload, InvalidPlan
 from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
 from shadow.contracts.outcome import OrderRecord, RunOutcome
 from shadow.contracts.pair import Pair, StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Origin
-from shadow.evidence.errors import EvidenceUnavailable
-from shadow.replay.errors import ReplayRefused, ReplayState
 from shadow.replay.identity import archived_under, is_replay, replayed_plan
 from shadow.replay.plans import plans_in_folder
-from shadow.replay.ports import Archived, Replayed, ReplayEnd, ReplayRun
-from shadow.replay.replayer import Clock, Pace, Replayer
-from shadow.replay.safety import refuse_unless_dry_run
+from shadow.replay.ports import Archived, Replayed, ReplayEnd, ReplayRefused, ReplayRun, ReplayState
+from shadow.replay.replayer import Clock, Pace, Replayer, refuse_unless_dry_run
 from shadow.replay.state_file import StateFile
 from tests.factories.comparisons import comparison_of, outcome_of
 from tests.fakes.cli_cloud import pair_of

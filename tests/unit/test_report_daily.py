@@ -18,15 +18,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.build import ReportSettings, build_report
-from reports.daily import DailyReport, DayVerdict
-from reports.errors import NoTradingDay
-from reports.frames import load_frames
-from reports.html import render_page, to_json
-from reports.mail import render_mail
-from reports.readiness import KnownEntry, Readiness
-from reports.spreadsheet import differences_csv, safe_cell
-from reports.trading_calendar import (
+from reports.daily.build import ReportSettings, build_report
+from reports.daily.html import render_page, to_json
+from reports.daily.mail import render_mail
+from reports.daily.spreadsheet import differences_csv, safe_cell
+from reports.daily.values import DailyReport, DayVerdict
+from reports.data.errors import NoTradingDay
+from reports.data.frames import load_frames
+from reports.data.trading_calendar import (
     close_of,
     is_half_day,
     is_trading_day,
@@ -35,6 +34,7 @@ from reports.trading_calendar import (
     trading_days,
     trading_days_before,
 )
+from reports.readiness.readiness import KnownEntry, Readiness
 from shadow.contracts.comparison import Attribution, Comparison, Severity, Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.pair import Pair, PairState

@@ -14,23 +14,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.columns import FRAMES, Kind
-from reports.columns import Path as Way
-from reports.day_evidence import SAFETY_KINDS
+from reports.data.columns import FRAMES, Kind
+from reports.data.columns import Path as Way
+from reports.data.errors import UnreachableSource, UnreadableDocument
+from reports.data.frames import Frames, load_frames
+from reports.data.ledger import JsonlLedger, day_row
 from reports.documents import ComparisonDocument, DifferenceDocument, PlanDocument, RunDocument, TradeDocument, decode
-from reports.errors import UnreachableSource, UnreadableDocument
-from reports.frames import Frames, load_frames
-from reports.ledger import JsonlLedger, day_row
+from reports.readiness.day_evidence import SAFETY_KINDS
 from reports.sources import FolderSource, JsonlSource, S3Source, source_of
 from shadow.compare.budgets import apply_budgets
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy import KnownDivergence, default_policy
 from shadow.contracts.comparison import Comparison, Difference, Severity, Verdict
+from shadow.contracts.ledger import UnreadablePair
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Action, Origin, Reason, RunStatus, TradeStatus
-from shadow.evidence.ledger import UnreadablePair
 from tests.factories.comparisons import (
     comparison_of,
     difference,

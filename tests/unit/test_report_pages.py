@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.readiness_simulation import main
-from reports.columns_page import PATH, render
-from reports.day_evidence import Stratum
-from reports.readiness import ReadinessPolicy
-from reports.statistics import trades_for
+from reports.data.columns_page import PATH, render
+from reports.readiness.day_evidence import Stratum
+from reports.readiness.readiness import ReadinessPolicy
+from reports.readiness.statistics import trades_for
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -10,10 +10,10 @@ from decimal import Decimal
 
 import pytest
 
-from reports.columns import Path
-from reports.criteria import assess
-from reports.day_evidence import DayEvidence, Feature, Stratum, Tally
-from reports.readiness import CriterionState, KnownEntry, Readiness, ReadinessPolicy, Statement
+from reports.data.columns import Path
+from reports.readiness.criteria import assess
+from reports.readiness.day_evidence import DayEvidence, Feature, Stratum, Tally
+from reports.readiness.readiness import CriterionState, KnownEntry, Readiness, ReadinessPolicy, Statement
 from tests.factories.evidence_days import DRILLED, honest_day, honest_migration, with_day, with_every_day
 
 Change = Callable[[list[DayEvidence]], list[DayEvidence]]

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.readiness_simulation import HORIZON_DAYS, latency_scenario, passes, rate_scenarios, simulate_strata
-from reports.columns import Path
-from reports.criteria import assess
-from reports.day_evidence import Stratum, Tally
-from reports.readiness import Readiness, ReadinessPolicy
+from reports.data.columns import Path
+from reports.readiness.criteria import assess
+from reports.readiness.day_evidence import Stratum, Tally
+from reports.readiness.readiness import Readiness, ReadinessPolicy
 from tests.factories.evidence_days import honest_migration
 
 POLICY = ReadinessPolicy()

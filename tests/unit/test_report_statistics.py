@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.statistics import Looks, rate_bound, ratio_bound, trades_for, upper_bound
+from reports.readiness.statistics import Looks, rate_bound, ratio_bound, trades_for, upper_bound
 
 # Two-sided 95 % limits, so 2.5 % on each side: the four examples of Newcombe (Statist. Med. 17, 1998, 857-872, Table I,
 # method 5), and 0 of 10, which every table of exact limits has.

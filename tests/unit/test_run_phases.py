@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.vocabulary import ExecutionMode, Origin, ProductionLane
 from shadow.contracts.workflow import PreparedRun, WorkflowInput, WorkflowTrade
-from shadow.execution.equity import SMALLEST_LIMIT, equity_limit
 from shadow.execution.errors import InterlockViolation
 from shadow.execution.phases import RunSettings, prepare
+from shadow.execution.safety import SMALLEST_LIMIT, equity_limit
 from tests.fakes.candidate import FakeClock, MemoryLedger, d, trade, workflow_input
 
 

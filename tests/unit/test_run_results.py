@@ -14,11 +14,9 @@ from hypothesis import strategies as st
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.events import FailureStep, WorkflowFailed
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, TradeStatus
-from shadow.contracts.workflow import AggregateInput, RunSummary, TradeResult
-from shadow.contracts.workflow_requests import CompletionNotice, FailureNotice, TradeRequest
+from shadow.contracts.workflow import AggregateInput, CompletionNotice, FailureNotice, RunSummary, TradeRequest, TradeResult
 from shadow.execution.effects import effects_of_run
-from shadow.execution.failures import effects_of_failure, mail_of_failure
-from shadow.execution.notifications import SUBJECT_LENGTH, RunNames, completion_mail
+from shadow.execution.mails import SUBJECT_LENGTH, RunNames, completion_mail, effects_of_failure, mail_of_failure
 from shadow.execution.results import SHOWN_FAILURES, aggregate
 from tests.fakes.candidate import NOON, RUN_ID, d, trade
 

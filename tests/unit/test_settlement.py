@@ -9,15 +9,15 @@ import pytest
 
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Verdict
+from shadow.contracts.errors import UnknownPair
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import LegacyRunStatus
 from shadow.contracts.vocabulary import Lane, TradeStatus
-from shadow.evidence.errors import UnknownPair
-from shadow.evidence.judging import judge_by
-from shadow.evidence.settledness import Deadlines
-from shadow.evidence.settlement import Settler
+from shadow.lanes.settledness import Deadlines
+from shadow.settlement.judging import judge_by
+from shadow.settlement.settler import Settler
 from tests.factories.control_items import GUARD_MESSAGE, ControlRun
 from tests.factories.histories import BEGIN, Scenario, execution_arn, play
 from tests.factories.pairs import pair_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shadow.contracts.outcome import OrderRecord
-from shadow.evidence.fields import slim
+from shadow.lanes.records import slim
 
 
 def test_a_slim_model_is_the_same_value() -> None:

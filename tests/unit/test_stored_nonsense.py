@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from reports.data.errors import UnreadableDocument
 from reports.documents import decode
-from reports.errors import UnreadableDocument
 from shadow.contracts.comparison import EvidenceRef
-from shadow.contracts.errors import InvalidPayload
-from shadow.evidence.errors import EvidenceCorrupt
-from shadow.evidence.redaction import Redactor
-from shadow.evidence.store import EvidenceStore
+from shadow.contracts.errors import EvidenceCorrupt, InvalidPayload
+from shadow.lanes.redaction import Redactor
 from shadow.publish.payload import read_held
 from shadow.replay.state_file import StateFile
+from shadow.settlement.evidence_store import EvidenceStore
 from tests.fuzz.test_fuzz_stored import Objects
 
 ENDLESS = b"[" * 100_000

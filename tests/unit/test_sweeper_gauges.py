@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime
 import pytest
 
 from shadow.contracts.comparison import Verdict
+from shadow.contracts.ledger import Announcement, UnreadablePair
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
-from shadow.evidence.ledger import Announcement, UnreadablePair
-from shadow.evidence.settledness import Deadlines
-from shadow.evidence.sweeper import Sweeper, SweepReport
+from shadow.lanes.settledness import Deadlines
+from shadow.settlement.sweeper import Sweeper, SweepReport
 from tests.factories.pairs import pair_of
 from tests.fakes.evidence import FakeCandidate, FakeLedger, FakeRecorder, Fuse, World, settler_of
 from tests.fakes.plans import plan_of

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from shadow.aws import clients
-from shadow.aws.broker_factory import BrokerSecret, fingerprint_of, read_secret
+from shadow.aws.broker import BrokerSecret, fingerprint_of, read_secret
 from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.errors import BrokerError
 from shadow.cli.doctor.finding import Account, Finding, bad, ok, warn

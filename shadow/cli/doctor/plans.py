@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from shadow.aws import clients
-from shadow.aws.items import from_item
+from shadow.aws.table import from_item
 from shadow.cli.doctor.finding import Account, Finding, bad, ok, warn
 from shadow.cli.words import count
 from shadow.contracts.errors import InvalidPlan

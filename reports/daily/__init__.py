@@ -1,0 +1,4 @@
+"""Business Unit: reports | Status: current.
+
+The daily report: page, mail and spreadsheet of one trading day.
+"""

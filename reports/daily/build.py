@@ -1,0 +1,199 @@
+"""Business Unit: reports | Status: current.
+
+Builds the daily report: loads the days it needs, asks for every part, and names the day's verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pandas as pd
+
+from reports.daily import sections
+from reports.daily.sections import of_day
+from reports.daily.values import Change, Counts, DailyReport, DayVerdict, ImpactSum
+from reports.data.errors import NoTradingDay
+from reports.data.frames import Frames, load_frames
+from reports.data.ledger import Ledger
+from reports.data.trading_calendar import close_of, is_half_day, is_trading_day, last_closed_day, trading_days_before
+from reports.noise import ToleranceRow
+from reports.readiness.criteria import assess
+from reports.readiness.day_evidence import evidence_of
+from reports.readiness.readiness import KnownEntry, ReadinessPolicy, Statement
+from reports.sources import Source
+from reports.words import count, usd
+from shadow.contracts.comparison import Verdict
+from shadow.contracts.model import Frozen
+from shadow.contracts.vocabulary import Origin
+
+
+class ReportSettings(Frozen):
+    """What a report is made with. `days` is how far back evidence is read, `trend_days` how much of it is pictured."""
+
+    stage: str = "dev"
+    days: int = 60
+    trend_days: int = 30
+    policy: ReadinessPolicy = ReadinessPolicy()
+    known: tuple[KnownEntry, ...] = ()
+    evidence_from: date | None = None
+    evidence_prefix: str = ""
+    tolerances: tuple[ToleranceRow, ...] = ()
+    noise_floor: str = ""
+
+    @property
+    def budgets(self) -> dict[str, int]:
+        """What each known divergence may cover a day."""
+        return {entry.id: entry.budget_a_day for entry in self.known if entry.budget_a_day is not None}
+
+
+def build_report(
+    source: Source,
+    day: date,
+    *,
+    ledger: Ledger | None = None,
+    settings: ReportSettings | None = None,
+    now: datetime | None = None,
+) -> DailyReport:
+    """Build the report of trading day `day` from stored comparisons and, where given, the pair ledger.
+
+    Raises `NoTradingDay`, and what `load_frames` raises.
+    """
+    settings = settings or ReportSettings()
+    if not is_trading_day(day):
+        raise NoTradingDay(day)
+    frames, days = _load(source, day, ledger, settings)
+    statement = _statement(frames, days, settings)
+    trend = days[-settings.trend_days :]
+    live, shown = _only(frames, live=True), _since(frames, trend[0])
+    counts = sections.counts_of(frames.ledger, day)
+    differences, pairs = of_day(live.differences, day), of_day(live.pairs, day)
+    impact = sections.impact_of(pairs, differences)
+    return DailyReport(
+        day=day,
+        stage=settings.stage,
+        generated_at=now or datetime.now(UTC),
+        closed_at=close_of(day),
+        half_day=is_half_day(day),
+        verdict=verdict_of(counts, pairs),
+        sentence=_sentence(counts, impact, pairs, differences),
+        counts=counts,
+        impact=impact,
+        readiness=statement,
+        changes=_changes(live, frames, days, settings),
+        kinds=sections.kinds_of(differences),
+        causes=sections.causes_of(differences),
+        known=sections.known_of(differences, _since(live, trend[0]).differences, settings.known, day),
+        durations=sections.durations_of(of_day(live.durations, day)),
+        slippage=sections.slippage_of(of_day(live.trades, day)),
+        cost=sections.cost_of(of_day(frames.pairs, day), shown.pairs, settings.policy),
+        pairs=sections.pairs_of(of_day(frames.pairs, day)),
+        trend=sections.trend_of(live.pairs, live.trades, shown.ledger),
+        tolerances=settings.tolerances,
+        noise_floor=settings.noise_floor,
+        evidence_prefix=settings.evidence_prefix,
+    )
+
+
+def build_statement(
+    source: Source, day: date | None = None, *, ledger: Ledger | None = None, settings: ReportSettings | None = None
+) -> Statement:
+    """Say whether the candidate may take over, on the evidence up to `day`, by default the last trading day that has closed.
+
+    Raises what `load_frames` raises.
+    """
+    settings = settings or ReportSettings()
+    frames, days = _load(source, day or last_closed_day(datetime.now(UTC)), ledger, settings)
+    return _statement(frames, days, settings)
+
+
+def _load(source: Source, day: date, ledger: Ledger | None, settings: ReportSettings) -> tuple[Frames, tuple[date, ...]]:
+    """Load the days up to `day`, and count every one of them from the first that was published on."""
+    days = trading_days_before(day, settings.days)
+    frames = load_frames(source, days[0], day, ledger=ledger, budgets=settings.budgets, days=days)
+    counted = frames.ledger
+    begun = counted.index[(counted["published"] > 0) | (counted["drills"] > 0)]
+    first = min(int(begun[0]), len(days) - 1) if len(begun) else len(days) - 1
+    return replace(frames, ledger=counted.iloc[first:].reset_index(drop=True)), days[first:]
+
+
+def _statement(frames: Frames, days: Sequence[date], settings: ReportSettings) -> Statement:
+    start = settings.evidence_from
+    seen = [day for day in days if start is None or day >= start]
+    return assess(evidence_of(frames, seen), as_of=days[-1], policy=settings.policy, register=settings.known)
+
+
+def _only(frames: Frames, *, live: bool) -> Frames:
+    def keep(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[(frame["origin"] == Origin.LIVE.value) == live]
+
+    return Frames(keep(frames.pairs), keep(frames.trades), keep(frames.differences), keep(frames.durations), frames.ledger)
+
+
+def _since(frames: Frames, first: date) -> Frames:
+    def keep(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["trading_day"] >= pd.Timestamp(first)]
+
+    return Frames(keep(frames.pairs), keep(frames.trades), keep(frames.differences), keep(frames.durations), keep(frames.ledger))
+
+
+def verdict_of(counts: Counts, pairs: pd.DataFrame) -> DayVerdict:
+    """Name the worst thing that is true of a day, from its conservation line and its live pairs."""
+    facts = (
+        (DayVerdict.UNACCOUNTED, not counts.conserved),
+        (DayVerdict.NOTHING_PUBLISHED, counts.published == 0),
+        (DayVerdict.CRITICAL, bool(pairs["critical"].sum())),
+        (DayVerdict.DIVERGED, counts.diverged > 0 or bool((pairs["verdict"] == Verdict.DIVERGED.value).any())),
+        (DayVerdict.MISSING, counts.missing > 0),
+        (DayVerdict.INCOMPLETE, counts.incomplete > 0),
+        (DayVerdict.PENDING, counts.pending > 0),
+    )
+    return next((verdict for verdict, holds in facts if holds), DayVerdict.MATCHED)
+
+
+def _sentence(counts: Counts, impact: ImpactSum, pairs: pd.DataFrame, differences: pd.DataFrame) -> str:
+    if not counts.conserved:
+        return (
+            f"{counts.unaccounted} pairs are unaccounted for and {counts.uncompared} have a verdict in the ledger that no stored"
+            f" comparison bears out: {counts.line}."
+        )
+    if counts.published == 0:
+        return "NOTHING WAS PUBLISHED on this trading day. No evidence was gathered, and the row of covered days is broken."
+    unexplained = int(differences["unexplained"].sum())
+    known = int(differences["counts"].sum()) - unexplained
+    agreed = counts.published - counts.missing - counts.incomplete - counts.pending - int((pairs["unexplained"] > 0).sum())
+    parts = [f"{agreed} of {counts.published} pairs agree."]
+    if unexplained:
+        parts.append(f"{count(unexplained, 'unexplained difference')}, worth {usd(impact.unexplained)} gross.")
+    if known:
+        parts.append(f"Known divergences cover {count(known, 'difference')}.")
+    if counts.missing + counts.incomplete + counts.pending:
+        parts.append(f"{counts.missing} missing, {counts.incomplete} incomplete, {counts.pending} pending.")
+    return " ".join(parts)
+
+
+def _changes(live: Frames, frames: Frames, days: Sequence[date], settings: ReportSettings) -> tuple[Change, ...]:
+    """Hold the day against the trading day before it; nothing where there is none."""
+    if len(days) < 2:  # noqa: PLR2004 - a day and the one before it
+        return ()
+    before, now = (_figures(live, frames, days[:end], settings) for end in (-1, len(days)))
+    return tuple(Change(label=name, before=before[name], now=now[name], changed=before[name] != now[name]) for name in now)
+
+
+def _figures(live: Frames, frames: Frames, days: Sequence[date], settings: ReportSettings) -> dict[str, str]:
+    day = days[-1]
+    counts = sections.counts_of(frames.ledger, day)
+    pairs, differences = of_day(live.pairs, day), of_day(live.differences, day)
+    statement = _statement(frames, days, settings)
+    impact = sections.impact_of(pairs, differences)
+    kinds = sorted(differences.loc[differences["unexplained"], "kind"].unique())
+    return {
+        "Verdict": verdict_of(counts, pairs).value,
+        "Pairs published": str(counts.published),
+        "Unexplained differences": str(int(differences["unexplained"].sum())),
+        "Unexplained kinds": ", ".join(kinds) or "none",
+        "Unexplained gross impact": usd(impact.unexplained),
+        "Covered days in a row": str(statement.days),
+        "Readiness": statement.readiness.value,
+    }

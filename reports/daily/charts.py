@@ -1,0 +1,188 @@
+"""Business Unit: reports | Status: current.
+
+The report's pictures. One drawing each, in two forms: SVG that takes the page's own ink, so that it is as good in the dark,
+and PNG on a white card for mail, which shows no SVG. Every picture has a sentence that says what it shows. Colours are those of
+Okabe and Ito (2008), which people with colour vision deficiencies can tell apart.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import RcKeyType
+
+from reports.daily.values import DailyReport, TrendDay
+
+_INK = "#010203"
+_WIDTH, _HEIGHT, _DPI = 5.2, 2.7, 160
+_SHOWN_DAYS = 8
+_PROLOG = re.compile(r"^.*?(?=<svg)", re.DOTALL)
+_METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
+_STYLE: dict[RcKeyType, object] = {
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 10,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+CONTROL, CANDIDATE = "#0072B2", "#D55E00"
+_VERDICTS = (
+    ("matched", "#009E73", ""),
+    ("ignored", "#56B4E9", ""),
+    ("diverged", "#D55E00", "///"),
+    ("incomplete", "#E69F00", "..."),
+    ("missing", "#CC79A7", "xxx"),
+    ("pending", "#8A8A8A", ""),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One picture: its name, its title, what it shows in words, and both forms."""
+
+    name: str
+    title: str
+    alt: str
+    svg: str
+    png: bytes
+
+
+@lru_cache(maxsize=2)
+def charts_of(report: DailyReport) -> tuple[Chart, ...]:
+    """Draw the trend of the report's trading days; nothing where there is no day."""
+    days = report.trend
+    if not days:
+        return ()
+    return (
+        _chart("verdicts", "Verdicts by day", _verdict_words(days), lambda axes: _verdicts(axes, days)),
+        _chart("divergence", "Trades with an unexplained difference", _rate_words(days), lambda axes: _rates(axes, days)),
+        _chart("impact", "Gross impact", _impact_words(days), lambda axes: _impact(axes, days)),
+        _chart(
+            "durations",
+            "Median run duration",
+            _lane_words(days, "seconds", "s", "median run duration"),
+            lambda axes: _lanes(axes, days, "seconds", "seconds"),
+        ),
+        _chart(
+            "slippage",
+            "Median slippage",
+            _lane_words(days, "slippage_bps", " bp", "median slippage"),
+            lambda axes: _lanes(axes, days, "slippage_bps", "basis points"),
+        ),
+    )
+
+
+def _chart(name: str, title: str, alt: str, draw: Callable[[Axes], None]) -> Chart:
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
+        figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+        axes = figure.subplots()
+        draw(axes)
+        vector, pixels = io.StringIO(), io.BytesIO()
+        figure.savefig(vector, format="svg", transparent=True, metadata={"Date": None})
+        figure.savefig(pixels, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
+    return Chart(name, title, alt, _inline(vector.getvalue(), name), pixels.getvalue())
+
+
+def _inline(svg: str, name: str) -> str:
+    """Make the drawing part of a page: no prolog, no metadata, ids of its own, the page's ink and typeface."""
+    text = _METADATA.sub("", _PROLOG.sub("", svg, count=1))
+    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
+    text = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", text)
+    text = text.replace(_INK, "currentColor").replace("'DejaVu Sans'", "system-ui, 'DejaVu Sans'")
+    return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1).strip()
+
+
+def _dates(axes: Axes, days: Sequence[TrendDay]) -> None:
+    """Name a few of the days below the picture."""
+    step = max(1, -(-len(days) // _SHOWN_DAYS))
+    ticks = list(range(len(days) - 1, -1, -step))[::-1]
+    axes.set_xticks(ticks, [f"{days[tick].day:%d %b}".lstrip("0") for tick in ticks])
+    axes.set_xlim(-0.6, max(len(days), 4) - 0.4)
+    axes.margins(y=0.12)
+
+
+def _verdicts(axes: Axes, days: Sequence[TrendDay]) -> None:
+    bottom = [0] * len(days)
+    for name, colour, hatch in _VERDICTS:
+        heights = [int(getattr(day, name)) for day in days]
+        if any(heights):
+            axes.bar(range(len(days)), heights, bottom=bottom, color=colour, hatch=hatch, width=0.8, label=name)
+        bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
+    for index, day in enumerate(days):
+        if day.published == 0:
+            axes.annotate("none", (index, 0), ha="center", va="bottom", rotation=90, fontweight="bold")
+    axes.set_ylabel("pairs")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    _dates(axes, days)
+    if any(bottom):
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, handlelength=1.2, columnspacing=1.0)
+
+
+def _rates(axes: Axes, days: Sequence[TrendDay]) -> None:
+    rates = [100 * day.diverged_trades / day.trades if day.trades else 0.0 for day in days]
+    axes.bar(range(len(days)), rates, color=CANDIDATE, width=0.8)
+    axes.set_ylabel("percent of trades")
+    axes.set_ylim(bottom=0, top=max(5.0, *rates) * 1.12)
+    _dates(axes, days)
+
+
+def _impact(axes: Axes, days: Sequence[TrendDay]) -> None:
+    values = [float(day.gross) for day in days]
+    axes.bar(range(len(days)), values, color=CONTROL, width=0.8)
+    axes.set_ylabel("USD")
+    axes.set_ylim(bottom=0, top=max(1.0, *values) * 1.12)
+    _dates(axes, days)
+
+
+def _lanes(axes: Axes, days: Sequence[TrendDay], field: str, unit: str) -> None:
+    for lane, colour, marker in (("control", CONTROL, "o"), ("candidate", CANDIDATE, "s")):
+        values = [getattr(day, f"{lane}_{field}") for day in days]
+        heights = [float("nan") if value is None else float(value) for value in values]
+        axes.plot(range(len(days)), heights, color=colour, marker=marker, markersize=4.5, linewidth=1.8, label=lane)
+    axes.set_ylabel(unit)
+    _dates(axes, days)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+
+
+def _span(days: Sequence[TrendDay]) -> str:
+    return f"{len(days)} trading days from {days[0].day} to {days[-1].day}"
+
+
+def _verdict_words(days: Sequence[TrendDay]) -> str:
+    sums = [f"{sum(int(getattr(day, name)) for day in days)} {name}" for name, _, _ in _VERDICTS]
+    idle = sum(day.published == 0 for day in days)
+    return f"Pairs by verdict, {_span(days)}: {', '.join(sums)}; {idle} days with nothing published."
+
+
+def _rate_words(days: Sequence[TrendDay]) -> str:
+    worst = max(days, key=lambda day: day.diverged_trades / day.trades if day.trades else 0)
+    diverged, total = sum(day.diverged_trades for day in days), sum(day.trades for day in days)
+    where = f", most on {worst.day}: {worst.diverged_trades} of {worst.trades}" if diverged else ""
+    return f"{diverged} of {total} trades with an unexplained difference, {_span(days)}{where}."
+
+
+def _impact_words(days: Sequence[TrendDay]) -> str:
+    worst = max(days, key=lambda day: day.gross)
+    where = f", most on {worst.day}: {worst.gross:,.2f} USD" if worst.gross else ""
+    return f"Gross impact of all differences, {_span(days)}: {sum(day.gross for day in days):,.2f} USD{where}."
+
+
+def _lane_words(days: Sequence[TrendDay], field: str, unit: str, what: str) -> str:
+    parts = []
+    for lane in ("control", "candidate"):
+        values = [value for day in days if (value := getattr(day, f"{lane}_{field}")) is not None]
+        parts.append(f"{lane} {min(values):.1f} to {max(values) + 0.0:.1f}{unit}" if values else f"{lane} not measured")
+    return f"Daily {what}, {_span(days)}: {', '.join(parts)}."

@@ -1,0 +1,154 @@
+"""Business Unit: reports | Status: current.
+
+The one place where the daily report's function is put together: environment, bucket, ledger, policy, mail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from pydantic import Field
+
+from reports.daily.archive import S3Archive, SesMailer
+from reports.daily.build import ReportSettings, build_report
+from reports.daily.html import render_page, to_json
+from reports.daily.mail import EmailMessage, render_mail
+from reports.daily.spreadsheet import report_csv
+from reports.daily.values import DailyReport
+from reports.data.ledger import Ledger
+from reports.noise import measured, tolerances_of
+from reports.readiness.readiness import KnownEntry
+from reports.sources import S3Source, Source
+from shadow.aws import clients
+from shadow.aws.environment import Environment
+from shadow.aws.observability import emit, logger
+from shadow.aws.pair_ledger import DynamoDbPairLedger
+from shadow.compare.policy import Policy
+from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.metrics import Metric
+from shadow.settlement.judging import policy_at
+
+
+class DailyReportEnvironment(Environment):
+    """What the daily report needs. Without a sender or recipients it is archived and not mailed."""
+
+    pair_ledger_table_name: str
+    evidence_bucket_name: str
+    report_sender: str = ""
+    report_recipients: str = ""
+    policy_path: str = ""
+    evidence_from: str = ""
+    aws_region: str = Field(default="us-east-1")
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """The addresses, without blanks."""
+        return tuple(address.strip() for address in self.report_recipients.split(",") if address.strip())
+
+
+class Archive(Protocol):
+    """Where pages are kept."""
+
+    def keep(self, day: date, page: str, values: str) -> str:
+        """Store a report, give the page's key."""
+        ...
+
+    def link(self, key: str) -> str:
+        """Give the address of a stored object."""
+        ...
+
+
+class Mailer(Protocol):
+    """What sends mail."""
+
+    def send(self, message: EmailMessage, recipients: Sequence[str]) -> str:
+        """Send `message`, give its id."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A report that has been published. `message_id` is None where nobody was to get it."""
+
+    report: DailyReport
+    page_key: str
+    message_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Builds, archives and mails the report of a day."""
+
+    source: Source
+    ledger: Ledger
+    archive: Archive
+    mailer: Mailer
+    settings: ReportSettings
+    sender: str
+    recipients: tuple[str, ...]
+
+    def publish(self, day: date, now: datetime) -> Published:
+        """Publish the report of trading day `day`. Raises what `build_report` raises, `UnreachableSource` and `MailRefused`."""
+        report = build_report(self.source, day, ledger=self.ledger, settings=self.settings, now=now)
+        key = self.archive.keep(day, render_page(report), to_json(report))
+        emit({Metric.KNOWN_DIVERGENCE_OVER_BUDGET: sum(entry.state == "over budget" for entry in report.known)})
+        if not (self.sender and self.recipients):
+            return Published(report, key, None)
+        message = render_mail(
+            report,
+            sender=self.sender,
+            recipients=self.recipients,
+            page_url=self.archive.link(key),
+            table=report_csv(self.source, day, self.settings),
+        )
+        try:
+            return Published(report, key, self.mailer.send(message, self.recipients))
+        except Exception:
+            emit({Metric.NOTIFICATION_FAILURES: 1})
+            logger().warning("the report is archived and was not mailed", extra={"day": str(day), "pageKey": key})
+            raise
+
+
+def known_entries(policy: Policy) -> tuple[KnownEntry, ...]:
+    """Take from the policy's register what readiness and report need."""
+    return tuple(
+        KnownEntry(id=entry.id, owner=entry.owner, reason=entry.reason, expires=entry.expires, budget_a_day=entry.budget_a_day)
+        for entry in policy.known
+    )
+
+
+def settings_of(policy: Policy, **more: object) -> ReportSettings:
+    """Give the settings of a report on pairs that `policy` judged."""
+    return ReportSettings.model_validate(
+        {"known": known_entries(policy), "tolerances": tolerances_of(policy), "noise_floor": measured(policy), **more}
+    )
+
+
+def publisher_from(environment: DailyReportEnvironment) -> Publisher:
+    """Put the publisher together. Raises `ConfigurationError`, and `InvalidPolicy` that names line and key."""
+    archive = S3Archive(clients.s3(), environment.evidence_bucket_name, environment.aws_region)
+    settings = settings_of(
+        policy_at(environment.policy_path),
+        stage=environment.stage,
+        evidence_from=_day(environment.evidence_from),
+        evidence_prefix=f"{archive.console}?region={archive.region}&prefix=",
+    )
+    return Publisher(
+        source=S3Source(environment.evidence_bucket_name),
+        ledger=DynamoDbPairLedger(clients.dynamodb(), environment.pair_ledger_table_name),
+        archive=archive,
+        mailer=SesMailer(clients.ses()),
+        settings=settings,
+        sender=environment.report_sender,
+        recipients=environment.recipients,
+    )
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise ConfigurationError(f"environment: EVIDENCE_FROM: expected a date such as 2026-11-24, was {text!r}") from None

@@ -1,0 +1,227 @@
+"""Business Unit: reports | Status: current.
+
+The daily divergence report as a value. Everything that the page, the mail and the JSON show is in here, worked out once; the
+renderings decide only how it looks. Amounts USD, durations seconds, slippage basis points.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+
+from reports.data.columns import Path
+from reports.noise import ToleranceRow
+from reports.readiness.readiness import Statement
+from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
+from shadow.contracts.model import Exact, Frozen, Moment
+from shadow.contracts.vocabulary import Lane, RunStatus, Side
+
+
+class DayVerdict(StrEnum):
+    """The verdict of a trading day: the worst thing that is true of it, in this order."""
+
+    UNACCOUNTED = "UNACCOUNTED"
+    NOTHING_PUBLISHED = "NOTHING PUBLISHED"
+    CRITICAL = "CRITICAL"
+    DIVERGED = "DIVERGED"
+    MISSING = "MISSING"
+    INCOMPLETE = "INCOMPLETE"
+    PENDING = "PENDING"
+    MATCHED = "MATCHED"
+
+
+class Counts(Frozen):
+    """The conservation line of a day, live pairs only."""
+
+    published: int
+    matched: int
+    diverged: int
+    ignored: int
+    incomplete: int
+    missing: int
+    pending: int
+    unaccounted: int
+    uncompared: int
+    late: int
+    conserved: bool
+    settle_seconds: float | None
+    drills: int
+
+    @property
+    def line(self) -> str:
+        """Say where every published pair went."""
+        sign = "≠" if self.unaccounted else "="
+        return (
+            f"{self.published} published {sign} {self.matched} matched + {self.diverged} diverged + {self.ignored} ignored"
+            f" + {self.incomplete} incomplete + {self.missing} missing + {self.pending} pending"
+        )
+
+
+class ImpactSum(Frozen):
+    """What the day's differences are worth. `unexplained` is the gross impact that no known divergence covers."""
+
+    notional: Exact
+    cash: Exact
+    gross: Exact
+    unexplained: Exact
+
+
+class Change(Frozen):
+    """One figure, on the trading day before and on this one."""
+
+    label: str
+    before: str
+    now: str
+    changed: bool
+
+
+class Example(Frozen):
+    """One difference, in full."""
+
+    run_id: str
+    trade_id: str | None
+    symbol: str | None
+    action: Side | None
+    level: Level
+    severity: Severity
+    attribution: Attribution
+    field: str
+    planned: str | None
+    control: str | None
+    candidate: str | None
+    rule: str
+    explanation: str
+    notional: Exact
+    caused_by: str | None
+    covered_by: str | None
+
+
+class Group(Frozen):
+    """Differences of one kind: the worst severity, how many, how many unexplained, gross USD, and examples, worst first."""
+
+    kind: str
+    severity: Severity
+    count: int
+    unexplained: int
+    gross: Exact
+    examples: tuple[Example, ...]
+
+
+class CauseGroup(Frozen):
+    """Differences of one cause: which lane departs from the plan."""
+
+    attribution: Attribution
+    count: int
+    unexplained: int
+    gross: Exact
+    kinds: tuple[str, ...]
+
+
+class KnownCoverage(Frozen):
+    """One known divergence: what it covered on the day and in the period shown, and whether it is still in force."""
+
+    id: str
+    owner: str
+    reason: str
+    expires: date | None
+    state: str
+    today: int
+    period: int
+    gross_today: Exact
+
+
+class Spread(Frozen):
+    """How a measured quantity is spread, one lane."""
+
+    of: str
+    lane: Lane
+    count: int
+    median: float
+    p95: float
+    largest: float
+
+
+class Cost(Frozen):
+    """State transitions and what they cost."""
+
+    transitions: int
+    per_trade: float | None
+    usd: Exact
+    usd_month: Exact
+    budget_usd: Exact
+
+
+class PairRow(Frozen):
+    """One pair of the day."""
+
+    run_id: str
+    plan_id: str
+    origin: str
+    published_at: Moment
+    verdict: Verdict
+    path: Path
+    control_status: RunStatus | None
+    candidate_status: RunStatus | None
+    trades: int
+    differences: int
+    unexplained: int
+    gross: Exact
+    control_seconds: float | None
+    candidate_seconds: float | None
+    document: str
+
+
+class TrendDay(Frozen):
+    """One trading day of the trend."""
+
+    day: date
+    published: int
+    matched: int
+    ignored: int
+    diverged: int
+    incomplete: int
+    missing: int
+    pending: int
+    trades: int
+    diverged_trades: int
+    gross: Exact
+    control_seconds: float | None
+    candidate_seconds: float | None
+    control_slippage_bps: float | None
+    candidate_slippage_bps: float | None
+    transitions: int
+
+
+class DailyReport(Frozen):
+    """The report of one trading day."""
+
+    day: date
+    stage: str
+    generated_at: Moment
+    closed_at: Moment
+    half_day: bool
+    verdict: DayVerdict
+    sentence: str
+    counts: Counts
+    impact: ImpactSum
+    readiness: Statement
+    changes: tuple[Change, ...]
+    kinds: tuple[Group, ...]
+    causes: tuple[CauseGroup, ...]
+    known: tuple[KnownCoverage, ...]
+    durations: tuple[Spread, ...]
+    slippage: tuple[Spread, ...]
+    cost: Cost
+    pairs: tuple[PairRow, ...]
+    trend: tuple[TrendDay, ...]
+    tolerances: tuple[ToleranceRow, ...] = ()
+    noise_floor: str = ""
+    evidence_prefix: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Say the most in one line: what a phone shows of a mail."""
+        return (
+            f"[{self.stage}] {self.day} {self.verdict.value}: "
+            f"{self.counts.matched} of {self.counts.published} matched, {self.readiness.readiness.value}"
+        )

@@ -1,0 +1,4 @@
+"""Business Unit: reports | Status: current.
+
+Frames of stored comparisons, and where they are read from.
+"""

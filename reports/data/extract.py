@@ -1,0 +1,220 @@
+"""Business Unit: reports | Status: current.
+
+From one decoded comparison to rows: of its pair, its trades, its differences. Values are taken as they are; what was not
+known stays missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from reports.data.columns import Path, Size
+from reports.data.tables import Value
+from reports.documents import ComparisonDocument, DifferenceDocument, ItemDocument, RunDocument, TradeDocument
+from shadow.contracts.comparison import Severity
+from shadow.contracts.identity import trade_id_of
+from shadow.contracts.vocabulary import Action, Reason, RunStatus, Side
+
+Lists = dict[str, list[Value]]
+
+LARGE_USD = Decimal(1000)
+BASIS_POINTS = 10_000
+_ABSENT = TradeDocument()
+_NOBODYS = ItemDocument("", Action.HOLD, Decimal(0), Decimal(1), Decimal(0))
+
+
+def path_of(document: ComparisonDocument) -> Path:
+    """Name the way the run took through the workflow."""
+    run = document.candidate or document.control
+    sides = {item.action for item in document.plan.items} - {Action.HOLD}
+    if run is None:
+        return Path.FAILED
+    if run.status is RunStatus.BLOCKED_BY_GUARD:
+        return Path.GUARD_BLOCKED
+    reasons = {trade.reason for trade in run.trades}
+    if run.status is RunStatus.BLOCKED_BY_EQUITY_LIMIT or Reason.EQUITY_LIMIT in reasons:
+        return Path.EQUITY_BLOCKED
+    if reasons == {Reason.MARKET_CLOSED}:
+        return Path.MARKET_CLOSED
+    if run.status is not RunStatus.COMPLETED:
+        return Path.FAILED
+    return {(True, True): Path.BOTH_PHASES, (True, False): Path.SELLS_ONLY, (False, True): Path.BUYS_ONLY}.get(
+        (Action.SELL in sides, Action.BUY in sides), Path.EMPTY
+    )
+
+
+def add_pair(lists: Lists, document: ComparisonDocument, path: Path, trade_count: int, name: str) -> None:
+    """Append the pair's row."""
+    control, candidate = document.control, document.candidate
+    open_ones = [entry.severity for entry in document.differences if entry.unexplained]
+    row: dict[str, Value] = {
+        "trading_day": document.trading_day,
+        "run_id": document.run_id,
+        "plan_id": document.plan_id,
+        "origin": document.origin,
+        "published_at": document.published_at,
+        "verdict": document.verdict,
+        "path": path,
+        "control_status": control.status if control else None,
+        "candidate_status": candidate.status if candidate else None,
+        "trade_count": trade_count,
+        "portfolio_value": document.plan.total_portfolio_value,
+        "planned_value": document.plan.total_trade_value,
+        "differences": sum(entry.counts for entry in document.differences),
+        "rows": len(document.differences),
+        "unexplained": len(open_ones),
+        "critical": open_ones.count(Severity.CRITICAL),
+        "major": open_ones.count(Severity.MAJOR),
+        "impact_notional": document.impact.notional,
+        "impact_cash": document.impact.cash,
+        "gross_impact": document.gross_impact,
+        "control_seconds": control.seconds if control else None,
+        "candidate_seconds": candidate.seconds if candidate else None,
+        "state_transitions": candidate.state_transitions if candidate else None,
+        "violations": len(candidate.violations) if candidate else 0,
+        "gaps": len(document.gaps),
+        "policy_hash": document.policy_hash,
+        "code_version": document.code_version,
+        "document": name,
+    }
+    for column, value in row.items():
+        lists[column].append(value)
+
+
+def add_trades(lists: Lists, document: ComparisonDocument, path: Path) -> int:
+    """Append a row for each trade planned or seen in either lane; give their number."""
+    ids, control, candidate, items = _joined(document)
+    counts = _difference_counts(document.differences)
+    either = [c if c is not _ABSENT else d for c, d in zip(control, candidate, strict=True)]
+    planned = [
+        item.trade_amount if item is not _NOBODYS else trade.planned_amount for item, trade in zip(items, either, strict=True)
+    ]
+    number = len(ids)
+    for column, constant in (
+        ("trading_day", document.trading_day),
+        ("run_id", document.run_id),
+        ("origin", document.origin),
+        ("path", path),
+    ):
+        lists[column].extend([constant] * number)
+    lists["trade_id"].extend(ids)
+    lists["symbol"].extend([t.symbol or i.symbol for t, i in zip(either, items, strict=True)])
+    lists["side"].extend([t.action or _SIDES.get(i.action) for t, i in zip(either, items, strict=True)])
+    lists["size"].extend([Size.LARGE if a is not None and abs(a) >= LARGE_USD else Size.SMALL for a in planned])
+    lists["full_exit"].extend([_is_exit(i) or bool(t.is_complete_exit) for t, i in zip(either, items, strict=True)])
+    lists["planned_amount"].extend(planned)
+    lists["differences"].extend([counts.get(i, _NONE)[0] for i in ids])
+    lists["unexplained"].extend([counts.get(i, _NONE)[1] for i in ids])
+    _add_lane(lists, "control", control)
+    _add_lane(lists, "candidate", candidate)
+    return number
+
+
+_SIDES = {Action.BUY: Side.BUY, Action.SELL: Side.SELL}
+_NONE = (0, 0)
+
+
+def _is_exit(item: ItemDocument) -> bool:
+    return item.action is Action.SELL and not item.target_weight and item.current_value > 0
+
+
+def _joined(
+    document: ComparisonDocument,
+) -> tuple[list[str], list[TradeDocument], list[TradeDocument], list[ItemDocument]]:
+    """Join plan and lanes. The control's order leads, then what only the candidate or only the plan has."""
+    control = _by_id(document.control)
+    candidate = _by_id(document.candidate)
+    planned = {item.symbol: item for item in document.plan.items if item.action is not Action.HOLD}
+    ids = list(dict.fromkeys((*control, *candidate)))
+    either = [control.get(i) or candidate[i] for i in ids]
+    items = [_item(planned, trade) for trade in either]
+    for item in planned.values():
+        ids.append(trade_id_of(document.run_id, item.symbol, item.action))
+        items.append(item)
+    return (
+        ids,
+        [control.get(i, _ABSENT) for i in ids],
+        [candidate.get(i, _ABSENT) for i in ids],
+        items,
+    )
+
+
+def _item(planned: dict[str, ItemDocument], trade: TradeDocument) -> ItemDocument:
+    """Take the item that planned `trade` out of `planned`: a plan has one item a symbol, and its action is the side."""
+    item = planned.get(trade.symbol or "")
+    if item is None or not str.__eq__(item.action, str(trade.action)):
+        return _NOBODYS
+    return planned.pop(item.symbol)
+
+
+def _by_id(run: RunDocument | None) -> dict[str, TradeDocument]:
+    return {trade.trade_id: trade for trade in run.trades if trade.trade_id} if run else {}
+
+
+def _difference_counts(differences: Iterable[DifferenceDocument]) -> dict[str, tuple[int, int]]:
+    """Count the differences of each trade that count, and the unexplained ones among them."""
+    counts: dict[str, tuple[int, int]] = {}
+    for entry in differences:
+        if entry.trade_id is not None:
+            every, unexplained = counts.get(entry.trade_id, _NONE)
+            counts[entry.trade_id] = (every + entry.counts, unexplained + entry.unexplained)
+    return counts
+
+
+def _add_lane(lists: Lists, lane: str, trades: Sequence[TradeDocument]) -> None:
+    quotes = [t.intent.decision_price if t.intent else None for t in trades]
+    lists[f"{lane}_status"].extend([t.status for t in trades])
+    lists[f"{lane}_reason"].extend([t.reason for t in trades])
+    lists[f"{lane}_quantity"].extend([t.filled_quantity for t in trades])
+    lists[f"{lane}_price"].extend([t.average_price for t in trades])
+    lists[f"{lane}_value"].extend([t.value for t in trades])
+    lists[f"{lane}_quote"].extend(quotes)
+    lists[f"{lane}_slippage_bps"].extend([_slippage(t.average_price, q, t.action) for t, q in zip(trades, quotes, strict=True)])
+    lists[f"{lane}_seconds"].extend(
+        [(t.completed_at - t.started_at).total_seconds() if t.started_at and t.completed_at else None for t in trades]
+    )
+
+
+def _slippage(price: Decimal | None, quote: Decimal | None, side: Side | None) -> float | None:
+    """Basis points paid above (BUY) or received below (SELL) the lane's own quote: a statistic, so a float."""
+    if price is None or not quote:
+        return None
+    if price == quote:
+        return 0.0
+    points = float((price - quote) / quote) * BASIS_POINTS
+    return points if side is Side.BUY else -points
+
+
+def add_differences(lists: Lists, document: ComparisonDocument) -> None:
+    """Append a row for each difference."""
+    for entry in document.differences:
+        row: dict[str, Value] = {
+            "trading_day": document.trading_day,
+            "run_id": document.run_id,
+            "trade_id": entry.trade_id,
+            "origin": document.origin,
+            "symbol": entry.symbol,
+            "side": entry.action,
+            "kind": entry.kind,
+            "level": entry.level,
+            "severity": entry.severity,
+            "attribution": entry.attribution,
+            "field": entry.field,
+            "planned": entry.planned,
+            "control": entry.control,
+            "candidate": entry.candidate,
+            "rule": entry.rule,
+            "explanation": entry.explanation,
+            "notional": entry.impact.notional,
+            "cash": entry.impact.cash,
+            "covered_by": entry.covered_by,
+            "gross": entry.gross,
+            "key": entry.key,
+            "caused_by": entry.caused_by,
+            "counts": entry.counts,
+            "over_budget": entry.over_budget,
+            "unexplained": entry.unexplained,
+        }
+        for column, value in row.items():
+            lists[column].append(value)

@@ -1,0 +1,105 @@
+"""Business Unit: reports | Status: current.
+
+What reports need of the pair ledger: the pairs of a trading day. The ledger knows what was published, so it alone can say
+that nothing was lost; comparisons are held against it, and a verdict without its stored comparison is counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Protocol
+
+from reports.data.errors import UnreachableSource, UnreadableDocument
+from reports.data.tables import Value
+from shadow.contracts.comparison import Verdict
+from shadow.contracts.errors import InvalidPayload
+from shadow.contracts.ledger import UnreadablePair
+from shadow.contracts.pair import Pair, PairState
+from shadow.contracts.vocabulary import Origin, ProductionLane
+from shadow.settlement.conservation import conservation
+
+LedgerRow = dict[str, Value]
+_JUDGED = frozenset({Verdict.MATCHED, Verdict.DIVERGED, Verdict.IGNORED, Verdict.INCOMPLETE})
+_LATE = frozenset({PairState.LATE, PairState.MISSING, PairState.RESOLVED_LATE})
+
+
+class Ledger(Protocol):
+    """The pair ledger, read by trading day."""
+
+    def pairs_of(self, trading_day: date) -> Sequence[Pair | UnreadablePair]:
+        """Give every pair published on `trading_day`, whatever became of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JsonlLedger:
+    """A ledger written to a file, one pair a line (what `shadow demo` leaves)."""
+
+    path: Path
+
+    def pairs_of(self, trading_day: date) -> Sequence[Pair]:
+        """Give the day's pairs. Raises `UnreachableSource`, `UnreadableDocument`."""
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except OSError as error:
+            raise UnreachableSource(str(self.path), "a readable file", error.strerror or type(error).__name__) from error
+        pairs = [self._pair(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+        return [pair for pair in pairs if pair.trading_day == trading_day]
+
+    def _pair(self, number: int, line: bytes) -> Pair:
+        try:
+            return Pair.parse_json(line)
+        except InvalidPayload as error:
+            fault = error.faults[0]
+            raise UnreadableDocument(f"{self.path.name}:{number}", fault.field, f"expected {fault.expected}") from None
+
+
+def day_row(day: date, pairs: Sequence[Pair | UnreadablePair], compared: Mapping[str, Verdict]) -> LedgerRow:
+    """Count one trading day's pairs; `compared` gives the verdict of each run's stored comparison."""
+    sums = conservation(day, pairs)
+    live = [pair for pair in pairs if isinstance(pair, Pair) and pair.origin is Origin.LIVE]
+    uncompared = sum(pair.verdict in _JUDGED and compared.get(pair.run_id) is not pair.verdict for pair in live)
+    waits = [(pair.settled_at - pair.published_at).total_seconds() for pair in live if pair.settled_at]
+    return {
+        "trading_day": day,
+        "published": sums.published,
+        "matched": sums.matched,
+        "diverged": sums.diverged,
+        "ignored": sums.ignored,
+        "incomplete": sums.incomplete,
+        "missing": sums.missing,
+        "pending": sums.pending,
+        "unaccounted": sums.error,
+        "uncompared": uncompared,
+        "late": sum(pair.state in _LATE for pair in live),
+        "conserved": sums.error == 0 and uncompared == 0,
+        "settle_seconds": max(waits, default=None),
+        "drills": len(pairs) - sums.published,
+        "swapped": sum(pair.production_lane is ProductionLane.WORKFLOW for pair in live),
+    }
+
+
+def derived_row(day: date, compared: Mapping[str, Verdict], drills: int) -> LedgerRow:
+    """Count a day from its comparisons alone, where no ledger is at hand: what was published and lost can't be seen."""
+    verdicts = Counter(compared.values())
+    return {
+        "trading_day": day,
+        "published": len(compared),
+        "matched": verdicts[Verdict.MATCHED],
+        "diverged": verdicts[Verdict.DIVERGED],
+        "ignored": verdicts[Verdict.IGNORED],
+        "incomplete": verdicts[Verdict.INCOMPLETE],
+        "missing": verdicts[Verdict.MISSING_CONTROL] + verdicts[Verdict.MISSING_CANDIDATE],
+        "pending": verdicts[Verdict.PENDING],
+        "unaccounted": 0,
+        "uncompared": 0,
+        "late": 0,
+        "conserved": True,
+        "settle_seconds": None,
+        "drills": drills,
+        "swapped": 0,
+    }

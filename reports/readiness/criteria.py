@@ -1,0 +1,213 @@
+"""Business Unit: reports | Status: current.
+
+Readiness, criterion by criterion. Each is a function from the period to what it found; `assess` asks them all. The divergence
+rates and the latency are judged at the planned looks only (see `reports.readiness.statistics.Looks`); everything else every day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+from reports.readiness.criteria_rates import latency_criterion, path_criteria, rate_criteria
+from reports.readiness.day_evidence import DayEvidence, Feature, Stratum, Tally
+from reports.readiness.readiness import (
+    Criterion,
+    CriterionState,
+    KnownEntry,
+    Period,
+    ReadinessPolicy,
+    Statement,
+    conclude,
+    period_of,
+)
+from shadow.contracts.model import plain
+
+_CENT = Decimal("0.01")
+PASS, WAIT, FAIL = CriterionState.PASS, CriterionState.WAIT, CriterionState.FAIL
+
+
+def assess(
+    evidence: Sequence[DayEvidence],
+    *,
+    as_of: date,
+    policy: ReadinessPolicy | None = None,
+    register: Sequence[KnownEntry] = (),
+) -> Statement:
+    """Say whether the candidate may take over on `as_of`.
+
+    `evidence` has one entry a trading day, in order, up to the last closed one; a day that was not covered is an entry like
+    any other and breaks the row.
+    """
+    policy = policy or ReadinessPolicy()
+    period = period_of(evidence, as_of, policy)
+    criteria = (
+        _coverage(period, evidence),
+        _unexplained(period),
+        *rate_criteria(period),
+        *path_criteria(period),
+        latency_criterion(period),
+        _safety(evidence),
+        _cost(period),
+        _known(as_of, register, evidence),
+        _exercised(period, evidence),
+    )
+    live, drilled = _gone_through(period, evidence)
+    never = [feature for feature in Feature if feature not in live]
+    waits = [entry for entry in criteria if entry.state is not PASS]
+    return Statement(
+        readiness=conclude(criteria),
+        as_of=as_of,
+        workflow_in_production=bool(evidence and evidence[-1].swapped),
+        first_day=period.days[0].day if period.days else None,
+        days=len(period.days),
+        days_needed=policy.days,
+        look=period.look,
+        next_look=policy.looks.days(period.look + 1),
+        trades=_sum(period.days, Stratum.ALL).total,
+        runs=_sum(period.days, Stratum.RUNS).total,
+        drills=sum(day.drills for day in evidence),
+        criteria=criteria,
+        never_exercised=tuple(feature.value for feature in never if feature not in drilled),
+        only_drilled=tuple(feature.value for feature in never if feature in drilled),
+        more_days=_most([entry.more_days for entry in waits]),
+        more_trades=_most([entry.more_trades for entry in waits if entry.more_trades is not None]),
+    )
+
+
+def _most(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return max(known, default=0) if len(known) == len(values) else None
+
+
+def _sum(days: Sequence[DayEvidence], stratum: Stratum) -> Tally:
+    return sum((day.strata.get(stratum, Tally()) for day in days), Tally())
+
+
+def _coverage(period: Period, evidence: Sequence[DayEvidence]) -> Criterion:
+    days, needed = len(period.days), period.policy.days
+    waiting = evidence[-1].pending if evidence and evidence[-1].is_open else 0
+    broken = next((day for day in reversed(evidence) if not day.is_covered and not day.is_open), None)
+    reason = f"{days} trading days in a row with everything published, compared and accounted for"
+    if days < needed and broken is not None:
+        reason += f"; the row was broken on {broken.day}: {_why_broken(broken)}"
+    if waiting:
+        reason += f"; {waiting} pairs of {evidence[-1].day} still wait for their verdict"
+    lost = not all(day.conserved for day in evidence[-1:])
+    return Criterion(
+        name="coverage",
+        title="Full coverage in a row",
+        state=FAIL if lost else (PASS if days >= needed and not waiting else WAIT),
+        figure=f"{days} days",
+        target=f"at least {needed} trading days",
+        reason=reason,
+        more_days=max(needed - days, 0),
+    )
+
+
+def _why_broken(day: DayEvidence) -> str:
+    if not day.conserved:
+        return "pairs are unaccounted for"
+    if day.swapped:
+        return "the workflow was in production"
+    if day.published == 0:
+        return "nothing was published"
+    return f"{day.published - day.judged} of {day.published} pairs missing, incomplete or still open"
+
+
+def _unexplained(period: Period) -> Criterion:
+    critical = sum(day.critical for day in period.days)
+    major = sum(day.major for day in period.days)
+    found = critical + major
+    state = FAIL if found else (PASS if period.days else WAIT)
+    return Criterion(
+        name="unexplained",
+        title="Unexplained critical and major differences",
+        state=state,
+        figure=f"{critical} critical, {major} major",
+        target="none",
+        reason=_reason_unexplained(period, found),
+        more_days=None if found else (0 if period.days else period.policy.days),
+    )
+
+
+def _reason_unexplained(period: Period, found: int) -> str:
+    if not period.days:
+        return "no covered day has been seen"
+    if not found:
+        return "every difference of that weight is explained"
+    days = ", ".join(str(day.day) for day in period.days if day.critical + day.major)
+    return f"to be explained, or mended and the period begun anew: {days}"
+
+
+def _safety(evidence: Sequence[DayEvidence]) -> Criterion:
+    found = sum(day.safety for day in evidence)
+    days = ", ".join(str(day.day) for day in evidence if day.safety)
+    seen = any(day.published for day in evidence)
+    return Criterion(
+        name="safety",
+        title="Safety violations of the candidate",
+        state=FAIL if found else (PASS if seen else WAIT),
+        figure=str(found),
+        target="none",
+        reason=f"on {days}: see the differences" if found else ("none was seen" if seen else "no run was seen"),
+        more_days=None if found or not seen else 0,
+    )
+
+
+def _cost(period: Period) -> Criterion:
+    policy = period.policy
+    transitions = sum(day.transitions for day in period.days)
+    days = len(period.days)
+    monthly = Decimal(0) if not days else transitions * policy.trading_days_a_month * policy.usd_per_transition / days
+    within = monthly <= policy.cost_budget_usd
+    known = transitions > 0
+    return Criterion(
+        name="cost",
+        title="State transitions a month",
+        state=WAIT if not known else (PASS if within else FAIL),
+        figure=f"{plain(monthly.quantize(_CENT))} USD" if known else "not known",
+        target=f"at most {plain(policy.cost_budget_usd)} USD",
+        reason=f"{transitions} transitions in {days} days" if known else "no transitions were counted, and no data is no pass",
+        more_days=0 if known and within else None,
+    )
+
+
+def _known(as_of: date, register: Sequence[KnownEntry], evidence: Sequence[DayEvidence]) -> Criterion:
+    spent = evidence[-1].over_budget if evidence else frozenset()
+    expired = [entry for entry in register if entry.expires < as_of]
+    over = [entry for entry in register if entry.id in spent and entry not in expired]
+    faults = [f"{entry.id} of {entry.owner} expired on {entry.expires}" for entry in expired]
+    faults += [f"{entry.id} of {entry.owner} is over budget" for entry in over]
+    return Criterion(
+        name="known_divergences",
+        title="Register of known divergences",
+        state=FAIL if faults else PASS,
+        figure=f"{len(expired)} expired, {len(over)} over budget, of {len(register)}",
+        target="none expired, none over budget",
+        reason="; ".join(faults) or "every entry is in force and within its budget",
+        more_days=None if faults else 0,
+    )
+
+
+def _gone_through(period: Period, evidence: Sequence[DayEvidence]) -> tuple[frozenset[Feature], frozenset[Feature]]:
+    """List what live runs of the period went through, and what drills did at any time."""
+    live = frozenset[Feature]().union(*(day.exercised for day in period.days))
+    return live, frozenset[Feature]().union(*(day.drilled for day in evidence))
+
+
+def _exercised(period: Period, evidence: Sequence[DayEvidence]) -> Criterion:
+    live, drilled = _gone_through(period, evidence)
+    lacking = [feature for feature in period.policy.required if feature not in live | drilled]
+    by_drill = [feature for feature in period.policy.required if feature in drilled - live]
+    reason = "every one was gone through in a live run" if not by_drill else f"only in drills: {', '.join(by_drill)}"
+    return Criterion(
+        name="exercised",
+        title="What must have happened at least once",
+        state=WAIT if lacking else PASS,
+        figure=f"{len(period.policy.required) - len(lacking)} of {len(period.policy.required)}",
+        target="each, live or in a replayed or planted run that agreed",
+        reason=f"never: {', '.join(lacking)}; replay or plant such runs" if lacking else reason,
+        more_days=None if lacking else 0,
+    )

@@ -1,0 +1,187 @@
+"""Business Unit: reports | Status: current.
+
+What one trading day adds to the evidence about cut-over, as plain counts: readiness needs nothing else, so a simulated
+migration is as good a reader of its rules as a real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+
+from reports.data.columns import Path, Size
+from reports.data.frames import Frames
+from shadow.contracts.comparison import Attribution, Verdict
+from shadow.contracts.vocabulary import Origin, Reason, Side, TradeStatus
+
+
+class Stratum(StrEnum):
+    """A part of the trades (or the runs) whose divergence rate is bounded on its own."""
+
+    ALL = "all trades"
+    BUYS = "buys"
+    SELLS = "sells"
+    FULL_EXITS = "full exits"
+    LARGE = "large trades"
+    SMALL = "small trades"
+    RUNS = "runs"
+
+
+class Feature(StrEnum):
+    """Something that a migration must have been through before it can be trusted with it."""
+
+    BOTH_PHASES = Path.BOTH_PHASES.value
+    SELLS_ONLY = Path.SELLS_ONLY.value
+    BUYS_ONLY = Path.BUYS_ONLY.value
+    GUARD_BLOCKED = Path.GUARD_BLOCKED.value
+    EQUITY_BLOCKED = Path.EQUITY_BLOCKED.value
+    MARKET_CLOSED = Path.MARKET_CLOSED.value
+    FAILED_RUN = Path.FAILED.value
+    FULL_EXIT = "full exit"
+    PARTIAL_FILL = "partial fill"
+    BROKER_REJECTED = "broker rejection"
+    ROUNDS_TO_ZERO = "rounds to zero"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many of how many diverged without explanation."""
+
+    diverged: int = 0
+    total: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        """Add two tallies."""
+        return Tally(self.diverged + other.diverged, self.total + other.total)
+
+
+@dataclass(frozen=True, slots=True)
+class DayEvidence:
+    """One trading day. Only live pairs count, except in `drilled`: what replayed and planted runs went through in agreement.
+
+    `swapped` of them were published with the workflow in production already: a day that has one says nothing about cutting over.
+    """
+
+    day: date
+    published: int = 0
+    judged: int = 0
+    pending: int = 0
+    conserved: bool = True
+    swapped: int = 0
+    critical: int = 0
+    major: int = 0
+    safety: int = 0
+    transitions: int = 0
+    strata: Mapping[Stratum, Tally] = field(default_factory=dict)
+    paths: Mapping[Path, Tally] = field(default_factory=dict)
+    log_ratios: tuple[float, ...] = ()
+    exercised: frozenset[Feature] = frozenset()
+    drilled: frozenset[Feature] = frozenset()
+    drills: int = 0
+    over_budget: frozenset[str] = frozenset()
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether something was published and all of it was compared as a candidate's, nothing missing, incomplete or open."""
+        return self.published > 0 and self.judged == self.published and self.conserved and not self.swapped
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing stands against the day but pairs that are still waiting for their verdict."""
+        waits = self.pending > 0 and self.judged + self.pending == self.published
+        return waits and self.conserved and not self.swapped
+
+
+SAFETY_KINDS = frozenset(
+    {
+        "DOUBLE_ORDER",
+        "DUPLICATE_RUN",
+        "EFFECT_EMITTED",
+        "EQUITY_NOT_COUNTED",
+        "EQUITY_OVERSHOOT",
+        "GUARD_IGNORED",
+        "ORDER_LIVE_WHILE_FAILED",
+        "ORDER_SIDE",
+        "OVERSELL",
+        "PHASE_ORDER",
+    }
+)
+_OURS = (Attribution.CANDIDATE.value, Attribution.BOTH.value)
+_AGREED = (Verdict.MATCHED.value, Verdict.IGNORED.value)
+_JUDGED = ("matched", "diverged", "ignored")
+_REASONS = {
+    Reason.PARTIAL_FILL.value: Feature.PARTIAL_FILL,
+    Reason.BROKER_REJECTED.value: Feature.BROKER_REJECTED,
+    Reason.ROUNDS_TO_ZERO.value: Feature.ROUNDS_TO_ZERO,
+}
+
+
+def evidence_of(frames: Frames, days: Sequence[date]) -> tuple[DayEvidence, ...]:
+    """Count each of `days`, in order; a day without a row is a day without evidence."""
+    every = (frames.pairs, frames.trades, frames.differences, frames.ledger)
+    parts = [(frame.iloc[:0], dict(list(frame.groupby("trading_day")))) for frame in every]
+    return tuple(_day(day, *(rows.get(pd.Timestamp(day), none) for none, rows in parts)) for day in days)
+
+
+def _day(day: date, pairs: pd.DataFrame, trades: pd.DataFrame, differences: pd.DataFrame, ledger: pd.DataFrame) -> DayEvidence:
+    live = pairs[pairs["origin"] == Origin.LIVE.value]
+    drills = pairs[(pairs["origin"] != Origin.LIVE.value) & pairs["verdict"].isin(_AGREED)]
+    live_trades = trades[trades["origin"] == Origin.LIVE.value]
+    ours = differences[(differences["origin"] == Origin.LIVE.value) & differences["attribution"].isin(_OURS)]
+    published = int(ledger["published"].sum())
+    return DayEvidence(
+        day=day,
+        published=published,
+        judged=int(ledger[list(_JUDGED)].to_numpy().sum()),
+        pending=int(ledger["pending"].sum()),
+        conserved=bool(ledger["conserved"].all()),
+        swapped=int(ledger["swapped"].sum()),
+        critical=int(live["critical"].sum()),
+        major=int(live["major"].sum()),
+        safety=int(ours["kind"].isin(SAFETY_KINDS).sum()) + int(live["violations"].sum()),
+        transitions=int(pairs["state_transitions"].sum()),
+        strata=_strata(live, live_trades),
+        paths={Path(str(name)): _tally(part) for name, part in live_trades.groupby("path", observed=True)},
+        log_ratios=_log_ratios(live),
+        exercised=_features(live, live_trades),
+        drilled=_features(drills, trades[trades["run_id"].isin(drills["run_id"])]),
+        drills=len(pairs) - len(live),
+        over_budget=frozenset(differences["over_budget"].dropna()),
+    )
+
+
+def _tally(rows: pd.DataFrame) -> Tally:
+    return Tally(int((rows["unexplained"] > 0).sum()), len(rows))
+
+
+def _strata(pairs: pd.DataFrame, trades: pd.DataFrame) -> dict[Stratum, Tally]:
+    return {
+        Stratum.ALL: _tally(trades),
+        Stratum.BUYS: _tally(trades[trades["side"] == Side.BUY.value]),
+        Stratum.SELLS: _tally(trades[trades["side"] == Side.SELL.value]),
+        Stratum.FULL_EXITS: _tally(trades[trades["full_exit"]]),
+        Stratum.LARGE: _tally(trades[trades["size"] == Size.LARGE.value]),
+        Stratum.SMALL: _tally(trades[trades["size"] == Size.SMALL.value]),
+        Stratum.RUNS: _tally(pairs),
+    }
+
+
+def _log_ratios(pairs: pd.DataFrame) -> tuple[float, ...]:
+    """Give ln(candidate / control) of each run whose two durations are known and positive."""
+    known = pairs[(pairs["candidate_seconds"] > 0) & (pairs["control_seconds"] > 0)]
+    return tuple(np.log(known["candidate_seconds"].to_numpy() / known["control_seconds"].to_numpy()).tolist())
+
+
+def _features(pairs: pd.DataFrame, trades: pd.DataFrame) -> frozenset[Feature]:
+    """List what the candidate went through in these runs."""
+    found = {Feature(str(path)) for path in pairs["path"].dropna().unique() if path != Path.EMPTY.value}
+    ended = trades[trades["candidate_status"] == TradeStatus.COMPLETED.value]
+    if bool(ended["full_exit"].any()):
+        found.add(Feature.FULL_EXIT)
+    found.update(_REASONS[reason] for reason in trades["candidate_reason"].dropna().unique() if reason in _REASONS)
+    return frozenset(found)

@@ -1,0 +1,249 @@
+"""Business Unit: compare | Status: current.
+
+The downstream effects: what each lane emitted (or, while it shadows, would have emitted), held against what its own trades and
+its own end demand. Two lanes whose effects are right by their own outcomes differ in effects only where they differ in outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from shadow.compare.case import LaneTrade, PairView, TradePair
+from shadow.compare.checks.decisions import is_equity_blocked
+from shadow.compare.checks.executed import ledger_fill
+from shadow.compare.checks.runs import tally
+from shadow.compare.exact import EXACT, SHARE_STEP, ZERO
+from shadow.compare.finding import Fault, Finding, own_faults, run_faults, shown
+from shadow.compare.policy import Policy
+from shadow.compare.rules import within
+from shadow.contracts.events import FailureStep
+from shadow.contracts.model import plain
+from shadow.contracts.outcome import Effect, RunOutcome
+from shadow.contracts.vocabulary import EffectKind, RunStatus, TradeStatus
+
+_ENDED = (TradeStatus.COMPLETED, TradeStatus.FAILED, TradeStatus.SKIPPED)
+_STOPS = {
+    RunStatus.BLOCKED_BY_GUARD: FailureStep.SELL_PHASE_GUARD,
+    RunStatus.BLOCKED_BY_EQUITY_LIMIT: FailureStep.EQUITY_CIRCUIT_BREAKER,
+}
+
+
+def is_watched(run: RunOutcome, kind: EffectKind) -> bool:
+    """Tell whether somebody watched for effects of that kind in that lane."""
+    return run.effects is not None and (run.effect_kinds is None or kind in run.effect_kinds)
+
+
+def trade_effect_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+    """Hold the events and ledger entries about one trade against its outcome."""
+    for checks in (_EVENT, _LEDGER):
+        watching = [side for side in pair.lanes if is_watched(side.run, checks.effect)]
+        for suffix, check in checks.checks:
+
+            def bound(
+                side: LaneTrade, check: Callable[[LaneTrade, tuple[Effect, ...], Policy], Fault | None] = check
+            ) -> Fault | None:
+                return check(side, side.effects_of(checks.effect), policy)  # noqa: B023 - called before the next turn
+
+            yield from own_faults(f"{checks.lead}_{suffix}", f"effects.{checks.effect.value}", watching, bound, pair)
+
+
+def _has_ended(side: LaneTrade) -> bool:
+    return side.trade.status in _ENDED or is_equity_blocked(side.trade)
+
+
+def _event_missing(side: LaneTrade, effects: tuple[Effect, ...], _policy: Policy) -> Fault | None:
+    if effects or not _has_ended(side):
+        return None
+    return Fault("none", f"ended the trade as {side.trade.status.value} and sent no TradeExecuted")
+
+
+def _event_extra(side: LaneTrade, effects: tuple[Effect, ...], _policy: Policy) -> Fault | None:
+    if not effects or _has_ended(side) or side.trade.status is TradeStatus.UNKNOWN:
+        return None
+    return Fault(str(len(effects)), f"sent a TradeExecuted for a trade that is {side.trade.status.value}")
+
+
+def _event_twice(_side: LaneTrade, effects: tuple[Effect, ...], _policy: Policy) -> Fault | None:
+    return Fault(str(len(effects)), f"sent {len(effects)} TradeExecuted") if len(effects) > 1 else None
+
+
+def _event_different(side: LaneTrade, effects: tuple[Effect, ...], policy: Policy) -> Fault | None:
+    if not _has_ended(side):
+        return None
+    for effect in effects:
+        if effect.success is not (side.trade.status is TradeStatus.COMPLETED):
+            return Fault(
+                shown(effect.success) or "absent", f"sent a TradeExecuted with success {shown(effect.success) or 'absent'}"
+            )
+        fault = _wrong_fill(side, effect, policy, "TradeExecuted")
+        if fault is not None:
+            return fault
+    return None
+
+
+def _wrong_fill(side: LaneTrade, effect: Effect, policy: Policy, name: str) -> Fault | None:
+    """Hold an effect's symbol, side, quantity and price against the trade's. No quantity and none filled are the same."""
+    trade = side.trade
+    if effect.symbol not in (None, trade.symbol) or effect.action not in (None, trade.action):
+        return Fault(f"{shown(effect.action)} {effect.symbol}", f"has a {name} about a {shown(effect.action)} of {effect.symbol}")
+    filled = trade.filled_quantity or ZERO
+    if not within(policy.rules.effect_quantity, effect.quantity or ZERO, filled):
+        return Fault(
+            shown(effect.quantity) or "none", f"has a {name} with {shown(effect.quantity)} shares, filled {plain(filled)}"
+        )
+    price = trade.average_price
+    if filled > 0 and price is not None and not within(policy.rules.effect_price, effect.price, price):
+        return Fault(shown(effect.price) or "none", f"has a {name} at {shown(effect.price)} USD a share, recorded {plain(price)}")
+    return None
+
+
+def _filled(side: LaneTrade) -> Decimal:
+    return side.trade.filled_quantity or ZERO
+
+
+def _entered(side: LaneTrade) -> Decimal:
+    fill = ledger_fill(side)
+    return fill.quantity if fill is not None else ZERO
+
+
+def _ledger_missing(side: LaneTrade, effects: tuple[Effect, ...], _policy: Policy) -> Fault | None:
+    filled = _filled(side)
+    return Fault("none", f"filled {plain(filled)} shares and has no ledger entry") if filled > 0 and not effects else None
+
+
+def _ledger_extra(side: LaneTrade, effects: tuple[Effect, ...], _policy: Policy) -> Fault | None:
+    if not effects or _filled(side) > 0:
+        return None
+    return Fault(plain(_entered(side)), f"records no fill and has {plain(_entered(side))} shares in the ledger")
+
+
+def _ledger_twice(side: LaneTrade, effects: tuple[Effect, ...], policy: Policy) -> Fault | None:
+    filled, entered = _filled(side), _entered(side)
+    more = EXACT.subtract(entered, filled) > SHARE_STEP and not within(policy.rules.effect_quantity, entered, filled)
+    if filled <= 0 or len(effects) < 2 or not more:  # noqa: PLR2004 - twice
+        return None
+    return Fault(plain(entered), f"has {len(effects)} ledger entries of {plain(entered)} shares together, filled {plain(filled)}")
+
+
+def _ledger_different(side: LaneTrade, effects: tuple[Effect, ...], policy: Policy) -> Fault | None:
+    filled, entered = _filled(side), _entered(side)
+    if filled <= 0 or not effects or _ledger_twice(side, effects, policy) is not None:
+        return None
+    if not within(policy.rules.effect_quantity, entered, filled):
+        return Fault(plain(entered), f"has {plain(entered)} shares in the ledger, filled {plain(filled)}")
+    for effect in effects:
+        trade, price = side.trade, side.trade.average_price
+        if effect.symbol not in (None, trade.symbol) or effect.action not in (None, trade.action):
+            return Fault(
+                f"{shown(effect.action)} {effect.symbol}", f"has a {shown(effect.action)} of {effect.symbol} in the ledger"
+            )
+        if effect.quantity is None or (price is not None and not within(policy.rules.effect_price, effect.price, price)):
+            return Fault(shown(effect.price) or "none", f"has {shown(effect.price)} USD a share in the ledger")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Checks:
+    """The four ways in which the effects of one kind can be wrong about a trade."""
+
+    lead: str
+    effect: EffectKind
+    checks: tuple[tuple[str, Callable[[LaneTrade, tuple[Effect, ...], Policy], Fault | None]], ...]
+
+
+_EVENT = _Checks(
+    "TRADE_EXECUTED",
+    EffectKind.TRADE_EXECUTED,
+    (("MISSING", _event_missing), ("EXTRA", _event_extra), ("TWICE", _event_twice), ("DIFFERENT", _event_different)),
+)
+_LEDGER = _Checks(
+    "LEDGER",
+    EffectKind.LEDGER_ENTRY,
+    (("MISSING", _ledger_missing), ("EXTRA", _ledger_extra), ("TWICE", _ledger_twice), ("DIFFERENT", _ledger_different)),
+)
+
+
+def run_effect_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
+    """Hold the events about the run, its notifications and its real effects against the run's end."""
+    yield from _run_events(view, "COMPLETION", EffectKind.ALL_TRADES_COMPLETED, _is_complete, _completion)
+    yield from _run_events(view, "WORKFLOW_FAILED", EffectKind.WORKFLOW_FAILED, _is_stopped, _failure)
+
+    def emitted(run: RunOutcome) -> Fault | None:
+        real = [effect for effect in run.effects or () if effect.emitted]
+        if run.lane not in policy.applies.effect_emitted or not real:
+            return None
+        return Fault(f"{len(real)} emitted", f"emitted {len(real)} real effects")
+
+    def stray(run: RunOutcome) -> Fault | None:
+        lost = view.stray_effects[run.lane]
+        return Fault(str(len(lost)), f"has {len(lost)} effects that belong to none of its trades") if lost else None
+
+    def untold(run: RunOutcome) -> Fault | None:
+        ended = run.status is not RunStatus.UNFINISHED
+        return Fault("0", "sent no notification") if ended and run.notifications == 0 else None
+
+    def repeated(run: RunOutcome) -> Fault | None:
+        count = run.notifications or 0
+        return Fault(str(count), f"sent {count} notifications") if count > 1 else None
+
+    yield from run_faults("EFFECT_EMITTED", "effects.emitted", view.runs, emitted, rule="a lane that shadows emits nothing")
+    yield from run_faults("EFFECT_STRAY", "effects.trade_id", view.runs, stray)
+    yield from run_faults("NOTIFICATION_MISSING", "notifications", view.runs, untold, rule="one notification a run")
+    yield from run_faults("NOTIFICATION_TWICE", "notifications", view.runs, repeated, rule="one notification a run")
+
+
+def _run_events(
+    view: PairView,
+    lead: str,
+    kind: EffectKind,
+    is_due: Callable[[RunOutcome], bool],
+    wrong: Callable[[RunOutcome, Effect], str | None],
+) -> Iterator[Finding]:
+    runs = [run for run in view.runs if is_watched(run, kind)]
+    sent = {run.lane: [effect for effect in run.effects or () if effect.kind is kind] for run in runs}
+    field = f"effects.{kind.value}"
+
+    def missing(run: RunOutcome) -> Fault | None:
+        return Fault("none", f"ended {run.status.value} and sent no {kind.value}") if is_due(run) and not sent[run.lane] else None
+
+    def extra(run: RunOutcome) -> Fault | None:
+        due, count = is_due(run), len(sent[run.lane])
+        return Fault(str(count), f"is {run.status.value} and sent a {kind.value}") if count and not due else None
+
+    def twice(run: RunOutcome) -> Fault | None:
+        count = len(sent[run.lane])
+        return Fault(str(count), f"sent {count} {kind.value}") if count > 1 else None
+
+    def different(run: RunOutcome) -> Fault | None:
+        told = [text for effect in sent[run.lane] if is_due(run) and (text := wrong(run, effect)) is not None]
+        return Fault(told[0], f"sent a {kind.value} with {told[0]}") if told else None
+
+    for suffix, check in (("MISSING", missing), ("EXTRA", extra), ("TWICE", twice), ("DIFFERENT", different)):
+        yield from run_faults(f"{lead}_{suffix}", field, runs, check)
+
+
+def _is_complete(run: RunOutcome) -> bool:
+    return run.status is RunStatus.COMPLETED and bool(run.trades)
+
+
+def _is_stopped(run: RunOutcome) -> bool:
+    return run.status in _STOPS
+
+
+def _completion(run: RunOutcome, effect: Effect) -> str | None:
+    seen = tally(run)
+    told = {
+        "total": (effect.total_trades, {seen["total"]}),
+        "succeeded": (effect.succeeded_trades, {seen["succeeded"]}),
+        "failed": (effect.failed_trades, {seen["failed"], seen["failed"] + seen["unknown"]}),
+        "skipped": (effect.skipped_trades, {seen["skipped"]}),
+    }
+    wrong = [f"{name} {count} not {max(right)}" for name, (count, right) in told.items() if count not in right]
+    return ", ".join(wrong) or None
+
+
+def _failure(run: RunOutcome, effect: Effect) -> str | None:
+    due = _STOPS[run.status]
+    return None if effect.failure_step is due else f"failure step {shown(effect.failure_step)} not {due.value}"

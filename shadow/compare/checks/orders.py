@@ -1,0 +1,240 @@
+"""Business Unit: compare | Status: current.
+
+What each lane sent to the broker for a trade, held against its own record: one chain of orders, under deterministic ids, for
+the quantity decided on, none of them live when the trade is over, and never two that count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import pairwise
+
+from shadow.compare.case import LaneTrade, TradePair
+from shadow.compare.checks.executed import DEAD, FILLED, LIVE, UNCERTAIN, is_accepted, is_astray, order_fill, status_of
+from shadow.compare.checks.sizing import asked_quantity
+from shadow.compare.exact import EXACT, SHARE_STEP
+from shadow.compare.finding import Fault, Finding, own_faults, shown
+from shadow.compare.policy import Policy
+from shadow.compare.rules import within
+from shadow.contracts.identity import client_order_id_of
+from shadow.contracts.model import plain
+from shadow.contracts.outcome import OrderRecord
+from shadow.contracts.vocabulary import EffectKind, Side, TradeStatus
+
+_OVER = (TradeStatus.FAILED, TradeStatus.SKIPPED, TradeStatus.BLOCKED, TradeStatus.NOT_SENT, TradeStatus.UNKNOWN)
+_STEP = "-step-"
+
+
+def chain_of(side: LaneTrade) -> tuple[OrderRecord, ...]:
+    """Give the trade's orders whose client ids are known, in the order they were sent."""
+    return tuple(order for order in side.trade.orders if order.client_order_id is not None)
+
+
+def order_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+    """Find what is wrong with the orders of one trade."""
+    yield from _order_type(pair, policy)
+    yield from standing_order_findings(pair)
+    yield from _client_ids(pair, policy)
+    yield from _order_quantity(pair, policy)
+    yield from _attempts(pair, policy)
+
+
+def standing_order_findings(pair: TradePair) -> Iterator[Finding]:
+    """Find what is wrong with the orders of one trade whatever the policy says."""
+    yield from own_faults("ORDER_SIDE", "orders.side", pair.lanes, _astray, pair, rule="an order goes the trade's way")
+    yield from own_faults("DOUBLE_ORDER", "orders", pair.lanes, _double, pair, rule="one order that counts")
+    yield from own_faults("ORDER_CHAINS", "orders", pair.lanes, _chains, pair, rule="one chain of orders")
+    yield from own_faults("ORDER_LIVE_WHILE_FAILED", "orders", pair.lanes, _live, pair, rule="no live order of an ended trade")
+    yield from own_faults("ORDER_FATE_UNKNOWN", "orders", pair.lanes, _uncertain, pair, rule="every order's end is known")
+    yield from own_faults("COMPLETED_WITHOUT_ORDER", "orders", pair.lanes, _none_accepted, pair, rule="an order was accepted")
+
+
+def _order_type(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+    right = policy.rules.order_type.members
+
+    def check(side: LaneTrade) -> Fault | None:
+        kind = order_type_of(side)
+        return None if kind is None or kind in right else Fault(kind, f"begins with a {kind} order")
+
+    yield from own_faults(
+        "ORDER_TYPE",
+        "intent.order_type",
+        pair.lanes,
+        check,
+        pair,
+        rule=policy.rules.order_type,
+        planned=", ".join(right),
+        right=order_type_of,
+    )
+
+
+def order_type_of(side: LaneTrade) -> str | None:
+    """Give the first order's type. The control records its last order only, which says nothing of the first."""
+    chain = chain_of(side)
+    intent = side.trade.intent
+    kind = chain[0].order_type if chain else (intent.order_type if intent and not side.trade.orders else None)
+    return None if kind is None else kind.lower()
+
+
+def _astray(side: LaneTrade) -> Fault | None:
+    """Tell of an order that goes the other way than its trade: it moves the position away from the plan."""
+    astray = [order for order in side.trade.orders if is_accepted(order) and is_astray(order, side)]
+    if not astray:
+        return None
+    filled = sum((order.filled_quantity or Decimal(0) for order in astray), Decimal(0))
+    return Fault(
+        shown(astray[0].side) or "",
+        f"sent a {shown(astray[0].side)} order for a {shown(side.trade.action)}, {plain(filled)} shares filled",
+    )
+
+
+def _double(side: LaneTrade) -> Fault | None:
+    """Tell of two orders that are live or filled, or fills beyond what was asked for, by the orders or by the ledger."""
+    counting = [o for o in side.trade.orders if is_accepted(o) and (status_of(o) == FILLED or status_of(o) in LIVE)]
+    if len(counting) > 1:
+        return Fault(f"{len(counting)} orders", f"has {len(counting)} accepted orders that are live or filled")
+    asked = asked_quantity(side)
+    fill = order_fill(side)
+    if fill is not None and _exceeds(fill.quantity, asked):
+        return Fault(plain(fill.quantity), f"filled {plain(fill.quantity)} shares where {shown(asked)} were asked for")
+    entries = {e.order_id: e.quantity for e in side.effects_of(EffectKind.LEDGER_ENTRY) if e.order_id and e.quantity}
+    total = sum(entries.values(), Decimal(0))
+    if len(entries) > 1 and _exceeds(total, asked if asked is not None else side.trade.filled_quantity):
+        return Fault(plain(total), f"has {len(entries)} orders in the ledger that filled {plain(total)} shares")
+    return None
+
+
+def _exceeds(quantity: Decimal, asked: Decimal | None) -> bool:
+    return asked is not None and EXACT.subtract(quantity, asked) > SHARE_STEP
+
+
+def _chains(side: LaneTrade) -> Fault | None:
+    """Tell of steps that are repeated, left out, unnamed, or sent after everything was filled."""
+    chain = chain_of(side)
+    names = [order.client_order_id or "" for order in chain]
+    if len(set(names)) < len(names):
+        return Fault(f"{len(names)} orders", "used one client order id twice")
+    steps = _steps(side, chain)
+    if steps and (len(steps) < len(chain) or _left_out(steps)):
+        numbers = ", ".join(str(step) for step, _ in steps)
+        return Fault(f"steps {numbers}", f"has orders of the steps {numbers} only")
+    ids = {order.order_id for order in chain}
+    if chain and None not in ids and side.trade.order_id not in (None, *ids):
+        return Fault(side.trade.order_id or "", f"names the order {side.trade.order_id}, which is none of its orders")
+    ordered = _by_time(chain)
+    filled = next((number for number, order in enumerate(ordered) if status_of(order) == FILLED), None)
+    if filled is not None and filled < len(ordered) - 1:
+        return Fault(f"{len(chain)} orders", "sent an order after the trade was filled")
+    return None
+
+
+def _steps(side: LaneTrade, chain: Sequence[OrderRecord]) -> list[tuple[int, OrderRecord]]:
+    """Give the orders whose client ids derive from the trade, by step."""
+    known = ((_step(order.client_order_id or "", side.trade.trade_id), order) for order in chain)
+    return sorted(((step, order) for step, order in known if step is not None), key=lambda each: each[0])
+
+
+def _left_out(steps: Sequence[tuple[int, OrderRecord]]) -> bool:
+    """Tell whether a step is missing. An attempt that the broker refused ends there: the next begins at its own first step."""
+    gaps = ((before, after) for before, after in pairwise(steps) if after[0] != before[0] + 1)
+    return steps[0][0] != 0 or any(is_accepted(order) for (_, order), _ in gaps)
+
+
+def _step(name: str, trade_id: str) -> int | None:
+    if name == trade_id:
+        return 0
+    lead, _, number = name.rpartition(_STEP)
+    return int(number) if lead == trade_id and number.isdigit() else None
+
+
+def _by_time(chain: Sequence[OrderRecord]) -> list[OrderRecord]:
+    if all(order.submitted_at is not None for order in chain):
+        return sorted(chain, key=lambda order: order.submitted_at)  # type: ignore[arg-type, return-value]
+    return list(chain)
+
+
+def foreign_ids(side: LaneTrade, trade_id: str) -> list[str]:
+    """Give the client ids of a trade's orders that do not derive from `trade_id`."""
+    names = [order.client_order_id or "" for order in chain_of(side)]
+    return [name for name in names if _step(name, trade_id) is None]
+
+
+def _client_ids(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+    trade_id = pair.trade_id
+
+    def check(side: LaneTrade) -> Fault | None:
+        if side.lane not in policy.applies.client_order_id:
+            return None
+        foreign = foreign_ids(side, trade_id)
+        return Fault(foreign[0], f"sent an order under the client id {foreign[0]}") if foreign else None
+
+    yield from own_faults(
+        "CLIENT_ORDER_ID",
+        "orders.client_order_id",
+        pair.lanes,
+        check,
+        pair,
+        rule="derives from the trade id",
+        planned=client_order_id_of(trade_id, 0),
+    )
+
+
+def _order_quantity(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+    rule = policy.rules.order_quantity
+
+    def check(side: LaneTrade) -> Fault | None:
+        chain = chain_of(side)
+        decided = side.trade.intent.quantity if side.trade.intent else None
+        sent = chain[0].quantity if chain else None
+        if sent is None or decided is None or within(rule, sent, decided):
+            return None
+        return Fault(plain(sent), f"decided on {plain(decided)} shares and sent an order for {plain(sent)}")
+
+    yield from own_faults("ORDER_QUANTITY", "orders.quantity", pair.lanes, check, pair, rule=rule)
+
+
+def _attempts(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+    allowed = policy.limits.sell_attempts if pair.side is Side.SELL else policy.limits.buy_attempts
+
+    def check(side: LaneTrade) -> Fault | None:
+        tries = side.trade.attempts
+        return Fault(str(tries), f"tried {tries} times") if tries is not None and tries > allowed else None
+
+    yield from own_faults(
+        "ATTEMPTS",
+        "attempts",
+        pair.lanes,
+        check,
+        pair,
+        rule=f"at most {allowed}",
+        planned=str(allowed),
+        right=lambda side: shown(side.trade.attempts),
+    )
+
+
+def _live(side: LaneTrade) -> Fault | None:
+    live = [order for order in side.trade.orders if is_accepted(order) and status_of(order) in LIVE]
+    if side.trade.status not in _OVER or not live:
+        return None
+    return Fault(
+        status_of(live[0]), f"records the trade as {side.trade.status.value} while an order of it is {status_of(live[0])}"
+    )
+
+
+def _uncertain(side: LaneTrade) -> Fault | None:
+    unsure = [order for order in side.trade.orders if order.accepted is not False and status_of(order) in UNCERTAIN]
+    if side.trade.status is TradeStatus.UNFINISHED or not unsure:
+        return None
+    return Fault(status_of(unsure[0]), f"does not know what became of an order ({status_of(unsure[0])})")
+
+
+def _none_accepted(side: LaneTrade) -> Fault | None:
+    orders = side.trade.orders
+    if side.trade.status is not TradeStatus.COMPLETED or not orders:
+        return None
+    dead = all(status_of(order) in DEAD or order.accepted is False for order in orders)
+    fill = order_fill(side)
+    if not dead or (fill is not None and fill.quantity > 0):
+        return None
+    return Fault(status_of(orders[-1]) or "refused", "records the trade as executed, and no order was accepted or filled")

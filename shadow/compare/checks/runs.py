@@ -1,0 +1,260 @@
+"""Business Unit: compare | Status: current.
+
+The run as a whole: its identity, how it ended, whether it is stuck, how long it took, and whether the figures the lane keeps
+of itself agree with its own trades.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+
+from shadow.compare.case import PairView
+from shadow.compare.checks.decisions import is_equity_blocked
+from shadow.compare.checks.safety import planned_sum
+from shadow.compare.finding import Fault, Finding, run_faults, shown
+from shadow.compare.policy import Policy
+from shadow.compare.rules import within
+from shadow.contracts.model import plain
+from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.vocabulary import RunStatus, Side, TradeStatus
+
+_BROKEN = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.ABORTED)
+_SUCCESS_WORDS = frozenset({"SUCCEEDED", "COMPLETED"})
+_FAILURE_WORDS = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})
+_OPEN = (TradeStatus.UNFINISHED, TradeStatus.NOT_SENT)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def identity_findings(view: PairView) -> Iterator[Finding]:
+    """Hold each run's ids against the plan's."""
+    plan = view.case.plan
+
+    def ids(run: RunOutcome) -> Fault | None:
+        if run.run_id == view.run_id and run.plan_id == plan.plan_id:
+            return None
+        return Fault(f"{run.run_id} {run.plan_id}", f"ran as {run.run_id} for plan {run.plan_id}")
+
+    def correlation(run: RunOutcome) -> Fault | None:
+        name = run.correlation_id
+        return None if name in (None, plan.correlation_id) else Fault(name or "", f"carries the correlation id {name}")
+
+    def others(run: RunOutcome) -> Fault | None:
+        names = ", ".join(sorted(run.other_runs))
+        return Fault(names, f"ran the plan again as {names}") if names else None
+
+    yield from run_faults("RUN_ID", "run_id", view.runs, ids, rule="exact", planned=f"{view.run_id} {plan.plan_id}")
+    yield from run_faults("CORRELATION_ID", "correlation_id", view.runs, correlation, rule="exact", planned=plan.correlation_id)
+    yield from run_faults("DUPLICATE_RUN", "run_id", view.runs, others, rule="one run a plan", planned=view.run_id)
+
+
+def end_findings(view: PairView) -> Iterator[Finding]:
+    """Tell how the runs ended, each by itself and against each other."""
+    yield from run_faults("RUN_FAILED", "status", view.runs, _failed, rule="a run ends by its rules", right=_status)
+    for kind in ("BUYS_NOT_ENQUEUED", "BUYS_NEVER_SENT", "STUCK_AGGREGATING", "RUN_STUCK"):
+
+        def check(run: RunOutcome, kind: str = kind) -> Fault | None:
+            return Fault(run.raw_status or run.status.value, _STUCK[kind]) if _stuck(run) == kind else None
+
+        yield from run_faults(kind, "status", view.runs, check, rule="every run ends", right=_status)
+    yield from run_faults("ENDED_AS_SUCCESS", "raw_status", view.runs, _as_success, right=lambda run: run.raw_status)
+    yield from run_faults("ENDED_AS_FAILURE", "raw_status", view.runs, _as_failure, right=lambda run: run.raw_status)
+    yield from _status_across(view)
+    yield from run_faults("REDRIVEN", "redrive_count", view.runs, _redriven, rule="0")
+
+
+_STUCK = {
+    "BUYS_NOT_ENQUEUED": "ended its SELLs and never began its BUYs",
+    "BUYS_NEVER_SENT": "began its BUY phase and never sent a BUY",
+    "STUCK_AGGREGATING": "ended every trade and never ended the run",
+    "RUN_STUCK": "never ended the run",
+}
+
+
+def _status(run: RunOutcome) -> str:
+    return run.status.value
+
+
+def _failed(run: RunOutcome) -> Fault | None:
+    if run.status not in _BROKEN:
+        return None
+    where = f" at {run.failure_step}" if run.failure_step else ""
+    return Fault(run.status.value, f"ended {run.status.value}{where}")
+
+
+def _stuck(run: RunOutcome) -> str | None:
+    """Name how a run is stuck; None when it is not."""
+    unsent = any(trade.status is TradeStatus.NOT_SENT for trade in run.trades)
+    if run.status is not RunStatus.UNFINISHED:
+        return "BUYS_NEVER_SENT" if unsent and run.status is RunStatus.COMPLETED else None
+    sells_open = any(trade.status in _OPEN for trade in run.trades if trade.action is Side.SELL)
+    buys = [trade for trade in run.trades if trade.action is Side.BUY]
+    if run.raw_status == "SELL_PHASE" and not sells_open and buys and all(trade.status in _OPEN for trade in buys):
+        return "BUYS_NOT_ENQUEUED"
+    if unsent:
+        return "BUYS_NEVER_SENT"
+    ended = not sells_open and not any(trade.status in _OPEN for trade in buys)
+    return "STUCK_AGGREGATING" if ended and run.raw_status == "AGGREGATING" else "RUN_STUCK"
+
+
+def _as_success(run: RunOutcome) -> Fault | None:
+    well = run.status in (RunStatus.COMPLETED, RunStatus.UNFINISHED)
+    if well or run.raw_status not in _SUCCESS_WORDS:
+        return None
+    return Fault(run.raw_status, f"ended {run.status.value} and reports {run.raw_status}")
+
+
+def _as_failure(run: RunOutcome) -> Fault | None:
+    if run.status is not RunStatus.COMPLETED or run.raw_status not in _FAILURE_WORDS:
+        return None
+    return Fault(run.raw_status, f"completed and reports {run.raw_status}")
+
+
+def _redriven(run: RunOutcome) -> Fault | None:
+    return Fault(str(run.redrive_count), f"was redriven {run.redrive_count} times") if run.redrive_count else None
+
+
+def implied_status(run: RunOutcome) -> RunStatus:
+    """Give the end that a run's own guard and trades imply."""
+    if run.guard is not None and not run.guard.buy_phase_allowed:
+        return RunStatus.BLOCKED_BY_GUARD
+    if any(is_equity_blocked(trade) for trade in run.trades):
+        return RunStatus.BLOCKED_BY_EQUITY_LIMIT
+    return RunStatus.COMPLETED
+
+
+def _status_across(view: PairView) -> Iterator[Finding]:
+    if view.both is None:
+        return
+    control, candidate = view.both
+    if control.status is not candidate.status:
+        yield Finding(
+            kind="RUN_STATUS",
+            field="status",
+            rule="exact",
+            explanation=f"The control's run ended {control.status.value}, the candidate's {candidate.status.value}.",
+            departs=frozenset(run.lane for run in view.both if run.status is not implied_status(run)),
+            control=control.status.value,
+            candidate=candidate.status.value,
+        )
+    elif control.status is not RunStatus.COMPLETED and control.failure_step != candidate.failure_step:
+        if control.failure_step is None or candidate.failure_step is None:
+            return
+        yield Finding(
+            kind="FAILURE_STEP",
+            field="failure_step",
+            rule="exact",
+            explanation="Both runs stopped, at different steps.",
+            departs=frozenset(),
+            control=control.failure_step,
+            candidate=candidate.failure_step,
+        )
+
+
+def counter_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
+    """Hold the figures that each lane keeps against its own trades."""
+    yield from run_faults("COUNTERS", "counters", view.runs, _counts)
+    yield from run_faults(
+        "COUNTER_AMOUNTS",
+        "counters.amounts",
+        view.runs,
+        lambda run: _sums(view, run, policy),
+        rule=policy.rules.guard_amounts,
+    )
+
+
+def tally(run: RunOutcome) -> dict[str, int]:
+    """Count a run's trades as both lanes count them: blocked by the breaker is failed, blocked by the guard is not counted."""
+    statuses = [trade.status for trade in run.trades]
+    blocked = sum(1 for trade in run.trades if trade.status is TradeStatus.BLOCKED and is_equity_blocked(trade))
+    return {
+        "total": len(statuses),
+        "succeeded": statuses.count(TradeStatus.COMPLETED),
+        "failed": statuses.count(TradeStatus.FAILED) + blocked,
+        "skipped": statuses.count(TradeStatus.SKIPPED),
+        "unknown": statuses.count(TradeStatus.UNKNOWN),
+    }
+
+
+def _ended(run: RunOutcome, side: Side | None) -> int:
+    guarded = [t for t in run.trades if t.status is TradeStatus.BLOCKED and not is_equity_blocked(t)]
+    mine = [t for t in run.trades if t.status not in _OPEN and (side is None or t.action is side)]
+    return len(mine) - sum(1 for t in guarded if side is None or t.action is side)
+
+
+def _counts(run: RunOutcome) -> Fault | None:
+    counters = run.counters
+    if counters is None:
+        return None
+    seen = tally(run)
+    sides = [trade.action for trade in run.trades]
+    right = {
+        "total": {seen["total"]},
+        "completed": {_ended(run, None)},
+        "succeeded": {seen["succeeded"]},
+        "failed": {seen["failed"], seen["failed"] + seen["unknown"]},
+        "skipped": {seen["skipped"]},
+        "sell_total": {sides.count(Side.SELL)},
+        "sell_completed": {_ended(run, Side.SELL)},
+        "buy_total": {sides.count(Side.BUY)},
+        "buy_completed": {_ended(run, Side.BUY)},
+    }
+    kept: dict[str, int | None] = {name: getattr(counters, name) for name in right}
+    wrong = [f"{name} {kept[name]} not {max(right[name])}" for name in right if kept[name] not in (None, *right[name])]
+    return Fault(", ".join(wrong), f"counts {', '.join(wrong)}") if wrong else None
+
+
+def _sums(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
+    counters, rule = run.counters, policy.rules.guard_amounts
+    if counters is None:
+        return None
+    right = {
+        "sell_failed_amount": planned_sum(view, run.lane, Side.SELL, (TradeStatus.FAILED, TradeStatus.UNKNOWN)),
+        "sell_succeeded_amount": planned_sum(view, run.lane, Side.SELL, (TradeStatus.COMPLETED,)),
+        "cumulative_buy_succeeded": planned_sum(view, run.lane, Side.BUY, (TradeStatus.COMPLETED,)),
+    }
+    kept: dict[str, Decimal | None] = {name: getattr(counters, name) for name in right}
+    wrong = [
+        f"{name} {shown(kept[name])} not {plain(value)}"
+        for name, value in right.items()
+        if kept[name] is not None and not within(rule, kept[name], value)
+    ]
+    return Fault(", ".join(wrong), f"sums {', '.join(wrong)}") if wrong else None
+
+
+def duration_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
+    """Hold each run's duration against the other's and against the longest that is reasonable."""
+    spans = {run.lane: span for run in view.runs if (span := span_of(run)) is not None}
+    rule, longest = policy.rules.duration_ratio, policy.limits.run_seconds
+
+    def slow(run: RunOutcome) -> Fault | None:
+        other = next((span for lane, span in spans.items() if lane is not run.lane), None)
+        mine = spans.get(run.lane)
+        if mine is None or other is None or run.lane not in policy.applies.duration_ratio:
+            return None
+        if mine <= rule.floor_seconds * 1_000_000 or mine <= rule.ratio * other:
+            return None
+        return Fault(_seconds(mine), f"took {_seconds(mine)}, the other lane {_seconds(other)}")
+
+    def long(run: RunOutcome) -> Fault | None:
+        mine = spans.get(run.lane)
+        return Fault(_seconds(mine), f"took {_seconds(mine)}") if mine is not None and mine > longest * 1_000_000 else None
+
+    def took(run: RunOutcome) -> str | None:
+        return _seconds(spans[run.lane]) if run.lane in spans else None
+
+    if view.both is not None and all(run.status is RunStatus.COMPLETED for run in view.both):
+        yield from run_faults("DURATION_RATIO", "duration", view.runs, slow, rule=rule, right=took)
+    yield from run_faults("DURATION_ABSOLUTE", "duration", view.runs, long, rule=f"at most {longest} s", right=took)
+
+
+def span_of(run: RunOutcome) -> int | None:
+    """Give a run's duration in whole microseconds."""
+    if run.started_at is None or run.completed_at is None:
+        return None
+    return (run.completed_at - run.started_at) // _MICROSECOND
+
+
+def _seconds(microseconds: int) -> str:
+    return f"{plain(Decimal(microseconds) / 1_000_000)} s"

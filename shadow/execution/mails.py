@@ -1,0 +1,215 @@
+"""Business Unit: execution | Status: current.
+
+The mails of a run: what happened, which trades need a look, and what to do, in plain text (SNS sends nothing else). A subject is
+at most 100 printable ASCII characters, by SNS's rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from shadow.contracts.events import FailureStep
+from shadow.contracts.vocabulary import ExecutionMode
+from shadow.contracts.workflow import CompletionNotice, FailureNotice, FailureType, GuardResult, RunSummary
+from shadow.execution.effects import effect_of_failure
+from shadow.execution.ports import PlannedEffect
+
+SUBJECT_LENGTH = 100
+_CAUSE_LENGTH = 1000
+_STEPS = {
+    "prepareTradesError": "preparing the trades",
+    "sellPhaseError": "the SELL phase",
+    "sellGuardError": "the SELL guard",
+    "buyPhaseError": "the BUY phase",
+    "aggregateResultsError": "summing the results up",
+    "sendNotificationError": "sending the completion mail",
+}
+_BEFORE_ORDERS = frozenset({"prepareTradesError"})
+
+
+@dataclass(frozen=True, slots=True)
+class RunNames:
+    """How a run is named in a mail. Absent ids are "unknown": a mail is sent however little is known."""
+
+    run_id: str
+    plan_id: str
+    correlation_id: str
+    stage: str
+    mode: ExecutionMode
+    execution: str = ""
+
+    @classmethod
+    def of(cls, notice: CompletionNotice | FailureNotice, stage: str, mode: ExecutionMode) -> RunNames:
+        """Take the names out of a notice."""
+        return cls(notice.run_id, notice.named("planId"), notice.named("correlationId"), stage, mode, notice.execution_id)
+
+    def lines(self) -> list[str]:
+        """List the names, one a line."""
+        named = [f"Plan: {self.plan_id}", f"Run: {self.run_id}", f"Correlation: {self.correlation_id}"]
+        named += [f"Stage: {self.stage}, mode: {self.mode}{_MODE_NOTE[self.mode]}"]
+        return [*named, f"Execution: {self.execution}"] if self.execution else named
+
+
+_MODE_NOTE = {
+    ExecutionMode.DRY_RUN: " (no order was sent to a broker)",
+    ExecutionMode.PAPER: " (paper account)",
+    ExecutionMode.LIVE: " (real orders)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A subject and a body."""
+
+    subject: str
+    body: str
+
+
+def completion_mail(summary: RunSummary, names: RunNames) -> Mail:
+    """Tell that a run finished; lists what did not execute, with what to do about it."""
+    partial = summary.succeeded_trades < summary.total_trades
+    word = "finished with open points" if partial else "completed"
+    lines = [*_figures(summary)]
+    if summary.failures:
+        lines += ["", "Not executed in full:", *(f"- {line}" for line in summary.failures)]
+    if summary.failed_trades:
+        lines += [
+            "",
+            "What to do: check these positions; the next plan starts from what is held, or trade by hand before the close.",
+        ]
+    return _mail(f"run {word}: {summary.summary}", lines, names)
+
+
+def blocked_mail(guard: GuardResult, buy_count: int, names: RunNames) -> Mail:
+    """Tell that nothing was bought because too much failed to sell."""
+    lines = [
+        f"Planned sells of {guard.sell_failed_amount} USD failed; the threshold is {guard.failure_threshold_usd} USD.",
+        f"{guard.sell_failed_count} sells failed; sells of {guard.sell_succeeded_amount} USD were executed.",
+        f"{buy_count} BUY trades were not started.",
+        "",
+        "Failed sells:",
+        *(f"- {line}" for line in guard.failures),
+        "",
+        "What to do: find out why the sells failed, sell by hand if still wanted, and publish a new plan for the buys.",
+    ]
+    return _mail(f"BUYs blocked: sells of {guard.sell_failed_amount} USD failed", lines, names)
+
+
+def equity_limit_mail(summary: RunSummary, names: RunNames) -> Mail:
+    """Tell that the equity breaker refused buys."""
+    lines = [
+        f"The equity deployment limit refused {summary.equity_blocked_trades} BUY trades; the others went on.",
+        "",
+        *_figures(summary),
+        "",
+        "Not executed in full:",
+        *(f"- {line}" for line in summary.failures),
+        "",
+        "What to do: check the account's equity against the plan; raise the limit or publish a smaller plan.",
+    ]
+    return _mail(f"equity limit reached: {summary.equity_blocked_trades} BUYs refused", lines, names)
+
+
+def unknown_trades_mail(summary: RunSummary, names: RunNames) -> Mail:
+    """Tell that a run ended with orders of unknown fate."""
+    lines = [
+        f"{summary.unknown_trades} trades ended without a known fate: their orders may be live.",
+        "",
+        *_figures(summary),
+        "",
+        *(f"- {line}" for line in summary.failures),
+        "",
+        "What to do NOW: look these orders up at the broker (client order id: the trade's id) and cancel or book them.",
+    ]
+    return _mail(f"ACTION NEEDED: {summary.unknown_trades} trades of unknown fate", lines, names)
+
+
+def failure_mail(state: Mapping[str, object], names: RunNames) -> Mail:
+    """Tell that a run broke, at which step and by which error; `state` is the workflow's state at that point."""
+    key = broken_step(state) or ""
+    error, cause = _error_of(state.get(key))
+    step = _STEPS.get(key, "an unknown step")
+    todo = (
+        "No order was sent. Publish the plan again once the cause is removed."
+        if key in _BEFORE_ORDERS
+        else "Orders may have been sent: check the trades of this run before publishing again (a new run would not know of them)."
+    )
+    lines = [f"The run broke at {step}.", f"Error: {error}", f"Cause: {cause}", "", f"What to do: {todo}"]
+    return _mail(f"run FAILED at {step}: {error}", lines, names)
+
+
+def broken_step(state: Mapping[str, object]) -> str | None:
+    """Tell which step's error the state carries; None where no step broke."""
+    return next((key for key in _STEPS if key in state), None)
+
+
+def _error_of(value: object) -> tuple[str, str]:
+    """Read what a Catch put into the state."""
+    if not isinstance(value, Mapping):
+        return "unknown", "unknown"
+    return str(value.get("Error") or "unknown"), str(value.get("Cause") or "none given")[:_CAUSE_LENGTH]
+
+
+def _figures(summary: RunSummary) -> list[str]:
+    return [
+        f"{summary.summary}.",
+        f"Sold {summary.total_sell_value:,.2f} USD in {summary.sell_count} trades.",
+        f"Bought {summary.total_buy_value:,.2f} USD in {summary.buy_count} trades.",
+    ]
+
+
+def _mail(what: str, lines: list[str], names: RunNames) -> Mail:
+    subject = f"[{names.stage}] {names.mode}: {what}"
+    printable = "".join(character if " " <= character <= "~" else "?" for character in subject)
+    return Mail(printable[:SUBJECT_LENGTH].rstrip(), "\n".join([*lines, "", *names.lines()]))
+
+
+_STEP_OF = {
+    FailureType.BUY_PHASE_BLOCKED: FailureStep.SELL_PHASE_GUARD,
+    FailureType.EQUITY_LIMIT_REACHED: FailureStep.EQUITY_CIRCUIT_BREAKER,
+}
+
+
+def mail_of_failure(notice: FailureNotice, names: RunNames) -> Mail:
+    """Write the mail. Raises InvalidPayload when a safety rule's notice lacks what the rule saw."""
+    state = notice.state
+    match notice.failure_type:
+        case FailureType.BUY_PHASE_BLOCKED:
+            return blocked_mail(GuardResult.parse(state.get("guard")), _count(state.get("buyCount")), names)
+        case FailureType.EQUITY_LIMIT_REACHED:
+            return equity_limit_mail(RunSummary.parse(state), names)
+        case FailureType.WORKFLOW_FAILED:
+            broke = "unknownTrades" not in state or broken_step(state) is not None
+            return failure_mail(state, names) if broke else unknown_trades_mail(RunSummary.parse(state), names)
+
+
+def effects_of_failure(notice: FailureNotice, at: datetime) -> tuple[PlannedEffect, ...]:
+    """Give the WorkflowFailed of a run that a safety rule stopped; nothing for one that broke."""
+    step = _STEP_OF.get(notice.failure_type)
+    if step is None:
+        return ()
+    return (
+        effect_of_failure(
+            run_id=notice.run_id,
+            plan_id=notice.named("planId"),
+            correlation_id=notice.named("correlationId"),
+            step=step,
+            reason=_reason(notice),
+            at=at,
+        ),
+    )
+
+
+def _reason(notice: FailureNotice) -> str:
+    if notice.failure_type is FailureType.BUY_PHASE_BLOCKED:
+        return GuardResult.parse(notice.state.get("guard")).reason or "the SELL guard blocked the BUY phase"
+    summary = RunSummary.parse(notice.state)
+    return f"the equity deployment limit refused {summary.equity_blocked_trades} BUY trades"
+
+
+def _count(value: JsonValue) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,62 @@
+"""Business Unit: evidence | Status: current.
+
+Which accounts the comparator may ask, and how it reaches them: to read only, and not before the first question. Off unless
+`BROKER_TRUTH` is true. A lane in dry run sends no orders, so its account is not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shadow.aws import clients
+from shadow.aws.broker import read_secret
+from shadow.aws.environment import Environment
+from shadow.broker.credentials import AlpacaCredentials
+from shadow.broker.read_only import AccountBook, ReadOnlyAccount
+from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.vocabulary import ExecutionMode, ProductionLane
+from shadow.lanes.brokers.truth import BrokerTruthReader
+
+Connect = Callable[[AlpacaCredentials], AccountBook]
+
+
+class BrokerTruthEnvironment(Environment):
+    """Where the lanes' accounts are. An empty endpoint is the paper account's."""
+
+    broker_truth: bool = False
+    execution_mode: ExecutionMode = ExecutionMode.DRY_RUN
+    production_lane: ProductionLane = ProductionLane.LEGACY
+    legacy_shadow_mode: ExecutionMode = ExecutionMode.DRY_RUN
+    control_broker_secret_id: str = ""
+    control_broker_endpoint: str = ""
+    broker_secret_id: str = ""
+    broker_endpoint: str = ""
+    broker_data_endpoint: str = ""
+
+
+def broker_truth_from(environment: BrokerTruthEnvironment, connect: Connect) -> BrokerTruthReader | None:
+    """Give the reader of both accounts; None where the brokers are not to be asked. Raises `ConfigurationError`."""
+    if not environment.broker_truth:
+        return None
+    legacy_trades = environment.production_lane is ProductionLane.LEGACY
+    sends = {
+        "control_broker": legacy_trades or environment.legacy_shadow_mode is not ExecutionMode.DRY_RUN,
+        "broker": environment.execution_mode is not ExecutionMode.DRY_RUN,
+    }
+    control, candidate = (_account(environment, whose, connect) if orders else None for whose, orders in sends.items())
+    return BrokerTruthReader(control, candidate)
+
+
+def _account(environment: BrokerTruthEnvironment, whose: str, connect: Connect) -> ReadOnlyAccount:
+    """Give the account that the variables beginning with `whose` describe."""
+    values = environment.model_dump(include={f"{whose}_secret_id", f"{whose}_endpoint"})
+    secret_id, endpoint = str(values[f"{whose}_secret_id"]), str(values[f"{whose}_endpoint"])
+    if not secret_id:
+        variable = f"{whose}_secret_id".upper()
+        raise ConfigurationError(f"{variable}: expected a secret's name while BROKER_TRUTH is true, was nothing")
+
+    def opened() -> AccountBook:
+        secret = read_secret(clients.secretsmanager(), secret_id)
+        return connect(AlpacaCredentials(secret.key, secret.secret, endpoint, environment.broker_data_endpoint))
+
+    return ReadOnlyAccount(opened)

@@ -1,0 +1,298 @@
+"""Business Unit: evidence | Status: current.
+
+The control's records, read into the canonical outcome. Pure: it is given the raw items of the ExecutionRunsTable and the
+run's effects, and asks nobody. What the items say that the contract does not have becomes a violation that names the field;
+what is not there becomes a gap.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from shadow.contracts.events import FailureStep
+from shadow.contracts.outcome import (
+    Effect,
+    EquityDecision,
+    Gap,
+    GuardDecision,
+    Intent,
+    OrderRecord,
+    RunCounters,
+    RunOutcome,
+    TradeOutcome,
+)
+from shadow.contracts.runs_table import (
+    GUARD_THRESHOLD_USD,
+    METADATA_SK,
+    TRADE_SK_PREFIX,
+    ExecutionData,
+    LegacyPhase,
+    LegacyRunStatus,
+    LegacyTradeStatus,
+    RunItem,
+    TradeItem,
+)
+from shadow.contracts.vocabulary import EffectKind, Lane, Reason, RunStatus, Side, TradeStatus
+from shadow.lanes.effects import effect_order, read_effect
+from shadow.lanes.legacy.rules import RunFacts, buys_were_sent, run_status, safety_stop, trade_status
+from shadow.lanes.records import Fields, is_identifier, slim
+
+_RUN_FIELDS = frozenset(RunItem.model_fields)
+_TRADE_FIELDS = frozenset(TradeItem.model_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class _TradeRow:
+    """One trade item, its own fields read, before its status is translated."""
+
+    trade_id: str
+    symbol: str
+    side: Side
+    status: LegacyTradeStatus
+    is_complete_exit: bool | None
+    fields: Fields
+
+
+def read_control(
+    run_id: str,
+    plan_id: str,
+    items: Iterable[Mapping[str, object]],
+    effects: Sequence[Effect] | None,
+    ledger_rows: Iterable[Mapping[str, object]] = (),
+) -> RunOutcome | None:
+    """Read the control's `items`, captured `effects` and the trade ledger's rows (items and rows as plain values).
+
+    None when there is no item at all: the run is not there. `effects` None means that nobody captures them.
+    """
+    faults: list[str] = []
+    gaps: list[Gap] = []
+    run: Fields | None = None
+    rows: list[_TradeRow] = []
+    seen = False
+    for item in items:
+        seen = True
+        key = item.get("SK")
+        if key == METADATA_SK:
+            run = Fields("run", item, faults, exact_numbers=True)
+        elif isinstance(key, str) and key.startswith(TRADE_SK_PREFIX):
+            row = _trade_row(item, key.removeprefix(TRADE_SK_PREFIX), faults, gaps)
+            rows += [row] if row else []
+        else:
+            faults.append(f"items.SK: expected {METADATA_SK} or {TRADE_SK_PREFIX}…, was {key!r}")
+    if not seen:
+        return None
+    if run is None:
+        gaps.append(Gap(what="control run item", reason="absent, though trade items are there"))
+        run = Fields("run", {}, faults, exact_numbers=True)
+    else:
+        run.refuse_unknown(_RUN_FIELDS)
+    if effects is not None:
+        effects = [*effects, *_ledger_effects(rows, ledger_rows, faults)]
+    return _outcome((run_id, plan_id), run, rows, effects, gaps)
+
+
+def _ledger_effects(rows: list[_TradeRow], entries: Iterable[Mapping[str, object]], faults: list[str]) -> list[Effect]:
+    """Read the ledger's rows as effects of the trades whose orders they name."""
+    by_order = {str(order_id): row.trade_id for row in rows if (order_id := row.fields.values.get("order_id"))}
+    return [
+        read_effect(
+            EffectKind.LEDGER_ENTRY, entry, emitted=True, faults=faults, trade_id=by_order.get(str(entry.get("order_id")))
+        )
+        for entry in entries
+    ]
+
+
+def _outcome(
+    names: tuple[str, str], run: Fields, rows: list[_TradeRow], effects: Sequence[Effect] | None, gaps: list[Gap]
+) -> RunOutcome:
+    run_id, plan_id = names
+    facts = _facts(run, rows, effects)
+    limit = run.amount("max_equity_limit_usd")
+    guard = _guard(run, facts, rows)
+    trades = _trades(rows, facts, limit)
+    gaps += _missing_trades(run, trades)
+    if run.values and facts.status is None:
+        gaps.append(Gap(what="control run status", reason="absent or unreadable"))
+    ended = _ended_at(run, trades)
+    counters = _counters(run) if run.values else None
+    started, began = run.moment("created_at") or run.moment("run_timestamp"), run.moment("buy_phase_started_at")
+    if run.values:
+        run.hold_against(RunItem)
+    return RunOutcome(
+        lane=Lane.CONTROL,
+        run_id=run.identifier("run_id") or run_id,
+        plan_id=run.identifier("plan_id") or plan_id,
+        correlation_id=run.identifier("correlation_id"),
+        status=run_status(facts),
+        raw_status=facts.status.value if facts.status else str(run.values.get("status") or ""),
+        failure_step=facts.stop.value if facts.stop else None,
+        failure_reason=facts.failure_reason,
+        guard=guard,
+        equity_limit=limit,
+        counters=counters,
+        trades=trades,
+        effects=None if effects is None else _named_effects(effects, trades),
+        started_at=started,
+        completed_at=ended if run_status(facts) is not RunStatus.UNFINISHED else None,
+        buy_phase_started_at=began,
+        violations=tuple(sorted(set(run.faults))),
+        gaps=tuple(gaps),
+    )
+
+
+def _facts(run: Fields, rows: list[_TradeRow], effects: Sequence[Effect] | None) -> RunFacts:
+    status = run.choice("status", LegacyRunStatus)
+    reason = run.text("failure_reason")
+    captured = next((e.failure_step for e in effects or () if e.kind is EffectKind.WORKFLOW_FAILED), None)
+    waiting = any(row.side is Side.BUY and row.status is LegacyTradeStatus.WAITING for row in rows)
+    stop = safety_stop(status, reason, captured, buys_waiting=waiting, sell_failed_amount=run.amount("sell_failed_amount"))
+    sent = buys_were_sent(
+        status,
+        run.choice("current_phase", LegacyPhase),
+        stop,
+        began=run.values.get("buy_phase_started_at") is not None,
+    )
+    return RunFacts(status=status, stop=stop, failure_reason=reason, buys_were_sent=sent)
+
+
+def _trade_row(item: Mapping[str, object], key_id: str, faults: list[str], gaps: list[Gap]) -> _TradeRow | None:
+    fields = Fields(f"trade[{key_id}]", item, faults, exact_numbers=True)
+    fields.refuse_unknown(_TRADE_FIELDS)
+    symbol = fields.identifier("symbol")
+    side = fields.choice("action", Side) or fields.choice("phase", Side)
+    status = fields.choice("status", LegacyTradeStatus)
+    fields.number("trade_amount")
+    fields.hold_against(TradeItem)
+    if symbol is None or side is None or status is None or not is_identifier(key_id):
+        gaps.append(Gap(what=f"control trade {key_id}", reason="symbol, action or status absent or unreadable"))
+        return None
+    body = fields.below("message_body", fields.document("message_body") or {})
+    exits = body.flag("is_complete_exit")
+    fields.values = {name: value for name, value in item.items() if name != "message_body"}
+    return _TradeRow(trade_id=sys.intern(key_id), symbol=symbol, side=side, status=status, is_complete_exit=exits, fields=fields)
+
+
+def _trades(rows: list[_TradeRow], facts: RunFacts, limit: Decimal | None) -> tuple[TradeOutcome, ...]:
+    """Read every row, letting go of it: a run of thousands is not held twice."""
+    trades = []
+    while rows:
+        trades.append(_trade(rows.pop(), facts, limit))
+    return tuple(sorted(trades, key=lambda trade: trade.trade_id))
+
+
+def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutcome:
+    fields = row.fields
+    order_id, message = fields.text("order_id"), fields.text("error_message")
+    data = fields.document("execution_data")
+    execution = fields.below("execution_data", data or {})
+    execution.refuse_unknown(ExecutionData.model_fields)
+    execution.hold_against(ExecutionData)
+    filled, price = execution.amount("shares"), execution.number("price")
+    has_order = order_id is not None or filled is not None
+    status, reason = trade_status(facts, row.side, row.status, message, has_order=has_order, has_fill=bool(filled))
+    value = execution.number("trade_amount")
+    order_type = execution.text("order_type")
+    return slim(
+        TradeOutcome(
+            trade_id=row.trade_id,
+            symbol=row.symbol,
+            action=row.side,
+            status=status,
+            reason=reason,
+            error_message=message,
+            planned_amount=fields.number("trade_amount"),
+            is_complete_exit=row.is_complete_exit,
+            intent=_intent(status, filled, order_type, price) if data else None,
+            equity=_equity(row.side, status, reason, limit),
+            filled_quantity=filled,
+            average_price=price,
+            value=abs(value) if value is not None else None,
+            order_id=order_id,
+            orders=(slim(OrderRecord(order_id=order_id, order_type=order_type)),) if order_id else (),
+            started_at=fields.moment("started_at"),
+            completed_at=fields.moment("completed_at"),
+            raw_status=row.status.value,
+        )
+    )
+
+
+def _intent(status: TradeStatus, filled: Decimal | None, order_type: str | None, price: Decimal | None) -> Intent:
+    """Take what was executed for what was asked: the control records only that, and in full they are the same."""
+    asked = filled if status is TradeStatus.COMPLETED else None
+    return slim(Intent(quantity=asked, order_type=order_type, decision_price=price))
+
+
+def _equity(side: Side, status: TradeStatus, reason: Reason | None, limit: Decimal | None) -> EquityDecision | None:
+    """Tell what the breaker decided for a BUY; None where it was off or was never asked."""
+    if side is not Side.BUY or not limit:
+        return None
+    if reason is Reason.EQUITY_LIMIT:
+        return slim(EquityDecision(allowed=False, limit=limit))
+    asked = status in (TradeStatus.COMPLETED, TradeStatus.FAILED)
+    return slim(EquityDecision(allowed=True, limit=limit)) if asked else None
+
+
+def _guard(run: Fields, facts: RunFacts, rows: list[_TradeRow]) -> GuardDecision | None:
+    """Tell what the guard saw; None where the run has no SELL, or the guard's turn has not come."""
+    stopped = facts.stop is FailureStep.SELL_PHASE_GUARD
+    if not any(row.side is Side.SELL for row in rows) or not (stopped or facts.buys_were_sent):
+        return None
+    return GuardDecision(
+        buy_phase_allowed=not stopped,
+        sell_failed_amount=run.amount("sell_failed_amount"),
+        sell_succeeded_amount=run.amount("sell_succeeded_amount"),
+        threshold=GUARD_THRESHOLD_USD,
+    )
+
+
+def _counters(run: Fields) -> RunCounters:
+    return RunCounters(
+        total=run.count("total_trades"),
+        completed=run.count("completed_trades"),
+        succeeded=run.count("succeeded_trades"),
+        failed=run.count("failed_trades"),
+        skipped=run.count("skipped_trades"),
+        sell_total=run.count("sell_total"),
+        sell_completed=run.count("sell_completed"),
+        buy_total=run.count("buy_total"),
+        buy_completed=run.count("buy_completed"),
+        sell_failed_amount=run.number("sell_failed_amount"),
+        sell_succeeded_amount=run.number("sell_succeeded_amount"),
+        cumulative_buy_succeeded=run.number("cumulative_buy_succeeded_value"),
+    )
+
+
+def _missing_trades(run: Fields, trades: tuple[TradeOutcome, ...]) -> list[Gap]:
+    """Note every trade that the run item lists and that has no item of its own."""
+    values = run.values.get("trade_ids")
+    if not isinstance(values, list | tuple):
+        return []
+    listed = [name for name in values if isinstance(name, str)]
+    present = {trade.trade_id for trade in trades}
+    return [Gap(what=f"control trade {name}", reason="listed by the run, has no item") for name in listed if name not in present]
+
+
+def _ended_at(run: Fields, trades: tuple[TradeOutcome, ...]) -> datetime | None:
+    """Tell when the run ended: its own word, or the last trade's end where that is later (buys go on after the breaker)."""
+    ends = [run.moment("completed_at") or run.moment("failed_at")]
+    if run.values.get("completed_at") is None:
+        ends += [trade.completed_at for trade in trades]
+    return max((end for end in ends if end is not None), default=None)
+
+
+def _named_effects(effects: Sequence[Effect], trades: tuple[TradeOutcome, ...]) -> tuple[Effect, ...]:
+    """Sort the effects by what they are about, not by when they happened to arrive."""
+    by_id = {trade.trade_id: trade for trade in trades}
+    named = []
+    for effect in effects:
+        trade = by_id.get(effect.trade_id or "")
+        if trade is not None and (effect.symbol is None or effect.action is None):
+            update = {"symbol": effect.symbol or trade.symbol, "action": effect.action or trade.action}
+            named.append(effect.model_copy(update=update))
+        else:
+            named.append(effect)
+    return tuple(sorted(named, key=effect_order))

@@ -1,0 +1,292 @@
+"""Business Unit: evidence | Status: current.
+
+One pass over an execution's history, event by event. It takes from each event what the outcome needs and keeps references to
+payload texts without parsing them; who reads the outcome decides which few of them are worth parsing.
+
+Histories differ by who wrote them, and all of these are read: AWS and moto link events by `previousEventId` and tell of Map
+iterations; MiniStack does neither, and leaves the states inside a Map unnamed. So nothing here rests on those links except
+what cannot be had otherwise (which trade a failed task inside an unfinished Map belonged to).
+
+Source of the event types and their details: AWS Step Functions API reference, HistoryEvent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+
+from shadow.contracts.events import MAX_EVENTS
+from shadow.lanes.records import as_json
+
+Event = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A state's or task's input or output as text; None where the service left it out."""
+
+    text: str | None
+
+
+@dataclass(slots=True)
+class HistoryFacts:
+    """What a history says. Times are as the event has them (ISO texts or datetimes).
+
+    `outputs` and `entered` are the last output and first entry by state name. `results` are the outputs of tasks and of Pass
+    states (which write the result of a trade whose task failed for good), in order.
+    """
+
+    events: int = 0
+    input: Payload | None = None
+    started_at: object = None
+    ended_at: object = None
+    end_type: str | None = None
+    error: str | None = None
+    cause: str | None = None
+    terminal_state: str | None = None
+    last_state: str | None = None
+    entered: dict[str, object] = field(default_factory=dict)
+    outputs: dict[str, Payload] = field(default_factory=dict)
+    results: list[Payload] = field(default_factory=list)
+    task_failures: list[TaskFailure] = field(default_factory=list)
+    map_runs: list[str] = field(default_factory=list)
+    redrives: int = 0
+    states_entered: int = 0
+    tasks_entered: int = 0
+    tasks_scheduled: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+    @property
+    def transitions(self) -> int:
+        """How many state transitions were made. A retry is one; a task inside a Map that has no entry of its own is one."""
+        return self.states_entered + max(self.tasks_entered, self.tasks_scheduled)
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the history stopped at the service's limit before the execution did."""
+        return self.events >= MAX_EVENTS and self.end_type not in ("ExecutionSucceeded", "ExecutionFailed")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailure:
+    """One task that failed, and what it was asked, where the history tells."""
+
+    error: str
+    cause: str
+    request: str | None
+
+
+def read_history(events: Iterable[Event]) -> HistoryFacts:
+    """Read `events`, in any order, into facts. Nothing raises: what cannot be read is listed in `unreadable`."""
+    facts = HistoryFacts()
+    requests: dict[object, str] = {}
+    for event in _in_order(events, facts):
+        facts.events += 1
+        kind = event.get("type")
+        if not isinstance(event.get("timestamp"), str | datetime):
+            facts.unreadable.append(f"event {event.get('id')}: no timestamp")
+        if not isinstance(kind, str):
+            facts.unreadable.append(f"event {event.get('id')}: no type")
+        elif kind in _HANDLERS:
+            _HANDLERS[kind](facts, event)
+        elif kind in _SCHEDULED or kind in _FAILED:
+            _task(facts, event, kind, requests)
+    return facts
+
+
+def _in_order(events: Iterable[Event], facts: HistoryFacts) -> list[Event]:
+    """Sort by event id: pages and interleaved iterations may come in any order. A doubled event counts once."""
+    kept: dict[int, Event] = {}
+    for event in events:
+        number = event.get("id") if isinstance(event, Mapping) else None
+        if isinstance(number, int):
+            kept[number] = event
+        else:
+            facts.unreadable.append("event without an id")
+    numbers = list(kept)
+    ordered = all(a < b for a, b in pairwise(numbers))
+    return list(kept.values()) if ordered else [kept[number] for number in sorted(numbers)]
+
+
+def _details(event: Event, name: str) -> Mapping[str, object]:
+    value = event.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _payload(details: Mapping[str, object], name: str) -> Payload:
+    """Read a payload. `included: false` and `truncated: true` both say that it was left out."""
+    text = details.get(name)
+    about = details.get(f"{name}Details")
+    if isinstance(about, Mapping) and (about.get("truncated") is True or about.get("included") is False):
+        return Payload(None)
+    return Payload(text if isinstance(text, str) else None)
+
+
+def _started(facts: HistoryFacts, event: Event) -> None:
+    facts.input = _payload(_details(event, "executionStartedEventDetails"), "input")
+    facts.started_at = event.get("timestamp")
+
+
+def _ended(detail: str | None) -> Callable[[HistoryFacts, Event], None]:
+    def handle(facts: HistoryFacts, event: Event) -> None:
+        facts.end_type = str(event["type"])
+        facts.ended_at = event.get("timestamp")
+        details = _details(event, detail) if detail else {}
+        facts.error = _text(details.get("error"))
+        facts.cause = _text(details.get("cause"))
+
+    return handle
+
+
+def _redriven(facts: HistoryFacts, event: Event) -> None:
+    """Forget the earlier end: the execution goes on from where it failed."""
+    facts.redrives += 1
+    facts.end_type = facts.ended_at = facts.error = facts.cause = facts.terminal_state = None
+    del event
+
+
+def _entered(facts: HistoryFacts, event: Event) -> None:
+    kind = str(event["type"])
+    name = _text(_details(event, "stateEnteredEventDetails").get("name"))
+    if kind == "TaskStateEntered":
+        facts.tasks_entered += 1
+    else:
+        facts.states_entered += 1
+    if name is None:
+        facts.unreadable.append(f"event {event.get('id')}: {kind} without a state name")
+        return
+    facts.entered.setdefault(name, event.get("timestamp"))
+    facts.last_state = name
+    if kind in ("FailStateEntered", "SucceedStateEntered"):
+        facts.terminal_state = name
+
+
+def _exited(facts: HistoryFacts, event: Event) -> None:
+    details = _details(event, "stateExitedEventDetails")
+    name = details.get("name")
+    if isinstance(name, str):
+        output = facts.outputs[name] = _payload(details, "output")
+        if event["type"] == "PassStateExited":
+            facts.results.append(output)
+
+
+def _succeeded(detail: str) -> Callable[[HistoryFacts, Event], None]:
+    def handle(facts: HistoryFacts, event: Event) -> None:
+        facts.results.append(_payload(_details(event, detail), "output"))
+
+    return handle
+
+
+def _map_run(facts: HistoryFacts, event: Event) -> None:
+    arn = _details(event, "mapRunStartedEventDetails").get("mapRunArn")
+    if isinstance(arn, str):
+        facts.map_runs.append(arn)
+    else:
+        facts.unreadable.append(f"event {event.get('id')}: MapRunStarted without its ARN")
+
+
+def _task(facts: HistoryFacts, event: Event, kind: str, requests: dict[object, str]) -> None:
+    """Follow a task from what it was asked to how it failed, along `previousEventId` where there is one."""
+    link = event.get("previousEventId")
+    before = link if isinstance(link, int) else None
+    if kind in _SCHEDULED:
+        holder, name = _SCHEDULED[kind]
+        facts.tasks_scheduled += 1
+        request = _text(_details(event, holder).get(name))
+        if request is not None and before is not None:
+            requests[event.get("id")] = request
+        return
+    request = requests.get(before) if before is not None else None
+    detail = _FAILED[kind]
+    if detail is None:
+        if request is not None:
+            requests[event.get("id")] = request
+        return
+    details = _details(event, detail)
+    facts.task_failures.append(TaskFailure(_text(details.get("error")) or kind, _text(details.get("cause")) or "", request))
+
+
+def _text(value: object) -> str | None:
+    """Take a text; half of a surrogate pair in it, which no document can hold, becomes `?`."""
+    if not isinstance(value, str):
+        return None
+    return value if value.isascii() else value.encode(errors="replace").decode()
+
+
+_SCHEDULED = {
+    "TaskScheduled": ("taskScheduledEventDetails", "parameters"),
+    "LambdaFunctionScheduled": ("lambdaFunctionScheduledEventDetails", "input"),
+}
+_FAILED: dict[str, str | None] = {
+    "TaskStarted": None,
+    "LambdaFunctionStarted": None,
+    "TaskFailed": "taskFailedEventDetails",
+    "TaskTimedOut": "taskTimedOutEventDetails",
+    "TaskStartFailed": "taskStartFailedEventDetails",
+    "TaskSubmitFailed": "taskSubmitFailedEventDetails",
+    "LambdaFunctionFailed": "lambdaFunctionFailedEventDetails",
+    "LambdaFunctionTimedOut": "lambdaFunctionTimedOutEventDetails",
+    "LambdaFunctionScheduleFailed": "lambdaFunctionScheduleFailedEventDetails",
+    "LambdaFunctionStartFailed": "lambdaFunctionStartFailedEventDetails",
+}
+_STATE_KINDS = ("Task", "Choice", "Pass", "Wait", "Map", "Parallel", "Fail", "Succeed")
+_HANDLERS: dict[str, Callable[[HistoryFacts, Event], None]] = {
+    "ExecutionStarted": _started,
+    "ExecutionSucceeded": _ended(None),
+    "ExecutionFailed": _ended("executionFailedEventDetails"),
+    "ExecutionAborted": _ended("executionAbortedEventDetails"),
+    "ExecutionTimedOut": _ended("executionTimedOutEventDetails"),
+    "ExecutionRedriven": _redriven,
+    "TaskSucceeded": _succeeded("taskSucceededEventDetails"),
+    "LambdaFunctionSucceeded": _succeeded("lambdaFunctionSucceededEventDetails"),
+    "MapRunStarted": _map_run,
+    **{f"{kind}StateEntered": _entered for kind in _STATE_KINDS},
+    **{f"{kind}StateExited": _exited for kind in _STATE_KINDS},
+}
+
+
+def answer_in(output: Mapping[str, object], mark: str) -> Mapping[str, object]:
+    """Find the task's answer in its state's output: the mapping that has the field `mark`; empty where there is none."""
+    if mark in output:
+        return output
+    return next((value for value in output.values() if isinstance(value, Mapping) and mark in value), {})
+
+
+def mapping_in(value: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """Take the object `name`; empty where there is none."""
+    inner = value.get(name)
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def list_in(value: Mapping[str, object], name: str) -> list[object]:
+    """Take the list `name` from an output, or from an answer inside it."""
+    for holder in (value, *(inner for inner in value.values() if isinstance(inner, Mapping))):
+        found = holder.get(name)
+        if isinstance(found, list):
+            return found
+    return []
+
+
+def collect_results(value: object, found: dict[str, Mapping[str, object]]) -> None:
+    """Add to `found`, by trade id, every trade result in the lists of `value`."""
+    lists = value.values() if isinstance(value, Mapping) else (value,)
+    for items in lists:
+        if isinstance(items, list | tuple) and items and _is_result(items[0]):
+            found.update((str(item["tradeId"]), item) for item in items if isinstance(item, Mapping) and _is_result(item))
+
+
+def collect_one(payload: Payload, found: dict[str, Mapping[str, object]]) -> None:
+    """Add to `found` the trade result that one task's output is, or wraps."""
+    if payload.text is None or '"tradeId"' not in payload.text or '"status"' not in payload.text:
+        return
+    value = as_json(payload.text)
+    wrapped = value.get("Payload", value) if isinstance(value, Mapping) else value
+    for item in (wrapped, *(wrapped.values() if isinstance(wrapped, Mapping) else ())):
+        if isinstance(item, Mapping) and _is_result(item):
+            found[str(item["tradeId"])] = item
+
+
+def _is_result(value: object) -> bool:
+    return isinstance(value, Mapping) and "status" in value and isinstance(value.get("tradeId"), str)

@@ -1,0 +1,347 @@
+"""Business Unit: evidence | Status: current.
+
+The candidate's execution, read into the canonical outcome: from DescribeExecution, GetExecutionHistory and the candidate's state
+table. A run is classified by the states it went through, not by the execution's status: a blocked one ends FAILED too.
+
+A trade's result comes from the last output of its phase's Map; where there is none (the run broke, was aborted or timed out)
+from the outputs of the tasks inside it, then from the state table, where each trade's function writes it too: there alone for
+a large plan, whose trades run in child executions. A trade without any is NOT_SENT when its phase was never entered, FAILED or
+UNKNOWN (if it intended an order) when it was a large one and is over, else UNFINISHED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+
+from shadow.contracts.events import ExecutionStatus, FailureStep
+from shadow.contracts.outcome import Gap, GuardDecision, RunCounters, RunOutcome, TradeOutcome
+from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
+from shadow.lanes.records import Fields, as_json, as_moment
+from shadow.lanes.workflow.history import (
+    HistoryFacts,
+    Payload,
+    answer_in,
+    collect_one,
+    collect_results,
+    list_in,
+    mapping_in,
+    read_history,
+)
+from shadow.lanes.workflow.trades import (
+    PlannedTrade,
+    planned_trades,
+    read_state_items,
+    trade_of_result,
+    trade_without_result,
+    trades_of_plan,
+)
+
+PREPARE = "PrepareTrades"
+GUARD = "EvaluateSellPhaseGuard"
+GUARD_BLOCKED = "BuyPhaseBlocked"
+AGGREGATE = "AggregateResults"
+LARGE_PHASE = {Side.SELL: "ExecuteLargeSellPhase", Side.BUY: "ExecuteLargeBuyPhase"}
+PHASES = {
+    Side.SELL: ("ExecuteSellPhase", LARGE_PHASE[Side.SELL]),
+    Side.BUY: ("ExecuteBuyPhase", LARGE_PHASE[Side.BUY]),
+}
+RESULTS = {Side.SELL: "sellResults", Side.BUY: "buyResults"}
+CHILD_TRANSITIONS = {Side.SELL: 1, Side.BUY: 3}
+_STEPS = (PREPARE, *PHASES[Side.SELL], GUARD, *PHASES[Side.BUY], AGGREGATE, "SendNotification")
+_TERMINAL_STATES = {
+    GUARD_BLOCKED: RunStatus.BLOCKED_BY_GUARD,
+    "EquityLimitReached": RunStatus.BLOCKED_BY_EQUITY_LIMIT,
+    "WorkflowFailed": RunStatus.FAILED,
+}
+_CARRYING = (*PHASES[Side.BUY], GUARD, *PHASES[Side.SELL], PREPARE)
+_STATUS = {
+    ExecutionStatus.SUCCEEDED: RunStatus.COMPLETED,
+    ExecutionStatus.ABORTED: RunStatus.ABORTED,
+    ExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRecords:
+    """What was read of one execution.
+
+    `describe` is DescribeExecution's answer, `state_items` the run's items as plain values (None: could not be read),
+    `map_runs` summaries of its map runs, and what of them could not be read. Each is gone through once, in this order.
+    """
+
+    describe: Mapping[str, object]
+    history: Iterable[Mapping[str, object]]
+    state_items: Iterable[Mapping[str, object]] | None
+    map_runs: Iterable[Mapping[str, object] | Gap] = ()
+
+
+def read_candidate(run_id: str, plan_id: str, records: CandidateRecords, plan: RebalancePlan | None = None) -> RunOutcome:
+    """Read `records` into an outcome. `plan` names the trades where the execution carries none (a large plan)."""
+    reader = _Reader(records, plan)
+    return reader.outcome(run_id, plan_id)
+
+
+class _Reader:
+    """One reading: the facts, and what was found wrong with them on the way."""
+
+    def __init__(self, records: CandidateRecords, plan: RebalancePlan | None) -> None:
+        self.describe = records.describe
+        self.facts = read_history(records.history)
+        self.state = read_state_items(records.state_items or ())
+        self.has_state = records.state_items is not None
+        self.faults: list[str] = self.state.faults
+        self.gaps: list[Gap] = []
+        self.parsed: dict[str, Mapping[str, object]] = {}
+        self.child_transitions = self._follow(records.map_runs)
+        self.plan = plan
+        self.status = self._status()
+
+    def outcome(self, run_id: str, plan_id: str) -> RunOutcome:
+        self._note_gaps()
+        planned = self._planned()
+        trades = self._trades(planned)
+        status = self._run_status()
+        started = as_moment(self.describe.get("startDate")) or as_moment(self.facts.started_at)
+        ended = as_moment(self.describe.get("stopDate")) or as_moment(self.facts.ended_at)
+        carried = Fields("state", self._carried(), self.faults)
+        described = Fields("execution", self.describe, self.faults)
+        for date in ("startDate", "stopDate", "redriveDate"):
+            described.moment(date)
+        described.count("redriveCount")
+        identity = carried if carried.values else Fields("input", self._input(), self.faults)
+        redrives = self.describe.get("redriveCount")
+        return RunOutcome(
+            lane=Lane.CANDIDATE,
+            run_id=identity.identifier("runId") or run_id,
+            plan_id=identity.identifier("planId") or plan_id,
+            correlation_id=identity.identifier("correlationId"),
+            status=status,
+            raw_status=self.status.value if self.status else str(self.describe.get("status") or ""),
+            terminal_state=self.facts.terminal_state or self.facts.last_state,
+            failure_step=self._failure_step(status),
+            failure_reason=self._failure_reason(),
+            guard=self._guard(trades),
+            equity_limit=carried.amount("equityLimit"),
+            counters=self._counters(),
+            trades=trades,
+            effects=tuple(self.state.effects) if self.has_state else None,
+            started_at=started,
+            completed_at=ended if self.status and self.status.is_terminal else None,
+            buy_phase_started_at=self._phase_started(Side.BUY),
+            notifications=mails_of(self.facts) if self.status and self.status.is_terminal else None,
+            state_transitions=self.facts.transitions + self.child_transitions,
+            redrive_count=max(self.facts.redrives, redrives if isinstance(redrives, int) else 0),
+            violations=tuple(sorted(set(self.faults))),
+            gaps=tuple(self.gaps),
+        )
+
+    def _follow(self, map_runs: Iterable[Mapping[str, object] | Gap]) -> int:
+        """Count the state transitions of child executions: at the least, retries in a child are not in its parent's history."""
+        transitions = 0
+        for run in map_runs:
+            if isinstance(run, Gap):
+                self.gaps.append(run)
+                continue
+            children = run.get("children")
+            total = children.get("total") if isinstance(children, Mapping) else None
+            each = CHILD_TRANSITIONS[Side.SELL if "Sell" in str(run.get("mapRunArn")) else Side.BUY]
+            transitions += each * total if isinstance(total, int) else 0
+        return transitions
+
+    def _status(self) -> ExecutionStatus | None:
+        value = self.describe.get("status")
+        return ExecutionStatus(value) if isinstance(value, str) and value in ExecutionStatus.__members__ else None
+
+    def _note_gaps(self) -> None:
+        if self.status is None:
+            self.gaps.append(Gap(what="execution status", reason=f"unknown: {self.describe.get('status')!r}"))
+        if self.facts.is_truncated:
+            self.gaps.append(Gap(what="execution history", reason=f"truncated at {self.facts.events} events"))
+        elif self.status and self.status.is_terminal and self.facts.end_type is None:
+            self.gaps.append(Gap(what="execution history", reason="ends before the execution did"))
+        if self.facts.unreadable:
+            self.gaps.append(Gap(what="execution history", reason="; ".join(self.facts.unreadable[:3])))
+        if not self.has_state:
+            self.gaps.append(Gap(what="candidate state items", reason="could not be read"))
+
+    def _output(self, state: str) -> Mapping[str, object]:
+        """Parse the last output of a state, once; empty where there is none or it was left out."""
+        if state not in self.parsed:
+            payload = self.facts.outputs.get(state)
+            value = as_json(payload.text) if payload and payload.text else None
+            self.parsed[state] = value if isinstance(value, Mapping) else {}
+        return self.parsed[state]
+
+    def _input(self) -> Mapping[str, object]:
+        payload = self.facts.input
+        described = self.describe.get("input")
+        text = payload.text if payload and payload.text else described
+        value = as_json(text) if isinstance(text, str) else None
+        return value if isinstance(value, Mapping) else {}
+
+    def _carried(self) -> Mapping[str, object]:
+        """Give the workflow's state as far as it is known: each state's output carries all that was added before it."""
+        return next((output for state in _CARRYING if (output := self._output(state))), {})
+
+    def _planned(self) -> dict[str, PlannedTrade]:
+        """Tell which trades the workflow set out to do: its own preparation, else its input, else the plan."""
+        prepared = self._carried()
+        values = [*list_in(prepared, "sellTrades"), *list_in(prepared, "buyTrades")]
+        if not values:
+            values = list_in(mapping_in(self._input(), "rebalancePlan"), "tradeMessages")
+        trades = planned_trades(values, self.faults)
+        if trades or (PREPARE in self.facts.outputs and not self._is_large()):
+            return trades
+        return trades_of_plan(self.plan) if self.plan is not None else {}
+
+    def _is_large(self) -> bool:
+        """Tell whether the trades do not travel in the state."""
+        return self._carried().get("isLarge") is True or self._input().get("claimCheck") is not None
+
+    def _trades(self, planned: dict[str, PlannedTrade]) -> tuple[TradeOutcome, ...]:
+        trades: dict[str, TradeOutcome] = {}
+        for trade_id, result in chain(self._results(planned).items(), self._recorded(planned, trades)):
+            intents = self.state.intents.get(trade_id, ())
+            trade = trade_of_result(result, planned.get(trade_id), intents, self.faults)
+            if trade is not None:
+                trades[trade_id] = trade
+        for trade_id, plan in planned.items():
+            if trade_id not in trades:
+                status, reason = self._without_result(plan)
+                trades[trade_id] = trade_without_result(plan, status, reason, self.state.intents.get(trade_id, ()))
+        return tuple(trades[trade_id] for trade_id in sorted(trades))
+
+    def _note_strangers(self, results: object) -> None:
+        """Note what lies among a phase's results and names no trade or status: it cannot be told whose result it is."""
+        for result in results if isinstance(results, list) else ():
+            fields = Fields("tradeResult", result if isinstance(result, Mapping) else {}, self.faults)
+            if fields.text("tradeId") is None or fields.text("status") is None:
+                fields.require("tradeId", "status")
+
+    def _results(self, planned: dict[str, PlannedTrade]) -> dict[str, Mapping[str, object]]:
+        """Collect the trades' results by trade id, the last one said about a trade standing."""
+        found: dict[str, Mapping[str, object]] = {}
+        for side in (Side.BUY, Side.SELL):
+            for state in PHASES[side]:
+                expected = {trade_id for trade_id, trade in planned.items() if trade.side is side}
+                if not expected or expected - found.keys():
+                    collect_results(self._output(state), found)
+                self._note_strangers(self._output(state).get(RESULTS[side]))
+        missing = planned.keys() - found.keys()
+        if missing:
+            inner: dict[str, Mapping[str, object]] = {}
+            for payload in self.facts.results:
+                collect_one(payload, inner)
+            found = {**inner, **found}
+        return found
+
+    def _recorded(
+        self, planned: dict[str, PlannedTrade], trades: Mapping[str, TradeOutcome]
+    ) -> Iterator[tuple[str, Mapping[str, object]]]:
+        """Give the state table's results of trades that are still without one, parsing each as it is asked for."""
+        for trade_id in planned:
+            text = self.state.results.pop(trade_id, None)
+            if text is not None and trade_id not in trades:
+                found: dict[str, Mapping[str, object]] = {}
+                collect_one(Payload(text), found)
+                yield from found.items()
+
+    def _without_result(self, trade: PlannedTrade) -> tuple[TradeStatus, Reason | None]:
+        if trade.side is Side.BUY and GUARD_BLOCKED in self.facts.entered:
+            return TradeStatus.BLOCKED, Reason.SELL_GUARD
+        if self._is_left_out(trade.side):
+            self.gaps.append(Gap(what=f"candidate trade {trade.trade_id}", reason="result left out of the history"))
+            return TradeStatus.UNFINISHED, None
+        if self.facts.is_truncated or not (self.status and self.status.is_terminal):
+            return TradeStatus.UNFINISHED, None
+        if self._phase_started(trade.side) is None:
+            return TradeStatus.NOT_SENT, Reason.RUN_FAILED if self.status is not ExecutionStatus.SUCCEEDED else None
+        if LARGE_PHASE[trade.side] in self.facts.outputs:
+            may_live = bool(self.state.intents.get(trade.trade_id))
+            return (TradeStatus.UNKNOWN if may_live else TradeStatus.FAILED), Reason.OTHER
+        done = any(state in self.facts.outputs for state in PHASES[trade.side])
+        return (TradeStatus.NOT_SENT, None) if done else (TradeStatus.UNFINISHED, None)
+
+    def _is_left_out(self, side: Side) -> bool:
+        """Tell whether the service left the phase's results out of the history."""
+        payload = self.facts.outputs.get(PHASES[side][0])
+        return payload is not None and payload.text is None
+
+    def _phase_started(self, side: Side) -> datetime | None:
+        return next((as_moment(self.facts.entered[state]) for state in PHASES[side] if state in self.facts.entered), None)
+
+    def _run_status(self) -> RunStatus:
+        if self.status is not ExecutionStatus.FAILED:
+            return _STATUS.get(self.status, RunStatus.UNFINISHED) if self.status else RunStatus.UNFINISHED
+        ended_in = self.facts.terminal_state or self.facts.error or self.describe.get("error")
+        return _TERMINAL_STATES.get(str(ended_in), RunStatus.FAILED)
+
+    def _failure_step(self, status: RunStatus) -> str | None:
+        match status:
+            case RunStatus.COMPLETED | RunStatus.UNFINISHED:
+                return None
+            case RunStatus.BLOCKED_BY_GUARD:
+                return FailureStep.SELL_PHASE_GUARD.value
+            case RunStatus.BLOCKED_BY_EQUITY_LIMIT:
+                return FailureStep.EQUITY_CIRCUIT_BREAKER.value
+            case _:
+                return next((step for step in reversed(_STEPS) if step in self.facts.entered), self.facts.last_state)
+
+    def _failure_reason(self) -> str | None:
+        described = self.describe.get("cause")
+        return self.facts.cause or self.facts.error or (described if isinstance(described, str) else None)
+
+    def _guard(self, trades: tuple[TradeOutcome, ...]) -> GuardDecision | None:
+        """Read the guard's answer; None where the run has no SELL (there is nothing to guard) or it was never asked."""
+        fields = Fields(GUARD, answer_in(self._carried(), "buyPhaseAllowed"), self.faults)
+        allowed = fields.flag("buyPhaseAllowed")
+        if allowed is None or not any(trade.action is Side.SELL for trade in trades):
+            return None
+        return GuardDecision(
+            buy_phase_allowed=allowed,
+            sell_failed_amount=fields.amount("sellFailedAmount"),
+            sell_succeeded_amount=fields.amount("sellSucceededAmount"),
+            threshold=fields.amount("failureThresholdUsd"),
+        )
+
+    def _counters(self) -> RunCounters | None:
+        if AGGREGATE not in self.facts.outputs:
+            return None
+        fields = Fields(AGGREGATE, answer_in(self._output(AGGREGATE), "totalTrades"), self.faults)
+        return RunCounters(
+            total=fields.count("totalTrades"),
+            succeeded=fields.count("succeededTrades"),
+            failed=fields.count("failedTrades"),
+            skipped=fields.count("skippedTrades"),
+        )
+
+
+STATES = ("SendNotification", "NotifyBuyPhaseBlocked", "NotifyEquityLimit", "NotifyWorkflowFailed")
+_MARK = "messageId"
+
+
+def mails_of(facts: HistoryFacts) -> int | None:
+    """Count the mails of a run that has ended; None where the history was cut off or left an output out."""
+    outputs = [facts.outputs[state] for state in STATES if state in facts.outputs]
+    if facts.is_truncated or any(payload.text is None for payload in outputs):
+        return None
+    answered = sum(_is_receipt(_read(payload)) for payload in facts.results)
+    held = sum(_is_receipt(answer_in(_read(payload), _MARK)) for payload in outputs)
+    return max(answered, held)
+
+
+def _read(payload: Payload) -> Mapping[str, object]:
+    """Read an answer, or what the Lambda integration wrapped it in; empty where no receipt can be in it."""
+    if payload.text is None or f'"{_MARK}"' not in payload.text:
+        return {}
+    value = as_json(payload.text)
+    answer = value.get("Payload", value) if isinstance(value, Mapping) else value
+    return answer if isinstance(answer, Mapping) else {}
+
+
+def _is_receipt(answer: Mapping[str, object]) -> bool:
+    return isinstance(answer.get(_MARK), str) and answer.get("status") == "SENT"

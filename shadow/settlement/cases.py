@@ -1,0 +1,200 @@
+"""Business Unit: evidence | Status: current.
+
+From what lies in evidence to what a judge is given. Outcomes are read from the stored documents, never from what was fetched:
+so a judgement today and one in a year read the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from shadow.contracts.comparison import EvidenceRef
+from shadow.contracts.errors import EvidenceUnavailable
+from shadow.contracts.ledger import PairLedger
+from shadow.contracts.outcome import Gap, RunOutcome
+from shadow.contracts.pair import Pair
+from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import Lane
+from shadow.lanes.brokers.truth import broker_corrected, shared_symbols
+from shadow.lanes.lane import BrokerTruth, Look, PlanSource, Presence
+from shadow.lanes.settledness import Deadlines, effects_settled
+from shadow.settlement.documents import candidate_outcome, control_outcome, unread, watches_ledger, with_other_runs
+from shadow.settlement.evidence_store import EvidenceStore
+from shadow.settlement.looks import CONTROL_EFFECTS, Lanes
+from shadow.settlement.ports import Case
+
+BROKER = "broker"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Both lanes of a pair, at one moment. `final` says that the pair will not be waited for any longer."""
+
+    pair: Pair
+    refs: Mapping[str, EvidenceRef]
+    control: Look
+    candidate: Look
+    now: datetime
+    final: bool
+
+    @property
+    def looks(self) -> tuple[Look, Look]:
+        """Give both looks."""
+        return self.control, self.candidate
+
+    @property
+    def both_settled(self) -> bool:
+        """Whether neither lane's evidence will change."""
+        return all(look.presence is Presence.SETTLED for look in self.looks)
+
+    def waiting_for(self) -> tuple[str, ...]:
+        """Say what each lane that has not settled is waiting for."""
+        return tuple(
+            look.settledness.waiting_for or f"the {look.lane} lane"
+            for look in self.looks
+            if look.presence is not Presence.SETTLED
+        )
+
+    @property
+    def imminent(self) -> bool:
+        """Whether all that is being waited for are writes that follow at once."""
+        return all(look.settledness.imminent for look in self.looks if look.presence is not Presence.SETTLED)
+
+
+class CaseBuilder:
+    """Builds what a judge is given."""
+
+    def __init__(
+        self,
+        *,
+        lanes: Lanes,
+        store: EvidenceStore,
+        plans: PlanSource,
+        ledger: PairLedger,
+        deadlines: Deadlines,
+        broker: BrokerTruth | None,
+    ) -> None:
+        """Read evidence from `store`; with `broker`, what both accounts' brokers say goes beside it."""
+        self._lanes = lanes
+        self._store = store
+        self._plans = plans
+        self._ledger = ledger
+        self._deadlines = deadlines
+        self._broker = broker
+
+    def build(self, view: View) -> tuple[Case, str]:
+        """Read both outcomes; the text says which control effects are still on their way (empty: none).
+
+        Raises `EvidenceUnavailable`.
+        """
+        plan = self._plans.plan_of(view.pair)
+        refs: list[EvidenceRef] = []
+        control, waiting = self._control(view, refs)
+        candidate = self._candidate(view, plan, refs)
+        effects = next((ref for ref in refs if ref.name == CONTROL_EFFECTS), None)
+        if effects is not None:
+            control, candidate = (with_other_runs(run, self._store.read(effects)) for run in (control, candidate))
+        if self._broker is not None and (view.final or not waiting):
+            control, candidate = self._with_broker_truth(view, self._broker, (control, candidate), refs)
+        evidence = tuple(sorted(refs, key=lambda ref: ref.name))
+        return Case(view.pair, plan, control, candidate, evidence), waiting
+
+    def settled_digest(self, view: View) -> str | None:
+        """Name the evidence of two settled lanes as it is now, reading and storing nothing; None where a lane has not settled.
+
+        Raises `EvidenceUnavailable`.
+        """
+        if not view.both_settled:
+            return None
+        broker = view.refs.get(_broker_name(view)) if self._broker is not None else None
+        digests = [ref.sha256 for ref in (view.control.ref, view.candidate.ref, broker) if ref is not None]
+        effects = self._lanes.draft_effects(view.pair)
+        if effects is not None:
+            digests.append(effects.finish()[0])
+        return evidence_digest(digests)
+
+    def _control(self, view: View, refs: list[EvidenceRef]) -> tuple[RunOutcome | None, str]:
+        look, pair = view.control, view.pair
+        ref = self._ref(pair, look)
+        if ref is None:
+            return (unread(pair, Lane.CONTROL, look.gaps) if look.gaps else None), ""
+        refs.append(ref)
+        gaps = look.gaps
+        effects: EvidenceRef | None = None
+        try:
+            draft = self._lanes.draft_effects(pair)
+            effects = None if draft is None else self._lanes.keep_unrecorded(pair, CONTROL_EFFECTS, draft)
+        except EvidenceUnavailable as error:
+            if not view.final:
+                raise
+            gaps = (*gaps, Gap(what="control effects", reason=str(error)))
+        if effects is not None:
+            refs.append(effects)
+        emitted = None if effects is None else self._store.read(effects)
+        outcome = _with_gaps(control_outcome(pair, self._store.read(ref), emitted), gaps)
+        if outcome is None or effects is None or look.presence is not Presence.SETTLED:
+            return outcome, ""
+        ledger_rows = watches_ledger(self._store.read(effects))
+        return outcome, effects_settled(outcome, view.now, self._deadlines, ledger_rows=ledger_rows).waiting_for
+
+    def _candidate(self, view: View, plan: RebalancePlan, refs: list[EvidenceRef]) -> RunOutcome | None:
+        look, pair = view.candidate, view.pair
+        try:
+            ref = self._ref(pair, look)
+        except EvidenceUnavailable as error:
+            if not view.final:
+                raise
+            return unread(pair, Lane.CANDIDATE, (*look.gaps, Gap(what="candidate records", reason=str(error))))
+        if ref is None:
+            return unread(pair, Lane.CANDIDATE, look.gaps) if look.gaps else None
+        refs.append(ref)
+        return _with_gaps(candidate_outcome(pair, self._store.read(ref), plan), look.gaps)
+
+    def _ref(self, pair: Pair, look: Look) -> EvidenceRef | None:
+        """Say where a lane's evidence lies, storing it first where the lane has not settled."""
+        if look.ref is not None:
+            return look.ref
+        draft = self._lanes.draft(pair, look)
+        return None if draft is None else self._lanes.keep_unrecorded(pair, f"{look.lane}-unsettled", draft)
+
+    def _with_broker_truth(
+        self, view: View, broker: BrokerTruth, outcomes: tuple[RunOutcome | None, RunOutcome | None], refs: list[EvidenceRef]
+    ) -> tuple[RunOutcome | None, RunOutcome | None]:
+        """Put the brokers' own records beside both outcomes. They are asked once a judgement of settled lanes."""
+        control, candidate = outcomes
+        name = _broker_name(view)
+        ref = view.refs.get(name)
+        if ref is None:
+            try:
+                draft = self._store.writer()
+                draft.add(BROKER, broker.read(control, candidate, shared_symbols(view.pair, control, self._ledger, self._plans)))
+                ref = self._lanes.keep_unrecorded(view.pair, name, draft)
+            except EvidenceUnavailable as error:
+                if not view.final:
+                    raise
+                gap = Gap(what="broker orders", reason=str(error))
+                return _with_gaps(control, (gap,)), _with_gaps(candidate, (gap,))
+            if view.both_settled:
+                ref = self._ledger.record_evidence(view.pair.plan_id, ref)
+        refs.append(ref)
+        document = next((value for what, value in list(self._store.read(ref)) if what == BROKER), None)
+        return broker_corrected(control, document), broker_corrected(candidate, document)
+
+
+def evidence_digest(digests: Iterable[str]) -> str:
+    """Name all pieces of evidence together, whatever their order."""
+    return sha256("\n".join(sorted(digests)).encode()).hexdigest()
+
+
+def _broker_name(view: View) -> str:
+    """Name the broker's records after the candidate's evidence: a redrive may have sent more orders."""
+    return f"{BROKER}-{view.candidate.ref.name if view.candidate.ref else 'unsettled'}"
+
+
+def _with_gaps(outcome: RunOutcome | None, gaps: tuple[Gap, ...]) -> RunOutcome | None:
+    if outcome is None or not gaps:
+        return outcome
+    return outcome.model_copy(update={"gaps": (*outcome.gaps, *gaps)})

@@ -1,0 +1,144 @@
+"""Business Unit: evidence | Status: current.
+
+The one place where the comparator is put together: environment, clients, policy, judge. What belongs to rooms that evidence
+must not know (the publisher, which can start a candidate again; the broker's adapter) is given by the function.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from shadow.aws import clients
+from shadow.aws.environment import Environment
+from shadow.aws.executions import AwsCandidateSource
+from shadow.aws.objects import S3Objects
+from shadow.aws.observability import emit, logger
+from shadow.aws.pair_ledger import DynamoDbPairLedger
+from shadow.compare.policy import Deadlines as PolicyDeadlines
+from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.metrics import Metric
+from shadow.lanes.lane import BrokerTruth
+from shadow.lanes.legacy.source import AwsControlSource, CapturedEvents
+from shadow.lanes.redaction import Redactor
+from shadow.lanes.settledness import Deadlines
+from shadow.settlement.cases import CaseBuilder
+from shadow.settlement.documents import AwsPlanSource
+from shadow.settlement.evidence_store import EvidenceStore
+from shadow.settlement.hints import Hints
+from shadow.settlement.judging import judge_by, policy_at
+from shadow.settlement.looks import Lanes
+from shadow.settlement.ports import Recorder, Starter
+from shadow.settlement.settler import Parts, Settler
+from shadow.settlement.sweeper import Sweeper
+
+
+class ComparatorEnvironment(Environment):
+    """What the comparator needs.
+
+    `settlement_deadlines` is a JSON object that overrides fields of `Deadlines`, in seconds. `secret_fingerprints` are SHA-256
+    digests of values that must never enter evidence, separated by commas. `capture_control_events` says whether the control's
+    bus is routed here: without it the control's effects are unknown, not absent.
+    """
+
+    pair_ledger_table_name: str
+    execution_runs_table_name: str
+    candidate_state_table_name: str
+    evidence_bucket_name: str
+    state_machine_arn: str
+    trade_ledger_table_name: str = ""
+    shadow_trade_ledger_table_name: str = ""
+    rebalance_plan_table_name: str = ""
+    policy_path: str = ""
+    settlement_deadlines: str = "{}"
+    secret_fingerprints: str = ""
+    control_account_fingerprint: str = ""
+    capture_control_events: bool = True
+
+
+class PowertoolsRecorder:
+    """Metrics and logs of the comparator."""
+
+    def emit(self, values: Mapping[Metric, float]) -> None:
+        """Write metrics."""
+        emit(values)
+
+    def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
+        """Write one log line, without payloads."""
+        (logger().warning if problem else logger().info)(message, extra=dict(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparator:
+    """The comparator, put together."""
+
+    settler: Settler
+    hints: Hints
+    sweeper: Sweeper
+    ledger: DynamoDbPairLedger
+
+
+def comparator_from(environment: ComparatorEnvironment, starter: Starter, broker: BrokerTruth | None = None) -> Comparator:
+    """Put the comparator together. Raises `ConfigurationError`."""
+    policy = policy_at(environment.policy_path)
+    deadlines = deadlines_from(environment.settlement_deadlines, policy.deadlines)
+    dynamodb = clients.dynamodb()
+    recorder: Recorder = PowertoolsRecorder()
+    ledger = DynamoDbPairLedger(dynamodb, environment.pair_ledger_table_name)
+    captured = CapturedEvents(dynamodb, environment.pair_ledger_table_name)
+    objects = S3Objects(clients.s3(), environment.evidence_bucket_name)
+    store = EvidenceStore(objects, _redactor(environment))
+    control, as_shadow = (
+        AwsControlSource(
+            dynamodb,
+            environment.execution_runs_table_name,
+            trade_ledger or None,
+            captured if environment.capture_control_events else None,
+        )
+        for trade_ledger in (environment.trade_ledger_table_name, environment.shadow_trade_ledger_table_name)
+    )
+    candidate = AwsCandidateSource(
+        clients.stepfunctions(),
+        environment.state_machine_arn,
+        dynamodb,
+        environment.candidate_state_table_name,
+    )
+    lanes = Lanes(control, candidate, store, ledger, deadlines, as_shadow=as_shadow)
+    plans = AwsPlanSource(objects, dynamodb, environment.rebalance_plan_table_name or None)
+    cases = CaseBuilder(lanes=lanes, store=store, plans=plans, ledger=ledger, deadlines=deadlines, broker=broker)
+    actor = f"comparator-{uuid4().hex[:8]}"
+    settler = Settler(Parts(ledger, lanes, store, cases, judge_by(policy), recorder, deadlines, actor))
+    return Comparator(
+        settler=settler,
+        hints=Hints(settler, candidate, captured, recorder, lambda: datetime.now(UTC)),
+        sweeper=Sweeper(ledger, settler, candidate, starter, recorder, deadlines, actor),
+        ledger=ledger,
+    )
+
+
+def deadlines_from(text: str, policy: PolicyDeadlines) -> Deadlines:
+    """Take the policy's deadlines, overridden by `text`, a JSON object of seconds. Raises `ConfigurationError`."""
+    known = {field.name for field in fields(Deadlines)}
+    try:
+        values = json.loads(text or "{}")
+    except ValueError as error:
+        raise ConfigurationError(f"SETTLEMENT_DEADLINES: expected a JSON object, was {text!r} ({error})") from None
+    if not isinstance(values, dict) or values.keys() - known:
+        raise ConfigurationError(f"SETTLEMENT_DEADLINES: expected an object of {', '.join(sorted(known))}, was {text!r}")
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise ConfigurationError(f"SETTLEMENT_DEADLINES.{name}: expected seconds, zero or more, was {value!r}")
+    chosen = {
+        "late_after": float(policy.late_seconds),
+        "missing_after": float(policy.missing_seconds),
+        "stuck_after": float(policy.stuck_seconds),
+    }
+    return Deadlines(**(chosen | {name: float(value) for name, value in values.items()}))
+
+
+def _redactor(environment: ComparatorEnvironment) -> Redactor:
+    prints = {part.strip().lower() for part in environment.secret_fingerprints.split(",")}
+    return Redactor(frozenset(prints | {environment.control_account_fingerprint.lower()}) - {""})

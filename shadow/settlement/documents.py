@@ -1,0 +1,164 @@
+"""Business Unit: evidence | Status: current.
+
+What lies in an evidence document, and outcomes read from it. A document is gone through once, record by record, so that a
+run of thousands of trades is never held as a whole beside its outcome.
+
+    control          an `item` each of the ExecutionRunsTable
+    control-effects  `watched`, then an `event` each captured, a `ledger_row` each, an `other_run` each seen in either lane
+    candidate-NN     `describe`, an `event` each of the history, a `state_item` each, a `map_run` each
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from shadow.aws.table import Reader, from_item, to_item
+from shadow.contracts.errors import EvidenceUnavailable
+from shadow.contracts.outcome import Effect, Gap, RunOutcome
+from shadow.contracts.pair import Pair
+from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import EffectKind, Lane, RunStatus
+from shadow.lanes.draft import DocumentWriter
+from shadow.lanes.effects import read_effect
+from shadow.lanes.legacy.reader import read_control
+from shadow.lanes.records import as_json
+from shadow.lanes.workflow.reader import CandidateRecords, read_candidate
+from shadow.settlement.evidence_store import ObjectStore, Record
+
+ITEM = "item"
+WATCHED = "watched"
+EVENT = "event"
+LEDGER_ROW = "ledger_row"
+OTHER_RUN = "other_run"
+DESCRIBE = "describe"
+STATE_ITEM = "state_item"
+MAP_RUN = "map_run"
+_KINDS = {kind.value: kind for kind in EffectKind}
+
+
+def recorded(draft: DocumentWriter, what: str, items: Iterable[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
+    """Write each of `items` into `draft` as it goes by."""
+    for item in items:
+        draft.add(what, item)
+        yield item
+
+
+def control_outcome(pair: Pair, records: Iterable[Record], effects: Iterable[Record] | None) -> RunOutcome | None:
+    """Read the control's outcome from its documents; `effects` None: nobody captures them."""
+    faults: list[str] = []
+    found: list[Effect] | None = None
+    rows: list[dict[str, object]] = []
+    if effects is not None:
+        sections = _Sections(effects)
+        list(sections.of(WATCHED))
+        found = captured_effects(sections.of(EVENT), faults)
+        rows = [plain_item(row) for row in sections.of(LEDGER_ROW)]
+    items = (plain_item(item) for item in _Sections(records).of(ITEM))
+    outcome = read_control(pair.run_id, pair.plan_id, items, found, rows)
+    if outcome is None or not faults:
+        return outcome
+    return outcome.model_copy(update={"violations": tuple(sorted({*outcome.violations, *faults}))})
+
+
+def watches_ledger(effects: Iterable[Record]) -> bool:
+    """Tell whether the trade ledger was there to be read."""
+    return any(bool(value.get("ledger_rows")) for value in _Sections(effects).of(WATCHED))
+
+
+def with_other_runs(outcome: RunOutcome | None, effects: Iterable[Record]) -> RunOutcome | None:
+    """Name in `outcome` the further runs of its plan that were seen in its lane."""
+    if outcome is None:
+        return None
+    seen = [plain_item(item) for what, item in effects if what == OTHER_RUN and isinstance(item, Mapping)]
+    names = {str(item.get("name")) for item in seen if item.get("lane") == outcome.lane.value}
+    return outcome.model_copy(update={"other_runs": tuple(sorted(names))}) if names else outcome
+
+
+def candidate_outcome(pair: Pair, records: Iterable[Record], plan: RebalancePlan) -> RunOutcome:
+    """Read the candidate's outcome from its document."""
+    sections = _Sections(records)
+    read = CandidateRecords(
+        describe=next(iter(list(sections.of(DESCRIBE))), {}),
+        history=sections.of(EVENT),
+        state_items=map(plain_item, sections.of(STATE_ITEM)),
+        map_runs=(_map_run(run) for run in sections.of(MAP_RUN)),
+    )
+    return read_candidate(pair.run_id, pair.plan_id, read, plan)
+
+
+def unread(pair: Pair, lane: Lane, gaps: tuple[Gap, ...]) -> RunOutcome:
+    """Stand in for a lane that could not be read: it has gaps, so that no verdict but INCOMPLETE can come of it."""
+    return RunOutcome(lane=lane, run_id=pair.run_id, plan_id=pair.plan_id, status=RunStatus.UNFINISHED, trades=(), gaps=gaps)
+
+
+def plain_item(item: Mapping[str, object]) -> dict[str, object]:
+    """Turn a raw DynamoDB item into plain values; an attribute that is none is left as it lies, for the reader to name."""
+    plain: dict[str, object] = {}
+    for name, value in item.items():
+        try:
+            plain |= from_item({name: value})  # type: ignore[dict-item] # it was written by the service, and is checked here
+        except (TypeError, AttributeError, ValueError, ArithmeticError):
+            plain[name] = value
+    return plain
+
+
+def captured_effects(items: Iterable[Mapping[str, object]], faults: list[str]) -> list[Effect]:
+    """Read captured events; what cannot be read is noted in `faults`."""
+    effects = []
+    for item in map(plain_item, items):
+        kind = _KINDS.get(str(item.get("detail_type")))
+        text = item.get("detail")
+        detail = as_json(text) if isinstance(text, str) else None
+        if kind is None or not isinstance(detail, Mapping):
+            faults.append(f"captured event {item.get('SK')}: expected a known detail type with a JSON detail")
+            continue
+        effects.append(read_effect(kind, detail, emitted=True, faults=faults))
+    return effects
+
+
+def _map_run(run: Mapping[str, object]) -> Mapping[str, object] | Gap:
+    summary = run.get("summary")
+    return summary if isinstance(summary, Mapping) else Gap.parse(run.get("gap"))
+
+
+class _Sections:
+    """The records of a document, one kind after the other, each gone through as it is asked for."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._records = iter(records)
+        self._next: Record | None = next(self._records, None)
+
+    def of(self, what: str) -> Iterator[Mapping[str, object]]:
+        """Give the records of one kind, as far as they stand next."""
+        while self._next is not None and self._next[0] == what:
+            value = self._next[1]
+            self._next = next(self._records, None)
+            if isinstance(value, Mapping):
+                yield value
+
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class AwsPlanSource:
+    """Reads plans."""
+
+    def __init__(self, objects: ObjectStore, client: DynamoDBClient, plan_table: str | None) -> None:
+        """Read large plans from `objects`, and those whose copy is lost from `plan_table` where there is one."""
+        self._objects = objects
+        self._table = Reader(client, plan_table) if plan_table else None
+
+    def plan_of(self, pair: Pair) -> RebalancePlan:
+        """Read the plan of a pair. Raises `InvalidPlan`, and `EvidenceUnavailable` where it is nowhere."""
+        if pair.plan_json is not None:
+            return RebalancePlan.read_json(pair.plan_json)
+        body = self._objects.get(pair.plan_key) if pair.plan_key else None
+        if body is None and self._table is not None:
+            item = self._table.get(to_item({"PK": f"PLAN#{pair.plan_id}", "SK": "METADATA"}))
+            text = from_item(item).get("plan_data") if item else None
+            body = text.encode() if isinstance(text, str) else None
+        if body is None:
+            raise EvidenceUnavailable(f"plan {pair.plan_id}: expected it at {pair.plan_key or 'the plan table'}, was nowhere")
+        return RebalancePlan.read_json(body)

@@ -1,0 +1,159 @@
+"""Business Unit: evidence | Status: current.
+
+What the comparator's queue brings: EventBridge events, each of them a hint to look. A status change of an execution names a
+run; an event of the control's bus is also kept as an effect. A batch is taken whole: all events are kept first, then each
+plan that one of them may have settled is settled once.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from shadow.contracts.errors import FieldFault, InvalidPayload, UnknownPair, faults_of
+from shadow.contracts.events import EventSource, StatusChangeEvent
+from shadow.contracts.identity import run_id_of, run_id_of_execution
+from shadow.contracts.metrics import Metric
+from shadow.contracts.vocabulary import Lane
+from shadow.lanes.lane import CandidateSource
+from shadow.lanes.legacy.source import CapturedEvent, CapturedEvents, captured_event
+from shadow.lanes.records import as_json, is_identifier
+from shadow.settlement.ports import Recorder
+from shadow.settlement.settler import Settler
+
+STEP_FUNCTIONS = "aws.states"
+PAUSES_SECONDS = (0.1, 0.3, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the queue."""
+
+    message_id: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """Takes batches of hints.
+
+    The control announces its end before it writes it down, so a look on its last event can come a moment too early. Where
+    nothing but such a write is missing, the pair is looked at again after short pauses instead of at the next sweep.
+    """
+
+    settler: Settler
+    candidate: CandidateSource
+    captured: CapturedEvents
+    recorder: Recorder
+    now: Callable[[], datetime]
+    pause: Callable[[float], None] = time.sleep
+
+    def take(self, messages: Iterable[Message]) -> list[str]:
+        """Act on a batch; gives the ids of the messages that failed and are to come again (or end in the dead-letter queue)."""
+        failed: list[str] = []
+        plans: dict[str, list[str]] = {}
+        for message in messages:
+            try:
+                plan_id = self._plan_to_settle(message)
+            except Exception as error:  # noqa: BLE001 - whatever one message brings is counted, logged, and comes again by itself
+                self._failed(message.message_id, error)
+                failed.append(message.message_id)
+                continue
+            if plan_id is not None:
+                plans.setdefault(plan_id, []).append(message.message_id)
+        for plan_id, message_ids in plans.items():
+            try:
+                self._settle(plan_id)
+            except UnknownPair:
+                self._unpaired(plan_id)
+            except Exception as error:  # noqa: BLE001 - one pair's trouble never keeps another from its verdict
+                self._failed(message_ids[0], error)
+                failed += message_ids
+        return failed
+
+    def _settle(self, plan_id: str) -> None:
+        """Settle a pair, looking again a few times while what it waits for is imminent."""
+        settlement = self.settler.settle(plan_id, self.now())
+        for seconds in PAUSES_SECONDS:
+            if not settlement.imminent:
+                return
+            self.pause(seconds)
+            settlement = self.settler.settle(plan_id, self.now())
+
+    def _plan_to_settle(self, message: Message) -> str | None:
+        """Keep what the message brings; gives the plan to settle because of it, if any."""
+        event = _event(message.body)
+        if event.get("source") == STEP_FUNCTIONS:
+            return self._plan_of_status_change(event)
+        if event.get("source") in list(EventSource):
+            captured = captured_event(event)
+            self.captured.record(captured, self.now())
+            if captured.run_id != run_id_of(captured.plan_id):
+                return self._ran_again(captured.plan_id, Lane.CONTROL, captured.run_id)
+            return captured.plan_id if self._may_be_over(captured) else None
+        sources = " or ".join((STEP_FUNCTIONS, *EventSource))
+        raise InvalidPayload("event", [FieldFault("source", sources, repr(event.get("source")))])
+
+    def _may_be_over(self, captured: CapturedEvent) -> bool:
+        """Tell whether the run's terminal event is known, this one or one that overtook it."""
+        if captured.is_terminal:
+            return True
+        return self.captured.has_terminal(captured.run_id)
+
+    def _plan_of_status_change(self, event: Mapping[str, object]) -> str | None:
+        try:
+            change = StatusChangeEvent.model_validate(event).detail
+        except ValidationError as error:
+            raise InvalidPayload("status change event", faults_of(error)) from None
+        if not change.status.is_terminal:
+            return None
+        run_id = run_id_of_execution(change.name)
+        detail = event.get("detail")
+        text = detail.get("input") if isinstance(detail, Mapping) else None
+        plan_id = _plan_id(text)
+        if plan_id is None:
+            describe = self.candidate.describe(change.execution_arn)
+            plan_id = _plan_id(describe.get("input")) if describe else None
+        if plan_id is None:
+            self._unpaired(change.name)
+            return None
+        return plan_id if run_id_of(plan_id) == run_id else self._ran_again(plan_id, Lane.CANDIDATE, change.name)
+
+    def _ran_again(self, plan_id: str, lane: Lane, name: str) -> str:
+        """Keep that `lane` ran a plan under another name than the plan's own; gives the plan, whose pair is to be judged."""
+        self.captured.note_other_run(run_id_of(plan_id), lane, name, self.now())
+        self.recorder.log("a plan was run under another name", {"plan": plan_id, "lane": lane.value, "run": name}, problem=True)
+        return plan_id
+
+    def _unpaired(self, name: str) -> None:
+        """Count and log a run that no pair was recorded for: it was published past the harness, or is none of ours."""
+        self.recorder.emit({Metric.RUNS_WITHOUT_PAIR: 1.0})
+        self.recorder.log("a run ended that no pair is recorded for", {"plan": name}, problem=True)
+
+    def _failed(self, message_id: str, error: Exception) -> None:
+        self.recorder.emit({Metric.COMPARATOR_ERRORS: 1.0})
+        fields = {"message_id": message_id, "error": type(error).__name__, "reason": str(error)}
+        self.recorder.log("a message goes back to the queue", fields, problem=True)
+
+
+def _event(body: str) -> Mapping[str, object]:
+    """Read a message's body. Raises `InvalidPayload`."""
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidPayload("message", [FieldFault("body", "a JSON object", str(error))]) from None
+    if not isinstance(event, dict):
+        raise InvalidPayload("message", [FieldFault("body", "a JSON object", type(event).__name__)])
+    return event
+
+
+def _plan_id(text: object) -> str | None:
+    """Read the plan's id from an execution's input."""
+    value = as_json(text) if isinstance(text, str) else None
+    plan_id = value.get("planId") if isinstance(value, Mapping) else None
+    return plan_id if is_identifier(plan_id) else None

@@ -1,0 +1,153 @@
+"""Business Unit: evidence | Status: current.
+
+One look at one lane: is it there, has it settled, and where is its evidence? A lane's evidence is copied the moment it has
+settled and recorded beside the pair, the first copy standing; from then on the copy is read and the lane is not asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from shadow.contracts.comparison import EvidenceRef
+from shadow.contracts.events import MAX_EVENTS
+from shadow.contracts.ledger import PairLedger
+from shadow.contracts.outcome import Gap
+from shadow.contracts.pair import Pair
+from shadow.contracts.vocabulary import Lane, ProductionLane
+from shadow.lanes.draft import DocumentWriter
+from shadow.lanes.lane import CandidateSource, ControlSource, Look, Presence
+from shadow.lanes.legacy.reader import read_control
+from shadow.lanes.records import as_moment
+from shadow.lanes.settledness import Deadlines, Settledness, candidate_settledness, control_settledness, is_stuck
+from shadow.settlement.documents import (
+    DESCRIBE,
+    EVENT,
+    ITEM,
+    LEDGER_ROW,
+    MAP_RUN,
+    OTHER_RUN,
+    STATE_ITEM,
+    WATCHED,
+    captured_effects,
+    plain_item,
+    recorded,
+)
+from shadow.settlement.evidence_store import EvidenceStore
+
+CONTROL = "control"
+CONTROL_EFFECTS = "control-effects"
+CANDIDATE = "candidate"
+_ENDS = frozenset({"ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut"})
+
+
+class Lanes:
+    """Looks at both lanes of a pair."""
+
+    def __init__(
+        self,
+        control: ControlSource,
+        candidate: CandidateSource,
+        store: EvidenceStore,
+        ledger: PairLedger,
+        deadlines: Deadlines,
+        *,
+        as_shadow: ControlSource | None = None,
+    ) -> None:
+        """Read from `control` and `candidate`, copy into `store`, record in `ledger`.
+
+        `as_shadow` is the control's record of the runs in which it was the shadow: it has another trade ledger then.
+        """
+        self._control = control
+        self._roles = {ProductionLane.LEGACY: control, ProductionLane.WORKFLOW: as_shadow or control}
+        self._candidate = candidate
+        self._store = store
+        self._ledger = ledger
+        self._deadlines = deadlines
+
+    def control(self, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> Look:
+        """Look at the control. Raises `EvidenceUnavailable`."""
+        if CONTROL in refs:
+            return Look(Lane.CONTROL, Presence.SETTLED, Settledness(settled=True), refs[CONTROL])
+        draft = self._store.writer()
+        items = recorded(draft, ITEM, self._control.run_items(pair.run_id))
+        events = self._control.captured_events(pair.run_id)
+        outcome = read_control(pair.run_id, pair.plan_id, map(plain_item, items), captured_effects(events or (), []))
+        if outcome is None:
+            expired = (now - pair.published_at).total_seconds() >= self._deadlines.control_expiry
+            gap = Gap(what="control items", reason="expired before they were read")
+            return Look(Lane.CONTROL, Presence.ABSENT, Settledness(settled=False), gaps=(gap,) if expired else ())
+        settledness = control_settledness(outcome, now, self._deadlines)
+        if not settledness.settled:
+            stuck = is_stuck(settledness, now, self._deadlines)
+            return Look(Lane.CONTROL, Presence.ACTIVE, settledness, draft=draft, stuck=stuck)
+        return Look(Lane.CONTROL, Presence.SETTLED, settledness, self._keep(pair, CONTROL, draft))
+
+    def candidate(self, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> Look:
+        """Look at the candidate. Raises `EvidenceUnavailable`."""
+        describe = self._candidate.describe(self._arn(pair))
+        if describe is None:
+            return Look(Lane.CANDIDATE, Presence.ABSENT, Settledness(settled=False))
+        count = describe.get("redriveCount")
+        name = f"{CANDIDATE}-{count if isinstance(count, int) else 0:02d}"
+        stopped = as_moment(describe.get("stopDate"))
+        settledness = candidate_settledness(describe.get("status"), stopped, now, self._deadlines.aborted_quiet)
+        if not settledness.settled:
+            since = settledness.since or as_moment(describe.get("redriveDate")) or as_moment(describe.get("startDate"))
+            active = Settledness(settled=False, waiting_for=settledness.waiting_for, since=since)
+            stuck = is_stuck(active, now, self._deadlines)
+            return Look(Lane.CANDIDATE, Presence.ACTIVE, active, describe=describe, stuck=stuck)
+        if name in refs:
+            return Look(Lane.CANDIDATE, Presence.SETTLED, settledness, refs[name])
+        history = self._candidate.history(self._arn(pair))
+        if not _is_whole(history):
+            behind = Settledness(settled=False, waiting_for="the end of the candidate's history", since=stopped)
+            return Look(Lane.CANDIDATE, Presence.ACTIVE, behind, describe=describe)
+        return Look(
+            Lane.CANDIDATE, Presence.SETTLED, settledness, self._keep(pair, name, self._draft_candidate(pair, describe, history))
+        )
+
+    def draft(self, pair: Pair, look: Look) -> DocumentWriter | None:
+        """Write what there is of a lane that has not settled by its last deadline; None where there is nothing."""
+        if look.describe is None:
+            return look.draft
+        return self._draft_candidate(pair, look.describe, self._candidate.history(self._arn(pair)))
+
+    def draft_effects(self, pair: Pair) -> DocumentWriter | None:
+        """Write what the control emitted for the run; None where nobody captures its events."""
+        events = self._control.captured_events(pair.run_id)
+        if events is None:
+            return None
+        rows = self._roles[pair.production_lane].ledger_rows(pair.correlation_id)
+        draft = self._store.writer()
+        draft.add(WATCHED, {"ledger_rows": rows is not None})
+        for what, items in ((EVENT, events), (LEDGER_ROW, rows or ()), (OTHER_RUN, self._control.other_runs(pair.run_id))):
+            for item in items:
+                draft.add(what, item)
+        return draft
+
+    def keep_unrecorded(self, pair: Pair, name: str, draft: DocumentWriter) -> EvidenceRef:
+        """Copy evidence that may yet change: it belongs to one judgement, and does not stand for the lane."""
+        return self._store.keep(pair.trading_day, pair.run_id, name, draft)
+
+    def _draft_candidate(self, pair: Pair, describe: Mapping[str, object], history: list[Mapping[str, object]]) -> DocumentWriter:
+        draft = self._store.writer()
+        draft.add(DESCRIBE, describe)
+        for event in history:
+            draft.add(EVENT, event)
+        for item in self._candidate.state_items(pair.run_id):
+            draft.add(STATE_ITEM, item)
+        for run in self._candidate.map_runs(history):
+            draft.add(MAP_RUN, {"gap": run.to_wire()} if isinstance(run, Gap) else {"summary": run})
+        return draft
+
+    def _arn(self, pair: Pair) -> str:
+        return pair.execution_arn or self._candidate.execution_arn(pair.run_id)
+
+    def _keep(self, pair: Pair, name: str, draft: DocumentWriter) -> EvidenceRef:
+        return self._ledger.record_evidence(pair.plan_id, self.keep_unrecorded(pair, name, draft))
+
+
+def _is_whole(history: list[Mapping[str, object]]) -> bool:
+    """Tell whether a history has come to its end, or to the service's limit: it may lag behind DescribeExecution."""
+    return bool(history) and (str(history[-1].get("type")) in _ENDS or len(history) >= MAX_EVENTS)

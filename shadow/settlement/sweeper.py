@@ -1,0 +1,197 @@
+"""Business Unit: evidence | Status: current.
+
+The sweeper: what no event ever comes for. It visits every open pair, looks again at the closed ones of the last days (a
+redrive or a late lane whose event was lost), completes starts whose fate is unknown, emits what a dead comparator left
+unannounced, and states the ledger's gauges. One pair's trouble never keeps it from the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from shadow.contracts.ledger import PairLedger, Transition, UnreadablePair, moved
+from shadow.contracts.metrics import Metric
+from shadow.contracts.pair import Pair, PairState, StartState
+from shadow.contracts.vocabulary import Origin, ProductionLane
+from shadow.lanes.lane import CandidateSource
+from shadow.lanes.settledness import Deadlines
+from shadow.settlement.conservation import Conservation, conservation
+from shadow.settlement.ports import Recorder, Starter
+from shadow.settlement.settler import Settlement, Settler, announce
+from shadow.settlement.trading_days import is_exchange_open
+
+MARKET_ZONE = ZoneInfo("America/New_York")
+RECENT_DAYS = 5
+UNANNOUNCED_AFTER = timedelta(seconds=120)
+MAX_RECHECKED = 200
+TRANSITION_USD = Decimal("0.000025")
+"""What one state transition of a standard workflow costs (https://aws.amazon.com/step-functions/pricing/, us-east-1)."""
+_OPEN = frozenset({PairState.PENDING, PairState.LATE})
+
+
+@dataclass(slots=True)
+class SweepReport:
+    """What one sweep did and found."""
+
+    visited: int = 0
+    judged: int = 0
+    errors: int = 0
+    starts_completed: int = 0
+    announced: int = 0
+    pending: int = 0
+    late: int = 0
+    stuck: int = 0
+    oldest_pending_seconds: float = 0.0
+    days: list[Conservation] = field(default_factory=list)
+
+    def to_wire(self) -> dict[str, object]:
+        """Give a JSON-ready summary."""
+        plain = ("visited", "judged", "errors", "starts_completed", "announced", "pending", "late", "stuck")
+        return {name: getattr(self, name) for name in plain} | {
+            "oldest_pending_seconds": self.oldest_pending_seconds,
+            "conservation": [f"{day.trading_day}: {day.sentence()}" for day in self.days],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Sweeps the ledger."""
+
+    ledger: PairLedger
+    settler: Settler
+    candidate: CandidateSource
+    starter: Starter
+    recorder: Recorder
+    deadlines: Deadlines
+    actor: str
+
+    def sweep(self, now: datetime) -> SweepReport:
+        """Visit every pair that may need it, then emit the gauges. Raises `EvidenceUnavailable` without the ledger."""
+        report = SweepReport()
+        self._emit_unannounced(report, now)
+        waiting = list(self.ledger.open_pairs())
+        for pair in waiting:
+            self._guarded(report, pair, lambda pair=pair: self._visit(report, pair, now))  # type: ignore[misc]
+        visited = {pair.plan_id for pair in waiting}
+        recent = [pair for pair in self._recent(now) if isinstance(pair, Pair)]
+        closed = [pair for pair in recent if pair.state not in _OPEN and pair.plan_id not in visited]
+        for pair in closed[-MAX_RECHECKED:]:
+            self._guarded(report, pair, lambda pair=pair: self._settle(report, pair, now))  # type: ignore[misc]
+        self._gauge(report, now)
+        return report
+
+    def _guarded(self, report: SweepReport, pair: Pair, visit: Callable[[], None]) -> None:
+        report.visited += 1
+        try:
+            visit()
+        except Exception as error:  # noqa: BLE001 - whatever one pair brings is counted, logged, and tried again next time
+            fields = {"plan_id": pair.plan_id, "run_id": pair.run_id, "error": type(error).__name__, "reason": str(error)}
+            self._note_error(report, "a pair could not be settled", fields)
+
+    def _note_error(self, report: SweepReport, message: str, fields: Mapping[str, str]) -> None:
+        """Count and log what one item of the ledger brought; the sweep goes on."""
+        report.errors += 1
+        self.recorder.emit({Metric.COMPARATOR_ERRORS: 1.0})
+        self.recorder.log(message, fields, problem=True)
+
+    def _visit(self, report: SweepReport, pair: Pair, now: datetime) -> None:
+        if pair.start_state is StartState.INTENDED and _age(pair, now) >= self.deadlines.start_unknown_after:
+            self._complete_start(report, pair, now)
+        self._settle(report, pair, now)
+
+    def _settle(self, report: SweepReport, pair: Pair, now: datetime) -> None:
+        settlement: Settlement = self.settler.settle(pair.plan_id, now)
+        report.judged += settlement.judged
+        if pair.origin is not Origin.REPLAY:
+            report.stuck += len(settlement.stuck)
+
+    def _complete_start(self, report: SweepReport, pair: Pair, now: datetime) -> None:
+        """Find out what became of a start, and make it when it never happened and is not too late.
+
+        Of a legacy lane that shadows it is not looked whether it was: publishing to it again completes what is missing.
+        """
+        arn = self.candidate.execution_arn(pair.run_id)
+        candidate_shadows = pair.production_lane is ProductionLane.LEGACY
+        if candidate_shadows and self.candidate.describe(arn) is not None:
+            self._record_start(pair, now, start_state=StartState.STARTED, execution_arn=arn)
+            state = StartState.STARTED
+        elif _age(pair, now) > self.deadlines.restart_within:
+            state = StartState.REFUSED
+            self._record_start(pair, now, start_state=state, start_reason="is not known to have started, and it is too late to")
+        else:
+            state = self.starter(pair)
+        report.starts_completed += 1
+        self.recorder.emit({Metric.CANDIDATE_STARTS_COMPLETED: 1.0})
+        fields = {"plan_id": pair.plan_id, "run_id": pair.run_id, "start_state": state.value}
+        self.recorder.log("the fate of a shadow's start is known now", fields, problem=False)
+
+    def _record_start(self, pair: Pair, now: datetime, **changes: object) -> None:
+        self.ledger.move(Transition(pair, moved(pair, **changes), self.actor, now))
+
+    def _emit_unannounced(self, report: SweepReport, now: datetime) -> None:
+        for announcement in self.ledger.announcements(now - UNANNOUNCED_AFTER):
+            if isinstance(announcement, UnreadablePair):
+                self._note_error(
+                    report, "an announcement cannot be read", {"key": announcement.key, "reason": announcement.reason}
+                )
+                continue
+            taken = self.ledger.claim(announcement, now)
+            if taken is not None:
+                announce(self.ledger, self.recorder, taken)
+                report.announced += 1
+
+    def _recent(self, now: datetime) -> list[Pair | UnreadablePair]:
+        return [pair for day in _recent_days(now) for pair in self.ledger.pairs_of(day)]
+
+    def _gauge(self, report: SweepReport, now: datetime) -> None:
+        """State the ledger as it is after the sweep."""
+        waiting = [pair for pair in self.ledger.open_pairs() if pair.origin is Origin.LIVE]
+        report.pending = len(waiting)
+        report.late = sum(pair.state is PairState.LATE for pair in waiting)
+        report.oldest_pending_seconds = max((_age(pair, now) for pair in waiting), default=0.0)
+        report.days = [conservation(day, self.ledger.pairs_of(day)) for day in _recent_days(now)]
+        metrics = {
+            Metric.PAIRS_PENDING: float(report.pending),
+            Metric.PAIRS_LATE: float(report.late),
+            Metric.OLDEST_PENDING_SECONDS: report.oldest_pending_seconds,
+            Metric.STUCK_RUNS: float(report.stuck),
+            Metric.CONSERVATION_ERROR: float(sum(abs(day.error) for day in report.days)),
+        }
+        metrics[Metric.UNCOMPARED_TRADING_DAYS] = float(_uncompared(report.days))
+        metrics[Metric.MONTH_TRANSITION_COST_USD] = self._month_cost(now)
+        rate = _divergence_rate(report.days)
+        self.recorder.emit(metrics if rate is None else metrics | {Metric.DIVERGENCE_RATE: rate})
+
+    def _month_cost(self, now: datetime) -> float:
+        """Add up what the state transitions of this month's plans cost, in USD; replayed plans are counted by their own day."""
+        today = now.astimezone(MARKET_ZONE).date()
+        days = (today.replace(day=1) + timedelta(days=ahead) for ahead in range(today.day))
+        pairs = (pair for day in days for pair in self.ledger.pairs_of(day) if isinstance(pair, Pair))
+        return float(sum(pair.state_transitions or 0 for pair in pairs) * TRANSITION_USD)
+
+
+def _uncompared(days: Sequence[Conservation]) -> int:
+    """Count the trading days up to the last one that is over without a comparison, back to the last that has one."""
+    over = [day for day in reversed(days[:-1]) if is_exchange_open(day.trading_day)]
+    return next((number for number, day in enumerate(over) if day.judged), len(over))
+
+
+def _divergence_rate(days: Iterable[Conservation]) -> float | None:
+    """Compute the diverged share of the judged pairs, in per cent; None without a judged pair: no data is never a pass."""
+    totals = [(day.diverged, day.judged) for day in days]
+    judged = sum(count for _, count in totals)
+    return 100 * sum(count for count, _ in totals) / judged if judged else None
+
+
+def _age(pair: Pair, now: datetime) -> float:
+    return (now - pair.published_at).total_seconds()
+
+
+def _recent_days(now: datetime) -> list[date]:
+    """Give the last days in New York, the oldest first, enough to reach over a long weekend."""
+    today = now.astimezone(MARKET_ZONE).date()
+    return [today - timedelta(days=back) for back in reversed(range(RECENT_DAYS))]
