@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shadow.aws.errors import code_of
-from shadow.aws.table import Reader, unavailable
+from shadow.aws.table import RawItem, Reader, unavailable
 from shadow.contracts.candidate_state import candidate_pk
 from shadow.contracts.errors import EvidenceUnavailable
 from shadow.contracts.events import MAX_EVENTS
 from shadow.contracts.identity import execution_name_of
 from shadow.contracts.outcome import Gap
-from shadow.lanes.lane import RawItem
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -245,3 +245,7 @@ def unavailable(what: str, error: Exception) -> EvidenceUnavailable:
     """Say that `what` did not answer, by the error's class and code alone."""
     detail = code_of(error) if isinstance(error, ClientError) else ""
     return EvidenceUnavailable(f"{what}: {type(error).__name__} {detail}".rstrip())
+
+
+RawItem = Mapping[str, Mapping[str, object]]
+"""One DynamoDB item as the service writes it: `{"status": {"S": "COMPLETED"}}`."""

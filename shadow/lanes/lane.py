@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from shadow.aws.table import RawItem
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair
@@ -44,10 +45,6 @@ class Look:
     describe: Mapping[str, object] | None = None
     gaps: tuple[Gap, ...] = ()
     stuck: bool = False
-
-
-RawItem = Mapping[str, Mapping[str, object]]
-"""One DynamoDB item as the service writes it: `{"status": {"S": "COMPLETED"}}`."""
 
 
 class ControlSource(Protocol):

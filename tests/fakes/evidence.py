@@ -9,6 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from shadow.aws.executions import MapRunReader
+from shadow.aws.table import RawItem
 from shadow.contracts.comparison import Comparison, EvidenceRef, Verdict
 from shadow.contracts.errors import PairMoved
 from shadow.contracts.ledger import Announcement, Transition, UnreadablePair
@@ -18,7 +19,6 @@ from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import RunStatus
-from shadow.lanes.lane import RawItem
 from shadow.lanes.redaction import Redactor
 from shadow.lanes.settledness import Deadlines
 from shadow.settlement.cases import CaseBuilder

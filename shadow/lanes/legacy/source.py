@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, Field
 
-from shadow.aws.table import Reader, to_item
+from shadow.aws.table import RawItem, Reader, to_item
 from shadow.contracts.events import DetailType
 from shadow.contracts.model import Frozen, Identifier, canonical
 from shadow.contracts.runs_table import run_pk
 from shadow.contracts.vocabulary import Lane
-from shadow.lanes.lane import RawItem
 from shadow.lanes.records import is_identifier
 
 
