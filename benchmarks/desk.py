@@ -19,7 +19,7 @@ from local.cloud.progress import Progress
 from local.operator import Operator
 from local.stack import STAGE, LocalStack, local_stack
 from shadow.contracts.pair import Pair
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 FOLDER = Path("build/bench-cloud")
 _DURATION = re.compile(r"^REPORT .*?\tDuration: ([0-9.]+) ms")
@@ -57,8 +57,8 @@ class Desk:
     def open_market(self, trades: int) -> None:
         """Price and hold exactly what a plan of `trades` trades needs."""
         self.stack.broker.set_day(DAY, prices(trades))
-        self.stack.broker.set_account(Lane.CONTROL, cash=cash(trades))
-        self.stack.broker.set_positions(Lane.CONTROL, holdings(trades))
+        self.stack.broker.set_account(Role.CONTROL, cash=cash(trades))
+        self.stack.broker.set_positions(Role.CONTROL, holdings(trades))
 
     def run(self, trades: int, name: str, seconds: float = 120) -> Pair:
         """Publish the plan called `name`, of `trades` trades, and wait for its verdict."""

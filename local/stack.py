@@ -30,7 +30,7 @@ from local.cloud.environment import ensure_environment
 from local.cloud.errors import LocalCloudError
 from local.cloud.progress import Progress, silent
 from local.scenarios import variants
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 CHECKOUT = Path(__file__).parents[1]
 STAGE = "dev"
@@ -39,8 +39,8 @@ BROKER_FILE = "broker.json"
 FAULTS_FILE = "planted-faults.json"
 CANDIDATE_FAULTS_FILE = "planted-candidate-faults.json"
 CREDENTIALS = {
-    Lane.CONTROL: {"key": "control-key", "secret": "control-secret"},
-    Lane.CANDIDATE: {"key": "candidate-key", "secret": "candidate-secret"},
+    Role.CONTROL: {"key": "control-key", "secret": "control-secret"},
+    Role.CANDIDATE: {"key": "candidate-key", "secret": "candidate-secret"},
 }
 BROKER = "{broker}"
 """Stands for the broker simulator's address in a parameter's value."""
@@ -239,9 +239,9 @@ def _note(stack: LocalStack) -> None:
 
 def _fill_secrets(stack: LocalStack) -> None:
     """Give both lanes the credentials of their own simulated account, and the simulator the same ones."""
-    for lane, name in ((Lane.CANDIDATE, "candidate-broker"), (Lane.CONTROL, "control-broker")):
-        stack.broker.set_identity(lane, **CREDENTIALS[lane])
-        stack.secrets().put_secret_value(SecretId=f"alchemiser/{STAGE}/{name}", SecretString=json.dumps(CREDENTIALS[lane]))
+    for role, name in ((Role.CANDIDATE, "candidate-broker"), (Role.CONTROL, "control-broker")):
+        stack.broker.set_identity(role, **CREDENTIALS[role])
+        stack.secrets().put_secret_value(SecretId=f"alchemiser/{STAGE}/{name}", SecretString=json.dumps(CREDENTIALS[role]))
 
 
 def _let_faults_be_planted(stack: LocalStack) -> None:

@@ -20,7 +20,7 @@ from shadow.contracts.comparison import Comparison
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.model import Exact, Frozen, plain
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Matching:
 
     first: Source
     second: Source
-    lane: Lane
+    role: Role
     left_out: dict[str, int] = field(default_factory=dict)
 
     def runs(self, begin: date, end: date) -> Iterator[TwoRuns]:
@@ -64,7 +64,7 @@ class Matching:
         yield from latest.values()
 
     def _run_of(self, entry: Comparison) -> RunOutcome | None:
-        run = entry.control if self.lane is Lane.CONTROL else entry.candidate
+        run = entry.control if self.role is Role.CONTROL else entry.candidate
         return run if run is not None and run.is_complete and not run.violations else None
 
     def _leave_out(self, why: str) -> None:
@@ -94,7 +94,7 @@ def measured(policy: Policy) -> str:
     noise = policy.noise
     if noise is None:
         return "The noise floor has not been measured: run the same plans through one lane twice, then shadow noise."
-    return f"{noise.pairs} plans, each run twice by the {noise.lane.value}, {noise.first_day} to {noise.last_day}."
+    return f"{noise.pairs} plans, each run twice by the {noise.role.value}, {noise.first_day} to {noise.last_day}."
 
 
 def _row(policy: Policy, name: str) -> ToleranceRow:
@@ -119,7 +119,7 @@ def to_toml(noise: NoiseFloor) -> str:
     """Write the noise floor as the tables that a policy file takes."""
     lines = [
         "[noise]",
-        f'lane = "{noise.lane.value}"',
+        f'role = "{noise.role.value}"',
         f"first_day = {noise.first_day.isoformat()}",
         f"last_day = {noise.last_day.isoformat()}",
         f"pairs = {noise.pairs}",

@@ -18,7 +18,7 @@ from shadow.cli.output import ExitCode, finish, print_json, progress, say
 from shadow.cli.status import parse_day
 from shadow.cli.target import JsonOption
 from shadow.cli.words import count
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 if TYPE_CHECKING:
     from reports.noise import Matching, ToleranceRow
@@ -33,7 +33,7 @@ def noise(
     *,
     first: Annotated[str, typer.Option("--first", help="Where the first runs are stored: folder, .jsonl or s3://bucket.")],
     second: Annotated[str, typer.Option("--second", help="Where the second runs of the same plans are stored.")],
-    lane: Annotated[Lane, typer.Option("--lane", help="The lane that ran twice.")] = Lane.CONTROL,
+    role: Annotated[Role, typer.Option("--lane", help="The lane that ran twice.")] = Role.CONTROL,
     begin: Annotated[str | None, typer.Option("--from", help="From this trading day on.", metavar="DAY")] = None,
     end: Annotated[str | None, typer.Option("--to", help="… up to and with this one.", metavar="DAY")] = None,
     policy: Annotated[
@@ -61,7 +61,7 @@ def noise(
     if days[0] > days[1]:
         raise BadInput(f"--from and --to: expected {days[0]} to be no later than {days[1]}")
     rules = policy_at(str(policy or ""))
-    matching = Matching(source_of(first), source_of(second), lane)
+    matching = Matching(source_of(first), source_of(second), role)
     try:
         with progress("measuring the noise floor", quiet=as_json):
             floor = noise_floor(matching.runs(*days), rules)
@@ -82,7 +82,7 @@ def _document(floor: NoiseFloor, rows: tuple[ToleranceRow, ...], matching: Match
 
 def _print(floor: NoiseFloor, rows: tuple[ToleranceRow, ...], matching: Matching, policy: Policy) -> None:
     say(
-        f"[bold]{count(floor.pairs, 'plan')}[/bold], each run twice by the {floor.lane.value}, {floor.first_day} to"
+        f"[bold]{count(floor.pairs, 'plan')}[/bold], each run twice by the {floor.role.value}, {floor.first_day} to"
         f" {floor.last_day}; policy {policy.hash[:12]}"
     )
     if matching.left_out:

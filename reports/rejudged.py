@@ -28,7 +28,7 @@ from shadow.compare.budgets import apply_budgets
 from shadow.compare.judge import case_of, judge
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison, Difference, Verdict
-from shadow.contracts.vocabulary import ProductionLane
+from shadow.contracts.vocabulary import Lane
 from shadow.settlement.judging import code_version, policy_for
 
 Flip = tuple[str, str]
@@ -187,7 +187,7 @@ def _again(comparison: Comparison, policy: Policy) -> Comparison:
 
 def _are_ours(pairs: Sequence[Comparison] | Sequence[KeptPair], policy: Policy) -> list[bool]:
     """Tell of each stored pair whether `policy` judged it."""
-    hashes = {lane: policy_for(policy, lane).hash for lane in ProductionLane}
+    hashes = {lane: policy_for(policy, lane).hash for lane in Lane}
     return [pair.policy_hash == hashes[pair.production_lane] for pair in pairs]
 
 

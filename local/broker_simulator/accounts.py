@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import NAMESPACE_URL, uuid5
 
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 _FIRST_CASH = Decimal(100_000)
 _NINE_PLACES = Decimal("1e-9")
@@ -69,7 +69,7 @@ class SimOrder:
 class SimAccount:
     """One account. A client order id stays used for ever, whatever became of its order."""
 
-    lane: Lane
+    role: Role
     key: str
     secret: str
     number: str
@@ -81,14 +81,14 @@ class SimAccount:
     open_orders: dict[str, SimOrder] = field(default_factory=dict)
 
     @classmethod
-    def first(cls, lane: Lane) -> SimAccount:
+    def first(cls, role: Role) -> SimAccount:
         """Open an account as it is after a reset."""
-        return cls(lane, f"sim-{lane}-key", f"sim-{lane}-secret", f"SIM{lane.upper()}01")
+        return cls(role, f"sim-{role}-key", f"sim-{role}-secret", f"SIM{role.upper()}01")
 
     @property
     def account_id(self) -> str:
         """Give the account's stable id."""
-        return str(uuid5(NAMESPACE_URL, f"simulated-account:{self.lane}"))
+        return str(uuid5(NAMESPACE_URL, f"simulated-account:{self.role}"))
 
     def held(self, symbol: str) -> Decimal:
         """Give the shares held."""

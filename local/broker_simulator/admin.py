@@ -29,7 +29,7 @@ from local.broker_simulator.values import (
     SimulatedOrder,
 )
 from shadow.contracts.errors import InvalidPayload
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 PREFIX = "/_sim/"
 COMMANDS: dict[str, type[Command]] = {
@@ -103,7 +103,7 @@ def order_views(accounts: Iterable[SimAccount]) -> list[dict[str, object]]:
     """Show every order the accounts ever accepted."""
     return [
         SimulatedOrder(
-            account=account.lane,
+            account=account.role,
             sequence=order.sequence,
             order_id=order.order_id,
             client_order_id=order.client_order_id,
@@ -122,11 +122,11 @@ def order_views(accounts: Iterable[SimAccount]) -> list[dict[str, object]]:
     ]
 
 
-def account_view(exchange: Exchange, lane: Lane) -> dict[str, object]:
+def account_view(exchange: Exchange, role: Role) -> dict[str, object]:
     """Show one account."""
-    account = exchange.accounts[lane]
+    account = exchange.accounts[role]
     return SimulatedAccount(
-        account=lane,
+        account=role,
         number=account.number,
         cash=account.cash,
         equity=account.equity(lambda symbol: exchange.mark(account, symbol)),

@@ -156,7 +156,7 @@ def _named(name: str, symbols: Collection[str]) -> str | None:
 
 def _clock(exchange: Exchange, account: SimAccount, request: Request, rest: str) -> Answer:
     del rest
-    occasion = Occasion(account.lane, request.method, request.path, None)
+    occasion = Occasion(account.role, request.method, request.path, None)
     closed = exchange.faults.take({FaultKind.MARKET_CLOSED}, occasion)
     return Answer(200, wire.clock_json(exchange.market, is_open=exchange.market.is_open() and not closed))
 
@@ -208,8 +208,8 @@ _ROUTES: tuple[tuple[str, str, Callable[[Exchange, SimAccount, Request, str], An
 
 
 def _quote(exchange: Exchange, account: SimAccount, request: Request, symbol: str) -> dict[str, object] | None:
-    prices = exchange.market.prices(symbol, account.lane)
-    occasion = Occasion(account.lane, request.method, request.path, symbol)
+    prices = exchange.market.prices(symbol, account.role)
+    occasion = Occasion(account.role, request.method, request.path, symbol)
     if prices is None or exchange.faults.take({FaultKind.QUOTE_MISSING}, occasion):
         return None
     exchange.market.count_quote(symbol)
@@ -219,7 +219,7 @@ def _quote(exchange: Exchange, account: SimAccount, request: Request, symbol: st
 def _shown(exchange: Exchange, account: SimAccount, order: SimOrder) -> dict[str, object]:
     """Write an order as it is read back."""
     shown = wire.order_json(order)
-    occasion = Occasion(account.lane, "GET", "/v2/orders", order.symbol)
+    occasion = Occasion(account.role, "GET", "/v2/orders", order.symbol)
     if order.filled_quantity and exchange.faults.take({FaultKind.PRICE_LATE}, occasion):
         shown["filled_avg_price"] = None
     return shown

@@ -32,7 +32,7 @@ from local.broker_simulator.values import (
     SimulatedAccount,
     SimulatedOrder,
 )
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 _ORDERS = TypeAdapter(tuple[SimulatedOrder, ...])
 _REQUESTS = TypeAdapter(tuple[LoggedRequest, ...])
@@ -58,17 +58,17 @@ class SimulatorControls(ABC):
         """Set the time; `is_open` None follows the calendar; `running` lets time pass."""
         self.apply(SetClock(at=at, is_open=is_open, running=running))
 
-    def set_account(self, account: Lane, *, cash: Decimal | None = None, multiplier: Decimal | None = None) -> None:
+    def set_account(self, account: Role, *, cash: Decimal | None = None, multiplier: Decimal | None = None) -> None:
         """Set an account's cash (USD) or margin multiplier; what is None stays."""
         self.apply(SetAccount(account=account, cash=cash, multiplier=multiplier))
 
     def set_identity(
-        self, account: Lane, *, number: str | None = None, key: str | None = None, secret: str | None = None
+        self, account: Role, *, number: str | None = None, key: str | None = None, secret: str | None = None
     ) -> None:
         """Set an account's number, key or secret; what is None stays."""
         self.apply(SetAccount(account=account, number=number, key=key, secret=secret))
 
-    def set_positions(self, account: Lane, positions: Mapping[str, Decimal]) -> None:
+    def set_positions(self, account: Role, positions: Mapping[str, Decimal]) -> None:
         """Replace an account's holdings (shares), bought at today's close; cash stays."""
         self.apply(SetAccount(account=account, positions=dict(positions)))
 
@@ -80,7 +80,7 @@ class SimulatorControls(ABC):
         """Set the width between bid and ask in basis points."""
         self.apply(SetSpread(bps=bps, symbol=symbol))
 
-    def shift_market(self, bps: Decimal, symbol: str | None = None, account: Lane | None = None) -> None:
+    def shift_market(self, bps: Decimal, symbol: str | None = None, account: Role | None = None) -> None:
         """Move prices by basis points until the next day, for one account's eyes only if one is named."""
         self.apply(ShiftMarket(bps=bps, symbol=symbol, account=account))
 
@@ -88,7 +88,7 @@ class SimulatorControls(ABC):
         """Let every quote call move its symbol's price by a seeded step of at most `bps` basis points."""
         self.apply(SetDrift(bps=bps))
 
-    def set_fill_rule(self, rest_limits: int, symbol: str | None = None, account: Lane | None = None) -> None:
+    def set_fill_rule(self, rest_limits: int, symbol: str | None = None, account: Role | None = None) -> None:
         """Let that many limit orders since a symbol's last fill rest before one fills."""
         self.apply(SetFillRule(rest_limits=rest_limits, symbol=symbol, account=account))
 
@@ -96,7 +96,7 @@ class SimulatorControls(ABC):
         """Limit the requests an account may make in one simulated minute; None: no limit."""
         self.apply(SetRateLimit(per_minute=per_minute))
 
-    def fill_open(self, account: Lane | None = None, symbol: str | None = None) -> None:
+    def fill_open(self, account: Role | None = None, symbol: str | None = None) -> None:
         """Fill what is left of the open orders that match."""
         self.apply(FillOpen(account=account, symbol=symbol))
 
@@ -105,7 +105,7 @@ class SimulatorControls(ABC):
         self.apply(fault)
 
     def fault_on_submit(
-        self, kind: FaultKind, *, account: Lane | None = None, symbol: str | None = None, count: int | None = 1
+        self, kind: FaultKind, *, account: Role | None = None, symbol: str | None = None, count: int | None = 1
     ) -> None:
         """Let a fault strike the next order submissions only."""
         self.apply(Fault(kind=kind, account=account, symbol=symbol, count=count, method="POST", path=ORDERS_PATH))
@@ -118,7 +118,7 @@ class SimulatorControls(ABC):
         """Return to the first state."""
         self.apply(Reset(seed=seed))
 
-    def orders(self, account: Lane | None = None) -> tuple[SimulatedOrder, ...]:
+    def orders(self, account: Role | None = None) -> tuple[SimulatedOrder, ...]:
         """Give every order ever accepted, in the order of acceptance an account."""
         return _ORDERS.validate_python(self.look(f"orders/{account}" if account else "orders"))
 
@@ -126,6 +126,6 @@ class SimulatorControls(ABC):
         """Give every request to the broker's API since the last reset."""
         return _REQUESTS.validate_python(self.look("requests"))
 
-    def account(self, account: Lane) -> SimulatedAccount:
+    def account(self, account: Role) -> SimulatedAccount:
         """Give an account as it stands."""
         return SimulatedAccount.parse(self.look(f"accounts/{account}"))

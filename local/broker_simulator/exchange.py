@@ -22,7 +22,7 @@ from local.broker_simulator.values import (
     SetDay,
     SetFillRule,
 )
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 _SIX_PLACES = Decimal("0.000001")
 _BAD_PARAMETER, _FORBIDDEN, _UNPROCESSABLE = 40010001, 40310000, 42210000
@@ -59,10 +59,10 @@ class Exchange:
         self.seed = seed
         self.market = Market(seed)
         self.faults = FaultBook()
-        self.accounts = {lane: SimAccount.first(lane) for lane in Lane}
+        self.accounts = {role: SimAccount.first(role) for role in Role}
         self.assets: dict[str, SetAsset] = {}
-        self._rules: dict[tuple[str | None, Lane | None], int] = {}
-        self._rested: Counter[tuple[Lane, str]] = Counter()
+        self._rules: dict[tuple[str | None, Role | None], int] = {}
+        self._rested: Counter[tuple[Role, str]] = Counter()
 
     def knows(self, symbol: str) -> bool:
         """Whether the broker knows the symbol."""
@@ -74,7 +74,7 @@ class Exchange:
 
     def mark(self, account: SimAccount, symbol: str) -> Decimal:
         """Value one share of `symbol` for `account`, USD; zero without a price."""
-        prices = self.market.prices(symbol, account.lane)
+        prices = self.market.prices(symbol, account.role)
         return prices.mid if prices else Decimal(0)
 
     def set_day(self, command: SetDay) -> None:
@@ -104,7 +104,7 @@ class Exchange:
 
     def place(self, account: SimAccount, ticket: Ticket) -> SimOrder:
         """Accept `ticket` as an order, not matched yet. Raises Refused."""
-        client_order_id = ticket.client_order_id or f"sim-{account.lane}-{len(account.orders) + 1}"
+        client_order_id = ticket.client_order_id or f"sim-{account.role}-{len(account.orders) + 1}"
         if client_order_id in account.by_client_id:
             raise Refused(422, _BAD_PARAMETER, "client_order_id must be unique")
         self._check_asset(ticket)
@@ -113,7 +113,7 @@ class Exchange:
         price = self._reserved_price(account, ticket)
         self._check_means(account, ticket, price)
         order = SimOrder(
-            order_id=str(uuid5(NAMESPACE_URL, f"{self.seed}:{account.lane}:{client_order_id}")),
+            order_id=str(uuid5(NAMESPACE_URL, f"{self.seed}:{account.role}:{client_order_id}")),
             client_order_id=client_order_id,
             sequence=len(account.orders) + 1,
             symbol=ticket.symbol,
@@ -136,7 +136,7 @@ class Exchange:
             account.end(order, "rejected", self.market.now())
             return
         order.status = "new"
-        prices = self.market.prices(order.symbol, account.lane)
+        prices = self.market.prices(order.symbol, account.role)
         if prices is None or self._rests(account, order, prices) or self.faults.take({FaultKind.REST}, occasion):
             order.resting = True
             return
@@ -157,7 +157,7 @@ class Exchange:
     def fill_open(self, command: FillOpen) -> None:
         """Fill what is left of open orders at their limit, market orders at the aggressive side."""
         for account in self.accounts.values():
-            if command.account not in (None, account.lane):
+            if command.account not in (None, account.role):
                 continue
             for order in list(account.open_orders.values()):
                 if command.symbol in (None, order.symbol):
@@ -172,14 +172,14 @@ class Exchange:
         account.end(order, "canceled", self.market.now())
 
     def _fill_rest(self, account: SimAccount, order: SimOrder) -> None:
-        prices = self.market.prices(order.symbol, account.lane)
+        prices = self.market.prices(order.symbol, account.role)
         price = order.limit_price or (_price(order, prices) if prices else order.reserved_price)
         self._fill(account, order, order.left, price)
 
     def _fill(self, account: SimAccount, order: SimOrder, quantity: Decimal, price: Decimal) -> None:
         if quantity:
             account.fill(order, quantity, price, self.market.now())
-            self._rested[account.lane, order.symbol] = 0
+            self._rested[account.role, order.symbol] = 0
 
     def _rests(self, account: SimAccount, order: SimOrder, prices: Prices) -> bool:
         """Whether a limit order rests: outside the spread, or because the symbol's fill rule says so."""
@@ -190,21 +190,21 @@ class Exchange:
         wanted = next(
             (
                 self._rules[key]
-                for key in ((order.symbol, account.lane), (order.symbol, None), (None, account.lane), (None, None))
+                for key in ((order.symbol, account.role), (order.symbol, None), (None, account.role), (None, None))
                 if key in self._rules
             ),
             0,
         )
-        rested = self._rested[account.lane, order.symbol]
+        rested = self._rested[account.role, order.symbol]
         if rested >= wanted:
             return False
-        self._rested[account.lane, order.symbol] = rested + 1
+        self._rested[account.role, order.symbol] = rested + 1
         return True
 
     def _reserved_price(self, account: SimAccount, ticket: Ticket) -> Decimal:
         if ticket.limit_price is not None:
             return ticket.limit_price
-        prices = self.market.prices(ticket.symbol, account.lane)
+        prices = self.market.prices(ticket.symbol, account.role)
         if prices is None:
             raise Refused(403, _FORBIDDEN, f"no price for {ticket.symbol}")
         return prices.ask
@@ -232,7 +232,7 @@ class Exchange:
 
     @staticmethod
     def _occasion(account: SimAccount, symbol: str) -> Occasion:
-        return Occasion(account.lane, "POST", "/v2/orders", symbol)
+        return Occasion(account.role, "POST", "/v2/orders", symbol)
 
 
 def _price(order: SimOrder, prices: Prices) -> Decimal:

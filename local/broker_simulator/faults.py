@@ -9,7 +9,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from local.broker_simulator.values import Fault, FaultKind
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 BEFORE = frozenset({FaultKind.THROTTLE, FaultKind.SERVER_ERROR, FaultKind.DOWN, FaultKind.HANG, FaultKind.SLOW})
 AFTER = frozenset(
@@ -29,7 +29,7 @@ AFTER = frozenset(
 class Occasion:
     """What is known of a request when a fault might strike."""
 
-    account: Lane | None
+    account: Role | None
     method: str
     path: str
     symbol: str | None

@@ -16,7 +16,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from zoneinfo import ZoneInfo
 
 from local.broker_simulator.values import SetClock, SetDay
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 NEW_YORK = ZoneInfo("America/New_York")
 CENT = Decimal("0.01")
@@ -56,7 +56,7 @@ class Market:
         self.closes: dict[str, Decimal] = {}
         self.previous_closes: dict[str, Decimal] = {}
         self.spreads: dict[str | None, Decimal] = {None: Decimal(10)}
-        self.shifts: dict[tuple[str | None, Lane | None], Decimal] = {}
+        self.shifts: dict[tuple[str | None, Role | None], Decimal] = {}
         self.drift = Decimal(0)
         self._walked: Counter[str] = Counter()
         self._half_days: set[date] = set()
@@ -111,7 +111,7 @@ class Market:
         """Whether the symbol has a price."""
         return symbol in self.closes
 
-    def prices(self, symbol: str, account: Lane | None) -> Prices | None:
+    def prices(self, symbol: str, account: Role | None) -> Prices | None:
         """Give what `account` sees of `symbol`; None when there is no price."""
         close = self.closes.get(symbol)
         if close is None:

@@ -20,7 +20,7 @@ from local.broker_simulator.controls import SimulatorControls
 from local.broker_simulator.exchange import Exchange
 from local.broker_simulator.faults import AFTER, BEFORE, Occasion
 from local.broker_simulator.values import Command, Fault, FaultKind, LoggedRequest, Reset, SetRateLimit
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 _UNAUTHORIZED, _THROTTLED = 40110000, 42910000
 _HTML = b"<html><head><title>504 Gateway Time-out</title></head><body>The server did not respond.</body></html>"
@@ -57,7 +57,7 @@ class Simulator(SimulatorControls):
         self._exchange = Exchange(self._seed)
         self._log: list[LoggedRequest] = []
         self._per_minute: int | None = None
-        self._made: Counter[tuple[Lane, str]] = Counter()
+        self._made: Counter[tuple[Role, str]] = Counter()
 
     def apply(self, command: Command) -> None:
         """Carry `command` out."""
@@ -78,11 +78,11 @@ class Simulator(SimulatorControls):
         with self._lock:
             accounts = self._exchange.accounts
             if name == "orders":
-                return admin.order_views([accounts[Lane(of)]] if of else accounts.values())
+                return admin.order_views([accounts[Role(of)]] if of else accounts.values())
             if name == "requests":
                 return [entry.to_wire() for entry in self._log]
-            if name == "accounts" and of in set(Lane):
-                return admin.account_view(self._exchange, Lane(of))
+            if name == "accounts" and of in set(Role):
+                return admin.account_view(self._exchange, Role(of))
             if name == "health":
                 return {"status": "ok", "seed": self._seed}
         raise KeyError(what)
@@ -102,7 +102,7 @@ class Simulator(SimulatorControls):
                     method=request.method,
                     path=request.path,
                     query=urlencode(request.query),
-                    account=account.lane if account else None,
+                    account=account.role if account else None,
                     status=reply.answer.status if reply.ending is Ending.ANSWERED else 0,
                     client_order_id=client_order_id,
                     symbol=symbol,
@@ -126,7 +126,7 @@ class Simulator(SimulatorControls):
     def _answer(self, account: SimAccount | None, request: Request, symbol: str | None) -> tuple[Reply, Fault | None]:
         """Answer as the broker would, unless a fault strikes before or after."""
         faults = self._exchange.faults
-        occasion = Occasion(account.lane if account else None, request.method, request.path, symbol)
+        occasion = Occasion(account.role if account else None, request.method, request.path, symbol)
         before = faults.take(BEFORE, occasion)
         if before and before.kind is not FaultKind.SLOW:
             return _struck_before(before), before
@@ -147,7 +147,7 @@ class Simulator(SimulatorControls):
     def _is_over_limit(self, account: SimAccount) -> bool:
         if self._per_minute is None:
             return False
-        minute = (account.lane, f"{self._exchange.market.now():%Y-%m-%dT%H:%M}")
+        minute = (account.role, f"{self._exchange.market.now():%Y-%m-%dT%H:%M}")
         self._made[minute] += 1
         return self._made[minute] > self._per_minute
 

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from shadow.contracts.model import Exact, Fraction, Frozen, Identifier, Moment, NonNegative, Symbol
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 
 def _positive(value: Decimal) -> Decimal:
@@ -62,7 +62,7 @@ class Fault(Frozen):
     """
 
     kind: FaultKind
-    account: Lane | None = None
+    account: Role | None = None
     method: str | None = None
     path: str | None = None
     symbol: Symbol | None = None
@@ -92,7 +92,7 @@ class SetClock(Frozen):
 class SetAccount(Frozen):
     """Change an account; whatever is None stays. `positions` replaces all of them, bought at today's close."""
 
-    account: Lane
+    account: Role
     cash: Exact | None = None
     positions: dict[Symbol, Positive] | None = None
     multiplier: Positive | None = None
@@ -121,7 +121,7 @@ class ShiftMarket(Frozen):
 
     bps: Exact
     symbol: Symbol | None = None
-    account: Lane | None = None
+    account: Role | None = None
 
 
 class SetDrift(Frozen):
@@ -138,7 +138,7 @@ class SetFillRule(Frozen):
 
     rest_limits: Annotated[int, Field(ge=0)]
     symbol: Symbol | None = None
-    account: Lane | None = None
+    account: Role | None = None
 
 
 class SetRateLimit(Frozen):
@@ -150,7 +150,7 @@ class SetRateLimit(Frozen):
 class FillOpen(Frozen):
     """Fill what is left of the open orders that match, at their price."""
 
-    account: Lane | None = None
+    account: Role | None = None
     symbol: Symbol | None = None
 
 
@@ -184,7 +184,7 @@ Command = (
 class SimulatedOrder(Frozen):
     """One order that was ever accepted. `sequence` counts an account's orders from 1."""
 
-    account: Lane
+    account: Role
     sequence: int
     order_id: str
     client_order_id: str
@@ -202,7 +202,7 @@ class SimulatedOrder(Frozen):
 class SimulatedAccount(Frozen):
     """One account as it stands."""
 
-    account: Lane
+    account: Role
     number: str
     cash: Exact
     equity: Exact
@@ -217,7 +217,7 @@ class LoggedRequest(Frozen):
     method: str
     path: str
     query: str
-    account: Lane | None
+    account: Role | None
     status: int
     client_order_id: str | None = None
     symbol: str | None = None

@@ -22,7 +22,7 @@ from local.broker_simulator.values import Fault, FaultKind
 from local.operator import Operator
 from local.stack import STAGE
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 BROKER_FAULTS = (
     FaultKind.THROTTLE,
@@ -72,7 +72,7 @@ class Striker:
 
     def orders(self) -> int:
         """Count the candidate's orders so far."""
-        return len(self._operator.stack.broker.orders(Lane.CANDIDATE))
+        return len(self._operator.stack.broker.orders(Role.CANDIDATE))
 
     def strike(self, plan: RebalancePlan) -> Struck:
         """Do one thing; give its name, its target, and what it did at once."""
@@ -97,7 +97,7 @@ class Striker:
         del plan
         kind, count = self._random.choice(BROKER_FAULTS), self._random.randint(1, _MOST_AT_ONCE)
         path = self._random.choice((*[ORDERS_PATH] * _ORDERS_OFTENER, None))
-        self._operator.stack.broker.add_fault(Fault(kind=kind, account=Lane.CANDIDATE, count=count, path=path))
+        self._operator.stack.broker.add_fault(Fault(kind=kind, account=Role.CANDIDATE, count=count, path=path))
         return f"broker: {kind.value}", path or "any call", f"the next {count} calls of the candidate that it can strike"
 
     def _kill(self, plan: RebalancePlan) -> Struck:

@@ -22,7 +22,7 @@ from local.scenarios.demo import DemoDay, demo_days
 from local.stack import BROKER, local_stack
 from shadow.aws.broker import fingerprint_of
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 MOST_DAYS = 40
 MOST_FAULTS = 2_000
@@ -81,7 +81,7 @@ def _under_fire(
         "ControlAccountFingerprint": fingerprint_of(_CONTROL_ACCOUNT),
     }
     with local_stack(folder, parameters=parameters, seed=seed, progress=progress) as stack:
-        stack.broker.set_identity(Lane.CONTROL, number=_CONTROL_ACCOUNT)
+        stack.broker.set_identity(Role.CONTROL, number=_CONTROL_ACCOUNT)
         fire = _Fire(played, time.monotonic() + minutes * 60)
         stage = Stage(stack, fire.tick)
         fire.striker = Striker(stage.operator, seed)
@@ -153,7 +153,7 @@ def _settled(stage: Stage, played: _Played) -> tuple[Check, ...]:
         verdict = "no pair" if pair is None else f"{pair.state.value} {pair.verdict.value}"
         run = f"run {operator.candidate_status(plan.plan_id)}"
         played.ended[plan.plan_id] = f"{run}{stage.errors_of(plan)}, pair {verdict}"
-    orders = stage.stack.broker.orders(Lane.CANDIDATE)
+    orders = stage.stack.broker.orders(Role.CANDIDATE)
     told = Check(name="trades in doubt were asked about", holds=True, told=f"{asked} trades")
     return (check_conservation(days, pairs, len(played.plans)), *check_orders(orders, stage.intents()), told)
 
@@ -165,6 +165,6 @@ def _day(day: DemoDay) -> date:
 def _in_quiet(days: Sequence[DemoDay], folder: Path) -> dict[str, ControlRecord]:
     """Publish the same days to a control without the harness."""
     with local_stack(folder, parameters={"ShadowMode": "off"}) as stack:
-        stack.broker.set_identity(Lane.CONTROL, number=_CONTROL_ACCOUNT)
+        stack.broker.set_identity(Role.CONTROL, number=_CONTROL_ACCOUNT)
         stage = Stage(stack, lambda _: None)
         return {plan.plan_id: record for plan, record in (stage.play(day, with_candidate=False) for day in days)}

@@ -21,7 +21,7 @@ from shadow.contracts.candidate_state import INTENT_SK_PREFIX, IntentRecord, Int
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import METADATA_SK, LegacyRunStatus, LegacyTradeStatus, run_pk
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 120.0
@@ -39,20 +39,20 @@ class Stage:
         self.stack = stack
         self.operator = Operator(stack)
         self._meanwhile = meanwhile
-        stack.broker.set_account(Lane.CONTROL, cash=FIRST_CASH)
+        stack.broker.set_account(Role.CONTROL, cash=FIRST_CASH)
 
     def play(self, day: DemoDay, *, with_candidate: bool) -> tuple[RebalancePlan, ControlRecord]:
         """Publish the day's plan and wait until both lanes' runs have ended, or are not going to any more."""
         broker = self.stack.broker
         broker.set_day(day.day, day.closes, half_day=day.half_day)
-        control = broker.account(Lane.CONTROL)
-        broker.set_positions(Lane.CANDIDATE, control.positions)
-        broker.set_account(Lane.CANDIDATE, cash=control.cash)
+        control = broker.account(Role.CONTROL)
+        broker.set_positions(Role.CANDIDATE, control.positions)
+        broker.set_account(Role.CANDIDATE, cash=control.cash)
         plan = day.plan(Portfolio(control.positions, control.cash))
-        before = len(broker.orders(Lane.CONTROL))
+        before = len(broker.orders(Role.CONTROL))
         self.operator.publish(plan)
         self._wait(plan, lambda: self._control_ended(plan) and (not with_candidate or self._candidate_ended(plan)))
-        return plan, ControlRecord(_orders(broker.orders(Lane.CONTROL)[before:]), self._items(plan))
+        return plan, ControlRecord(_orders(broker.orders(Role.CONTROL)[before:]), self._items(plan))
 
     def _wait(self, plan: RebalancePlan, is_over: Callable[[], bool]) -> None:
         ends = time.monotonic() + _PATIENCE_SECONDS

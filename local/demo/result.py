@@ -15,7 +15,7 @@ class PlantedLine(Frozen):
     """One planted difference and whether it was found."""
 
     day: int
-    lane: str
+    role: str
     symbol: str | None
     fault: str
     words: str

@@ -22,7 +22,7 @@ from local.scenarios.reckoning import reckon
 from local.stack import LocalStack, local_stack
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.pair import Pair
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from shadow.settlement.conservation import conservation
 
 CLOUD_FOLDER = Path("build/demo-cloud")
@@ -51,7 +51,7 @@ def run_demo(prices: ClosingPrices, out: Path, *, progress: Progress) -> DemoRes
     with local_stack(CLOUD_FOLDER, plantable=True, progress=progress) as stack:
         set_up = time.monotonic() - started
         show = _Show(stack, Operator(stack), progress)
-        stack.broker.set_account(Lane.CONTROL, cash=FIRST_CASH)
+        stack.broker.set_account(Role.CONTROL, cash=FIRST_CASH)
         for day in days:
             show.days.append(_run_day(show, day))
         result = DemoResult(
@@ -69,11 +69,11 @@ def _run_day(show: _Show, day: DemoDay) -> DayResult:
     """Play one trading day through both lanes."""
     broker = show.stack.broker
     broker.set_day(day.day, day.closes, half_day=day.half_day)
-    account = broker.account(Lane.CONTROL)
+    account = broker.account(Role.CONTROL)
     plan = day.plan(Portfolio(account.positions, account.cash))
     planting = day.planting(plan)
-    show.stack.plant(planting.faults(Lane.CONTROL))
-    show.stack.plant_in_candidate(planting.faults(Lane.CANDIDATE))
+    show.stack.plant(planting.faults(Role.CONTROL))
+    show.stack.plant_in_candidate(planting.faults(Role.CANDIDATE))
     started = time.monotonic()
     trades = len(plan.tradable_items)
     show.progress(f"day {day.number:2}  {day.day}  {trades} trades")
@@ -107,7 +107,7 @@ def _day_result(day: DemoDay, pair: Pair, comparison: Comparison, planting: Plan
         planted=tuple(
             PlantedLine(
                 day=day.number,
-                lane=each.plant.lane.value,
+                role=each.plant.role.value,
                 symbol=each.symbol,
                 fault=each.plant.fault,
                 words=each.plant.words,

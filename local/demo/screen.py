@@ -64,12 +64,12 @@ def _usd(value: Decimal) -> str:
 
 def _show_planted(result: DemoResult) -> None:
     table = Table(title="Found against planted", title_justify="left", header_style="bold")
-    for column in ("day", "lane", "trade", "planted", "expected", "found"):
+    for column in ("day", "role", "trade", "planted", "expected", "found"):
         table.add_column(column, overflow="fold")
     for day in result.days:
         for line in day.planted:
             mark = "[green]found[/green]" if line.found else "[bold red]MISSED[/bold red]"
-            table.add_row(str(line.day), line.lane, line.symbol or "the run", escape(line.words), ", ".join(line.expected), mark)
+            table.add_row(str(line.day), line.role, line.symbol or "the run", escape(line.words), ", ".join(line.expected), mark)
         for each in day.invented:
             table.add_row(str(day.number), each.attribution.value, each.symbol or "the run", "", each.kind, "[red]INVENTED[/red]")
         for words in day.unplaced:

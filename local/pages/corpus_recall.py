@@ -83,7 +83,7 @@ def _faults(result: CorpusResult) -> Iterable[str]:
     yield "|---|---|---|---|---|---|"
     by_fault: dict[tuple[str, str, str], list[CorpusLine]] = {}
     for line in result.lines:
-        by_fault.setdefault((line.lane or "both", line.fault or "none", line.words), []).append(line)
+        by_fault.setdefault((line.role or "both", line.fault or "none", line.words), []).append(line)
     for (lane, fault, words), lines in by_fault.items():
         told = sorted({each.kind for line in lines for each in line.kinds if each.is_right}) or ["nothing"]
         after = sorted({kind for line in lines for kind in line.consequences})

@@ -29,7 +29,7 @@ from shadow.aws.pair_ledger import pair_to_item
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.events import DetailType
 from shadow.contracts.pair import Pair, PairState
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from shadow.settlement.sweeper import MARKET_ZONE
 from shadow.settlement.trading_days import is_exchange_open
 
@@ -85,7 +85,7 @@ class Mishaps:
         """Let today's only plan diverge; mended by ten that match."""
         today = datetime.now(UTC).astimezone(MARKET_ZONE).date()
         plant = Plant(
-            lane=Lane.CONTROL,
+            role=Role.CONTROL,
             fault="event_twice",
             event=DetailType.ALL_TRADES_COMPLETED,
             at=Place.RUN,
@@ -262,8 +262,8 @@ class Mishaps:
 
     # ------------------------------------------------------------------ helpers
 
-    def _planted(self, lane: str, fault: str, at: Place) -> Mend:
-        plant = Plant(lane=Lane(lane), fault=fault, at=at, expects=("COUNTERS",), words=fault)
+    def _planted(self, role: str, fault: str, at: Place) -> Mend:
+        plant = Plant(role=Role(role), fault=fault, at=at, expects=("COUNTERS",), words=fault)
         self._run(self._case(plant))
         return _nothing
 

@@ -41,7 +41,7 @@ class CorpusLine(Frozen):
 
     instance: int
     day: date
-    lane: str | None = None
+    role: str | None = None
     fault: str | None = None
     words: str
     symbol: str | None = None
@@ -94,7 +94,7 @@ def _line(result: CaseResult) -> CorpusLine:
     return CorpusLine(
         instance=case.instance,
         day=case.day,
-        lane=None if plant is None else plant.lane.value,
+        role=None if plant is None else plant.role.value,
         fault=None if plant is None else plant.fault,
         words="nothing" if plant is None else plant.words,
         symbol=None if planted is None else planted.symbol,

@@ -20,7 +20,7 @@ from local.scenarios.corpus import CorpusCase, cash_of
 from local.scenarios.reckoning import Reckoning, reckon
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.pair import PairState
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 PATIENT = {"late_after": 600.0, "missing_after": 1200.0, "quiet": 60.0, "effects_grace": 60.0}
 DECIDES_AT_ONCE = {"late_after": 0.5, "missing_after": 1.0, "quiet": 0.5, "effects_grace": 0.5}
@@ -87,14 +87,14 @@ def set_up(operator: Operator, wave: Sequence[CorpusCase]) -> None:
     operator.set_deadlines(PATIENT)
     broker.clear_faults()
     broker.set_day(wave[0].day, {symbol: price for case in wave for symbol, price in case.closes.items()})
-    broker.set_positions(Lane.CONTROL, {symbol: shares for case in wave for symbol, shares in case.positions.items()})
-    broker.set_account(Lane.CONTROL, cash=cash_of(wave))
+    broker.set_positions(Role.CONTROL, {symbol: shares for case in wave for symbol, shares in case.positions.items()})
+    broker.set_account(Role.CONTROL, cash=cash_of(wave))
     for symbol in (symbol for case in wave for symbol in case.untradable):
         broker.set_asset(symbol, tradable=False)
     for fault in (fault for case in wave for fault in case.planting.broker_faults()):
         broker.add_fault(fault)
-    stack.plant([fault for case in wave for fault in case.planting.faults(Lane.CONTROL)])
-    stack.plant_in_candidate([fault for case in wave for fault in case.planting.faults(Lane.CANDIDATE)])
+    stack.plant([fault for case in wave for fault in case.planting.faults(Role.CONTROL)])
+    stack.plant_in_candidate([fault for case in wave for fault in case.planting.faults(Role.CANDIDATE)])
 
 
 def play(operator: Operator, case: CorpusCase) -> None:

@@ -24,7 +24,7 @@ from shadow.contracts.errors import ShadowError, faults_of
 from shadow.contracts.events import DetailType
 from shadow.contracts.model import Exact, Frozen
 from shadow.contracts.plan import PlanItem, RebalancePlan
-from shadow.contracts.vocabulary import Action, Lane
+from shadow.contracts.vocabulary import Action, Role
 from shadow.reference.faults import Fault
 
 AT_BROKER = "broker."
@@ -56,7 +56,7 @@ class Plant(Frozen):
     """
 
     day: Annotated[int, Field(ge=1)] = 1
-    lane: Lane
+    role: Role
     fault: str
     at: Place
     expects: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -71,9 +71,9 @@ class Plant(Frozen):
 
     @model_validator(mode="after")
     def _is_known(self) -> Self:
-        known = {fault.value for fault in Fault} if self.lane is Lane.CONTROL else set(FAULTS)
+        known = {fault.value for fault in Fault} if self.role is Role.CONTROL else set(FAULTS)
         if self.fault not in known | {f"{AT_BROKER}{kind}" for kind in FaultKind}:
-            raise ValueError(f"expected a fault of the {self.lane}, was {self.fault}")
+            raise ValueError(f"expected a fault of the {self.role}, was {self.fault}")
         strange = [kind for kind in (*self.expects, *self.allows) if kind not in KINDS]
         if strange:
             raise ValueError(f"expected kinds of difference, was {', '.join(strange)}")
@@ -97,7 +97,7 @@ class Planted:
         path, method = _STRIKES.get(kind, (None, None))
         field = "fractionable" if kind is FaultKind.MISSING_FIELD else ""
         return BrokerFault(
-            kind=kind, account=self.plant.lane, symbol=self.symbol, count=None, path=path, method=method, field=field
+            kind=kind, account=self.plant.role, symbol=self.symbol, count=None, path=path, method=method, field=field
         )
 
     def as_fault(self) -> dict[str, str]:
@@ -119,9 +119,9 @@ class Planting:
     planted: tuple[Planted, ...] = ()
     unplaced: tuple[Plant, ...] = ()
 
-    def faults(self, lane: Lane) -> list[dict[str, str]]:
+    def faults(self, role: Role) -> list[dict[str, str]]:
         """Give the list of faults for one lane, JSON-ready."""
-        return [each.as_fault() for each in self.planted if each.plant.lane is lane and each.at_broker is None]
+        return [each.as_fault() for each in self.planted if each.plant.role is role and each.at_broker is None]
 
     def broker_faults(self) -> list[BrokerFault]:
         """Give what the broker is to do wrong."""

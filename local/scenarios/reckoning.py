@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from local.scenarios.planting import Planted
 from shadow.compare.kinds import KINDS, Scope
 from shadow.contracts.comparison import Attribution, Difference, Severity
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 _NAMES = {
-    Lane.CONTROL: (Attribution.CONTROL, Attribution.BOTH),
-    Lane.CANDIDATE: (Attribution.CANDIDATE, Attribution.BOTH),
+    Role.CONTROL: (Attribution.CONTROL, Attribution.BOTH),
+    Role.CANDIDATE: (Attribution.CANDIDATE, Attribution.BOTH),
 }
 
 
@@ -68,7 +68,7 @@ def reckon(planted: Iterable[Planted], differences: Iterable[Difference]) -> Rec
 def is_found(planted: Planted, kind: str, difference: Difference) -> bool:
     """Tell whether `difference` is the planted one: its kind, its lane, and its symbol where the kind is about a trade."""
     attributed = planted.plant.attributed
-    names = _NAMES[planted.plant.lane] if attributed is None else (attributed,)
+    names = _NAMES[planted.plant.role] if attributed is None else (attributed,)
     if difference.kind != kind or difference.attribution not in names:
         return False
     return KINDS[kind].scope is Scope.RUN or difference.symbol == planted.symbol

@@ -30,7 +30,7 @@ def main() -> int:
         result = CorpusResult.of(run_corpus(Operator(stack), cases, progress=_say))
     for line in result.wrong:
         missed = [each.kind for each in line.kinds if not each.is_right]
-        _say(f"{line.day} {line.lane} {line.fault}: missed {missed}, invented {list(line.invented)}")
+        _say(f"{line.day} {line.role} {line.fault}: missed {missed}, invented {list(line.invented)}")
     _say(f"{len(result.planted_kinds)} kinds in {len(result.lines)} cases, {len(result.wrong)} of them wrong")
     if result.wrong:
         return 1

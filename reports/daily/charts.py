@@ -148,10 +148,10 @@ def _impact(axes: Axes, days: Sequence[TrendDay]) -> None:
 
 
 def _lanes(axes: Axes, days: Sequence[TrendDay], field: str, unit: str) -> None:
-    for lane, colour, marker in (("control", CONTROL, "o"), ("candidate", CANDIDATE, "s")):
-        values = [getattr(day, f"{lane}_{field}") for day in days]
+    for role, colour, marker in (("control", CONTROL, "o"), ("candidate", CANDIDATE, "s")):
+        values = [getattr(day, f"{role}_{field}") for day in days]
         heights = [float("nan") if value is None else float(value) for value in values]
-        axes.plot(range(len(days)), heights, color=colour, marker=marker, markersize=4.5, linewidth=1.8, label=lane)
+        axes.plot(range(len(days)), heights, color=colour, marker=marker, markersize=4.5, linewidth=1.8, label=role)
     axes.set_ylabel(unit)
     _dates(axes, days)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
@@ -182,7 +182,7 @@ def _impact_words(days: Sequence[TrendDay]) -> str:
 
 def _lane_words(days: Sequence[TrendDay], field: str, unit: str, what: str) -> str:
     parts = []
-    for lane in ("control", "candidate"):
-        values = [value for day in days if (value := getattr(day, f"{lane}_{field}")) is not None]
-        parts.append(f"{lane} {min(values):.1f} to {max(values) + 0.0:.1f}{unit}" if values else f"{lane} not measured")
+    for role in ("control", "candidate"):
+        values = [value for day in days if (value := getattr(day, f"{role}_{field}")) is not None]
+        parts.append(f"{role} {min(values):.1f} to {max(values) + 0.0:.1f}{unit}" if values else f"{role} not measured")
     return f"Daily {what}, {_span(days)}: {', '.join(parts)}."

@@ -16,7 +16,7 @@ from reports.daily.values import CauseGroup, Cost, Counts, Example, Group, Impac
 from reports.data.columns import Unit
 from reports.readiness.readiness import KnownEntry, ReadinessPolicy
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
-from shadow.contracts.vocabulary import Lane, RunStatus, Side
+from shadow.contracts.vocabulary import Role, RunStatus, Side
 
 EXAMPLES = 3
 _CENT = Decimal("0.01")
@@ -148,27 +148,27 @@ def _known(name: str, entry: KnownEntry | None, today: pd.DataFrame, period: pd.
 def durations_of(durations: pd.DataFrame) -> tuple[Spread, ...]:
     """Spread the durations of runs and trades, both lanes."""
     return tuple(
-        _spread(f"{unit.value}s", lane, rows["seconds"])
+        _spread(f"{unit.value}s", role, rows["seconds"])
         for unit in Unit
-        for lane in Lane
-        if len(rows := durations[(durations["unit"] == unit.value) & (durations["lane"] == lane.value)])
+        for role in Role
+        if len(rows := durations[(durations["unit"] == unit.value) & (durations["role"] == role.value)])
     )
 
 
 def slippage_of(trades: pd.DataFrame) -> tuple[Spread, ...]:
     """Spread the slippage of buys and sells, both lanes, each against its own decision quote."""
     return tuple(
-        _spread(side.value, lane, values)
+        _spread(side.value, role, values)
         for side in Side
-        for lane in Lane
-        if len(values := trades.loc[trades["side"] == side.value, f"{lane.value}_slippage_bps"].dropna())
+        for role in Role
+        if len(values := trades.loc[trades["side"] == side.value, f"{role.value}_slippage_bps"].dropna())
     )
 
 
-def _spread(of: str, lane: Lane, values: pd.Series) -> Spread:
+def _spread(of: str, role: Role, values: pd.Series) -> Spread:
     return Spread(
         of=of,
-        lane=lane,
+        role=role,
         count=len(values),
         median=round(float(values.median()), 3),
         p95=round(float(values.quantile(0.95)), 3),

@@ -14,7 +14,7 @@ from reports.noise import ToleranceRow
 from reports.readiness.readiness import Statement
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
 from shadow.contracts.model import Exact, Frozen, Moment
-from shadow.contracts.vocabulary import Lane, RunStatus, Side
+from shadow.contracts.vocabulary import Role, RunStatus, Side
 
 
 class DayVerdict(StrEnum):
@@ -134,7 +134,7 @@ class Spread(Frozen):
     """How a measured quantity is spread, one lane."""
 
     of: str
-    lane: Lane
+    role: Role
     count: int
     median: float
     p95: float

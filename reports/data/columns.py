@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
-from shadow.contracts.vocabulary import Lane, Origin, Reason, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import Origin, Reason, Role, RunStatus, Side, TradeStatus
 
 
 class Kind(StrEnum):
@@ -173,7 +173,7 @@ DURATIONS = (
     Column("trade_id", Kind.TEXT, "the trade; missing for a run"),
     _ORIGIN,
     _category("unit", Unit, "what the duration is of"),
-    _category("lane", Lane, "whose duration"),
+    _category("role", Role, "whose duration"),
     Column("seconds", Kind.FLOAT, "wall seconds from start to end"),
 )
 

@@ -162,16 +162,16 @@ def _difference_counts(differences: Iterable[DifferenceDocument]) -> dict[str, t
     return counts
 
 
-def _add_lane(lists: Lists, lane: str, trades: Sequence[TradeDocument]) -> None:
+def _add_lane(lists: Lists, role: str, trades: Sequence[TradeDocument]) -> None:
     quotes = [t.intent.decision_price if t.intent else None for t in trades]
-    lists[f"{lane}_status"].extend([t.status for t in trades])
-    lists[f"{lane}_reason"].extend([t.reason for t in trades])
-    lists[f"{lane}_quantity"].extend([t.filled_quantity for t in trades])
-    lists[f"{lane}_price"].extend([t.average_price for t in trades])
-    lists[f"{lane}_value"].extend([t.value for t in trades])
-    lists[f"{lane}_quote"].extend(quotes)
-    lists[f"{lane}_slippage_bps"].extend([_slippage(t.average_price, q, t.action) for t, q in zip(trades, quotes, strict=True)])
-    lists[f"{lane}_seconds"].extend(
+    lists[f"{role}_status"].extend([t.status for t in trades])
+    lists[f"{role}_reason"].extend([t.reason for t in trades])
+    lists[f"{role}_quantity"].extend([t.filled_quantity for t in trades])
+    lists[f"{role}_price"].extend([t.average_price for t in trades])
+    lists[f"{role}_value"].extend([t.value for t in trades])
+    lists[f"{role}_quote"].extend(quotes)
+    lists[f"{role}_slippage_bps"].extend([_slippage(t.average_price, q, t.action) for t, q in zip(trades, quotes, strict=True)])
+    lists[f"{role}_seconds"].extend(
         [(t.completed_at - t.started_at).total_seconds() if t.started_at and t.completed_at else None for t in trades]
     )
 

@@ -24,7 +24,7 @@ from reports.data.tables import categorical, empty_lists, frame_of
 from reports.documents import decode
 from reports.sources import Source
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.vocabulary import Lane, Origin
+from shadow.contracts.vocabulary import Origin, Role
 
 EVER = (date(2000, 1, 1), date(2999, 12, 31))
 
@@ -97,16 +97,16 @@ def _durations(pairs: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame:
     runs = pairs[["trading_day", "run_id", "origin", "control_seconds", "candidate_seconds"]]
     parts, units, lanes = [], [], []
     for rows, unit in ((runs, Unit.RUN), (trades, Unit.TRADE)):
-        for lane in Lane:
-            column = f"{lane.value}_seconds"
+        for role in Role:
+            column = f"{role.value}_seconds"
             names = ["trading_day", "run_id", "origin", column] + (["trade_id"] if unit is Unit.TRADE else [])
             part = rows.loc[rows[column].notna(), names].rename(columns={column: "seconds"})
             parts.append(part)
             units += [list(Unit).index(unit)] * len(part)
-            lanes += [list(Lane).index(lane)] * len(part)
+            lanes += [list(Role).index(role)] * len(part)
     stacked = pd.concat(parts, ignore_index=True)
     stacked["unit"] = categorical(np.array(units, dtype=np.int8), Unit)
-    stacked["lane"] = categorical(np.array(lanes, dtype=np.int8), Lane)
+    stacked["role"] = categorical(np.array(lanes, dtype=np.int8), Role)
     return stacked[[column.name for column in DURATIONS]]
 
 

@@ -19,7 +19,7 @@ from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.ledger import UnreadablePair
 from shadow.contracts.pair import Pair, PairState
-from shadow.contracts.vocabulary import Origin, ProductionLane
+from shadow.contracts.vocabulary import Lane, Origin
 from shadow.settlement.conservation import conservation
 
 LedgerRow = dict[str, Value]
@@ -79,7 +79,7 @@ def day_row(day: date, pairs: Sequence[Pair | UnreadablePair], compared: Mapping
         "conserved": sums.error == 0 and uncompared == 0,
         "settle_seconds": max(waits, default=None),
         "drills": len(pairs) - sums.published,
-        "swapped": sum(pair.production_lane is ProductionLane.WORKFLOW for pair in live),
+        "swapped": sum(pair.production_lane is Lane.WORKFLOW for pair in live),
     }
 
 

@@ -22,7 +22,7 @@ from reports.rejudge.shelf import Shelf, in_processes, workers_for
 from reports.rejudge.units import Document, Library, Unit
 from shadow.compare.judge import case_of, judge, judge_trade
 from shadow.compare.policy import Policy
-from shadow.contracts.vocabulary import ProductionLane
+from shadow.contracts.vocabulary import Lane
 from shadow.settlement.judging import code_version, policy_for
 
 ROWS = 1 << 17
@@ -136,7 +136,7 @@ class _Part:
         self.quiet: dict[int, KeptPair] = {}
         self.in_runs: dict[int, tuple[RunFinding, ...]] = {}
         self.loud: list[tuple[int, KeptPair]] = []
-        policies = {lane: policy_for(policy, lane) for lane in ProductionLane}
+        policies = {lane: policy_for(policy, lane) for lane in Lane}
         for number, pair in both:
             found = None if pair.facts is None else found_in_runs(pair.facts, policies[pair.production_lane])
             if found is None:

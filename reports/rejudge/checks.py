@@ -27,16 +27,16 @@ _SILENT = (NONE, REASONS.index(Reason.OTHER))
 _PARTIAL = REASONS.index(Reason.PARTIAL_FILL)
 
 
-def too_wide(plan: PlanColumns, lane: LaneColumns) -> Bools:
+def too_wide(plan: PlanColumns, role: LaneColumns) -> Bools:
     """Tell where a product that the checks need does not fit a column."""
     pairs = (
-        (lane.asked, lane.price),
-        (lane.filled, lane.average),
-        (lane.filled, lane.price),
-        (lane.fill_quantity, lane.fill_price),
+        (role.asked, role.price),
+        (role.filled, role.average),
+        (role.filled, role.price),
+        (role.fill_quantity, role.fill_price),
     )
-    wide = ~fits(lane.price, np.full_like(lane.price, 10**SHARES)) & (lane.price != NULL)
-    for left, right in (*pairs, (lane.fill_quantity, lane.price), (lane.fill_quantity, lane.average)):
+    wide = ~fits(role.price, np.full_like(role.price, 10**SHARES)) & (role.price != NULL)
+    for left, right in (*pairs, (role.fill_quantity, role.price), (role.fill_quantity, role.average)):
         wide |= ~fits(left, right) & (left != NULL) & (right != NULL)
     answer: Bools = wide & (plan.amount != NULL)
     return answer
@@ -44,7 +44,7 @@ def too_wide(plan: PlanColumns, lane: LaneColumns) -> Bools:
 
 def find(plan: PlanColumns, lanes: tuple[LaneColumns, LaneColumns], words: tuple[str, ...], policy: Policy) -> Iterator[Found]:
     """Run every check over the rows."""
-    yield ("MISSING_TRADE", "trade"), either(*(~lane.present for lane in lanes))
+    yield ("MISSING_TRADE", "trade"), either(*(~role.present for role in lanes))
     yield from _plan_checks(plan, lanes, policy)
     yield from sizing_checks(plan, lanes, policy)
     yield from _order_checks(plan, lanes, words, policy)
@@ -56,10 +56,10 @@ def find(plan: PlanColumns, lanes: tuple[LaneColumns, LaneColumns], words: tuple
 
 def _plan_checks(plan: PlanColumns, lanes: tuple[LaneColumns, LaneColumns], policy: Policy) -> Iterator[Found]:
     rule = policy.rules.planned_amount
-    yield ("SIDE", "action"), either(*(lane.present & (lane.action != plan.side) for lane in lanes))
-    off = ((lane.amount != NULL) & differs(rule, lane.amount, plan.amount, decimals=USD) for lane in lanes)
+    yield ("SIDE", "action"), either(*(role.present & (role.action != plan.side) for role in lanes))
+    off = ((role.amount != NULL) & differs(rule, role.amount, plan.amount, decimals=USD) for role in lanes)
     yield ("PLANNED_AMOUNT", "planned_amount"), either(*off)
-    flags = ((lane.exit_flag != NONE) & (lane.exit_flag != plan.exit) for lane in lanes)
+    flags = ((role.exit_flag != NONE) & (role.exit_flag != plan.exit) for role in lanes)
     yield ("FULL_EXIT_FLAG", "is_complete_exit"), either(*flags)
 
 
@@ -67,18 +67,18 @@ def _order_checks(
     plan: PlanColumns, lanes: tuple[LaneColumns, LaneColumns], words: tuple[str, ...], policy: Policy
 ) -> Iterator[Found]:
     right = [code for code, word in enumerate(words) if word in policy.rules.order_type.members]
-    wrong = ((lane.order_type != NONE) & ~np.isin(lane.order_type, right) for lane in lanes)
+    wrong = ((role.order_type != NONE) & ~np.isin(role.order_type, right) for role in lanes)
     yield ("ORDER_TYPE", "intent.order_type"), either(*wrong)
     allowed = np.where(plan.side == SELL, policy.limits.sell_attempts, policy.limits.buy_attempts)
-    yield ("ATTEMPTS", "attempts"), either(*(lane.attempts > allowed for lane in lanes))
+    yield ("ATTEMPTS", "attempts"), either(*(role.attempts > allowed for role in lanes))
 
 
 def _end_checks(lanes: tuple[LaneColumns, LaneColumns]) -> Iterator[Found]:
     control, candidate = lanes
     both = control.present & candidate.present
     yield ("FILLED_RECORDED_AS_FAILED", "status"), either(_all_filled(control, candidate), _all_filled(candidate, control))
-    yield ("TRADE_UNFINISHED", "status"), either(*(lane.present & np.isin(lane.status, _NO_END) for lane in lanes))
-    yield ("TRADE_UNKNOWN", "status"), either(*(lane.present & (lane.status == _UNKNOWN) for lane in lanes))
+    yield ("TRADE_UNFINISHED", "status"), either(*(role.present & np.isin(role.status, _NO_END) for role in lanes))
+    yield ("TRADE_UNKNOWN", "status"), either(*(role.present & (role.status == _UNKNOWN) for role in lanes))
     unlike = both & (control.status != candidate.status)
     yield ("TRADE_STATUS", "status"), across(unlike, control.status != _COMPLETED, candidate.status != _COMPLETED)
     told = ~np.isin(control.reason, _SILENT) & ~np.isin(candidate.reason, _SILENT)
@@ -89,15 +89,15 @@ def _end_checks(lanes: tuple[LaneColumns, LaneColumns]) -> Iterator[Found]:
     yield ("TRADE_REASON", "reason"), across(told & failed)
 
 
-def _all_filled(lane: LaneColumns, other: LaneColumns) -> Bools:
+def _all_filled(role: LaneColumns, other: LaneColumns) -> Bools:
     """Tell where all that was asked for was filled and the trade is not recorded as executed."""
-    filled = np.where(lane.filled == NULL, 0, lane.filled)
-    by_own = (lane.asked != NULL) & (filled + 1 >= lane.asked)
+    filled = np.where(role.filled == NULL, 0, role.filled)
+    by_own = (role.asked != NULL) & (filled + 1 >= role.asked)
     reference = np.where(other.asked == NULL, 0, other.asked)
     all_of_it = exceeds(filled, reference, Fraction(98, 100)) | _is_part(filled, reference)
-    something_left = (lane.reason == _PARTIAL) & (filled < reference)
-    by_other = (lane.asked == NULL) & (other.asked != NULL) & all_of_it & ~something_left
-    answer: Bools = lane.present & (lane.status != _COMPLETED) & (filled > 0) & (by_own | by_other)
+    something_left = (role.reason == _PARTIAL) & (filled < reference)
+    by_other = (role.asked == NULL) & (other.asked != NULL) & all_of_it & ~something_left
+    answer: Bools = role.present & (role.status != _COMPLETED) & (filled > 0) & (by_own | by_other)
     return answer
 
 
@@ -110,23 +110,23 @@ def _is_part(filled: Ints, reference: Ints) -> Bools:
 def _fill_checks(lanes: tuple[LaneColumns, LaneColumns], policy: Policy) -> Iterator[Found]:
     rules = policy.rules
     off = (
-        lane.present
-        & (lane.status == _COMPLETED)
-        & (lane.asked != NULL)
-        & (lane.filled != NULL)
-        & differs(rules.filled_quantity, lane.filled, lane.asked, decimals=SHARES)
-        for lane in lanes
+        role.present
+        & (role.status == _COMPLETED)
+        & (role.asked != NULL)
+        & (role.filled != NULL)
+        & differs(rules.filled_quantity, role.filled, role.asked, decimals=SHARES)
+        for role in lanes
     )
     yield ("FILLED_QUANTITY", "filled_quantity"), either(*off)
     yield ("FILLED_QUANTITY", "filled_usd"), across(_parts_differ(lanes, policy))
-    yield ("VALUE", "value"), either(*(_value_off(lane, policy) for lane in lanes))
-    yield ("PRICE_NOT_THE_FILL", "average_price"), either(*(_price_off(lane, policy) for lane in lanes))
+    yield ("VALUE", "value"), either(*(_value_off(role, policy) for role in lanes))
+    yield ("PRICE_NOT_THE_FILL", "average_price"), either(*(_price_off(role, policy) for role in lanes))
     entered = (
-        (lane.ledger_price != NULL)
-        & (lane.average != NULL)
-        & (lane.filled > 0)
-        & differs(rules.effect_price, lane.ledger_price, lane.average, decimals=PRICE)
-        for lane in lanes
+        (role.ledger_price != NULL)
+        & (role.average != NULL)
+        & (role.filled > 0)
+        & differs(rules.effect_price, role.ledger_price, role.average, decimals=PRICE)
+        for role in lanes
     )
     yield ("LEDGER_DIFFERENT", "effects.LedgerEntry"), either(*entered)
 
@@ -134,28 +134,28 @@ def _fill_checks(lanes: tuple[LaneColumns, LaneColumns], policy: Policy) -> Iter
 def _parts_differ(lanes: tuple[LaneColumns, LaneColumns], policy: Policy) -> Bools:
     failed = (lanes[0].status == _FAILED) & (lanes[1].status == _FAILED) & lanes[0].present & lanes[1].present
     dollars = []
-    for lane in lanes:
-        price = np.where(lane.price != NULL, lane.price, lane.average)
-        empty = (lane.filled == NULL) | (lane.filled == 0)
+    for role in lanes:
+        price = np.where(role.price != NULL, role.price, role.average)
+        empty = (role.filled == NULL) | (role.filled == 0)
         failed &= empty | (price != NULL)
-        dollars.append(np.where(failed & ~empty, lane.filled, 0) * np.where(price == NULL, 0, price))
+        dollars.append(np.where(failed & ~empty, role.filled, 0) * np.where(price == NULL, 0, price))
     answer: Bools = failed & differs(policy.rules.partial_fill, dollars[0], dollars[1], decimals=USD)
     return answer
 
 
-def _value_off(lane: LaneColumns, policy: Policy) -> Bools:
-    known = (lane.value != NULL) & (lane.filled != NULL) & (lane.average != NULL)
-    product = np.where(known, lane.filled, 0) * np.where(known, lane.average, 0)
-    answer: Bools = known & differs(policy.rules.value, lane.value, product, decimals=USD)
+def _value_off(role: LaneColumns, policy: Policy) -> Bools:
+    known = (role.value != NULL) & (role.filled != NULL) & (role.average != NULL)
+    product = np.where(known, role.filled, 0) * np.where(known, role.average, 0)
+    answer: Bools = known & differs(policy.rules.value, role.value, product, decimals=USD)
     return answer
 
 
-def _price_off(lane: LaneColumns, policy: Policy) -> Bools:
-    if lane.lane not in policy.applies.recorded_price:
-        return np.zeros(len(lane.present), dtype=np.bool_)
-    known = lane.is_filled & (lane.average != NULL)
-    quantity = np.where(known, lane.fill_quantity, 0)
-    recorded, filled = quantity * np.where(known, lane.average, 0), quantity * np.where(known, lane.fill_price, 0)
+def _price_off(role: LaneColumns, policy: Policy) -> Bools:
+    if role.role not in policy.applies.recorded_price:
+        return np.zeros(len(role.present), dtype=np.bool_)
+    known = role.is_filled & (role.average != NULL)
+    quantity = np.where(known, role.fill_quantity, 0)
+    recorded, filled = quantity * np.where(known, role.average, 0), quantity * np.where(known, role.fill_price, 0)
     answer: Bools = known & differs(policy.rules.recorded_price, recorded, filled, decimals=USD)
     return answer
 
@@ -164,8 +164,8 @@ def _slippage(lanes: tuple[LaneColumns, LaneColumns], policy: Policy) -> Iterato
     control, candidate = lanes
     same = control.present & candidate.present & (control.status == candidate.status) & (control.action == candidate.action)
     known = same & control.is_filled & candidate.is_filled & (control.price != NULL) & (candidate.price != NULL)
-    excess = [np.where(known, lane.fill_price - np.where(known, lane.price, 0), 0) for lane in lanes]
-    base = [np.where(known, lane.price, 1) for lane in lanes]
+    excess = [np.where(known, role.fill_price - np.where(known, role.price, 0), 0) for role in lanes]
+    base = [np.where(known, role.price, 1) for role in lanes]
     tolerance = policy.rules.average_price.tolerance
     apart = known & ratios_exceed((excess[0], base[0]), (excess[1], base[1]), tolerance)
     departs = [exceeds(np.abs(part), whole, Fraction(tolerance) / 10_000) for part, whole in zip(excess, base, strict=True)]
@@ -175,27 +175,27 @@ def _slippage(lanes: tuple[LaneColumns, LaneColumns], policy: Policy) -> Iterato
 def _position_checks(plan: PlanColumns, lanes: tuple[LaneColumns, LaneColumns], policy: Policy) -> Iterator[Found]:
     rule = policy.rules.residual_position
     left = [
-        (lane.residual != NULL) & differs(rule, lane.residual, np.zeros_like(lane.residual), decimals=SHARES) for lane in lanes
+        (role.residual != NULL) & differs(rule, role.residual, np.zeros_like(role.residual), decimals=SHARES) for role in lanes
     ]
-    short = ((off & (lane.residual < 0) & (lane.action == SELL)) for off, lane in zip(left, lanes, strict=True))
+    short = ((off & (role.residual < 0) & (role.action == SELL)) for off, role in zip(left, lanes, strict=True))
     yield ("OVERSELL", "residual_position"), either(*short)
-    done = (off & (lane.residual > 0) & plan.exit & (lane.status == _COMPLETED) for off, lane in zip(left, lanes, strict=True))
+    done = (off & (role.residual > 0) & plan.exit & (role.status == _COMPLETED) for off, role in zip(left, lanes, strict=True))
     yield ("RESIDUAL_POSITION", "residual_position"), either(*done)
 
 
-def executed_usd(lane: LaneColumns) -> Ints:
+def executed_usd(role: LaneColumns) -> Ints:
     """Give the signed USD executed, with 12 decimals: a BUY adds, a SELL removes."""
-    by_fill = lane.is_filled
-    unpriced = ~by_fill & (lane.price != NULL)
-    recorded = unpriced & (lane.filled != NULL)
-    planned = unpriced & (lane.filled == NULL) & (lane.status == _COMPLETED) & (lane.asked != NULL)
-    quantity = np.where(by_fill, lane.fill_quantity, np.where(recorded, lane.filled, np.where(planned, lane.asked, 0)))
-    price = np.where(by_fill, lane.fill_price, np.where(recorded | planned, lane.price, 0))
-    return np.where(lane.present, lane.sign * quantity * price, 0).astype(np.int64)
+    by_fill = role.is_filled
+    unpriced = ~by_fill & (role.price != NULL)
+    recorded = unpriced & (role.filled != NULL)
+    planned = unpriced & (role.filled == NULL) & (role.status == _COMPLETED) & (role.asked != NULL)
+    quantity = np.where(by_fill, role.fill_quantity, np.where(recorded, role.filled, np.where(planned, role.asked, 0)))
+    price = np.where(by_fill, role.fill_price, np.where(recorded | planned, role.price, 0))
+    return np.where(role.present, role.sign * quantity * price, 0).astype(np.int64)
 
 
-def slippage_usd(lane: LaneColumns) -> Ints:
+def slippage_usd(role: LaneColumns) -> Ints:
     """Give the USD paid beyond the decision price, with 12 decimals."""
-    known = lane.is_filled & (lane.price != NULL)
-    quantity = np.where(known, lane.fill_quantity, 0)
-    return lane.sign * quantity * np.where(known, lane.fill_price - lane.price, 0)
+    known = role.is_filled & (role.price != NULL)
+    quantity = np.where(known, role.fill_quantity, 0)
+    return role.sign * quantity * np.where(known, role.fill_price - role.price, 0)

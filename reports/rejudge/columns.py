@@ -103,14 +103,14 @@ def _ranks(trades: Sequence[TradePair]) -> list[int]:
 def _matrix(frames: TradeFrames, names: Sequence[str], kind: type[Number], nothing: int) -> npt.NDArray[Number]:
     """Put columns side by side, one row of the matrix a column; lanes' columns at the rows of their trades."""
     matrix = np.full((len(names), len(frames.plan)), nothing, dtype=kind)
-    lanes = {lane.value: frame for lane, frame in zip(LANES, (frames.control, frames.candidate), strict=True)}
+    lanes = {role.value: frame for role, frame in zip(LANES, (frames.control, frames.candidate), strict=True)}
     for place, name in enumerate(names):
-        lane, _, column = name.rpartition(".")
-        if not lane:
+        role, _, column = name.rpartition(".")
+        if not role:
             matrix[place] = frames.plan[column].to_numpy()
             continue
-        keys = lanes[lane]["trade_key"].to_numpy()
-        matrix[place, keys] = 1 if column == "present" else lanes[lane][column].to_numpy()
+        keys = lanes[role]["trade_key"].to_numpy()
+        matrix[place, keys] = 1 if column == "present" else lanes[role][column].to_numpy()
     return matrix
 
 
@@ -126,11 +126,11 @@ def frames_of_columns(parts: Sequence[tuple[Columns, Longs, Longs]]) -> TradeFra
     plan["day"] = np.concatenate([days for _, _, days in parts]).astype(np.int32)
     plan["symbol"] = np.concatenate([_coded(part.symbols, symbols)[part.symbol[rows]] for part, rows, _ in parts])
     lanes = []
-    for lane in LANES:
-        present = narrow[NARROW.index(f"{lane}.present")] == 1
+    for role in LANES:
+        present = narrow[NARROW.index(f"{role}.present")] == 1
         keep = slice(None) if present.all() else present
-        columns = {name: narrow[NARROW.index(f"{lane}.{name}")][keep] for name in CODES}
-        columns |= {name: wide[WIDE.index(f"{lane}.{name}")][keep] for name in NUMBERS}
+        columns = {name: narrow[NARROW.index(f"{role}.{name}")][keep] for name in CODES}
+        columns |= {name: wide[WIDE.index(f"{role}.{name}")][keep] for name in NUMBERS}
         lanes.append(pd.DataFrame({"trade_key": plan["trade_key"][keep], **columns}, copy=False))
     return TradeFrames(pd.DataFrame(plan, copy=False), lanes[0], lanes[1], tuple(types.codes), tuple(symbols.codes))
 
@@ -145,7 +145,7 @@ def _renamed(part: Columns, types: Words) -> npt.NDArray[np.int8]:
     if np.array_equal(codes, np.arange(len(codes))):
         return part.narrow
     narrow = part.narrow.copy()
-    for lane in LANES:
-        column = narrow[NARROW.index(f"{lane}.order_type")]
+    for role in LANES:
+        column = narrow[NARROW.index(f"{role}.order_type")]
         column[:] = np.where(column >= 0, codes[np.maximum(column, 0)], column)
     return narrow

@@ -28,7 +28,7 @@ from shadow.compare.judge import judge_trade
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Difference
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 CHUNK = 1 << 17
 MAX_THREADS = 8
@@ -55,7 +55,7 @@ class InColumns:
 
 def judge_in_columns(frames: TradeFrames, policy: Policy) -> InColumns:
     """Judge what columns can hold."""
-    places = [_places(frames.plan, lane) for lane in (frames.control, frames.candidate)]
+    places = [_places(frames.plan, role) for role in (frames.control, frames.candidate)]
     starts = range(0, len(frames.plan), CHUNK)
     with ThreadPoolExecutor(max_workers=min(os.cpu_count() or 1, MAX_THREADS)) as threads:
         judged = list(threads.map(lambda start: _chunk(start, places, frames, policy), starts))
@@ -82,8 +82,8 @@ def _chunk(start: int, places: Sequence[npt.NDArray[np.intp]], frames: TradeFram
     rows = slice(start, min(start + CHUNK, len(frames.plan)))
     plan = PlanColumns(**{name: frames.plan[name].to_numpy()[rows] for name in _PLAN_NAMES})
     lanes = (
-        _lane(Lane.CONTROL, frames.control, places[0][rows]),
-        _lane(Lane.CANDIDATE, frames.candidate, places[1][rows]),
+        _lane(Role.CONTROL, frames.control, places[0][rows]),
+        _lane(Role.CANDIDATE, frames.candidate, places[1][rows]),
     )
     plain = frames.plan["plain"].to_numpy()[rows]
     wide = plain & (too_wide(plan, lanes[0]) | too_wide(plan, lanes[1]))
@@ -93,21 +93,21 @@ def _chunk(start: int, places: Sequence[npt.NDArray[np.intp]], frames: TradeFram
     return _Chunk(slots, table, (np.flatnonzero(wide) + start).tolist())
 
 
-def _places(plan: pd.DataFrame, lane: pd.DataFrame) -> npt.NDArray[np.intp]:
+def _places(plan: pd.DataFrame, role: pd.DataFrame) -> npt.NDArray[np.intp]:
     """Give where each plan row's trade stands in `lane`; -1 where it does not. Equal keys in equal order need no search."""
-    keys, mine = plan["trade_key"].to_numpy(), lane["trade_key"].to_numpy()
+    keys, mine = plan["trade_key"].to_numpy(), role["trade_key"].to_numpy()
     if np.array_equal(keys, mine):
         return np.arange(len(keys), dtype=np.intp)
     places: npt.NDArray[np.intp] = pd.Index(mine).get_indexer(pd.Index(keys))
     return places
 
 
-def _lane(name: Lane, frame: pd.DataFrame, places: npt.NDArray[np.intp]) -> LaneColumns:
+def _lane(name: Role, frame: pd.DataFrame, places: npt.NDArray[np.intp]) -> LaneColumns:
     """Take the lane's columns for some rows; NULL and -1 stand where the lane does not have the trade."""
     present = places >= 0
     codes = {column: _taken(frame, column, np.int8, places) for column in CODES}
     numbers = {column: _taken(frame, column, np.int64, places) for column in NUMBERS}
-    return LaneColumns(lane=name, present=present, **codes, **numbers)  # type: ignore[arg-type] # by their names
+    return LaneColumns(role=name, present=present, **codes, **numbers)  # type: ignore[arg-type] # by their names
 
 
 def _taken(

@@ -19,11 +19,11 @@ from reports.data.errors import ReportsError
 from reports.rejudge.coded import Longs
 from reports.rejudge.frame import CODES, NUMBERS, PLAN_CODES, PLAN_NUMBERS
 from reports.rejudge.runs import RunFacts
-from shadow.contracts.vocabulary import Lane, ProductionLane
+from shadow.contracts.vocabulary import Lane, Role
 
-LANES = (Lane.CONTROL, Lane.CANDIDATE)
-WIDE = (*PLAN_NUMBERS, *(f"{lane}.{name}" for lane in LANES for name in NUMBERS))
-NARROW = (*PLAN_CODES, *(f"{lane}.{name}" for lane in LANES for name in ("present", *CODES)))
+LANES = (Role.CONTROL, Role.CANDIDATE)
+WIDE = (*PLAN_NUMBERS, *(f"{role}.{name}" for role in LANES for name in NUMBERS))
+NARROW = (*PLAN_CODES, *(f"{role}.{name}" for role in LANES for name in ("present", *CODES)))
 _FORM = "shadow rejudge 1"
 _DIGEST = 64
 Head = TypeVar("Head")
@@ -45,7 +45,7 @@ class KeptPair(msgspec.Struct, frozen=True, array_like=True, gc=False):
     plan_id: str
     trading_day: str
     origin: str
-    production_lane: ProductionLane
+    production_lane: Lane
     published_at: str
     policy_hash: str
     verdict: str

@@ -11,7 +11,7 @@ import numpy as np
 
 from reports.rejudge.frame import SIDES
 from reports.rejudge.scaled import NULL, Bools, Codes, Ints
-from shadow.contracts.vocabulary import Lane, Side
+from shadow.contracts.vocabulary import Role, Side
 
 BUY, SELL = SIDES.index(Side.BUY), SIDES.index(Side.SELL)
 Slot = tuple[str, str]
@@ -34,7 +34,7 @@ class PlanColumns:
 class LaneColumns:
     """One lane's columns of the same rows, NULL and -1 where the lane does not have the trade."""
 
-    lane: Lane
+    role: Role
     present: Bools
     action: Codes
     status: Codes

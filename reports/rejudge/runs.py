@@ -26,12 +26,12 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import BpsRule, DurationRatioRule, ExactRule, OrderedRule, within
 from shadow.contracts.comparison import Difference
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.vocabulary import Lane, RunStatus, Side
+from shadow.contracts.vocabulary import Role, RunStatus, Side
 
 _EVER = 10**12
 _MICROSECONDS = 1_000_000
 _ALWAYS = BpsRule(rule="bps", tolerance=Decimal(20_000))
-_LANES = (Lane.CONTROL, Lane.CANDIDATE)
+_LANES = (Role.CONTROL, Role.CANDIDATE)
 _RUNS_ONLY = frozenset({"EQUITY_DECISION"})
 _OF_TRADES = frozenset(name for name, kind in KINDS.items() if kind.scope is Scope.TRADE) - _RUNS_ONLY
 
@@ -51,11 +51,11 @@ class RunFinding(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     kind: str
     field: str
-    departs: tuple[Lane, ...]
+    departs: tuple[Role, ...]
 
-    def among(self, lanes: Iterable[Lane]) -> RunFinding | None:
+    def among(self, lanes: Iterable[Role]) -> RunFinding | None:
         """Give what is left of it where only `lanes` are asked; None where nothing is."""
-        departs = tuple(lane for lane in self.departs if lane in lanes)
+        departs = tuple(role for role in self.departs if role in lanes)
         return RunFinding(self.kind, self.field, departs) if departs else None
 
 
@@ -80,7 +80,7 @@ def facts_of(view: PairView, policy: Policy) -> RunFacts | None:
     What must be known is what `policy` says.
     """
     with localcontext(EXACT):
-        if view.both is None or tuple(run.lane for run in view.both) != _LANES or gaps_of(view, policy):
+        if view.both is None or tuple(run.role for run in view.both) != _LANES or gaps_of(view, policy):
             return None
         thresholds = {_threshold(run, policy) for run in view.both} - {None}
         if len(thresholds) > 1:
@@ -125,26 +125,26 @@ def _unlike_limits(facts: RunFacts, policy: Policy) -> RunFinding | None:
     limits, rule = facts.limits, policy.rules.equity_limit
     if limits is None or ((limits[0] == 0) is (limits[1] == 0) and within(rule, *limits)):
         return None
-    off = tuple(lane for lane, limit in zip(_LANES, limits, strict=True) if limit == 0)
+    off = tuple(role for role, limit in zip(_LANES, limits, strict=True) if limit == 0)
     return RunFinding("EQUITY_LIMIT", "equity_limit", off)
 
 
 def _durations(facts: RunFacts, policy: Policy) -> Iterator[RunFinding]:
     rule, longest = policy.rules.duration_ratio, policy.limits.run_seconds * _MICROSECONDS
     spans = dict(zip(_LANES, facts.spans, strict=True))
-    known = {lane: span for lane, span in spans.items() if span is not None}
+    known = {role: span for role, span in spans.items() if span is not None}
     if facts.completed and len(known) == len(_LANES):
         others = dict(zip(_LANES, reversed(known.values()), strict=True))
         slow = [
-            lane
-            for lane, span in known.items()
-            if lane in policy.applies.duration_ratio
+            role
+            for role, span in known.items()
+            if role in policy.applies.duration_ratio
             and span > rule.floor_seconds * _MICROSECONDS
-            and span > rule.ratio * others[lane]
+            and span > rule.ratio * others[role]
         ]
         if slow:
             yield RunFinding("DURATION_RATIO", "duration", tuple(slow))
-    long = [lane for lane, span in known.items() if span > longest]
+    long = [role for role, span in known.items() if span > longest]
     if long:
         yield RunFinding("DURATION_ABSOLUTE", "duration", tuple(long))
 

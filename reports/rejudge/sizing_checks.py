@@ -38,13 +38,13 @@ class Sizes:
         return self.sized & ~(self.target | self.oversold | self.short_exit | self.wrong)
 
 
-def _sizes(plan: PlanColumns, lane: LaneColumns, policy: Policy) -> Sizes:
+def _sizes(plan: PlanColumns, role: LaneColumns, policy: Policy) -> Sizes:
     rules = policy.rules
-    sized = lane.is_sized
-    asked, price = np.where(sized, lane.asked, 0), np.where(sized, lane.price, 1)
+    sized = role.is_sized
+    asked, price = np.where(sized, role.asked, 0), np.where(sized, role.price, 1)
     worth = asked * price
     goal = np.where(plan.exit, plan.current, np.abs(plan.amount))
-    by_quote = ~plan.exit | (lane.basis == _BY_VALUE)
+    by_quote = ~plan.exit | (role.basis == _BY_VALUE)
     by_rule = differs(rules.asked_quantity, worth, goal, decimals=USD, unit=price)
     by_exit = differs(rules.exit_quantity, worth, goal, decimals=USD, unit=price)
     off = sized & np.where(by_quote, by_rule, by_exit)
@@ -59,18 +59,18 @@ def _sizes(plan: PlanColumns, lane: LaneColumns, policy: Policy) -> Sizes:
     return Sizes(sized, floored, fraction, target, oversold, left & plan.exit, left & ~plan.exit)
 
 
-def too_close(plan: PlanColumns, lane: LaneColumns, policy: Policy) -> Bools:
+def too_close(plan: PlanColumns, role: LaneColumns, policy: Policy) -> Bools:
     """Tell where the digits that were cut off the plan's amounts decide: where the amount and the next give other answers.
 
     What equals a quantity's worth under a rule is an interval around it, and a worth is never between an amount and the next: so
     where both ends give one answer, all that lies between them does. Larger and smaller are told by the lower end alone.
     """
     rules = policy.rules
-    sized = lane.is_sized & (plan.cut != 0)
+    sized = role.is_sized & (plan.cut != 0)
     close: Bools = np.zeros(len(sized), dtype=np.bool_)
     if not sized.any():
         return close
-    worth, price = lane.asked[sized] * lane.price[sized], lane.price[sized]
+    worth, price = role.asked[sized] * role.price[sized], role.price[sized]
     for name, bit in CUTS.items():
         low = np.abs(getattr(plan, name)[sized])
         high = low + ((plan.cut[sized] & bit) != 0)
@@ -82,12 +82,12 @@ def too_close(plan: PlanColumns, lane: LaneColumns, policy: Policy) -> Bools:
 
 def sizing_checks(plan: PlanColumns, lanes: tuple[LaneColumns, LaneColumns], policy: Policy) -> Iterator[Found]:
     """Find what is wrong with the quantities of every row."""
-    sizes = tuple(_sizes(plan, lane, policy) for lane in lanes)
+    sizes = tuple(_sizes(plan, role, policy) for role in lanes)
     control, candidate = sizes
     members = [BASES.index(SizingBasis(member)) for member in policy.rules.sizing_basis.members if member in list(SizingBasis)]
     basis = (
-        size.target | ((lane.basis != NONE) & np.where(plan.exit, ~np.isin(lane.basis, members), lane.basis != _BY_AMOUNT))
-        for size, lane in zip(sizes, lanes, strict=True)
+        size.target | ((role.basis != NONE) & np.where(plan.exit, ~np.isin(role.basis, members), role.basis != _BY_AMOUNT))
+        for size, role in zip(sizes, lanes, strict=True)
     )
     yield ("SIZING_BASIS", "intent.sizing_basis"), either(*basis)
     yield ("OVERSELL", "intent.quantity"), either(control.oversold, candidate.oversold)

@@ -20,7 +20,7 @@ from shadow.broker.credentials import AlpacaCredentials, is_paper_endpoint
 from shadow.broker.port import Broker
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.model import Frozen
-from shadow.contracts.vocabulary import ExecutionMode, ProductionLane
+from shadow.contracts.vocabulary import ExecutionMode, Lane
 from shadow.execution.errors import InterlockViolation
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class BrokerSettings:
     endpoint: str
     data_endpoint: str
     control_account_fingerprint: str
-    production_lane: ProductionLane = ProductionLane.LEGACY
+    production_lane: Lane = Lane.LEGACY
 
 
 def fingerprint_of(account_number: str) -> str:
@@ -61,7 +61,7 @@ def fingerprint_of(account_number: str) -> str:
 
 def refuse_unsafe(settings: BrokerSettings) -> None:
     """Check what can be known without the broker; raises InterlockViolation."""
-    if settings.mode is ExecutionMode.LIVE and settings.production_lane is ProductionLane.LEGACY:
+    if settings.mode is ExecutionMode.LIVE and settings.production_lane is Lane.LEGACY:
         both = " and DUAL_PUBLISHING is true" if settings.dual_publishing else ""
         raise InterlockViolation(f"EXECUTION_MODE: expected dry_run or paper while PRODUCTION_LANE is legacy{both}, was live")
     if settings.mode is ExecutionMode.PAPER:

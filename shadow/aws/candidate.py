@@ -24,7 +24,7 @@ from shadow.broker.port import Broker
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.model import Exact, Fraction, NonNegative
-from shadow.contracts.vocabulary import ExecutionMode, ProductionLane
+from shadow.contracts.vocabulary import ExecutionMode, Lane
 from shadow.contracts.workflow import MAX_INLINE_TRADES, WorkflowInput, WorkflowTrade
 from shadow.execution.phases import RunSettings
 from shadow.execution.ports import Clock, SystemClock
@@ -41,7 +41,7 @@ class ModeEnvironment(Environment):
 
     execution_mode: ExecutionMode = ExecutionMode.DRY_RUN
     dual_publishing: bool = True
-    production_lane: ProductionLane = ProductionLane.LEGACY
+    production_lane: Lane = Lane.LEGACY
 
 
 class StateEnvironment(ModeEnvironment):

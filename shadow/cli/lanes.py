@@ -14,7 +14,7 @@ from shadow.aws.executions import AwsCandidateSource
 from shadow.cli.target import Target
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.pair import Pair
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from shadow.lanes.legacy.reader import read_control
 from shadow.lanes.legacy.source import AwsControlSource
 from shadow.lanes.records import as_moment
@@ -27,7 +27,7 @@ from shadow.settlement.looks import CANDIDATE, CONTROL
 class LaneState:
     """One lane of a pair now. `state` is the lane's own word, `since` when it last showed a sign of life."""
 
-    lane: Lane
+    role: Role
     state: str
     settled: bool
     since: datetime | None = None
@@ -63,10 +63,10 @@ def _control(source: AwsControlSource, pair: Pair, refs: Mapping[str, EvidenceRe
     outcome = read_control(pair.run_id, pair.plan_id, map(plain_item, source.run_items(pair.run_id)), None)
     if outcome is None:
         kept = CONTROL in refs
-        return LaneState(Lane.CONTROL, "records expired, evidence kept" if kept else "no run found", settled=kept)
+        return LaneState(Role.CONTROL, "records expired, evidence kept" if kept else "no run found", settled=kept)
     found = control_settledness(outcome, now, Deadlines())
     since = found.since or outcome.completed_at or outcome.started_at
-    return _state(Lane.CONTROL, outcome.raw_status or outcome.status.value, found, since, now)
+    return _state(Role.CONTROL, outcome.raw_status or outcome.status.value, found, since, now)
 
 
 def _candidate(source: AwsCandidateSource, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> LaneState:
@@ -74,13 +74,13 @@ def _candidate(source: AwsCandidateSource, pair: Pair, refs: Mapping[str, Eviden
     if describe is None:
         kept = any(name.startswith(f"{CANDIDATE}-") for name in refs)
         reason = f": start {pair.start_state.value}" + (f", {pair.start_reason}" if pair.start_reason else "")
-        return LaneState(Lane.CANDIDATE, "history expired, evidence kept" if kept else f"no execution{reason}", settled=kept)
+        return LaneState(Role.CANDIDATE, "history expired, evidence kept" if kept else f"no execution{reason}", settled=kept)
     stopped = as_moment(describe.get("stopDate"))
     found = candidate_settledness(describe.get("status"), stopped, now, Deadlines().aborted_quiet)
     since = found.since or stopped or as_moment(describe.get("redriveDate")) or as_moment(describe.get("startDate"))
-    return _state(Lane.CANDIDATE, str(describe.get("status")), found, since, now)
+    return _state(Role.CANDIDATE, str(describe.get("status")), found, since, now)
 
 
-def _state(lane: Lane, state: str, found: Settledness, since: datetime | None, now: datetime) -> LaneState:
+def _state(role: Role, state: str, found: Settledness, since: datetime | None, now: datetime) -> LaneState:
     active = Settledness(settled=found.settled, waiting_for=found.waiting_for, since=since)
-    return LaneState(lane, state, found.settled, since, found.waiting_for, is_stuck(active, now, Deadlines()))
+    return LaneState(role, state, found.settled, since, found.waiting_for, is_stuck(active, now, Deadlines()))

@@ -159,7 +159,7 @@ def _one(target: Target, plan_id: str, now: datetime, *, as_json: bool) -> ExitC
     if as_json:
         print_json(
             _pair_wire(pair, now)
-            | {"lanes": {lane.lane.value: lane.to_wire(now) for lane in page.lanes}}
+            | {"lanes": {lane.role.value: lane.to_wire(now) for lane in page.lanes}}
             | {"evidence": [ref.to_wire() for ref in page.evidence]}
             | {"audit": [_audit_wire(entry) for entry in page.audit]}
         )
@@ -193,11 +193,11 @@ def _print_pair(target: Target, page: PairPage, now: datetime) -> None:
     if pair.previous_verdict is not None and pair.previous_verdict is not Verdict.PENDING:
         say(f"before      {styled_verdict(pair.previous_verdict)}")
     for lane in page.lanes:
-        say(f"{lane.lane.value:<12}{_lane_text(lane, now)}")
-    say(f"production  {pair.production_lane.lane} ({pair.production_lane}), shadowed by {pair.production_lane.shadow}")
+        say(f"{lane.role.value:<12}{_lane_text(lane, now)}")
+    say(f"production  {pair.production_lane.role} ({pair.production_lane}), shadowed by {pair.production_lane.shadow}")
     say(f"start       {pair.start_state.value}{f' · {escape(pair.start_reason)}' if pair.start_reason else ''}")
     if pair.control_error:
-        say(f"            [red]publishing to the {pair.production_lane.lane} raised {escape(pair.control_error)}[/]")
+        say(f"            [red]publishing to the {pair.production_lane.role} raised {escape(pair.control_error)}[/]")
     arn = pair.execution_arn or target.execution_arn(pair.run_id)
     say(f"execution   {target.console_url(arn) or arn}")
     if pair.comparison_key:

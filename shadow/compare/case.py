@@ -20,7 +20,7 @@ from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.outcome import Effect, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import EffectKind, Lane, ProductionLane, Side
+from shadow.contracts.vocabulary import EffectKind, Lane, Role, Side
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class PairCase:
     candidate: RunOutcome | None
     code_version: str
     origin: str = "live"
-    production_lane: ProductionLane = ProductionLane.LEGACY
+    production_lane: Lane = Lane.LEGACY
     evidence: tuple[EvidenceRef, ...] = ()
 
 
@@ -57,7 +57,7 @@ class Planned:
 class LaneTrade:
     """One lane's record of a trade, with the lane's effects about it. `memo` keeps what `once` has computed of it."""
 
-    lane: Lane
+    role: Role
     run: RunOutcome
     trade: TradeOutcome
     effects: tuple[Effect, ...]
@@ -94,7 +94,7 @@ class TradePair:
 
     def __post_init__(self) -> None:
         """Note which lanes have the trade."""
-        object.__setattr__(self, "lanes", tuple(lane for lane in (self.control, self.candidate) if lane is not None))
+        object.__setattr__(self, "lanes", tuple(role for role in (self.control, self.candidate) if role is not None))
 
     @property
     def both(self) -> tuple[LaneTrade, LaneTrade] | None:
@@ -126,9 +126,9 @@ class PairView:
         self.run_id = run_id_of(case.plan.plan_id)
         self.runs = tuple(run for run in (case.control, case.candidate) if run is not None)
         self.planned = _planned(case.plan, self.run_id)
-        sides = {run.lane: _LaneIndex(run, self.planned) for run in self.runs}
-        self.stray_effects: Mapping[Lane, tuple[Effect, ...]] = MappingProxyType(
-            {lane: side.stray_effects for lane, side in sides.items()}
+        sides = {run.role: _LaneIndex(run, self.planned) for run in self.runs}
+        self.stray_effects: Mapping[Role, tuple[Effect, ...]] = MappingProxyType(
+            {role: side.stray_effects for role, side in sides.items()}
         )
         self.trades = tuple(_side_by_side(self.planned, sides))
 
@@ -138,10 +138,10 @@ class PairView:
         control, candidate = self.case.control, self.case.candidate
         return (control, candidate) if control is not None and candidate is not None else None
 
-    def trades_of(self, lane: Lane) -> Iterator[tuple[TradePair, LaneTrade]]:
+    def trades_of(self, role: Role) -> Iterator[tuple[TradePair, LaneTrade]]:
         """Give every trade that `lane` has."""
         for pair in self.trades:
-            side = pair.control if lane is Lane.CONTROL else pair.candidate
+            side = pair.control if role is Role.CONTROL else pair.candidate
             if side is not None:
                 yield pair, side
 
@@ -175,7 +175,7 @@ class _LaneIndex:
         self.extra: dict[str, LaneTrade] = {}
         for trade_id, copies in records.items():
             first = copies[0] if len(copies) == 1 else min(copies, key=_canonical)
-            side = LaneTrade(run.lane, run, first, tuple(effects.get(trade_id, ())), len(copies))
+            side = LaneTrade(run.role, run, first, tuple(effects.get(trade_id, ())), len(copies))
             name = names.get(trade_id)
             if name is None:
                 self.extra[trade_id] = side
@@ -222,8 +222,8 @@ def _share_out(run: RunOutcome, records: Mapping[str, list[TradeOutcome]]) -> tu
     return shares, tuple(stray)
 
 
-def _side_by_side(planned: Iterable[Planned], sides: Mapping[Lane, _LaneIndex]) -> Iterator[TradePair]:
-    control, candidate = sides.get(Lane.CONTROL), sides.get(Lane.CANDIDATE)
+def _side_by_side(planned: Iterable[Planned], sides: Mapping[Role, _LaneIndex]) -> Iterator[TradePair]:
+    control, candidate = sides.get(Role.CONTROL), sides.get(Role.CANDIDATE)
     for trade in planned:
         yield TradePair(
             planned=trade,

@@ -95,7 +95,7 @@ def _run_explains_trade(cause: Finding, effect: Finding) -> bool:
         return pair.side is Side.BUY
     if cause.kind in _BROKEN:
         ran = {
-            side.lane for side in pair.lanes if side.trade.status not in _NEVER_RAN and side.trade.reason is not Reason.RUN_FAILED
+            side.role for side in pair.lanes if side.trade.status not in _NEVER_RAN and side.trade.reason is not Reason.RUN_FAILED
         }
         return bool(cause.departs - ran)
     return _share_a_lane(cause, effect)

@@ -30,23 +30,23 @@ def gaps_of(view: PairView, policy: Policy) -> tuple[str, ...]:
 
 
 def _run_gaps(run: RunOutcome, policy: Policy) -> Iterator[str]:
-    lane, needs = run.lane.value, policy.evidence_of(run.lane)
-    yield from (f"{lane}: {gap.what}: {gap.reason}" for gap in run.gaps)
-    yield from (f"{lane}: contract violation: {violation}" for violation in run.violations)
-    yield from (f"{lane}: {path}: absent" for path in _absent(run, _needed_of_run(run, needs)))
+    role, needs = run.role.value, policy.evidence_of(run.role)
+    yield from (f"{role}: {gap.what}: {gap.reason}" for gap in run.gaps)
+    yield from (f"{role}: contract violation: {violation}" for violation in run.violations)
+    yield from (f"{role}: {path}: absent" for path in _absent(run, _needed_of_run(run, needs)))
     if run.effects is not None:
         kinds = (kind for kind in policy.evidence.effects if not is_watched(run, kind))
-        yield from (f"{lane}: effects.{kind.value}: nobody watched for them" for kind in kinds)
+        yield from (f"{role}: effects.{kind.value}: nobody watched for them" for kind in kinds)
     for trade in run.trades:
         absent = _absent(trade, _needed_of_trade(trade, run, needs))
-        yield from (f"{lane}: trade {trade.symbol}: {path}: absent" for path in absent)
-        yield from _order_gaps(trade, lane, needs)
+        yield from (f"{role}: trade {trade.symbol}: {path}: absent" for path in absent)
+        yield from _order_gaps(trade, role, needs)
 
 
-def _order_gaps(trade: TradeOutcome, lane: str, needs: LaneEvidence) -> Iterator[str]:
+def _order_gaps(trade: TradeOutcome, role: str, needs: LaneEvidence) -> Iterator[str]:
     for number, order in enumerate(trade.orders):
         paths = (*needs.order, "average_price") if needs.order and order.filled_quantity else needs.order
-        yield from (f"{lane}: trade {trade.symbol}: orders.{number}.{path}: absent" for path in _absent(order, paths))
+        yield from (f"{role}: trade {trade.symbol}: orders.{number}.{path}: absent" for path in _absent(order, paths))
 
 
 def _needed_of_run(run: RunOutcome, needs: LaneEvidence) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from shadow.compare.case import LaneTrade, TradePair
 from shadow.contracts.comparison import Attribution
 from shadow.contracts.model import iso, plain
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 _ATTRIBUTIONS = {
     (False, False): Attribution.NEITHER,
@@ -34,7 +34,7 @@ class Finding:
     field: str
     rule: str
     explanation: str
-    departs: frozenset[Lane]
+    departs: frozenset[Role]
     planned: str | None = None
     control: str | None = None
     candidate: str | None = None
@@ -43,7 +43,7 @@ class Finding:
     @property
     def attribution(self) -> Attribution:
         """Which lanes depart."""
-        return _ATTRIBUTIONS[Lane.CONTROL in self.departs, Lane.CANDIDATE in self.departs]
+        return _ATTRIBUTIONS[Role.CONTROL in self.departs, Role.CANDIDATE in self.departs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +89,10 @@ def own_faults(
     for side in sides:
         fault = check(side)
         if fault is not None:
-            faults[side.lane] = fault
+            faults[side.role] = fault
     if not faults:
         return ()
-    texts = {side.lane: faults[side.lane].shown if side.lane in faults else right(side) for side in sides}
+    texts = {side.role: faults[side.role].shown if side.role in faults else right(side) for side in sides}
     return (_finding((kind, field, str(rule), planned), faults, texts, pair),)
 
 
@@ -108,17 +108,17 @@ def run_faults(
 ) -> tuple[Finding, ...]:
     """Hold each run against `check` and give one finding for all runs that fail it."""
     sides = tuple(runs)
-    faults = {run.lane: fault for run in sides if (fault := check(run)) is not None}
+    faults = {run.role: fault for run in sides if (fault := check(run)) is not None}
     if not faults:
         return ()
-    texts = {run.lane: faults[run.lane].shown if run.lane in faults else right(run) for run in sides}
+    texts = {run.role: faults[run.role].shown if run.role in faults else right(run) for run in sides}
     return (_finding((kind, field, str(rule), planned), faults, texts, None),)
 
 
 def _finding(
     about: tuple[str, str, str, str | None],
-    faults: dict[Lane, Fault],
-    texts: dict[Lane, str | None],
+    faults: dict[Role, Fault],
+    texts: dict[Role, str | None],
     pair: TradePair | None,
 ) -> Finding:
     kind, field, rule, planned = about
@@ -129,15 +129,15 @@ def _finding(
         explanation=_told(faults),
         departs=frozenset(faults),
         planned=planned,
-        control=texts.get(Lane.CONTROL),
-        candidate=texts.get(Lane.CANDIDATE),
+        control=texts.get(Role.CONTROL),
+        candidate=texts.get(Role.CANDIDATE),
         pair=pair,
     )
 
 
-def _told(faults: dict[Lane, Fault]) -> str:
+def _told(faults: dict[Role, Fault]) -> str:
     """Say what is wrong with each lane, control first; once, where it is the same."""
-    whys = {lane: faults[lane].why for lane in Lane if lane in faults}
+    whys = {role: faults[role].why for role in Role if role in faults}
     if len(whys) > 1 and len(set(whys.values())) == 1:
         return f"Both lanes: {next(iter(whys.values()))}."
-    return " ".join(f"The {lane.value} {why}." for lane, why in whys.items())
+    return " ".join(f"The {role.value} {why}." for role, why in whys.items())

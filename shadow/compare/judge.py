@@ -35,7 +35,7 @@ from shadow.compare.impact import NOTHING, impacts_of, net, writable
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison, Counts, Difference, Impact, Severity, Verdict
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 
 def judge(case: PairCase, policy: Policy) -> Comparison:
@@ -69,7 +69,7 @@ def judge(case: PairCase, policy: Policy) -> Comparison:
 def find(view: PairView, policy: Policy) -> Iterator[Finding]:
     """Find everything that differs in a pair, in no particular order."""
     yield from find_in_runs(view, policy)
-    ran = frozenset(run.lane for run in view.runs)
+    ran = frozenset(run.role for run in view.runs)
     for pair in view.trades:
         yield from find_in_trade(pair, ran, policy)
 
@@ -87,7 +87,7 @@ def find_in_runs(view: PairView, policy: Policy) -> Iterator[Finding]:
     yield from run_effect_findings(view, policy)
 
 
-def find_in_trade(pair: TradePair, ran: frozenset[Lane], policy: Policy) -> Iterator[Finding]:
+def find_in_trade(pair: TradePair, ran: frozenset[Role], policy: Policy) -> Iterator[Finding]:
     """Find everything that differs in one trade by itself, whatever else the runs that `ran` did, in no particular order."""
     yield from presence_findings(pair, ran, policy)
     yield from plan_findings(pair, policy)
@@ -105,13 +105,13 @@ def judge_trade(pair: TradePair, policy: Policy, on: date) -> tuple[Difference, 
     This is what the columnar judge of `reports.rejudge` is held to.
     """
     with localcontext(EXACT):
-        findings = in_order(find_in_trade(pair, frozenset(Lane), policy))
+        findings = in_order(find_in_trade(pair, frozenset(Role), policy))
         return differences_of(findings, policy, on, both_ran=True)
 
 
 def seen(findings: Iterable[Finding], view: PairView) -> Iterator[Finding]:
     """Leave out what was found only because a lane's evidence has gaps: what was not seen is not known to be absent."""
-    torn = {run.lane for run in view.runs if run.gaps or run.violations}
+    torn = {run.role for run in view.runs if run.gaps or run.violations}
     for finding in findings:
         if not (KINDS[finding.kind].absence and finding.departs and finding.departs <= torn):
             yield finding

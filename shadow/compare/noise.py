@@ -22,7 +22,7 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, Numeric, TicksRule
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 OF_A_RUN = frozenset({"guard_amounts", "guard_threshold", "equity_limit", "duration_ratio"})
 DURATION = "duration_ratio"
@@ -87,10 +87,10 @@ def noise_floor(runs: Iterable[TwoRuns], policy: Policy) -> NoiseFloor:
     """
     seen: dict[str, list[Decimal]] = defaultdict(list)
     days: list[date] = []
-    lanes: set[Lane] = set()
+    lanes: set[Role] = set()
     for two in runs:
         days.append(two.trading_day)
-        lanes |= {two.first.lane, two.second.lane}
+        lanes |= {two.first.role, two.second.role}
         with localcontext(EXACT):
             _measure(two, policy, seen)
     if not days:
@@ -98,7 +98,7 @@ def noise_floor(runs: Iterable[TwoRuns], policy: Policy) -> NoiseFloor:
     if len(lanes) > 1:
         raise ValueError(f"noise floor: expected runs of one lane, was {', '.join(sorted(lanes))}")
     rules = {name: _summed(values, _measure_of(name, policy)) for name, values in sorted(seen.items()) if values}
-    return NoiseFloor(lane=lanes.pop(), first_day=min(days), last_day=max(days), pairs=len(days), rules=rules)
+    return NoiseFloor(role=lanes.pop(), first_day=min(days), last_day=max(days), pairs=len(days), rules=rules)
 
 
 def numeric_rules(policy: Policy) -> dict[str, Numeric]:
@@ -113,12 +113,12 @@ def _measure_of(name: str, policy: Policy) -> str:
 
 def _measure(two: TwoRuns, policy: Policy, seen: dict[str, list[Decimal]]) -> None:
     asked = _Asked()
-    probing, names = _probed(policy, asked, two.first.lane), numeric_rules(policy)
+    probing, names = _probed(policy, asked, two.first.role), numeric_rules(policy)
     view = PairView(_as_pair(two))
     for pair in view.trades:
         if pair.both is None:
             continue
-        findings = list(find_in_trade(pair, frozenset(Lane), probing))
+        findings = list(find_in_trade(pair, frozenset(Role), probing))
         needed = asked.taken(found=bool(findings))
         for name in names.keys() - OF_A_RUN:
             seen[name].append(needed.get(name, ZERO))
@@ -131,10 +131,10 @@ def _measure(two: TwoRuns, policy: Policy, seen: dict[str, list[Decimal]]) -> No
         seen[DURATION].append(ratio)
 
 
-def _probed(policy: Policy, asked: _Asked, lane: Lane) -> Policy:
+def _probed(policy: Policy, asked: _Asked, role: Role) -> Policy:
     """Give `policy` with every tolerance watched. One-sided rules that are for the lane are for both of its runs."""
     probes = {name: _Probe(name, rule, asked) for name, rule in numeric_rules(policy).items()}
-    applies = {name: tuple(Lane) if lane in lanes else () for name, lanes in policy.applies}
+    applies = {name: tuple(Role) if role in lanes else () for name, lanes in policy.applies}
     return policy.model_copy(
         update={"rules": policy.rules.model_copy(update=probes), "applies": policy.applies.model_copy(update=applies)}
     )
@@ -145,8 +145,8 @@ def _as_pair(two: TwoRuns) -> PairCase:
         plan=two.plan,
         trading_day=two.trading_day,
         published_at=two.published_at,
-        control=two.first.model_copy(update={"lane": Lane.CONTROL}),
-        candidate=two.second.model_copy(update={"lane": Lane.CANDIDATE}),
+        control=two.first.model_copy(update={"role": Role.CONTROL}),
+        candidate=two.second.model_copy(update={"role": Role.CANDIDATE}),
         code_version="",
     )
 

@@ -13,7 +13,7 @@ from typing import Annotated, Self
 from pydantic import Field, StrictInt, model_validator
 
 from shadow.contracts.model import Frozen, NonNegative
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 
 class RuleNoise(Frozen):
@@ -36,7 +36,7 @@ class RuleNoise(Frozen):
 class NoiseFloor(Frozen):
     """Measured noise, by rule."""
 
-    lane: Annotated[Lane, Field(description="the lane that was run twice")]
+    role: Annotated[Role, Field(description="the lane that was run twice")]
     first_day: Annotated[date, Field(description="the first trading day that was measured")]
     last_day: Annotated[date, Field(description="… and the last")]
     pairs: Annotated[StrictInt, Field(ge=1, description="how many plans were run twice")]

@@ -22,7 +22,7 @@ from shadow.compare.policy_text import InvalidPolicy, PolicyText
 from shadow.compare.rules import BpsRule, DurationRatioRule, NumericRule, OrderedRule, SetRule, ToleranceRule
 from shadow.contracts.comparison import Attribution, Difference, Severity
 from shadow.contracts.model import Frozen, NonNegative
-from shadow.contracts.vocabulary import EffectKind, Lane, Side
+from shadow.contracts.vocabulary import EffectKind, Role, Side
 
 Named = Annotated[str, Field(min_length=1, max_length=200)]
 Pattern = Annotated[str, Field(min_length=1, description="`*` stands for anything, `?` for one character")]
@@ -88,11 +88,11 @@ class Deadlines(Frozen):
 class Applies(Frozen):
     """The lanes that the one-sided rules are for: not everything can be asked of both."""
 
-    client_order_id: Annotated[tuple[Lane, ...], Field(description="whose client order ids must derive from the trade")]
-    effect_emitted: Annotated[tuple[Lane, ...], Field(description="who only shadows, and must not emit effects")]
-    equity_counted: Annotated[tuple[Lane, ...], Field(description="whose breaker reserves, so that it counts a BUY at once")]
-    duration_ratio: Annotated[tuple[Lane, ...], Field(description="whose slowness counts")]
-    recorded_price: Annotated[tuple[Lane, ...], Field(description="whose recorded price must be its fills' price")]
+    client_order_id: Annotated[tuple[Role, ...], Field(description="whose client order ids must derive from the trade")]
+    effect_emitted: Annotated[tuple[Role, ...], Field(description="who only shadows, and must not emit effects")]
+    equity_counted: Annotated[tuple[Role, ...], Field(description="whose breaker reserves, so that it counts a BUY at once")]
+    duration_ratio: Annotated[tuple[Role, ...], Field(description="whose slowness counts")]
+    recorded_price: Annotated[tuple[Role, ...], Field(description="whose recorded price must be its fills' price")]
 
 
 class LaneEvidence(Frozen):
@@ -142,7 +142,7 @@ class KnownDivergence(Frozen):
     field: Pattern = "*"
     symbol: Pattern = "*"
     side: Annotated[Side | Literal["*"], Field(description="BUY, SELL, or `*` for both and for the run itself")] = "*"
-    lane: Annotated[Attribution | Literal["*"], Field(description="control, candidate, both, neither, or `*`")] = "*"
+    role: Annotated[Attribution | Literal["*"], Field(description="control, candidate, both, neither, or `*`")] = "*"
     expires: date
     budget_a_day: Annotated[StrictInt, Field(ge=1)]
 
@@ -156,7 +156,7 @@ class KnownDivergence(Frozen):
             and fnmatchcase(difference.field, self.field)
             and (self.symbol == "*" or (symbol is not None and fnmatchcase(symbol, self.symbol)))
             and self.side in ("*", difference.action)
-            and self.lane in ("*", difference.attribution)
+            and self.role in ("*", difference.attribution)
         )
 
 
@@ -213,9 +213,9 @@ class Policy(Frozen):
         """Give a kind's severity: the policy's own, else the kind's default."""
         return self.severity.get(kind) or KINDS[kind].severity
 
-    def evidence_of(self, lane: Lane) -> LaneEvidence:
+    def evidence_of(self, role: Role) -> LaneEvidence:
         """Give what must be known of `lane`."""
-        return self.evidence.control if lane is Lane.CONTROL else self.evidence.candidate
+        return self.evidence.control if role is Role.CONTROL else self.evidence.candidate
 
     @classmethod
     def read(cls, text: str, name: str = "policy") -> Self:

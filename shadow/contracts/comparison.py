@@ -13,7 +13,7 @@ from enum import StrEnum
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import ProductionLane, Side
+from shadow.contracts.vocabulary import Lane, Side
 
 
 class Level(StrEnum):
@@ -134,7 +134,7 @@ class Comparison(Frozen):
     run_id: Identifier
     trading_day: date
     origin: str = "live"
-    production_lane: ProductionLane = ProductionLane.LEGACY
+    production_lane: Lane = Lane.LEGACY
     published_at: Moment
     verdict: Verdict
     differences: tuple[Difference, ...]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from shadow.contracts.events import FailureStep
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative
-from shadow.contracts.vocabulary import EffectKind, Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 
 
 class Intent(Frozen):
@@ -135,7 +135,7 @@ class RunOutcome(Frozen):
     plan that were found in the lane. `notifications` counts the notifications the lane sent; None where nobody knows.
     """
 
-    lane: Lane
+    role: Role
     run_id: Identifier
     plan_id: Identifier
     correlation_id: Identifier | None = None

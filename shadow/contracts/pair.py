@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.model import Frozen, Identifier, Moment
-from shadow.contracts.vocabulary import Origin, ProductionLane
+from shadow.contracts.vocabulary import Lane, Origin
 
 
 @cache
@@ -68,7 +68,7 @@ class Pair(Frozen):
     correlation_id: Identifier
     trading_day: date
     origin: Origin = Origin.LIVE
-    production_lane: ProductionLane = ProductionLane.LEGACY
+    production_lane: Lane = Lane.LEGACY
     published_at: Moment
     state: PairState = PairState.PENDING
     verdict: Verdict = Verdict.PENDING

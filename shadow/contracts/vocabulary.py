@@ -8,28 +8,28 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Lane(StrEnum):
-    """Who executed, by what it is: the legacy SQS path, or the Step Functions workflow that is to replace it, or has."""
+class Role(StrEnum):
+    """What a lane is for: the control is in production, the candidate shadows it. A cut-over swaps the roles."""
 
     CONTROL = "control"
     CANDIDATE = "candidate"
 
 
-class ProductionLane(StrEnum):
-    """Which lane is in production. The other one is its shadow; the lanes keep their names."""
+class Lane(StrEnum):
+    """What a lane is: the legacy SQS path, or the Step Functions workflow. A lane keeps its name whatever its role."""
 
     LEGACY = "legacy"
     WORKFLOW = "workflow"
 
     @property
-    def lane(self) -> Lane:
+    def role(self) -> Role:
         """The lane in production."""
-        return Lane.CONTROL if self is ProductionLane.LEGACY else Lane.CANDIDATE
+        return Role.CONTROL if self is Lane.LEGACY else Role.CANDIDATE
 
     @property
-    def shadow(self) -> Lane:
+    def shadow(self) -> Role:
         """The lane that shadows it."""
-        return Lane.CANDIDATE if self is ProductionLane.LEGACY else Lane.CONTROL
+        return Role.CANDIDATE if self is Lane.LEGACY else Role.CONTROL
 
 
 class Side(StrEnum):

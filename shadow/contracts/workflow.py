@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, JsonValue
 from shadow.contracts.identity import run_id_of_execution
 from shadow.contracts.model import Exact, Fraction, Identifier, Moment, NonNegative, Symbol, Wire
 from shadow.contracts.trade_message import TradeMessage
-from shadow.contracts.vocabulary import ProductionLane, Reason, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import Lane, Reason, Side, SizingBasis, TradeStatus
 
 
 def _null_to_empty(value: object) -> object:
@@ -93,7 +93,7 @@ class WorkflowInput(Wire):
     failure_threshold_usd: NonNegative | None = None
     claim_check: ClaimCheck | None = None
     origin: str = "live"
-    production_lane: ProductionLane = ProductionLane.LEGACY
+    production_lane: Lane = Lane.LEGACY
 
 
 class PreparedRun(Wire):

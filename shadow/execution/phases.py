@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from shadow.contracts.errors import FieldFault, InvalidPayload
-from shadow.contracts.vocabulary import ExecutionMode, Origin, ProductionLane, Side
+from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin, Side
 from shadow.contracts.workflow import PreparedRun, WorkflowInput, WorkflowTrade
 from shadow.execution.errors import InterlockViolation
 from shadow.execution.ports import Clock, EquityLedger, RunOpening
@@ -74,7 +74,7 @@ def _refuse_replay(request: WorkflowInput, mode: ExecutionMode) -> None:
 
 def _refuse_other_role(request: WorkflowInput, mode: ExecutionMode) -> None:
     """Refuse a run whose plan the other lane trades, or that this lane would only pretend to trade."""
-    in_production = request.production_lane is ProductionLane.WORKFLOW
+    in_production = request.production_lane is Lane.WORKFLOW
     if in_production is not (mode is ExecutionMode.LIVE):
         expected = "live for a plan that it is to trade" if in_production else "dry_run or paper for a plan that it shadows"
         raise InterlockViolation(f"run {request.run_id}: expected mode {expected}, was {mode}")

@@ -1,6 +1,6 @@
-"""Business Unit: shared | Status: current.
+"""Business Unit: lanes | Status: current.
 
-Moved.
+Writes an evidence document, a line of canonical JSON a record, without holding more than one record.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Business Unit: shared | Status: current.
+"""Business Unit: lanes | Status: current.
 
-Moved.
+The seam: what a lane's adapter offers, and what one look at a lane found.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.settledness import Settledness
 
@@ -37,7 +37,7 @@ class Look:
     execution says of itself.
     """
 
-    lane: Lane
+    role: Role
     presence: Presence
     settledness: Settledness
     ref: EvidenceRef | None = None

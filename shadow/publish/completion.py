@@ -15,7 +15,7 @@ from shadow.contracts.errors import ConfigurationError, ContractViolation, Field
 from shadow.contracts.identity import execution_name_of
 from shadow.contracts.pair import Pair, StartState
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import ProductionLane
+from shadow.contracts.vocabulary import Lane
 from shadow.publish import payload
 from shadow.publish.errors import StartRefused
 from shadow.publish.ports import CandidateStarter, PairLedgerWriter, PlanArchive, Started
@@ -69,7 +69,7 @@ class StartCompleter:
 
     def _started(self, pair: Pair, plan: RebalancePlan, document: str) -> Started:
         digest = payload.digest(document.encode())
-        if pair.production_lane is ProductionLane.LEGACY:
+        if pair.production_lane is Lane.LEGACY:
             accepted = frozenset(filter(None, (digest, pair.input_sha256)))
             return self._starter.start(execution_name_of(pair.run_id), document, accepted)
         if self._legacy is None:

@@ -22,7 +22,7 @@ from shadow.contracts.identity import trade_namer
 from shadow.contracts.model import parse_decimal, plain
 from shadow.contracts.plan import PlanItem, RebalancePlan
 from shadow.contracts.trade_message import SEQUENCE_BASE
-from shadow.contracts.vocabulary import Action, Origin, ProductionLane, Side
+from shadow.contracts.vocabulary import Action, Lane, Origin, Side
 from shadow.contracts.workflow import MAX_INLINE_BYTES, MAX_INLINE_TRADES
 from shadow.publish.ports import PlanStore, StoredObject
 
@@ -93,11 +93,11 @@ class Why:
     """Why a run is started: the pair's `origin`, and which lane is in production."""
 
     origin: Origin = Origin.LIVE
-    production_lane: ProductionLane = ProductionLane.LEGACY
+    production_lane: Lane = Lane.LEGACY
 
 
 SHADOWING = Why()
-IN_PRODUCTION = Why(production_lane=ProductionLane.WORKFLOW)
+IN_PRODUCTION = Why(production_lane=Lane.WORKFLOW)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from shadow.aws.environment import Environment
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import ProductionLane
+from shadow.contracts.vocabulary import Lane
 from shadow.publish.aws import S3PlanStore, StepFunctionsStarter
 from shadow.publish.payload import IN_PRODUCTION, candidate_input, digest, read_plan, snapshot
 from shadow.publish.ports import CandidateStarter, PlanStore
@@ -26,7 +26,7 @@ class ProductionEnvironment(Environment):
 
     state_machine_arn: str
     evidence_bucket_name: str
-    production_lane: ProductionLane = ProductionLane.WORKFLOW
+    production_lane: Lane = Lane.WORKFLOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class WorkflowPublisher:
 def workflow_publisher_from_environment() -> Callable[[object], str | None]:
     """Build the function that takes the place of the legacy enqueue function; raises `ConfigurationError`."""
     environment = ProductionEnvironment.load()
-    if environment.production_lane is not ProductionLane.WORKFLOW:
+    if environment.production_lane is not Lane.WORKFLOW:
         raise ConfigurationError("PRODUCTION_LANE: expected workflow to publish to it as production, was legacy")
     starter = StepFunctionsStarter(clients.stepfunctions(), environment.state_machine_arn)
     return WorkflowPublisher(starter, S3PlanStore(clients.s3(), environment.evidence_bucket_name)).publish

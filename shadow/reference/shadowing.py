@@ -19,7 +19,7 @@ from shadow.broker.port import Broker
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage
-from shadow.contracts.vocabulary import ExecutionMode, ProductionLane
+from shadow.contracts.vocabulary import ExecutionMode, Lane
 from shadow.execution.errors import InterlockViolation
 from shadow.reference.execution import SHARE_STEP
 from shadow.reference.lane import LaneParts
@@ -36,14 +36,14 @@ class ControlBrokerEnvironment(Environment):
     control_broker_secret_id: str
     control_broker_endpoint: str = ""
     broker_data_endpoint: str = ""
-    production_lane: ProductionLane = ProductionLane.LEGACY
+    production_lane: Lane = Lane.LEGACY
     legacy_shadow_mode: ExecutionMode = ExecutionMode.DRY_RUN
     control_account_fingerprint: str = ""
 
     @property
     def shadows(self) -> bool:
         """Whether this lane is the shadow."""
-        return self.production_lane is ProductionLane.WORKFLOW
+        return self.production_lane is Lane.WORKFLOW
 
     @property
     def in_dry_run(self) -> bool:
@@ -118,7 +118,7 @@ def refuse_other_role(environment: ControlBrokerEnvironment, published_under: st
     Such a record is left over from before a cut-over or a roll back: executed now, a plan would be traded twice, or half of it
     in the wrong account. It ends in the dead-letter queue. A message that says nothing was published as production's.
     """
-    published = published_under or ProductionLane.LEGACY.value
+    published = published_under or Lane.LEGACY.value
     if published != environment.production_lane.value:
         raise InterlockViolation(
             f"trade {message.trade_id} of run {message.run_id}: expected a plan published with {environment.production_lane} "

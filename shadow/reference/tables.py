@@ -33,7 +33,7 @@ from shadow.contracts.runs_table import (
     run_pk,
     trade_sk,
 )
-from shadow.contracts.vocabulary import ProductionLane, Side
+from shadow.contracts.vocabulary import Lane, Side
 from shadow.reference.ports import QueueRecord, Tally, TradeEnding, TradeRecord
 
 if TYPE_CHECKING:
@@ -226,11 +226,11 @@ class EventNotAccepted(ShadowError):
 class SqsTradeQueue:
     """The control's FIFO queue: one message group a symbol, deduplicated by trade id (legacy contract, section 3)."""
 
-    def __init__(self, client: SQSClient, url: str, production_lane: ProductionLane = ProductionLane.LEGACY) -> None:
+    def __init__(self, client: SQSClient, url: str, production_lane: Lane = Lane.LEGACY) -> None:
         """Send to the queue at `url`. A message of a lane that shadows says so: see `shadow.reference.shadowing`."""
         self._client = client
         self._url = url
-        self._role = {} if production_lane is ProductionLane.LEGACY else {ROLE_ATTRIBUTE: production_lane.value}
+        self._role = {} if production_lane is Lane.LEGACY else {ROLE_ATTRIBUTE: production_lane.value}
 
     def send(self, record: QueueRecord) -> None:
         """Send one trade; the queue drops a repetition of its trade id within five minutes."""

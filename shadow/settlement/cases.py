@@ -17,7 +17,7 @@ from shadow.contracts.ledger import PairLedger
 from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from shadow.lanes.brokers.truth import broker_corrected, shared_symbols
 from shadow.lanes.lane import BrokerTruth, Look, PlanSource, Presence
 from shadow.lanes.settledness import Deadlines, effects_settled
@@ -53,7 +53,7 @@ class View:
     def waiting_for(self) -> tuple[str, ...]:
         """Say what each lane that has not settled is waiting for."""
         return tuple(
-            look.settledness.waiting_for or f"the {look.lane} lane"
+            look.settledness.waiting_for or f"the {look.role} lane"
             for look in self.looks
             if look.presence is not Presence.SETTLED
         )
@@ -120,7 +120,7 @@ class CaseBuilder:
         look, pair = view.control, view.pair
         ref = self._ref(pair, look)
         if ref is None:
-            return (unread(pair, Lane.CONTROL, look.gaps) if look.gaps else None), ""
+            return (unread(pair, Role.CONTROL, look.gaps) if look.gaps else None), ""
         refs.append(ref)
         gaps = look.gaps
         effects: EvidenceRef | None = None
@@ -147,9 +147,9 @@ class CaseBuilder:
         except EvidenceUnavailable as error:
             if not view.final:
                 raise
-            return unread(pair, Lane.CANDIDATE, (*look.gaps, Gap(what="candidate records", reason=str(error))))
+            return unread(pair, Role.CANDIDATE, (*look.gaps, Gap(what="candidate records", reason=str(error))))
         if ref is None:
-            return unread(pair, Lane.CANDIDATE, look.gaps) if look.gaps else None
+            return unread(pair, Role.CANDIDATE, look.gaps) if look.gaps else None
         refs.append(ref)
         return _with_gaps(candidate_outcome(pair, self._store.read(ref), plan), look.gaps)
 
@@ -158,7 +158,7 @@ class CaseBuilder:
         if look.ref is not None:
             return look.ref
         draft = self._lanes.draft(pair, look)
-        return None if draft is None else self._lanes.keep_unrecorded(pair, f"{look.lane}-unsettled", draft)
+        return None if draft is None else self._lanes.keep_unrecorded(pair, f"{look.role}-unsettled", draft)
 
     def _with_broker_truth(
         self, view: View, broker: BrokerTruth, outcomes: tuple[RunOutcome | None, RunOutcome | None], refs: list[EvidenceRef]

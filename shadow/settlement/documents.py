@@ -18,7 +18,7 @@ from shadow.contracts.errors import EvidenceUnavailable
 from shadow.contracts.outcome import Effect, Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import EffectKind, Lane, RunStatus
+from shadow.contracts.vocabulary import EffectKind, Role, RunStatus
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.effects import read_effect
 from shadow.lanes.legacy.reader import read_control
@@ -71,7 +71,7 @@ def with_other_runs(outcome: RunOutcome | None, effects: Iterable[Record]) -> Ru
     if outcome is None:
         return None
     seen = [plain_item(item) for what, item in effects if what == OTHER_RUN and isinstance(item, Mapping)]
-    names = {str(item.get("name")) for item in seen if item.get("lane") == outcome.lane.value}
+    names = {str(item.get("name")) for item in seen if item.get("role") == outcome.role.value}
     return outcome.model_copy(update={"other_runs": tuple(sorted(names))}) if names else outcome
 
 
@@ -87,9 +87,9 @@ def candidate_outcome(pair: Pair, records: Iterable[Record], plan: RebalancePlan
     return read_candidate(pair.run_id, pair.plan_id, read, plan)
 
 
-def unread(pair: Pair, lane: Lane, gaps: tuple[Gap, ...]) -> RunOutcome:
+def unread(pair: Pair, role: Role, gaps: tuple[Gap, ...]) -> RunOutcome:
     """Stand in for a lane that could not be read: it has gaps, so that no verdict but INCOMPLETE can come of it."""
-    return RunOutcome(lane=lane, run_id=pair.run_id, plan_id=pair.plan_id, status=RunStatus.UNFINISHED, trades=(), gaps=gaps)
+    return RunOutcome(role=role, run_id=pair.run_id, plan_id=pair.plan_id, status=RunStatus.UNFINISHED, trades=(), gaps=gaps)
 
 
 def plain_item(item: Mapping[str, object]) -> dict[str, object]:

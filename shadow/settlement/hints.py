@@ -19,7 +19,7 @@ from shadow.contracts.errors import FieldFault, InvalidPayload, UnknownPair, fau
 from shadow.contracts.events import EventSource, StatusChangeEvent
 from shadow.contracts.identity import run_id_of, run_id_of_execution
 from shadow.contracts.metrics import Metric
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from shadow.lanes.lane import CandidateSource
 from shadow.lanes.legacy.source import CapturedEvent, CapturedEvents, captured_event
 from shadow.lanes.records import as_json, is_identifier
@@ -94,7 +94,7 @@ class Hints:
             captured = captured_event(event)
             self.captured.record(captured, self.now())
             if captured.run_id != run_id_of(captured.plan_id):
-                return self._ran_again(captured.plan_id, Lane.CONTROL, captured.run_id)
+                return self._ran_again(captured.plan_id, Role.CONTROL, captured.run_id)
             return captured.plan_id if self._may_be_over(captured) else None
         sources = " or ".join((STEP_FUNCTIONS, *EventSource))
         raise InvalidPayload("event", [FieldFault("source", sources, repr(event.get("source")))])
@@ -122,12 +122,12 @@ class Hints:
         if plan_id is None:
             self._unpaired(change.name)
             return None
-        return plan_id if run_id_of(plan_id) == run_id else self._ran_again(plan_id, Lane.CANDIDATE, change.name)
+        return plan_id if run_id_of(plan_id) == run_id else self._ran_again(plan_id, Role.CANDIDATE, change.name)
 
-    def _ran_again(self, plan_id: str, lane: Lane, name: str) -> str:
+    def _ran_again(self, plan_id: str, role: Role, name: str) -> str:
         """Keep that `lane` ran a plan under another name than the plan's own; gives the plan, whose pair is to be judged."""
-        self.captured.note_other_run(run_id_of(plan_id), lane, name, self.now())
-        self.recorder.log("a plan was run under another name", {"plan": plan_id, "lane": lane.value, "run": name}, problem=True)
+        self.captured.note_other_run(run_id_of(plan_id), role, name, self.now())
+        self.recorder.log("a plan was run under another name", {"plan": plan_id, "role": role.value, "run": name}, problem=True)
         return plan_id
 
     def _unpaired(self, name: str) -> None:

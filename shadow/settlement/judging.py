@@ -15,7 +15,7 @@ from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.vocabulary import ProductionLane, SizingBasis
+from shadow.contracts.vocabulary import Lane, SizingBasis
 from shadow.settlement.ports import Case, Judge, Judgement
 
 
@@ -30,14 +30,14 @@ def policy_at(path: str) -> Policy:
     return Policy.read(text, path)
 
 
-def policy_for(policy: Policy, production_lane: ProductionLane) -> Policy:
+def policy_for(policy: Policy, production_lane: Lane) -> Policy:
     """Give `policy` for pairs that were published with `production_lane` in production.
 
     The lane in production emits for real, so it is taken out of those that must not. The legacy lane is not put in: as the
     shadow it emits on a bus of its own, where its effects stay whole evidence and nobody downstream hears them. Everything else
     in a policy is about what a lane is, not about its role, and stays.
     """
-    shadowing = tuple(lane for lane in policy.applies.effect_emitted if lane is not production_lane.lane)
+    shadowing = tuple(lane for lane in policy.applies.effect_emitted if lane is not production_lane.role)
     if shadowing == policy.applies.effect_emitted:
         return policy
     return policy.model_copy(update={"applies": policy.applies.model_copy(update={"effect_emitted": shadowing})})
@@ -46,7 +46,7 @@ def policy_for(policy: Policy, production_lane: ProductionLane) -> Policy:
 def judge_by(policy: Policy) -> Judge:
     """Give the judge of a policy, which holds for either lane in production (`policy_for`)."""
     code = code_version()
-    policies = {lane: policy_for(policy, lane) for lane in ProductionLane}
+    policies = {lane: policy_for(policy, lane) for lane in Lane}
 
     def by_policy(case: Case) -> Judgement:
         comparison = judge(pair_case(case, code), policies[case.pair.production_lane])
@@ -83,12 +83,12 @@ def _as_sized(control: RunOutcome | None) -> RunOutcome | None:
     return control.model_copy(update={"trades": trades})
 
 
-def _as_emitted(candidate: RunOutcome | None, production_lane: ProductionLane) -> RunOutcome | None:
+def _as_emitted(candidate: RunOutcome | None, production_lane: Lane) -> RunOutcome | None:
     """Leave out of a workflow in production the effects that it recorded and, as far as is known, never emitted.
 
     As a candidate it only intends them. In production an effect that did not go out is one that is missing.
     """
-    if candidate is None or candidate.effects is None or production_lane is ProductionLane.LEGACY:
+    if candidate is None or candidate.effects is None or production_lane is Lane.LEGACY:
         return candidate
     return candidate.model_copy(update={"effects": tuple(effect for effect in candidate.effects if effect.emitted)})
 

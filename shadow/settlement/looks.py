@@ -14,7 +14,7 @@ from shadow.contracts.events import MAX_EVENTS
 from shadow.contracts.ledger import PairLedger
 from shadow.contracts.outcome import Gap
 from shadow.contracts.pair import Pair
-from shadow.contracts.vocabulary import Lane, ProductionLane
+from shadow.contracts.vocabulary import Lane, Role
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.lane import CandidateSource, ControlSource, Look, Presence
 from shadow.lanes.legacy.reader import read_control
@@ -59,7 +59,7 @@ class Lanes:
         `as_shadow` is the control's record of the runs in which it was the shadow: it has another trade ledger then.
         """
         self._control = control
-        self._roles = {ProductionLane.LEGACY: control, ProductionLane.WORKFLOW: as_shadow or control}
+        self._roles = {Lane.LEGACY: control, Lane.WORKFLOW: as_shadow or control}
         self._candidate = candidate
         self._store = store
         self._ledger = ledger
@@ -68,7 +68,7 @@ class Lanes:
     def control(self, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> Look:
         """Look at the control. Raises `EvidenceUnavailable`."""
         if CONTROL in refs:
-            return Look(Lane.CONTROL, Presence.SETTLED, Settledness(settled=True), refs[CONTROL])
+            return Look(Role.CONTROL, Presence.SETTLED, Settledness(settled=True), refs[CONTROL])
         draft = self._store.writer()
         items = recorded(draft, ITEM, self._control.run_items(pair.run_id))
         events = self._control.captured_events(pair.run_id)
@@ -76,18 +76,18 @@ class Lanes:
         if outcome is None:
             expired = (now - pair.published_at).total_seconds() >= self._deadlines.control_expiry
             gap = Gap(what="control items", reason="expired before they were read")
-            return Look(Lane.CONTROL, Presence.ABSENT, Settledness(settled=False), gaps=(gap,) if expired else ())
+            return Look(Role.CONTROL, Presence.ABSENT, Settledness(settled=False), gaps=(gap,) if expired else ())
         settledness = control_settledness(outcome, now, self._deadlines)
         if not settledness.settled:
             stuck = is_stuck(settledness, now, self._deadlines)
-            return Look(Lane.CONTROL, Presence.ACTIVE, settledness, draft=draft, stuck=stuck)
-        return Look(Lane.CONTROL, Presence.SETTLED, settledness, self._keep(pair, CONTROL, draft))
+            return Look(Role.CONTROL, Presence.ACTIVE, settledness, draft=draft, stuck=stuck)
+        return Look(Role.CONTROL, Presence.SETTLED, settledness, self._keep(pair, CONTROL, draft))
 
     def candidate(self, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> Look:
         """Look at the candidate. Raises `EvidenceUnavailable`."""
         describe = self._candidate.describe(self._arn(pair))
         if describe is None:
-            return Look(Lane.CANDIDATE, Presence.ABSENT, Settledness(settled=False))
+            return Look(Role.CANDIDATE, Presence.ABSENT, Settledness(settled=False))
         count = describe.get("redriveCount")
         name = f"{CANDIDATE}-{count if isinstance(count, int) else 0:02d}"
         stopped = as_moment(describe.get("stopDate"))
@@ -96,15 +96,15 @@ class Lanes:
             since = settledness.since or as_moment(describe.get("redriveDate")) or as_moment(describe.get("startDate"))
             active = Settledness(settled=False, waiting_for=settledness.waiting_for, since=since)
             stuck = is_stuck(active, now, self._deadlines)
-            return Look(Lane.CANDIDATE, Presence.ACTIVE, active, describe=describe, stuck=stuck)
+            return Look(Role.CANDIDATE, Presence.ACTIVE, active, describe=describe, stuck=stuck)
         if name in refs:
-            return Look(Lane.CANDIDATE, Presence.SETTLED, settledness, refs[name])
+            return Look(Role.CANDIDATE, Presence.SETTLED, settledness, refs[name])
         history = self._candidate.history(self._arn(pair))
         if not _is_whole(history):
             behind = Settledness(settled=False, waiting_for="the end of the candidate's history", since=stopped)
-            return Look(Lane.CANDIDATE, Presence.ACTIVE, behind, describe=describe)
+            return Look(Role.CANDIDATE, Presence.ACTIVE, behind, describe=describe)
         return Look(
-            Lane.CANDIDATE, Presence.SETTLED, settledness, self._keep(pair, name, self._draft_candidate(pair, describe, history))
+            Role.CANDIDATE, Presence.SETTLED, settledness, self._keep(pair, name, self._draft_candidate(pair, describe, history))
         )
 
     def draft(self, pair: Pair, look: Look) -> DocumentWriter | None:

@@ -20,7 +20,7 @@ from shadow.contracts.ledger import Announcement, PairLedger, Transition, moved
 from shadow.contracts.metrics import Metric
 from shadow.contracts.outcome import Gap
 from shadow.contracts.pair import Pair, PairState, StartState
-from shadow.contracts.vocabulary import Lane, ProductionLane
+from shadow.contracts.vocabulary import Lane, Role
 from shadow.lanes.lane import Look, Presence
 from shadow.lanes.settledness import Deadlines, Settledness
 from shadow.settlement.cases import CaseBuilder, View, evidence_digest
@@ -47,7 +47,7 @@ class Settlement:
     verdict: Verdict
     judged: bool = False
     waiting_for: tuple[str, ...] = ()
-    stuck: tuple[Lane, ...] = ()
+    stuck: tuple[Role, ...] = ()
     comparison_key: str | None = None
     imminent: bool = False
 
@@ -60,7 +60,7 @@ class Settlement:
             "verdict": self.verdict.value,
             "judged": self.judged,
             "waiting_for": list(self.waiting_for),
-            "stuck": [lane.value for lane in self.stuck],
+            "stuck": [role.value for role in self.stuck],
             "comparison_key": self.comparison_key,
         }
 
@@ -117,9 +117,9 @@ class Settler:
         refs = self._parts.ledger.evidence_of(pair.plan_id)
         is_open = pair.state in (PairState.PENDING, PairState.LATE)
         overdue = is_open and (now - pair.published_at).total_seconds() >= deadlines.missing_after
-        control = self._look(Lane.CONTROL, pair, refs, now, overdue=overdue)
-        candidate = self._look(Lane.CANDIDATE, pair, refs, now, overdue=overdue)
-        legacy = pair.production_lane is ProductionLane.LEGACY
+        control = self._look(Role.CONTROL, pair, refs, now, overdue=overdue)
+        candidate = self._look(Role.CANDIDATE, pair, refs, now, overdue=overdue)
+        legacy = pair.production_lane is Lane.LEGACY
         production, shadow = (control, candidate) if legacy else (candidate, control)
         refused = (
             is_open
@@ -129,16 +129,16 @@ class Settler:
         )
         return View(pair, refs, control, candidate, now, final=overdue or refused)
 
-    def _look(self, lane: Lane, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime, *, overdue: bool) -> Look:
-        look = self._parts.lanes.control if lane is Lane.CONTROL else self._parts.lanes.candidate
+    def _look(self, role: Role, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime, *, overdue: bool) -> Look:
+        look = self._parts.lanes.control if role is Role.CONTROL else self._parts.lanes.candidate
         try:
             return look(pair, refs, now)
         except EvidenceUnavailable as error:
             if not overdue:
                 raise
             self._parts.recorder.log("a lane could not be read by its last deadline", {"reason": str(error)}, problem=True)
-            gap = Gap(what=f"{lane} records", reason=str(error))
-            return Look(lane, Presence.UNREADABLE, Settledness(settled=False), gaps=(gap,))
+            gap = Gap(what=f"{role} records", reason=str(error))
+            return Look(role, Presence.UNREADABLE, Settledness(settled=False), gaps=(gap,))
 
     def _wait(self, view: View, waiting_for: tuple[str, ...]) -> Settlement:
         """Note that the pair is late, when it is; else change nothing."""
@@ -199,7 +199,7 @@ def _next_state(state: PairState, *, missing: bool) -> PairState:
 
 
 def _standing(view: View, pair: Pair) -> Settlement:
-    stuck = tuple(look.lane for look in view.looks if look.stuck)
+    stuck = tuple(look.role for look in view.looks if look.stuck)
     return Settlement(
         plan_id=pair.plan_id,
         run_id=pair.run_id,

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from shadow.contracts.ledger import PairLedger, Transition, UnreadablePair, moved
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
-from shadow.contracts.vocabulary import Origin, ProductionLane
+from shadow.contracts.vocabulary import Lane, Origin
 from shadow.lanes.lane import CandidateSource
 from shadow.lanes.settledness import Deadlines
 from shadow.settlement.conservation import Conservation, conservation
@@ -115,7 +115,7 @@ class Sweeper:
         Of a legacy lane that shadows it is not looked whether it was: publishing to it again completes what is missing.
         """
         arn = self.candidate.execution_arn(pair.run_id)
-        candidate_shadows = pair.production_lane is ProductionLane.LEGACY
+        candidate_shadows = pair.production_lane is Lane.LEGACY
         if candidate_shadows and self.candidate.describe(arn) is not None:
             self._record_start(pair, now, start_state=StartState.STARTED, execution_arn=arn)
             state = StartState.STARTED

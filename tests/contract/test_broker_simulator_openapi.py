@@ -20,7 +20,7 @@ from openapi_schema_validator import OAS30Validator, oas30_format_checker
 
 from local.broker_simulator import BrokerSimulator
 from local.broker_simulator.values import Fault, FaultKind
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SPECS = Path(os.environ.get("SHADOW_SPECS_DIR") or CHECKOUT.parent / "shared" / "specs")
@@ -82,7 +82,7 @@ def simulator() -> Iterator[BrokerSimulator]:
     with BrokerSimulator(seed=3) as running:
         running.set_day(date(2026, 1, 5), {"AAPL": Decimal(180), "MSFT": Decimal("410.11")})
         running.set_day(date(2026, 1, 6), {"AAPL": Decimal("187.23"), "MSFT": Decimal("408.3333")})
-        running.set_positions(Lane.CONTROL, {"MSFT": Decimal("3.123456")})
+        running.set_positions(Role.CONTROL, {"MSFT": Decimal("3.123456")})
         yield running
 
 

@@ -13,7 +13,7 @@ from local.planner import Portfolio
 from local.scenarios.demo import DemoDay, demo_days
 from local.stack import LocalStack, local_stack
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from tests.factories.enforced_run import EnforcedRun, enforced_run
 
 
@@ -24,12 +24,12 @@ class Market:
         self.stack = stack
         self.days = iter(demo_days(ClosingPrices.bundled(), count=10, plants=()))
         self._last: tuple[DemoDay, RebalancePlan] | None = None
-        self.stack.broker.set_account(Lane.CONTROL, cash=Decimal(100_000))
+        self.stack.broker.set_account(Role.CONTROL, cash=Decimal(100_000))
 
     def next_plan(self) -> tuple[DemoDay, RebalancePlan]:
         day = next(self.days)
         self.stack.broker.set_day(day.day, day.closes, half_day=day.half_day)
-        account = self.stack.broker.account(Lane.CONTROL)
+        account = self.stack.broker.account(Role.CONTROL)
         self._last = day, day.plan(Portfolio(account.positions, account.cash))
         return self._last
 

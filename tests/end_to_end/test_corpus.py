@@ -35,7 +35,7 @@ def plantable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
 
 def assert_found(result: CorpusResult) -> None:
     told = [
-        f"{line.lane} {line.fault}: {[each for each in line.kinds if not each.is_right]} {line.invented}" for line in result.wrong
+        f"{line.role} {line.fault}: {[each for each in line.kinds if not each.is_right]} {line.invented}" for line in result.wrong
     ]
     assert told == []
 

@@ -21,7 +21,7 @@ from shadow.aws.broker import fingerprint_of
 from shadow.broker.recording import RECORDED
 from shadow.contracts.comparison import Attribution, Severity, Verdict
 from shadow.contracts.pair import PairState, StartState
-from shadow.contracts.vocabulary import Lane, ProductionLane
+from shadow.contracts.vocabulary import Lane, Role
 from tests.factories.swapped_roles import PAPER, PRODUCTION, Day, Desk, Traces, filled, once_each
 
 pytestmark = [pytest.mark.local_cloud, pytest.mark.long]
@@ -63,7 +63,7 @@ class Walk:
     def day_with_a_broken_shadow(self, name: str, fault: FaultKind) -> None:
         """Break the broker of the shadow's account while the shadow is published to."""
         plan = self.desk.plan(self.stack)
-        before = {lane: len(self.stack.broker.orders(lane)) for lane in Lane}
+        before = {role: len(self.stack.broker.orders(role)) for role in Role}
         self.stack.broker.add_fault(Fault(kind=fault, account=PAPER, path="/v2/account", count=1, seconds=HANG_SECONDS))
         begun = time.monotonic()
         self.operator.publish(plan)
@@ -87,7 +87,7 @@ class Walk:
     def plan_halfway(self, name: str) -> None:
         """Publish a plan between the two deployments, which nobody should."""
         plan = self.desk.plan(self.stack)
-        before = {lane: len(self.stack.broker.orders(lane)) for lane in Lane}
+        before = {role: len(self.stack.broker.orders(role)) for role in Role}
         self.operator.publish(plan)
         self.story.statuses[name] = self.operator.await_candidate(plan.plan_id)
         self.operator.await_quiet()
@@ -101,9 +101,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         walk = Walk(stack)
         walk.day("before")
         walk.refuse("in one step", ExecutionMode="live")
-        walk.refuse("unknown account", ProductionLane="workflow")
+        walk.refuse("unknown account", Lane="workflow")
         walk.operator.await_quiet()
-        walk.deploy(ProductionLane="workflow", LegacyShadowMode="paper", ControlAccountFingerprint=walk.fingerprint)
+        walk.deploy(Lane="workflow", LegacyShadowMode="paper", ControlAccountFingerprint=walk.fingerprint)
         walk.plan_halfway("halfway there")
         walk.deploy(ExecutionMode="live")
         walk.day("swapped")
@@ -115,7 +115,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         walk.operator.await_quiet()
         walk.deploy(ExecutionMode="dry_run")
         walk.plan_halfway("halfway back")
-        walk.deploy(ProductionLane="legacy")
+        walk.deploy(Lane="legacy")
         walk.day("after")
         yield walk.story
 
@@ -123,11 +123,11 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 @pytest.mark.parametrize("name", ["before", "after"])
 def test_with_the_legacy_lane_in_production_it_alone_trades(story: Story, name: str) -> None:
     day, traces = story.days[name], story.days[name].traces
-    assert (day.comparison.verdict, day.pair.production_lane) == (Verdict.MATCHED, ProductionLane.LEGACY)
+    assert (day.comparison.verdict, day.pair.production_lane) == (Verdict.MATCHED, Lane.LEGACY)
     assert len(filled(traces.production_orders)) == len(day.plan.tradable_items)
     assert not any(order.client_order_id.startswith(trade_id) for order in traces.production_orders for trade_id in ids(day))
     assert traces.paper_orders == ()
-    assert traces.production_events == once_each(day.comparison, Lane.CONTROL)
+    assert traces.production_events == once_each(day.comparison, Role.CONTROL)
     assert traces.production_rows == filled(traces.production_orders)
     assert (traces.shadow_events, traces.shadow_rows) == (Counter(), frozenset())
 
@@ -147,10 +147,10 @@ def test_halfway_nobody_can_trade_the_account_in_production(story: Story, name: 
 @pytest.mark.parametrize("name", ["swapped", "dry shadow", "erring shadow", "hanging shadow"])
 def test_after_the_cut_over_the_workflow_alone_trades_for_real(story: Story, name: str) -> None:
     day, traces = story.days[name], story.days[name].traces
-    assert day.pair.production_lane is ProductionLane.WORKFLOW
+    assert day.pair.production_lane is Lane.WORKFLOW
     assert all(any(order.client_order_id.startswith(trade_id) for trade_id in ids(day)) for order in traces.production_orders)
     assert len(filled(traces.production_orders)) == len(day.plan.tradable_items)
-    assert traces.production_events == once_each(day.comparison, Lane.CANDIDATE)
+    assert traces.production_events == once_each(day.comparison, Role.CANDIDATE)
     assert traces.production_rows == filled(traces.production_orders)
 
 
@@ -160,7 +160,7 @@ def test_the_legacy_lane_shadows_it_where_nobody_hears(story: Story, name: str) 
     assert (day.comparison.verdict, day.pair.state) == (Verdict.MATCHED, PairState.JUDGED)
     assert [difference.kind for difference in day.comparison.differences] == []
     assert len(filled(traces.paper_orders)) == len(day.plan.tradable_items)
-    assert traces.shadow_events == once_each(day.comparison, Lane.CONTROL)
+    assert traces.shadow_events == once_each(day.comparison, Role.CONTROL)
     assert traces.shadow_rows == filled(traces.paper_orders)
 
 
@@ -168,7 +168,7 @@ def test_a_legacy_lane_in_dry_run_sends_no_order_at_all(story: Story) -> None:
     day = story.days["dry shadow"]
     assert day.comparison.verdict is Verdict.MATCHED
     assert day.traces.paper_orders == ()
-    assert day.traces.shadow_events == once_each(day.comparison, Lane.CONTROL)
+    assert day.traces.shadow_events == once_each(day.comparison, Role.CONTROL)
     assert all(row.startswith(RECORDED) for row in day.traces.shadow_rows)
     assert len(day.traces.shadow_rows) == len(day.plan.tradable_items)
 
@@ -178,7 +178,7 @@ def test_a_defect_of_the_shadow_is_found_and_is_its_own(story: Story) -> None:
     assert day.comparison.verdict is Verdict.DIVERGED
     (found,) = [difference for difference in day.comparison.differences if difference.counts]
     assert (found.kind, found.attribution, found.severity) == ("ASKED_QUANTITY", Attribution.CONTROL, Severity.CRITICAL)
-    assert day.traces.production_events == once_each(day.comparison, Lane.CANDIDATE)
+    assert day.traces.production_events == once_each(day.comparison, Role.CANDIDATE)
 
 
 @pytest.mark.parametrize("name", ["erring shadow", "hanging shadow"])

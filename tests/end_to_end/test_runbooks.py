@@ -25,7 +25,7 @@ from shadow.aws.broker import fingerprint_of
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from shadow.publish.mode import PublishMode
 from tests.factories.swapped_roles import PRODUCTION, Desk, filled
 from tests.fakes.plans import plan_of
@@ -148,7 +148,7 @@ def test_rotate_secrets(stack: LocalStack) -> None:
     assert operator.await_candidate(before.plan_id) == "SUCCEEDED"
     version = executing_version(stack)
 
-    stack.broker.set_identity(Lane.CANDIDATE, **new)
+    stack.broker.set_identity(Role.CANDIDATE, **new)
     stack.secrets().put_secret_value(SecretId=f"alchemiser/{STAGE}/candidate-broker", SecretString=json.dumps(new))
     seen = len(stack.broker.requests())
     held = small("old-key-held")
@@ -179,7 +179,7 @@ def test_remove_the_legacy_path(stack: LocalStack) -> None:
     functions = {function["FunctionName"] for page in pages for function in page["Functions"]}
     desk = Desk(stack)
     plan = desk.plan(stack)
-    before = {lane: len(stack.broker.orders(lane)) for lane in Lane}
+    before = {role: len(stack.broker.orders(role)) for role in Role}
 
     arn = publish_to_workflow(stack, solo, plan)
 

@@ -10,7 +10,7 @@ from local.operator import FunctionFailed, Operator
 from shadow.contracts.comparison import Comparison, Verdict
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.pair import PairState, StartState
-from shadow.contracts.vocabulary import Lane, RunStatus
+from shadow.contracts.vocabulary import Role, RunStatus
 from shadow.settlement.conservation import conservation
 
 pytestmark = [pytest.mark.local_cloud]
@@ -45,16 +45,16 @@ def test_the_candidate_orders_nothing_while_it_is_a_candidate(operator: Operator
     operator.publish(plan)
     judged(operator, plan.plan_id)
     broker = operator.stack.broker
-    assert broker.orders(Lane.CANDIDATE) == ()
-    assert not [request for request in broker.requests() if request.account is Lane.CANDIDATE and request.method != "GET"]
-    assert len(broker.orders(Lane.CONTROL)) >= len(plan.tradable_items)
+    assert broker.orders(Role.CANDIDATE) == ()
+    assert not [request for request in broker.requests() if request.account is Role.CANDIDATE and request.method != "GET"]
+    assert len(broker.orders(Role.CONTROL)) >= len(plan.tradable_items)
 
 
 def test_publishing_a_plan_twice_creates_nothing_new(operator: Operator, market: Any) -> None:
     _, plan = market.next_plan()
     operator.publish(plan)
     first = operator.await_verdict(plan.plan_id)
-    orders = len(operator.stack.broker.orders(Lane.CONTROL))
+    orders = len(operator.stack.broker.orders(Role.CONTROL))
     operator.publish(plan)
     again = operator.await_verdict(plan.plan_id)
     assert (again.run_id, again.published_at, again.start_state) == (
@@ -63,7 +63,7 @@ def test_publishing_a_plan_twice_creates_nothing_new(operator: Operator, market:
         StartState.STARTED,
     )
     assert again.comparison_sha256 == first.comparison_sha256
-    assert len(operator.stack.broker.orders(Lane.CONTROL)) == orders
+    assert len(operator.stack.broker.orders(Role.CONTROL)) == orders
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from shadow.contracts.identity import run_id_of
 from shadow.contracts.pair import StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage
-from shadow.contracts.vocabulary import ExecutionMode, Lane
+from shadow.contracts.vocabulary import ExecutionMode, Role
 from shadow.publish.aws import S3PlanStore
 from shadow.publish.payload import candidate_input
 from shadow.reference.tables import DynamoTradeLedger
@@ -105,9 +105,9 @@ class AaLanes:
             simulator.set_asset(
                 symbol, tradable=symbol not in situation.untradable, fractionable=symbol not in situation.whole_shares
             )
-        for lane in Lane:
-            simulator.set_positions(lane, {symbol: shares for symbol, shares in situation.positions.items() if shares})
-            simulator.set_account(lane, cash=situation.cash)
+        for role in Role:
+            simulator.set_positions(role, {symbol: shares for symbol, shares in situation.positions.items() if shares})
+            simulator.set_account(role, cash=situation.cash)
         for fault in situation.faults:
             simulator.add_fault(fault)
 
@@ -123,10 +123,10 @@ class AaLanes:
         control = Control(deployment=deployment, broker=self.control_broker)  # type: ignore[arg-type] # the port
         publisher = replace(control.publisher(), equity=lambda: control.broker.account().equity, now=lambda: datetime.now(UTC))
         publisher.publish(plan)
-        lane = replace(control.parts(), now=lambda: datetime.now(UTC)).assemble()
+        role = replace(control.parts(), now=lambda: datetime.now(UTC)).assemble()
         taken = 0
         while taken < len(control.queue.sent):
-            lane.process(TradeMessage.parse_json(control.queue.sent[taken].body))
+            role.process(TradeMessage.parse_json(control.queue.sent[taken].body))
             taken += 1
         run_id = run_id_of(plan.plan_id)
         world.control_items[run_id] = [raw_item(each) for each in (*control.store.runs.values(), *control.store.trades.values())]
@@ -192,7 +192,7 @@ def _judging(world: World) -> Settler:
 def aa_lanes(mode: ExecutionMode = ExecutionMode.PAPER) -> Iterator[AaLanes]:
     """Give two lanes whose candidate runs in `mode`, each with an account of its own at one simulated broker."""
     simulator = Simulator()
-    candidate, control = (broker_of(lane, exchange_with(simulator)) for lane in (Lane.CANDIDATE, Lane.CONTROL))
+    candidate, control = (broker_of(role, exchange_with(simulator)) for role in (Role.CANDIDATE, Role.CONTROL))
     with (
         cloud(EXECUTION_MODE=mode.value, CONTROL_ACCOUNT_FINGERPRINT="0" * 64) as built,
         patch.object(AlpacaBroker, "connect", lambda _: candidate),

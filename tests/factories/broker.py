@@ -15,7 +15,7 @@ from requests.adapters import BaseAdapter
 from local.broker_simulator import BrokerSimulator
 from shadow.broker.alpaca import AlpacaBroker, AlpacaCredentials, Timeouts
 from shadow.broker.port import OrderRequest, OrderType
-from shadow.contracts.vocabulary import Lane, Side
+from shadow.contracts.vocabulary import Role, Side
 
 CLOSES = {"AAPL": Decimal("187.23"), "BRK.B": Decimal("400.50")}
 IMPATIENT = Timeouts(connect=1.0, read=0.3)
@@ -74,9 +74,9 @@ def answering(status: int, body: object) -> AlpacaBroker:
     return broker_over(FakeTransport(status, body if isinstance(body, bytes) else json.dumps(body).encode()))
 
 
-def connect(simulator: BrokerSimulator, lane: Lane, timeouts: Timeouts | None = None) -> AlpacaBroker:
+def connect(simulator: BrokerSimulator, role: Role, timeouts: Timeouts | None = None) -> AlpacaBroker:
     """Give an adapter for one of a simulator's accounts."""
-    credentials = AlpacaCredentials(f"sim-{lane}-key", f"sim-{lane}-secret", simulator.paper_url, simulator.url)
+    credentials = AlpacaCredentials(f"sim-{role}-key", f"sim-{role}-secret", simulator.paper_url, simulator.url)
     return AlpacaBroker.connect(credentials, timeouts)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from local.broker_simulator.api import Request
 from local.broker_simulator.simulator import Reply, Simulator
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 DAY = date(2026, 1, 6)
 CLOSES = {"AAPL": Decimal("187.23"), "MSFT": Decimal("408.3333"), "PENNY": Decimal("0.01")}
@@ -25,21 +25,21 @@ def fresh(seed: int = 0) -> Simulator:
     return simulator
 
 
-def ask(simulator: Simulator, method: str, path: str, body: object = None, account: Lane = Lane.CONTROL, **query: str) -> Reply:
+def ask(simulator: Simulator, method: str, path: str, body: object = None, account: Role = Role.CONTROL, **query: str) -> Reply:
     """Send one request with an account's own keys."""
     headers = {"apca-api-key-id": f"sim-{account}-key", "apca-api-secret-key": f"sim-{account}-secret"}
     content = b"" if body is None else json.dumps(body).encode()
     return simulator.handle(Request(method, path, query, headers, content))
 
 
-def read(simulator: Simulator, path: str, account: Lane = Lane.CONTROL, **query: str) -> Any:
+def read(simulator: Simulator, path: str, account: Role = Role.CONTROL, **query: str) -> Any:
     """Read something that must be there."""
     reply = ask(simulator, "GET", path, account=account, **query)
     assert reply.answer.status == 200, reply
     return reply.answer.body
 
 
-def place(simulator: Simulator, client_order_id: str = "t-1", account: Lane = Lane.CONTROL, **fields: object) -> Reply:
+def place(simulator: Simulator, client_order_id: str = "t-1", account: Role = Role.CONTROL, **fields: object) -> Reply:
     """Send an order: one share of AAPL at the market unless told otherwise."""
     order = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"}
     body = {**order, "client_order_id": client_order_id, **fields}

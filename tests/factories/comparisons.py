@@ -15,7 +15,7 @@ from shadow.contracts.comparison import Attribution, Comparison, Difference, Evi
 from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.outcome import Effect, GuardDecision, Intent, OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.plan import PlanItem, RebalancePlan
-from shadow.contracts.vocabulary import Action, EffectKind, Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import Action, EffectKind, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 
 NEW_YORK = ZoneInfo("America/New_York")
 CENT = Decimal("0.01")
@@ -63,17 +63,17 @@ def _item(index: int, sells: int, trades: int, exits: int, rng: random.Random) -
     )
 
 
-def trade_outcome(plan: RebalancePlan, item: PlanItem, lane: Lane, rng: random.Random, start: datetime) -> TradeOutcome:
+def trade_outcome(plan: RebalancePlan, item: PlanItem, role: Role, rng: random.Random, start: datetime) -> TradeOutcome:
     """Make the outcome of one trade, filled in full near its quote."""
     trade_id = trade_id_of(run_id_of(plan.plan_id), item.symbol, item.action)
     mid = Decimal(rng.randint(2_000, 60_000)) / 100
     side = Side(item.action.value)
     drift = Decimal(rng.randint(-15, 25)) / 10_000 * (1 if side is Side.BUY else -1)
-    price = (mid * (1 + drift)).quantize(Decimal("0.0001")) if lane is Lane.CONTROL else mid
+    price = (mid * (1 + drift)).quantize(Decimal("0.0001")) if role is Role.CONTROL else mid
     quantity = (abs(item.trade_amount) / mid).quantize(MICRO)
     order = OrderRecord(
         client_order_id=trade_id,
-        order_id=f"order-{lane.value}-{trade_id[:8]}",
+        order_id=f"order-{role.value}-{trade_id[:8]}",
         order_type="limit",
         quantity=quantity,
         limit_price=mid.quantize(CENT),
@@ -81,7 +81,7 @@ def trade_outcome(plan: RebalancePlan, item: PlanItem, lane: Lane, rng: random.R
         filled_quantity=quantity,
         average_price=price,
         submitted_at=start,
-        accepted=lane is Lane.CONTROL or None,
+        accepted=role is Role.CONTROL or None,
     )
     return TradeOutcome(
         trade_id=trade_id,
@@ -110,15 +110,15 @@ def trade_outcome(plan: RebalancePlan, item: PlanItem, lane: Lane, rng: random.R
     )
 
 
-def outcome_of(plan: RebalancePlan, lane: Lane, *, seed: int = 7, slower: float = 1.0) -> RunOutcome:
+def outcome_of(plan: RebalancePlan, role: Role, *, seed: int = 7, slower: float = 1.0) -> RunOutcome:
     """Make one lane's run of `plan`, every trade completed; `slower` stretches its duration."""
-    rng = random.Random(f"{seed}-{plan.plan_id}-{lane}")
+    rng = random.Random(f"{seed}-{plan.plan_id}-{role}")
     start = plan.timestamp + timedelta(seconds=2)
-    trades = tuple(trade_outcome(plan, item, lane, rng, start) for item in plan.tradable_items)
-    seconds = (38 + rng.uniform(-4, 4)) * (1.0 if lane is Lane.CONTROL else 0.92 * slower)
-    emitted = lane is Lane.CONTROL
+    trades = tuple(trade_outcome(plan, item, role, rng, start) for item in plan.tradable_items)
+    seconds = (38 + rng.uniform(-4, 4)) * (1.0 if role is Role.CONTROL else 0.92 * slower)
+    emitted = role is Role.CONTROL
     return RunOutcome(
-        lane=lane,
+        role=role,
         run_id=run_id_of(plan.plan_id),
         plan_id=plan.plan_id,
         correlation_id=plan.correlation_id,
@@ -187,8 +187,8 @@ def comparison_of(
         verdict=Verdict.MATCHED,
         differences=(),
         plan=plan,
-        control=outcome_of(plan, Lane.CONTROL, seed=seed),
-        candidate=outcome_of(plan, Lane.CANDIDATE, seed=seed, slower=slower),
+        control=outcome_of(plan, Role.CONTROL, seed=seed),
+        candidate=outcome_of(plan, Role.CANDIDATE, seed=seed, slower=slower),
         evidence=(EvidenceRef(name="control", key=f"evidence/{day}/control.json.gz", sha256="0" * 64, size=1000),),
         policy_hash="f" * 64,
         code_version="0.1.0",

@@ -22,12 +22,12 @@ from local.scenarios.demo import DemoDay, demo_days
 from local.stack import STAGE, LocalStack, local_stack
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Action, Lane
+from shadow.contracts.vocabulary import Action, Role
 from tests.fakes.plans import plan_of
 
 CANARIES = {
-    lane: {"key": f"canary-{lane}-key-4f1d", "secret": f"canary-{lane}-secret-9c27", "number": f"CANARY{lane.upper()}77310"}
-    for lane in Lane
+    role: {"key": f"canary-{role}-key-4f1d", "secret": f"canary-{role}-secret-9c27", "number": f"CANARY{role.upper()}77310"}
+    for role in Role
 }
 PATIENCE = 240.0
 MANY = 104
@@ -50,7 +50,7 @@ def enforced_run(folder: Path) -> EnforcedRun:
         _plant_canaries(stack)
         _listen(stack)
         operator = Operator(stack)
-        stack.broker.set_account(Lane.CONTROL, cash=Decimal(100_000))
+        stack.broker.set_account(Role.CONTROL, cash=Decimal(100_000))
         plans = _plans(stack)
         plan_again = next(plans)
         pairs = [_publish(operator, plan) for plan in chain((plan_again,), plans)]
@@ -62,9 +62,9 @@ def enforced_run(folder: Path) -> EnforcedRun:
 
 
 def _plant_canaries(stack: LocalStack) -> None:
-    for lane, name in ((Lane.CANDIDATE, "candidate-broker"), (Lane.CONTROL, "control-broker")):
-        canary = CANARIES[lane]
-        stack.broker.set_identity(lane, **canary)
+    for role, name in ((Role.CANDIDATE, "candidate-broker"), (Role.CONTROL, "control-broker")):
+        canary = CANARIES[role]
+        stack.broker.set_identity(role, **canary)
         secret = {"key": canary["key"], "secret": canary["secret"], "account_number": canary["number"]}
         stack.secrets().put_secret_value(SecretId=f"alchemiser/{STAGE}/{name}", SecretString=json.dumps(secret))
 
@@ -76,7 +76,7 @@ def _plans(stack: LocalStack) -> Iterator[RebalancePlan]:
     blocked = _plan(stack, days[1])
     for item in blocked.items:
         if item.action is Action.SELL:
-            fault = Fault(kind=FaultKind.QUOTE_MISSING, account=Lane.CANDIDATE, symbol=item.symbol, count=None)
+            fault = Fault(kind=FaultKind.QUOTE_MISSING, account=Role.CANDIDATE, symbol=item.symbol, count=None)
             stack.broker.add_fault(fault)
     yield blocked
     stack.broker.clear_faults()
@@ -87,7 +87,7 @@ def _plans(stack: LocalStack) -> Iterator[RebalancePlan]:
 
 def _plan(stack: LocalStack, day: DemoDay) -> RebalancePlan:
     stack.broker.set_day(day.day, day.closes, half_day=day.half_day)
-    account = stack.broker.account(Lane.CONTROL)
+    account = stack.broker.account(Role.CONTROL)
     return day.plan(Portfolio(account.positions, account.cash))
 
 

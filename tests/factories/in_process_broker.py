@@ -13,7 +13,7 @@ from local.broker_simulator.api import Answer, Request
 from local.broker_simulator.simulator import Ending, Simulator
 from shadow.broker.alpaca import AlpacaBroker
 from shadow.broker.credentials import AlpacaCredentials
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
 Exchange = Callable[[Request], Answer | None]
 
@@ -59,7 +59,7 @@ def exchange_with(simulator: Simulator) -> Exchange:
     return exchange
 
 
-def broker_of(account: Lane, exchange: Exchange) -> AlpacaBroker:
+def broker_of(account: Role, exchange: Exchange) -> AlpacaBroker:
     """Connect to one account's API through `exchange`."""
     url = "http://127.0.0.1:9/paper"
     broker = AlpacaBroker.connect(AlpacaCredentials(f"sim-{account}-key", f"sim-{account}-secret", url, url))

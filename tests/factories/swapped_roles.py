@@ -20,9 +20,9 @@ from shadow.aws.table import from_item
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 
-PRODUCTION, PAPER = Lane.CONTROL, Lane.CANDIDATE
+PRODUCTION, PAPER = Role.CONTROL, Role.CANDIDATE
 """The broker's two accounts: which lane trades in them is what a swap changes."""
 LISTENER = "listener"
 NAMES = 4
@@ -76,19 +76,19 @@ class Desk:
 
     def trade(self, operator: Operator, plan: RebalancePlan) -> Day:
         """Publish `plan`, wait for both lanes and for the verdict, and collect what is left."""
-        before = {lane: len(operator.stack.broker.orders(lane)) for lane in Lane}
+        before = {role: len(operator.stack.broker.orders(role)) for role in Role}
         operator.publish(plan)
         return self.settle(operator, plan, before)
 
-    def settle(self, operator: Operator, plan: RebalancePlan, before: dict[Lane, int]) -> Day:
+    def settle(self, operator: Operator, plan: RebalancePlan, before: dict[Role, int]) -> Day:
         """Wait for the verdict about a published plan, and collect what is left of it."""
         pair = operator.await_verdict(plan.plan_id, sweeping=True)
         traces = self.traces(operator.stack, plan, before)
         return Day(plan, pair, Comparison.parse_json(operator.comparison_of(pair)), traces)
 
-    def traces(self, stack: LocalStack, plan: RebalancePlan, before: dict[Lane, int]) -> Traces:
+    def traces(self, stack: LocalStack, plan: RebalancePlan, before: dict[Role, int]) -> Traces:
         """Collect what `plan` left; `before` counts each account's orders from before it was published."""
-        orders = {lane: stack.broker.orders(lane)[before[lane] :] for lane in Lane}
+        orders = {role: stack.broker.orders(role)[before[role] :] for role in Role}
         return Traces(
             orders[PRODUCTION],
             orders[PAPER],
@@ -99,9 +99,9 @@ class Desk:
         )
 
 
-def once_each(comparison: Comparison, lane: Lane) -> Counter[tuple[str, str | None]]:
+def once_each(comparison: Comparison, role: Role) -> Counter[tuple[str, str | None]]:
     """Give what a bus gets of a lane's completed run: each effect once."""
-    run = comparison.control if lane is Lane.CONTROL else comparison.candidate
+    run = comparison.control if role is Role.CONTROL else comparison.candidate
     assert run is not None
     return Counter([*(("TradeExecuted", trade.trade_id) for trade in run.trades), ("AllTradesCompleted", None)])
 

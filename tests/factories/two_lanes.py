@@ -22,7 +22,7 @@ from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage
-from shadow.contracts.vocabulary import ExecutionMode, Lane, Side, TradeStatus
+from shadow.contracts.vocabulary import ExecutionMode, Role, Side, TradeStatus
 from shadow.contracts.workflow import TradeResult, WorkflowInput, WorkflowTrade
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
@@ -76,19 +76,19 @@ class Lanes:
         self.simulator.set_day(DAY, CLOSES)
         self.simulator.set_spread(Decimal(20))
         self.simulator.set_fill_rule(self.setting.rest_limits)
-        for lane in Lane:
-            self.simulator.set_positions(lane, HELD)
+        for role in Role:
+            self.simulator.set_positions(role, HELD)
         for symbol in CLOSES if self.setting.whole_shares else ():
             self.simulator.set_asset(symbol, fractionable=False)
         self.run_id = run_id_of(self.setting.plan.plan_id)
         self.input = WorkflowInput.parse_json(candidate_input(self.setting.plan, self.run_id, {}).inline)
         self.trades: tuple[WorkflowTrade, ...] = self.input.rebalance_plan.trade_messages
         self.by_id = {trade.trade_id: trade for trade in self.trades}
-        self.account = Lane.CONTROL if self.setting.one_account else Lane.CANDIDATE
+        self.account = Role.CONTROL if self.setting.one_account else Role.CANDIDATE
         self._send = exchange_with(self.simulator)
         over_http = isinstance(self.simulator, BrokerSimulator)
         mine = connect(self.simulator, self.account, IMPATIENT) if over_http else broker_of(self.account, self._exchange)
-        other = connect(self.simulator, Lane.CONTROL, IMPATIENT) if over_http else broker_of(Lane.CONTROL, self._send)
+        other = connect(self.simulator, Role.CONTROL, IMPATIENT) if over_http else broker_of(Role.CONTROL, self._send)
         self.broker = AtPorts(mine, self.play, "broker", self._check_intended, self.check_orders)
         self.control.broker = AtPorts(other, self.play, "control broker")  # type: ignore[assignment]
         self.control.store.pause = lambda: self.play.at("runs table")
@@ -177,7 +177,7 @@ class Lanes:
             self._send(self.held_back.pop(0))
             self.check_orders()
 
-    def strike(self, kind: FaultKind, account: Lane | None = None) -> None:
+    def strike(self, kind: FaultKind, account: Role | None = None) -> None:
         """Let a fault strike the next request that it can strike."""
         self.simulator.add_fault(Fault(kind=kind, account=account, method="POST" if kind in _OF_ORDERS else None))
 

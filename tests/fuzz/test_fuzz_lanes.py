@@ -54,7 +54,7 @@ def checked(outcome: RunOutcome | None) -> None:
     if outcome is None:
         return
     other = read_control(RUN_ID, PLAN.plan_id, ITEMS, captured_effects(RAW_EVENTS, []))
-    both = (other, outcome) if outcome.lane.value == "candidate" else (outcome, None)
+    both = (other, outcome) if outcome.role.value == "candidate" else (outcome, None)
     judgement = judge(Case(PAIR, PLAN, *both, evidence=()))
     assert judgement.body.decode()
     if outcome.gaps:

@@ -25,7 +25,7 @@ from shadow.broker.errors import (
     QuoteUnavailable,
 )
 from shadow.broker.port import Broker, OrderHistory, OrderRequest, OrderStatus, OrderType
-from shadow.contracts.vocabulary import Lane, Side
+from shadow.contracts.vocabulary import Role, Side
 from tests.factories.broker import CLOSES, connect, order
 
 
@@ -38,7 +38,7 @@ def simulator() -> Iterator[BrokerSimulator]:
 
 @pytest.fixture
 def broker(simulator: BrokerSimulator) -> Iterator[AlpacaBroker]:
-    connected = connect(simulator, Lane.CANDIDATE)
+    connected = connect(simulator, Role.CANDIDATE)
     yield connected
     connected.close()
 
@@ -51,7 +51,7 @@ def test_the_adapter_is_a_broker(broker: AlpacaBroker) -> None:
 
 
 def test_what_there_is_to_read(simulator: BrokerSimulator, broker: AlpacaBroker) -> None:
-    simulator.set_positions(Lane.CANDIDATE, {"AAPL": Decimal("12.345678")})
+    simulator.set_positions(Role.CANDIDATE, {"AAPL": Decimal("12.345678")})
     simulator.set_asset("BRK.B", fractionable=False)
     quote = broker.quote("AAPL")
     assert (quote.bid, quote.ask, quote.at) == (
@@ -94,7 +94,7 @@ def test_a_market_order_fills_at_the_aggressive_side(simulator: BrokerSimulator,
         Decimal("1.5"),
         Decimal("187.32"),
     )
-    assert simulator.account(Lane.CANDIDATE).cash == Decimal(100_000) - Decimal("1.5") * Decimal("187.32")
+    assert simulator.account(Role.CANDIDATE).cash == Decimal(100_000) - Decimal("1.5") * Decimal("187.32")
     assert broker.position("AAPL") == Decimal("1.5")
 
 
@@ -106,7 +106,7 @@ def test_the_book_is_walked_when_limits_rest(simulator: BrokerSimulator, broker:
         assert found is not None
         assert found.status.value == status
         broker.cancel(sent.order_id)
-    assert [(o.status, o.filled_quantity) for o in simulator.orders(Lane.CANDIDATE)] == [
+    assert [(o.status, o.filled_quantity) for o in simulator.orders(Role.CANDIDATE)] == [
         ("canceled", Decimal(0)),
         ("canceled", Decimal(0)),
         ("filled", Decimal("1.5")),
@@ -187,12 +187,12 @@ def test_a_client_order_id_stays_used_even_after_a_cancel(simulator: BrokerSimul
 
 
 def test_the_two_accounts_do_not_see_each_other(simulator: BrokerSimulator, broker: AlpacaBroker) -> None:
-    control = connect(simulator, Lane.CONTROL)
+    control = connect(simulator, Role.CONTROL)
     broker.submit(order())
     assert control.order_by_client_id("t-1") is None
     assert control.position("AAPL") == 0
     control.submit(order())
-    assert [o.account for o in simulator.orders()] == [Lane.CONTROL, Lane.CANDIDATE]
+    assert [o.account for o in simulator.orders()] == [Role.CONTROL, Role.CANDIDATE]
     assert control.account().account_number != broker.account().account_number
 
 
@@ -222,7 +222,7 @@ def test_a_closed_market_keeps_orders_waiting(simulator: BrokerSimulator, broker
 def test_of_many_submits_with_one_id_one_is_accepted(simulator: BrokerSimulator) -> None:
     def attempt(_: int) -> str:
         try:
-            connect(simulator, Lane.CANDIDATE).submit(order())
+            connect(simulator, Role.CANDIDATE).submit(order())
         except DuplicateClientOrderId:
             return "duplicate"
         return "accepted"
@@ -238,7 +238,7 @@ def test_the_rate_limit_counts_an_account_in_a_simulated_minute(simulator: Broke
         broker.clock()
     with pytest.raises(BrokerThrottled):
         broker.submit(order())
-    assert connect(simulator, Lane.CONTROL).clock().is_open
+    assert connect(simulator, Role.CONTROL).clock().is_open
     simulator.set_clock(datetime(2026, 1, 6, 20, 46, tzinfo=UTC))
     assert broker.submit(order()).client_order_id == "t-1"
 

@@ -24,7 +24,7 @@ from shadow.broker.errors import (
     SubmitAmbiguous,
 )
 from shadow.broker.port import OrderStatus
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from tests.factories.broker import CLOSES, IMPATIENT, connect, order
 
 
@@ -37,7 +37,7 @@ def simulator() -> Iterator[BrokerSimulator]:
 
 @pytest.fixture
 def broker(simulator: BrokerSimulator) -> Iterator[AlpacaBroker]:
-    connected = connect(simulator, Lane.CANDIDATE)
+    connected = connect(simulator, Role.CANDIDATE)
     yield connected
     connected.close()
 
@@ -59,7 +59,7 @@ def posts(simulator: BrokerSimulator) -> int:
 def test_an_order_whose_answer_was_lost_is_ambiguous_and_can_be_looked_up(
     simulator: BrokerSimulator, kind: FaultKind, seconds: float
 ) -> None:
-    broker = connect(simulator, Lane.CANDIDATE, IMPATIENT)
+    broker = connect(simulator, Role.CANDIDATE, IMPATIENT)
     simulator.add_fault(Fault(kind=kind, method="POST", path="/v2/orders", seconds=seconds))
     with pytest.raises(SubmitAmbiguous):
         broker.submit(order())
@@ -81,7 +81,7 @@ def test_an_order_whose_answer_was_lost_is_ambiguous_and_can_be_looked_up(
 def test_an_order_that_never_arrived_is_sent_once_and_not_found(
     simulator: BrokerSimulator, kind: FaultKind, error: type[BrokerError]
 ) -> None:
-    broker = connect(simulator, Lane.CANDIDATE, IMPATIENT)
+    broker = connect(simulator, Role.CANDIDATE, IMPATIENT)
     simulator.add_fault(Fault(kind=kind, method="POST", seconds=30))
     with pytest.raises(error):
         broker.submit(order())
@@ -104,7 +104,7 @@ def test_an_order_that_never_arrived_is_sent_once_and_not_found(
     ],
 )
 def test_a_read_that_goes_wrong_is_made_once(simulator: BrokerSimulator, fault: Fault, error: type[BrokerError]) -> None:
-    broker = connect(simulator, Lane.CANDIDATE, IMPATIENT)
+    broker = connect(simulator, Role.CANDIDATE, IMPATIENT)
     simulator.add_fault(fault)
     with pytest.raises(error):
         broker.account()
@@ -121,7 +121,7 @@ def test_a_status_nobody_documented_keeps_the_order(simulator: BrokerSimulator, 
 
 
 def test_a_hang_ends_within_the_bound(simulator: BrokerSimulator) -> None:
-    broker = connect(simulator, Lane.CANDIDATE, IMPATIENT)
+    broker = connect(simulator, Role.CANDIDATE, IMPATIENT)
     simulator.add_fault(Fault(kind=FaultKind.HANG, seconds=30))
     begun = time.monotonic()
     with pytest.raises(BrokerUnavailable):

@@ -32,7 +32,7 @@ from shadow.broker.alpaca import AlpacaBroker, AlpacaCredentials
 from shadow.broker.errors import (
     BrokerError,
 )
-from shadow.contracts.vocabulary import Lane, Side
+from shadow.contracts.vocabulary import Role, Side
 from tests.factories.broker import CLOSES, order
 
 
@@ -107,7 +107,7 @@ def test_our_requests_are_those_of_alpacas_own_clients() -> None:
 
 
 def test_alpacas_own_clients_understand_the_simulator(simulator: BrokerSimulator) -> None:
-    simulator.set_positions(Lane.CONTROL, {"AAPL": Decimal(3)})
+    simulator.set_positions(Role.CONTROL, {"AAPL": Decimal(3)})
     keys = ("sim-control-key", "sim-control-secret")
     trading = TradingClient(*keys, url_override=simulator.url)
     data = StockHistoricalDataClient(*keys, url_override=simulator.url)

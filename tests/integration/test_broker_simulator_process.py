@@ -20,7 +20,7 @@ import pytest
 from local.broker_simulator import BrokerSimulator
 from local.broker_simulator.client import SimulatorClient, SimulatorRefused, SimulatorUnreachable
 from local.broker_simulator.values import Fault, FaultKind
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from tests.factories.broker import CLOSES, connect, order
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -36,9 +36,9 @@ def test_every_control_does_over_http_what_it_does_in_the_process(simulator: Bro
     client = SimulatorClient(simulator.url)
     client.set_day(date(2026, 1, 6), CLOSES)
     client.set_clock(datetime(2026, 1, 6, 20, tzinfo=UTC), is_open=True)
-    client.set_account(Lane.CONTROL, cash=Decimal("5000.01"), multiplier=Decimal(1))
-    client.set_positions(Lane.CONTROL, {"AAPL": Decimal("2.5")})
-    client.set_identity(Lane.CANDIDATE, number="ANOTHER")
+    client.set_account(Role.CONTROL, cash=Decimal("5000.01"), multiplier=Decimal(1))
+    client.set_positions(Role.CONTROL, {"AAPL": Decimal("2.5")})
+    client.set_identity(Role.CANDIDATE, number="ANOTHER")
     client.set_asset("BRK.B", fractionable=False)
     client.set_spread(Decimal(20))
     client.shift_market(Decimal(10), "AAPL")
@@ -46,17 +46,17 @@ def test_every_control_does_over_http_what_it_does_in_the_process(simulator: Bro
     client.set_fill_rule(1, "AAPL")
     client.set_rate_limit(200)
     client.add_fault(Fault(kind=FaultKind.REST, symbol="BRK.B"))
-    control = connect(simulator, Lane.CONTROL)
+    control = connect(simulator, Role.CONTROL)
     control.submit(order("t-1", limit="187.40"))
-    client.fill_open(Lane.CONTROL, "AAPL")
+    client.fill_open(Role.CONTROL, "AAPL")
     client.clear_faults()
     assert client.orders() == simulator.orders()
-    assert [(o.client_order_id, o.status) for o in client.orders(Lane.CONTROL)] == [("t-1", "filled")]
-    assert client.orders(Lane.CANDIDATE) == ()
+    assert [(o.client_order_id, o.status) for o in client.orders(Role.CONTROL)] == [("t-1", "filled")]
+    assert client.orders(Role.CANDIDATE) == ()
     assert client.requests() == simulator.requests()
-    assert client.account(Lane.CONTROL) == simulator.account(Lane.CONTROL)
-    assert client.account(Lane.CONTROL).cash == Decimal("5000.01") - Decimal("1.5") * Decimal("187.40")
-    assert client.account(Lane.CANDIDATE).number == "ANOTHER"
+    assert client.account(Role.CONTROL) == simulator.account(Role.CONTROL)
+    assert client.account(Role.CONTROL).cash == Decimal("5000.01") - Decimal("1.5") * Decimal("187.40")
+    assert client.account(Role.CANDIDATE).number == "ANOTHER"
     client.reset(seed=9)
     assert client.orders() == ()
 
@@ -123,7 +123,7 @@ def test_it_runs_as_a_process_on_a_free_loopback_port(tmp_path: Path) -> None:
         assert url == f"http://127.0.0.1:{port_file.read_text().strip()}"
         client = SimulatorClient(url)
         client.set_day(date(2026, 1, 6), CLOSES)
-        assert client.account(Lane.CONTROL).cash == Decimal(100_000)
+        assert client.account(Role.CONTROL).cash == Decimal(100_000)
     finally:
         process.terminate()
         assert process.wait(timeout=10) == 0

@@ -24,7 +24,7 @@ from shadow.broker.port import OrderRequest, OrderType
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
 from shadow.contracts.trade_message import TradeMessage
-from shadow.contracts.vocabulary import Lane, Side
+from shadow.contracts.vocabulary import Role, Side
 from shadow.reference.faults import Fault, PlantedFaults
 from shadow.reference.faulty_lane import FaultyLane
 from tests.factories.broker import connect
@@ -60,10 +60,10 @@ class Traded:
         control = self.lanes.control
         replace(control.publisher(), now=lambda: datetime.now(UTC)).publish(PLAN)
         parts = replace(control.parts(), broker=self.broker, now=lambda: datetime.now(UTC))
-        lane = FaultyLane(parts, PlantedFaults.load(json.dumps(planted), "dev"))
+        role = FaultyLane(parts, PlantedFaults.load(json.dumps(planted), "dev"))
         done = 0
         while done < len(control.queue.sent):
-            lane.process(TradeMessage.parse_json(control.queue.sent[done].body))
+            role.process(TradeMessage.parse_json(control.queue.sent[done].body))
             done += 1
         self.lanes.run_candidate()
 
@@ -79,8 +79,8 @@ def trading(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Iterator[Tra
         simulator.set_day(datetime.now(UTC).date(), dict.fromkeys(SYMBOLS, Decimal(100)))
         simulator.set_clock(datetime.now(UTC), is_open=True, running=True)
         simulator.set_spread(Decimal(20))
-        simulator.set_positions(Lane.CONTROL, dict.fromkeys(SYMBOLS, Decimal(50)))
-        broker = connect(simulator, Lane.CONTROL)
+        simulator.set_positions(Role.CONTROL, dict.fromkeys(SYMBOLS, Decimal(50)))
+        broker = connect(simulator, Role.CONTROL)
         clients.secretsmanager.cache_clear()
         with both_lanes(**variables) as lanes:
             text = json.dumps({"key": "sim-control-key", "secret": "sim-control-secret"})
@@ -112,7 +112,7 @@ def test_a_control_that_executes_again_after_a_crash_is_a_double_order(monkeypat
 
         assert ("DOUBLE_ORDER", "CRITICAL", "control") in traded.counting(document)
         assert document["verdict"] == Verdict.DIVERGED
-        sent = [order for order in traded.simulator.orders(Lane.CONTROL) if order.symbol == "GOOG"]
+        sent = [order for order in traded.simulator.orders(Role.CONTROL) if order.symbol == "GOOG"]
         assert len(sent) == 2
 
 

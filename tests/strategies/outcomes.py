@@ -28,7 +28,7 @@ from shadow.contracts.outcome import (
     TradeOutcome,
 )
 from shadow.contracts.plan import PlanItem, RebalancePlan
-from shadow.contracts.vocabulary import Action, EffectKind, Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import Action, EffectKind, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 
 DAY = date(2026, 3, 2)
 START = datetime(2026, 3, 2, 20, 45, 1, tzinfo=UTC)
@@ -138,8 +138,8 @@ def case_of(world: World) -> PairCase:
         plan=world.plan,
         trading_day=DAY,
         published_at=START,
-        control=LaneMaker(world, Lane.CONTROL).run(),
-        candidate=LaneMaker(world, Lane.CANDIDATE).run(),
+        control=LaneMaker(world, Role.CONTROL).run(),
+        candidate=LaneMaker(world, Role.CANDIDATE).run(),
         code_version="0.1.0",
         evidence=(EvidenceRef(name="control", key="evidence/control.json.gz", sha256="0" * 64, size=1000),),
     )
@@ -148,13 +148,13 @@ def case_of(world: World) -> PairCase:
 class LaneMaker:
     """Makes one lane's outcome of a world."""
 
-    def __init__(self, world: World, lane: Lane, fault: str = "") -> None:
+    def __init__(self, world: World, role: Role, fault: str = "") -> None:
         self.fault = fault
         self.world = world
-        self.lane = lane
-        self.rng = random.Random(f"{world.seed}-{lane}")
+        self.role = role
+        self.rng = random.Random(f"{world.seed}-{role}")
         self.run_id = run_id_of(world.plan.plan_id)
-        self.is_control = lane is Lane.CONTROL
+        self.is_control = role is Role.CONTROL
         self.deployed = ZERO
         self.clock = START + timedelta(seconds=2 if self.is_control else 3)
         self.effects: list[Effect] = []
@@ -179,7 +179,7 @@ class LaneMaker:
         self._run_effects(status, trades)
         stopped = status is not RunStatus.COMPLETED
         return RunOutcome(
-            lane=self.lane,
+            role=self.role,
             run_id=self.run_id,
             plan_id=self.world.plan.plan_id,
             correlation_id=self.world.plan.correlation_id,
@@ -422,4 +422,4 @@ def cases(draw: st.DrawFn, max_trades: int = 7, scenarios: tuple[str, ...] = SCE
 def pair_of(control: World, candidate: World) -> PairCase:
     """Run two worlds with one plan, one in each lane."""
     case = case_of(control)
-    return replace(case, candidate=LaneMaker(candidate, Lane.CANDIDATE).run())
+    return replace(case, candidate=LaneMaker(candidate, Role.CANDIDATE).run())

@@ -9,20 +9,20 @@ from decimal import Decimal
 
 from shadow.compare.case import PairCase
 from shadow.contracts.outcome import Effect, OrderRecord, RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import EffectKind, Lane, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Role, RunStatus, Side, TradeStatus
 from tests.strategies.outcomes import ZERO, LaneMaker, World, case_of, random_world
 
-Edit = Callable[[PairCase, Lane], PairCase]
+Edit = Callable[[PairCase, Role], PairCase]
 
 
-def run_of(case: PairCase, lane: Lane) -> RunOutcome:
-    run = case.control if lane is Lane.CONTROL else case.candidate
+def run_of(case: PairCase, role: Role) -> RunOutcome:
+    run = case.control if role is Role.CONTROL else case.candidate
     assert run is not None
     return run
 
 
-def with_run(case: PairCase, lane: Lane, **update: object) -> PairCase:
-    return replace(case, **{lane.value: run_of(case, lane).model_copy(update=update)})
+def with_run(case: PairCase, role: Role, **update: object) -> PairCase:
+    return replace(case, **{role.value: run_of(case, role).model_copy(update=update)})
 
 
 def is_exit(trade: TradeOutcome) -> bool:
@@ -40,21 +40,21 @@ def is_buy(trade: TradeOutcome) -> bool:
 def trade_edit(pick: Callable[[TradeOutcome], bool], edit: Callable[[TradeOutcome], dict[str, object]]) -> Edit:
     """Edit the first trade that `pick` likes."""
 
-    def plant(case: PairCase, lane: Lane) -> PairCase:
-        run = run_of(case, lane)
+    def plant(case: PairCase, role: Role) -> PairCase:
+        run = run_of(case, role)
         chosen = next(trade for trade in run.trades if pick(trade))
         trades = tuple(t.model_copy(update=edit(t)) if t is chosen else t for t in run.trades)
-        return with_run(case, lane, trades=trades)
+        return with_run(case, role, trades=trades)
 
     return plant
 
 
 def run_edit(edit: Callable[[RunOutcome], dict[str, object]]) -> Edit:
-    return lambda case, lane: with_run(case, lane, **edit(run_of(case, lane)))
+    return lambda case, role: with_run(case, role, **edit(run_of(case, role)))
 
 
 def effects_edit(edit: Callable[[tuple[Effect, ...]], tuple[Effect, ...]]) -> Edit:
-    return lambda case, lane: with_run(case, lane, effects=edit(run_of(case, lane).effects or ()))
+    return lambda case, role: with_run(case, role, effects=edit(run_of(case, role).effects or ()))
 
 
 def intent(trade: TradeOutcome, **update: object) -> dict[str, object]:
@@ -83,10 +83,10 @@ def refilled(trade: TradeOutcome, quantity: Decimal) -> dict[str, object]:
 def resized(pick: Callable[[TradeOutcome], bool], factor: Callable[[TradeOutcome, PairCase], Decimal]) -> Edit:
     """Size a trade wrongly and carry it through order, fill, event and ledger, as a faulty lane would."""
 
-    def plant(case: PairCase, lane: Lane) -> PairCase:
-        chosen = next(trade for trade in run_of(case, lane).trades if pick(trade))
+    def plant(case: PairCase, role: Role) -> PairCase:
+        chosen = next(trade for trade in run_of(case, role).trades if pick(trade))
         quantity = factor(chosen, case)
-        case = trade_edit(lambda t: t.trade_id == chosen.trade_id, lambda t: refilled(t, quantity))(case, lane)
+        case = trade_edit(lambda t: t.trade_id == chosen.trade_id, lambda t: refilled(t, quantity))(case, role)
 
         def carried(effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
             mine = {EffectKind.TRADE_EXECUTED, EffectKind.LEDGER_ENTRY}
@@ -95,7 +95,7 @@ def resized(pick: Callable[[TradeOutcome], bool], factor: Callable[[TradeOutcome
                 for e in effects
             )
 
-        return effects_edit(carried)(case, lane)
+        return effects_edit(carried)(case, role)
 
     return plant
 
@@ -109,10 +109,10 @@ def in_worlds(
 ) -> Edit:
     """Let one lane live in a changed world with the same plan, or have a fault."""
 
-    def plant(case: PairCase, lane: Lane) -> PairCase:
+    def plant(case: PairCase, role: Role) -> PairCase:
         del case
         world = base(random_world(11, 8, scenario))
-        return replace(case_of(world), **{lane.value: LaneMaker(change(world), lane, fault).run()})
+        return replace(case_of(world), **{role.value: LaneMaker(change(world), role, fault).run()})
 
     return plant
 
@@ -185,7 +185,7 @@ class Plant:
 
     kind: str
     edit: Edit
-    lanes: tuple[Lane, ...] = (Lane.CONTROL, Lane.CANDIDATE)
+    lanes: tuple[Role, ...] = (Role.CONTROL, Role.CANDIDATE)
     attribution: str | None = None
     name: str = ""
     scenario: str = "plain"
@@ -194,8 +194,8 @@ class Plant:
 def shifted(pick: Callable[[TradeOutcome], bool], bps: int) -> Edit:
     """Fill a trade at a price so many basis points off, in record, orders, event and ledger alike."""
 
-    def plant(case: PairCase, lane: Lane) -> PairCase:
-        chosen = next(trade for trade in run_of(case, lane).trades if pick(trade))
+    def plant(case: PairCase, role: Role) -> PairCase:
+        chosen = next(trade for trade in run_of(case, role).trades if pick(trade))
         assert chosen.intent is not None
         assert chosen.intent.decision_price is not None
         price = chosen.intent.decision_price * (1 + Decimal(bps) / 10_000)
@@ -207,8 +207,8 @@ def shifted(pick: Callable[[TradeOutcome], bool], bps: int) -> Edit:
         def carried(effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
             return tuple(e.model_copy(update={"price": price}) if e.symbol == chosen.symbol and e.price else e for e in effects)
 
-        case = trade_edit(lambda t: t.trade_id == chosen.trade_id, record)(case, lane)
-        return effects_edit(carried)(case, lane)
+        case = trade_edit(lambda t: t.trade_id == chosen.trade_id, record)(case, role)
+        return effects_edit(carried)(case, role)
 
     return plant
 
@@ -235,9 +235,9 @@ def guard(**update: object) -> Edit:
 
 
 def then(*edits: Edit) -> Edit:
-    def plant(case: PairCase, lane: Lane) -> PairCase:
+    def plant(case: PairCase, role: Role) -> PairCase:
         for edit in edits:
-            case = edit(case, lane)
+            case = edit(case, role)
         return case
 
     return plant
@@ -288,10 +288,10 @@ def without_trade(pick: Callable[[TradeOutcome], bool]) -> Edit:
     return then(run_edit(edit), _recounted)
 
 
-def _recounted(case: PairCase, lane: Lane) -> PairCase:
+def _recounted(case: PairCase, role: Role) -> PairCase:
     """Let the lane's own counters and guard agree with its trades again."""
-    run = run_of(case, lane)
-    maker = LaneMaker(random_world(0, 0), lane)
+    run = run_of(case, role)
+    maker = LaneMaker(random_world(0, 0), role)
     done = {
         status: sum((abs(t.planned_amount or ZERO) for t in run.trades if t.action is Side.SELL and t.status is status), ZERO)
         for status in TradeStatus
@@ -301,7 +301,7 @@ def _recounted(case: PairCase, lane: Lane) -> PairCase:
     told = run.guard.model_copy(update={"sell_failed_amount": failed, "sell_succeeded_amount": succeeded}) if run.guard else None
     counts = {f"{name}_trades": getattr(kept, name) for name in ("total", "succeeded", "failed", "skipped")} if kept else {}
     effects = tuple(e.model_copy(update=counts) if e.kind is EffectKind.ALL_TRADES_COMPLETED else e for e in run.effects or ())
-    return with_run(case, lane, counters=kept, guard=told, effects=effects)
+    return with_run(case, role, counters=kept, guard=told, effects=effects)
 
 
 recounted: Edit = _recounted

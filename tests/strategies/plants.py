@@ -9,7 +9,7 @@ from decimal import Decimal
 from shadow.compare.case import PairCase
 from shadow.contracts.events import FailureStep
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import EffectKind, Lane, Reason, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 from tests.strategies.outcomes import MICRO, World, plan_of
 from tests.strategies.planting import (
     Edit,
@@ -168,16 +168,16 @@ PLANTS = (
                     )
                 }
             ),
-            lambda case, lane: effects_edit(
+            lambda case, role: effects_edit(
                 lambda effects: (
                     *effects,
                     *(
                         e.model_copy(update={"trade_id": "stray", "symbol": "STRAY", "order_id": "s"})
                         for e in effects
-                        if e.symbol == next(t.symbol for t in run_of(case, lane).trades if is_buy(t))
+                        if e.symbol == next(t.symbol for t in run_of(case, role).trades if is_buy(t))
                     ),
                 )
-            )(case, lane),
+            )(case, role),
             recounted,
         ),
     ),
@@ -332,31 +332,31 @@ PLANTS = (
         "TRADE_EXECUTED_EXTRA",
         then(
             GUARDED,
-            lambda case, lane: effects_edit(
+            lambda case, role: effects_edit(
                 lambda effects: (
                     *effects,
                     next(e for e in effects if e.kind is EffectKind.TRADE_EXECUTED).model_copy(
-                        update={"trade_id": next(t.trade_id for t in run_of(case, lane).trades if is_buy(t))}
+                        update={"trade_id": next(t.trade_id for t in run_of(case, role).trades if is_buy(t))}
                     ),
                 )
-            )(case, lane),
+            )(case, role),
         ),
     ),
     Plant(
         "LEDGER_EXTRA",
         then(
             REJECTED,
-            lambda case, lane: effects_edit(
+            lambda case, role: effects_edit(
                 lambda effects: (
                     *effects,
                     next(e for e in effects if e.kind is EffectKind.LEDGER_ENTRY).model_copy(
                         update={
-                            "trade_id": next(t.trade_id for t in run_of(case, lane).trades if is_failed(t)),
+                            "trade_id": next(t.trade_id for t in run_of(case, role).trades if is_failed(t)),
                             "quantity": Decimal(0),
                         }
                     ),
                 )
-            )(case, lane),
+            )(case, role),
         ),
     ),
     Plant(
@@ -392,7 +392,7 @@ PLANTS = (
     Plant("NOTIFICATION_MISSING", run_edit(lambda _r: {"notifications": 0})),
     Plant("NOTIFICATION_TWICE", run_edit(lambda _r: {"notifications": 2})),
     # effects
-    Plant("EFFECT_EMITTED", spoil(EffectKind.TRADE_EXECUTED, emitted=True), lanes=(Lane.CANDIDATE,)),
+    Plant("EFFECT_EMITTED", spoil(EffectKind.TRADE_EXECUTED, emitted=True), lanes=(Role.CANDIDATE,)),
     Plant(
         "EFFECT_STRAY",
         effects_edit(

@@ -24,7 +24,7 @@ from shadow.contracts.ledger import PairLedger, UnreadablePair
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import ExecutionMode, Origin, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.brokers.accounts import BrokerTruthEnvironment, broker_truth_from
 from shadow.lanes.brokers.truth import shared_symbols
 from tests.factories.pairs import pair_of
@@ -73,11 +73,11 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     clients.secretsmanager.cache_clear()
 
 
-def run_of(lane: Lane, plan: RebalancePlan = PLAN) -> RunOutcome:
+def run_of(role: Role, plan: RebalancePlan = PLAN) -> RunOutcome:
     pair = pair_of(plan)
     trade = TradeOutcome(trade_id="t", symbol="AAPL", action=Side.SELL, status=TradeStatus.COMPLETED)
     return RunOutcome(
-        lane=lane,
+        role=role,
         run_id=pair.run_id,
         plan_id=plan.plan_id,
         status=RunStatus.COMPLETED,
@@ -104,11 +104,11 @@ def test_the_candidate_s_account_is_asked_unless_it_runs_dry(mode: ExecutionMode
     values = {**ON, "execution_mode": mode, "control_broker_endpoint": "https://control.test"}
     reader = broker_truth_from(BrokerTruthEnvironment.model_validate(values), account.connect)
     assert reader is not None
-    document = reader.read(run_of(Lane.CONTROL), run_of(Lane.CANDIDATE))
+    document = reader.read(run_of(Role.CONTROL), run_of(Role.CANDIDATE))
     lanes = ["control"] if mode is ExecutionMode.DRY_RUN else ["control", "candidate"]
 
     assert list(document) == lanes
-    assert [credentials.key for credentials in account.reached] == [f"{lane}-key" for lane in lanes]
+    assert [credentials.key for credentials in account.reached] == [f"{role}-key" for role in lanes]
     assert account.reached[0].endpoint == "https://control.test"
 
 
@@ -123,7 +123,7 @@ def test_a_secret_that_is_not_named_is_told_at_once_and_one_that_is_not_there_is
     reader = broker_truth_from(absent, Nothing().connect)
     assert reader is not None
     with pytest.raises(EvidenceUnavailable, match="control broker"):
-        reader.read(run_of(Lane.CONTROL), None)
+        reader.read(run_of(Role.CONTROL), None)
 
 
 def test_the_comparator_starts_without_the_broker_s_library() -> None:
@@ -177,10 +177,10 @@ def test_a_symbol_is_shared_with_a_run_that_traded_it_at_the_same_time(changes: 
     other = pair_of(OTHER, **begun).model_copy(update=changes)
     day = cast("PairLedger", Day(pair_of(PLAN), other))
 
-    assert shared_symbols(pair_of(PLAN), run_of(Lane.CONTROL), day, Plans()) == expected
+    assert shared_symbols(pair_of(PLAN), run_of(Role.CONTROL), day, Plans()) == expected
 
 
 def test_a_pair_that_cannot_be_read_shares_everything_and_no_run_shares_nothing() -> None:
     day = cast("PairLedger", Day(pair_of(PLAN), UnreadablePair("PLAN#x", "torn")))
-    assert shared_symbols(pair_of(PLAN), run_of(Lane.CONTROL), day, Plans()) == {"AAPL"}
+    assert shared_symbols(pair_of(PLAN), run_of(Role.CONTROL), day, Plans()) == {"AAPL"}
     assert shared_symbols(pair_of(PLAN), None, day, Plans()) == set()

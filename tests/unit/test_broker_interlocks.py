@@ -18,7 +18,7 @@ from shadow.aws.effects import RecordedEffects
 from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.errors import ConfigurationError
-from shadow.contracts.vocabulary import ExecutionMode, ProductionLane
+from shadow.contracts.vocabulary import ExecutionMode, Lane
 from shadow.execution.errors import InterlockViolation, RunNotPrepared
 from tests.fakes.candidate import FakeBroker, trade
 
@@ -94,7 +94,7 @@ def test_live_refuses_while_the_legacy_lane_is_in_production(*, dual_publishing:
 
 @pytest.mark.parametrize("dual_publishing", [True, False])
 def test_a_workflow_in_production_trades_the_account_in_production(*, dual_publishing: bool) -> None:
-    in_production = {**LIVE, "production_lane": ProductionLane.WORKFLOW, "dual_publishing": dual_publishing}
+    in_production = {**LIVE, "production_lane": Lane.WORKFLOW, "dual_publishing": dual_publishing}
     assert connect(settings("live", **in_production))
     with pytest.raises(InterlockViolation, match="expected the account in production in live mode"):
         connect(settings("live", **in_production | {"control_account_fingerprint": OTHER}))
@@ -171,8 +171,8 @@ def test_live_effects_need_the_switch_and_somewhere_to_go(monkeypatch: pytest.Mo
     with pytest.raises(InterlockViolation):
         StateEnvironment(**environment("live", **places), dual_publishing=False).effects()
     with pytest.raises(ConfigurationError, match="EVENT_BUS_NAME"):
-        StateEnvironment(**environment("live"), production_lane=ProductionLane.WORKFLOW).effects()
-    effects = StateEnvironment(**environment("live", **places), production_lane=ProductionLane.WORKFLOW).effects()
+        StateEnvironment(**environment("live"), production_lane=Lane.WORKFLOW).effects()
+    effects = StateEnvironment(**environment("live", **places), production_lane=Lane.WORKFLOW).effects()
     assert effects._emitter is not None
 
 

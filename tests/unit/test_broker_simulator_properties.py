@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from local.broker_simulator.api import Request
 from local.broker_simulator.simulator import Simulator
 from local.broker_simulator.values import Fault, FaultKind
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from tests.factories.broker_simulator import CLOSES, ask, fresh, place
 
 ORDERS = st.tuples(
     st.just("order"),
-    st.sampled_from(list(Lane)),
+    st.sampled_from(list(Role)),
     st.sampled_from(["AAPL", "MSFT"]),
     st.sampled_from(["buy", "sell"]),
     st.decimals("0.000001", "200", places=6),
@@ -31,7 +31,7 @@ ORDERS = st.tuples(
 )
 STEPS = st.lists(
     ORDERS
-    | st.tuples(st.just("cancel"), st.sampled_from(list(Lane)))
+    | st.tuples(st.just("cancel"), st.sampled_from(list(Role)))
     | st.tuples(st.just("fault"), st.sampled_from(list(FaultKind)))
     | st.tuples(st.just("day"), st.integers(7, 20)),
     max_size=40,
@@ -40,15 +40,15 @@ STEPS = st.lists(
 
 def play(steps: Iterable[tuple[Any, ...]]) -> Simulator:
     simulator = fresh(11)
-    for lane in Lane:
-        simulator.set_positions(lane, {"AAPL": Decimal(50)})
+    for role in Role:
+        simulator.set_positions(role, {"AAPL": Decimal(50)})
     for step in steps:
         match step:
-            case ("order", lane, symbol, side, quantity, limit, number):
+            case ("order", role, symbol, side, quantity, limit, number):
                 kind = {"type": "limit", "limit_price": str(limit)} if limit else {}
-                place(simulator, f"t-{number}", lane, symbol=symbol, side=side, qty=str(quantity), **kind)
-            case ("cancel", lane):
-                ask(simulator, "DELETE", "/v2/orders", account=lane)
+                place(simulator, f"t-{number}", role, symbol=symbol, side=side, qty=str(quantity), **kind)
+            case ("cancel", role):
+                ask(simulator, "DELETE", "/v2/orders", account=role)
             case ("fault", kind):
                 simulator.add_fault(Fault(kind=kind, fraction=Decimal("0.3")))
             case ("day", number):
@@ -60,9 +60,9 @@ def play(steps: Iterable[tuple[Any, ...]]) -> Simulator:
 @given(STEPS)
 def test_money_and_shares_are_conserved_whatever_happens(steps: list[tuple[Any, ...]]) -> None:
     simulator = play(steps)
-    for lane in Lane:
+    for role in Role:
         cash, shares = Decimal(100_000), {"AAPL": Decimal(50), "MSFT": Decimal(0)}
-        orders = simulator.orders(lane)
+        orders = simulator.orders(role)
         for order in orders:
             sign = 1 if order.side == "buy" else -1
             if order.average_price is not None:
@@ -70,7 +70,7 @@ def test_money_and_shares_are_conserved_whatever_happens(steps: list[tuple[Any, 
             shares[order.symbol] += sign * order.filled_quantity
             assert 0 <= order.filled_quantity <= order.quantity
             assert (order.status == "filled") == (order.filled_quantity == order.quantity)
-        account = simulator.account(lane)
+        account = simulator.account(role)
         assert account.cash == cash
         assert account.positions == {symbol: held for symbol, held in shares.items() if held}
         assert all(held > 0 for held in account.positions.values())

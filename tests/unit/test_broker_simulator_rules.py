@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from local.broker_simulator.api import Request
 from local.broker_simulator.simulator import Ending, Simulator
 from local.broker_simulator.values import Fault, FaultKind, SetDay
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from tests.factories.broker_simulator import CLOSES, DAY, ask, fresh, place, read
 
 
-def bid_and_ask(simulator: Simulator, symbol: str = "AAPL", account: Lane = Lane.CONTROL) -> tuple[float, float]:
+def bid_and_ask(simulator: Simulator, symbol: str = "AAPL", account: Role = Role.CONTROL) -> tuple[float, float]:
     quote = read(simulator, f"/v2/stocks/{symbol}/quotes/latest", account)["quote"]
     return quote["bp"], quote["ap"]
 
@@ -40,11 +40,11 @@ def test_prices_are_constant_within_a_day_and_never_follow_the_machines_clock() 
 
 def test_a_shift_is_seen_by_the_named_account_until_the_next_day() -> None:
     simulator = fresh()
-    simulator.shift_market(Decimal(100), "AAPL", Lane.CANDIDATE)
+    simulator.shift_market(Decimal(100), "AAPL", Role.CANDIDATE)
     assert bid_and_ask(simulator) == (187.14, 187.32)
-    assert bid_and_ask(simulator, account=Lane.CANDIDATE) == (189.01, 189.2)
+    assert bid_and_ask(simulator, account=Role.CANDIDATE) == (189.01, 189.2)
     simulator.set_day(date(2026, 1, 7), CLOSES)
-    assert bid_and_ask(simulator, account=Lane.CANDIDATE) == (187.14, 187.32)
+    assert bid_and_ask(simulator, account=Role.CANDIDATE) == (187.14, 187.32)
 
 
 def test_a_drift_moves_with_each_quote_and_is_the_seeds() -> None:
@@ -94,17 +94,17 @@ def test_a_running_clock_moves() -> None:
 
 def test_a_sale_moves_cash_and_position_exactly() -> None:
     simulator = fresh()
-    simulator.set_positions(Lane.CONTROL, {"AAPL": Decimal("3.000001")})
+    simulator.set_positions(Role.CONTROL, {"AAPL": Decimal("3.000001")})
     place(simulator, side="sell", qty="3")
-    account = simulator.account(Lane.CONTROL)
+    account = simulator.account(Role.CONTROL)
     assert account.cash == Decimal(100_000) + 3 * Decimal("187.14")
     assert account.positions == {"AAPL": Decimal("0.000001")}
-    assert simulator.account(Lane.CANDIDATE).positions == {}
+    assert simulator.account(Role.CANDIDATE).positions == {}
 
 
 def test_shares_held_back_by_an_open_sale_cannot_be_sold_again() -> None:
     simulator = fresh()
-    simulator.set_positions(Lane.CONTROL, {"AAPL": Decimal(3)})
+    simulator.set_positions(Role.CONTROL, {"AAPL": Decimal(3)})
     simulator.add_fault(Fault(kind=FaultKind.REST))
     assert place(simulator, side="sell", qty="2").answer.status == 200
     reply = place(simulator, "t-2", side="sell", qty="2")
@@ -116,7 +116,7 @@ def test_shares_held_back_by_an_open_sale_cannot_be_sold_again() -> None:
 
 def test_buying_power_is_held_back_by_open_buys_and_given_back_by_a_cancel() -> None:
     simulator = fresh()
-    simulator.set_account(Lane.CONTROL, cash=Decimal(200), multiplier=Decimal(1))
+    simulator.set_account(Role.CONTROL, cash=Decimal(200), multiplier=Decimal(1))
     simulator.add_fault(Fault(kind=FaultKind.REST))
     place(simulator, type="limit", limit_price="187.20")
     assert place(simulator, "t-2").answer.status == 403
@@ -146,12 +146,12 @@ def test_the_fill_rule_counts_again_after_each_fill() -> None:
 def test_the_most_particular_fill_rule_holds() -> None:
     simulator = fresh()
     simulator.set_fill_rule(3)
-    simulator.set_fill_rule(0, "AAPL", Lane.CANDIDATE)
-    for lane in Lane:
-        place(simulator, account=lane, type="limit", limit_price="187.20")
+    simulator.set_fill_rule(0, "AAPL", Role.CANDIDATE)
+    for role in Role:
+        place(simulator, account=role, type="limit", limit_price="187.20")
     assert [(order.account, order.status) for order in simulator.orders()] == [
-        (Lane.CONTROL, "new"),
-        (Lane.CANDIDATE, "filled"),
+        (Role.CONTROL, "new"),
+        (Role.CANDIDATE, "filled"),
     ]
 
 
@@ -174,12 +174,12 @@ def test_a_whole_share_asset_is_partly_filled_in_whole_shares() -> None:
 def test_a_fault_strikes_only_whom_it_names_and_as_often_as_it_says() -> None:
     simulator = fresh()
     simulator.add_fault(
-        Fault(kind=FaultKind.THROTTLE, account=Lane.CANDIDATE, method="POST", path="/v2/orders", symbol="AAPL", count=2)
+        Fault(kind=FaultKind.THROTTLE, account=Role.CANDIDATE, method="POST", path="/v2/orders", symbol="AAPL", count=2)
     )
     assert place(simulator).answer.status == 200
-    assert ask(simulator, "GET", "/v2/orders", account=Lane.CANDIDATE).answer.status == 200
-    assert place(simulator, "t-2", Lane.CANDIDATE, symbol="MSFT").answer.status == 200
-    statuses = [place(simulator, f"c-{n}", Lane.CANDIDATE).answer.status for n in range(3)]
+    assert ask(simulator, "GET", "/v2/orders", account=Role.CANDIDATE).answer.status == 200
+    assert place(simulator, "t-2", Role.CANDIDATE, symbol="MSFT").answer.status == 200
+    statuses = [place(simulator, f"c-{n}", Role.CANDIDATE).answer.status for n in range(3)]
     assert statuses == [429, 429, 200]
 
 
@@ -206,24 +206,24 @@ def test_the_log_tells_every_request_and_what_struck_it() -> None:
         "AAPL",
         FaultKind.GATEWAY_TIMEOUT,
     )
-    assert (second.status, second.query, second.account) == (200, "client_order_id=t-1", Lane.CONTROL)
+    assert (second.status, second.query, second.account) == (200, "client_order_id=t-1", Role.CONTROL)
     assert (third.path, third.status, third.account) == ("/v2/clock", 401, None)
 
 
 def test_a_reset_forgets_everything() -> None:
     simulator = fresh()
     place(simulator)
-    simulator.set_identity(Lane.CONTROL, number="CANARY", secret="other")
+    simulator.set_identity(Role.CONTROL, number="CANARY", secret="other")
     simulator.reset()
     assert (simulator.orders(), simulator.requests()) == ((), ())
-    assert simulator.account(Lane.CONTROL).number == "SIMCONTROL01"
+    assert simulator.account(Role.CONTROL).number == "SIMCONTROL01"
     simulator.set_day(DAY, CLOSES)
     assert place(simulator).answer.status == 200
 
 
 def test_an_account_can_be_given_another_identity() -> None:
     simulator = fresh()
-    simulator.set_identity(Lane.CONTROL, number="CANARY-NUMBER", key="k2", secret="s2")
+    simulator.set_identity(Role.CONTROL, number="CANARY-NUMBER", key="k2", secret="s2")
     assert ask(simulator, "GET", "/v2/account").answer.status == 401
     headers = {"apca-api-key-id": "k2", "apca-api-secret-key": "s2"}
     answer = simulator.handle(Request("GET", "/v2/account", headers=headers)).answer

@@ -25,13 +25,13 @@ from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable
 from shadow.contracts.identity import client_order_id_of
 from shadow.contracts.model import canonical
 from shadow.contracts.outcome import OrderRecord, RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import Lane, Side, TradeStatus
+from shadow.contracts.vocabulary import Role, Side, TradeStatus
 from shadow.lanes.brokers.truth import BrokerTruthReader, broker_corrected
 from tests.factories.broker import ORDER_JSON, answering
 from tests.strategies.outcomes import random_case
 
 DEFAULT = default_policy()
-PRICED = DEFAULT.model_copy(update={"applies": DEFAULT.applies.model_copy(update={"recorded_price": tuple(Lane)})})
+PRICED = DEFAULT.model_copy(update={"applies": DEFAULT.applies.model_copy(update={"recorded_price": tuple(Role)})})
 STEP = timedelta(milliseconds=10)
 PART = Decimal("0.4")
 """How much of a trade a partial fill of the honest lanes is."""

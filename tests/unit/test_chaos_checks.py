@@ -10,7 +10,7 @@ import pytest
 from local.broker_simulator.values import SimulatedOrder
 from local.chaos.checks import ControlRecord, check_conservation, check_control, check_orders
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
-from shadow.contracts.vocabulary import ExecutionMode, Lane, Side, SizingBasis
+from shadow.contracts.vocabulary import ExecutionMode, Role, Side, SizingBasis
 from tests.fakes.candidate import NOON, trade
 
 TRADE = trade("ABC")
@@ -18,7 +18,7 @@ TRADE = trade("ABC")
 
 def order(**changes: object) -> SimulatedOrder:
     sound = SimulatedOrder(
-        account=Lane.CANDIDATE,
+        account=Role.CANDIDATE,
         sequence=1,
         order_id="o",
         client_order_id=TRADE.trade_id,

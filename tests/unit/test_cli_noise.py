@@ -46,7 +46,7 @@ def test_programs_get_every_figure(tmp_path: Path) -> None:
     code, text = run([*stores(tmp_path, [comparison_of(day) for day in DAYS]), "--json", "--lane", "candidate"])
     document = json.loads(text)
     assert code == 0
-    assert document["noise"]["lane"] == "candidate"
+    assert document["noise"]["role"] == "candidate"
     assert {row["rule"] for row in document["tolerances"]} >= {"average_price", "duration_ratio", "equity_limit"}
 
 

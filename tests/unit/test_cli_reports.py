@@ -21,7 +21,7 @@ from shadow.cli.main import ShadowGroup
 from shadow.compare.judge import judge
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Comparison
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from tests.factories.comparisons import comparison_of, diverged, write_jsonl
 from tests.fakes.cli_cloud import pair_of
 from tests.strategies.outcomes import DAY, random_case
@@ -139,7 +139,7 @@ class TestReadiness:
 
 def judged(seed: int, bps: int = 0) -> Comparison:
     case = random_case(seed, trades=6)
-    return judge(shifted(is_buy, bps)(case, Lane.CANDIDATE) if bps else case, default_policy())
+    return judge(shifted(is_buy, bps)(case, Role.CANDIDATE) if bps else case, default_policy())
 
 
 class TestRejudge:

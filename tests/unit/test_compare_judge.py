@@ -21,7 +21,7 @@ from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.outcome import Gap, RunOutcome
-from shadow.contracts.vocabulary import Lane, RunStatus
+from shadow.contracts.vocabulary import Role, RunStatus
 from tests.strategies.outcomes import SCENARIOS, cases, random_case
 from tests.strategies.planting import run_of
 from tests.strategies.plants import PLANTS
@@ -33,7 +33,7 @@ MIRROR = {
     Attribution.BOTH: Attribution.BOTH,
     Attribution.NEITHER: Attribution.NEITHER,
 }
-LANES = (Lane.CONTROL, Lane.CANDIDATE)
+LANES = (Role.CONTROL, Role.CANDIDATE)
 
 
 @st.composite
@@ -52,16 +52,16 @@ def swapped(case: PairCase) -> PairCase:
     """Let each lane have done what the other did."""
     return replace(
         case,
-        control=case.candidate.model_copy(update={"lane": Lane.CONTROL}) if case.candidate else None,
-        candidate=case.control.model_copy(update={"lane": Lane.CANDIDATE}) if case.control else None,
+        control=case.candidate.model_copy(update={"role": Role.CONTROL}) if case.candidate else None,
+        candidate=case.control.model_copy(update={"role": Role.CANDIDATE}) if case.control else None,
     )
 
 
 def mirrored(policy: Policy) -> Policy:
     """Ask of each lane what the policy asks of the other."""
-    other = {Lane.CONTROL: Lane.CANDIDATE, Lane.CANDIDATE: Lane.CONTROL}
+    other = {Role.CONTROL: Role.CANDIDATE, Role.CANDIDATE: Role.CONTROL}
     applies = policy.applies
-    lanes = {name: tuple(other[lane] for lane in getattr(applies, name)) for name in type(applies).model_fields}
+    lanes = {name: tuple(other[role] for role in getattr(applies, name)) for name in type(applies).model_fields}
     evidence = policy.evidence.model_copy(update={"control": policy.evidence.candidate, "candidate": policy.evidence.control})
     return policy.model_copy(update={"applies": applies.model_copy(update=lanes), "evidence": evidence})
 
@@ -150,8 +150,8 @@ def test_no_false_alarm_when_one_outcome_is_relabelled_as_the_other_lane() -> No
     asked = policy.model_copy(update={"evidence": policy.evidence.model_copy(update={"control": relaxed})})
     for seed in range(1000):
         case = random_case(seed, seed % 6, SCENARIOS[seed % len(SCENARIOS)])
-        run = run_of(case, Lane.CANDIDATE)
-        same = replace(case, control=run.model_copy(update={"lane": Lane.CONTROL}))
+        run = run_of(case, Role.CANDIDATE)
+        same = replace(case, control=run.model_copy(update={"role": Role.CONTROL}))
         comparison = judge(same, asked)
         assert comparison.verdict is Verdict.MATCHED
         assert comparison.differences == ()
@@ -210,31 +210,31 @@ def without(model: BaseModel, path: tuple[str | int, ...]) -> BaseModel:
     return model.model_copy(update={str(name): without(value, tuple(rest))})
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("role", LANES)
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_deleting_any_piece_of_evidence_never_yields_matched(scenario: str, lane: Lane) -> None:
+def test_deleting_any_piece_of_evidence_never_yields_matched(scenario: str, role: Role) -> None:
     policy = default_policy()
     matched = set()
     case = random_case(11, 4, scenario)
-    for path in deletions(run_of(case, lane)):
-        torn = without(run_of(case, lane), path)
-        if judge(replace(case, **{lane.value: torn}), policy).verdict is Verdict.MATCHED:
+    for path in deletions(run_of(case, role)):
+        torn = without(run_of(case, role), path)
+        if judge(replace(case, **{role.value: torn}), policy).verdict is Verdict.MATCHED:
             matched.add(".".join(part for part in path if isinstance(part, str)))
-    assert {name for name in matched if name not in REPEATED_ELSEWHERE and f"{lane} {name}" not in REPEATED_ELSEWHERE} == set()
+    assert {name for name in matched if name not in REPEATED_ELSEWHERE and f"{role} {name}" not in REPEATED_ELSEWHERE} == set()
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_what_the_reader_could_not_read_makes_the_pair_incomplete_by_name(lane: Lane) -> None:
+@pytest.mark.parametrize("role", LANES)
+def test_what_the_reader_could_not_read_makes_the_pair_incomplete_by_name(role: Role) -> None:
     case = random_case(3)
-    torn = run_of(case, lane).model_copy(update={"gaps": (Gap(what="history", reason="truncated at 25,000 events"),)})
-    comparison = judge(replace(case, **{lane.value: torn}), default_policy())
+    torn = run_of(case, role).model_copy(update={"gaps": (Gap(what="history", reason="truncated at 25,000 events"),)})
+    comparison = judge(replace(case, **{role.value: torn}), default_policy())
     assert comparison.verdict is Verdict.INCOMPLETE
-    assert comparison.gaps == (f"{lane}: history: truncated at 25,000 events",)
+    assert comparison.gaps == (f"{role}: history: truncated at 25,000 events",)
 
 
 def test_a_breach_of_contract_is_a_gap_with_the_field_and_no_divergence() -> None:
     case = random_case(3)
-    run = run_of(case, Lane.CANDIDATE)
+    run = run_of(case, Role.CANDIDATE)
     torn = run.model_copy(update={"violations": ("trades[0].price: expected a decimal, was 'x'",)})
     comparison = judge(replace(case, candidate=torn), default_policy())
     assert comparison.verdict is Verdict.INCOMPLETE
@@ -245,8 +245,8 @@ def test_a_breach_of_contract_is_a_gap_with_the_field_and_no_divergence() -> Non
 def test_what_was_not_seen_is_not_called_absent() -> None:
     case = random_case(3)
     unread = RunOutcome(
-        lane=Lane.CONTROL,
-        run_id=run_of(case, Lane.CONTROL).run_id,
+        role=Role.CONTROL,
+        run_id=run_of(case, Role.CONTROL).run_id,
         plan_id=case.plan.plan_id,
         status=RunStatus.UNFINISHED,
         trades=(),
@@ -277,8 +277,8 @@ def test_an_absent_lane_is_missing_and_costs_nothing(control: bool, candidate: b
 def test_an_unfinished_pair_is_never_a_match_even_when_both_lanes_are_stuck_alike() -> None:
     case = random_case(5)
     runs = {
-        lane.value: run_of(case, lane).model_copy(update={"status": RunStatus.UNFINISHED, "raw_status": "RUNNING"})
-        for lane in LANES
+        role.value: run_of(case, role).model_copy(update={"status": RunStatus.UNFINISHED, "raw_status": "RUNNING"})
+        for role in LANES
     }
     comparison = judge(replace(case, **runs), default_policy())
     assert comparison.verdict is Verdict.DIVERGED
@@ -310,9 +310,9 @@ def test_a_document_that_somebody_else_wrote_is_refused(document: bytes) -> None
 
 def test_a_market_that_moved_between_the_lanes_is_not_a_difference() -> None:
     case = random_case(21, 8)
-    run = run_of(case, Lane.CANDIDATE)
+    run = run_of(case, Role.CANDIDATE)
     assert run.completed_at is not None
     later = run.model_copy(update={"completed_at": run.completed_at + timedelta(seconds=20)})
     prices = {t.symbol: t.average_price for t in run.trades}
-    assert any(prices[t.symbol] != t.average_price for t in run_of(case, Lane.CONTROL).trades)
+    assert any(prices[t.symbol] != t.average_price for t in run_of(case, Role.CONTROL).trades)
     assert judge(replace(case, candidate=later), default_policy()).verdict is Verdict.MATCHED

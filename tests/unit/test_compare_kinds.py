@@ -12,7 +12,7 @@ from shadow.compare.judge import judge
 from shadow.compare.kinds import KINDS, Basis
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from tests.strategies.outcomes import random_case
 from tests.strategies.planting import (
     Edit,
@@ -25,20 +25,20 @@ from tests.strategies.planting import (
 )
 from tests.strategies.plants import PLANTS
 
-EVERYBODY = (Lane.CONTROL, Lane.CANDIDATE)
+EVERYBODY = (Role.CONTROL, Role.CANDIDATE)
 
 
 def strict_policy() -> Policy:
     """The default policy, with the one-sided rules asked of both lanes."""
     policy = default_policy()
     applies = policy.applies.model_copy(update=dict.fromkeys(type(policy.applies).model_fields, EVERYBODY))
-    lanes = policy.applies.model_copy(update=applies.model_dump() | {"effect_emitted": (Lane.CANDIDATE,)})
+    lanes = policy.applies.model_copy(update=applies.model_dump() | {"effect_emitted": (Role.CANDIDATE,)})
     return policy.model_copy(update={"applies": lanes})
 
 
 def swapped_world() -> PairCase:
     """Ask the breaker for the same BUYs in the other order in the candidate, which is a race that both lanes may lose."""
-    return in_worlds(fault="other order", scenario="breaker")(random_case(11, 8), Lane.CANDIDATE)
+    return in_worlds(fault="other order", scenario="breaker")(random_case(11, 8), Role.CANDIDATE)
 
 
 def roots(comparison: Comparison) -> list[Difference]:
@@ -46,19 +46,19 @@ def roots(comparison: Comparison) -> list[Difference]:
 
 
 @pytest.mark.parametrize(
-    ("plant", "lane"),
+    ("plant", "role"),
     [
-        pytest.param(plant, lane, id=f"{plant.kind}-{plant.name}-{lane}".replace("--", "-"))
+        pytest.param(plant, role, id=f"{plant.kind}-{plant.name}-{role}".replace("--", "-"))
         for plant in PLANTS
-        for lane in plant.lanes
+        for role in plant.lanes
     ],
 )
-def test_a_planted_difference_is_found_alone_with_its_severity_and_lane(plant: Plant, lane: Lane) -> None:
-    case = plant.edit(random_case(11, 8), lane)
+def test_a_planted_difference_is_found_alone_with_its_severity_and_lane(plant: Plant, role: Role) -> None:
+    case = plant.edit(random_case(11, 8), role)
     comparison = judge(case, strict_policy())
     found = roots(comparison)
-    other = Lane.CANDIDATE if lane is Lane.CONTROL else Lane.CONTROL
-    expected = {"other": other.value, None: lane.value}.get(plant.attribution, plant.attribution)
+    other = Role.CANDIDATE if role is Role.CONTROL else Role.CONTROL
+    expected = {"other": other.value, None: role.value}.get(plant.attribution, plant.attribution)
     assert [(d.kind, d.attribution.value) for d in found] == [(plant.kind, expected)], comparison.gaps
     assert found[0].severity is KINDS[plant.kind].severity
     assert comparison.verdict in (Verdict.DIVERGED, Verdict.INCOMPLETE)
@@ -87,14 +87,14 @@ def test_a_race_at_the_breaker_is_told_by_trade_and_blames_nobody() -> None:
 def test_a_difference_that_is_only_info_is_told_and_does_not_keep_a_pair_from_matching(kind: str, edit: Edit) -> None:
     policy = default_policy()
     wide = policy.model_copy(update={"rules": policy.rules.model_copy(update={"value": policy.rules.partial_fill})})
-    comparison = judge(edit(random_case(11, 8), Lane.CANDIDATE), wide)
+    comparison = judge(edit(random_case(11, 8), Role.CANDIDATE), wide)
     assert kind in {difference.kind for difference in comparison.differences}
     assert comparison.verdict is Verdict.MATCHED
 
 
 def test_what_follows_from_a_wrong_guard_is_one_difference_and_its_consequences() -> None:
     comparison = judge(
-        in_worlds(base=largest_sell_fails, fault="zero guard")(random_case(11, 8), Lane.CANDIDATE), default_policy()
+        in_worlds(base=largest_sell_fails, fault="zero guard")(random_case(11, 8), Role.CANDIDATE), default_policy()
     )
     (root,) = roots(comparison)
     consequences = [d for d in comparison.differences if d.caused_by == root.key]

@@ -15,14 +15,14 @@ from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.compare.policy_text import InvalidPolicy, PolicyText
 from shadow.contracts.comparison import Comparison, Severity, Verdict
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from tests.strategies.outcomes import DAY, random_case
 from tests.strategies.planting import is_buy, shifted, trade_edit
 from tests.strategies.policies import KNOWN, TEXT, policy_with
 
 
 def slipped(seed: int = 3) -> Comparison:
-    return judge(shifted(is_buy, 60)(random_case(seed), Lane.CANDIDATE), policy_with())
+    return judge(shifted(is_buy, 60)(random_case(seed), Role.CANDIDATE), policy_with())
 
 
 def test_the_packaged_policy_is_valid_and_its_hash_is_of_its_meaning() -> None:
@@ -146,30 +146,30 @@ def test_a_registered_difference_is_told_covered_and_counted_both_ways() -> None
     [
         ({}, Verdict.IGNORED),
         ({"side": "SELL"}, Verdict.DIVERGED),
-        ({"lane": "control"}, Verdict.DIVERGED),
+        ({"role": "control"}, Verdict.DIVERGED),
         ({"kind": "VALUE"}, Verdict.DIVERGED),
     ],
 )
 def test_an_entry_covers_only_what_all_of_its_patterns_match(changes: dict[str, str], verdict: Verdict) -> None:
-    case = shifted(is_buy, 60)(random_case(3), Lane.CANDIDATE)
+    case = shifted(is_buy, 60)(random_case(3), Role.CANDIDATE)
     assert judge(case, policy_with(**changes)).verdict is verdict
 
 
 @pytest.mark.parametrize(("days", "verdict"), [(0, Verdict.IGNORED), (-1, Verdict.DIVERGED), (1, Verdict.IGNORED)])
 def test_an_entry_covers_up_to_and_with_the_day_it_expires(days: int, verdict: Verdict) -> None:
-    case = shifted(is_buy, 60)(random_case(3), Lane.CANDIDATE)
+    case = shifted(is_buy, 60)(random_case(3), Role.CANDIDATE)
     assert judge(case, policy_with(expires=DAY + timedelta(days=days))).verdict is verdict
 
 
 def test_a_critical_difference_beside_a_covered_one_still_diverges() -> None:
-    case = shifted(is_buy, 60)(random_case(3), Lane.CANDIDATE)
-    worse = trade_edit(is_buy, lambda t: {"planned_amount": (t.planned_amount or Decimal(0)) + 5})(case, Lane.CONTROL)
+    case = shifted(is_buy, 60)(random_case(3), Role.CANDIDATE)
+    worse = trade_edit(is_buy, lambda t: {"planned_amount": (t.planned_amount or Decimal(0)) + 5})(case, Role.CONTROL)
     assert judge(worse, policy_with()).verdict is Verdict.DIVERGED
 
 
 def test_a_severity_of_the_policy_replaces_the_kinds_own() -> None:
     policy = Policy.read(TEXT.replace("[severity]", '[severity]\nSLIPPAGE = "INFO"'))
-    comparison = judge(shifted(is_buy, 60)(random_case(3), Lane.CANDIDATE), policy)
+    comparison = judge(shifted(is_buy, 60)(random_case(3), Role.CANDIDATE), policy)
     assert [d.severity for d in comparison.differences] == [Severity.INFO]
     assert comparison.verdict is Verdict.MATCHED
 
@@ -178,7 +178,7 @@ def test_a_severity_of_the_policy_replaces_the_kinds_own() -> None:
 @given(st.permutations(list(range(5))), st.integers(1, 6))
 def test_a_budget_holds_for_the_day_whatever_order_pairs_come_in(order: list[int], budget: int) -> None:
     policy = policy_with(budget=budget)
-    day = [judge(shifted(is_buy, 60)(random_case(seed), Lane.CANDIDATE), policy) for seed in range(5)]
+    day = [judge(shifted(is_buy, 60)(random_case(seed), Role.CANDIDATE), policy) for seed in range(5)]
     settled = apply_budgets([day[place] for place in order], policy)
     assert settled == apply_budgets(day, policy)
     assert apply_budgets(settled, policy) == settled

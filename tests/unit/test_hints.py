@@ -11,7 +11,7 @@ import pytest
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.pair import PairState
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from shadow.settlement.hints import PAUSES_SECONDS, Hints, Message
 from shadow.settlement.settler import Settlement
 
@@ -52,14 +52,14 @@ class Settler:
 
 class Captured:
     def __init__(self) -> None:
-        self.other_runs: list[tuple[str, Lane, str]] = []
+        self.other_runs: list[tuple[str, Role, str]] = []
 
     def record(self, event: Any, now: datetime) -> None:
         assert (event.plan_id, now) == ("plan-1", NOW)
 
-    def note_other_run(self, run_id: str, lane: Lane, name: str, now: datetime) -> bool:
+    def note_other_run(self, run_id: str, role: Role, name: str, now: datetime) -> bool:
         assert now == NOW
-        self.other_runs.append((run_id, lane, name))
+        self.other_runs.append((run_id, role, name))
         return True
 
 
@@ -134,7 +134,7 @@ def test_whatever_else_one_message_brings_keeps_no_other_from_being_done() -> No
 class Quiet(Recorder):
     def log(self, message: str, fields: Any, *, problem: bool) -> None:
         assert problem
-        self.problems.append(f"{message}: {fields['lane']} {fields['run']}")
+        self.problems.append(f"{message}: {fields['role']} {fields['run']}")
 
 
 def ended(name: str) -> dict[str, Any]:
@@ -160,13 +160,13 @@ def ended(name: str) -> dict[str, Any]:
     ("event", "noted"),
     [
         (ended(execution_name_of(run_id_of("plan-1"))), []),
-        (ended("by-hand"), [(run_id_of("plan-1"), Lane.CANDIDATE, "by-hand")]),
+        (ended("by-hand"), [(run_id_of("plan-1"), Role.CANDIDATE, "by-hand")]),
         (
             ended(execution_name_of(run_id_of("plan-2"))),
-            [(run_id_of("plan-1"), Lane.CANDIDATE, execution_name_of(run_id_of("plan-2")))],
+            [(run_id_of("plan-1"), Role.CANDIDATE, execution_name_of(run_id_of("plan-2")))],
         ),
         (COMPLETED, []),
-        (COMPLETED | {"detail": COMPLETED["detail"] | {"run_id": "run-2"}}, [(run_id_of("plan-1"), Lane.CONTROL, "run-2")]),
+        (COMPLETED | {"detail": COMPLETED["detail"] | {"run_id": "run-2"}}, [(run_id_of("plan-1"), Role.CONTROL, "run-2")]),
     ],
     ids=["the plan's own execution", "started by hand", "another plan's name", "the control's own run", "the control again"],
 )

@@ -14,7 +14,7 @@ from shadow.aws import clients
 from shadow.aws.broker import fingerprint_of
 from shadow.broker.recording import RECORDED
 from shadow.contracts.trade_message import TradeMessage, trade_messages
-from shadow.contracts.vocabulary import ExecutionMode, ProductionLane, Side
+from shadow.contracts.vocabulary import ExecutionMode, Lane, Side
 from shadow.execution.errors import InterlockViolation
 from shadow.reference.composition import LegacyExecutionEnvironment, lane_from
 from shadow.reference.lane import LaneParts
@@ -36,7 +36,7 @@ VALUES = {
     "event_bus_name": "shadow-bus",
     "production_event_bus_name": "bus",
     "production_trade_ledger_table_name": "ledger",
-    "production_lane": ProductionLane.WORKFLOW,
+    "production_lane": Lane.WORKFLOW,
     "control_account_fingerprint": "0" * 64,
 }
 
@@ -85,7 +85,7 @@ def test_a_dry_run_and_a_paper_account_may_shadow(mode: ExecutionMode) -> None:
 def test_a_shadow_does_not_start_on_productions_bus_or_ledger(changes: dict[str, object], told: str) -> None:
     with pytest.raises(InterlockViolation, match=told):
         lane_from(environment(**changes))
-    refuse_productions_places(environment(**changes, production_lane=ProductionLane.LEGACY))
+    refuse_productions_places(environment(**changes, production_lane=Lane.LEGACY))
 
 
 class Taken:
@@ -96,10 +96,10 @@ class Taken:
         self.messages.append(message)
 
 
-@pytest.mark.parametrize("now", ProductionLane)
-@pytest.mark.parametrize("then", ProductionLane)
+@pytest.mark.parametrize("now", Lane)
+@pytest.mark.parametrize("then", Lane)
 def test_a_message_is_executed_in_the_role_it_was_published_in_and_no_other(
-    monkeypatch: pytest.MonkeyPatch, now: ProductionLane, then: ProductionLane
+    monkeypatch: pytest.MonkeyPatch, now: Lane, then: Lane
 ) -> None:
     sent: list[dict[str, Any]] = []
     client: Any = type("Client", (), {"send_message": lambda _self, **call: sent.append(call)})()
@@ -107,7 +107,7 @@ def test_a_message_is_executed_in_the_role_it_was_published_in_and_no_other(
     attributes = {
         name: {"stringValue": value["StringValue"], "dataType": "String"} for name, value in sent[0]["MessageAttributes"].items()
     }
-    assert (set(attributes) == {"RunId", "TradeId", "Phase"}) is (then is ProductionLane.LEGACY)
+    assert (set(attributes) == {"RunId", "TradeId", "Phase"}) is (then is Lane.LEGACY)
     lane = Taken()
     monkeypatch.setattr(function, "_lane", lambda: lane)
     monkeypatch.setattr(function, "_environment", lambda: environment(production_lane=now))

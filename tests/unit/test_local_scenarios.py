@@ -36,7 +36,7 @@ from local.scenarios.reckoning import reckon
 from local.scenarios.variants import plantable
 from shadow.compare.kinds import KINDS
 from shadow.contracts.comparison import Attribution, Difference
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from shadow.reference.faults import Fault, PlantedFaults
 from tests.fakes.plans import plan_of
 
@@ -52,13 +52,13 @@ TRADE: Event = {
 }
 
 
-def difference(kind: str, lane: str = "control", symbol: str | None = None, cause: str | None = None) -> Difference:
+def difference(kind: str, role: str = "control", symbol: str | None = None, cause: str | None = None) -> Difference:
     known = KINDS[kind]
     return Difference(
         kind=kind,
         level=known.level,
         severity=known.severity,
-        attribution=Attribution(lane),
+        attribution=Attribution(role),
         field="f",
         symbol=symbol,
         rule="r",
@@ -70,7 +70,7 @@ def difference(kind: str, lane: str = "control", symbol: str | None = None, caus
 def test_the_demonstration_plants_at_least_six_kinds_in_both_lanes_and_leaves_clean_days() -> None:
     plants = demo_plants()
     assert len({kind for plant in plants for kind in plant.expects}) >= 6
-    assert {plant.lane for plant in plants} == set(Lane)
+    assert {plant.role for plant in plants} == set(Role)
     assert {plant.day for plant in plants} < set(range(1, 11))
     assert [plant.day for plant in plants if not plant.settles] == [10]
 
@@ -83,8 +83,8 @@ def test_ten_days_with_a_plan_each_and_every_plant_in_its_place() -> None:
         planting = day.planting(plan)
         assert planting.unplaced == ()
         placed += len(planting.planted)
-        PlantedFaults.load(json.dumps(planting.faults(Lane.CONTROL)), "dev").of_plan(plan.plan_id)
-        assert all(fault["fault"] in FAULTS for fault in planting.faults(Lane.CANDIDATE))
+        PlantedFaults.load(json.dumps(planting.faults(Role.CONTROL)), "dev").of_plan(plan.plan_id)
+        assert all(fault["fault"] in FAULTS for fault in planting.faults(Role.CANDIDATE))
         assert plan == day.plan(portfolio)
         held = {item.symbol: item.target_value / day.closes[item.symbol] for item in plan.items}
         cash = plan.total_portfolio_value - sum((item.target_value for item in plan.items), Decimal(0))
@@ -129,11 +129,11 @@ def test_a_plant_without_a_place_is_told() -> None:
         ("[[plants]]\nday = 0", "greater than or equal to 1"),
         ("[[plants", "expected TOML"),
         (
-            '[[plants]]\nday = 1\nlane = "candidate"\nfault = "slowest"\nat = "run"\nexpects = ["SIDE"]\nwords = "w"',
+            '[[plants]]\nday = 1\nrole = "candidate"\nfault = "slowest"\nat = "run"\nexpects = ["SIDE"]\nwords = "w"',
             "a fault of the candidate, was slowest",
         ),
         (
-            '[[plants]]\nday = 1\nlane = "control"\nfault = "slow"\nat = "run"\nexpects = ["NONE"]\nwords = "w"',
+            '[[plants]]\nday = 1\nrole = "control"\nfault = "slow"\nat = "run"\nexpects = ["NONE"]\nwords = "w"',
             "kinds of difference, was NONE",
         ),
     ],
@@ -388,13 +388,13 @@ def _shared(cases: list[CorpusCase]) -> int:
 def test_a_fault_of_the_broker_strikes_one_account_and_is_no_lanes_fault() -> None:
     (case,) = [c for c in corpus(ClosingPrices.bundled(), instances=1) if c.plant and c.plant.fault == "broker.reject"]
     (fault,) = case.planting.broker_faults()
-    assert (fault.account, fault.symbol, fault.count) == (Lane.CONTROL, case.planting.planted[0].symbol, None)
-    assert case.planting.faults(Lane.CONTROL) == case.planting.faults(Lane.CANDIDATE) == []
+    assert (fault.account, fault.symbol, fault.count) == (Role.CONTROL, case.planting.planted[0].symbol, None)
+    assert case.planting.faults(Role.CONTROL) == case.planting.faults(Role.CANDIDATE) == []
 
 
 def test_the_recorded_run_of_the_corpus_found_everything() -> None:
     recorded = CorpusResult.recorded()
     assert recorded.wrong == ()
-    assert {(line.lane, line.fault) for line in recorded.lines if line.fault} == {
-        (plant.lane.value, plant.fault) for plant in bundled_scenario("corpus.toml")
+    assert {(line.role, line.fault) for line in recorded.lines if line.fault} == {
+        (plant.role.value, plant.fault) for plant in bundled_scenario("corpus.toml")
     }

@@ -25,7 +25,7 @@ from shadow.compare.policy_text import InvalidPolicy
 from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, Numeric, TicksRule, within
 from shadow.contracts.comparison import Severity
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.vocabulary import Lane, TradeStatus
+from shadow.contracts.vocabulary import Role, TradeStatus
 from tests.factories.comparisons import comparison_of, write_jsonl
 from tests.strategies.outcomes import random_case
 from tests.strategies.policies import TEXT
@@ -80,7 +80,7 @@ def test_a_run_beside_itself_has_no_noise_between_the_two() -> None:
     faultless = [seed for seed in range(60) if not judge(random_case(seed), default_policy()).differences]
     floor = noise_floor([twice(seed) for seed in faultless], default_policy())
     assert floor.pairs == len(faultless) > 20
-    assert floor.lane is Lane.CONTROL
+    assert floor.role is Role.CONTROL
     assert floor.rules.keys() >= numeric_rules(default_policy()).keys()
     across = ("average_price", "partial_fill", "equity_limit", "filled_quantity", "guard_amounts")
     assert [floor.rules[name].largest for name in across] == [0] * len(across)
@@ -120,10 +120,10 @@ def test_tolerances_at_the_floor_find_no_difference_between_two_runs_of_a_lane(s
             "applies": policy.applies.model_copy(update=dict.fromkeys(type(policy.applies).model_fields, ())),
         }
     )
-    case = replace(random_case(seed), control=two.first, candidate=two.second.model_copy(update={"lane": Lane.CANDIDATE}))
+    case = replace(random_case(seed), control=two.first, candidate=two.second.model_copy(update={"role": Role.CANDIDATE}))
     before = {
         each.kind
-        for each in judge(replace(case, candidate=two.first.model_copy(update={"lane": Lane.CANDIDATE})), widened).differences
+        for each in judge(replace(case, candidate=two.first.model_copy(update={"role": Role.CANDIDATE})), widened).differences
     }
     found = [each.kind for each in judge(case, widened).differences if each.severity is not Severity.INFO]
     assert set(found) <= before

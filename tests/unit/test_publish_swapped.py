@@ -15,7 +15,7 @@ from local.pages.fault_cells import PATIENCE_SECONDS, Cloud, example_plan
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.pair import Pair, StartState
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import ProductionLane
+from shadow.contracts.vocabulary import Lane
 from shadow.contracts.workflow import WorkflowInput
 from shadow.publish import DualPublisher, composition, dual_publisher_from_environment
 from shadow.publish.completion import StartCompleter
@@ -80,10 +80,10 @@ def test_production_starts_the_workflow_and_the_legacy_lane_is_fed_as_it_was_cal
     answer, cloud, workflow, publisher = published(legacy)
     assert publisher.settle(PATIENCE_SECONDS)
     assert answer in {f"arn:{name}" for name in workflow.cloud.executions}
-    assert workflow.input().production_lane is ProductionLane.WORKFLOW
+    assert workflow.input().production_lane is Lane.WORKFLOW
     assert legacy.calls == [(PLAN, ("extra",), {"at": 1})]
     pair = cloud.pairs[PLAN.plan_id]
-    assert (pair.production_lane, pair.start_state, pair.held_json) == (ProductionLane.WORKFLOW, StartState.STARTED, None)
+    assert (pair.production_lane, pair.start_state, pair.held_json) == (Lane.WORKFLOW, StartState.STARTED, None)
     assert not pair.execution_arn
     assert cloud.executions == {}
 
@@ -145,7 +145,7 @@ def test_publishing_again_starts_neither_lane_again() -> None:
     assert len(legacy.calls) == len(workflow.cloud.executions) == 1
 
 
-def intended(lane: ProductionLane = ProductionLane.WORKFLOW) -> Pair:
+def intended(lane: Lane = Lane.WORKFLOW) -> Pair:
     _, cloud, _, publisher = published(Legacy(RuntimeError()))
     assert publisher.settle(PATIENCE_SECONDS)
     return cloud.pairs[PLAN.plan_id].model_copy(update={"production_lane": lane})
@@ -166,11 +166,11 @@ def test_a_candidates_start_is_completed_as_ever_and_a_shadow_without_a_way_is_t
     completer = StartCompleter(ledger=cloud, starter=cloud, store=Archive(cloud))
     with pytest.raises(ConfigurationError, match="a way to publish to the legacy lane"):
         completer.complete(intended())
-    pair = intended(ProductionLane.LEGACY)
+    pair = intended(Lane.LEGACY)
     cloud.pairs[pair.plan_id] = pair
     assert completer.complete(pair) is StartState.STARTED
     (document,) = cloud.executions.values()
-    assert WorkflowInput.parse(json.loads(document)).production_lane is ProductionLane.LEGACY
+    assert WorkflowInput.parse(json.loads(document)).production_lane is Lane.LEGACY
 
 
 class Archive:

@@ -24,7 +24,7 @@ from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, TicksRule, wi
 from shadow.contracts.comparison import Difference
 from shadow.contracts.outcome import Intent
 from shadow.contracts.plan import PlanItem
-from shadow.contracts.vocabulary import EffectKind, Lane, Reason, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Reason, Role, SizingBasis, TradeStatus
 from tests.strategies.outcomes import DAY, SCENARIOS, random_case
 from tests.strategies.planting import run_of, with_run
 from tests.strategies.plants import PLANTS
@@ -37,25 +37,25 @@ FACTORS = (Decimal(0), Decimal("0.5"), Decimal("0.9"), Decimal("0.98"), Decimal(
 def jolted(case: PairCase, rng: random.Random) -> PairCase:
     """Change a few fields of a few trades at random, in ways that columns can hold and in ways that they cannot."""
     for _ in range(rng.randint(0, 4)):
-        lane = rng.choice((Lane.CONTROL, Lane.CANDIDATE))
-        run = run_of(case, lane)
+        role = rng.choice((Role.CONTROL, Role.CANDIDATE))
+        run = run_of(case, role)
         if not run.trades:
             return case
         place = rng.randrange(len(run.trades))
         if rng.random() < 0.1:
-            case = with_run(case, lane, trades=run.trades[:place] + run.trades[place + 1 :])
+            case = with_run(case, role, trades=run.trades[:place] + run.trades[place + 1 :])
             continue
         if rng.random() < 0.3:
-            case = _repriced(case, lane, place, rng)
+            case = _repriced(case, role, place, rng)
             continue
         trade = run.trades[place].model_copy(update=_jolt(run.trades[place].model_dump(), rng))
-        case = with_run(case, lane, trades=(*run.trades[:place], trade, *run.trades[place + 1 :]))
+        case = with_run(case, role, trades=(*run.trades[:place], trade, *run.trades[place + 1 :]))
     return case
 
 
-def _repriced(case: PairCase, lane: Lane, place: int, rng: random.Random) -> PairCase:
+def _repriced(case: PairCase, role: Role, place: int, rng: random.Random) -> PairCase:
     """Change a trade's recorded price and what was filled in every record of it but, at times, the orders and the ledger."""
-    run = run_of(case, lane)
+    run = run_of(case, role)
     trade = run.trades[place]
     if not trade.average_price or not trade.filled_quantity:
         return case
@@ -75,7 +75,7 @@ def _repriced(case: PairCase, lane: Lane, place: int, rng: random.Random) -> Pai
         for e in run.effects or ()
     )
     trades = (*run.trades[:place], trade.model_copy(update=update), *run.trades[place + 1 :])
-    return with_run(case, lane, trades=trades, effects=effects)
+    return with_run(case, role, trades=trades, effects=effects)
 
 
 def _jolt(trade: dict[str, object], rng: random.Random) -> dict[str, object]:
@@ -128,7 +128,7 @@ def _jolted_intent(intent: object, rng: random.Random, moved: object) -> dict[st
 
 def edged(case: PairCase, rng: random.Random) -> PairCase:
     """Give a trade an amount with more digits than a column has, at or beside the edge of what its quantity is worth."""
-    run = run_of(case, rng.choice((Lane.CONTROL, Lane.CANDIDATE)))
+    run = run_of(case, rng.choice((Role.CONTROL, Role.CANDIDATE)))
     sized = [trade for trade in run.trades if trade.intent and trade.intent.quantity and trade.intent.decision_price]
     if not sized:
         return case
@@ -147,10 +147,10 @@ def edged(case: PairCase, rng: random.Random) -> PairCase:
     items = tuple(changed(item) if item.symbol == trade.symbol else item for item in case.plan.items)
     case = replace(case, plan=case.plan.model_copy(update={"items": items}))
     signed = {item.symbol: item.trade_amount for item in items}
-    for lane in (Lane.CONTROL, Lane.CANDIDATE):
-        trades = run_of(case, lane).trades
+    for role in (Role.CONTROL, Role.CANDIDATE):
+        trades = run_of(case, role).trades
         told = tuple(t.model_copy(update={"planned_amount": signed[t.symbol]}) if t.symbol == trade.symbol else t for t in trades)
-        case = with_run(case, lane, trades=told if rng.random() < 0.9 else trades)
+        case = with_run(case, role, trades=told if rng.random() < 0.9 else trades)
     return case
 
 
@@ -222,7 +222,7 @@ def test_columns_and_pairs_are_judged_alike(cases: list[PairCase]) -> None:
 @settings(RELAXED, max_examples=25)
 @given(histories())
 def test_they_are_judged_alike_under_a_policy_with_other_rules_and_a_register(cases: list[PairCase]) -> None:
-    policy = policy_with(side="*", kind="*", lane="*")
+    policy = policy_with(side="*", kind="*", role="*")
     rules = policy.rules.model_copy(
         update={
             "planned_amount": AbsoluteRule(rule="absolute", tolerance=Decimal("0.5")),

@@ -35,7 +35,7 @@ from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, OrderedRule
 from shadow.contracts.comparison import Severity
 from shadow.contracts.outcome import Gap
-from shadow.contracts.vocabulary import Lane, ProductionLane
+from shadow.contracts.vocabulary import Lane, Role
 from shadow.settlement.judging import policy_for
 from tests.strategies.outcomes import DAY, SCENARIOS, random_case
 from tests.strategies.planting import run_of, with_run
@@ -49,17 +49,17 @@ RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=[Health
 
 def torn(case: PairCase, rng: random.Random) -> PairCase:
     """Lose a lane, or a piece of a lane's evidence, or let a run take long or set itself another limit."""
-    lane = rng.choice((Lane.CONTROL, Lane.CANDIDATE))
-    run = run_of(case, lane)
+    role = rng.choice((Role.CONTROL, Role.CANDIDATE))
+    run = run_of(case, role)
     ended = run.completed_at
     choices = [
-        lambda: replace(case, **{lane.value: None}),
+        lambda: replace(case, **{role.value: None}),
         lambda: replace(case, control=None, candidate=None),
-        lambda: with_run(case, lane, gaps=(Gap(what="history", reason="truncated"),)),
-        lambda: with_run(case, lane, violations=("status: expected a word",)),
-        lambda: with_run(case, lane, raw_status=""),
-        lambda: with_run(case, lane, completed_at=ended and ended + timedelta(seconds=rng.choice((59, 90, 1801, 7200)))),
-        lambda: with_run(case, lane, equity_limit=(run.equity_limit or Decimal(0)) * rng.choice((1, Decimal("1.005"), 2))),
+        lambda: with_run(case, role, gaps=(Gap(what="history", reason="truncated"),)),
+        lambda: with_run(case, role, violations=("status: expected a word",)),
+        lambda: with_run(case, role, raw_status=""),
+        lambda: with_run(case, role, completed_at=ended and ended + timedelta(seconds=rng.choice((59, 90, 1801, 7200)))),
+        lambda: with_run(case, role, equity_limit=(run.equity_limit or Decimal(0)) * rng.choice((1, Decimal("1.005"), 2))),
     ]
     return rng.choice(choices)()
 
@@ -76,9 +76,9 @@ def drawn_case(rng: random.Random) -> PairCase:
         case = torn(case, rng)
     origin = rng.choice(("live", "live", "replay"))
     moved = case.published_at + timedelta(seconds=rng.randint(0, 3))
-    lane = rng.choice((ProductionLane.LEGACY, ProductionLane.LEGACY, ProductionLane.WORKFLOW))
+    role = rng.choice((Lane.LEGACY, Lane.LEGACY, Lane.WORKFLOW))
     day = DAY + timedelta(days=rng.randint(0, 2))
-    return replace(case, trading_day=day, origin=origin, production_lane=lane, published_at=moved)
+    return replace(case, trading_day=day, origin=origin, production_lane=role, published_at=moved)
 
 
 def drawn_policy(rng: random.Random) -> Policy:
@@ -88,7 +88,7 @@ def drawn_policy(rng: random.Random) -> Policy:
         expires = DAY + timedelta(days=rng.randint(-1, 3))
         kind, symbol = rng.choice(("SLIPP*", "*", "PLANNED*", "GUARD*")), rng.choice(("*", "SYM00*", "SYM001"))
         policy = policy_with(
-            expires, rng.randint(1, 3), kind=kind, side=rng.choice(("*", "BUY")), lane=rng.choice(("*", "candidate"))
+            expires, rng.randint(1, 3), kind=kind, side=rng.choice(("*", "BUY")), role=rng.choice(("*", "candidate"))
         )
         known = (
             policy.known[0].model_copy(update={"symbol": symbol}),
@@ -104,7 +104,7 @@ def drawn_policy(rng: random.Random) -> Policy:
         "phase_order": OrderedRule(rule="ordered", slack_seconds=Decimal(50)),
     }
     limits = {"guard_threshold_usd": Decimal(rng.choice((0, 400, 500))), "run_seconds": rng.choice((10, 1800, 9000))}
-    lanes = rng.choice(((), (Lane.CONTROL,), (Lane.CONTROL, Lane.CANDIDATE)))
+    lanes = rng.choice(((), (Role.CONTROL,), (Role.CONTROL, Role.CANDIDATE)))
     applies = dict.fromkeys(("effect_emitted", "equity_counted", "duration_ratio", "recorded_price"), lanes)
     updates: dict[str, object] = {
         "rules": policy.rules.model_copy(update={name: rules[name] for name in rules if rng.random() < 0.4}),
@@ -313,15 +313,15 @@ class TestSections:
             list(find_in_runs(view, cast("Policy", Watched(default_policy(), runs))))
             gaps_of(view, cast("Policy", Watched(default_policy(), gaps)))
             for pair in view.trades:
-                list(find_in_trade(pair, frozenset(Lane), cast("Policy", Watched(default_policy(), trades))))
+                list(find_in_trade(pair, frozenset(Role), cast("Policy", Watched(default_policy(), trades))))
         assert runs == set(sections.RUNS)
         assert gaps == set(sections.EVIDENCE)
         assert trades == set(sections.TRADES)
 
     def test_who_is_in_production_decides_about_runs_alone(self) -> None:
         policy = default_policy()
-        everyone = policy.model_copy(update={"applies": policy.applies.model_copy(update={"effect_emitted": tuple(Lane)})})
-        for lane in ProductionLane:
+        everyone = policy.model_copy(update={"applies": policy.applies.model_copy(update={"effect_emitted": tuple(Role)})})
+        for lane in Lane:
             given = policy_for(everyone, lane).model_dump()
             changed = {
                 f"{name}.{part}"

@@ -23,7 +23,7 @@ from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
 from shadow.contracts.outcome import OrderRecord, RunOutcome
 from shadow.contracts.pair import Pair, StartState
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane, Origin
+from shadow.contracts.vocabulary import Origin, Role
 from shadow.replay.identity import archived_under, is_replay, replayed_plan
 from shadow.replay.plans import plans_in_folder
 from shadow.replay.ports import Archived, Replayed, ReplayEnd, ReplayRefused, ReplayRun, ReplayState
@@ -156,7 +156,7 @@ class World:
             raise EvidenceUnavailable("throttled")
         if (now - pair.published_at).total_seconds() < self.takes:
             return None
-        return outcome_of(plan, Lane.CANDIDATE), REF
+        return outcome_of(plan, Role.CANDIDATE), REF
 
     def judge(self, run: ReplayRun, candidate: RunOutcome, ref: EvidenceRef, now: datetime) -> tuple[Verdict, str]:
         assert (candidate.plan_id, ref) == (run.plan.plan_id, REF)

@@ -180,7 +180,7 @@ def test_only_what_counts_is_counted() -> None:
 
 def test_durations_are_long_and_leave_out_what_has_no_end() -> None:
     durations = frames_of(comparison_of(DAY, trades=4), missing_candidate(comparison_of(DAY, trades=4, number=1))).durations
-    counts = durations.groupby(["unit", "lane"], observed=True).size()
+    counts = durations.groupby(["unit", "role"], observed=True).size()
     assert counts.to_dict() == {
         ("run", "control"): 2,
         ("run", "candidate"): 1,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.contracts.errors import InvalidPayload
-from shadow.contracts.vocabulary import ExecutionMode, Origin, ProductionLane
+from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin
 from shadow.contracts.workflow import PreparedRun, WorkflowInput, WorkflowTrade
 from shadow.execution.errors import InterlockViolation
 from shadow.execution.phases import RunSettings, prepare
@@ -114,8 +114,8 @@ def test_no_equity_never_switches_the_breaker_off(equity: Decimal, pct: Decimal)
 
 
 @pytest.mark.parametrize("mode", [mode for mode in ExecutionMode if mode is not ExecutionMode.DRY_RUN])
-@pytest.mark.parametrize("lane", list(ProductionLane))
-def test_a_replayed_plan_is_refused_wherever_orders_are_sent(mode: ExecutionMode, lane: ProductionLane) -> None:
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_replayed_plan_is_refused_wherever_orders_are_sent(mode: ExecutionMode, lane: Lane) -> None:
     ledger = MemoryLedger()
     request = workflow_input(trade()).model_copy(update={"origin": Origin.REPLAY.value, "production_lane": lane})
     settings = RunSettings(mode, d(1), lambda _: d(1000))

@@ -14,7 +14,7 @@ from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import LegacyRunStatus
-from shadow.contracts.vocabulary import Lane, TradeStatus
+from shadow.contracts.vocabulary import Role, TradeStatus
 from shadow.lanes.settledness import Deadlines
 from shadow.settlement.judging import judge_by
 from shadow.settlement.settler import Settler
@@ -66,22 +66,22 @@ def test_two_settled_lanes_that_agree_match() -> None:
     assert {ref["name"] for ref in document_of(world, PLAN.plan_id)["evidence"]} == {"candidate-00", "control", "control-effects"}
 
 
-@pytest.mark.parametrize("lane", list(Lane))
-def test_a_lane_that_ran_the_plan_again_is_told_of_even_after_the_verdict(lane: Lane) -> None:
+@pytest.mark.parametrize("role", list(Role))
+def test_a_lane_that_ran_the_plan_again_is_told_of_even_after_the_verdict(role: Role) -> None:
     world = world_of()
     control(world)
     candidate(world)
     settler = Settler(replace(settler_of(world)._parts, judge=judge_by(default_policy())))
     settler.settle(PLAN.plan_id, SOON)
     before = {each["kind"] for each in document_of(world, PLAN.plan_id)["differences"]}
-    noted = {"PK": {"S": "RUN#x"}, "SK": {"S": f"OTHER_RUN#{lane}#again"}, "lane": {"S": lane.value}, "name": {"S": "again"}}
+    noted = {"PK": {"S": "RUN#x"}, "SK": {"S": f"OTHER_RUN#{role}#again"}, "role": {"S": role.value}, "name": {"S": "again"}}
     world.other_runs[pair_in(world).run_id] = [noted]
 
     settler.settle(PLAN.plan_id, SOON)
 
     found = [each for each in document_of(world, PLAN.plan_id)["differences"] if each["kind"] not in before]
     assert [(each["kind"], each["attribution"], each["severity"]) for each in found] == [
-        ("DUPLICATE_RUN", lane.value, "CRITICAL")
+        ("DUPLICATE_RUN", role.value, "CRITICAL")
     ]
     assert settler.settle(PLAN.plan_id, SOON).judged is False
 
@@ -91,10 +91,10 @@ def test_a_plan_that_no_pair_is_recorded_for_is_named() -> None:
         settler_of(world_of()).settle("nobody", SOON)
 
 
-@pytest.mark.parametrize("present", [Lane.CONTROL, Lane.CANDIDATE])
-def test_one_lane_alone_waits(present: Lane) -> None:
+@pytest.mark.parametrize("present", [Role.CONTROL, Role.CANDIDATE])
+def test_one_lane_alone_waits(present: Role) -> None:
     world = world_of()
-    (control if present is Lane.CONTROL else candidate)(world)
+    (control if present is Role.CONTROL else candidate)(world)
 
     settlement = settler_of(world).settle(PLAN.plan_id, SOON)
 
@@ -200,7 +200,7 @@ def test_a_stuck_run_is_found_by_the_age_of_its_state_and_judged_at_the_last_dea
 
     assert settler_of(world).settle(PLAN.plan_id, SOON).stuck == ()
     stuck = settler_of(world).settle(PLAN.plan_id, BEGIN + timedelta(seconds=DEADLINES.stuck_after + 5))
-    assert stuck.stuck == (Lane.CONTROL,)
+    assert stuck.stuck == (Role.CONTROL,)
     judged = settler_of(world).settle(PLAN.plan_id, MISSING)
     assert (judged.state, judged.verdict) == (PairState.JUDGED, Verdict.DIVERGED)
     assert settler_of(world).settle(PLAN.plan_id, MISSING + timedelta(minutes=1)).judged is False

@@ -16,7 +16,7 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.model import plain
 from shadow.contracts.outcome import TradeOutcome
-from shadow.contracts.vocabulary import Lane, Reason, TradeStatus
+from shadow.contracts.vocabulary import Reason, Role, TradeStatus
 
 _DAMAGE = Decimal("1e-12")
 _SILENT = (None, Reason.OTHER)
@@ -24,10 +24,10 @@ _LEFT_ALONE = (TradeStatus.SKIPPED, TradeStatus.BLOCKED)
 _AMOUNTS = ("planned_amount", "intent.quantity", "filled_quantity", "average_price", "value")
 
 
-def presence_findings(pair: TradePair, ran: frozenset[Lane], policy: Policy) -> Iterator[Finding]:
+def presence_findings(pair: TradePair, ran: frozenset[Role], policy: Policy) -> Iterator[Finding]:
     """Find trades that are missing from a lane that `ran`, extra in it, or there more than once."""
     planned = pair.planned
-    lanes = {side.lane for side in pair.lanes}
+    lanes = {side.role for side in pair.lanes}
     absent = ran - lanes
     rule = str(policy.rules.trades)
     if planned is not None and absent:

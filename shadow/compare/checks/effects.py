@@ -172,12 +172,12 @@ def run_effect_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
 
     def emitted(run: RunOutcome) -> Fault | None:
         real = [effect for effect in run.effects or () if effect.emitted]
-        if run.lane not in policy.applies.effect_emitted or not real:
+        if run.role not in policy.applies.effect_emitted or not real:
             return None
         return Fault(f"{len(real)} emitted", f"emitted {len(real)} real effects")
 
     def stray(run: RunOutcome) -> Fault | None:
-        lost = view.stray_effects[run.lane]
+        lost = view.stray_effects[run.role]
         return Fault(str(len(lost)), f"has {len(lost)} effects that belong to none of its trades") if lost else None
 
     def untold(run: RunOutcome) -> Fault | None:
@@ -202,22 +202,22 @@ def _run_events(
     wrong: Callable[[RunOutcome, Effect], str | None],
 ) -> Iterator[Finding]:
     runs = [run for run in view.runs if is_watched(run, kind)]
-    sent = {run.lane: [effect for effect in run.effects or () if effect.kind is kind] for run in runs}
+    sent = {run.role: [effect for effect in run.effects or () if effect.kind is kind] for run in runs}
     field = f"effects.{kind.value}"
 
     def missing(run: RunOutcome) -> Fault | None:
-        return Fault("none", f"ended {run.status.value} and sent no {kind.value}") if is_due(run) and not sent[run.lane] else None
+        return Fault("none", f"ended {run.status.value} and sent no {kind.value}") if is_due(run) and not sent[run.role] else None
 
     def extra(run: RunOutcome) -> Fault | None:
-        due, count = is_due(run), len(sent[run.lane])
+        due, count = is_due(run), len(sent[run.role])
         return Fault(str(count), f"is {run.status.value} and sent a {kind.value}") if count and not due else None
 
     def twice(run: RunOutcome) -> Fault | None:
-        count = len(sent[run.lane])
+        count = len(sent[run.role])
         return Fault(str(count), f"sent {count} {kind.value}") if count > 1 else None
 
     def different(run: RunOutcome) -> Fault | None:
-        told = [text for effect in sent[run.lane] if is_due(run) and (text := wrong(run, effect)) is not None]
+        told = [text for effect in sent[run.role] if is_due(run) and (text := wrong(run, effect)) is not None]
         return Fault(told[0], f"sent a {kind.value} with {told[0]}") if told else None
 
     for suffix, check in (("MISSING", missing), ("EXTRA", extra), ("TWICE", twice), ("DIFFERENT", different)):

@@ -40,7 +40,7 @@ def _reference(side: LaneTrade, pair: TradePair) -> Decimal | None:
     own = asked_quantity(side)
     if own is not None:
         return own
-    others = [asked_quantity(other) for other in pair.lanes if other.lane is not side.lane]
+    others = [asked_quantity(other) for other in pair.lanes if other.role is not side.role]
     return others[0] if others else None
 
 
@@ -98,7 +98,7 @@ def _status(pair: TradePair) -> Iterator[Finding]:
         field="status",
         rule="exact",
         explanation=f"The control ended the trade as {_end(control)}, the candidate as {_end(candidate)}.",
-        departs=frozenset(side.lane for side in both if side.trade.status is not TradeStatus.COMPLETED),
+        departs=frozenset(side.role for side in both if side.trade.status is not TradeStatus.COMPLETED),
         planned=TradeStatus.COMPLETED.value,
         control=control.trade.status.value,
         candidate=candidate.trade.status.value,
@@ -193,7 +193,7 @@ def _slippage(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     if rule.permits(apart, EXACT.multiply(first_base, second_base), ONE):
         return
     departs = [
-        side.lane
+        side.role
         for side, part in zip(both, parts, strict=True)
         if part is not None and abs(part[0]) > rule.allowance(part[1], ONE)
     ]
@@ -224,7 +224,7 @@ def _recorded_price(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 
     def check(side: LaneTrade) -> Fault | None:
         fill, price = truest_fill(side), side.trade.average_price
-        if fill is None or fill.value is None or price is None or side.lane not in policy.applies.recorded_price:
+        if fill is None or fill.value is None or price is None or side.role not in policy.applies.recorded_price:
             return None
         if within(rule, EXACT.multiply(price, fill.quantity), fill.value, fill.quantity):
             return None

@@ -134,7 +134,7 @@ def _status_across(view: PairView) -> Iterator[Finding]:
             field="status",
             rule="exact",
             explanation=f"The control's run ended {control.status.value}, the candidate's {candidate.status.value}.",
-            departs=frozenset(run.lane for run in view.both if run.status is not implied_status(run)),
+            departs=frozenset(run.role for run in view.both if run.status is not implied_status(run)),
             control=control.status.value,
             candidate=candidate.status.value,
         )
@@ -210,9 +210,9 @@ def _sums(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
     if counters is None:
         return None
     right = {
-        "sell_failed_amount": planned_sum(view, run.lane, Side.SELL, (TradeStatus.FAILED, TradeStatus.UNKNOWN)),
-        "sell_succeeded_amount": planned_sum(view, run.lane, Side.SELL, (TradeStatus.COMPLETED,)),
-        "cumulative_buy_succeeded": planned_sum(view, run.lane, Side.BUY, (TradeStatus.COMPLETED,)),
+        "sell_failed_amount": planned_sum(view, run.role, Side.SELL, (TradeStatus.FAILED, TradeStatus.UNKNOWN)),
+        "sell_succeeded_amount": planned_sum(view, run.role, Side.SELL, (TradeStatus.COMPLETED,)),
+        "cumulative_buy_succeeded": planned_sum(view, run.role, Side.BUY, (TradeStatus.COMPLETED,)),
     }
     kept: dict[str, Decimal | None] = {name: getattr(counters, name) for name in right}
     wrong = [
@@ -225,24 +225,24 @@ def _sums(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
 
 def duration_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
     """Hold each run's duration against the other's and against the longest that is reasonable."""
-    spans = {run.lane: span for run in view.runs if (span := span_of(run)) is not None}
+    spans = {run.role: span for run in view.runs if (span := span_of(run)) is not None}
     rule, longest = policy.rules.duration_ratio, policy.limits.run_seconds
 
     def slow(run: RunOutcome) -> Fault | None:
-        other = next((span for lane, span in spans.items() if lane is not run.lane), None)
-        mine = spans.get(run.lane)
-        if mine is None or other is None or run.lane not in policy.applies.duration_ratio:
+        other = next((span for role, span in spans.items() if role is not run.role), None)
+        mine = spans.get(run.role)
+        if mine is None or other is None or run.role not in policy.applies.duration_ratio:
             return None
         if mine <= rule.floor_seconds * 1_000_000 or mine <= rule.ratio * other:
             return None
         return Fault(_seconds(mine), f"took {_seconds(mine)}, the other lane {_seconds(other)}")
 
     def long(run: RunOutcome) -> Fault | None:
-        mine = spans.get(run.lane)
+        mine = spans.get(run.role)
         return Fault(_seconds(mine), f"took {_seconds(mine)}") if mine is not None and mine > longest * 1_000_000 else None
 
     def took(run: RunOutcome) -> str | None:
-        return _seconds(spans[run.lane]) if run.lane in spans else None
+        return _seconds(spans[run.role]) if run.role in spans else None
 
     if view.both is not None and all(run.status is RunStatus.COMPLETED for run in view.both):
         yield from run_faults("DURATION_RATIO", "duration", view.runs, slow, rule=rule, right=took)

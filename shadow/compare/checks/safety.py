@@ -18,7 +18,7 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.model import plain
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.vocabulary import Lane, Reason, Side, TradeStatus
+from shadow.contracts.vocabulary import Reason, Role, Side, TradeStatus
 
 _SELL_FAILED = (
     TradeStatus.FAILED,
@@ -38,10 +38,10 @@ def planned_of(pair: TradePair, side: LaneTrade) -> Decimal:
     return abs(amount)
 
 
-def planned_sum(view: PairView, lane: Lane, side: Side, statuses: tuple[TradeStatus, ...]) -> Decimal:
+def planned_sum(view: PairView, role: Role, side: Side, statuses: tuple[TradeStatus, ...]) -> Decimal:
     """Sum the absolute planned USD of a lane's trades on one side that ended in one of `statuses`."""
     total = ZERO
-    for pair, trade in view.trades_of(lane):
+    for pair, trade in view.trades_of(role):
         if trade.trade.action is side and trade.trade.status in statuses:
             total = EXACT.add(total, planned_of(pair, trade))
     return total
@@ -59,9 +59,9 @@ class GuardFacts:
         """Add up the lane's own SELLs."""
         self.run = run
         self.guard = run.guard if has_trades(run, Side.SELL) else None
-        self.failed = planned_sum(view, run.lane, Side.SELL, _SELL_FAILED)
-        succeeded = planned_sum(view, run.lane, Side.SELL, (TradeStatus.COMPLETED,))
-        skipped = planned_sum(view, run.lane, Side.SELL, (TradeStatus.SKIPPED,))
+        self.failed = planned_sum(view, run.role, Side.SELL, _SELL_FAILED)
+        succeeded = planned_sum(view, run.role, Side.SELL, (TradeStatus.COMPLETED,))
+        skipped = planned_sum(view, run.role, Side.SELL, (TradeStatus.SKIPPED,))
         self.succeeded = {succeeded, EXACT.add(succeeded, skipped)}
         self.must_block = self.failed > policy.limits.guard_threshold_usd
 
@@ -81,26 +81,26 @@ class GuardFacts:
 
 def guard_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
     """Hold each lane's guard against the lane's own SELLs and the policy's threshold."""
-    facts = {run.lane: GuardFacts(view, run, policy) for run in view.runs}
+    facts = {run.role: GuardFacts(view, run, policy) for run in view.runs}
     threshold = policy.limits.guard_threshold_usd
 
     def zero(run: RunOutcome) -> Fault | None:
-        fact = facts[run.lane]
+        fact = facts[run.role]
         if fact.guard is None or fact.guard.sell_failed_amount != 0 or fact.failed == 0:
             return None
         return Fault("0", f"counted 0 USD of failed SELLs where {plain(fact.failed)} USD failed")
 
     def used(run: RunOutcome) -> Fault | None:
-        guard = facts[run.lane].guard
+        guard = facts[run.role].guard
         if guard is None or guard.threshold is None or within(policy.rules.guard_threshold, guard.threshold, threshold):
             return None
         return Fault(plain(guard.threshold), f"blocks above {plain(guard.threshold)} USD")
 
     def edge(run: RunOutcome) -> Fault | None:
-        return Fault("blocked", "blocked at exactly the threshold") if facts[run.lane].is_on_the_edge else None
+        return Fault("blocked", "blocked at exactly the threshold") if facts[run.role].is_on_the_edge else None
 
     def amounts(run: RunOutcome) -> Fault | None:
-        return _amounts(facts[run.lane], policy)
+        return _amounts(facts[run.role], policy)
 
     def ignored(run: RunOutcome) -> Fault | None:
         blocked = run.guard is not None and not run.guard.buy_phase_allowed
@@ -136,15 +136,15 @@ def _amounts(fact: GuardFacts, policy: Policy) -> Fault | None:
     return None
 
 
-def _decision(facts: dict[Lane, GuardFacts], threshold: Decimal) -> Iterator[Finding]:
+def _decision(facts: dict[Role, GuardFacts], threshold: Decimal) -> Iterator[Finding]:
     """Tell of a wrong decision, and of two decisions that differ."""
-    wrong = {lane for lane, fact in facts.items() if fact.is_wrong}
+    wrong = {role for role, fact in facts.items() if fact.is_wrong}
     guards = [fact.guard for fact in facts.values()]
     differ = len(guards) > 1 and None not in guards and len({g.buy_phase_allowed for g in guards if g}) > 1
     if not wrong and not differ:
         return
-    words = {lane: _decided(fact) for lane, fact in facts.items()}
-    demanded = ", ".join(f"{lane.value} {'block' if fact.must_block else 'allow'}" for lane, fact in facts.items())
+    words = {role: _decided(fact) for role, fact in facts.items()}
+    demanded = ", ".join(f"{role.value} {'block' if fact.must_block else 'allow'}" for role, fact in facts.items())
     yield Finding(
         kind="GUARD_DECISION",
         field="guard.buy_phase_allowed",
@@ -154,8 +154,8 @@ def _decision(facts: dict[Lane, GuardFacts], threshold: Decimal) -> Iterator[Fin
         else "The guard decided differently, each lane rightly by its own SELLs.",
         departs=frozenset(wrong),
         planned=demanded,
-        control=words.get(Lane.CONTROL),
-        candidate=words.get(Lane.CANDIDATE),
+        control=words.get(Role.CONTROL),
+        candidate=words.get(Role.CANDIDATE),
     )
 
 
@@ -171,18 +171,18 @@ def equity_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
     """Hold each lane's equity breaker against its own limit and BUYs, and the lanes against each other."""
     yield from _limits(view, policy)
     yield from run_faults("EQUITY_NOT_COUNTED", "equity.cumulative", view.runs, lambda run: _uncounted(view, run, policy))
-    over = {run.lane: _overshoot(view, run) for run in view.runs}
+    over = {run.role: _overshoot(view, run) for run in view.runs}
     yield from run_faults(
         "EQUITY_OVERSHOOT",
         "equity_limit",
         view.runs,
-        lambda run: over[run.lane],
+        lambda run: over[run.role],
         rule="planned BUYs within the limit",
         right=lambda run: shown(run.equity_limit),
     )
-    tried = {run.lane: planned_sum(view, run.lane, Side.BUY, _TRIED) for run in view.runs}
-    yield from run_faults("EQUITY_MISJUDGED", "equity.allowed", view.runs, lambda run: _misjudged(view, run, tried[run.lane]))
-    overshot = frozenset(lane for lane, fault in over.items() if fault is not None)
+    tried = {run.role: planned_sum(view, run.role, Side.BUY, _TRIED) for run in view.runs}
+    yield from run_faults("EQUITY_MISJUDGED", "equity.allowed", view.runs, lambda run: _misjudged(view, run, tried[run.role]))
+    overshot = frozenset(role for role, fault in over.items() if fault is not None)
     for pair in view.trades:
         yield from _breaker(pair, tried, overshot)
 
@@ -190,7 +190,7 @@ def equity_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
 def _misjudged(view: PairView, run: RunOutcome, tried: Decimal) -> Fault | None:
     fitting = [
         pair.symbol
-        for pair, side in view.trades_of(run.lane)
+        for pair, side in view.trades_of(run.role)
         if is_equity_blocked(side.trade) and side.trade.action is Side.BUY and _fits(pair, side, tried)
     ]
     return (
@@ -212,7 +212,7 @@ def _limits(view: PairView, policy: Policy) -> Iterator[Finding]:
         field="equity_limit",
         rule=str(rule),
         explanation="The lanes allow themselves different amounts of buying; 0 means that the breaker is off.",
-        departs=frozenset(run.lane for run in view.both if run.equity_limit == 0),
+        departs=frozenset(run.role for run in view.both if run.equity_limit == 0),
         control=plain(control),
         candidate=plain(candidate),
     )
@@ -220,9 +220,9 @@ def _limits(view: PairView, policy: Policy) -> Iterator[Finding]:
 
 def _uncounted(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
     """Tell of a breaker that reserves, and had not counted a BUY by the time it let it pass."""
-    if run.lane not in policy.applies.equity_counted or not run.equity_limit:
+    if run.role not in policy.applies.equity_counted or not run.equity_limit:
         return None
-    for pair, side in view.trades_of(run.lane):
+    for pair, side in view.trades_of(run.role):
         equity = side.trade.equity
         if side.trade.action is not Side.BUY or equity is None or not equity.allowed or equity.cumulative is None:
             continue
@@ -235,22 +235,22 @@ def _uncounted(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
 
 
 def _overshoot(view: PairView, run: RunOutcome) -> Fault | None:
-    bought = planned_sum(view, run.lane, Side.BUY, (TradeStatus.COMPLETED,))
+    bought = planned_sum(view, run.role, Side.BUY, (TradeStatus.COMPLETED,))
     if not run.equity_limit or bought <= run.equity_limit:
         return None
     return Fault(plain(bought), f"bought for {plain(bought)} USD (planned) with a limit of {plain(run.equity_limit)} USD")
 
 
-def _breaker(pair: TradePair, tried: Mapping[Lane, Decimal], overshot: frozenset[Lane]) -> Iterator[Finding]:
+def _breaker(pair: TradePair, tried: Mapping[Role, Decimal], overshot: frozenset[Role]) -> Iterator[Finding]:
     """Tell of a BUY that the breaker blocked in one lane only."""
     if pair.side is not Side.BUY:
         return
-    blocked = {side.lane for side in pair.lanes if is_equity_blocked(side.trade)}
-    passed = {side.lane for side in pair.lanes if was_tried(side.trade) and side.lane not in blocked}
+    blocked = {side.role for side in pair.lanes if is_equity_blocked(side.trade)}
+    passed = {side.role for side in pair.lanes if was_tried(side.trade) and side.role not in blocked}
     if not blocked or not passed:
         return
-    wrong = {side.lane for side in pair.lanes if side.lane in blocked and _fits(pair, side, tried[side.lane])}
-    words = {side.lane: "blocked" if side.lane in blocked else side.trade.status.value for side in pair.lanes}
+    wrong = {side.role for side in pair.lanes if side.role in blocked and _fits(pair, side, tried[side.role])}
+    words = {side.role: "blocked" if side.role in blocked else side.trade.status.value for side in pair.lanes}
     yield Finding(
         kind="EQUITY_DECISION",
         field="equity.allowed",
@@ -258,8 +258,8 @@ def _breaker(pair: TradePair, tried: Mapping[Lane, Decimal], overshot: frozenset
         explanation="The breaker blocked the BUY in one lane only.",
         departs=frozenset(wrong | (overshot & passed)),
         planned=plain(pair.planned.amount) if pair.planned else None,
-        control=words.get(Lane.CONTROL),
-        candidate=words.get(Lane.CANDIDATE),
+        control=words.get(Role.CONTROL),
+        candidate=words.get(Role.CANDIDATE),
         pair=pair,
     )
 
@@ -280,22 +280,22 @@ def market_findings(view: PairView) -> Iterator[Finding]:
         both = pair.both
         if both is None:
             continue
-        shut = {side.lane for side in both if side.trade.reason is Reason.MARKET_CLOSED}
-        went = {side.lane for side in both if was_tried(side.trade) and side.lane not in shut}
+        shut = {side.role for side in both if side.trade.reason is Reason.MARKET_CLOSED}
+        went = {side.role for side in both if was_tried(side.trade) and side.role not in shut}
         if shut and went:
             closed |= shut
             traded |= went
             symbols.append(pair.symbol)
     if symbols:
-        words = {lane: "traded" if lane in traded else "market closed" for lane in closed | traded}
+        words = {role: "traded" if role in traded else "market closed" for role in closed | traded}
         yield Finding(
             kind="MARKET_CHECK",
             field="reason",
             rule="no trade while the market is closed",
             explanation=f"One lane found the market closed, the other traded {len(symbols)} of the same trades.",
             departs=frozenset(traded),
-            control=words.get(Lane.CONTROL),
-            candidate=words.get(Lane.CANDIDATE),
+            control=words.get(Role.CONTROL),
+            candidate=words.get(Role.CANDIDATE),
         )
 
 

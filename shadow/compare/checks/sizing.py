@@ -17,7 +17,7 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.model import plain
 from shadow.contracts.outcome import Intent
-from shadow.contracts.vocabulary import Lane, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import Role, Side, SizingBasis, TradeStatus
 
 _RULES = {
     "SIZING_BASIS": "sizing_basis",
@@ -101,7 +101,7 @@ def sizing_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     planned = pair.planned
     if planned is None:
         return
-    sizes = {side.lane: size for side in pair.lanes if (size := sized(planned, side, policy)) is not None}
+    sizes = {side.role: size for side in pair.lanes if (size := sized(planned, side, policy)) is not None}
     yield from _basis(pair, planned, sizes, policy)
     for kind in sorted({size.kind for size in sizes.values() if size.kind in _WRONG}):
         yield from _wrong(kind, pair, planned, sizes, policy)
@@ -109,11 +109,11 @@ def sizing_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     yield from _rounding(pair, sizes)
 
 
-def _basis(pair: TradePair, planned: Planned, sizes: dict[Lane, Sized], policy: Policy) -> Iterator[Finding]:
+def _basis(pair: TradePair, planned: Planned, sizes: dict[Role, Sized], policy: Policy) -> Iterator[Finding]:
     right = policy.rules.sizing_basis.members if planned.is_full_exit else (SizingBasis.TRADE_AMOUNT.value,)
 
     def check(side: LaneTrade) -> Fault | None:
-        size, intent = sizes.get(side.lane), side.trade.intent
+        size, intent = sizes.get(side.role), side.trade.intent
         if size is not None and size.kind == "SIZING_BASIS":
             return Fault(
                 "target_value", f"bought or sold the target value, {plain(planned.target_value)} USD, not the trade amount"
@@ -134,12 +134,12 @@ def _basis(pair: TradePair, planned: Planned, sizes: dict[Lane, Sized], policy: 
     )
 
 
-def _wrong(kind: str, pair: TradePair, planned: Planned, sizes: dict[Lane, Sized], policy: Policy) -> Iterator[Finding]:
+def _wrong(kind: str, pair: TradePair, planned: Planned, sizes: dict[Role, Sized], policy: Policy) -> Iterator[Finding]:
     goal = planned.current_value if planned.is_full_exit or kind == "OVERSELL" else abs(planned.amount)
     what = "held" if kind in ("OVERSELL", "EXIT_QUANTITY") else "planned"
 
     def check(side: LaneTrade) -> Fault | None:
-        size = sizes.get(side.lane)
+        size = sizes.get(side.role)
         if size is None or size.kind != kind:
             return None
         needed = shares_of(goal, size.price)
@@ -161,12 +161,12 @@ def _wrong(kind: str, pair: TradePair, planned: Planned, sizes: dict[Lane, Sized
     )
 
 
-def _exit_across(pair: TradePair, planned: Planned, sizes: dict[Lane, Sized], policy: Policy) -> Iterator[Finding]:
+def _exit_across(pair: TradePair, planned: Planned, sizes: dict[Role, Sized], policy: Policy) -> Iterator[Finding]:
     """Hold two full exits against each other: both sell what is held; only one sized by value may be off by a little."""
     both = pair.both
     if both is None or not planned.is_full_exit or len(sizes) != len(both):
         return
-    control, candidate = (sizes[side.lane] for side in both)
+    control, candidate = (sizes[side.role] for side in both)
     by_value = any(side.trade.intent and side.trade.intent.sizing_basis is SizingBasis.HELD_VALUE for side in both)
     rule = policy.rules.exit_quantity if by_value else policy.rules.filled_quantity
     if control.kind or candidate.kind or control.is_floored != candidate.is_floored:
@@ -186,11 +186,11 @@ def _exit_across(pair: TradePair, planned: Planned, sizes: dict[Lane, Sized], po
     )
 
 
-def _rounding(pair: TradePair, sizes: dict[Lane, Sized]) -> Iterator[Finding]:
+def _rounding(pair: TradePair, sizes: dict[Role, Sized]) -> Iterator[Finding]:
     """Whole shares against fractions: judged by what is known of the asset, else only found when the lanes differ."""
     known = {side.trade.intent.fractionable for side in pair.lanes if side.trade.intent} - {None}
-    floored = {lane for lane, size in sizes.items() if size.is_floored}
-    fractions = {lane for lane, size in sizes.items() if size.is_fraction and size.kind is None}
+    floored = {role for role, size in sizes.items() if size.is_floored}
+    fractions = {role for role, size in sizes.items() if size.is_fraction and size.kind is None}
     if known == {True}:
         departs, what = floored, "The asset trades in fractions and the quantity was rounded down"
     elif known == {False}:
@@ -206,12 +206,12 @@ def _rounding(pair: TradePair, sizes: dict[Lane, Sized]) -> Iterator[Finding]:
             rule="whole shares where the asset has no fractions",
             explanation=f"{what}.",
             departs=frozenset(departs),
-            control=_quantity(sizes, Lane.CONTROL),
-            candidate=_quantity(sizes, Lane.CANDIDATE),
+            control=_quantity(sizes, Role.CONTROL),
+            candidate=_quantity(sizes, Role.CANDIDATE),
             pair=pair,
         )
 
 
-def _quantity(sizes: dict[Lane, Sized], lane: Lane) -> str | None:
-    size = sizes.get(lane)
+def _quantity(sizes: dict[Role, Sized], role: Role) -> str | None:
+    size = sizes.get(role)
     return None if size is None else plain(size.quantity)

@@ -14,7 +14,7 @@ from shadow.aws.environment import Environment
 from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.read_only import AccountBook, ReadOnlyAccount
 from shadow.contracts.errors import ConfigurationError
-from shadow.contracts.vocabulary import ExecutionMode, ProductionLane
+from shadow.contracts.vocabulary import ExecutionMode, Lane
 from shadow.lanes.brokers.truth import BrokerTruthReader
 
 Connect = Callable[[AlpacaCredentials], AccountBook]
@@ -25,7 +25,7 @@ class BrokerTruthEnvironment(Environment):
 
     broker_truth: bool = False
     execution_mode: ExecutionMode = ExecutionMode.DRY_RUN
-    production_lane: ProductionLane = ProductionLane.LEGACY
+    production_lane: Lane = Lane.LEGACY
     legacy_shadow_mode: ExecutionMode = ExecutionMode.DRY_RUN
     control_broker_secret_id: str = ""
     control_broker_endpoint: str = ""
@@ -38,7 +38,7 @@ def broker_truth_from(environment: BrokerTruthEnvironment, connect: Connect) -> 
     """Give the reader of both accounts; None where the brokers are not to be asked. Raises `ConfigurationError`."""
     if not environment.broker_truth:
         return None
-    legacy_trades = environment.production_lane is ProductionLane.LEGACY
+    legacy_trades = environment.production_lane is Lane.LEGACY
     sends = {
         "control_broker": legacy_trades or environment.legacy_shadow_mode is not ExecutionMode.DRY_RUN,
         "broker": environment.execution_mode is not ExecutionMode.DRY_RUN,

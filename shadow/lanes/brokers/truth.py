@@ -24,7 +24,7 @@ from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable
 from shadow.contracts.ledger import PairLedger, UnreadablePair
 from shadow.contracts.outcome import Gap, OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.pair import Pair
-from shadow.contracts.vocabulary import Lane, Origin
+from shadow.contracts.vocabulary import Origin, Role
 from shadow.execution.errors import ExecutionTransientError
 from shadow.lanes.brokers.orders import BEFORE, Span, attributed, by_symbol, crowded_symbols, is_named_after, span_of
 from shadow.lanes.effects import order_record
@@ -48,17 +48,17 @@ class BrokerTruthReader:
         """
         document: dict[str, object] = {}
         if self.control is not None and control is not None:
-            with _asking(Lane.CONTROL):
-                document[Lane.CONTROL.value] = _control_answers(self.control, control, candidate, shared)
+            with _asking(Role.CONTROL):
+                document[Role.CONTROL.value] = _control_answers(self.control, control, candidate, shared)
         if self.candidate is not None and candidate is not None:
-            with _asking(Lane.CANDIDATE):
-                document[Lane.CANDIDATE.value] = _candidate_answers(self.candidate, candidate)
+            with _asking(Role.CANDIDATE):
+                document[Role.CANDIDATE.value] = _candidate_answers(self.candidate, candidate)
         return document
 
 
 def broker_corrected(outcome: RunOutcome | None, document: object) -> RunOutcome | None:
     """Put the broker's orders and residual positions beside the lane's own record of each trade, where they are known."""
-    known = document.get(outcome.lane.value) if outcome is not None and isinstance(document, Mapping) else None
+    known = document.get(outcome.role.value) if outcome is not None and isinstance(document, Mapping) else None
     if outcome is None or not isinstance(known, Mapping):
         return outcome
     faults: list[str] = []
@@ -80,7 +80,7 @@ def broker_corrected(outcome: RunOutcome | None, document: object) -> RunOutcome
 
 
 @contextmanager
-def _asking(lane: Lane) -> Iterator[None]:
+def _asking(role: Role) -> Iterator[None]:
     """Whatever keeps an account from answering is evidence that is not there yet, by the name of what it was.
 
     Of an answer that cannot be understood the field is told, too: its schema may have changed.
@@ -89,7 +89,7 @@ def _asking(lane: Lane) -> Iterator[None]:
         yield
     except (BrokerError, ConfigurationError, ExecutionTransientError, ClientError, BotoCoreError) as error:
         told = f": {error}" if isinstance(error, BrokerProtocolError) else ""
-        raise EvidenceUnavailable(f"{lane} broker: {type(error).__name__}{told}") from error
+        raise EvidenceUnavailable(f"{role} broker: {type(error).__name__}{told}") from error
 
 
 def _control_answers(

@@ -36,7 +36,7 @@ from shadow.contracts.runs_table import (
     RunItem,
     TradeItem,
 )
-from shadow.contracts.vocabulary import EffectKind, Lane, Reason, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Reason, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.effects import effect_order, read_effect
 from shadow.lanes.legacy.rules import RunFacts, buys_were_sent, run_status, safety_stop, trade_status
 from shadow.lanes.records import Fields, is_identifier, slim
@@ -123,7 +123,7 @@ def _outcome(
     if run.values:
         run.hold_against(RunItem)
     return RunOutcome(
-        lane=Lane.CONTROL,
+        role=Role.CONTROL,
         run_id=run.identifier("run_id") or run_id,
         plan_id=run.identifier("plan_id") or plan_id,
         correlation_id=run.identifier("correlation_id"),

@@ -1,6 +1,6 @@
-"""Business Unit: shared | Status: current.
+"""Business Unit: lanes | Status: current.
 
-Moved.
+Where the legacy lane's records are read: its runs table, its captured events, its trade ledger.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shadow.aws.table import RawItem, Reader, to_item
 from shadow.contracts.events import DetailType
 from shadow.contracts.model import Frozen, Identifier, canonical
 from shadow.contracts.runs_table import run_pk
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Role
 from shadow.lanes.records import is_identifier
 
 
@@ -136,10 +136,10 @@ class CapturedEvents:
         for item in self._reader.query("PK", f"RUN#{run_id}", prefix=EVENT_SK_PREFIX):
             yield {name: value for name, value in item.items() if name != "TTL"}
 
-    def note_other_run(self, run_id: str, lane: Lane, name: str, now: datetime) -> bool:
+    def note_other_run(self, run_id: str, role: Role, name: str, now: datetime) -> bool:
         """Keep once that `lane` ran the plan of `run_id` again as `name`. Raises `EvidenceUnavailable`."""
-        sk = f"{OTHER_RUN_SK_PREFIX}{lane}#{name}"
-        item = {"PK": f"RUN#{run_id}", "SK": sk, "lane": lane.value, "name": name}
+        sk = f"{OTHER_RUN_SK_PREFIX}{role}#{name}"
+        item = {"PK": f"RUN#{run_id}", "SK": sk, "role": role.value, "name": name}
         return self._reader.put_if_absent(to_item(item | {"TTL": int((now + timedelta(days=TTL_DAYS)).timestamp())}))
 
     def other_runs(self, run_id: str) -> Iterator[dict[str, AttributeValueTypeDef]]:

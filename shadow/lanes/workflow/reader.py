@@ -19,7 +19,7 @@ from itertools import chain
 from shadow.contracts.events import ExecutionStatus, FailureStep
 from shadow.contracts.outcome import Gap, GuardDecision, RunCounters, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import Reason, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.records import Fields, as_json, as_moment
 from shadow.lanes.workflow.history import (
     HistoryFacts,
@@ -115,7 +115,7 @@ class _Reader:
         identity = carried if carried.values else Fields("input", self._input(), self.faults)
         redrives = self.describe.get("redriveCount")
         return RunOutcome(
-            lane=Lane.CANDIDATE,
+            role=Role.CANDIDATE,
             run_id=identity.identifier("runId") or run_id,
             plan_id=identity.identifier("planId") or plan_id,
             correlation_id=identity.identifier("correlationId"),
