@@ -15,7 +15,7 @@ from benchmarks.history_writer import HistoryWriter
 from benchmarks.plans import AT, holdings, prices, total_of
 from shadow.aws.table import to_item
 from shadow.contracts.identity import execution_name_of, run_id_of
-from shadow.contracts.model import canonical, plain
+from shadow.contracts.model import canonical, decimal_text
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage, trade_messages
 from shadow.contracts.vocabulary import Side, SizingBasis, TradeStatus
@@ -121,7 +121,7 @@ class CandidateRun:
         state: dict[str, object] = {
             **{f"{side.value.lower()}Trades": [trades[m.trade_id] for m in by_side[side] if self.inline] for side in Side},
             "sellCount": len(by_side[Side.SELL]), "buyCount": len(by_side[Side.BUY]), "totalTrades": self.trades,
-            "sellResults": [], "buyResults": [], "equityLimit": plain(self.limit), "executionMode": "dry_run",
+            "sellResults": [], "buyResults": [], "equityLimit": decimal_text(self.limit), "executionMode": "dry_run",
             "isLarge": not self.inline, **identity,
         }  # fmt: skip
         writer.task("PrepareTrades", given, state, state)
@@ -220,15 +220,16 @@ class CandidateRun:
         price, quantity = self.prices[message.symbol], self.quantity(message)
         return self._identity() | {
             "causation_id": self.plan.causation_id, "action": message.action.value, "error_message": None,
-            "order_id": f"dry-run-{message.trade_id}", "price": plain(price), "quantity": plain(quantity), "success": True,
-            "symbol": message.symbol, "timestamp": AT.isoformat(), "trade_amount": plain(quantity * price),
+            "order_id": f"dry-run-{message.trade_id}", "price": decimal_text(price),
+            "quantity": decimal_text(quantity), "success": True,
+            "symbol": message.symbol, "timestamp": AT.isoformat(), "trade_amount": decimal_text(quantity * price),
             "trade_id": message.trade_id,
         }  # fmt: skip
 
     def _ledger(self, message: TradeMessage) -> dict[str, object]:
         return {
             "correlation_id": self.plan.correlation_id, "direction": message.action.value,
-            "fill_price": plain(self.prices[message.symbol]), "filled_qty": plain(self.quantity(message)),
+            "fill_price": decimal_text(self.prices[message.symbol]), "filled_qty": decimal_text(self.quantity(message)),
             "order_id": f"dry-run-{message.trade_id}", "symbol": message.symbol, "timestamp": AT.isoformat(),
         }  # fmt: skip
 
@@ -245,6 +246,6 @@ def _basis(message: TradeMessage) -> SizingBasis:
 def _guard(sells: list[TradeMessage]) -> dict[str, object]:
     done = sum((abs(message.trade_amount) for message in sells), Decimal(0))
     return {
-        "buyPhaseAllowed": True, "sellFailedAmount": "0", "sellSucceededAmount": plain(done), "sellFailedCount": 0,
+        "buyPhaseAllowed": True, "sellFailedAmount": "0", "sellSucceededAmount": decimal_text(done), "sellFailedCount": 0,
         "failureThresholdUsd": "500", "reason": None, "failures": [],
     }  # fmt: skip

@@ -19,7 +19,7 @@ from benchmarks.plans import AT, holdings, plan_of, prices, total_of
 from shadow.aws.table import to_item
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.identity import run_id_of
-from shadow.contracts.model import canonical, plain
+from shadow.contracts.model import canonical, decimal_text
 from shadow.contracts.pair import Pair, StartState, trading_day_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage, trade_messages
@@ -148,7 +148,8 @@ class _Run:
     def _control_trade(self, message: TradeMessage) -> dict[str, object]:
         price, shares = self.prices[message.symbol], self.executed(message)
         data = {
-            "shares": plain(shares), "price": plain(price), "trade_amount": plain(shares * price), "order_type": "limit",
+            "shares": decimal_text(shares), "price": decimal_text(price), "trade_amount": decimal_text(shares * price),
+            "order_type": "limit",
             "filled_at": self.moment(message, 3).isoformat(),
         }  # fmt: skip
         return {
@@ -192,8 +193,9 @@ class _Run:
     def _trade_detail(self, message: TradeMessage, quantity: Decimal) -> dict[str, object]:
         price, order_id = self.prices[message.symbol], f"order-{message.symbol}"
         return self._identity() | {
-            "action": message.action.value, "error_message": None, "order_id": order_id, "price": plain(price),
-            "quantity": plain(quantity), "success": True, "symbol": message.symbol, "trade_amount": plain(quantity * price),
+            "action": message.action.value, "error_message": None, "order_id": order_id, "price": decimal_text(price),
+            "quantity": decimal_text(quantity), "success": True, "symbol": message.symbol,
+            "trade_amount": decimal_text(quantity * price),
             "trade_id": message.trade_id,
         }  # fmt: skip
 

@@ -18,7 +18,7 @@ from shadow.compare.noise_floor import NoiseFloor, Standing, standing_of
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.errors import InvalidPayload
-from shadow.contracts.model import Exact, Frozen, plain
+from shadow.contracts.model import Exact, Frozen, decimal_text
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Role
 
@@ -127,5 +127,5 @@ def to_toml(noise: NoiseFloor) -> str:
     for name, rule in sorted(noise.rules.items()):
         figures = {key: getattr(rule, key) for key in ("p50", "p95", "p99", "largest")}
         lines += ["", f"[noise.rules.{name}]", f'measure = "{rule.measure}"', f"observations = {rule.observations}"]
-        lines += [f'{key} = "{plain(value)}"' for key, value in figures.items()]
+        lines += [f'{key} = "{decimal_text(value)}"' for key, value in figures.items()]
     return "\n".join([*lines, ""])

@@ -14,7 +14,7 @@ from uuid import NAMESPACE_URL, uuid5
 from local.broker_simulator.accounts import SimAccount, SimOrder
 from local.broker_simulator.exchange import Exchange
 from local.broker_simulator.market import Market, Prices, Session
-from shadow.contracts.model import plain
+from shadow.contracts.model import decimal_text
 
 _OPENED = datetime(2025, 1, 2, 15, tzinfo=UTC)
 _RATE = Decimal("1e-6")
@@ -22,7 +22,7 @@ _RATE = Decimal("1e-6")
 
 def number(value: Decimal) -> str:
     """Write an exact number without trailing zeros."""
-    text = plain(value)
+    text = decimal_text(value)
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 

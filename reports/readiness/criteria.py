@@ -22,7 +22,7 @@ from reports.readiness.readiness import (
     conclude,
     period_of,
 )
-from shadow.contracts.model import plain
+from shadow.contracts.model import decimal_text
 
 _CENT = Decimal("0.01")
 PASS, WAIT, FAIL = CriterionState.PASS, CriterionState.WAIT, CriterionState.FAIL
@@ -167,8 +167,8 @@ def _cost(period: Period) -> Criterion:
         name="cost",
         title="State transitions a month",
         state=WAIT if not known else (PASS if within else FAIL),
-        figure=f"{plain(monthly.quantize(_CENT))} USD" if known else "not known",
-        target=f"at most {plain(policy.cost_budget_usd)} USD",
+        figure=f"{decimal_text(monthly.quantize(_CENT))} USD" if known else "not known",
+        target=f"at most {decimal_text(policy.cost_budget_usd)} USD",
         reason=f"{transitions} transitions in {days} days" if known else "no transitions were counted, and no data is no pass",
         more_days=0 if known and within else None,
     )

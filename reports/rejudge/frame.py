@@ -18,7 +18,7 @@ import pandas as pd
 
 from reports.rejudge.scaled import NULL, PRICE, SHARES, USD, scaled, truncated
 from shadow.compare.case import LaneTrade, PairCase, PairView, TradePair
-from shadow.compare.checks.decisions import damage_findings, is_damage, is_equity_blocked
+from shadow.compare.checks.decisions import damage_findings, is_equity_blocked, is_precision_loss
 from shadow.compare.checks.effects import is_watched
 from shadow.compare.checks.executed import order_fill, recorded_fill, seen_filled, status_of, truest_fill
 from shadow.compare.checks.orders import chain_of, foreign_ids, order_type_of, standing_order_findings
@@ -52,7 +52,7 @@ class TradeFrames:
     """Trades in columns. `plan` has one row a trade, the lanes one a trade they have; all are joined on `trade_key`.
 
     `order_types` and `symbols` are the words behind the codes; `source` gives the trade of a plan row, for rows that are not
-    `plain`.
+    `decimal_text`.
     """
 
     plan: pd.DataFrame
@@ -181,7 +181,7 @@ def _is_ordinary(pair: TradePair, side: LaneTrade) -> bool:
     trade, planned = side.trade, pair.planned
     if side.copies > 1 or planned is None or trade.trade_id != planned.trade_id:
         return False
-    if trade.planned_amount is not None and is_damage(trade.planned_amount, planned.amount):
+    if trade.planned_amount is not None and is_precision_loss(trade.planned_amount, planned.amount):
         return False
     if foreign_ids(side, planned.trade_id):
         return False

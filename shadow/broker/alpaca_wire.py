@@ -23,7 +23,7 @@ from shadow.broker.port import (
     OrderType,
     Quote,
 )
-from shadow.contracts.model import is_in_calendar, parse_decimal, plain
+from shadow.contracts.model import decimal_text, is_in_calendar, parse_decimal
 from shadow.contracts.vocabulary import Side
 
 QUANTITY_STEP = Decimal("1e-9")  # "up to 9 decimal points", alpaca-py's Order
@@ -141,7 +141,7 @@ def order_fields(request: OrderRequest) -> dict[str, object]:
         )
     fields: dict[str, object] = {
         "symbol": request.symbol,
-        "qty": plain(quantity),
+        "qty": decimal_text(quantity),
         "side": request.side.value.lower(),
         "type": request.order_type.value,
         "time_in_force": "day",
@@ -150,7 +150,7 @@ def order_fields(request: OrderRequest) -> dict[str, object]:
     if request.order_type is OrderType.LIMIT:
         if request.limit_price is None or not _is_sane(request.limit_price) or request.limit_price <= 0:
             raise OrderRejected(f"limit_price: expected USD above 0, was {request.limit_price}")
-        fields["limit_price"] = plain(request.limit_price)
+        fields["limit_price"] = decimal_text(request.limit_price)
     elif request.limit_price is not None:
         raise OrderRejected(f"limit_price: expected none for a market order, was {request.limit_price}")
     return fields

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from shadow.compare.judge import summed
+from shadow.compare.judge import with_totals
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison, Difference
 
@@ -55,7 +55,7 @@ def _within(comparison: Comparison, budgets: dict[str, int], used: Counter[_Key]
             over.add(difference.key)
     if not over:
         return comparison
-    return summed(comparison.model_copy(update={"differences": tuple(_uncovered(d, over) for d in comparison.differences)}))
+    return with_totals(comparison.model_copy(update={"differences": tuple(_uncovered(d, over) for d in comparison.differences)}))
 
 
 def _uncovered(difference: Difference, over: set[str]) -> Difference:

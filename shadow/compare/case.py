@@ -55,7 +55,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class LaneTrade:
-    """One lane's record of a trade, with the lane's effects about it. `memo` keeps what `once` has computed of it."""
+    """One lane's record of a trade, with its effects about it. `memo` keeps what `memoized_per_trade` has computed of it."""
 
     role: Role
     run: RunOutcome
@@ -69,7 +69,7 @@ class LaneTrade:
         return tuple(effect for effect in self.effects if effect.kind is kind)
 
 
-def once(function: Callable[[LaneTrade], T]) -> Callable[[LaneTrade], T]:
+def memoized_per_trade(function: Callable[[LaneTrade], T]) -> Callable[[LaneTrade], T]:
     """Compute a pure function of one lane's trade once: many checks ask for the same."""
     name = function.__name__
 

@@ -14,7 +14,7 @@ from enum import Enum
 
 from shadow.compare.case import LaneTrade, TradePair
 from shadow.contracts.comparison import Attribution
-from shadow.contracts.model import iso, plain
+from shadow.contracts.model import decimal_text, iso
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Role
 
@@ -59,7 +59,7 @@ def shown(value: object) -> str | None:
     if value is None:
         return None
     if isinstance(value, Decimal):
-        return plain(value)
+        return decimal_text(value)
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, datetime):

@@ -43,9 +43,9 @@ def judge(case: PairCase, policy: Policy) -> Comparison:
     with localcontext(EXACT):
         view = PairView(case)
         gaps = gaps_of(view, policy)
-        findings = in_order(seen(find(view, policy), view))
+        findings = in_order(without_unseen_absences(find(view, policy), view))
         differences = differences_of(findings, policy, case.trading_day, both_ran=view.both is not None)
-    return summed(
+    return with_totals(
         Comparison(
             plan_id=case.plan.plan_id,
             run_id=view.run_id,
@@ -109,7 +109,7 @@ def judge_trade(pair: TradePair, policy: Policy, on: date) -> tuple[Difference, 
         return differences_of(findings, policy, on, both_ran=True)
 
 
-def seen(findings: Iterable[Finding], view: PairView) -> Iterator[Finding]:
+def without_unseen_absences(findings: Iterable[Finding], view: PairView) -> Iterator[Finding]:
     """Leave out what was found only because a lane's evidence has gaps: what was not seen is not known to be absent."""
     torn = {run.role for run in view.runs if run.gaps or run.violations}
     for finding in findings:
@@ -123,13 +123,13 @@ def differences_of(findings: list[Finding], policy: Policy, on: date, *, both_ra
     worth = impacts_of(findings, roots, both_ran=both_ran)
     found: dict[int, Difference] = {}
     for place in sorted(range(len(findings)), key=lambda place: roots[place] != place):
-        alone = _alone(findings[place], worth[place], policy)
+        alone = _bare_difference(findings[place], worth[place], policy)
         is_root = roots[place] == place
         found[place] = _covered(alone, policy, on) if is_root else _consequence(alone, found[roots[place]])
     return tuple(found[place] for place in range(len(findings)))
 
 
-def _alone(finding: Finding, impact: Impact, policy: Policy) -> Difference:
+def _bare_difference(finding: Finding, impact: Impact, policy: Policy) -> Difference:
     pair = finding.pair
     return Difference(
         kind=finding.kind,
@@ -176,7 +176,7 @@ def case_of(comparison: Comparison, code_version: str) -> PairCase:
     )
 
 
-def summed(comparison: Comparison) -> Comparison:
+def with_totals(comparison: Comparison) -> Comparison:
     """Give `comparison` with the verdict, counts and totals that its differences and gaps come to."""
     differences = comparison.differences
     with localcontext(EXACT):

@@ -44,13 +44,14 @@ class TwoRuns:
 
 
 @dataclass(slots=True)
-class _Asked:
+class ToleranceRecorder:
     """What the rules would have needed since it was last emptied: the most, and the most among what was not permitted."""
 
     needed: dict[str, Decimal] = field(default_factory=dict)
     permitted: dict[str, Decimal] = field(default_factory=dict)
 
     def note(self, name: str, need: Decimal, *, permitted: bool) -> None:
+        """Note what the rule `name` would have needed, in its own measure, and whether it permitted it."""
         self.needed[name] = max(self.needed.get(name, ZERO), need)
         if permitted:
             self.permitted[name] = max(self.permitted.get(name, ZERO), need)
@@ -62,21 +63,25 @@ class _Asked:
         return needed
 
 
-class _Probe:
+class RecordingRule:
     """Stands in a policy for one of its rules: answers as it does, and notes what it was asked."""
 
-    def __init__(self, name: str, rule: Numeric, asked: _Asked) -> None:
+    def __init__(self, name: str, rule: Numeric, asked: ToleranceRecorder) -> None:
+        """Stand for `rule`, called `name`; what it is asked goes to `asked`."""
         self._name, self._rule, self._asked = name, rule, asked
 
     def permits(self, apart: Decimal, largest: Decimal, unit: Decimal) -> bool:
+        """Answer as the rule does, and note what it would have needed."""
         permitted = self._rule.permits(apart, largest, unit)
         self._asked.note(self._name, self._rule.needs(apart, largest, unit), permitted=permitted)
         return permitted
 
     def allowance(self, largest: Decimal, unit: Decimal) -> Decimal:
+        """Answer as the rule does."""
         return self._rule.allowance(largest, unit)
 
     def __str__(self) -> str:
+        """Read as the rule does."""
         return str(self._rule)
 
 
@@ -112,7 +117,7 @@ def _measure_of(name: str, policy: Policy) -> str:
 
 
 def _measure(two: TwoRuns, policy: Policy, seen: dict[str, list[Decimal]]) -> None:
-    asked = _Asked()
+    asked = ToleranceRecorder()
     probing, names = _probed(policy, asked, two.first.role), numeric_rules(policy)
     view = PairView(_as_pair(two))
     for pair in view.trades:
@@ -131,9 +136,9 @@ def _measure(two: TwoRuns, policy: Policy, seen: dict[str, list[Decimal]]) -> No
         seen[DURATION].append(ratio)
 
 
-def _probed(policy: Policy, asked: _Asked, role: Role) -> Policy:
+def _probed(policy: Policy, asked: ToleranceRecorder, role: Role) -> Policy:
     """Give `policy` with every tolerance watched. One-sided rules that are for the lane are for both of its runs."""
-    probes = {name: _Probe(name, rule, asked) for name, rule in numeric_rules(policy).items()}
+    probes = {name: RecordingRule(name, rule, asked) for name, rule in numeric_rules(policy).items()}
     applies = {name: tuple(Role) if role in lanes else () for name, lanes in policy.applies}
     return policy.model_copy(
         update={"rules": policy.rules.model_copy(update=probes), "applies": policy.applies.model_copy(update=applies)}

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictInt
 
 from shadow.compare.exact import EXACT, TEN_THOUSAND, ZERO
-from shadow.contracts.model import Frozen, NonNegative, plain
+from shadow.contracts.model import Frozen, NonNegative, decimal_text
 
 ONE = Decimal(1)
 
@@ -83,7 +83,7 @@ class AbsoluteRule(_Tolerance):
 
     def __str__(self) -> str:
         """Read as one phrase."""
-        return f"within {plain(self.tolerance)}"
+        return f"within {decimal_text(self.tolerance)}"
 
 
 class BpsRule(_Tolerance):
@@ -114,7 +114,7 @@ class BpsRule(_Tolerance):
 
     def __str__(self) -> str:
         """Read as one phrase."""
-        return f"within {plain(self.tolerance)} bps"
+        return f"within {decimal_text(self.tolerance)} bps"
 
 
 class TicksRule(_Tolerance):
@@ -142,11 +142,11 @@ class TicksRule(_Tolerance):
     @property
     def measure(self) -> str:
         """Name what a tolerance of this rule is counted in."""
-        return f"steps of {plain(self.tick or ONE)}"
+        return f"steps of {decimal_text(self.tick or ONE)}"
 
     def __str__(self) -> str:
         """Read as one phrase."""
-        return f"within {self.ticks} * {plain(self.tick)}"
+        return f"within {self.ticks} * {decimal_text(self.tick)}"
 
 
 class SetRule(Frozen):
@@ -168,7 +168,7 @@ class OrderedRule(Frozen):
 
     def __str__(self) -> str:
         """Read as one phrase."""
-        return f"in order, {plain(self.slack_seconds)} s of overlap forgiven"
+        return f"in order, {decimal_text(self.slack_seconds)} s of overlap forgiven"
 
 
 class DurationRatioRule(Frozen):
@@ -180,7 +180,7 @@ class DurationRatioRule(Frozen):
 
     def __str__(self) -> str:
         """Read as one phrase."""
-        return f"at most {plain(self.ratio)} * the other lane, from {plain(self.floor_seconds)} s"
+        return f"at most {decimal_text(self.ratio)} * the other lane, from {decimal_text(self.floor_seconds)} s"
 
 
 NumericRule = Annotated[ExactRule | AbsoluteRule | BpsRule | TicksRule, Field(discriminator="rule")]

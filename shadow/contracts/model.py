@@ -79,7 +79,7 @@ def _in_calendar(moment: datetime) -> datetime:
     return moment
 
 
-def plain(value: Decimal) -> str:
+def decimal_text(value: Decimal) -> str:
     """Write `value` without an exponent, keeping its digits: what JSON and people get to see."""
     text = str(value)
     return format(value, "f") if "E" in text else text
@@ -90,7 +90,7 @@ def iso(value: datetime) -> str:
     return value.isoformat()
 
 
-_AS_TEXT = PlainSerializer(plain, when_used="json")
+_AS_TEXT = PlainSerializer(decimal_text, when_used="json")
 Exact = Annotated[Decimal, BeforeValidator(parse_decimal), _AS_TEXT]
 NonNegative = Annotated[Exact, AfterValidator(_not_negative)]
 Fraction = Annotated[Exact, AfterValidator(_fraction)]
@@ -150,7 +150,7 @@ def canonical(document: object) -> str:
 
 def _as_json(value: object) -> object:
     if isinstance(value, Decimal):
-        return plain(value)
+        return decimal_text(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, bytes):

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from shadow.contracts.errors import FieldFault, InvalidPayload, InvalidPlan
 from shadow.contracts.identity import trade_namer
-from shadow.contracts.model import parse_decimal, plain
+from shadow.contracts.model import decimal_text, parse_decimal
 from shadow.contracts.plan import PlanItem, RebalancePlan
 from shadow.contracts.trade_message import SEQUENCE_BASE
 from shadow.contracts.vocabulary import Action, Lane, Origin, Side
@@ -61,7 +61,7 @@ def plan_document(plan: RebalancePlan) -> str:
 
 def held_document(held: Mapping[str, Decimal]) -> str | None:
     """Write positions as canonical JSON; None where none are known."""
-    return _canonical({symbol: plain(quantity) for symbol, quantity in held.items()}) if held else None
+    return _canonical({symbol: decimal_text(quantity) for symbol, quantity in held.items()}) if held else None
 
 
 def read_held(document: str | None) -> dict[str, Decimal]:
@@ -146,7 +146,7 @@ def candidate_input(plan: RebalancePlan, run_id: str, held: Mapping[str, Decimal
 
 
 def _workflow_plan(plan: RebalancePlan, trades: list[str]) -> str:
-    return f'{{"totalPortfolioValue":"{plain(plan.total_portfolio_value)}","tradeMessages":[{",".join(trades)}]}}'
+    return f'{{"totalPortfolioValue":"{decimal_text(plan.total_portfolio_value)}","tradeMessages":[{",".join(trades)}]}}'
 
 
 def _input(plan: RebalancePlan, run_id: str, workflow_plan: str, claim: str, why: Why) -> str:
@@ -167,14 +167,14 @@ def _trades(plan: RebalancePlan, run_id: str, held: Mapping[str, Decimal]) -> li
 
     def trade(item: PlanItem, side: Side) -> str:
         quantity = held.get(item.symbol) if side is Side.SELL else None
-        position = "null" if quantity is None else f'"{plain(quantity)}"'
+        position = "null" if quantity is None else f'"{decimal_text(quantity)}"'
         return (
-            f'{{"action":"{side.value}",{caused},"currentPosition":{position},"currentValue":"{plain(item.current_value)}",'
+            f'{{"action":"{side.value}",{caused},"currentPosition":{position},"currentValue":"{decimal_text(item.current_value)}",'
             f'"isCompleteExit":{"true" if item.is_full_exit else "false"},{planned},"priority":{item.priority},"quantity":null,'
             f'"runId":"{run_id}","sequenceNumber":{SEQUENCE_BASE[side] + item.priority},'
             f'"strategyId":{strategy_text[item.strategy_id or plan.strategy_id]},"symbol":"{item.symbol}",'
-            f'"targetValue":"{plain(item.target_value)}","targetWeight":"{plain(item.target_weight)}",'
-            f'"tradeAmount":"{plain(item.trade_amount)}","tradeId":"{name(item.symbol, side)}"}}'
+            f'"targetValue":"{decimal_text(item.target_value)}","targetWeight":"{decimal_text(item.target_weight)}",'
+            f'"tradeAmount":"{decimal_text(item.trade_amount)}","tradeId":"{name(item.symbol, side)}"}}'
         )
 
     items = plan.items

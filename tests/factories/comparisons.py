@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from shadow.compare.judge import summed
+from shadow.compare.judge import with_totals
 from shadow.contracts.comparison import Attribution, Comparison, Difference, EvidenceRef, Impact, Level, Severity, Verdict
 from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.outcome import Effect, GuardDecision, Intent, OrderRecord, RunOutcome, TradeOutcome
@@ -197,7 +197,7 @@ def comparison_of(
 
 def diverged(comparison: Comparison, *differences: Difference) -> Comparison:
     """Copy `comparison` with `differences` (one MAJOR quantity by default), its verdict and its sums."""
-    return summed(comparison.model_copy(update={"differences": differences or (difference(comparison),)}))
+    return with_totals(comparison.model_copy(update={"differences": differences or (difference(comparison),)}))
 
 
 def missing_candidate(comparison: Comparison) -> Comparison:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shadow.aws.pair_ledger import pair_from_item, pair_to_item
 from shadow.aws.table import from_item, to_item
 from shadow.contracts.errors import ContractViolation, InvalidPlan
-from shadow.contracts.model import Frozen, parse_decimal, plain
+from shadow.contracts.model import Frozen, decimal_text, parse_decimal
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage, trade_messages
@@ -121,8 +121,8 @@ def test_a_number_is_exact_and_can_be_reckoned_with_or_is_refused(value: object)
     if number is None:
         assert refusal.startswith("expected ")
         return
-    assert len(plain(number)) < 100
-    assert parse_decimal(plain(number)) == number
+    assert len(decimal_text(number)) < 100
+    assert parse_decimal(decimal_text(number)) == number
     assert abs(number * 3 - number) >= 0
     assert number.quantize(Decimal("0.01")).is_finite()
 

@@ -14,7 +14,7 @@ from shadow.compare.exact import EXACT, is_float_artefact
 from shadow.compare.finding import Fault, Finding, own_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
-from shadow.contracts.model import plain
+from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import TradeOutcome
 from shadow.contracts.vocabulary import Reason, Role, TradeStatus
 
@@ -35,9 +35,9 @@ def presence_findings(pair: TradePair, ran: frozenset[Role], policy: Policy) -> 
             kind="MISSING_TRADE",
             field="trade",
             rule=rule,
-            explanation=f"The plan asks for a {planned.side.value} of {plain(abs(planned.amount))} USD; there is no such trade.",
+            explanation=f"The plan asks for a {planned.side.value} of {shown(abs(planned.amount))} USD; there is no such trade.",
             departs=absent,
-            planned=plain(planned.amount),
+            planned=decimal_text(planned.amount),
             control=_status(pair.control),
             candidate=_status(pair.candidate),
             pair=pair,
@@ -90,9 +90,12 @@ def plan_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 
     def amount_of(side: LaneTrade) -> Fault | None:
         amount = side.trade.planned_amount
-        if amount is None or within(rule, amount, planned.amount) or is_damage(amount, planned.amount):
+        if amount is None or within(rule, amount, planned.amount) or is_precision_loss(amount, planned.amount):
             return None
-        return Fault(plain(amount), f"works on {plain(amount)} USD, {plain(EXACT.subtract(amount, planned.amount))} off the plan")
+        return Fault(
+            decimal_text(amount),
+            f"works on {shown(amount)} USD, {shown(EXACT.subtract(amount, planned.amount))} off the plan",
+        )
 
     def exit_of(side: LaneTrade) -> Fault | None:
         flag = side.trade.is_complete_exit
@@ -120,7 +123,7 @@ def plan_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         amount_of,
         pair,
         rule=rule,
-        planned=plain(planned.amount),
+        planned=decimal_text(planned.amount),
         right=lambda side: shown(side.trade.planned_amount),
     )
     yield from own_faults(
@@ -135,7 +138,7 @@ def plan_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     )
 
 
-def is_damage(left: Decimal, right: Decimal) -> bool:
+def is_precision_loss(left: Decimal, right: Decimal) -> bool:
     """Tell whether two amounts differ by so little that digits were lost on the way, not decided."""
     return left != right and abs(EXACT.subtract(left, right)) <= EXACT.multiply(_DAMAGE, max(abs(left), abs(right)))
 
@@ -149,10 +152,10 @@ def damage_findings(pair: TradePair) -> Iterator[Finding]:
             value = _amount(side.trade, field)
             if value is None or (field == "planned_amount" and value == planned):
                 return None
-            hair = field == "planned_amount" and planned is not None and is_damage(value, planned)
+            hair = field == "planned_amount" and planned is not None and is_precision_loss(value, planned)
             if not hair and not is_float_artefact(value):
                 return None
-            return Fault(plain(value), f"has {plain(value)} as {field}")
+            return Fault(decimal_text(value), f"has {shown(value)} as {field}")
 
         yield from own_faults(
             "DECIMAL_DAMAGED",

@@ -19,7 +19,7 @@ from shadow.compare.finding import Fault, Finding, own_faults, run_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.events import FailureStep
-from shadow.contracts.model import plain
+from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import Effect, RunOutcome
 from shadow.contracts.vocabulary import EffectKind, RunStatus, TradeStatus
 
@@ -91,11 +91,11 @@ def _wrong_fill(side: LaneTrade, effect: Effect, policy: Policy, name: str) -> F
     filled = trade.filled_quantity or ZERO
     if not within(policy.rules.effect_quantity, effect.quantity or ZERO, filled):
         return Fault(
-            shown(effect.quantity) or "none", f"has a {name} with {shown(effect.quantity)} shares, filled {plain(filled)}"
+            shown(effect.quantity) or "none", f"has a {name} with {shown(effect.quantity)} shares, filled {shown(filled)}"
         )
     price = trade.average_price
     if filled > 0 and price is not None and not within(policy.rules.effect_price, effect.price, price):
-        return Fault(shown(effect.price) or "none", f"has a {name} at {shown(effect.price)} USD a share, recorded {plain(price)}")
+        return Fault(shown(effect.price) or "none", f"has a {name} at {shown(effect.price)} USD a share, recorded {shown(price)}")
     return None
 
 
@@ -110,13 +110,13 @@ def _entered(side: LaneTrade) -> Decimal:
 
 def _ledger_missing(side: LaneTrade, effects: tuple[Effect, ...], _policy: Policy) -> Fault | None:
     filled = _filled(side)
-    return Fault("none", f"filled {plain(filled)} shares and has no ledger entry") if filled > 0 and not effects else None
+    return Fault("none", f"filled {shown(filled)} shares and has no ledger entry") if filled > 0 and not effects else None
 
 
 def _ledger_extra(side: LaneTrade, effects: tuple[Effect, ...], _policy: Policy) -> Fault | None:
     if not effects or _filled(side) > 0:
         return None
-    return Fault(plain(_entered(side)), f"records no fill and has {plain(_entered(side))} shares in the ledger")
+    return Fault(decimal_text(_entered(side)), f"records no fill and has {shown(_entered(side))} shares in the ledger")
 
 
 def _ledger_twice(side: LaneTrade, effects: tuple[Effect, ...], policy: Policy) -> Fault | None:
@@ -124,7 +124,10 @@ def _ledger_twice(side: LaneTrade, effects: tuple[Effect, ...], policy: Policy) 
     more = EXACT.subtract(entered, filled) > SHARE_STEP and not within(policy.rules.effect_quantity, entered, filled)
     if filled <= 0 or len(effects) < 2 or not more:  # noqa: PLR2004 - twice
         return None
-    return Fault(plain(entered), f"has {len(effects)} ledger entries of {plain(entered)} shares together, filled {plain(filled)}")
+    return Fault(
+        decimal_text(entered),
+        f"has {len(effects)} ledger entries of {shown(entered)} shares together, filled {shown(filled)}",
+    )
 
 
 def _ledger_different(side: LaneTrade, effects: tuple[Effect, ...], policy: Policy) -> Fault | None:
@@ -132,7 +135,7 @@ def _ledger_different(side: LaneTrade, effects: tuple[Effect, ...], policy: Poli
     if filled <= 0 or not effects or _ledger_twice(side, effects, policy) is not None:
         return None
     if not within(policy.rules.effect_quantity, entered, filled):
-        return Fault(plain(entered), f"has {plain(entered)} shares in the ledger, filled {plain(filled)}")
+        return Fault(decimal_text(entered), f"has {shown(entered)} shares in the ledger, filled {shown(filled)}")
     for effect in effects:
         trade, price = side.trade, side.trade.average_price
         if effect.symbol not in (None, trade.symbol) or effect.action not in (None, trade.action):

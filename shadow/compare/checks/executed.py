@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from shadow.compare.case import LaneTrade, once
+from shadow.compare.case import LaneTrade, memoized_per_trade
 from shadow.compare.checks.sizing import asked_quantity, decision_price
 from shadow.compare.exact import EXACT, ZERO
 from shadow.contracts.outcome import OrderRecord
@@ -47,19 +47,19 @@ def is_refused(order: OrderRecord) -> bool:
     return order.order_id is None and not is_accepted(order)
 
 
-def is_astray(order: OrderRecord, side: LaneTrade) -> bool:
+def has_wrong_side(order: OrderRecord, side: LaneTrade) -> bool:
     """Tell whether an order is known to go the other way than the trade that it was sent for."""
     return order.side not in (None, side.trade.action)
 
 
-@once
+@memoized_per_trade
 def order_fill(side: LaneTrade) -> Fill | None:
     """Sum the fills of the trade's orders; None where no order says how much was filled. What went astray fills nothing of it."""
     orders = [order for order in side.trade.orders if is_accepted(order)]
-    return _sum((ZERO, None) if is_astray(order, side) else (order.filled_quantity, order.average_price) for order in orders)
+    return _sum((ZERO, None) if has_wrong_side(order, side) else (order.filled_quantity, order.average_price) for order in orders)
 
 
-@once
+@memoized_per_trade
 def ledger_fill(side: LaneTrade) -> Fill | None:
     """Sum the trade's ledger entries; None where there is none."""
     return _sum((effect.quantity, effect.price) for effect in side.effects_of(EffectKind.LEDGER_ENTRY))
@@ -90,14 +90,14 @@ def recorded_fill(side: LaneTrade) -> Fill | None:
     return Fill(trade.filled_quantity, None if price is None else EXACT.multiply(trade.filled_quantity, price))
 
 
-@once
+@memoized_per_trade
 def truest_fill(side: LaneTrade) -> Fill | None:
     """Give the most trustworthy fill that has a price: orders, then ledger, then the record."""
     fills = (order_fill(side), ledger_fill(side), recorded_fill(side))
     return next((fill for fill in fills if fill is not None and fill.quantity > 0 and fill.value is not None), None)
 
 
-@once
+@memoized_per_trade
 def seen_filled(side: LaneTrade) -> Decimal:
     """Give the most shares that orders or ledger say were filled; zero where they say nothing."""
     return max((fill.quantity for fill in (order_fill(side), ledger_fill(side)) if fill is not None), default=ZERO)
@@ -111,7 +111,7 @@ def executed_value(side: LaneTrade | None) -> Decimal:
     if side is None:
         return ZERO
     sign = 1 if side.trade.action is Side.BUY else -1
-    if any(is_astray(order, side) for order in side.trade.orders):
+    if any(has_wrong_side(order, side) for order in side.trade.orders):
         return _sent(side)
     fill = truest_fill(side)
     if fill is not None and fill.value is not None:

@@ -16,7 +16,7 @@ from shadow.compare.exact import EXACT, SHARE_STEP, ZERO, basis_points
 from shadow.compare.finding import Fault, Finding, own_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import ONE, within
-from shadow.contracts.model import plain
+from shadow.contracts.model import decimal_text
 from shadow.contracts.vocabulary import Reason, Side, TradeStatus
 
 
@@ -64,7 +64,8 @@ def _filled(side: LaneTrade, pair: TradePair) -> Fault | None:
     if side.trade.status is TradeStatus.COMPLETED or filled <= 0 or not _is_everything(side, pair, filled):
         return None
     return Fault(
-        side.trade.status.value, f"filled {plain(filled)} shares, all that was asked for, and records {side.trade.status.value}"
+        side.trade.status.value,
+        f"filled {shown(filled)} shares, all that was asked for, and records {side.trade.status.value}",
     )
 
 
@@ -74,7 +75,7 @@ def _lost(side: LaneTrade, pair: TradePair) -> Fault | None:
         return None
     if EXACT.subtract(filled, recorded) <= SHARE_STEP:
         return None
-    return Fault(plain(recorded), f"filled {plain(filled)} shares and records {plain(recorded)}")
+    return Fault(decimal_text(recorded), f"filled {shown(filled)} shares and records {shown(recorded)}")
 
 
 def _unfinished(side: LaneTrade) -> Fault | None:
@@ -120,9 +121,15 @@ def _filled_quantity(pair: TradePair, policy: Policy) -> Iterator[Finding]:
             return None
         orders = order_fill(side)
         if not within(rule, filled, asked):
-            return Fault(plain(filled), f"records the trade as executed with {plain(filled)} of {plain(asked)} shares filled")
+            return Fault(
+                decimal_text(filled),
+                f"records the trade as executed with {shown(filled)} of {shown(asked)} shares filled",
+            )
         if orders is not None and EXACT.add(orders.quantity, SHARE_STEP) < filled and not within(rule, orders.quantity, filled):
-            return Fault(plain(filled), f"records {plain(filled)} shares filled where its orders filled {plain(orders.quantity)}")
+            return Fault(
+                decimal_text(filled),
+                f"records {shown(filled)} shares filled where its orders filled {shown(orders.quantity)}",
+            )
         return None
 
     yield from own_faults(
@@ -150,8 +157,8 @@ def _partial(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         rule=str(policy.rules.partial_fill),
         explanation="The trade failed in both lanes, after different parts of it were filled.",
         departs=frozenset(),
-        control=plain(dollars[0]),
-        candidate=plain(dollars[1]),
+        control=decimal_text(dollars[0]),
+        candidate=decimal_text(dollars[1]),
         pair=pair,
     )
 
@@ -228,7 +235,7 @@ def _recorded_price(pair: TradePair, policy: Policy) -> Iterator[Finding]:
             return None
         if within(rule, EXACT.multiply(price, fill.quantity), fill.value, fill.quantity):
             return None
-        return Fault(plain(price), f"records {plain(price)} USD a share; its fills came to {plain(fill.value)} USD")
+        return Fault(decimal_text(price), f"records {shown(price)} USD a share; its fills came to {shown(fill.value)} USD")
 
     yield from own_faults("PRICE_NOT_THE_FILL", "average_price", pair.lanes, check, pair, rule=rule)
 
@@ -243,7 +250,10 @@ def _value(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         product = EXACT.multiply(trade.filled_quantity, trade.average_price)
         if within(rule, trade.value, product):
             return None
-        return Fault(plain(trade.value), f"records {plain(trade.value)} USD where quantity * price is {plain(product)}")
+        return Fault(
+            decimal_text(trade.value),
+            f"records {shown(trade.value)} USD where quantity * price is {shown(product)}",
+        )
 
     yield from own_faults("VALUE", "value", pair.lanes, check, pair, rule=rule, right=lambda side: shown(side.trade.value))
 
@@ -257,14 +267,14 @@ def _residual(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         left = side.trade.residual_position
         if left is None or left >= 0 or side.trade.action is not Side.SELL or within(rule, left, ZERO):
             return None
-        return Fault(plain(left), f"is left with {plain(left)} shares: it sold more than it held")
+        return Fault(decimal_text(left), f"is left with {shown(left)} shares: it sold more than it held")
 
     def residue(side: LaneTrade) -> Fault | None:
         left = side.trade.residual_position
         done = side.trade.status is TradeStatus.COMPLETED
         if left is None or left <= 0 or not exit_planned or not done or within(rule, left, ZERO):
             return None
-        return Fault(plain(left), f"is left with {plain(left)} shares")
+        return Fault(decimal_text(left), f"is left with {shown(left)} shares")
 
     for kind, check in (("OVERSELL", short), ("RESIDUAL_POSITION", residue)):
         yield from own_faults(

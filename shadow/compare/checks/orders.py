@@ -11,14 +11,14 @@ from decimal import Decimal
 from itertools import pairwise
 
 from shadow.compare.case import LaneTrade, TradePair
-from shadow.compare.checks.executed import DEAD, FILLED, LIVE, UNCERTAIN, is_accepted, is_astray, order_fill, status_of
+from shadow.compare.checks.executed import DEAD, FILLED, LIVE, UNCERTAIN, has_wrong_side, is_accepted, order_fill, status_of
 from shadow.compare.checks.sizing import asked_quantity
 from shadow.compare.exact import EXACT, SHARE_STEP
 from shadow.compare.finding import Fault, Finding, own_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.identity import client_order_id_of
-from shadow.contracts.model import plain
+from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import OrderRecord
 from shadow.contracts.vocabulary import EffectKind, Side, TradeStatus
 
@@ -79,13 +79,13 @@ def order_type_of(side: LaneTrade) -> str | None:
 
 def _astray(side: LaneTrade) -> Fault | None:
     """Tell of an order that goes the other way than its trade: it moves the position away from the plan."""
-    astray = [order for order in side.trade.orders if is_accepted(order) and is_astray(order, side)]
+    astray = [order for order in side.trade.orders if is_accepted(order) and has_wrong_side(order, side)]
     if not astray:
         return None
     filled = sum((order.filled_quantity or Decimal(0) for order in astray), Decimal(0))
     return Fault(
         shown(astray[0].side) or "",
-        f"sent a {shown(astray[0].side)} order for a {shown(side.trade.action)}, {plain(filled)} shares filled",
+        f"sent a {shown(astray[0].side)} order for a {shown(side.trade.action)}, {shown(filled)} shares filled",
     )
 
 
@@ -97,11 +97,11 @@ def _double(side: LaneTrade) -> Fault | None:
     asked = asked_quantity(side)
     fill = order_fill(side)
     if fill is not None and _exceeds(fill.quantity, asked):
-        return Fault(plain(fill.quantity), f"filled {plain(fill.quantity)} shares where {shown(asked)} were asked for")
+        return Fault(decimal_text(fill.quantity), f"filled {shown(fill.quantity)} shares where {shown(asked)} were asked for")
     entries = {e.order_id: e.quantity for e in side.effects_of(EffectKind.LEDGER_ENTRY) if e.order_id and e.quantity}
     total = sum(entries.values(), Decimal(0))
     if len(entries) > 1 and _exceeds(total, asked if asked is not None else side.trade.filled_quantity):
-        return Fault(plain(total), f"has {len(entries)} orders in the ledger that filled {plain(total)} shares")
+        return Fault(decimal_text(total), f"has {len(entries)} orders in the ledger that filled {shown(total)} shares")
     return None
 
 
@@ -189,7 +189,7 @@ def _order_quantity(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         sent = chain[0].quantity if chain else None
         if sent is None or decided is None or within(rule, sent, decided):
             return None
-        return Fault(plain(sent), f"decided on {plain(decided)} shares and sent an order for {plain(sent)}")
+        return Fault(decimal_text(sent), f"decided on {shown(decided)} shares and sent an order for {shown(sent)}")
 
     yield from own_faults("ORDER_QUANTITY", "orders.quantity", pair.lanes, check, pair, rule=rule)
 

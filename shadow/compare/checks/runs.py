@@ -16,7 +16,6 @@ from shadow.compare.checks.safety import planned_sum
 from shadow.compare.finding import Fault, Finding, run_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
-from shadow.contracts.model import plain
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import RunStatus, Side, TradeStatus
 
@@ -216,7 +215,7 @@ def _sums(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
     }
     kept: dict[str, Decimal | None] = {name: getattr(counters, name) for name in right}
     wrong = [
-        f"{name} {shown(kept[name])} not {plain(value)}"
+        f"{name} {shown(kept[name])} not {shown(value)}"
         for name, value in right.items()
         if kept[name] is not None and not within(rule, kept[name], value)
     ]
@@ -257,4 +256,4 @@ def span_of(run: RunOutcome) -> int | None:
 
 
 def _seconds(microseconds: int) -> str:
-    return f"{plain(Decimal(microseconds) / 1_000_000)} s"
+    return f"{shown(Decimal(microseconds) / 1_000_000)} s"

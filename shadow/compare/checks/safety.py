@@ -16,7 +16,7 @@ from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.finding import Fault, Finding, run_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
-from shadow.contracts.model import plain
+from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Reason, Role, Side, TradeStatus
 
@@ -88,13 +88,13 @@ def guard_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
         fact = facts[run.role]
         if fact.guard is None or fact.guard.sell_failed_amount != 0 or fact.failed == 0:
             return None
-        return Fault("0", f"counted 0 USD of failed SELLs where {plain(fact.failed)} USD failed")
+        return Fault("0", f"counted 0 USD of failed SELLs where {shown(fact.failed)} USD failed")
 
     def used(run: RunOutcome) -> Fault | None:
         guard = facts[run.role].guard
         if guard is None or guard.threshold is None or within(policy.rules.guard_threshold, guard.threshold, threshold):
             return None
-        return Fault(plain(guard.threshold), f"blocks above {plain(guard.threshold)} USD")
+        return Fault(decimal_text(guard.threshold), f"blocks above {shown(guard.threshold)} USD")
 
     def edge(run: RunOutcome) -> Fault | None:
         return Fault("blocked", "blocked at exactly the threshold") if facts[run.role].is_on_the_edge else None
@@ -114,10 +114,10 @@ def guard_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
         view.runs,
         used,
         rule=policy.rules.guard_threshold,
-        planned=plain(threshold),
+        planned=decimal_text(threshold),
         right=lambda run: shown(run.guard.threshold) if run.guard else None,
     )
-    yield from run_faults("GUARD_BOUNDARY", "guard.buy_phase_allowed", view.runs, edge, rule=f"blocks above {plain(threshold)}")
+    yield from run_faults("GUARD_BOUNDARY", "guard.buy_phase_allowed", view.runs, edge, rule=f"blocks above {shown(threshold)}")
     yield from run_faults("GUARD_AMOUNTS", "guard.amounts", view.runs, amounts, rule=policy.rules.guard_amounts)
     yield from run_faults("GUARD_IGNORED", "guard.buy_phase_allowed", view.runs, ignored)
     yield from _decision(facts, threshold)
@@ -129,10 +129,13 @@ def _amounts(fact: GuardFacts, policy: Policy) -> Fault | None:
         return None
     failed, succeeded = guard.sell_failed_amount, guard.sell_succeeded_amount
     if failed is not None and not within(rule, failed, fact.failed):
-        return Fault(plain(failed), f"counted {plain(failed)} USD of failed SELLs where {plain(fact.failed)} USD failed")
+        return Fault(
+            decimal_text(failed),
+            f"counted {shown(failed)} USD of failed SELLs where {shown(fact.failed)} USD failed",
+        )
     if succeeded is not None and not any(within(rule, succeeded, right) for right in fact.succeeded):
-        right = plain(min(fact.succeeded))
-        return Fault(plain(succeeded), f"counted {plain(succeeded)} USD of succeeded SELLs where {right} USD succeeded")
+        right = decimal_text(min(fact.succeeded))
+        return Fault(decimal_text(succeeded), f"counted {shown(succeeded)} USD of succeeded SELLs where {right} USD succeeded")
     return None
 
 
@@ -148,7 +151,7 @@ def _decision(facts: dict[Role, GuardFacts], threshold: Decimal) -> Iterator[Fin
     yield Finding(
         kind="GUARD_DECISION",
         field="guard.buy_phase_allowed",
-        rule=f"blocks above {plain(threshold)}",
+        rule=f"blocks above {shown(threshold)}",
         explanation="The guard's decision is not what the failed SELLs demand."
         if wrong
         else "The guard decided differently, each lane rightly by its own SELLs.",
@@ -213,8 +216,8 @@ def _limits(view: PairView, policy: Policy) -> Iterator[Finding]:
         rule=str(rule),
         explanation="The lanes allow themselves different amounts of buying; 0 means that the breaker is off.",
         departs=frozenset(run.role for run in view.both if run.equity_limit == 0),
-        control=plain(control),
-        candidate=plain(candidate),
+        control=decimal_text(control),
+        candidate=decimal_text(candidate),
     )
 
 
@@ -227,9 +230,10 @@ def _uncounted(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
         if side.trade.action is not Side.BUY or equity is None or not equity.allowed or equity.cumulative is None:
             continue
         if equity.cumulative < planned_of(pair, side):
-            amount = plain(planned_of(pair, side))
+            amount = decimal_text(planned_of(pair, side))
             return Fault(
-                plain(equity.cumulative), f"let a BUY of {amount} USD pass having counted {plain(equity.cumulative)} USD"
+                decimal_text(equity.cumulative),
+                f"let a BUY of {amount} USD pass having counted {shown(equity.cumulative)} USD",
             )
     return None
 
@@ -238,7 +242,10 @@ def _overshoot(view: PairView, run: RunOutcome) -> Fault | None:
     bought = planned_sum(view, run.role, Side.BUY, (TradeStatus.COMPLETED,))
     if not run.equity_limit or bought <= run.equity_limit:
         return None
-    return Fault(plain(bought), f"bought for {plain(bought)} USD (planned) with a limit of {plain(run.equity_limit)} USD")
+    return Fault(
+        decimal_text(bought),
+        f"bought for {shown(bought)} USD (planned) with a limit of {shown(run.equity_limit)} USD",
+    )
 
 
 def _breaker(pair: TradePair, tried: Mapping[Role, Decimal], overshot: frozenset[Role]) -> Iterator[Finding]:
@@ -257,7 +264,7 @@ def _breaker(pair: TradePair, tried: Mapping[Role, Decimal], overshot: frozenset
         rule="blocked exactly when planned BUYs would pass the limit",
         explanation="The breaker blocked the BUY in one lane only.",
         departs=frozenset(wrong | (overshot & passed)),
-        planned=plain(pair.planned.amount) if pair.planned else None,
+        planned=decimal_text(pair.planned.amount) if pair.planned else None,
         control=words.get(Role.CONTROL),
         candidate=words.get(Role.CANDIDATE),
         pair=pair,

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from shadow.compare.case import LaneTrade, Planned, TradePair, once
+from shadow.compare.case import LaneTrade, Planned, TradePair, memoized_per_trade
 from shadow.compare.exact import EXACT, shares_of
 from shadow.compare.finding import Fault, Finding, own_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
-from shadow.contracts.model import plain
+from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import Intent
 from shadow.contracts.vocabulary import Role, Side, SizingBasis, TradeStatus
 
@@ -54,7 +54,7 @@ def decision_price(intent: Intent | None) -> Decimal | None:
     return price if price is not None and price > 0 else None
 
 
-@once
+@memoized_per_trade
 def asked_quantity(side: LaneTrade) -> Decimal | None:
     """Give the shares a lane asked for, where it is known.
 
@@ -116,7 +116,7 @@ def _basis(pair: TradePair, planned: Planned, sizes: dict[Role, Sized], policy: 
         size, intent = sizes.get(side.role), side.trade.intent
         if size is not None and size.kind == "SIZING_BASIS":
             return Fault(
-                "target_value", f"bought or sold the target value, {plain(planned.target_value)} USD, not the trade amount"
+                "target_value", f"bought or sold the target value, {shown(planned.target_value)} USD, not the trade amount"
             )
         if intent is None or intent.sizing_basis is None or intent.sizing_basis.value in right:
             return None
@@ -144,9 +144,9 @@ def _wrong(kind: str, pair: TradePair, planned: Planned, sizes: dict[Role, Sized
             return None
         needed = shares_of(goal, size.price)
         return Fault(
-            plain(size.quantity),
-            f"asked for {plain(size.quantity)} shares; the {plain(goal)} USD {what} are {shown(needed)} at its"
-            f" decision price of {plain(size.price)}",
+            decimal_text(size.quantity),
+            f"asked for {shown(size.quantity)} shares; the {shown(goal)} USD {what} are {shown(needed)} at its"
+            f" decision price of {shown(size.price)}",
         )
 
     yield from own_faults(
@@ -156,7 +156,7 @@ def _wrong(kind: str, pair: TradePair, planned: Planned, sizes: dict[Role, Sized
         check,
         pair,
         rule=getattr(policy.rules, _RULES[kind]),
-        planned=f"{plain(goal)} USD",
+        planned=f"{shown(goal)} USD",
         right=lambda side: shown(asked_quantity(side)),
     )
 
@@ -179,9 +179,9 @@ def _exit_across(pair: TradePair, planned: Planned, sizes: dict[Role, Sized], po
         rule=str(rule),
         explanation="The lanes sell different quantities of a position that both close.",
         departs=frozenset(),
-        planned=f"{plain(planned.current_value)} USD",
-        control=plain(control.quantity),
-        candidate=plain(candidate.quantity),
+        planned=f"{shown(planned.current_value)} USD",
+        control=decimal_text(control.quantity),
+        candidate=decimal_text(candidate.quantity),
         pair=pair,
     )
 
@@ -214,4 +214,4 @@ def _rounding(pair: TradePair, sizes: dict[Role, Sized]) -> Iterator[Finding]:
 
 def _quantity(sizes: dict[Role, Sized], role: Role) -> str | None:
     size = sizes.get(role)
-    return None if size is None else plain(size.quantity)
+    return None if size is None else decimal_text(size.quantity)
