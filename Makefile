@@ -42,6 +42,7 @@ lint: $(STAMP) ## Check style, types, the arrows of import, the template, the wo
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > build/lint-imports.log 2>&1 || { cat build/lint-imports.log; exit 1; }
 	@$(BIN)/cfn-lint -a cfn_lint_serverless.rules -- template.yaml
+	@$(BIN)/python -m local.aws_rules
 	@$(BIN)/python -m local.pages --check
 	@echo "lint: clean"
 
