@@ -26,12 +26,6 @@ ANSWERS: Mapping[str, str] = {
         "and a control call of tens of them, so writing the plan by hand as well would not be worth its code. Right "
         "target: 1.5 times laboratory plus two serialisations."
     ),
-    "B4": (
-        "Held against datacompy on pandas, the target is met by a wide margin. datacompy on polars compares whole columns "
-        "and does nothing else: no kinds, no causes, no attribution, no dollars, no register, no days. The judge spends its "
-        "time evenly over some forty rules (no function has a tenth of it), in chunks on every core. Right target: 0.5 "
-        "times datacompy on pandas, and no slower than datacompy on polars."
-    ),
     "B6": (
         "To parse the events and keep them costs 1.55 times parsing them alone, because tens of megabytes of events no longer "
         "fit the processor's caches; they are kept because pages and iterations may come in any order. Reading each trade's "

@@ -30,7 +30,7 @@ from shadow.settlement.judging import judge_by, pair_case
 from shadow.settlement.ports import Case, Judgement
 
 TRADES = 50
-PAIR_LIMIT, HISTORY_LIMIT, GROWTH_LIMIT = 8.0, 2.5, 1.05
+PAIR_LIMIT, HISTORY_LIMIT, GROWTH_LIMIT = 5.0, 2.5, 1.05
 EVENTS_A_TRADE, QUICK_EVENTS = 11, 5_000
 MILLISECONDS = 1000.0
 _JUDGE = judge_by(default_policy())

@@ -1,146 +1,199 @@
 """Business Unit: benchmarks | Status: current.
 
-B4. Judging many trades from frames in memory: classification, attribution, dollars, verdicts and day totals, exact. Held against
-datacompy (pandas, and polars) comparing and reporting the same columns, and against a bare merge. Each contender runs in
-processes of its own, so that its peak memory is its own; each process makes the same frames first.
+B4. Judging stored trades again: what `shadow rejudge` takes for a folder of stored pairs, judged whole and by their margins, each
+in a process of its own that begins cold; and what the margins take once their index is read. Its memory is held against datacompy
+on pandas, which compares and reports the same trades from frames.
 """
 
 from __future__ import annotations
 
 import gc
 import importlib
+import re
+import resource
 import statistics
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
 
 from benchmarks.environment import probe
 from benchmarks.evidence_documents import documents_of
 from benchmarks.judging import case_of
-from benchmarks.rejudging_store import measure_store
 from benchmarks.rows import Growth, Line, Measurement
-from benchmarks.timing import exponent, forget_peak, memory_mb, ratios, spread
-from reports.rejudge.frame import TradeFrames, frames_of
-from reports.rejudge.judge import judge_trades
-from shadow.compare.policy import default_policy
+from benchmarks.timing import exponent, memory_mb, spread
+from shadow.compare.document import canonical_bytes, digest_of
+from shadow.compare.judge import judge
+from shadow.compare.policy import Policy, default_policy
+from shadow.compare.rules import BpsRule
+from shadow.contracts.identity import run_id_of, trade_id_of
+from shadow.contracts.outcome import RunOutcome
 
-CONTENDERS = ("ours", "datacompy on pandas", "datacompy on polars", "a bare merge")
-TIME_LIMIT, MEMORY_LIMIT, GROWTH_LIMIT = 0.5, 0.7, 1.05
-DAYS = 250
-SIZES, QUICK_SIZES = (1_000, 10_000, 100_000, 1_000_000), (500, 2_000, 8_000)
-_SAMPLE, _WARM_UP = 400, 1_000
-_FIRST_DAY = 738_000
-Frame = pd.DataFrame
+YEAR_PAIRS, YEAR_TRADES = 264, 20
+TRADES, PAIRS_A_DAY = 50, 80
+MILLION = 1_000_000
+SIZES, QUICK_SIZES = (10_000, 100_000, MILLION), (1_000, 2_000, 4_000)
+YEAR_LIMIT, WHOLE_LIMIT, MARGINS_LIMIT, READ_LIMIT, MEMORY_LIMIT = 2.0, 120.0, 3.0, 1.0, 1.0
+_FIRST_DAY = date(2024, 3, 15)
+_TURNS = 3
+_SECONDS = 1_800.0
+_COLUMNS = ("status", "filled_quantity", "average_price", "value", "planned_amount", "symbol", "action")
 
 
 def measure_all(python: Path, *, quick: bool) -> tuple[Measurement, Growth]:
-    """Measure every contender in turn, at every size; judged is the largest."""
-    sizes, turns = (QUICK_SIZES, 1) if quick else (SIZES, 3)
-    found: dict[str, list[list[dict[str, float]]]] = {name: [] for name in CONTENDERS}
-    for turn in range(turns):
-        for place in range(len(CONTENDERS)):
-            name = CONTENDERS[(turn + place) % len(CONTENDERS)]
-            found[name].append(_answers(python, name, sizes))
-    largest = {name: [run[-1] for run in runs] for name, runs in found.items()}
-    best, other = sorted(CONTENDERS[1:3], key=lambda name: _median(largest[name], "seconds"))
+    """Measure the contract year, and a million stored trades; `python` is the interpreter that has datacompy."""
+    sizes = QUICK_SIZES if quick else SIZES
+    with tempfile.TemporaryDirectory(prefix="shadow-bench-") as name:
+        year, folders = Path(name) / "year", {size: Path(name) / str(size) for size in sizes}
+        write_store(year, 10 if quick else YEAR_PAIRS, YEAR_TRADES)
+        written = {size: write_store(folder, size // TRADES, TRADES) for size, folder in folders.items()}
+        million, base = folders[sizes[-1]], {"folder": str(folders[sizes[-1]])}
+        cold = [_asked({"folder": str(year), "tolerance": str(turn), "keep": False}) for turn in range(1, _TURNS + 1)]
+        whole = _asked({**base, "tolerance": "3", "whole": True})
+        for folder in folders.values():
+            _asked({"folder": str(folder), "tolerance": "3"})
+        further = [_asked({**base, "tolerance": str(9_000 + turn)}) for turn in range(_TURNS)]
+        grown = {size: _asked({"folder": str(folder), "tolerance": "9000"})["seconds"] for size, folder in folders.items()}
+        peer = _answer(probe(python, "rejudging", {"trades": sizes[-1], "peer": True}, seconds=_SECONDS))
+        size = sum(1 for _ in million.glob("comparisons/day=*/*.json")) * TRADES
     lines = (
-        _line(("time", "s", "seconds"), largest, best, TIME_LIMIT),
-        _line(("peak memory above the frames", "MB", "peak_mb"), largest, best, MEMORY_LIMIT),
+        _seconds(f"a contract year, {YEAR_PAIRS} pairs of {YEAR_TRADES} trades, cold", cold, YEAR_LIMIT),
+        _seconds(f"{size:,} stored trades, judged whole", [whole], WHOLE_LIMIT),
+        _seconds(f"{size:,} stored trades, margins answer", further, MARGINS_LIMIT),
+        _seconds(f"{size:,} stored trades, margins answer, once read", further, READ_LIMIT, "answer"),
+        _memory("peak memory, judged whole, all processes", whole, peer),
+        _memory("peak memory, margins answer", further[0], peer),
     )
-    slow = f"{other} took {_median(largest[other], 'seconds'):.2f} s and {_median(largest[other], 'peak_mb'):.0f} MB"
-    costs = {name: tuple(min(run[place]["seconds"] for run in found[name]) for place in range(len(sizes))) for name in found}
-    grown = Growth(
-        "B4 judging trades in columns",
+    judged = f"{whole['judged']:,.0f} of {whole['pairs']:,.0f} pairs were given to the judge where all were to be judged"
+    answered = f"{further[0]['judged']:,.0f} where the margins answered"
+    notes = (
+        f"{written[sizes[-1]] / 1e6:,.0f} MB of documents, pairs of {TRADES} trades, one pair under other ids and days",
+        f"{judged}, {answered}; datacompy on pandas took {peer['seconds']:.1f} s once the frames were made",
+    )
+    growth = Growth(
+        "B4 judging stored trades by their margins",
         "trades",
         tuple(map(float, sizes)),
-        costs["ours"],
-        others={best: costs[best]},
-        exponent=exponent(sizes[1:], costs["ours"][1:]),
+        tuple(grown.values()),
+        exponent=exponent(sizes[1:], list(grown.values())[1:]),
     )
-    stored, store = ((), "stored trades are not measured") if quick else measure_store()
-    return Measurement((*lines, *stored), notes=(f"the peer is {best}, the faster; {slow}", store)), grown
+    return Measurement(lines, notes=notes), growth
 
 
-def measure(*, contender: str, sizes: Sequence[int]) -> list[dict[str, float]]:
-    """Run one contender in this process at each size: its seconds, and its peak memory above the frames it works on."""
-    prepared(contender, _WARM_UP)()
-    return [_measured(prepared(contender, size)) for size in sizes]
+def measure(
+    *, folder: str = "", tolerance: str = "3", whole: bool = False, keep: bool = True, trades: int = 0, peer: bool = False
+) -> dict[str, float]:
+    """Judge the pairs below `folder` again in this process, or have datacompy compare `trades`; seconds, and MB at the peak."""
+    if peer:
+        return _compared(trades)
+    begun, base = time.perf_counter(), memory_mb("VmRSS")
+    from reports.rejudge import WhatIf, rejudge  # noqa: PLC0415 - loading it is part of what is measured
+    from reports.sources import FolderSource  # noqa: PLC0415
+
+    source, policy = FolderSource(Path(folder)), policy_with(tolerance)
+    found = rejudge(source, policy, date.min, date.max, keep=keep, whole=whole)
+    seconds = time.perf_counter() - begun
+    peak = memory_mb() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024 * (2 if whole else 0)
+    answer = 0.0
+    if keep and not whole:
+        from reports.margin_index import read_index  # noqa: PLC0415
+
+        lines = list(read_index(source.index).values())
+        gc.collect()
+        asked = time.perf_counter()
+        what_if = WhatIf(policy)
+        sum(map(what_if.needs_the_judge, lines))
+        answer = time.perf_counter() - asked
+    return {
+        "seconds": seconds,
+        "answer": answer,
+        "peak": peak - base,
+        "pairs": found.pairs,
+        "judged": found.judged,
+    }
 
 
-def _measured(run: Callable[[], object]) -> dict[str, float]:
-    gc.collect()
-    forget_peak()
-    base, begun = memory_mb("VmRSS"), time.perf_counter()
-    run()
-    return {"seconds": time.perf_counter() - begun, "peak_mb": memory_mb() - base}
+def policy_with(tolerance: str) -> Policy:
+    """Give the packaged policy with another tolerance of the average price, in basis points."""
+    policy = default_policy()
+    rule = BpsRule(rule="bps", tolerance=Decimal(tolerance))
+    return policy.model_copy(update={"rules": policy.rules.model_copy(update={"average_price": rule})})
 
 
-def prepared(contender: str, rows: int) -> Callable[[], object]:
-    """Make the frames of `rows` trades and give what `contender` does with them."""
-    frames = scaled_up(frames_of([case_of(documents_of(_SAMPLE))]), rows)
-    if contender == "ours":
-        return lambda: _judge(frames)
-    if contender == "a bare merge":
-        return lambda: frames.control.merge(frames.candidate, on="trade_key", how="outer", suffixes=("", "_candidate"))
-    return _datacompy(contender, frames.control, frames.candidate)
+def write_store(folder: Path, pairs: int, trades: int) -> int:
+    """Write a folder of `pairs` judged pairs of `trades` trades, and give its size in bytes.
+
+    They are one pair under other ids and days: what is stored of each is right, to the digest in its name.
+    """
+    case = case_of(documents_of(trades))
+    text = canonical_bytes(judge(case, default_policy())).decode()
+    plan, run_id = case.plan, run_id_of(case.plan.plan_id)
+    items = plan.tradable_items
+    ids = [trade_id_of(run_id, item.symbol, item.action) for item in items]
+    marks = re.compile("|".join(map(re.escape, (plan.plan_id, run_id, f'"trading_day":"{case.trading_day}"', *ids))))
+    between, found = marks.split(text), marks.findall(text)
+    size = 0
+    for number in range(pairs):
+        day = _FIRST_DAY + timedelta(days=number // PAIRS_A_DAY)
+        name = f"{plan.plan_id}-{number}"
+        other = run_id_of(name)
+        names = {plan.plan_id: name, run_id: other, f'"trading_day":"{case.trading_day}"': f'"trading_day":"{day}"'}
+        names |= {old: trade_id_of(other, item.symbol, item.action) for old, item in zip(ids, items, strict=True)}
+        pieces = (piece for mark, after in zip(found, between[1:], strict=True) for piece in (names[mark], after))
+        content = "".join((between[0], *pieces)).encode()
+        path = folder / "comparisons" / f"day={day}" / f"{other}-{digest_of(content)[:16]}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        size += len(content)
+    return size
 
 
-def scaled_up(frames: TradeFrames, rows: int) -> TradeFrames:
-    """Repeat the sample's trades up to `rows`, each under a key of its own, spread over a year of days."""
-    plan = _repeated(frames.plan, rows)
-    plan["day"] = (_FIRST_DAY + np.arange(rows) * DAYS // rows).astype(np.int32)
-    lanes = (_repeated(frames.control, rows), _repeated(frames.candidate, rows))
-    return TradeFrames(plan, *lanes, frames.order_types, frames.symbols)
+def _compared(trades: int) -> dict[str, float]:
+    """Compare the two lanes of `trades` trades with datacompy on pandas."""
+    base = memory_mb("VmRSS")
+    case = case_of(documents_of(400))
+    pandas, datacompy = (importlib.import_module(name) for name in ("pandas", "datacompy"))
+    frames = []
+    for run in (case.control, case.candidate):
+        if not isinstance(run, RunOutcome):
+            raise TypeError("rejudging: expected a run in both lanes")
+        few = pandas.DataFrame([{name: getattr(trade, name) for name in _COLUMNS} for trade in run.trades])
+        many = few.iloc[[place % len(few) for place in range(trades)]].reset_index(drop=True)
+        many["trade_key"] = range(trades)
+        frames.append(many)
+    begun = time.perf_counter()
+    datacompy.PandasCompare(*frames, join_columns="trade_key").report()
+    return {"seconds": time.perf_counter() - begun, "peak": memory_mb() - base}
 
 
-def _repeated(frame: Frame, rows: int) -> Frame:
-    places = np.arange(rows) % len(frame)
-    made = frame.iloc[places].reset_index(drop=True)
-    made["trade_key"] = np.arange(rows, dtype=np.int64)
-    return made
+def _asked(options: Mapping[str, object]) -> dict[str, float]:
+    begun = time.perf_counter()
+    found = _answer(probe(Path(sys.executable), "rejudging", options, seconds=_SECONDS))
+    return found | {"wall": time.perf_counter() - begun}
 
 
-def _judge(frames: TradeFrames) -> object:
-    judged = judge_trades(frames, default_policy())
-    return judged.verdicts(), judged.day_totals()
+def _answer(answer: object) -> dict[str, float]:
+    if not isinstance(answer, Mapping):
+        raise TypeError(f"rejudging: expected an object, was {type(answer).__name__}")
+    return {str(key): float(value) for key, value in answer.items()}
 
 
-def _datacompy(contender: str, control: Frame, candidate: Frame) -> Callable[[], object]:
-    datacompy = importlib.import_module("datacompy")
-    if contender == "datacompy on pandas":
-        return lambda: datacompy.PandasCompare(control, candidate, join_columns="trade_key").report()
-    polars = importlib.import_module("polars")
-    left, right = polars.from_pandas(control), polars.from_pandas(candidate)
-    return lambda: datacompy.PolarsCompare(left, right, join_columns="trade_key").report()
+def _seconds(name: str, runs: list[dict[str, float]], limit: float, key: str = "wall") -> Line:
+    values = [run[key] for run in runs]
+    middle = statistics.median(values)
+    return Line(name, "s", middle, middle, "s", limit, spread=spread(values), repetitions=len(values))
 
 
-def _answers(python: Path, contender: str, sizes: Sequence[int]) -> list[dict[str, float]]:
-    answer = probe(python, "rejudging", {"contender": contender, "sizes": list(sizes)})
-    if not isinstance(answer, list):
-        raise TypeError(f"rejudging: expected a list, was {type(answer).__name__}")
-    return [{str(key): float(value) for key, value in each.items()} for each in answer]
-
-
-def _median(runs: Sequence[Mapping[str, float]], key: str) -> float:
-    return statistics.median(run[key] for run in runs)
-
-
-def _line(what: tuple[str, str, str], found: Mapping[str, Sequence[Mapping[str, float]]], best: str, limit: float) -> Line:
-    name, unit, key = what
-    values = {who: [run[key] for run in runs] for who, runs in found.items()}
-    quotients = ratios(values["ours"], values[best])
+def _memory(name: str, ours: Mapping[str, float], peer: Mapping[str, float]) -> Line:
     return Line(
-        name=name,
-        unit=unit,
-        ours=statistics.median(values["ours"]),
-        peer=statistics.median(values[best]),
-        floor=statistics.median(values["a bare merge"]),
-        figure=statistics.median(quotients),
-        limit=limit,
-        against=best,
-        spread=spread(quotients),
-        repetitions=len(quotients),
+        name,
+        "MB",
+        ours["peak"],
+        ours["peak"] / peer["peak"],
+        limit=MEMORY_LIMIT,
+        peer=peer["peak"],
+        against="datacompy on pandas",
     )

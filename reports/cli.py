@@ -7,30 +7,51 @@ loaded by the command that needs them, so that help and completion stay quick.
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.markup import escape
+from rich.progress import Progress
 
 from reports.data.errors import NoTradingDay, UnreachableSource
-from reports.noise_cli import noise
-from reports.rejudge_cli import PolicyOption, rejudge
 from shadow.cli.errors import BadInput
-from shadow.cli.output import ExitCode, finish, print_json, progress, say
+from shadow.cli.output import ERR, ExitCode, finish, print_json, progress, say
 from shadow.cli.status import DayOption, parse_day
 from shadow.cli.stored import FileOption, FolderOption
 from shadow.cli.target import AwsOption, JsonOption, StageOption
 from shadow.cli.words import count, usd
+from shadow.contracts.vocabulary import Role
 
 if TYPE_CHECKING:
     from reports.daily.values import DailyReport
+    from reports.noise import Matching, ToleranceRow
     from reports.readiness.readiness import Criterion, Statement
+    from reports.rejudge import Rejudged, Told
+    from shadow.compare.noise_floor import NoiseFloor
+    from shadow.compare.policy import Policy
 
 T = TypeVar("T")
 OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where the page is written.", metavar="FILE")]
+PolicyOption = Annotated[
+    Path | None, typer.Option("--policy", help="The policy; else the one packaged with the code.", metavar="FILE")
+]
+FromOption = Annotated[str | None, typer.Option("--from", help="From this trading day on.", metavar="DAY")]
+ToOption = Annotated[str | None, typer.Option("--to", help="… up to and with this one.", metavar="DAY")]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Keep no index of margins for the next time.")]
+WholeOption = Annotated[bool, typer.Option("--whole", help="Judge every pair, whatever its margins say.")]
+EVER = (date(2000, 1, 1), date(2999, 12, 31))
+SHOWN = 20
+_STANDING_STYLE = {
+    "below the noise": "bold red",
+    "close to the noise": "yellow",
+    "clear of the noise": "green",
+    "not measured": "dim",
+}
 _CRITERION_STYLE = {"pass": "green", "wait": "yellow", "fail": "bold red"}
 _READINESS_STYLE = {"READY": "bold green", "NOT_YET": "yellow", "BLOCKED": "bold red"}
 
@@ -192,3 +213,156 @@ def _print_criterion(criterion: Criterion) -> None:
 def _needed(days: int | None, trades: int | None) -> str:
     parts = [f"{count(days, 'more day')}" if days else "", f"{count(trades, 'more trade')}" if trades else ""]
     return " and ".join(part for part in parts if part)
+
+
+def rejudge(
+    *,
+    policy: PolicyOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
+    folder: FolderOption = None,
+    file: FileOption = None,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    no_cache: NoCacheOption = False,
+    whole: WholeOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge stored pairs again under a policy, and show which verdicts flip and by which rule. Nothing stored is changed.
+
+    [bold]Examples[/bold]
+
+      shadow rejudge --policy tighter.toml --folder build/demo
+
+      shadow rejudge --policy tighter.toml --from 2026-11-02 --to 2026-11-20 --json | jq .flips
+
+    Every comparison keeps its margins: how much of each tolerance the pair used. They tell which pairs the policy can find
+    otherwise, and only those are judged again, on all cores; severities and known divergences are applied to the stored
+    differences. An index of margins lies beside the documents (of a bucket in ~/.cache/shadow/): with it a million trades take
+    seconds. It can be deleted at any time.
+
+    A wrong policy is refused with line, key and expectation. Exit code 1 where a verdict flips.
+    """
+    days = (parse_day(first) or EVER[0], parse_day(last) or EVER[1])
+    if days[0] > days[1]:
+        raise BadInput(f"--from and --to: expected {days[0]} to be no later than {days[1]}")
+
+    from reports.material import Place, open_material  # noqa: PLC0415 - loads pandas
+    from reports.rejudge import rejudge as judge_again  # noqa: PLC0415
+
+    material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
+    with _counted("judging again", quiet=as_json) as tell:
+        result = judge_again(material.source, material.policy, *days, keep=not no_cache, whole=whole, tell=tell)
+    print_json(result.to_wire()) if as_json else _print_rejudged(result)
+    finish(ExitCode.DIVERGED if result.flips else ExitCode.FINE)
+
+
+@contextmanager
+def _counted(text: str, *, quiet: bool) -> Iterator[Told]:
+    """Show how far reading has come: a bar on a terminal, a line elsewhere, nothing where it is to be quiet."""
+    if quiet or not ERR.is_terminal:
+        with progress(text, quiet=quiet):
+            yield lambda _done, _units: None
+        return
+    with Progress(console=ERR, transient=True) as bars:
+        bar = bars.add_task(escape(text), total=None)
+        yield lambda done, units: bars.update(bar, completed=done, total=units)
+
+
+def _print_rejudged(result: Rejudged) -> None:
+    pairs, trades = count(result.pairs, "pair"), count(result.trades, "trade")
+    say(f"[bold]{pairs}[/bold], {trades}, judged by policy {result.policy_hash[:12]}")
+    say(f"[dim]{count(result.judged, 'pair')} given to the judge; margins tell that the others are found alike[/dim]")
+    verdicts: Sequence[str] = sorted({verdict.value for verdict in result.before | result.after})
+    say(f"[dim]{'verdict':<20}{'before':>8}{'after':>8}[/dim]")
+    before = {verdict.value: amount for verdict, amount in result.before.items()}
+    after = {verdict.value: amount for verdict, amount in result.after.items()}
+    for verdict in verdicts:
+        say(f"{verdict:<20}{before.get(verdict, 0):>8}{after.get(verdict, 0):>8}")
+    if not result.changes:
+        say("\n[green]nothing changes[/green]")
+        return
+    say(f"\n[dim]{'rule':<32}{'came':>8}{'went':>8}[/dim]")
+    for kind in sorted(result.came.keys() | result.went.keys()):
+        say(f"{escape(kind):<32}{result.came[kind]:>8}{result.went[kind]:>8}")
+    flipped = [change for change in result.changes if change.before is not change.after]
+    say(f"\n{count(len(flipped), 'verdict')} flip{'s' if len(flipped) == 1 else ''}")
+    for change in flipped[:SHOWN]:
+        why = ", ".join([*(f"+{kind}" for kind in change.came), *(f"-{kind}" for kind in change.went)])
+        say(f"{change.trading_day}  {change.before.value} → {change.after.value}  {escape(change.plan_id)}")
+        say(f"            [dim]{escape(why)}[/dim]")
+    if len(flipped) > SHOWN:
+        say(f"… and {len(flipped) - SHOWN} more (--json has them all)")
+
+
+def noise(
+    *,
+    first: Annotated[str, typer.Option("--first", help="Where the first runs are stored: folder, .jsonl or s3://bucket.")],
+    second: Annotated[str, typer.Option("--second", help="Where the second runs of the same plans are stored.")],
+    role: Annotated[Role, typer.Option("--lane", help="The lane that ran twice.")] = Role.CONTROL,
+    begin: Annotated[str | None, typer.Option("--from", help="From this trading day on.", metavar="DAY")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="… up to and with this one.", metavar="DAY")] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="The policy; else the one packaged with the code.", metavar="FILE")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the tables that the policy takes.", metavar="FILE")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the noise floor: what two runs of the same lane differ by, beside each tolerance. Nothing stored is changed.
+
+    [bold]Examples[/bold]
+
+      shadow noise --first s3://alchemiser-prod-shadow-evidence-1 --second s3://alchemiser-aa-shadow-evidence-1
+
+      shadow noise --first build/one --second build/two --out noise.toml && cat noise.toml >> policy.toml
+
+    Exit code 1 where a tolerance lies below the noise: it would raise false alarms.
+    """
+    from reports.noise import Matching, to_toml, tolerances_of  # noqa: PLC0415 - help and completion stay quick
+    from reports.sources import source_of  # noqa: PLC0415
+    from shadow.compare.noise import noise_floor  # noqa: PLC0415
+    from shadow.settlement.judging import policy_at  # noqa: PLC0415
+
+    days = (parse_day(begin) or EVER[0], parse_day(end) or EVER[1])
+    if days[0] > days[1]:
+        raise BadInput(f"--from and --to: expected {days[0]} to be no later than {days[1]}")
+    rules = policy_at(str(policy or ""))
+    matching = Matching(source_of(first), source_of(second), role)
+    try:
+        with progress("measuring the noise floor", quiet=as_json):
+            floor = noise_floor(matching.runs(*days), rules)
+    except ValueError as error:
+        raise BadInput(f"{error} ({_left_out(matching)})") from None
+    measured = rules.model_copy(update={"noise": floor})
+    rows = tolerances_of(measured)
+    if out is not None:
+        _write(out, to_toml(floor))
+    print_json(_noise_document(floor, rows, matching)) if as_json else _print_noise(floor, rows, matching, measured)
+    below = any(row.standing.value == "below the noise" for row in rows)
+    finish(ExitCode.DIVERGED if below else ExitCode.FINE)
+
+
+def _noise_document(floor: NoiseFloor, rows: tuple[ToleranceRow, ...], matching: Matching) -> dict[str, object]:
+    return {"noise": floor.to_wire(), "tolerances": [row.to_wire() for row in rows], "left_out": matching.left_out}
+
+
+def _print_noise(floor: NoiseFloor, rows: tuple[ToleranceRow, ...], matching: Matching, policy: Policy) -> None:
+    say(
+        f"[bold]{count(floor.pairs, 'plan')}[/bold], each run twice by the {floor.role.value}, {floor.first_day} to"
+        f" {floor.last_day}; policy {policy.hash[:12]}"
+    )
+    if matching.left_out:
+        say(f"[dim]left out: {escape(_left_out(matching))}[/dim]")
+    say(f"\n[dim]{'rule':<20}{'tolerance':<34}{'seen':>6}{'p95':>12}{'p99':>12}{'largest':>12}  counted in[/dim]")
+    for row in rows:
+        figures = "".join(
+            f"{'-' if value is None else f'{value.normalize():f}':>12}" for value in (row.p95, row.p99, row.largest)
+        )
+        say(
+            f"{row.rule:<20}{escape(row.tolerance):<34}{row.observations or 0:>6}{figures}  {escape(row.measure)}"
+            f"  [{_STANDING_STYLE[row.standing.value]}]{row.standing.value}[/]"
+        )
+
+
+def _left_out(matching: Matching) -> str:
+    return ", ".join(f"{amount} {why}" for why, amount in sorted(matching.left_out.items())) or "nothing left out"

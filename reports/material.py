@@ -11,9 +11,10 @@ from pathlib import Path
 
 from reports.daily.build import ReportSettings
 from reports.daily.composition import settings_of
+from reports.data.extract import decode
 from reports.data.ledger import JsonlLedger, Ledger
 from reports.data.trading_calendar import last_closed_day
-from reports.sources import FolderSource, JsonlSource, S3Source, Source, day_of
+from reports.sources import FolderSource, JsonlSource, S3Source, Store, day_of
 from shadow.aws import clients
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.cli.errors import BadInput
@@ -39,7 +40,7 @@ class Place:
 class Material:
     """Comparisons, the ledger where there is one, and the policy. `target` is None offline."""
 
-    source: Source
+    source: Store
     ledger: Ledger | None
     policy: Policy
     settings: ReportSettings
@@ -66,12 +67,10 @@ def open_material(place: Place, policy: Path | None, *, as_json: bool) -> Materi
         target = find_target(place.stage, aws=place.aws, as_json=as_json)
         ledger = DynamoDbPairLedger(clients.dynamodb(), target.name("PairLedgerTableName"))
         return Material(S3Source(target.name("EvidenceBucketName")), ledger, rules, settings, target)
-    source: Source = JsonlSource(place.file) if place.file is not None else FolderSource(place.folder or Path())
+    source: Store = JsonlSource(place.file) if place.file is not None else FolderSource(place.folder or Path())
     beside = (place.folder or (place.file or Path()).parent) / LEDGER_FILE
     return Material(source, JsonlLedger(beside) if beside.is_file() else None, rules, settings, None)
 
 
 def _day_in(content: bytes) -> date:
-    from reports.documents import decode  # noqa: PLC0415 - only lines without a day in their name need it
-
     return decode(LINES_FILE, content).trading_day

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 
 from reports.data.errors import UnreadableDocument
 from reports.sources import Source
-from shadow.compare.noise import DURATION, OTHER_RUN, TwoRuns, numeric_rules
+from shadow.compare.margins import numeric_rules, tolerant_rules
+from shadow.compare.noise import DURATION, TwoRuns
 from shadow.compare.noise_floor import NoiseFloor, Standing, standing_of
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison
@@ -98,21 +98,12 @@ def measured(policy: Policy) -> str:
 
 
 def _row(policy: Policy, name: str) -> ToleranceRow:
-    tolerance, measure, words = _tolerance(policy, name)
+    rule = tolerant_rules(policy)[name]
     noise = policy.noise.rules.get(name) if policy.noise else None
-    row = ToleranceRow(rule=name, tolerance=words, measure=measure, standing=standing_of(tolerance, noise))
+    row = ToleranceRow(rule=name, tolerance=str(rule), measure=rule.measure, standing=standing_of(rule.most, noise))
     if noise is None:
         return row
     return row.model_copy(update=noise.model_dump(include={"measure", "observations", "p95", "p99", "largest"}))
-
-
-def _tolerance(policy: Policy, name: str) -> tuple[Decimal, str, str]:
-    """Give a rule's tolerance in the measure that its noise is counted in, that measure, and the rule in words."""
-    if name == DURATION:
-        ratio = policy.rules.duration_ratio
-        return ratio.ratio, OTHER_RUN, str(ratio)
-    rule = numeric_rules(policy)[name]
-    return rule.most, rule.measure, str(rule)
 
 
 def to_toml(noise: NoiseFloor) -> str:

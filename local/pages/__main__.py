@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local.pages import alarms, artefact_sizes, corpus_recall, fault_matrix, iam_proof, licences, policy_reference
-from reports.data import columns_page
+from reports.data import columns
 
 PAGES: dict[Path, Callable[[], str]] = {
     fault_matrix.PATH: fault_matrix.render,
     Path("docs/policy-reference.md"): policy_reference.policy_page,
     Path("docs/difference-kinds.md"): policy_reference.kinds_page,
-    columns_page.PATH: columns_page.render,
+    columns.PAGE: columns.render_page,
     corpus_recall.PATH: corpus_recall.render,
     alarms.PATH: alarms.render,
     iam_proof.PATH: iam_proof.render,

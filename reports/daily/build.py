@@ -14,6 +14,7 @@ import pandas as pd
 from reports.daily import sections
 from reports.daily.sections import of_day
 from reports.daily.values import Change, Counts, DailyReport, DayVerdict, ImpactSum
+from reports.data.columns import FRAMES
 from reports.data.errors import NoTradingDay
 from reports.data.frames import Frames, load_frames
 from reports.data.ledger import Ledger
@@ -126,16 +127,16 @@ def _statement(frames: Frames, days: Sequence[date], settings: ReportSettings) -
 
 def _only(frames: Frames, *, live: bool) -> Frames:
     def keep(frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[(frame["origin"] == Origin.LIVE.value) == live]
+        return frame[(frame["origin"] == Origin.LIVE.value) == live] if "origin" in frame else frame
 
-    return Frames(keep(frames.pairs), keep(frames.trades), keep(frames.differences), keep(frames.durations), frames.ledger)
+    return Frames(**{name: keep(getattr(frames, name)) for name in FRAMES})
 
 
 def _since(frames: Frames, first: date) -> Frames:
     def keep(frame: pd.DataFrame) -> pd.DataFrame:
         return frame[frame["trading_day"] >= pd.Timestamp(first)]
 
-    return Frames(keep(frames.pairs), keep(frames.trades), keep(frames.differences), keep(frames.durations), keep(frames.ledger))
+    return Frames(**{name: keep(getattr(frames, name)) for name in FRAMES})
 
 
 def verdict_of(counts: Counts, pairs: pd.DataFrame) -> DayVerdict:

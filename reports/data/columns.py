@@ -1,7 +1,7 @@
 """Business Unit: reports | Status: current.
 
 The columns of every frame: name, dtype and meaning, as data. The loader makes frames from this list, the documentation
-prints it, and a test holds frames against it, so the three cannot disagree.
+prints it (`docs/frames.md`), and a test holds frames against it, so the three cannot disagree.
 
 Dtypes. `decimal` is an object column of `Decimal` (or None): exact, and what money is judged and summed by. `float64` is only
 used for statistics (seconds, basis points). `category` has a closed, ordered list of categories. `day` is a naive
@@ -10,6 +10,7 @@ used for statistics (seconds, basis points). `category` has a closed, ordered li
 
 from __future__ import annotations
 
+import pathlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -103,6 +104,7 @@ PAIRS = (
     Column("state_transitions", Kind.MAYBE_COUNT, "state transitions of the candidate's execution"),
     Column("violations", Kind.COUNT, "self-check violations of the candidate"),
     Column("gaps", Kind.COUNT, "pieces of evidence that are missing"),
+    Column("margins", Kind.COUNT, "rows of the frame margins"),
     Column("policy_hash", Kind.TEXT, "the policy the pair was judged by"),
     Column("code_version", Kind.TEXT, "the code that judged it"),
     Column("document", Kind.TEXT, "where the document lies"),
@@ -177,6 +179,18 @@ DURATIONS = (
     Column("seconds", Kind.FLOAT, "wall seconds from start to end"),
 )
 
+MARGINS = (
+    _DAY,
+    _RUN,
+    _ORIGIN,
+    Column("rule", Kind.TEXT, "the policy's rule that had something to forgive or to refuse"),
+    Column("words", Kind.TEXT, "the rule as it was asked"),
+    Column("measure", Kind.TEXT, "what `needed` is counted in"),
+    Column("needed", Kind.DECIMAL, "the tolerance that would just have been enough; None: none would be"),
+    Column("used", Kind.DECIMAL, "its share of the tolerance: above 1 a difference; None: no tolerance, and one was needed"),
+    Column("trade_id", Kind.TEXT, "the trade that needed it; missing: the run as a whole"),
+)
+
 LEDGER = (
     _DAY,
     Column("published", Kind.COUNT, "live pairs published"),
@@ -195,4 +209,55 @@ LEDGER = (
     Column("swapped", Kind.COUNT, "published with the workflow in production, which is no evidence about cutting over"),
 )
 
-FRAMES = {"pairs": PAIRS, "trades": TRADES, "differences": DIFFERENCES, "durations": DURATIONS, "ledger": LEDGER}
+FRAMES = {
+    "pairs": PAIRS,
+    "trades": TRADES,
+    "differences": DIFFERENCES,
+    "durations": DURATIONS,
+    "margins": MARGINS,
+    "ledger": LEDGER,
+}
+
+PAGE = pathlib.Path("docs/frames.md")
+_ABOUT = {
+    "pairs": "One row a pair, from the last comparison that was stored of it.",
+    "trades": "One row a trade of a pair that was planned or seen in either lane, both lanes side by side.",
+    "differences": "One row a difference.",
+    "durations": "One row a measured duration: of a run or of a trade, in one lane. What has no end has no row.",
+    "margins": "One row a rule of a pair that had something to forgive or refuse: how much of its tolerance was used, and where.",
+    "ledger": "One row a trading day: where every published pair went.",
+}
+_HEAD = """<!-- Made by `python -m local.pages`. Change reports/data/columns.py, not this page. -->
+
+# Frames
+
+`reports.data.frames.load_frames(source, first, last, ledger=…, budgets=…)` gives six tidy pandas frames. A source is a bucket, a
+folder, a file of lines (`reports.sources.source_of`) or an Athena table (`reports.data.athena.AthenaSource`).
+
+| kind | dtype | what it is for |
+|---|---|---|
+| decimal | object, of `Decimal` or None | money, prices, quantities: exact, and what is judged and summed |
+| float64 | float64 | statistics only: seconds, basis points |
+| category | category, ordered, closed | the glossary's lists, in the glossary's order (the worst severity first) |
+| day | datetime64[s], naive, midnight | a trading day, New York |
+| time | datetime64[us, UTC] | a moment |
+| str | str | text, missing where there is none |
+| int64, Int64 | int64, Int64 (may be missing) | counts |
+| bool | bool | yes or no |
+"""
+
+
+def render_page() -> str:
+    """Write the page."""
+    return _HEAD + "".join(_frame(name, columns) for name, columns in FRAMES.items())
+
+
+def _frame(name: str, columns: tuple[Column, ...]) -> str:
+    rows = "".join(f"| `{column.name}` | {_kind(column)} | {column.meaning} |\n" for column in columns)
+    return f"\n## `{name}`\n\n{_ABOUT[name]}\n\n| column | kind | meaning |\n|---|---|---|\n{rows}"
+
+
+def _kind(column: Column) -> str:
+    if column.kind is Kind.CATEGORY and column.members is not None:
+        return "category: " + ", ".join(member.value for member in column.members)
+    return column.kind.value

@@ -1,7 +1,7 @@
 """Business Unit: reports | Status: current.
 
-From one decoded comparison to rows: of its pair, its trades, its differences. Values are taken as they are; what was not
-known stays missing.
+From one decoded comparison to rows: of its pair, its trades, its differences, its margins. Values are taken as they are; what
+was not known stays missing.
 """
 
 from __future__ import annotations
@@ -10,21 +10,31 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from reports.data.columns import Path, Size
+from reports.data.errors import UnreadableDocument
 from reports.data.tables import Value
-from reports.documents import ComparisonDocument, DifferenceDocument, ItemDocument, RunDocument, TradeDocument
-from shadow.contracts.comparison import Severity
+from shadow.contracts.comparison import Comparison, Difference, Severity
+from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.identity import trade_id_of
-from shadow.contracts.vocabulary import Action, Reason, RunStatus, Side
+from shadow.contracts.outcome import RunOutcome, TradeOutcome
+from shadow.contracts.plan import PlanItem
+from shadow.contracts.vocabulary import Action, Origin, Reason, RunStatus, Side
 
 Lists = dict[str, list[Value]]
 
 LARGE_USD = Decimal(1000)
 BASIS_POINTS = 10_000
-_ABSENT = TradeDocument()
-_NOBODYS = ItemDocument("", Action.HOLD, Decimal(0), Decimal(1), Decimal(0))
 
 
-def path_of(document: ComparisonDocument) -> Path:
+def decode(name: str, content: bytes) -> Comparison:
+    """Read one stored comparison. Raises `UnreadableDocument` naming the document and the field."""
+    try:
+        return Comparison.parse_json(content)
+    except InvalidPayload as invalid:
+        fault = invalid.faults[0]
+        raise UnreadableDocument(name, fault.field or "$", f"expected {fault.expected}, was {fault.found}") from None
+
+
+def path_of(document: Comparison) -> Path:
     """Name the way the run took through the workflow."""
     run = document.candidate or document.control
     sides = {item.action for item in document.plan.items} - {Action.HOLD}
@@ -44,7 +54,7 @@ def path_of(document: ComparisonDocument) -> Path:
     )
 
 
-def add_pair(lists: Lists, document: ComparisonDocument, path: Path, trade_count: int, name: str) -> None:
+def add_pair(lists: Lists, document: Comparison, path: Path, trade_count: int, name: str) -> None:
     """Append the pair's row."""
     control, candidate = document.control, document.candidate
     open_ones = [entry.severity for entry in document.differences if entry.unexplained]
@@ -52,7 +62,7 @@ def add_pair(lists: Lists, document: ComparisonDocument, path: Path, trade_count
         "trading_day": document.trading_day,
         "run_id": document.run_id,
         "plan_id": document.plan_id,
-        "origin": document.origin,
+        "origin": Origin(document.origin),
         "published_at": document.published_at,
         "verdict": document.verdict,
         "path": path,
@@ -69,11 +79,12 @@ def add_pair(lists: Lists, document: ComparisonDocument, path: Path, trade_count
         "impact_notional": document.impact.notional,
         "impact_cash": document.impact.cash,
         "gross_impact": document.gross_impact,
-        "control_seconds": control.seconds if control else None,
-        "candidate_seconds": candidate.seconds if candidate else None,
+        "control_seconds": control.duration_seconds if control else None,
+        "candidate_seconds": candidate.duration_seconds if candidate else None,
         "state_transitions": candidate.state_transitions if candidate else None,
         "violations": len(candidate.violations) if candidate else 0,
         "gaps": len(document.gaps),
+        "margins": len(document.margins.rules) if document.margins else 0,
         "policy_hash": document.policy_hash,
         "code_version": document.code_version,
         "document": name,
@@ -82,27 +93,26 @@ def add_pair(lists: Lists, document: ComparisonDocument, path: Path, trade_count
         lists[column].append(value)
 
 
-def add_trades(lists: Lists, document: ComparisonDocument, path: Path) -> int:
+def add_trades(lists: Lists, document: Comparison, path: Path) -> int:
     """Append a row for each trade planned or seen in either lane; give their number."""
     ids, control, candidate, items = _joined(document)
     counts = _difference_counts(document.differences)
-    either = [c if c is not _ABSENT else d for c, d in zip(control, candidate, strict=True)]
-    planned = [
-        item.trade_amount if item is not _NOBODYS else trade.planned_amount for item, trade in zip(items, either, strict=True)
-    ]
+    either = [c or d for c, d in zip(control, candidate, strict=True)]
+    planned = [i.trade_amount if i else t.planned_amount if t else None for t, i in zip(either, items, strict=True)]
     number = len(ids)
     for column, constant in (
         ("trading_day", document.trading_day),
         ("run_id", document.run_id),
-        ("origin", document.origin),
+        ("origin", Origin(document.origin)),
         ("path", path),
     ):
         lists[column].extend([constant] * number)
     lists["trade_id"].extend(ids)
-    lists["symbol"].extend([t.symbol or i.symbol for t, i in zip(either, items, strict=True)])
-    lists["side"].extend([t.action or _SIDES.get(i.action) for t, i in zip(either, items, strict=True)])
+    lists["symbol"].extend([t.symbol if t else i.symbol if i else None for t, i in zip(either, items, strict=True)])
+    lists["side"].extend([t.action if t else i.side if i else None for t, i in zip(either, items, strict=True)])
     lists["size"].extend([Size.LARGE if a is not None and abs(a) >= LARGE_USD else Size.SMALL for a in planned])
-    lists["full_exit"].extend([_is_exit(i) or bool(t.is_complete_exit) for t, i in zip(either, items, strict=True)])
+    exits = [bool((i and i.is_full_exit) or (t and t.is_complete_exit)) for t, i in zip(either, items, strict=True)]
+    lists["full_exit"].extend(exits)
     lists["planned_amount"].extend(planned)
     lists["differences"].extend([counts.get(i, _NONE)[0] for i in ids])
     lists["unexplained"].extend([counts.get(i, _NONE)[1] for i in ids])
@@ -111,48 +121,36 @@ def add_trades(lists: Lists, document: ComparisonDocument, path: Path) -> int:
     return number
 
 
-_SIDES = {Action.BUY: Side.BUY, Action.SELL: Side.SELL}
 _NONE = (0, 0)
+_Trades = list[TradeOutcome | None]
 
 
-def _is_exit(item: ItemDocument) -> bool:
-    return item.action is Action.SELL and not item.target_weight and item.current_value > 0
-
-
-def _joined(
-    document: ComparisonDocument,
-) -> tuple[list[str], list[TradeDocument], list[TradeDocument], list[ItemDocument]]:
+def _joined(document: Comparison) -> tuple[list[str], _Trades, _Trades, list[PlanItem | None]]:
     """Join plan and lanes. The control's order leads, then what only the candidate or only the plan has."""
     control = _by_id(document.control)
     candidate = _by_id(document.candidate)
-    planned = {item.symbol: item for item in document.plan.items if item.action is not Action.HOLD}
+    planned = {item.symbol: item for item in document.plan.tradable_items}
     ids = list(dict.fromkeys((*control, *candidate)))
-    either = [control.get(i) or candidate[i] for i in ids]
-    items = [_item(planned, trade) for trade in either]
+    items = [_item(planned, control.get(i) or candidate[i]) for i in ids]
     for item in planned.values():
         ids.append(trade_id_of(document.run_id, item.symbol, item.action))
         items.append(item)
-    return (
-        ids,
-        [control.get(i, _ABSENT) for i in ids],
-        [candidate.get(i, _ABSENT) for i in ids],
-        items,
-    )
+    return ids, [control.get(i) for i in ids], [candidate.get(i) for i in ids], items
 
 
-def _item(planned: dict[str, ItemDocument], trade: TradeDocument) -> ItemDocument:
+def _item(planned: dict[str, PlanItem], trade: TradeOutcome) -> PlanItem | None:
     """Take the item that planned `trade` out of `planned`: a plan has one item a symbol, and its action is the side."""
-    item = planned.get(trade.symbol or "")
-    if item is None or not str.__eq__(item.action, str(trade.action)):
-        return _NOBODYS
+    item = planned.get(trade.symbol)
+    if item is None or item.side is not trade.action:
+        return None
     return planned.pop(item.symbol)
 
 
-def _by_id(run: RunDocument | None) -> dict[str, TradeDocument]:
-    return {trade.trade_id: trade for trade in run.trades if trade.trade_id} if run else {}
+def _by_id(run: RunOutcome | None) -> dict[str, TradeOutcome]:
+    return {trade.trade_id: trade for trade in run.trades} if run else {}
 
 
-def _difference_counts(differences: Iterable[DifferenceDocument]) -> dict[str, tuple[int, int]]:
+def _difference_counts(differences: Iterable[Difference]) -> dict[str, tuple[int, int]]:
     """Count the differences of each trade that count, and the unexplained ones among them."""
     counts: dict[str, tuple[int, int]] = {}
     for entry in differences:
@@ -162,38 +160,38 @@ def _difference_counts(differences: Iterable[DifferenceDocument]) -> dict[str, t
     return counts
 
 
-def _add_lane(lists: Lists, role: str, trades: Sequence[TradeDocument]) -> None:
-    quotes = [t.intent.decision_price if t.intent else None for t in trades]
-    lists[f"{role}_status"].extend([t.status for t in trades])
-    lists[f"{role}_reason"].extend([t.reason for t in trades])
-    lists[f"{role}_quantity"].extend([t.filled_quantity for t in trades])
-    lists[f"{role}_price"].extend([t.average_price for t in trades])
-    lists[f"{role}_value"].extend([t.value for t in trades])
+def _add_lane(lists: Lists, role: str, trades: Sequence[TradeOutcome | None]) -> None:
+    quotes = [t.intent.decision_price if t and t.intent else None for t in trades]
+    lists[f"{role}_status"].extend([t.status if t else None for t in trades])
+    lists[f"{role}_reason"].extend([t.reason if t else None for t in trades])
+    lists[f"{role}_quantity"].extend([t.filled_quantity if t else None for t in trades])
+    lists[f"{role}_price"].extend([t.average_price if t else None for t in trades])
+    lists[f"{role}_value"].extend([t.value if t else None for t in trades])
     lists[f"{role}_quote"].extend(quotes)
-    lists[f"{role}_slippage_bps"].extend([_slippage(t.average_price, q, t.action) for t, q in zip(trades, quotes, strict=True)])
+    lists[f"{role}_slippage_bps"].extend([_slippage(t, q) for t, q in zip(trades, quotes, strict=True)])
     lists[f"{role}_seconds"].extend(
-        [(t.completed_at - t.started_at).total_seconds() if t.started_at and t.completed_at else None for t in trades]
+        [(t.completed_at - t.started_at).total_seconds() if t and t.started_at and t.completed_at else None for t in trades]
     )
 
 
-def _slippage(price: Decimal | None, quote: Decimal | None, side: Side | None) -> float | None:
+def _slippage(trade: TradeOutcome | None, quote: Decimal | None) -> float | None:
     """Basis points paid above (BUY) or received below (SELL) the lane's own quote: a statistic, so a float."""
-    if price is None or not quote:
+    if trade is None or trade.average_price is None or not quote:
         return None
-    if price == quote:
+    if trade.average_price == quote:
         return 0.0
-    points = float((price - quote) / quote) * BASIS_POINTS
-    return points if side is Side.BUY else -points
+    points = float((trade.average_price - quote) / quote) * BASIS_POINTS
+    return points if trade.action is Side.BUY else -points
 
 
-def add_differences(lists: Lists, document: ComparisonDocument) -> None:
+def add_differences(lists: Lists, document: Comparison) -> None:
     """Append a row for each difference."""
     for entry in document.differences:
         row: dict[str, Value] = {
             "trading_day": document.trading_day,
             "run_id": document.run_id,
             "trade_id": entry.trade_id,
-            "origin": document.origin,
+            "origin": Origin(document.origin),
             "symbol": entry.symbol,
             "side": entry.action,
             "kind": entry.kind,
@@ -215,6 +213,24 @@ def add_differences(lists: Lists, document: ComparisonDocument) -> None:
             "counts": entry.counts,
             "over_budget": entry.over_budget,
             "unexplained": entry.unexplained,
+        }
+        for column, value in row.items():
+            lists[column].append(value)
+
+
+def add_margins(lists: Lists, document: Comparison) -> None:
+    """Append a row for each margin."""
+    for margin in document.margins.rules if document.margins else ():
+        row: dict[str, Value] = {
+            "trading_day": document.trading_day,
+            "run_id": document.run_id,
+            "origin": Origin(document.origin),
+            "rule": margin.rule,
+            "words": margin.words,
+            "measure": margin.measure,
+            "needed": margin.needed,
+            "used": margin.used,
+            "trade_id": margin.trade_id,
         }
         for column, value in row.items():
             lists[column].append(value)

@@ -1,7 +1,7 @@
 """Business Unit: reports | Status: current.
 
-Tidy pandas frames of what was compared: `pairs`, `trades`, `differences`, `durations` and `ledger`, with the columns of
-`reports.data.columns`. Money stays exact: object columns of `Decimal`, which every pandas operation that judges money can use
+Tidy pandas frames of what was compared: `pairs`, `trades`, `differences`, `durations`, `margins` and `ledger`, with the columns
+of `reports.data.columns`. Money stays exact: object columns of `Decimal`, which every pandas operation that judges money can use
 without pyarrow (it would not fit beside the rest in a Lambda layer). Documents are decoded one by one and let go, so memory
 grows with the rows, not with the JSON.
 """
@@ -10,20 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
 
-from reports.budgets import over_budget, uncover
-from reports.data.columns import DIFFERENCES, DURATIONS, LEDGER, PAIRS, TRADES, Unit
+from reports.data.columns import DIFFERENCES, DURATIONS, LEDGER, MARGINS, PAIRS, TRADES, Unit
 from reports.data.errors import UnreadableDocument
-from reports.data.extract import add_differences, add_pair, add_trades, path_of
+from reports.data.extract import add_differences, add_margins, add_pair, add_trades, decode, path_of
 from reports.data.ledger import Ledger, LedgerRow, day_row, derived_row
 from reports.data.tables import categorical, empty_lists, frame_of
-from reports.documents import decode
 from reports.sources import Source
-from shadow.contracts.comparison import Verdict
+from shadow.compare.budgets import over_budget
+from shadow.contracts.comparison import Comparison, Difference, Severity, Verdict
 from shadow.contracts.vocabulary import Origin, Role
 
 EVER = (date(2000, 1, 1), date(2999, 12, 31))
@@ -31,13 +30,26 @@ EVER = (date(2000, 1, 1), date(2999, 12, 31))
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """The five frames. Columns and dtypes: `reports.data.columns`."""
+    """The six frames. Columns and dtypes: `reports.data.columns`."""
 
     pairs: pd.DataFrame
     trades: pd.DataFrame
     differences: pd.DataFrame
     durations: pd.DataFrame
+    margins: pd.DataFrame
     ledger: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class _Covered:
+    """What the budgets look at of a comparison, kept while its trades are let go."""
+
+    plan_id: str
+    run_id: str
+    trading_day: date
+    origin: str
+    published_at: datetime
+    differences: tuple[Difference, ...]
 
 
 def load_frames(
@@ -56,7 +68,8 @@ def load_frames(
     `days` are the days to count in the frame `ledger`, also those without a pair; without it those that have one.
     Raises `UnreachableSource`, and `UnreadableDocument` naming document and field.
     """
-    pairs, trades, differences = empty_lists(PAIRS), empty_lists(TRADES), empty_lists(DIFFERENCES)
+    pairs, trades, differences, margins = map(empty_lists, (PAIRS, TRADES, DIFFERENCES, MARGINS))
+    covered: dict[str, _Covered] = {}
     for name, content in source.documents(first, last):
         document = decode(name, content)
         if not first <= document.trading_day <= last:
@@ -65,25 +78,62 @@ def load_frames(
             path = path_of(document)
             add_pair(pairs, document, path, add_trades(trades, document, path), name)
             add_differences(differences, document)
+            add_margins(margins, document)
         except (ArithmeticError, ValueError) as error:
             raise UnreadableDocument(name, "$", f"{type(error).__name__}: {error}") from error
+        if budgets:
+            covered[document.run_id] = _covered(document)
     pair_frame = frame_of(PAIRS, pairs)
     trade_frame, difference_frame = frame_of(TRADES, trades), frame_of(DIFFERENCES, differences)
+    margin_frame = frame_of(MARGINS, margins)
     if pair_frame["run_id"].duplicated().any():
         trade_frame = _of_last_documents(pair_frame, trade_frame, "trade_count")
         difference_frame = _of_last_documents(pair_frame, difference_frame, "rows")
+        margin_frame = _of_last_documents(pair_frame, margin_frame, "margins")
         pair_frame = pair_frame.drop_duplicates("run_id", keep="last", ignore_index=True)
     stored = pair_frame
-    if budgets and (beyond := over_budget(pair_frame, difference_frame, budgets)).any():
-        pair_frame, trade_frame, difference_frame = uncover(pair_frame, trade_frame, difference_frame, beyond)
+    if budgets and (beyond := over_budget(covered.values(), budgets)):
+        pair_frame, trade_frame, difference_frame = _uncover(pair_frame, trade_frame, difference_frame, beyond)
     counted = days if days is not None else sorted({stamp.date() for stamp in pair_frame["trading_day"]})
     return Frames(
         pairs=pair_frame,
         trades=trade_frame,
         differences=difference_frame,
         durations=_durations(pair_frame, trade_frame),
+        margins=margin_frame,
         ledger=_ledger(pair_frame if ledger is None else stored, counted, ledger),
     )
+
+
+def _covered(document: Comparison) -> _Covered:
+    about = (document.plan_id, document.run_id, document.trading_day, document.origin, document.published_at)
+    return _Covered(*about, tuple(entry for entry in document.differences if entry.covered_by is not None))
+
+
+def _uncover(
+    pairs: pd.DataFrame, trades: pd.DataFrame, differences: pd.DataFrame, beyond: Mapping[str, frozenset[str]]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Give the frames with what lies beyond its budget, and what follows from it, uncovered; and what is counted of it."""
+    marks = pd.MultiIndex.from_tuples([(run_id, key) for run_id, keys in beyond.items() for key in keys])
+    roots = differences["caused_by"].fillna(differences["key"])
+    over = pd.MultiIndex.from_arrays([differences["run_id"], roots]).isin(marks)
+    changed = differences.copy()
+    changed.loc[over, "over_budget"] = changed.loc[over, "covered_by"]
+    changed.loc[over, "covered_by"] = None
+    changed["unexplained"] = changed["counts"] & changed["covered_by"].isna()
+    unexplained = changed[changed["unexplained"]]
+    pairs, trades = pairs.copy(), trades.copy()
+    pairs["unexplained"] = _counted(unexplained, pairs, "run_id")
+    pairs["critical"] = _counted(unexplained[unexplained["severity"] == Severity.CRITICAL.value], pairs, "run_id")
+    pairs["major"] = _counted(unexplained[unexplained["severity"] == Severity.MAJOR.value], pairs, "run_id")
+    trades["unexplained"] = _counted(unexplained, trades, "trade_id")
+    diverges = (pairs["verdict"] == Verdict.IGNORED.value) & (pairs["unexplained"] > 0)
+    pairs.loc[diverges, "verdict"] = Verdict.DIVERGED.value
+    return pairs, trades, changed
+
+
+def _counted(rows: pd.DataFrame, target: pd.DataFrame, key: str) -> pd.Series[int]:
+    return target[key].map(rows[key].value_counts()).fillna(0).astype("int64")
 
 
 def _of_last_documents(pairs: pd.DataFrame, rows: pd.DataFrame, count: str) -> pd.DataFrame:

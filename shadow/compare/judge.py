@@ -33,6 +33,7 @@ from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.finding import Finding
 from shadow.compare.impact import NOTHING, impacts_of, net, writable
 from shadow.compare.kinds import KINDS
+from shadow.compare.margins import ToleranceRecorder
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison, Counts, Difference, Impact, Severity, Verdict
 from shadow.contracts.vocabulary import Role
@@ -43,7 +44,8 @@ def judge(case: PairCase, policy: Policy) -> Comparison:
     with localcontext(EXACT):
         view = PairView(case)
         gaps = gaps_of(view, policy)
-        findings = in_order(without_unseen_absences(find(view, policy), view))
+        asked = ToleranceRecorder(policy)
+        findings = in_order(without_unseen_absences(find(view, asked), view))
         differences = differences_of(findings, policy, case.trading_day, both_ran=view.both is not None)
     return with_totals(
         Comparison(
@@ -59,6 +61,7 @@ def judge(case: PairCase, policy: Policy) -> Comparison:
             control=canonical_run(case.control),
             candidate=canonical_run(case.candidate),
             gaps=gaps,
+            margins=asked.margins(),
             evidence=tuple(sorted(case.evidence, key=lambda ref: (ref.name, ref.key))),
             policy_hash=policy.hash,
             code_version=case.code_version,
@@ -66,12 +69,12 @@ def judge(case: PairCase, policy: Policy) -> Comparison:
     )
 
 
-def find(view: PairView, policy: Policy) -> Iterator[Finding]:
-    """Find everything that differs in a pair, in no particular order."""
-    yield from find_in_runs(view, policy)
+def find(view: PairView, asked: ToleranceRecorder) -> Iterator[Finding]:
+    """Find everything that differs in a pair, in no particular order; `asked` notes what the rules were asked."""
+    yield from asked.found(None, find_in_runs(view, asked.watched))
     ran = frozenset(run.role for run in view.runs)
     for pair in view.trades:
-        yield from find_in_trade(pair, ran, policy)
+        yield from asked.found(pair.trade_id, find_in_trade(pair, ran, asked.watched))
 
 
 def find_in_runs(view: PairView, policy: Policy) -> Iterator[Finding]:
@@ -99,16 +102,6 @@ def find_in_trade(pair: TradePair, ran: frozenset[Role], policy: Policy) -> Iter
     yield from trade_effect_findings(pair, policy)
 
 
-def judge_trade(pair: TradePair, policy: Policy, on: date) -> tuple[Difference, ...]:
-    """Judge one trade of the trading day `on` by itself: both lanes ran, and nothing of the runs explains anything.
-
-    This is what the columnar judge of `reports.rejudge` is held to.
-    """
-    with localcontext(EXACT):
-        findings = in_order(find_in_trade(pair, frozenset(Role), policy))
-        return differences_of(findings, policy, on, both_ran=True)
-
-
 def without_unseen_absences(findings: Iterable[Finding], view: PairView) -> Iterator[Finding]:
     """Leave out what was found only because a lane's evidence has gaps: what was not seen is not known to be absent."""
     torn = {run.role for run in view.runs if run.gaps or run.violations}
@@ -127,6 +120,27 @@ def differences_of(findings: list[Finding], policy: Policy, on: date, *, both_ra
         is_root = roots[place] == place
         found[place] = _covered(alone, policy, on) if is_root else _consequence(alone, found[roots[place]])
     return tuple(found[place] for place in range(len(findings)))
+
+
+def weighed_again(differences: tuple[Difference, ...], policy: Policy, on: date) -> tuple[Difference, ...]:
+    """Give differences that were found, in the same order, with the severities and the register of another policy.
+
+    Right where that policy finds the same, which `shadow.compare.margins` tells; budgets are no longer applied.
+    """
+    roots = {
+        difference.key: _covered(_bare_again(difference, policy), policy, on)
+        for difference in differences
+        if difference.caused_by is None
+    }
+    return tuple(
+        roots[difference.key] if difference.caused_by is None else _consequence(difference, roots[difference.caused_by])
+        for difference in differences
+    )
+
+
+def _bare_again(difference: Difference, policy: Policy) -> Difference:
+    severity = policy.severity_of(difference.kind)
+    return difference.model_copy(update={"severity": severity, "covered_by": None, "over_budget": None})
 
 
 def _bare_difference(finding: Finding, impact: Impact, policy: Policy) -> Difference:
@@ -200,7 +214,12 @@ def verdict_of(comparison: Comparison) -> Verdict:
         return Verdict.MISSING_CANDIDATE
     if comparison.gaps or comparison.control is None:
         return Verdict.INCOMPLETE
-    counting = [difference for difference in comparison.differences if difference.counts]
+    return verdict_by(comparison.differences)
+
+
+def verdict_by(differences: Iterable[Difference]) -> Verdict:
+    """Give the verdict that differences come to where both lanes ran and nothing is missing."""
+    counting = [difference for difference in differences if difference.counts]
     if any(difference.covered_by is None for difference in counting):
         return Verdict.DIVERGED
     return Verdict.IGNORED if counting else Verdict.MATCHED

@@ -21,6 +21,8 @@ from shadow.compare.exact import EXACT, TEN_THOUSAND, ZERO
 from shadow.contracts.model import Frozen, NonNegative, decimal_text
 
 ONE = Decimal(1)
+Measure = Literal["absolute", "bps"]
+"""What a tolerance is counted in: the field's own unit (times the question's unit), or basis points of the larger value."""
 
 
 class _Tolerance(Frozen):
@@ -48,6 +50,11 @@ class _Tolerance(Frozen):
     def measure(self) -> str:
         """Name what a tolerance of this rule is counted in."""
         return "the field's own unit"
+
+    @property
+    def bound(self) -> tuple[Measure, Decimal]:
+        """Give the tolerance as one number, and what that number is of: rules of one measure differ by it alone."""
+        return "absolute", self.most
 
 
 class ExactRule(_Tolerance):
@@ -112,6 +119,11 @@ class BpsRule(_Tolerance):
         """Name what a tolerance of this rule is counted in."""
         return "bps"
 
+    @property
+    def bound(self) -> tuple[Measure, Decimal]:
+        """Give the tolerance in basis points."""
+        return "bps", self.tolerance
+
     def __str__(self) -> str:
         """Read as one phrase."""
         return f"within {decimal_text(self.tolerance)} bps"
@@ -144,6 +156,11 @@ class TicksRule(_Tolerance):
         """Name what a tolerance of this rule is counted in."""
         return f"steps of {decimal_text(self.tick or ONE)}"
 
+    @property
+    def bound(self) -> tuple[Measure, Decimal]:
+        """Give the steps together, in the field's own unit."""
+        return "absolute", EXACT.multiply(self.tick, Decimal(self.ticks))
+
     def __str__(self) -> str:
         """Read as one phrase."""
         return f"within {self.ticks} * {decimal_text(self.tick)}"
@@ -166,6 +183,35 @@ class OrderedRule(Frozen):
     rule: Literal["ordered"]
     slack_seconds: Annotated[NonNegative, Field(description="largest overlap that is forgiven, in seconds")] = ZERO
 
+    def permits(self, apart: Decimal, largest: Decimal, unit: Decimal) -> bool:
+        """Tell whether an overlap of `apart` seconds is forgiven."""
+        return apart <= self.allowance(largest, unit)
+
+    def allowance(self, largest: Decimal, unit: Decimal) -> Decimal:
+        """Forgive so many seconds."""
+        del largest, unit
+        return self.slack_seconds
+
+    def needs(self, apart: Decimal, largest: Decimal, unit: Decimal) -> Decimal:
+        """Give the overlap in seconds."""
+        del largest, unit
+        return apart
+
+    @property
+    def most(self) -> Decimal:
+        """Give the slack, in seconds."""
+        return self.slack_seconds
+
+    @property
+    def measure(self) -> str:
+        """Name what the slack is counted in."""
+        return "seconds"
+
+    @property
+    def bound(self) -> tuple[Measure, Decimal]:
+        """Give the slack in seconds."""
+        return "absolute", self.slack_seconds
+
     def __str__(self) -> str:
         """Read as one phrase."""
         return f"in order, {decimal_text(self.slack_seconds)} s of overlap forgiven"
@@ -178,6 +224,35 @@ class DurationRatioRule(Frozen):
     ratio: Annotated[NonNegative, Field(gt=0, description="largest ratio to the other lane's duration")]
     floor_seconds: Annotated[NonNegative, Field(description="durations below this many seconds are never judged")] = ZERO
 
+    def permits(self, apart: Decimal, largest: Decimal, unit: Decimal) -> bool:
+        """Tell whether a duration `apart` is reasonable beside the other lane's, `unit`; the floor is not looked at."""
+        return apart <= self.allowance(largest, unit)
+
+    def allowance(self, largest: Decimal, unit: Decimal) -> Decimal:
+        """Give the longest duration that is reasonable beside the other lane's, `unit`."""
+        del largest
+        return EXACT.multiply(self.ratio, unit)
+
+    def needs(self, apart: Decimal, largest: Decimal, unit: Decimal) -> Decimal:
+        """Give how many times the other lane's duration it is."""
+        del largest
+        return EXACT.divide(apart, unit)
+
+    @property
+    def most(self) -> Decimal:
+        """Give the ratio."""
+        return self.ratio
+
+    @property
+    def measure(self) -> str:
+        """Name what the ratio is counted in."""
+        return "times the other run"
+
+    @property
+    def bound(self) -> tuple[Measure, Decimal]:
+        """Give the ratio."""
+        return "absolute", self.ratio
+
     def __str__(self) -> str:
         """Read as one phrase."""
         return f"at most {decimal_text(self.ratio)} * the other lane, from {decimal_text(self.floor_seconds)} s"
@@ -186,6 +261,8 @@ class DurationRatioRule(Frozen):
 NumericRule = Annotated[ExactRule | AbsoluteRule | BpsRule | TicksRule, Field(discriminator="rule")]
 ToleranceRule = Annotated[AbsoluteRule | BpsRule | TicksRule, Field(discriminator="rule")]
 Numeric = ExactRule | AbsoluteRule | BpsRule | TicksRule
+Tolerant = Numeric | OrderedRule | DurationRatioRule
+"""The rules whose every answer depends on one number: they have margins."""
 
 
 def within(rule: Numeric, left: Decimal | None, right: Decimal | None, unit: Decimal = ONE) -> bool:

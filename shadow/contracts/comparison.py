@@ -10,6 +10,8 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from pydantic import Field
+
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.plan import RebalancePlan
@@ -102,6 +104,16 @@ class Difference(Frozen):
         """Whether it keeps a pair from MATCHED: more than INFO, and not the consequence of another difference."""
         return self.severity is not Severity.INFO and self.caused_by is None
 
+    @property
+    def unexplained(self) -> bool:
+        """Whether it counts and no known divergence covers it."""
+        return self.counts and self.covered_by is None
+
+    @property
+    def gross(self) -> Decimal:
+        """What it is worth, USD: the larger of absolute notional and absolute cash."""
+        return max(abs(self.impact.notional), abs(self.impact.cash))
+
 
 class Counts(Frozen):
     """How many differences a comparison has, by severity."""
@@ -119,6 +131,51 @@ class EvidenceRef(Frozen):
     key: str
     sha256: str
     size: int
+
+
+class Needs(Frozen):
+    """What the questions put to one rule needed to be answered yes, in one measure, to 12 digits.
+
+    `permitted` is the largest need that was met, rounded up; `refused` the smallest that was not, rounded down. A rule of this
+    measure with a tolerance from `permitted` up to, and not with, `refused` answers every one of those questions alike.
+    """
+
+    permitted: Exact = Decimal(0)
+    refused: Exact | None = None
+
+    def answer_alike(self, tolerance: Decimal) -> bool:
+        """Tell whether a rule with `tolerance` is known to answer every question as it was answered."""
+        return self.permitted <= tolerance and (self.refused is None or tolerance < self.refused)
+
+
+class Margin(Frozen):
+    """How much of one rule's tolerance a pair used, and at which trade (None: the run as a whole).
+
+    `needed` is the tolerance that would just have been enough, in `measure`, which is the rule's own; `used` is its share of the
+    tolerance: 0 is none, up to 1 within it, above 1 a difference. `used` is None where there is no tolerance at all and one was
+    needed, `needed` where no tolerance would have been enough. `words` is the rule as it was asked. `shown` says that a
+    difference shows those words. `needs` has what the questions needed by measure, so that another tolerance, and another kind
+    of rule, can be answered without judging.
+    """
+
+    rule: str
+    words: str
+    measure: str
+    used: Exact | None = None
+    needed: Exact | None = Decimal(0)
+    trade_id: str | None = None
+    shown: bool = False
+    needs: dict[str, Needs] = Field(default_factory=dict)
+
+
+class Margins(Frozen):
+    """The margins of a pair, by rule: of those that had something to forgive or to refuse.
+
+    `basis` is the sha256 of everything in the policy that decides what is found and that no margin answers.
+    """
+
+    basis: str
+    rules: tuple[Margin, ...] = ()
 
 
 class Comparison(Frozen):
@@ -142,6 +199,7 @@ class Comparison(Frozen):
     control: RunOutcome | None
     candidate: RunOutcome | None
     gaps: tuple[str, ...] = ()
+    margins: Margins | None = None
     impact: Impact = Impact()
     gross_impact: Exact = Decimal(0)
     uncovered_gross_impact: Exact = Decimal(0)

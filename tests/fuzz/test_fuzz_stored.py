@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.data.errors import UnreadableDocument
+from reports.data.extract import decode
 from reports.data.ledger import JsonlLedger
-from reports.documents import decode
 from shadow.compare.document import canonical_bytes, read_comparison
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import EvidenceCorrupt, InvalidPayload, InvalidPlan

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("pandas", "numpy", "matplotlib", "scipy", "jinja2", "exchange_calendars", "msgspec", "reports")
+HEAVY = ("pandas", "numpy", "matplotlib", "scipy", "jinja2", "exchange_calendars", "reports")
 FUNCTIONS = sorted(
     path.parent.name for path in (ROOT / "functions").glob("*/lambda_handler.py") if path.parent.name != "daily_report"
 )

@@ -1,8 +1,9 @@
-"""Judging the pairs of a bucket again: its columns are kept in the user's cache, and documents are read once."""
+"""Judging the pairs of a bucket again: the index of margins is kept in the user's cache, and documents are read once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from reports.rejudged import rejudge, rejudge_one_by_one
+from reports.rejudge import rejudge
 from reports.sources import S3Source
 from shadow.aws import clients
 from shadow.compare.document import canonical_bytes, digest_of
 from shadow.compare.judge import judge
 from shadow.compare.policy import default_policy
+from shadow.settlement.judging import code_version
 from tests.strategies.outcomes import DAY, random_case
 
 BUCKET = "alchemiser-dev-shadow-evidence-123456789012"
@@ -30,7 +32,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Source
         s3 = boto3.client("s3", region_name="us-east-1")
         s3.create_bucket(Bucket=BUCKET)
         for seed in range(4):
-            comparison = judge(random_case(seed, 4), default_policy())
+            comparison = judge(replace(random_case(seed, 4), code_version=code_version()), default_policy())
             content = canonical_bytes(comparison)
             key = f"comparisons/day={DAY + timedelta(days=seed % 2)}/{comparison.run_id}-{digest_of(content)[:16]}.json"
             s3.put_object(Bucket=BUCKET, Key=key, Body=content)
@@ -42,10 +44,10 @@ def test_documents_are_read_once_and_the_answer_is_the_same(
     bucket: S3Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = default_policy()
-    right = rejudge_one_by_one(bucket, policy, *EVER).to_wire()
+    right = rejudge(bucket, policy, *EVER, keep=False, whole=True).to_wire() | {"judged": 0}
 
     assert rejudge(bucket, policy, *EVER).to_wire() == right
-    assert len(list((tmp_path / "shadow" / "rejudge" / BUCKET).iterdir())) == 2
+    assert (tmp_path / "shadow" / f"{BUCKET}.margins").is_file()
 
     monkeypatch.setattr(S3Source, "read", lambda *_: pytest.fail("a document was read again"))
     assert rejudge(bucket, policy, *EVER).to_wire() == right

@@ -15,7 +15,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from reports.cli import register
-from reports.rejudged import rejudge
+from reports.rejudge import rejudge
 from reports.sources import JsonlSource
 from shadow.cli.main import ShadowGroup
 from shadow.compare.judge import judge
@@ -175,14 +175,21 @@ class TestRejudge:
         assert "2 verdicts flip" in result.stdout
         assert all(kind.startswith("SLIPP") for kind in found["rules"])
 
-    def test_what_is_read_is_kept_beside_the_file_unless_told_not_to(self, tool: typer.Typer, pairs: list[Comparison]) -> None:
+    def test_an_index_of_margins_is_kept_beside_the_file_unless_told_not_to(
+        self, tool: typer.Typer, pairs: list[Comparison]
+    ) -> None:
         assert pairs
         code, without = answer(tool, "rejudge", "--folder", "judged", "--no-cache")
-        assert not Path("judged/.rejudge").exists()
+        assert [path.name for path in Path("judged").iterdir()] == ["comparisons.jsonl"]
         first, again = (answer(tool, "rejudge", "--folder", "judged") for _ in range(2))
 
         assert (code, without) == first == again
-        assert len(list(Path("judged/.rejudge").iterdir())) == 1
+        assert Path("judged/.margins").is_file()
+
+    def test_all_pairs_are_judged_where_the_whole_is_asked_for(self, tool: typer.Typer, pairs: list[Comparison]) -> None:
+        _, found = answer(tool, "rejudge", "--folder", "judged", "--whole")
+
+        assert (found["judged"], found["changes"]) == (len(pairs), [])
 
     def test_the_budget_is_the_days(self, pairs: list[Comparison]) -> None:
         found = rejudge(JsonlSource(Path("judged/comparisons.jsonl")), policy_with(budget=1), *EVER)

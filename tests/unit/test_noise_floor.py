@@ -18,7 +18,8 @@ from reports.daily.html import render_page
 from reports.noise import to_toml, tolerances_of
 from reports.sources import JsonlSource
 from shadow.compare.judge import judge
-from shadow.compare.noise import TwoRuns, noise_floor, numeric_rules
+from shadow.compare.margins import numeric_rules
+from shadow.compare.noise import TwoRuns, noise_floor
 from shadow.compare.noise_floor import NoiseFloor, Standing
 from shadow.compare.policy import Policy, default_policy
 from shadow.compare.policy_text import InvalidPolicy

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.readiness_simulation import main
-from reports.data.columns_page import PATH, render
+from reports.data.columns import PAGE, render_page
 from reports.readiness.day_evidence import Stratum
 from reports.readiness.readiness import ReadinessPolicy
 from reports.readiness.statistics import trades_for
@@ -18,7 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_page_of_columns_is_fresh() -> None:
-    assert (DOCS.parent / PATH).read_text(encoding="utf-8") == render()
+    assert (DOCS.parent / PAGE).read_text(encoding="utf-8") == render_page()
 
 
 def test_the_trades_needed_are_those_that_the_page_of_readiness_names() -> None:

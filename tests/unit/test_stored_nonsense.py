@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reports.data.errors import UnreadableDocument
-from reports.documents import decode
+from reports.data.extract import decode
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import EvidenceCorrupt, InvalidPayload
 from shadow.lanes.redaction import Redactor

@@ -202,7 +202,7 @@ def _slippage(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     departs = [
         side.role
         for side, part in zip(both, parts, strict=True)
-        if part is not None and abs(part[0]) > rule.allowance(part[1], ONE)
+        if part is not None and not rule.permits(abs(part[0]), part[1], ONE)
     ]
     control, candidate = basis_points(first, first_base), basis_points(second, second_base)
     yield Finding(

@@ -13,6 +13,7 @@ from decimal import Decimal
 from shadow.compare.case import PairView
 from shadow.compare.checks.decisions import is_equity_blocked
 from shadow.compare.checks.safety import planned_sum
+from shadow.compare.exact import ZERO
 from shadow.compare.finding import Fault, Finding, run_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
@@ -232,7 +233,7 @@ def duration_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
         mine = spans.get(run.role)
         if mine is None or other is None or run.role not in policy.applies.duration_ratio:
             return None
-        if mine <= rule.floor_seconds * 1_000_000 or mine <= rule.ratio * other:
+        if mine <= rule.floor_seconds * 1_000_000 or rule.permits(Decimal(mine), ZERO, Decimal(other)):
             return None
         return Fault(_seconds(mine), f"took {_seconds(mine)}, the other lane {_seconds(other)}")
 

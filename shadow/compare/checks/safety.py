@@ -15,7 +15,7 @@ from shadow.compare.checks.decisions import is_equity_blocked, was_tried
 from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.finding import Fault, Finding, run_faults, shown
 from shadow.compare.policy import Policy
-from shadow.compare.rules import within
+from shadow.compare.rules import ONE, within
 from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Reason, Role, Side, TradeStatus
@@ -308,7 +308,7 @@ def market_findings(view: PairView) -> Iterator[Finding]:
 
 def phase_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
     """Tell of BUYs that began before the last SELL had ended."""
-    slack = policy.rules.phase_order.slack_seconds
+    rule = policy.rules.phase_order
 
     def check(run: RunOutcome) -> Fault | None:
         begun = min((t.started_at for t in run.trades if t.action is Side.BUY and t.started_at), default=None)
@@ -319,10 +319,9 @@ def phase_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
         if any(t.completed_at is None for t in sells):
             return Fault(shown(begun) or "", "began a BUY while a SELL had not ended")
         overlap = max(ends) - begun
-        if overlap <= timedelta(0) or Decimal(overlap // timedelta(microseconds=1)) <= slack * 1_000_000:
+        seconds = EXACT.divide(Decimal(overlap // timedelta(microseconds=1)), Decimal(1_000_000))
+        if overlap <= timedelta(0) or rule.permits(seconds, ZERO, ONE):
             return None
         return Fault(shown(begun) or "", f"began a BUY {overlap.total_seconds():g} s before the last SELL had ended")
 
-    yield from run_faults(
-        "PHASE_ORDER", "trades.started_at", view.runs, check, rule=policy.rules.phase_order, planned="SELLs, then BUYs"
-    )
+    yield from run_faults("PHASE_ORDER", "trades.started_at", view.runs, check, rule=rule, planned="SELLs, then BUYs")
