@@ -97,7 +97,7 @@ class Run:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and write; gives the exit code."""
+    """Measure and write; gives the exit code: 1 where a row that was wanted could not be measured."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -121,7 +121,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LATEST.parent.mkdir(parents=True, exist_ok=True)
         LATEST.write_text(json.dumps(results.to_wire(), indent=1) + "\n", encoding="utf-8")
         write(results)
-    return 0
+    unmeasured = [name for name in sorted(run.wanted) if results.rows.get(name, Measurement()).judged() is Verdict.FAILED]
+    if unmeasured:
+        print(f"could not be measured: {', '.join(unmeasured)}", file=sys.stderr)
+    return 1 if unmeasured else 0
 
 
 def recorded() -> Results:

@@ -55,9 +55,4 @@ ANSWERS: Mapping[str, str] = {
         "an event of 25,000 costs up to a seventh more than one of 250; `json.loads` of a whole document of that size "
         "grows by 1.04 for the same reason. Right target: 1.1, and the same number of calls an event."
     ),
-    "B13": (
-        "A year of 50 trades a day is a small job of which building the frames' columns is a fixed part; the large year, "
-        "where the time matters, is read faster than the fastest general reader does, because what reports do not need is "
-        "skipped. Right target: 2 times for the large year, 2.5 times for the small."
-    ),
 }

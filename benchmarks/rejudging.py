@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +32,7 @@ from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import BpsRule
 from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.outcome import RunOutcome
+from shadow.settlement.judging import code_version
 
 YEAR_PAIRS, YEAR_TRADES = 264, 20
 TRADES, PAIRS_A_DAY = 50, 80
@@ -128,7 +130,7 @@ def write_store(folder: Path, pairs: int, trades: int) -> int:
 
     They are one pair under other ids and days: what is stored of each is right, to the digest in its name.
     """
-    case = case_of(documents_of(trades))
+    case = replace(case_of(documents_of(trades)), code_version=code_version())
     text = canonical_bytes(judge(case, default_policy())).decode()
     plan, run_id = case.plan, run_id_of(case.plan.plan_id)
     items = plan.tradable_items

@@ -79,8 +79,8 @@ def _how(results: Results) -> list[str]:
         f"Machine: {kind}, Python {machine.get('python')}; {when}.{quick}\n",
         "Ratios are claimed, not seconds. Contenders run in turn on the same machine, in an order that rotates, after one turn",
         "to warm up; a figure is the median of the ratios of one turn each, its spread the interquartile range over the median.",
-        "Work that waits for nothing is timed by the processor time of its process. Peers: laboratory 1.0.2, datacompy 1.1.0,",
-        "pandas, polars, orjson, msgspec, in an environment of their own (`build/bench-venv`, from `requirements/bench.txt`).",
+        "Work that waits for nothing is timed by the processor time of its process. Peers: laboratory 1.0.2, datacompy 1.1.0 on",
+        "pandas, in an environment of their own (`build/bench-venv`, from `requirements/bench.txt`).",
     ]
 
 
