@@ -27,6 +27,7 @@ from shadow.contracts.vocabulary import Origin
 from shadow.settlement.conservation import Conservation, conservation
 
 LOOK_BACK_DAYS = 14
+LOOK_AHEAD_DAYS = 14
 _SHOWN = 32
 PlanId = Annotated[str | None, typer.Argument(help="One plan; without it, all pairs of a trading day.", metavar="[PLAN_ID]")]
 DayOption = Annotated[
@@ -62,8 +63,10 @@ def status(
         finish(_one(target, plan_id, now, as_json=as_json))
         return
     with progress("reading the pair ledger", quiet=as_json):
-        shown, pairs = _pairs(StackStore(target).ledger, chosen, now)
-    finish(_day(shown, pairs, now, as_json=as_json))
+        ledger = StackStore(target).ledger
+        later = days_after(ledger, trading_day_of(now) if chosen is None else chosen)
+        shown, pairs = _pairs(ledger, chosen, later, now)
+    finish(_day(shown, pairs, [day for day in later if day != shown], now, as_json=as_json))
 
 
 def parse_day(text: str | None) -> date | None:
@@ -76,8 +79,17 @@ def parse_day(text: str | None) -> date | None:
         raise BadInput(f"day: expected YYYY-MM-DD, was {text!r}") from None
 
 
-def _pairs(ledger: DynamoDbPairLedger, day: date | None, now: datetime) -> tuple[date, list[Pair | UnreadablePair]]:
-    """Give the pairs of `day`; else of the latest day that has any, looking back a bounded while."""
+def days_after(ledger: DynamoDbPairLedger, day: date) -> list[date]:
+    """Give the days after `day` that have pairs: of open pairs all, of closed ones those of the next `LOOK_AHEAD_DAYS`."""
+    ahead = [day + timedelta(days=number) for number in range(1, LOOK_AHEAD_DAYS + 1)]
+    found = {pair.trading_day for pair in ledger.open_pairs() if pair.trading_day > day}
+    return sorted(found | {later for later in ahead if later not in found and ledger.pairs_of(later)})
+
+
+def _pairs(
+    ledger: DynamoDbPairLedger, day: date | None, later: Sequence[date], now: datetime
+) -> tuple[date, list[Pair | UnreadablePair]]:
+    """Give the pairs of `day`; else of the latest day up to today that has any, looking back a bounded while; else of the next."""
     if day is not None:
         return day, ledger.pairs_of(day)
     today = trading_day_of(now)
@@ -85,10 +97,10 @@ def _pairs(ledger: DynamoDbPairLedger, day: date | None, now: datetime) -> tuple
         pairs = ledger.pairs_of(today - timedelta(days=back))
         if pairs:
             return today - timedelta(days=back), pairs
-    return today, []
+    return (later[0], ledger.pairs_of(later[0])) if later else (today, [])
 
 
-def _day(day: date, pairs: Sequence[Pair | UnreadablePair], now: datetime, *, as_json: bool) -> ExitCode:
+def _day(day: date, pairs: Sequence[Pair | UnreadablePair], others: Sequence[date], now: datetime, *, as_json: bool) -> ExitCode:
     readable = [pair for pair in pairs if isinstance(pair, Pair)]
     unreadable = [pair for pair in pairs if isinstance(pair, UnreadablePair)]
     sums = [conservation(day, pairs, origin) for origin in Origin]
@@ -98,12 +110,16 @@ def _day(day: date, pairs: Sequence[Pair | UnreadablePair], now: datetime, *, as
             {
                 "trading_day": day.isoformat(),
                 "pairs": [_pair_wire(pair, now) for pair in readable],
+                "later_days": [later.isoformat() for later in others],
                 "unreadable": [{"key": pair.key, "reason": pair.reason} for pair in unreadable],
                 "conservation": {total.origin.value: _sum_wire(total) for total in sums if total.published or total is live},
             }
         )
     else:
         _print_day(day, readable, unreadable, sums, now)
+        if others:
+            days = ", ".join(map(str, others))
+            say(f"plans are dated after {day} as well: {days} ([bold]shadow status --date {others[0]}[/bold])")
     good = all(code_of_verdict(pair.verdict) is ExitCode.FINE for pair in readable)
     return ExitCode.FINE if good and not any(total.error for total in sums) else ExitCode.DIVERGED
 

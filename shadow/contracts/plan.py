@@ -10,9 +10,10 @@ import json
 from collections import Counter
 from decimal import Decimal
 from enum import StrEnum
+from math import inf, isfinite
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, ValidationError, model_validator
 
 from shadow.contracts.errors import FieldFault, InvalidPlan, faults_of
 from shadow.contracts.model import Exact, Fraction, Frozen, Identifier, Moment, NonNegative, Symbol
@@ -21,6 +22,25 @@ from shadow.contracts.vocabulary import Action, Side
 SCHEMA_VERSION: Literal["1.0.0"] = "1.0.0"
 CENT = Decimal("0.01")
 _LONGEST = 50
+
+
+def _json_numbers(value: object) -> object:
+    """Give metadata its numbers as JSON's writers have them: an exact number that a reader made becomes the nearest float again.
+
+    Whoever wrote it wrote a float, and the shortest text of a float reads back as the same float. Raises ValueError for numbers
+    that no float can be near to.
+    """
+    if isinstance(value, Decimal):
+        number = float(value) if value.is_finite() else inf
+        if not isfinite(number):
+            raise ValueError(f"expected a number that JSON's readers can hold, was {value!s:.40}")
+        return number
+    if isinstance(value, dict):
+        return {key: _json_numbers(inner) for key, inner in value.items()}
+    return [_json_numbers(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+Metadata = Annotated[dict[str, JsonValue], BeforeValidator(_json_numbers)]
 
 
 class Urgency(StrEnum):
@@ -84,7 +104,7 @@ class RebalancePlan(Frozen):
     max_drift_tolerance: Fraction = Decimal("0.05")
     execution_urgency: Urgency = Urgency.NORMAL
     estimated_duration_minutes: Annotated[int, Field(ge=1)] | None = None
-    metadata: dict[str, JsonValue] | None = None
+    metadata: Metadata | None = None
 
     @model_validator(mode="after")
     def _one_item_a_symbol(self) -> Self:

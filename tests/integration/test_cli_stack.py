@@ -88,6 +88,28 @@ class TestStatusOfADay:
         assert code == 0
         assert answer["trading_day"] == str(day)
 
+    def test_a_plan_dated_after_today_is_shown_where_there_is_none_before(self, cloud: CliCloud) -> None:
+        day = trading_day_of(datetime.now(UTC)) + timedelta(days=3)
+        cloud.store(comparison_of(day))
+
+        code, answer = answers("status")
+
+        assert code == 0
+        assert answer["trading_day"] == str(day)
+        assert [pair["trading_day"] for pair in answer["pairs"]] == [str(day)]
+
+    def test_an_open_plan_dated_long_after_today_is_told_of_beside_todays(self, cloud: CliCloud) -> None:
+        today = trading_day_of(datetime.now(UTC))
+        cloud.store(comparison_of(today))
+        cloud.record(pair_of(comparison_of(today + timedelta(days=400))))
+
+        result = shadow("status")
+        _, answer = answers("status")
+
+        assert answer["trading_day"] == str(today)
+        assert answer["later_days"] == [str(today + timedelta(days=400))]
+        assert f"plans are dated after {today} as well" in result.stdout
+
     def test_nothing_published_is_said(self, cloud: CliCloud) -> None:
         assert cloud.machine
         result = shadow("status")
