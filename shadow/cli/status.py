@@ -89,7 +89,7 @@ def days_after(ledger: DynamoDbPairLedger, day: date) -> list[date]:
 def _pairs(
     ledger: DynamoDbPairLedger, day: date | None, later: Sequence[date], now: datetime
 ) -> tuple[date, list[Pair | UnreadablePair]]:
-    """Give the pairs of `day`; else of the latest day up to today that has any, looking back a bounded while; else of the next."""
+    """Give the pairs of `day`; else of the latest day up to today that has any, looking back a while; else of the next."""
     if day is not None:
         return day, ledger.pairs_of(day)
     today = trading_day_of(now)
