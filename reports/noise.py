@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from reports.data.errors import UnreadableDocument
 from reports.sources import Source
@@ -21,6 +23,9 @@ from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.model import Exact, Frozen, decimal_text
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Role
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(slots=True)
@@ -82,6 +87,31 @@ class ToleranceRow(Frozen):
     p99: Exact | None = None
     largest: Exact | None = None
     standing: Standing
+
+
+MULTIPLES = tuple(map(Decimal, ("0.01", "0.1", "0.25", "0.5", "0.75", "1", "1.5", "2", "5", "10")))
+"""The tolerances that a rule's margins are asked about, as multiples of the one that was asked."""
+
+
+class ToleranceUse(Frozen):
+    """How many pairs one rule would find different at each of `MULTIPLES` of its tolerance, all else as it was."""
+
+    rule: str
+    words: str
+    pairs: tuple[int, ...]
+
+
+def tolerance_use(margins: pd.DataFrame) -> tuple[ToleranceUse, ...]:
+    """Read from the frame `margins` what other tolerances would find; the rules that were used most come first.
+
+    A rule without a tolerance has no multiples and is left out.
+    """
+    uses = []
+    for (rule, words), rows in margins[margins["used"].notna()].groupby(["rule", "words"], observed=True):
+        pairs = tuple(sum(used > multiple for used in rows["used"]) for multiple in MULTIPLES)
+        if pairs[0]:
+            uses.append(ToleranceUse(rule=str(rule), words=str(words), pairs=pairs))
+    return tuple(sorted(uses, key=lambda use: (tuple(-amount for amount in reversed(use.pairs)), use.rule)))
 
 
 def tolerances_of(policy: Policy) -> tuple[ToleranceRow, ...]:

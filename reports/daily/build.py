@@ -19,7 +19,7 @@ from reports.data.errors import NoTradingDay
 from reports.data.frames import Frames, load_frames
 from reports.data.ledger import Ledger
 from reports.data.trading_calendar import close_of, is_half_day, is_trading_day, last_closed_day, trading_days_before
-from reports.noise import ToleranceRow
+from reports.noise import ToleranceRow, tolerance_use
 from reports.readiness.criteria import assess
 from reports.readiness.day_evidence import evidence_of
 from reports.readiness.readiness import KnownEntry, ReadinessPolicy, Statement
@@ -92,6 +92,7 @@ def build_report(
         pairs=sections.pairs_of(of_day(frames.pairs, day)),
         trend=sections.trend_of(live.pairs, live.trades, shown.ledger),
         tolerances=settings.tolerances,
+        tolerance_use=tolerance_use(_since(live, trend[0]).margins),
         noise_floor=settings.noise_floor,
         evidence_prefix=settings.evidence_prefix,
     )

@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 
 import matplotlib as mpl
@@ -20,6 +21,8 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import RcKeyType
 
 from reports.daily.values import DailyReport, TrendDay
+from reports.noise import MULTIPLES, ToleranceUse
+from shadow.compare.rules import ONE
 
 _INK = "#010203"
 _WIDTH, _HEIGHT, _DPI = 5.2, 2.7, 160
@@ -39,6 +42,9 @@ _STYLE: dict[RcKeyType, object] = {
     "ytick.color": _INK,
 }
 CONTROL, CANDIDATE = "#0072B2", "#D55E00"
+_SHOWN_RULES = 4
+_LINES = (CONTROL, CANDIDATE, "#009E73", "#CC79A7")
+_STROKES = ("-", "--", "-.", ":")
 _VERDICTS = (
     ("matched", "#009E73", ""),
     ("ignored", "#56B4E9", ""),
@@ -82,6 +88,7 @@ def charts_of(report: DailyReport) -> tuple[Chart, ...]:
             _lane_words(days, "slippage_bps", " bp", "median slippage"),
             lambda axes: _lanes(axes, days, "slippage_bps", "basis points"),
         ),
+        *_margins(report.tolerance_use[:_SHOWN_RULES]),
     )
 
 
@@ -155,6 +162,28 @@ def _lanes(axes: Axes, days: Sequence[TrendDay], field: str, unit: str) -> None:
     axes.set_ylabel(unit)
     _dates(axes, days)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+
+
+def _margins(uses: Sequence[ToleranceUse]) -> tuple[Chart, ...]:
+    """Draw how many pairs each rule would find different at other tolerances; nothing where no tolerance was used."""
+    if not uses:
+        return ()
+
+    def draw(axes: Axes) -> None:
+        for use, colour, line in zip(uses, _LINES, _STROKES, strict=False):
+            axes.step([float(at) for at in MULTIPLES], use.pairs, where="post", color=colour, linestyle=line, label=use.rule)
+        axes.axvline(1, color=_INK, linewidth=0.8)
+        axes.set_xscale("log")
+        axes.set_xticks([0.01, 0.1, 1, 10], ["1 %", "10 %", "as it is", "10 times"])
+        axes.set_xlabel("tolerance")
+        axes.set_ylabel("pairs with a difference")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+
+    half, twice = MULTIPLES.index(Decimal("0.5")), MULTIPLES.index(Decimal(2))
+    parts = [f"{use.rule} ({use.words}) {use.pairs[half]}, {use.pairs[MULTIPLES.index(ONE)]}, {use.pairs[twice]}" for use in uses]
+    words = f"Pairs with a difference at half the tolerance, at the tolerance as it is, and at twice: {'; '.join(parts)}."
+    return (_chart("margins", "What another tolerance would find", words, draw),)
 
 
 def _span(days: Sequence[TrendDay]) -> str:

@@ -10,7 +10,7 @@ from datetime import date
 from enum import StrEnum
 
 from reports.data.columns import Path
-from reports.noise import ToleranceRow
+from reports.noise import ToleranceRow, ToleranceUse
 from reports.readiness.readiness import Statement
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
 from shadow.contracts.model import Exact, Frozen, Moment
@@ -215,6 +215,7 @@ class DailyReport(Frozen):
     pairs: tuple[PairRow, ...]
     trend: tuple[TrendDay, ...]
     tolerances: tuple[ToleranceRow, ...] = ()
+    tolerance_use: tuple[ToleranceUse, ...] = ()
     noise_floor: str = ""
     evidence_prefix: str = ""
 

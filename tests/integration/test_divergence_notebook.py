@@ -29,7 +29,7 @@ def test_it_is_committed_without_outputs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("comparisons", "pictures"), [(story(DAYS), 5), ([comparison_of(DAYS[0])], 5)], ids=["one of everything", "one matched pair"]
+    ("comparisons", "pictures"), [(story(DAYS), 6), ([comparison_of(DAYS[0])], 6)], ids=["one of everything", "one matched pair"]
 )
 def test_it_runs_from_top_to_bottom(
     comparisons: Sequence[Comparison], pictures: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -149,7 +149,7 @@ def drawn_case(rng: random.Random) -> PairCase:
 
 
 _ANY = ("exact", "absolute", "bps", "ticks")
-_KINDS = {
+KINDS = {
     **dict.fromkeys(("planned_amount", "order_quantity", "filled_quantity", "partial_fill", "value", "residual_position"), _ANY),
     **dict.fromkeys(("guard_amounts", "guard_threshold", "equity_limit", "effect_quantity"), _ANY),
     **dict.fromkeys(("asked_quantity", "exit_quantity"), _ANY[1:]),
@@ -191,7 +191,7 @@ def drawn_policy(rng: random.Random) -> Policy:
             policy.known[0].model_copy(update={"id": "KD-2", "kind": "*"}),
         )
         policy = policy.model_copy(update={"known": known[: rng.randint(1, 2)]})
-    rules = {name: drawn_rule(rng, kinds) for name, kinds in _KINDS.items()}
+    rules = {name: drawn_rule(rng, kinds) for name, kinds in KINDS.items()}
     limits = {"guard_threshold_usd": Decimal(rng.choice((0, 400, 500))), "run_seconds": rng.choice((10, 1800, 9000))}
     lanes = rng.choice(((), (Role.CONTROL,), (Role.CONTROL, Role.CANDIDATE)))
     applies = dict.fromkeys(("effect_emitted", "equity_counted", "duration_ratio", "recorded_price"), lanes)
