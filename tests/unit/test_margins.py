@@ -149,5 +149,5 @@ def test_the_report_draws_what_another_tolerance_would_find(tmp_path: Path) -> N
     write_jsonl(tmp_path / "comparisons.jsonl", [judge(case, default_policy())])
     report = build_report(JsonlSource(tmp_path / "comparisons.jsonl"), case.trading_day)
     chart = next(chart for chart in charts_of(report) if chart.name == "margins")
-    assert "average_price (within 5 bps) 1, 1, 1" in chart.alt
+    assert f"average_price ({default_policy().rules.average_price}) 1, 1, " in chart.alt
     assert "average_price" in chart.svg
