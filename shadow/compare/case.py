@@ -66,7 +66,10 @@ class LaneTrade:
 
     def effects_of(self, kind: EffectKind) -> tuple[Effect, ...]:
         """Give the effects of one kind."""
-        return tuple(effect for effect in self.effects if effect.kind is kind)
+        found = self.memo.get(kind)
+        if found is None:
+            found = self.memo[kind] = tuple([effect for effect in self.effects if effect.kind is kind])
+        return found  # type: ignore[return-value] # what was kept under the kind
 
 
 def memoized_per_trade(function: Callable[[LaneTrade], T]) -> Callable[[LaneTrade], T]:

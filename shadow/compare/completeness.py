@@ -94,7 +94,7 @@ def _absent(record: object, paths: Iterable[str]) -> Iterator[str]:
             value = getattr(value, part, None)
             if value is None:
                 break
-        if value is None or (value in ("", ()) and path != "effects"):
+        if value is None or (isinstance(value, str | tuple) and not value and path != "effects"):
             yield path
 
 

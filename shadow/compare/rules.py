@@ -269,12 +269,10 @@ def within(rule: Numeric, left: Decimal | None, right: Decimal | None, unit: Dec
     """Tell whether two numbers are equal under `rule`. `unit` scales the tolerance where both sides were multiplied by it."""
     if left is None or right is None:
         return left is right
-    if left.is_nan() or right.is_nan():
-        return False
-    if left.is_infinite() or right.is_infinite():
-        return left == right
     if left == right:
         return True
+    if not (left.is_finite() and right.is_finite()):
+        return False
     return rule.permits(abs(EXACT.subtract(left, right)), max(abs(left), abs(right)), unit)
 
 
