@@ -21,7 +21,7 @@ from reports.data.extract import decode
 from reports.margin_index import Line, line_of, read_index, write_index
 from reports.sources import Entry, Store
 from shadow.compare.budgets import over_budget, uncovered
-from shadow.compare.judge import case_of, judge, verdict_by, weighed_again
+from shadow.compare.judge import case_of, judge, verdict_by, weighed
 from shadow.compare.margins import Unchanged
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Difference, Verdict
@@ -242,7 +242,7 @@ def _place(line: Line) -> tuple[str, str, str, str]:
 
 
 def _weighed(line: Line, stored: Again, policy: Policy) -> Again:
-    differences = weighed_again(stored.differences, policy, line.trading_day) if stored.differences else ()
+    differences = weighed(stored.differences, policy, line.trading_day) if stored.differences else ()
     return Again(stored.verdict if stored.verdict in _FIXED else verdict_by(differences), differences)
 
 

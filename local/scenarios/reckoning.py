@@ -14,10 +14,7 @@ from shadow.compare.kinds import KINDS, Scope
 from shadow.contracts.comparison import Attribution, Difference, Severity
 from shadow.contracts.vocabulary import Role
 
-_NAMES = {
-    Role.CONTROL: (Attribution.CONTROL, Attribution.BOTH),
-    Role.CANDIDATE: (Attribution.CANDIDATE, Attribution.BOTH),
-}
+_NAMES = {Role.CONTROL: (Attribution.CONTROL,), Role.CANDIDATE: (Attribution.CANDIDATE,)}
 
 
 @dataclass(frozen=True, slots=True)

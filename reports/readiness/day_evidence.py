@@ -111,7 +111,7 @@ SAFETY_KINDS = frozenset(
         "PHASE_ORDER",
     }
 )
-_OURS = (Attribution.CANDIDATE.value, Attribution.BOTH.value)
+_OURS = (Attribution.CANDIDATE.value,)
 _AGREED = (Verdict.MATCHED.value, Verdict.IGNORED.value)
 _JUDGED = ("matched", "diverged", "ignored")
 _REASONS = {

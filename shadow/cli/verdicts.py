@@ -23,8 +23,7 @@ from shadow.contracts.identity import execution_name_of
 _BY = {
     Attribution.CONTROL: "the control departs from the plan",
     Attribution.CANDIDATE: "the candidate departs from the plan",
-    Attribution.BOTH: "both lanes depart from the plan",
-    Attribution.NEITHER: "neither lane departs from the plan",
+    Attribution.NEITHER: "nothing says which lane departs from the plan",
 }
 MAX_GAPS = 6
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}

@@ -18,7 +18,7 @@ from uuid import UUID, uuid5
 
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.identity import run_id_of
-from shadow.contracts.outcome import Effect, RunOutcome, TradeOutcome
+from shadow.contracts.outcome import Effect, OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import EffectKind, Lane, Role, Side
 
@@ -55,14 +55,22 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class LaneTrade:
-    """One lane's record of a trade, with its effects about it. `memo` keeps what `memoized_per_trade` has computed of it."""
+    """One lane's record of a trade, with its effects about it. `memo` keeps what `memoized_per_trade` has computed of it.
+
+    Where the lane has more than one record of the trade, `trade` has the orders of them all; `copies_besides` are the others.
+    """
 
     role: Role
     run: RunOutcome
     trade: TradeOutcome
     effects: tuple[Effect, ...]
-    copies: int = 1
+    copies_besides: tuple[TradeOutcome, ...] = ()
     memo: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def copies(self) -> int:
+        """How many records of the trade the lane has."""
+        return 1 + len(self.copies_besides)
 
     def effects_of(self, kind: EffectKind) -> tuple[Effect, ...]:
         """Give the effects of one kind."""
@@ -98,6 +106,13 @@ class TradePair:
     def __post_init__(self) -> None:
         """Note which lanes have the trade."""
         object.__setattr__(self, "lanes", tuple(role for role in (self.control, self.candidate) if role is not None))
+
+    def with_copy(self, side: LaneTrade, copy: TradeOutcome) -> TradePair:
+        """Give the pair with another record that `side`'s lane has of the trade."""
+        other = LaneTrade(side.role, side.run, copy, side.effects)
+        if side.role is Role.CONTROL:
+            return TradePair(self.planned, other, self.candidate)
+        return TradePair(self.planned, self.control, other)
 
     @property
     def both(self) -> tuple[LaneTrade, LaneTrade] | None:
@@ -177,8 +192,8 @@ class _LaneIndex:
         self.by_plan: dict[str, LaneTrade] = {}
         self.extra: dict[str, LaneTrade] = {}
         for trade_id, copies in records.items():
-            first = copies[0] if len(copies) == 1 else min(copies, key=_canonical)
-            side = LaneTrade(run.role, run, first, tuple(effects.get(trade_id, ())), len(copies))
+            first, *others = copies if len(copies) == 1 else sorted(copies, key=_canonical)
+            side = LaneTrade(run.role, run, _with_orders(first, others), tuple(effects.get(trade_id, ())), tuple(others))
             name = names.get(trade_id)
             if name is None:
                 self.extra[trade_id] = side
@@ -188,6 +203,21 @@ class _LaneIndex:
 
 def _canonical(trade: TradeOutcome) -> str:
     return trade.model_dump_json()
+
+
+def _with_orders(first: TradeOutcome, others: Iterable[TradeOutcome]) -> TradeOutcome:
+    """Give the first record of a trade with the orders of them all: what any of them sent, the lane sent."""
+    orders: dict[str, OrderRecord] = {}
+    copies = [first, *others]
+    if len(copies) == 1:
+        return first
+    for number, copy in enumerate(copies):
+        for place, order in enumerate(copy.orders):
+            name = order.order_id or order.client_order_id or f"{number}/{place}"
+            only = len(copy.orders) == 1 and order.filled_quantity is None and copy.filled_quantity is not None
+            said = {"filled_quantity": copy.filled_quantity, "average_price": copy.average_price, "status": "filled"}
+            orders.setdefault(name, order.model_copy(update=said) if only and copy.filled_quantity else order)
+    return first.model_copy(update={"orders": tuple(orders.values())})
 
 
 def _match(records: Mapping[str, list[TradeOutcome]], planned: tuple[Planned, ...]) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Business Unit: compare | Status: current.
 
 Which difference follows from which. A guard that blocks wrongly makes a dozen BUYs end differently: that is one difference and
-its consequences, not a dozen. What may explain what is in the table of kinds; here it is decided whether it does, by trade,
-by lane and by what the explained trade looks like.
+its consequences, not a dozen. What may explain what is in the table of kinds; here it is decided whether it does. A cause
+explains only what the same lane did: what is said of one lane does not depend on what the other did wrong, and a difference
+that is nobody's fault explains nothing.
 """
 
 from __future__ import annotations
@@ -10,15 +11,28 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from shadow.compare.case import TradePair
+from shadow.compare.case import LaneTrade, TradePair
 from shadow.compare.finding import Finding
-from shadow.compare.kinds import KINDS, Basis
-from shadow.contracts.vocabulary import Reason, Side, TradeStatus
+from shadow.compare.kinds import KINDS
+from shadow.contracts.vocabulary import Reason, Role, RunStatus, Side, TradeStatus
 
-_GUARD = frozenset({"GUARD_ZERO_SUM", "GUARD_THRESHOLD", "GUARD_BOUNDARY", "GUARD_AMOUNTS", "GUARD_IGNORED", "GUARD_DECISION"})
-_BREAKER = frozenset({"EQUITY_NOT_COUNTED", "EQUITY_MISJUDGED", "EQUITY_OVERSHOOT", "EQUITY_LIMIT"})
+_GUARD = frozenset(
+    {
+        "GUARD_ZERO_SUM",
+        "GUARD_THRESHOLD",
+        "GUARD_BOUNDARY",
+        "GUARD_AMOUNTS",
+        "GUARD_IGNORED",
+        "GUARD_BYPASSED",
+        "GUARD_DECISION",
+        "GUARD_DIFFERS",
+    }
+)
+_BREAKER = frozenset({"EQUITY_NOT_COUNTED", "EQUITY_FOREIGN_COUNT", "EQUITY_MISJUDGED", "EQUITY_OVERSHOOT", "EQUITY_LIMIT"})
 _BROKEN = frozenset({"COUNTERS", "RUN_FAILED", "BUYS_NOT_ENQUEUED", "BUYS_NEVER_SENT", "STUCK_AGGREGATING", "RUN_STUCK"})
+_NAMES = frozenset({"RUN_ID", "CORRELATION_ID"})
 _NEVER_RAN = (TradeStatus.NOT_SENT, TradeStatus.UNFINISHED)
+_ENDS = ("RUN_STATUS", "FAILURE_STEP")
 
 
 def roots_of(findings: Sequence[Finding]) -> list[int]:
@@ -43,9 +57,11 @@ def _root(place: int, causes: Mapping[int, int | None]) -> int:
 
 def _cause(place: int, findings: Sequence[Finding], by_kind: Mapping[str, list[int]]) -> int | None:
     effect = findings[place]
-    same = [other for other in by_kind[effect.kind] if other < place and _same_thing(findings[other], effect)]
-    if same:
-        return same[0]
+    if effect.role is None:
+        return None
+    for other in by_kind[effect.kind]:
+        if other < place and findings[other].pair is effect.pair is not None and findings[other].role is effect.role:
+            return other
     for kind in KINDS[effect.kind].follows:
         for other in by_kind.get(kind, ()):
             if explains(findings[other], effect):
@@ -53,23 +69,29 @@ def _cause(place: int, findings: Sequence[Finding], by_kind: Mapping[str, list[i
     return None
 
 
-def _same_thing(first: Finding, second: Finding) -> bool:
-    """Tell whether two findings of one kind are about one thing of one lane, seen in two fields."""
-    if first.pair is None or second.pair is None or first.pair is not second.pair:
-        return False
-    return _share_a_lane(first, second)
-
-
 def explains(cause: Finding, effect: Finding) -> bool:
     """Tell whether `cause`, whose kind may explain the kind of `effect`, does explain this one."""
-    if cause.pair is not None and effect.pair is not None:
-        decided = cause.kind == "EQUITY_DECISION"
-        return cause.pair is effect.pair and (decided or _share_a_lane(cause, effect))
-    if cause.pair is None and effect.pair is not None:
-        return _run_explains_trade(cause, effect)
-    if cause.pair is not None and effect.kind in _GUARD and not _is_a_sell(cause.pair):
+    if cause.role is None or cause.role is not effect.role:
         return False
-    return KINDS[effect.kind].basis is Basis.ACROSS or _share_a_lane(cause, effect)
+    if effect.kind in _ENDS:
+        return _ends_so(cause, effect)
+    if cause.kind in _NAMES and not effect.field.endswith(".ids"):
+        return False
+    if effect.pair is not None:
+        return cause.pair is effect.pair if cause.pair is not None else _run_explains_trade(cause, effect.pair)
+    return not (cause.pair is not None and effect.kind in _GUARD and not _is_a_sell(cause.pair))
+
+
+def _ends_so(cause: Finding, effect: Finding) -> bool:
+    """Tell whether a run ended as it did because of `cause`: a guard explains only that a guard stopped a run, and so on."""
+    ends = (effect.control, effect.candidate)
+    stopped = RunStatus.BLOCKED_BY_GUARD.value in ends or effect.kind == "FAILURE_STEP"
+    blocked = RunStatus.BLOCKED_BY_EQUITY_LIMIT.value in ends or effect.kind == "FAILURE_STEP"
+    if cause.kind in _GUARD:
+        return stopped
+    if cause.kind in _BREAKER or cause.kind == "EQUITY_DECISION":
+        return blocked
+    return True
 
 
 def _is_a_sell(pair: TradePair) -> bool:
@@ -77,14 +99,7 @@ def _is_a_sell(pair: TradePair) -> bool:
     return pair.side is Side.SELL or any(side.trade.action is Side.SELL for side in pair.lanes)
 
 
-def _share_a_lane(first: Finding, second: Finding) -> bool:
-    return not first.departs or not second.departs or bool(first.departs & second.departs)
-
-
-def _run_explains_trade(cause: Finding, effect: Finding) -> bool:
-    pair = effect.pair
-    if pair is None:
-        return False
+def _run_explains_trade(cause: Finding, pair: TradePair) -> bool:
     trades = [side.trade for side in pair.lanes]
     if cause.kind in _GUARD:
         stopped = any(trade.reason is Reason.SELL_GUARD or trade.status is TradeStatus.NOT_SENT for trade in trades)
@@ -94,19 +109,25 @@ def _run_explains_trade(cause: Finding, effect: Finding) -> bool:
     if cause.kind in _BREAKER:
         return pair.side is Side.BUY
     if cause.kind in _BROKEN:
-        ran = {
-            side.role for side in pair.lanes if side.trade.status not in _NEVER_RAN and side.trade.reason is not Reason.RUN_FAILED
-        }
-        return bool(cause.departs - ran)
-    return _share_a_lane(cause, effect)
+        return _never_ran(_of(pair, cause.role))
+    return True
+
+
+def _of(pair: TradePair, role: Role | None) -> LaneTrade | None:
+    return next((side for side in pair.lanes if side.role is role), None)
+
+
+def _never_ran(side: LaneTrade | None) -> bool:
+    """Tell whether a lane never came to a trade: it has no record of it, or none of an attempt."""
+    return side is None or side.trade.status in _NEVER_RAN or side.trade.reason is Reason.RUN_FAILED
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """Sort findings as they are told: by the table of kinds, then symbol, trade and field."""
+    """Sort findings as they are told: by the table of kinds, then symbol, trade, field and lane."""
     return sorted(findings, key=_place)
 
 
-def _place(finding: Finding) -> tuple[int, str, str, str, str]:
+def _place(finding: Finding) -> tuple[int, str, str, str, str, str]:
     pair = finding.pair
     symbol, trade_id = (pair.symbol, pair.trade_id) if pair is not None else ("", "")
-    return (KINDS[finding.kind].order, symbol, trade_id, finding.field, finding.explanation)
+    return (KINDS[finding.kind].order, symbol, trade_id, finding.field, finding.attribution.value, finding.explanation)

@@ -1,13 +1,13 @@
 """Business Unit: compare | Status: current.
 
-A finding: something that differs, as a check found it, before causes, register and dollars are looked at. A check says for each
-lane whether it departs from what is right; the attribution follows from that, in one place, alike for both lanes.
+A finding: something that differs, as a check found it, before causes, register and dollars are looked at. One finding is about
+one lane: where both lanes depart from what is right there are two, so that what is said of one never depends on the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -18,32 +18,40 @@ from shadow.contracts.model import decimal_text, iso
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Role
 
-_ATTRIBUTIONS = {
-    (False, False): Attribution.NEITHER,
-    (True, False): Attribution.CONTROL,
-    (False, True): Attribution.CANDIDATE,
-    (True, True): Attribution.BOTH,
-}
+_ATTRIBUTIONS = {None: Attribution.NEITHER, Role.CONTROL: Attribution.CONTROL, Role.CANDIDATE: Attribution.CANDIDATE}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference, found. `departs` names the lanes that depart from what is right."""
+    """One difference, found. `role` is the lane that departs from what is right; None where nothing says which lane does.
+
+    `at_stake` are trades whose dollars belong to this finding where no finding of their own carries them.
+    """
 
     kind: str
     field: str
     rule: str
     explanation: str
-    departs: frozenset[Role]
+    role: Role | None
     planned: str | None = None
     control: str | None = None
     candidate: str | None = None
     pair: TradePair | None = None
+    at_stake: tuple[TradePair, ...] = ()
 
     @property
     def attribution(self) -> Attribution:
-        """Which lanes depart."""
-        return _ATTRIBUTIONS[Role.CONTROL in self.departs, Role.CANDIDATE in self.departs]
+        """Which lane departs."""
+        return _ATTRIBUTIONS[self.role]
+
+
+def of_each(finding: Finding, roles: Collection[Role]) -> Iterator[Finding]:
+    """Give `finding` once for each lane that departs; as it is, about nobody, where none does."""
+    if not roles:
+        yield replace(finding, role=None)
+    for role in Role:
+        if role in roles:
+            yield replace(finding, role=role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ def own_faults(
     planned: str | None = None,
     right: Callable[[LaneTrade], str | None] = lambda _side: None,
 ) -> tuple[Finding, ...]:
-    """Hold each lane's trade against `check` and give one finding for all lanes that fail it.
+    """Hold each lane's trade against `check` and give one finding for each lane that fails it.
 
     `rule` is written out only where something failed; `right` is what to show for a lane that does not fail.
     """
@@ -93,7 +101,7 @@ def own_faults(
     if not faults:
         return ()
     texts = {side.role: faults[side.role].shown if side.role in faults else right(side) for side in sides}
-    return (_finding((kind, field, str(rule), planned), faults, texts, pair),)
+    return _findings((kind, field, str(rule), planned), faults, texts, pair)
 
 
 def run_faults(
@@ -106,38 +114,34 @@ def run_faults(
     planned: str | None = None,
     right: Callable[[RunOutcome], str | None] = lambda _run: None,
 ) -> tuple[Finding, ...]:
-    """Hold each run against `check` and give one finding for all runs that fail it."""
+    """Hold each run against `check` and give one finding for each run that fails it."""
     sides = tuple(runs)
     faults = {run.role: fault for run in sides if (fault := check(run)) is not None}
     if not faults:
         return ()
     texts = {run.role: faults[run.role].shown if run.role in faults else right(run) for run in sides}
-    return (_finding((kind, field, str(rule), planned), faults, texts, None),)
+    return _findings((kind, field, str(rule), planned), faults, texts, None)
 
 
-def _finding(
+def _findings(
     about: tuple[str, str, str, str | None],
     faults: dict[Role, Fault],
     texts: dict[Role, str | None],
     pair: TradePair | None,
-) -> Finding:
+) -> tuple[Finding, ...]:
     kind, field, rule, planned = about
-    return Finding(
-        kind=kind,
-        field=field,
-        rule=rule,
-        explanation=_told(faults),
-        departs=frozenset(faults),
-        planned=planned,
-        control=texts.get(Role.CONTROL),
-        candidate=texts.get(Role.CANDIDATE),
-        pair=pair,
+    return tuple(
+        Finding(
+            kind=kind,
+            field=field,
+            rule=rule,
+            explanation=f"The {role.value} {faults[role].why}.",
+            role=role,
+            planned=planned,
+            control=texts.get(Role.CONTROL),
+            candidate=texts.get(Role.CANDIDATE),
+            pair=pair,
+        )
+        for role in Role
+        if role in faults
     )
-
-
-def _told(faults: dict[Role, Fault]) -> str:
-    """Say what is wrong with each lane, control first; once, where it is the same."""
-    whys = {role: faults[role].why for role in Role if role in faults}
-    if len(whys) > 1 and len(set(whys.values())) == 1:
-        return f"Both lanes: {next(iter(whys.values()))}."
-    return " ".join(f"The {role.value} {why}." for role, why in whys.items())

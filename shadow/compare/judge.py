@@ -14,16 +14,21 @@ The verdict, first that holds:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal, localcontext
 
 from shadow.compare.case import PairCase, PairView, TradePair
 from shadow.compare.causes import in_order, roots_of
 from shadow.compare.checks.decisions import damage_findings, plan_findings, presence_findings, skip_findings
+from shadow.compare.checks.duties import Duties
 from shadow.compare.checks.effects import run_effect_findings, trade_effect_findings
 from shadow.compare.checks.fills import fill_findings
+from shadow.compare.checks.net import net_findings
 from shadow.compare.checks.orders import order_findings
+from shadow.compare.checks.prices import price_findings
 from shadow.compare.checks.runs import counter_findings, duration_findings, end_findings, identity_findings
 from shadow.compare.checks.safety import equity_findings, guard_findings, market_findings, phase_findings
 from shadow.compare.checks.sizing import sizing_findings
@@ -34,9 +39,8 @@ from shadow.compare.finding import Finding
 from shadow.compare.impact import NOTHING, impacts_of, net, writable
 from shadow.compare.kinds import KINDS
 from shadow.compare.margins import ToleranceRecorder
-from shadow.compare.policy import Policy
+from shadow.compare.policy import Policy, worse
 from shadow.contracts.comparison import Comparison, Counts, Difference, Impact, Severity, Verdict
-from shadow.contracts.vocabulary import Role
 
 
 def judge(case: PairCase, policy: Policy) -> Comparison:
@@ -71,34 +75,53 @@ def judge(case: PairCase, policy: Policy) -> Comparison:
 
 def find(view: PairView, asked: ToleranceRecorder) -> Iterator[Finding]:
     """Find everything that differs in a pair, in no particular order; `asked` notes what the rules were asked."""
-    yield from asked.found(None, find_in_runs(view, asked.watched))
-    ran = frozenset(run.role for run in view.runs)
+    duties = Duties(view, asked.watched)
+    yield from asked.found(None, find_in_runs(view, duties))
     for pair in view.trades:
-        yield from asked.found(pair.trade_id, find_in_trade(pair, ran, asked.watched))
+        yield from asked.found(pair.trade_id, find_in_copies(pair, duties))
 
 
-def find_in_runs(view: PairView, policy: Policy) -> Iterator[Finding]:
+def find_in_runs(view: PairView, duties: Duties) -> Iterator[Finding]:
     """Find everything that differs in the runs as a whole, in no particular order."""
+    policy = duties.policy
     yield from identity_findings(view)
-    yield from equity_findings(view, policy)
+    yield from equity_findings(view, duties)
     yield from market_findings(view)
     yield from phase_findings(view, policy)
-    yield from guard_findings(view, policy)
+    yield from guard_findings(view, duties)
     yield from counter_findings(view, policy)
-    yield from end_findings(view)
+    yield from end_findings(view, duties)
     yield from duration_findings(view, policy)
     yield from run_effect_findings(view, policy)
 
 
-def find_in_trade(pair: TradePair, ran: frozenset[Role], policy: Policy) -> Iterator[Finding]:
-    """Find everything that differs in one trade by itself, whatever else the runs that `ran` did, in no particular order."""
-    yield from presence_findings(pair, ran, policy)
+def find_in_copies(pair: TradePair, duties: Duties) -> Iterator[Finding]:
+    """Find everything that differs in one trade, of every record that a lane has of it: each kind and field is told once."""
+    told = set()
+    for finding in find_in_trade(pair, duties):
+        told.add((finding.kind, finding.field, finding.role))
+        yield finding
+    for side in pair.lanes:
+        for copy in side.copies_besides:
+            for finding in find_in_trade(pair.with_copy(side, copy), duties):
+                name = (finding.kind, finding.field, finding.role)
+                if finding.role is side.role and name not in told:
+                    told.add(name)
+                    yield replace(finding, pair=pair)
+
+
+def find_in_trade(pair: TradePair, duties: Duties) -> Iterator[Finding]:
+    """Find everything that differs in one trade by itself, in no particular order."""
+    policy = duties.policy
+    yield from presence_findings(pair, duties.ran, policy)
     yield from plan_findings(pair, policy)
     yield from damage_findings(pair)
     yield from sizing_findings(pair, policy)
-    yield from skip_findings(pair)
+    yield from price_findings(pair, policy)
+    yield from skip_findings(pair, duties)
     yield from order_findings(pair, policy)
-    yield from fill_findings(pair, policy)
+    yield from fill_findings(pair, policy, duties)
+    yield from net_findings(pair, policy)
     yield from trade_effect_findings(pair, policy)
 
 
@@ -106,49 +129,85 @@ def without_unseen_absences(findings: Iterable[Finding], view: PairView) -> Iter
     """Leave out what was found only because a lane's evidence has gaps: what was not seen is not known to be absent."""
     torn = {run.role for run in view.runs if run.gaps or run.violations}
     for finding in findings:
-        if not (KINDS[finding.kind].absence and finding.departs and finding.departs <= torn):
+        seen = finding.role not in torn if finding.role is not None else not torn
+        if seen or not KINDS[finding.kind].absence:
             yield finding
 
 
 def differences_of(findings: list[Finding], policy: Policy, on: date, *, both_ran: bool) -> tuple[Difference, ...]:
     """Make differences of findings that are in order: causes found, dollars counted once, the register of day `on` applied."""
+    own = impacts_of(findings, both_ran=both_ran)
+    alone = [_bare_difference(finding, impact, policy) for finding, impact in zip(findings, own, strict=True)]
     roots = roots_of(findings)
-    worth = impacts_of(findings, roots, both_ran=both_ran)
-    found: dict[int, Difference] = {}
-    for place in sorted(range(len(findings)), key=lambda place: roots[place] != place):
-        alone = _bare_difference(findings[place], worth[place], policy)
-        is_root = roots[place] == place
-        found[place] = _covered(alone, policy, on) if is_root else _consequence(alone, found[roots[place]])
-    return tuple(found[place] for place in range(len(findings)))
+    caused = (
+        difference if root == place else difference.model_copy(update={"root": alone[root].key})
+        for place, (difference, root) in enumerate(zip(alone, roots, strict=True))
+    )
+    return weighed(tuple(caused), policy, on)
 
 
-def weighed_again(differences: tuple[Difference, ...], policy: Policy, on: date) -> tuple[Difference, ...]:
-    """Give differences that were found, in the same order, with the severities and the register of another policy.
+def weighed(differences: tuple[Difference, ...], policy: Policy, on: date) -> tuple[Difference, ...]:
+    """Give differences that were found, in the same order, with the severities and the register of a policy, of day `on`.
 
-    Right where that policy finds the same, which `shadow.compare.margins` tells; budgets are no longer applied.
+    A cause takes over the dollars and the highest severity of what it explains. A register entry covers what it names, and what
+    follows from that as far as it is no more severe; what is more severe stands by itself, uncovered. Asked of differences that
+    were stored, it is right where the policy finds the same, which `shadow.compare.margins` tells; budgets are not applied.
     """
-    roots = {
-        difference.key: _covered(_bare_again(difference, policy), policy, on)
-        for difference in differences
-        if difference.caused_by is None
-    }
+    bare = {difference.key: _bare(difference, policy, on) for difference in differences}
+    groups: dict[str, list[Difference]] = defaultdict(list)
+    for difference in bare.values():
+        groups[_standing(difference, bare)].append(difference)
+    roots = {key: _root_of(bare[key], group, policy) for key, group in groups.items()}
     return tuple(
-        roots[difference.key] if difference.caused_by is None else _consequence(difference, roots[difference.caused_by])
-        for difference in differences
+        roots[key] if key in roots else _consequence(entry, roots[_standing(entry, bare)]) for key, entry in bare.items()
     )
 
 
-def _bare_again(difference: Difference, policy: Policy) -> Difference:
-    severity = policy.severity_of(difference.kind)
-    return difference.model_copy(update={"severity": severity, "covered_by": None, "over_budget": None})
+def _standing(difference: Difference, bare: Mapping[str, Difference]) -> str:
+    """Name where a difference is counted: at its cause, but not at one that is covered and less severe."""
+    cause = bare[difference.root] if difference.root is not None else difference
+    hides = cause.covered_by is not None and worse(difference.severity, cause.severity) is not cause.severity
+    return difference.key if hides else cause.key
+
+
+def _bare(difference: Difference, policy: Policy, on: date) -> Difference:
+    """Give a difference as it is by itself: its own dollars and severity, and the entry that covers it, if one does."""
+    severity = worse(policy.severity_of(difference.kind), difference.by_worth)
+    update = {"severity": severity, "impact": difference.own, "caused_by": None, "covered_by": None, "over_budget": None}
+    alone = difference.model_copy(update=update)
+    entry = next((entry.id for entry in policy.known if entry.covers(alone, on)), None)
+    return alone if entry is None else alone.model_copy(update={"covered_by": entry})
+
+
+def _root_of(root: Difference, group: list[Difference], policy: Policy) -> Difference:
+    """Give a cause with the dollars and the highest severity of all that follows from it."""
+    if len(group) == 1:
+        return root
+    impact = net(difference.impact for difference in group)
+    severity = policy.materiality.raised(root.severity, _worth(impact), ZERO)
+    for difference in group:
+        severity = worse(severity, difference.severity)
+    return root.model_copy(update={"severity": severity, "impact": impact})
+
+
+def _consequence(alone: Difference, root: Difference) -> Difference:
+    """Make a difference that follows from `root`: INFO, covered as its cause is, its dollars counted there."""
+    update = {"severity": Severity.INFO, "impact": NOTHING, "caused_by": root.key, "covered_by": root.covered_by}
+    return alone.model_copy(update=update)
+
+
+def _worth(impact: Impact) -> Decimal:
+    return max(abs(impact.notional), abs(impact.cash))
 
 
 def _bare_difference(finding: Finding, impact: Impact, policy: Policy) -> Difference:
     pair = finding.pair
+    trade_usd = abs(pair.planned.amount) if pair is not None and pair.planned is not None else ZERO
     return Difference(
         kind=finding.kind,
         level=KINDS[finding.kind].level,
         severity=policy.severity_of(finding.kind),
+        by_worth=policy.materiality.raised(Severity.INFO, _worth(impact), trade_usd),
         attribution=finding.attribution,
         field=finding.field,
         trade_id=pair.trade_id if pair else None,
@@ -160,19 +219,8 @@ def _bare_difference(finding: Finding, impact: Impact, policy: Policy) -> Differ
         rule=finding.rule,
         explanation=finding.explanation,
         impact=impact,
+        own=impact,
     )
-
-
-def _consequence(alone: Difference, root: Difference) -> Difference:
-    """Make a difference that follows from `root`: INFO, with the cause's attribution and cover, and no dollars."""
-    update = {"severity": Severity.INFO, "attribution": root.attribution, "caused_by": root.key, "covered_by": root.covered_by}
-    return alone.model_copy(update=update)
-
-
-def _covered(difference: Difference, policy: Policy, on: date) -> Difference:
-    """Give `difference` with the first entry of the register that covers it, if one does."""
-    entry = next((entry.id for entry in policy.known if entry.covers(difference, on)), None)
-    return difference if entry is None else difference.model_copy(update={"covered_by": entry})
 
 
 def case_of(comparison: Comparison, code_version: str) -> PairCase:
@@ -228,7 +276,7 @@ def verdict_by(differences: Iterable[Difference]) -> Verdict:
 def _gross(differences: Iterable[Difference]) -> Decimal:
     total = ZERO
     for difference in differences:
-        total = EXACT.add(total, max(abs(difference.impact.notional), abs(difference.impact.cash)))
+        total = EXACT.add(total, difference.gross)
     return writable(total)
 
 

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal, localcontext
 
 from shadow.compare.case import PairCase, PairView
+from shadow.compare.checks.duties import Duties
 from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.judge import find_in_runs, find_in_trade
 from shadow.compare.margins import ToleranceRecorder, numeric_rules, tolerant_rules
@@ -64,15 +65,15 @@ def noise_floor(runs: Iterable[TwoRuns], policy: Policy) -> NoiseFloor:
 def _measure(two: TwoRuns, policy: Policy, seen: dict[str, list[Decimal]]) -> None:
     """Judge the two runs as a pair, and note what each rule needed: of every trade, and once of the runs as a whole."""
     asked, view = ToleranceRecorder(_for_both(policy, two.first.role)), PairView(_as_pair(two))
-    numeric = numeric_rules(policy).keys()
+    numeric, duties = numeric_rules(policy).keys(), Duties(view, asked.watched)
     for pair in view.trades:
         if pair.both is None:
             continue
-        found = list(find_in_trade(pair, frozenset(Role), asked.watched))
+        found = list(find_in_trade(pair, duties))
         needed = asked.taken(pair.trade_id, found=bool(found))
         for name in numeric - OF_A_RUN:
             seen[name].append(needed.get(name, ZERO))
-    needed = asked.taken(None, found=bool(list(find_in_runs(view, asked.watched))))
+    needed = asked.taken(None, found=bool(list(find_in_runs(view, duties))))
     for name in numeric & OF_A_RUN:
         seen[name].append(needed.get(name, ZERO))
     if DURATION in needed:

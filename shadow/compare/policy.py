@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import sha256
@@ -16,10 +17,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StrictInt, ValidationError, model_validator
 
+from shadow.compare.exact import EXACT, TEN_THOUSAND
 from shadow.compare.kinds import KINDS
 from shadow.compare.noise_floor import NoiseFloor
 from shadow.compare.policy_text import InvalidPolicy, PolicyText
-from shadow.compare.rules import BpsRule, DurationRatioRule, NumericRule, OrderedRule, SetRule, ToleranceRule
+from shadow.compare.rules import BpsRule, DriftRule, DurationRatioRule, NumericRule, OrderedRule, SetRule, ToleranceRule
 from shadow.contracts.comparison import Attribution, Difference, Severity
 from shadow.contracts.model import Frozen, NonNegative
 from shadow.contracts.vocabulary import EffectKind, Role, Side
@@ -39,7 +41,10 @@ class Rules(Frozen):
         ToleranceRule, Field(description="quantity asked for, against |trade amount| / the lane's own decision price")
     ]
     exit_quantity: Annotated[
-        ToleranceRule, Field(description="a full exit's quantity, against current value / own decision price, and across lanes")
+        ToleranceRule,
+        Field(
+            description="a full exit's worth, against the plan's current value: how far a price may move after the plan is made"
+        ),
     ]
     order_quantity: Annotated[NumericRule, Field(description="quantity of the first order, against the quantity decided on")]
     order_type: Annotated[SetRule, Field(description="the type of the first order")]
@@ -47,8 +52,17 @@ class Rules(Frozen):
     partial_fill: Annotated[
         NumericRule, Field(description="filled USD (filled quantity * own decision price) of two FAILED trades, across lanes")
     ]
+    executed_value: Annotated[NumericRule, Field(description="executed USD (filled quantity * price), against |trade amount|")]
+    decision_mid: Annotated[NumericRule, Field(description="a lane's decision price, against the mid of its own bid and ask")]
+    decision_price: Annotated[
+        DriftRule,
+        Field(description="a lane's decision price, against the market's quote, else real fills, else the other lane's"),
+    ]
+    limit_price: Annotated[
+        BpsRule, Field(description="an order's limit outside the lane's own bid and ask, against the nearer one")
+    ]
     average_price: Annotated[
-        BpsRule, Field(description="difference of the lanes' slippages, each against its own decision price")
+        BpsRule, Field(description="a lane's average fill price, against the market between the two lanes' decisions")
     ]
     recorded_price: Annotated[BpsRule, Field(description="recorded price, against the average price of the orders' fills")]
     value: Annotated[NumericRule, Field(description="recorded value, against filled quantity * average price")]
@@ -69,6 +83,44 @@ class Limits(Frozen):
     sell_attempts: Annotated[StrictInt, Field(ge=1, description="how often a SELL may be tried")]
     buy_attempts: Annotated[StrictInt, Field(ge=1, description="how often a BUY may be tried")]
     run_seconds: Annotated[Seconds, Field(description="no run should take longer")]
+    quote_seconds: Annotated[Seconds, Field(description="no quote that a trade is sized on should be older, in seconds")]
+    quote_width_bps: Annotated[
+        NonNegative, Field(description="widest quote that a trade should be sized on, in basis points of its mid")
+    ]
+    equity_deployment: Annotated[
+        NonNegative | None,
+        Field(description="equity limit as a fraction of the plan's portfolio value; says which of two limits is right"),
+    ] = None
+
+
+class Worth(Frozen):
+    """How much a difference must be worth, by both measures."""
+
+    usd: Annotated[NonNegative, Field(description="at least so many USD")]
+    bps: Annotated[NonNegative, Field(description="and at least so many basis points of its trade's planned amount")] = Decimal(0)
+
+
+class Materiality(Frozen):
+    """What a difference is worth raises its severity, whatever it is called."""
+
+    major: Annotated[Worth, Field(description="worth so much, a difference is at least MAJOR")]
+    critical: Annotated[Worth, Field(description="worth so much, a difference is CRITICAL")]
+
+    def raised(self, severity: Severity, usd: Decimal, trade_usd: Decimal) -> Severity:
+        """Give the severity of a difference worth `usd` in a trade of `trade_usd` (absolute USD; 0: of no one trade)."""
+        for level, least in ((Severity.CRITICAL, self.critical), (Severity.MAJOR, self.major)):
+            enough = EXACT.multiply(usd, TEN_THOUSAND) >= EXACT.multiply(least.bps, trade_usd)
+            if usd > 0 and usd >= least.usd and enough:
+                return worse(severity, level)
+        return severity
+
+
+_SEVERITIES = tuple(Severity)
+
+
+def worse(first: Severity, second: Severity) -> Severity:
+    """Give the more severe of two."""
+    return min(first, second, key=_SEVERITIES.index)
 
 
 class Deadlines(Frozen):
@@ -193,6 +245,7 @@ class Policy(Frozen):
     deadlines: Deadlines
     applies: Applies
     evidence: Evidence
+    materiality: Materiality
     severity: Annotated[
         dict[str, Severity], AfterValidator(_only_kinds), Field(description="severities that differ from the kind's own")
     ] = Field(default_factory=dict)

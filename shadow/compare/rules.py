@@ -21,6 +21,7 @@ from shadow.compare.exact import EXACT, TEN_THOUSAND, ZERO
 from shadow.contracts.model import Frozen, NonNegative, decimal_text
 
 ONE = Decimal(1)
+_MINUTE = Decimal(60)
 Measure = Literal["absolute", "bps"]
 """What a tolerance is counted in: the field's own unit (times the question's unit), or basis points of the larger value."""
 
@@ -256,6 +257,24 @@ class DurationRatioRule(Frozen):
     def __str__(self) -> str:
         """Read as one phrase."""
         return f"at most {decimal_text(self.ratio)} * the other lane, from {decimal_text(self.floor_seconds)} s"
+
+
+class DriftRule(Frozen):
+    """Equal means at most `bps` basis points apart, of the larger, and `bps_a_minute` more for each minute in between."""
+
+    rule: Literal["drift"]
+    bps: Annotated[NonNegative, Field(description="largest distance that is equal at one moment, in basis points")]
+    bps_a_minute: Annotated[NonNegative, Field(description="how much more is equal a minute later, in basis points")] = ZERO
+
+    def permits_after(self, left: Decimal, right: Decimal, seconds: Decimal) -> bool:
+        """Tell whether two prices so many seconds apart are equal."""
+        allowed = EXACT.add(EXACT.multiply(self.bps, _MINUTE), EXACT.multiply(self.bps_a_minute, seconds))
+        apart = EXACT.multiply(abs(EXACT.subtract(left, right)), EXACT.multiply(TEN_THOUSAND, _MINUTE))
+        return apart <= EXACT.multiply(max(abs(left), abs(right)), allowed)
+
+    def __str__(self) -> str:
+        """Read as one phrase."""
+        return f"within {decimal_text(self.bps)} bps, and {decimal_text(self.bps_a_minute)} more a minute"
 
 
 NumericRule = Annotated[ExactRule | AbsoluteRule | BpsRule | TicksRule, Field(discriminator="rule")]

@@ -142,7 +142,7 @@ class IntentRecord(_StateItem):
     """One order as it was decided on, and what became of it (`SK = INTENT#{trade_id}#{step}`).
 
     `asked_quantity` is the shares the whole trade asks for, `quantity` what this step asks for: the rest. bid, ask and
-    `decision_price` (their mid) are the quote the trade was sized on. `filled_quantity` shares, prices USD a share.
+    `decision_price` (their mid) are the quote of `quote_at` the trade was sized on. `filled_quantity` shares, prices USD a share.
     `turn` is that of the process which wrote the intent, `fractionable` what the broker said of the asset (None: not recorded).
     """
 
@@ -161,6 +161,7 @@ class IntentRecord(_StateItem):
     bid: Exact
     ask: Exact
     decision_price: Exact
+    quote_at: Moment | None = None
     execution_mode: ExecutionMode
     fractionable: bool | None = None
     status: IntentStatus = IntentStatus.INTENDED

@@ -38,11 +38,10 @@ class Severity(StrEnum):
 
 
 class Attribution(StrEnum):
-    """Which lane departs from the plan."""
+    """Which lane departs from the plan. One difference is about one lane: where both depart, there are two."""
 
     CONTROL = "control"
     CANDIDATE = "candidate"
-    BOTH = "both"
     NEITHER = "neither"
 
 
@@ -72,7 +71,9 @@ class Difference(Frozen):
     """One thing that differs beyond its rule.
 
     A difference that merely follows from another one names it by key in `caused_by`; it is then INFO, worth nothing, and
-    covered as its cause is: counts and dollars stand in the cause alone, so plain sums over all differences are right.
+    covered as its cause is: counts, dollars and the highest severity stand in the cause alone, so plain sums over all
+    differences are right. `root` names the cause too where a known divergence covers that and not this more severe one, which
+    then stands by itself. `own` is what it is worth by itself, and `by_worth` the least severity that this demands.
     `over_budget` is the known divergence that would cover it and has used up its budget for the day.
     """
 
@@ -90,6 +91,9 @@ class Difference(Frozen):
     rule: str
     explanation: str
     impact: Impact = Impact()
+    own: Impact = Impact()
+    by_worth: Severity = Severity.INFO
+    root: str | None = None
     caused_by: str | None = None
     covered_by: str | None = None
     over_budget: str | None = None
@@ -97,7 +101,7 @@ class Difference(Frozen):
     @property
     def key(self) -> str:
         """Name this difference within its comparison."""
-        return f"{self.kind}/{self.field}/{self.trade_id or '-'}"
+        return f"{self.kind}/{self.field}/{self.trade_id or '-'}/{self.attribution.value}"
 
     @property
     def counts(self) -> bool:

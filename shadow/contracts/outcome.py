@@ -8,19 +8,38 @@ What is not known is None, never a zero: "missing reports do not mean flat".
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from shadow.contracts.events import FailureStep
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative
 from shadow.contracts.vocabulary import EffectKind, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 
 
+class MarketQuote(Frozen):
+    """What the market quoted when a lane decided, by somebody other than the lane. USD a share; `at` is the quote's own time."""
+
+    bid: Exact
+    ask: Exact
+    at: Moment | None = None
+
+    @property
+    def mid(self) -> Decimal:
+        """The middle of bid and ask, USD a share, exact."""
+        return (self.bid + self.ask) / 2
+
+
 class Intent(Frozen):
-    """What a lane decided for a trade before asking the broker. None: the lane did not record it."""
+    """What a lane decided for a trade before asking the broker. None: the lane did not record it.
+
+    `quote_at` is the time of the quote that bid and ask are of, as the broker gave it.
+    """
 
     sizing_basis: SizingBasis | None = None
     quantity: NonNegative | None = None
     order_type: str | None = None
     bid: Exact | None = None
     ask: Exact | None = None
+    quote_at: Moment | None = None
     decision_price: Exact | None = None
     fractionable: bool | None = None
 
@@ -34,10 +53,11 @@ class EquityDecision(Frozen):
 
 
 class OrderRecord(Frozen):
-    """One order of a trade. `accepted` is None where nobody asked the broker, `side` where nobody recorded it."""
+    """One order of a trade. `accepted` is None where nobody asked the broker, `side` and `symbol` where nobody recorded them."""
 
     client_order_id: str | None = None
     order_id: str | None = None
+    symbol: str | None = None
     side: Side | None = None
     order_type: str | None = None
     quantity: Exact | None = None
@@ -50,7 +70,7 @@ class OrderRecord(Frozen):
 
 
 class TradeOutcome(Frozen):
-    """How one trade ended in one lane."""
+    """How one trade ended in one lane. `market` is the market's quote at its decision, by somebody other than the lane."""
 
     trade_id: Identifier
     symbol: str
@@ -61,6 +81,7 @@ class TradeOutcome(Frozen):
     planned_amount: Exact | None = None
     is_complete_exit: bool | None = None
     intent: Intent | None = None
+    market: MarketQuote | None = None
     equity: EquityDecision | None = None
     filled_quantity: NonNegative | None = None
     average_price: Exact | None = None
@@ -101,7 +122,10 @@ class RunCounters(Frozen):
 
 
 class Effect(Frozen):
-    """One downstream effect, emitted (control, or the live lane) or intended (the candidate while it is one)."""
+    """One downstream effect, emitted (control, or the live lane) or intended (the candidate while it is one).
+
+    `amount` is the executed USD it tells of. Ids are those it carries, None where none.
+    """
 
     kind: EffectKind
     emitted: bool
@@ -109,9 +133,13 @@ class Effect(Frozen):
     symbol: str | None = None
     action: Side | None = None
     order_id: str | None = None
+    run_id: str | None = None
+    plan_id: str | None = None
+    correlation_id: str | None = None
     success: bool | None = None
     quantity: Exact | None = None
     price: Exact | None = None
+    amount: Exact | None = None
     failure_step: FailureStep | None = None
     total_trades: int | None = None
     succeeded_trades: int | None = None

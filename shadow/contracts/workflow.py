@@ -178,7 +178,7 @@ class TradeResult(Wire):
     """What execute_trade_sfn answers: the contract's fields, and the intent and reasons a comparison needs.
 
     `quantity` is filled shares, `average_price` USD a share, `total_value` their product; `planned_amount` is the signed
-    planned USD; `asked_quantity` the shares decided on; bid, ask and `decision_price` (their mid) the decision quote.
+    planned USD; `asked_quantity` the shares decided on; bid, ask and `decision_price` (their mid) the quote of `quote_at`.
     """
 
     run_id: Identifier
@@ -198,6 +198,7 @@ class TradeResult(Wire):
     bid: Exact | None = None
     ask: Exact | None = None
     decision_price: Exact | None = None
+    quote_at: Moment | None = None
     order_type: str | None = None
     attempts: int = 0
     orders: tuple[OrderTrace, ...] = ()

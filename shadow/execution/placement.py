@@ -46,7 +46,7 @@ class SizedTrade:
     @classmethod
     def resumed(cls, first: IntentRecord) -> SizedTrade:
         """Take over what was decided before: a resumed trade is never sized again."""
-        quote = Quote(first.symbol, first.bid, first.ask, first.intended_at)
+        quote = Quote(first.symbol, first.bid, first.ask, first.quote_at or first.intended_at)
         return cls(
             first.run_id,
             first.trade_id,
@@ -132,6 +132,7 @@ class Placement:
             sizing_basis=trade.basis,
             bid=trade.quote.bid,
             ask=trade.quote.ask,
+            quote_at=trade.quote.at,
             decision_price=trade.quote.mid,
             execution_mode=trade.mode,
             fractionable=trade.fractionable,

@@ -228,9 +228,17 @@ class LaneMaker:
     def _run_effects(self, status: RunStatus, trades: tuple[TradeOutcome, ...]) -> None:
         if status is RunStatus.COMPLETED and trades:
             counts = {f"{name}_trades": count for name, count in tally(trades).items()}
-            self.effects.append(Effect(kind=EffectKind.ALL_TRADES_COMPLETED, emitted=self.is_control, **counts))
+            self.effects.append(
+                Effect(kind=EffectKind.ALL_TRADES_COMPLETED, emitted=self.is_control, **self._ids(), **counts)  # type: ignore[arg-type]
+            )
         elif status is not RunStatus.COMPLETED:
-            self.effects.append(Effect(kind=EffectKind.WORKFLOW_FAILED, emitted=self.is_control, failure_step=_STEPS[status]))
+            self.effects.append(
+                Effect(kind=EffectKind.WORKFLOW_FAILED, emitted=self.is_control, failure_step=_STEPS[status], **self._ids())
+            )
+
+    def _ids(self) -> dict[str, str]:
+        plan = self.world.plan
+        return {"run_id": self.run_id, "plan_id": plan.plan_id, "correlation_id": plan.correlation_id}
 
     def _trade(self, fate: Fate, *, guarded: bool = False) -> TradeOutcome:
         item = fate.item
@@ -388,6 +396,9 @@ class LaneMaker:
                 trade_id=trade.trade_id,
                 symbol=trade.symbol,
                 action=trade.action,
+                order_id=trade.order_id,
+                amount=trade.value if filled else None,
+                **self._ids(),
                 success=trade.status is TradeStatus.COMPLETED,
                 quantity=filled,
                 price=trade.average_price if filled else None,

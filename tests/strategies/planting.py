@@ -80,20 +80,69 @@ def refilled(trade: TradeOutcome, quantity: Decimal) -> dict[str, object]:
     }
 
 
-def resized(pick: Callable[[TradeOutcome], bool], factor: Callable[[TradeOutcome, PairCase], Decimal]) -> Edit:
-    """Size a trade wrongly and carry it through order, fill, event and ledger, as a faulty lane would."""
+def told(effect: Effect, quantity: Decimal | None, price: Decimal | None) -> Effect:
+    """Let an effect tell of a fill, with its dollars where it told of them."""
+    amount = quantity * price if effect.amount is not None and quantity is not None and price is not None else effect.amount
+    return effect.model_copy(update={"quantity": quantity, "price": price, "amount": amount})
+
+
+def resized(
+    pick: Callable[[TradeOutcome], bool], factor: Callable[[TradeOutcome, PairCase], Decimal], *, blind: bool = False
+) -> Edit:
+    """Size a trade wrongly and carry it through order, fill, event and ledger. `blind`: no intent of it is kept."""
 
     def plant(case: PairCase, role: Role) -> PairCase:
         chosen = next(trade for trade in run_of(case, role).trades if pick(trade))
         quantity = factor(chosen, case)
-        case = trade_edit(lambda t: t.trade_id == chosen.trade_id, lambda t: refilled(t, quantity))(case, role)
+        case = trade_edit(
+            lambda t: t.trade_id == chosen.trade_id,
+            lambda t: refilled(t, quantity) | ({"intent": None, "orders": ()} if blind else {}),
+        )(case, role)
 
         def carried(effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
             mine = {EffectKind.TRADE_EXECUTED, EffectKind.LEDGER_ENTRY}
-            return tuple(
-                e.model_copy(update={"quantity": quantity}) if e.symbol == chosen.symbol and e.kind in mine else e
-                for e in effects
-            )
+            return tuple(told(e, quantity, e.price) if e.symbol == chosen.symbol and e.kind in mine else e for e in effects)
+
+        return effects_edit(carried)(case, role)
+
+    return plant
+
+
+def repriced(pick: Callable[[TradeOutcome], bool], factor: Decimal) -> Edit:
+    """Size a trade on a quote that is not the market's, and fill what was asked for at the market's own price."""
+
+    def plant(case: PairCase, role: Role) -> PairCase:
+        chosen = next(trade for trade in run_of(case, role).trades if pick(trade))
+        assert chosen.intent is not None
+        assert chosen.intent.decision_price is not None
+        quoted = chosen.intent.decision_price * factor
+        quantity = (abs(chosen.planned_amount or ZERO) / quoted).quantize(Decimal("0.000001"))
+        case = resized(lambda t: t.trade_id == chosen.trade_id, lambda _t, _c: quantity)(case, role)
+
+        def requoted(trade: TradeOutcome) -> dict[str, object]:
+            known = trade.intent is not None and trade.intent.bid is not None
+            half = Decimal("0.01")
+            orders = tuple(o.model_copy(update={"limit_price": quoted}) if o.limit_price else o for o in trade.orders)
+            return intent(
+                trade, decision_price=quoted, bid=quoted - half if known else None, ask=quoted + half if known else None
+            ) | {"orders": orders}
+
+        return trade_edit(lambda t: t.trade_id == chosen.trade_id, requoted)(case, role)
+
+    return plant
+
+
+def unfilled(pick: Callable[[TradeOutcome], bool]) -> Edit:
+    """Record a trade as executed with nothing filled, as its event and ledger say too."""
+
+    def plant(case: PairCase, role: Role) -> PairCase:
+        chosen = next(trade for trade in run_of(case, role).trades if pick(trade))
+        nothing = {"filled_quantity": ZERO, "value": ZERO, "average_price": None, "orders": ()}
+        case = trade_edit(lambda t: t.trade_id == chosen.trade_id, lambda _t: nothing)(case, role)
+
+        def carried(effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
+            left = (e for e in effects if e.symbol != chosen.symbol or e.kind is not EffectKind.LEDGER_ENTRY)
+            return tuple(e.model_copy(update={"quantity": None, "price": None}) if e.symbol == chosen.symbol else e for e in left)
 
         return effects_edit(carried)(case, role)
 
@@ -205,7 +254,7 @@ def shifted(pick: Callable[[TradeOutcome], bool], bps: int) -> Edit:
             return {"average_price": price, "value": price * (trade.filled_quantity or ZERO), "orders": orders}
 
         def carried(effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
-            return tuple(e.model_copy(update={"price": price}) if e.symbol == chosen.symbol and e.price else e for e in effects)
+            return tuple(told(e, e.quantity, price) if e.symbol == chosen.symbol and e.price else e for e in effects)
 
         case = trade_edit(lambda t: t.trade_id == chosen.trade_id, record)(case, role)
         return effects_edit(carried)(case, role)

@@ -29,6 +29,7 @@ from tests.strategies.planting import (
     largest_sell_fails,
     order,
     recounted,
+    repriced,
     resized,
     run_edit,
     run_of,
@@ -37,6 +38,7 @@ from tests.strategies.planting import (
     stopped,
     then,
     trade_edit,
+    unfilled,
     without_trade,
 )
 
@@ -65,6 +67,21 @@ def at_the_edge(world: World) -> World:
     return replace(world, plan=plan, fates=tuple(fates))
 
 
+def priced(trade: TradeOutcome) -> Decimal:
+    assert trade.intent is not None
+    assert trade.intent.decision_price is not None
+    return trade.intent.decision_price
+
+
+def in_another_symbol(case: PairCase, role: Role) -> PairCase:
+    """Let the first BUY trade another symbol under the right id, in its record and its effects."""
+    chosen = next(trade for trade in run_of(case, role).trades if is_buy(trade))
+    case = trade_edit(lambda t: t.trade_id == chosen.trade_id, lambda _t: {"symbol": "ELSE"})(case, role)
+    return effects_edit(
+        lambda effects: tuple(e.model_copy(update={"symbol": "ELSE"}) if e.symbol == chosen.symbol else e for e in effects)
+    )(case, role)
+
+
 REJECTED = in_worlds(base=fate_of(Side.BUY, "rejected"))
 GUARDED = in_worlds(scenario="guard")
 
@@ -80,7 +97,8 @@ def asked(trade: TradeOutcome) -> Decimal | None:
 def all_filled(trade: TradeOutcome) -> dict[str, object]:
     """Fill the failed trade's order after all."""
     quantity = asked(trade)
-    return {"orders": (order(trade, 0, quantity=quantity, filled_quantity=quantity, average_price=Decimal(10)),)}
+    price = trade.intent.decision_price if trade.intent else None
+    return {"orders": (order(trade, 0, quantity=quantity, filled_quantity=quantity, average_price=price),)}
 
 
 def unended(status: TradeStatus) -> Edit:
@@ -185,6 +203,40 @@ PLANTS = (
         "DUPLICATE_TRADE",
         run_edit(lambda run: {"trades": (*run.trades, run.trades[0])}),
     ),
+    Plant("SYMBOL", in_another_symbol),
+    Plant("ORDER_SYMBOL", trade_edit(is_buy, lambda t: {"orders": (order(t, 0, symbol="ELSE"),)})),
+    Plant(
+        "PRICE_NOT_THE_MID",
+        trade_edit(is_buy, lambda t: intent(t, bid=priced(t) * Decimal("0.998"), ask=priced(t) * Decimal("0.999"))),
+    ),
+    Plant("DECISION_PRICE", repriced(is_buy, Decimal(2)), name="doubled"),
+    Plant("DECISION_PRICE", repriced(is_buy, Decimal("0.4")), name="stale"),
+    Plant(
+        "QUOTE_STALE",
+        trade_edit(is_buy, lambda t: intent(t, quote_at=t.started_at - timedelta(seconds=61) if t.started_at else None)),
+    ),
+    Plant("QUOTE_WIDE", trade_edit(is_buy, lambda t: intent(t, bid=priced(t) * Decimal("0.9"), ask=priced(t) * Decimal("1.1")))),
+    Plant(
+        "LIMIT_PRICE",
+        trade_edit(is_buy, lambda t: {"orders": (order(t, 0, limit_price=priced(t) * Decimal("1.05")),)}),
+        name="through-the-market",
+    ),
+    Plant("LIMIT_PRICE", trade_edit(is_sell, lambda t: {"orders": (order(t, 0, limit_price=Decimal("0.01")),)}), name="a-cent"),
+    Plant("COMPLETED_WITHOUT_FILL", unfilled(is_exit)),
+    Plant("EXECUTED_VALUE", resized(is_buy, lambda t, _c: (t.filled_quantity or Decimal(0)) * 21, blind=True), name="no-intent"),
+    Plant("GUARD_BYPASSED", then(in_worlds(base=largest_sell_fails, fault="no guard"), run_edit(lambda _r: {"guard": None}))),
+    Plant(
+        "EQUITY_FOREIGN_COUNT",
+        trade_edit(
+            is_buy,
+            lambda t: {
+                "equity": t.equity.model_copy(update={"cumulative": abs(t.planned_amount or Decimal(0)) + 8000})
+                if t.equity
+                else None
+            },
+        ),
+        name="C16",
+    ),
     Plant("TRADE_ID", trade_edit(is_buy, lambda t: {"trade_id": f"{t.trade_id}x"}), name="id"),
     Plant("SIDE", trade_edit(is_buy, lambda _t: {"action": Side.SELL, "equity": None})),
     Plant("PLANNED_AMOUNT", trade_edit(is_buy, lambda t: {"planned_amount": (t.planned_amount or Decimal(0)) + 1})),
@@ -235,7 +287,7 @@ PLANTS = (
         trade_edit(is_buy, lambda t: {"orders": (order(t, 0, status="rejected", filled_quantity=Decimal(0), accepted=False),)}),
     ),
     # fills
-    Plant("SLIPPAGE", shifted(is_buy, 40)),
+    Plant("SLIPPAGE", shifted(is_buy, 90)),
     Plant("VALUE", trade_edit(is_buy, lambda t: {"value": (t.value or Decimal(0)) + 5})),
     Plant("RESIDUAL_POSITION", trade_edit(is_exit, lambda _t: {"residual_position": Decimal("0.000123")})),
     Plant("TRADE_STATUS", in_worlds(fate_of(Side.BUY, "rejected"))),
@@ -327,7 +379,7 @@ PLANTS = (
         ),
     ),
     Plant("ENDED_AS_SUCCESS", then(GUARDED, run_edit(lambda _r: {"raw_status": "SUCCEEDED"})), name="C9"),
-    Plant("FAILURE_STEP", then(GUARDED, run_edit(lambda _r: {"failure_step": "Elsewhere"})), attribution="neither"),
+    Plant("FAILURE_STEP", then(GUARDED, run_edit(lambda _r: {"failure_step": "Elsewhere"}))),
     Plant(
         "TRADE_EXECUTED_EXTRA",
         then(
@@ -382,7 +434,7 @@ PLANTS = (
     Plant("BUYS_NEVER_SENT", stopped("BUY_PHASE", buys=TradeStatus.NOT_SENT)),
     Plant("ENDED_AS_FAILURE", run_edit(lambda _r: {"raw_status": "FAILED"})),
     Plant(
-        "DURATION_RATIO", run_edit(lambda r: {"completed_at": r.started_at + timedelta(seconds=400) if r.started_at else None})
+        "DURATION_RATIO", run_edit(lambda r: {"completed_at": r.started_at + timedelta(seconds=700) if r.started_at else None})
     ),
     Plant(
         "DURATION_ABSOLUTE",

@@ -83,8 +83,9 @@ def test_a_run_beside_itself_has_no_noise_between_the_two() -> None:
     assert floor.pairs == len(faultless) > 20
     assert floor.role is Role.CONTROL
     assert floor.rules.keys() >= numeric_rules(default_policy()).keys()
-    across = ("average_price", "partial_fill", "equity_limit", "filled_quantity", "guard_amounts")
+    across = ("partial_fill", "equity_limit", "filled_quantity", "guard_amounts")
     assert [floor.rules[name].largest for name in across] == [0] * len(across)
+    assert floor.rules["average_price"].largest < Decimal("8.1")  # held against its own quote: each fill is up to 8 bps off it
     assert floor.rules["asked_quantity"].largest <= 1  # held against the plan: what rounding to a step does
 
 
@@ -94,7 +95,7 @@ def test_a_drift_between_two_runs_is_the_noise_of_their_prices() -> None:
     executed = sum(t.status is TradeStatus.COMPLETED for two in pairs for t in two.first.trades)
     assert executed > 40
     assert noise.measure == "bps"
-    assert Decimal(8) < noise.largest < Decimal("9.1")
+    assert Decimal(8) < noise.largest < Decimal("17.1")  # up to 9 bps of drift on fills that are up to 8 bps off their quotes
     assert noise.p50 < noise.p95 <= noise.p99 <= noise.largest
     assert noise.observations == sum(len(two.plan.tradable_items) for two in pairs)
 
@@ -156,7 +157,7 @@ def test_noise_of_a_rule_that_there_is_not_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bps", "standing"), [(30, Standing.BELOW_NOISE), (20, Standing.CLOSE), (9, Standing.CLEAR), (None, Standing.NOT_MEASURED)]
+    ("bps", "standing"), [(30, Standing.BELOW_NOISE), (9, Standing.CLOSE), (1, Standing.CLEAR), (None, Standing.NOT_MEASURED)]
 )
 def test_every_tolerance_stands_beside_its_noise(bps: int | None, standing: Standing) -> None:
     policy = default_policy().model_copy(update={"noise": None if bps is None else measured(bps)})

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from shadow.compare.case import LaneTrade, TradePair
+from shadow.compare.case import LaneTrade, Planned, TradePair
+from shadow.compare.checks.duties import Duties
 from shadow.compare.exact import EXACT, is_float_artefact
-from shadow.compare.finding import Fault, Finding, own_faults, shown
+from shadow.compare.finding import Fault, Finding, of_each, own_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.model import decimal_text
@@ -20,6 +21,7 @@ from shadow.contracts.vocabulary import Reason, Role, TradeStatus
 
 _DAMAGE = Decimal("1e-12")
 _SILENT = (None, Reason.OTHER)
+_UNTRADABLE = (Reason.NO_QUOTE, Reason.BROKER_REJECTED)
 _LEFT_ALONE = (TradeStatus.SKIPPED, TradeStatus.BLOCKED)
 _AMOUNTS = ("planned_amount", "intent.quantity", "filled_quantity", "average_price", "value")
 
@@ -31,28 +33,30 @@ def presence_findings(pair: TradePair, ran: frozenset[Role], policy: Policy) -> 
     absent = ran - lanes
     rule = str(policy.rules.trades)
     if planned is not None and absent:
-        yield Finding(
+        missing = Finding(
             kind="MISSING_TRADE",
             field="trade",
             rule=rule,
             explanation=f"The plan asks for a {planned.side.value} of {shown(abs(planned.amount))} USD; there is no such trade.",
-            departs=absent,
+            role=None,
             planned=decimal_text(planned.amount),
             control=_status(pair.control),
             candidate=_status(pair.candidate),
             pair=pair,
         )
+        yield from of_each(missing, absent)
     if planned is None:
-        yield Finding(
+        extra = Finding(
             kind="EXTRA_TRADE",
             field="trade",
             rule=rule,
             explanation="The plan does not ask for this trade.",
-            departs=frozenset(lanes),
+            role=None,
             control=_status(pair.control),
             candidate=_status(pair.candidate),
             pair=pair,
         )
+        yield from of_each(extra, lanes)
     yield from own_faults(
         "DUPLICATE_TRADE",
         "trade",
@@ -104,6 +108,19 @@ def plan_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         return Fault(shown(flag) or "", "takes the trade for a full exit" if flag else "does not take the trade for a full exit")
 
     yield from own_faults(
+        "SYMBOL",
+        "symbol",
+        pair.lanes,
+        lambda side: _other_symbol(side, planned),
+        pair,
+        rule="exact",
+        planned=planned.symbol,
+        right=lambda side: side.trade.symbol,
+    )
+    yield from own_faults(
+        "ORDER_SYMBOL", "orders.symbol", pair.lanes, _ordered_other, pair, rule="an order is for its trade's symbol"
+    )
+    yield from own_faults(
         "SIDE",
         "action",
         pair.lanes,
@@ -136,6 +153,16 @@ def plan_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         planned=shown(planned.is_full_exit),
         right=lambda side: shown(side.trade.is_complete_exit),
     )
+
+
+def _other_symbol(side: LaneTrade, planned: Planned) -> Fault | None:
+    name = side.trade.symbol
+    return None if name == planned.symbol else Fault(name, f"trades {name} where the plan says {planned.symbol}")
+
+
+def _ordered_other(side: LaneTrade) -> Fault | None:
+    name = next((order.symbol for order in side.trade.orders if order.symbol not in (None, side.trade.symbol)), None)
+    return None if name is None else Fault(name, f"sent an order for {name} where its trade is in {side.trade.symbol}")
 
 
 def is_precision_loss(left: Decimal, right: Decimal) -> bool:
@@ -176,18 +203,7 @@ def _amount(trade: TradeOutcome, field: str) -> Decimal | None:
     return value if isinstance(value, Decimal) else None
 
 
-def is_equity_blocked(trade: TradeOutcome) -> bool:
-    """Tell whether the equity breaker refused the trade."""
-    blocked = trade.status is TradeStatus.BLOCKED and trade.reason is Reason.EQUITY_LIMIT
-    return blocked or (trade.equity is not None and not trade.equity.allowed)
-
-
-def was_tried(trade: TradeOutcome) -> bool:
-    """Tell whether the lane went to the broker with the trade."""
-    return trade.status in (TradeStatus.COMPLETED, TradeStatus.FAILED, TradeStatus.UNKNOWN)
-
-
-def skip_findings(pair: TradePair) -> Iterator[Finding]:
+def skip_findings(pair: TradePair, duties: Duties) -> Iterator[Finding]:
     """Find trades that both lanes left alone or failed, for different reasons. An untold reason is not compared."""
     both = pair.both
     if both is None:
@@ -195,19 +211,28 @@ def skip_findings(pair: TradePair) -> Iterator[Finding]:
     control, candidate = (side.trade for side in both)
     if control.reason in _SILENT or candidate.reason in _SILENT or control.reason is candidate.reason:
         return
+    departs: set[Role] = set()
     if control.status in _LEFT_ALONE and candidate.status in _LEFT_ALONE:
         kind = "SKIP_REASON"
-    elif control.status is candidate.status is TradeStatus.FAILED:
+        guarded = {side.role for side in both if side.trade.reason is Reason.SELL_GUARD}
+        departs = guarded if not all(duties.must_block.values()) else set()
+    elif control.status is candidate.status is TradeStatus.FAILED and not _is_untradable(control, candidate):
         kind = "TRADE_REASON"
     else:
         return
-    yield Finding(
+    differs = Finding(
         kind=kind,
         field="reason",
         rule="exact",
         explanation=f"The control says {shown(control.reason)}, the candidate {shown(candidate.reason)}.",
-        departs=frozenset(),
+        role=None,
         control=shown(control.reason),
         candidate=shown(candidate.reason),
         pair=pair,
     )
+    yield from of_each(differs, departs)
+
+
+def _is_untradable(*trades: TradeOutcome) -> bool:
+    """Tell whether the broker does not deal in the symbol: one lane hears it at the quote, the other at the order."""
+    return all(trade.reason in _UNTRADABLE and not trade.filled_quantity for trade in trades)

@@ -6,12 +6,12 @@ its own end demand. Two lanes whose effects are right by their own outcomes diff
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
 from shadow.compare.case import LaneTrade, PairView, TradePair
-from shadow.compare.checks.decisions import is_equity_blocked
+from shadow.compare.checks.duties import is_equity_blocked
 from shadow.compare.checks.executed import ledger_fill
 from shadow.compare.checks.runs import tally
 from shadow.compare.exact import EXACT, SHARE_STEP, ZERO
@@ -23,6 +23,8 @@ from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import Effect, RunOutcome
 from shadow.contracts.vocabulary import EffectKind, RunStatus, TradeStatus
 
+IDS = ".ids"
+"""Ends the field of what is found of the ids that an effect carries."""
 _ENDED = (TradeStatus.COMPLETED, TradeStatus.FAILED, TradeStatus.SKIPPED)
 _STOPS = {
     RunStatus.BLOCKED_BY_GUARD: FailureStep.SELL_PHASE_GUARD,
@@ -47,6 +49,11 @@ def trade_effect_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
                 return check(side, side.effects_of(checks.effect), policy)  # noqa: B023 - called before the next turn
 
             yield from own_faults(f"{checks.lead}_{suffix}", f"effects.{checks.effect.value}", watching, bound, pair)
+
+        def named(side: LaneTrade, kind: EffectKind = checks.effect) -> Fault | None:
+            return _foreign_ids(side.run, side.effects_of(kind))
+
+        yield from own_faults(f"{checks.lead}_DIFFERENT", f"effects.{checks.effect.value}{IDS}", watching, named, pair)
 
 
 def _has_ended(side: LaneTrade) -> bool:
@@ -77,10 +84,41 @@ def _event_different(side: LaneTrade, effects: tuple[Effect, ...], policy: Polic
             return Fault(
                 shown(effect.success) or "absent", f"sent a TradeExecuted with success {shown(effect.success) or 'absent'}"
             )
-        fault = _wrong_fill(side, effect, policy, "TradeExecuted")
+        fault = (
+            _wrong_fill(side, effect, policy, "TradeExecuted")
+            or _wrong_amount(side, effect, policy)
+            or _wrong_order(side, effect)
+        )
         if fault is not None:
             return fault
     return None
+
+
+def _foreign_ids(run: RunOutcome, effects: Iterable[Effect]) -> Fault | None:
+    """Hold the ids that effects carry against their run's. An id that either does not have is not compared."""
+    for effect in effects:
+        for name in ("correlation_id", "run_id", "plan_id"):
+            told, own = getattr(effect, name), getattr(run, name)
+            if told is not None and own is not None and told != own:
+                return Fault(told, f"has a {effect.kind.value} of the {name.replace('_', ' ')} {told}, not {own}")
+    return None
+
+
+def _wrong_order(side: LaneTrade, effect: Effect) -> Fault | None:
+    """Hold the order that an effect names against the trade's, where all of the trade's orders are known."""
+    known = {order.order_id for order in side.trade.orders} | {side.trade.order_id}
+    complete = any(order.client_order_id is not None for order in side.trade.orders)
+    if effect.order_id is None or not complete or effect.order_id in known:
+        return None
+    return Fault(effect.order_id, f"has a {effect.kind.value} of the order {effect.order_id}, which is none of the trade's")
+
+
+def _wrong_amount(side: LaneTrade, effect: Effect, policy: Policy) -> Fault | None:
+    """Hold the USD that an effect tells of against the trade's executed value."""
+    amount, value = effect.amount, side.trade.value
+    if amount is None or not side.trade.filled_quantity or value is None or within(policy.rules.effect_price, abs(amount), value):
+        return None
+    return Fault(decimal_text(amount), f"has a {effect.kind.value} of {shown(amount)} USD, recorded {shown(value)}")
 
 
 def _wrong_fill(side: LaneTrade, effect: Effect, policy: Policy, name: str) -> Fault | None:
@@ -88,6 +126,8 @@ def _wrong_fill(side: LaneTrade, effect: Effect, policy: Policy, name: str) -> F
     trade = side.trade
     if effect.symbol not in (None, trade.symbol) or effect.action not in (None, trade.action):
         return Fault(f"{shown(effect.action)} {effect.symbol}", f"has a {name} about a {shown(effect.action)} of {effect.symbol}")
+    if _is_unread(side):
+        return None
     filled = trade.filled_quantity or ZERO
     if not within(policy.rules.effect_quantity, effect.quantity or ZERO, filled):
         return Fault(
@@ -103,6 +143,13 @@ def _filled(side: LaneTrade) -> Decimal:
     return side.trade.filled_quantity or ZERO
 
 
+def _is_unread(side: LaneTrade) -> bool:
+    """Tell whether what a trade filled is unknown, not nothing: an executed trade filled something, a torn record may have."""
+    trade = side.trade
+    torn = bool(side.run.violations or side.run.gaps)
+    return trade.filled_quantity is None and (trade.status is TradeStatus.COMPLETED or torn)
+
+
 def _entered(side: LaneTrade) -> Decimal:
     fill = ledger_fill(side)
     return fill.quantity if fill is not None else ZERO
@@ -114,7 +161,7 @@ def _ledger_missing(side: LaneTrade, effects: tuple[Effect, ...], _policy: Polic
 
 
 def _ledger_extra(side: LaneTrade, effects: tuple[Effect, ...], _policy: Policy) -> Fault | None:
-    if not effects or _filled(side) > 0:
+    if not effects or _filled(side) > 0 or _is_unread(side):
         return None
     return Fault(decimal_text(_entered(side)), f"records no fill and has {shown(_entered(side))} shares in the ledger")
 
@@ -142,6 +189,9 @@ def _ledger_different(side: LaneTrade, effects: tuple[Effect, ...], policy: Poli
             return Fault(
                 f"{shown(effect.action)} {effect.symbol}", f"has a {shown(effect.action)} of {effect.symbol} in the ledger"
             )
+        wrong = _wrong_order(side, effect)
+        if wrong is not None:
+            return wrong
         if effect.quantity is None or (price is not None and not within(policy.rules.effect_price, effect.price, price)):
             return Fault(shown(effect.price) or "none", f"has {shown(effect.price)} USD a share in the ledger")
     return None
@@ -225,6 +275,7 @@ def _run_events(
 
     for suffix, check in (("MISSING", missing), ("EXTRA", extra), ("TWICE", twice), ("DIFFERENT", different)):
         yield from run_faults(f"{lead}_{suffix}", field, runs, check)
+    yield from run_faults(f"{lead}_DIFFERENT", f"{field}{IDS}", runs, lambda run: _foreign_ids(run, sent[run.role]))
 
 
 def _is_complete(run: RunOutcome) -> bool:

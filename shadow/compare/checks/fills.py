@@ -1,7 +1,7 @@
 """Business Unit: compare | Status: current.
 
-What came of each trade: its end, how much was filled, at what price, and what is left. Prices are judged as slippage against
-each lane's own decision price; quantities against what the lane itself asked for.
+What came of each trade: its end, how much was filled, and what is left. Quantities are held against what the lane itself asked
+for and against what its orders filled, whatever end it recorded.
 """
 
 from __future__ import annotations
@@ -10,26 +10,29 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from shadow.compare.case import LaneTrade, TradePair
-from shadow.compare.checks.executed import Fill, order_fill, seen_filled, truest_fill
+from shadow.compare.checks.duties import Duties, is_equity_blocked, was_tried
+from shadow.compare.checks.executed import order_fill, seen_filled, status_of, truest_fill
 from shadow.compare.checks.sizing import asked_quantity, decision_price
-from shadow.compare.exact import EXACT, SHARE_STEP, ZERO, basis_points
-from shadow.compare.finding import Fault, Finding, own_faults, shown
+from shadow.compare.exact import EXACT, SHARE_STEP, ZERO
+from shadow.compare.finding import Fault, Finding, of_each, own_faults, shown
 from shadow.compare.policy import Policy
-from shadow.compare.rules import ONE, within
+from shadow.compare.rules import within
 from shadow.contracts.model import decimal_text
-from shadow.contracts.vocabulary import Reason, Side, TradeStatus
+from shadow.contracts.vocabulary import Reason, Role, Side, TradeStatus
 
 
-def fill_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+def fill_findings(pair: TradePair, policy: Policy, duties: Duties) -> Iterator[Finding]:
     """Find what is wrong with how one trade ended."""
     yield from own_faults("FILLED_RECORDED_AS_FAILED", "status", pair.lanes, lambda side: _filled(side, pair), pair)
     yield from own_faults("PARTIAL_FILL_LOST", "filled_quantity", pair.lanes, lambda side: _lost(side, pair), pair)
     yield from own_faults("TRADE_UNFINISHED", "status", pair.lanes, _unfinished, pair, rule="every trade ends")
     yield from own_faults("TRADE_UNKNOWN", "status", pair.lanes, _unknown, pair, rule="a lane knows how its trades ended")
-    yield from _status(pair)
+    yield from _status(pair, duties)
+    yield from own_faults(
+        "COMPLETED_WITHOUT_FILL", "filled_quantity", pair.lanes, _nothing_filled, pair, rule="an executed trade filled something"
+    )
     yield from _filled_quantity(pair, policy)
     yield from _partial(pair, policy)
-    yield from _slippage(pair, policy)
     yield from _recorded_price(pair, policy)
     yield from _value(pair, policy)
     yield from _residual(pair, policy)
@@ -61,6 +64,8 @@ def _is_everything(side: LaneTrade, pair: TradePair, filled: Decimal) -> bool:
 
 def _filled(side: LaneTrade, pair: TradePair) -> Fault | None:
     filled = max(seen_filled(side), side.trade.filled_quantity or ZERO)
+    if side.trade.status in (TradeStatus.SKIPPED, TradeStatus.BLOCKED, TradeStatus.NOT_SENT) and filled > 0:
+        return Fault(side.trade.status.value, f"filled {shown(filled)} shares and records {side.trade.status.value}")
     if side.trade.status is TradeStatus.COMPLETED or filled <= 0 or not _is_everything(side, pair, filled):
         return None
     return Fault(
@@ -88,23 +93,100 @@ def _unknown(side: LaneTrade) -> Fault | None:
     return Fault(status.value, "does not know how the trade ended") if status is TradeStatus.UNKNOWN else None
 
 
-def _status(pair: TradePair) -> Iterator[Finding]:
-    """Tell of different ends; the plan wants every trade executed, so a lane that did not execute it departs from it."""
-    both = pair.both
-    if both is None or both[0].trade.status is both[1].trade.status:
+def _nothing_filled(side: LaneTrade) -> Fault | None:
+    """Tell of a trade that is recorded as executed and filled nothing, by its own record or by its orders."""
+    trade = side.trade
+    if trade.status is not TradeStatus.COMPLETED:
+        return None
+    if trade.filled_quantity == 0:
+        return Fault("0", "records the trade as executed with 0 shares filled")
+    filled = filled_by_orders(side)
+    if filled != 0 or not trade.filled_quantity:
+        return None
+    return Fault(
+        decimal_text(trade.filled_quantity), f"records {shown(trade.filled_quantity)} shares filled and its orders filled none"
+    )
+
+
+def filled_by_orders(side: LaneTrade) -> Decimal | None:
+    """Give the shares that the trade's orders filled: 0 where the broker has none of them; None where no order says it."""
+    orders = side.trade.orders
+    if orders and all(order.accepted is False or status_of(order) in ("rejected", "not_accepted") for order in orders):
+        return ZERO
+    fill = order_fill(side)
+    return None if fill is None else fill.quantity
+
+
+def _status(pair: TradePair, duties: Duties) -> Iterator[Finding]:
+    """Tell of different ends. A trade that one lane does not have at all is held against the plan, which wants it executed."""
+    planned = TradeStatus.COMPLETED
+    alone = pair.planned is not None and len(pair.lanes) == 1 and duties.ran == set(Role)
+    if alone and pair.lanes[0].trade.status is not planned:
+        side = pair.lanes[0]
+        words = f"The {side.role.value} ended the trade as {_end(side)}, and the other lane does not have it."
+        departs = {side.role} - {s.role for s in pair.lanes if _stopped_rightly(s, duties)}
+    elif pair.both is not None and pair.both[0].trade.status is not pair.both[1].trade.status:
+        words = f"The control ended the trade as {_end(pair.both[0])}, the candidate as {_end(pair.both[1])}."
+        departs = set(ends_apart(pair, duties))
+    else:
         return
-    control, candidate = both
-    yield Finding(
+    differs = Finding(
         kind="TRADE_STATUS",
         field="status",
         rule="exact",
-        explanation=f"The control ended the trade as {_end(control)}, the candidate as {_end(candidate)}.",
-        departs=frozenset(side.role for side in both if side.trade.status is not TradeStatus.COMPLETED),
-        planned=TradeStatus.COMPLETED.value,
-        control=control.trade.status.value,
-        candidate=candidate.trade.status.value,
+        explanation=words,
+        role=None,
+        planned=planned.value,
+        control=pair.control.trade.status.value if pair.control else None,
+        candidate=pair.candidate.trade.status.value if pair.candidate else None,
         pair=pair,
     )
+    if departs or not alone:
+        yield from of_each(differs, departs)
+
+
+def _stopped_rightly(side: LaneTrade, duties: Duties) -> bool:
+    if side.trade.reason is Reason.MARKET_CLOSED:
+        return True
+    return side.trade.reason is Reason.SELL_GUARD and duties.must_block[side.role]
+
+
+def ends_apart(pair: TradePair, duties: Duties) -> frozenset[Role]:
+    """Give the lanes that departed where a trade ended differently in the two. The plan wants it executed; the rules come first.
+
+    A lane that had to block does not depart where the other had to as well, and a lane that bought there does. Nor does a lane
+    depart that found no quote, where the other's success is only its own word.
+    """
+    both = pair.both
+    if both is None:
+        return frozenset()
+    blocked, tried = (any(tell(side.trade) for side in both) for tell in (is_equity_blocked, was_tried))
+    if blocked and tried and not any(side.trade.reason is Reason.SELL_GUARD for side in both):
+        return duties.breaker_departs(pair)
+    departs = set()
+    for side, other in (both, both[::-1]):
+        if _departs(side, other, duties):
+            departs.add(side.role)
+    return frozenset(departs)
+
+
+def _departs(side: LaneTrade, other: LaneTrade, duties: Duties) -> bool:
+    mine, theirs = side.trade, other.trade
+    all_block = all(duties.must_block.get(role, False) for role in (side.role, other.role))
+    if mine.reason is Reason.SELL_GUARD or (mine.status is TradeStatus.NOT_SENT and all_block and mine.action is Side.BUY):
+        return not all_block
+    if was_tried(mine) and mine.action is Side.BUY and theirs.reason is Reason.SELL_GUARD and duties.must_block[side.role]:
+        return True
+    if mine.reason is Reason.MARKET_CLOSED or theirs.reason is Reason.MARKET_CLOSED:
+        return was_tried(mine)
+    if mine.status is TradeStatus.COMPLETED:
+        return theirs.reason is Reason.NO_QUOTE and not _is_witnessed(side)
+    return not (mine.reason is Reason.NO_QUOTE and theirs.status is TradeStatus.COMPLETED and not _is_witnessed(other))
+
+
+def _is_witnessed(side: LaneTrade) -> bool:
+    """Tell whether somebody beside the lane says that there was a market: its broker, or a quote that was not the lane's."""
+    return side.trade.market is not None or (side.run.broker_truth and bool(seen_filled(side)))
 
 
 def _end(side: LaneTrade) -> str:
@@ -117,19 +199,16 @@ def _filled_quantity(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 
     def check(side: LaneTrade) -> Fault | None:
         asked, filled = asked_quantity(side), side.trade.filled_quantity
-        if side.trade.status is not TradeStatus.COMPLETED or asked is None or filled is None:
+        if not filled:
             return None
-        orders = order_fill(side)
-        if not within(rule, filled, asked):
+        if side.trade.status is TradeStatus.COMPLETED and asked is not None and not within(rule, filled, asked):
             return Fault(
                 decimal_text(filled),
                 f"records the trade as executed with {shown(filled)} of {shown(asked)} shares filled",
             )
-        if orders is not None and EXACT.add(orders.quantity, SHARE_STEP) < filled and not within(rule, orders.quantity, filled):
-            return Fault(
-                decimal_text(filled),
-                f"records {shown(filled)} shares filled where its orders filled {shown(orders.quantity)}",
-            )
+        orders = filled_by_orders(side)
+        if orders is not None and EXACT.add(orders, SHARE_STEP) < filled and not within(rule, orders, filled):
+            return Fault(decimal_text(filled), f"records {shown(filled)} shares filled where its orders filled {shown(orders)}")
         return None
 
     yield from own_faults(
@@ -144,86 +223,35 @@ def _filled_quantity(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 
 
 def _partial(pair: TradePair, policy: Policy) -> Iterator[Finding]:
-    """Two failed trades may have filled different parts: compared in USD at each lane's own decision price."""
+    """Two failed trades may have filled different parts: compared in USD at each lane's own decision price.
+
+    The lane whose record says something else than its orders departs; where both records are right, nothing says which lane does.
+    """
     both = pair.both
     if both is None or any(side.trade.status is not TradeStatus.FAILED for side in both):
         return
     dollars = [_filled_dollars(side) for side in both]
     if dollars[0] is None or dollars[1] is None or within(policy.rules.partial_fill, dollars[0], dollars[1]):
         return
-    yield Finding(
+    parts = Finding(
         kind="FILLED_QUANTITY",
         field="filled_usd",
         rule=str(policy.rules.partial_fill),
         explanation="The trade failed in both lanes, after different parts of it were filled.",
-        departs=frozenset(),
+        role=None,
         control=decimal_text(dollars[0]),
         candidate=decimal_text(dollars[1]),
         pair=pair,
     )
+    yield from of_each(parts, {side.role for side in both if _filled(side, pair) or _lost(side, pair)})
 
 
 def _filled_dollars(side: LaneTrade) -> Decimal | None:
-    filled = side.trade.filled_quantity
-    if filled is None or filled == 0:
+    filled = max(seen_filled(side), side.trade.filled_quantity or ZERO)
+    if filled == 0:
         return ZERO
     price = decision_price(side.trade.intent) or side.trade.average_price
     return None if price is None else EXACT.multiply(filled, price)
-
-
-def slippage_of(side: LaneTrade) -> tuple[Fill, Decimal] | None:
-    """Give a lane's truest fill and its decision price; None where one is unknown."""
-    fill, price = truest_fill(side), decision_price(side.trade.intent)
-    return (fill, price) if fill is not None and price is not None else None
-
-
-def slippage_cost(side: LaneTrade) -> Decimal:
-    """Give what a lane paid beyond its decision price, in USD; negative where it paid less; zero where unknown."""
-    known = slippage_of(side)
-    if known is None or known[0].value is None:
-        return ZERO
-    fill, price = known
-    sign = 1 if side.trade.action is Side.BUY else -1
-    return sign * EXACT.subtract(fill.value or ZERO, EXACT.multiply(fill.quantity, price))
-
-
-def _slippage(pair: TradePair, policy: Policy) -> Iterator[Finding]:
-    both = pair.both
-    if both is None or both[0].trade.status is not both[1].trade.status or both[0].trade.action is not both[1].trade.action:
-        return
-    parts = [_excess(side) for side in both]
-    if parts[0] is None or parts[1] is None:
-        return
-    (first, first_base), (second, second_base) = parts[0], parts[1]
-    rule = policy.rules.average_price
-    apart = abs(EXACT.subtract(EXACT.multiply(first, second_base), EXACT.multiply(second, first_base)))
-    if rule.permits(apart, EXACT.multiply(first_base, second_base), ONE):
-        return
-    departs = [
-        side.role
-        for side, part in zip(both, parts, strict=True)
-        if part is not None and not rule.permits(abs(part[0]), part[1], ONE)
-    ]
-    control, candidate = basis_points(first, first_base), basis_points(second, second_base)
-    yield Finding(
-        kind="SLIPPAGE",
-        field="average_price",
-        rule=str(rule),
-        explanation=f"Against its own decision price the control paid {control} bps more, the candidate {candidate} bps.",
-        departs=frozenset(departs),
-        planned="0",
-        control=f"{control} bps",
-        candidate=f"{candidate} bps",
-        pair=pair,
-    )
-
-
-def _excess(side: LaneTrade) -> tuple[Decimal, Decimal] | None:
-    """Give (USD paid beyond the decision price, USD at the decision price); None where unknown."""
-    known = slippage_of(side)
-    if known is None:
-        return None
-    return slippage_cost(side), EXACT.multiply(known[0].quantity, known[1])
 
 
 def _recorded_price(pair: TradePair, policy: Policy) -> Iterator[Finding]:

@@ -11,12 +11,12 @@ from datetime import timedelta
 from decimal import Decimal
 
 from shadow.compare.case import PairView
-from shadow.compare.checks.decisions import is_equity_blocked
-from shadow.compare.checks.safety import planned_sum
+from shadow.compare.checks.duties import Duties, is_equity_blocked, planned_sum
 from shadow.compare.exact import ZERO
-from shadow.compare.finding import Fault, Finding, run_faults, shown
+from shadow.compare.finding import Fault, Finding, of_each, run_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
+from shadow.contracts.events import FailureStep
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import RunStatus, Side, TradeStatus
 
@@ -24,6 +24,10 @@ _BROKEN = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.ABORTED)
 _SUCCESS_WORDS = frozenset({"SUCCEEDED", "COMPLETED"})
 _FAILURE_WORDS = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})
 _OPEN = (TradeStatus.UNFINISHED, TradeStatus.NOT_SENT)
+_STOPS = {
+    RunStatus.BLOCKED_BY_GUARD: FailureStep.SELL_PHASE_GUARD,
+    RunStatus.BLOCKED_BY_EQUITY_LIMIT: FailureStep.EQUITY_CIRCUIT_BREAKER,
+}
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -49,7 +53,7 @@ def identity_findings(view: PairView) -> Iterator[Finding]:
     yield from run_faults("DUPLICATE_RUN", "run_id", view.runs, others, rule="one run a plan", planned=view.run_id)
 
 
-def end_findings(view: PairView) -> Iterator[Finding]:
+def end_findings(view: PairView, duties: Duties) -> Iterator[Finding]:
     """Tell how the runs ended, each by itself and against each other."""
     yield from run_faults("RUN_FAILED", "status", view.runs, _failed, rule="a run ends by its rules", right=_status)
     for kind in ("BUYS_NOT_ENQUEUED", "BUYS_NEVER_SENT", "STUCK_AGGREGATING", "RUN_STUCK"):
@@ -60,7 +64,7 @@ def end_findings(view: PairView) -> Iterator[Finding]:
         yield from run_faults(kind, "status", view.runs, check, rule="every run ends", right=_status)
     yield from run_faults("ENDED_AS_SUCCESS", "raw_status", view.runs, _as_success, right=lambda run: run.raw_status)
     yield from run_faults("ENDED_AS_FAILURE", "raw_status", view.runs, _as_failure, right=lambda run: run.raw_status)
-    yield from _status_across(view)
+    yield from _status_across(view, duties)
     yield from run_faults("REDRIVEN", "redrive_count", view.runs, _redriven, rule="0")
 
 
@@ -115,41 +119,39 @@ def _redriven(run: RunOutcome) -> Fault | None:
     return Fault(str(run.redrive_count), f"was redriven {run.redrive_count} times") if run.redrive_count else None
 
 
-def implied_status(run: RunOutcome) -> RunStatus:
-    """Give the end that a run's own guard and trades imply."""
-    if run.guard is not None and not run.guard.buy_phase_allowed:
-        return RunStatus.BLOCKED_BY_GUARD
-    if any(is_equity_blocked(trade) for trade in run.trades):
-        return RunStatus.BLOCKED_BY_EQUITY_LIMIT
-    return RunStatus.COMPLETED
-
-
-def _status_across(view: PairView) -> Iterator[Finding]:
+def _status_across(view: PairView, duties: Duties) -> Iterator[Finding]:
+    """Tell of runs that ended differently: by what happened in each, else by the plan, which wants every run completed."""
     if view.both is None:
         return
     control, candidate = view.both
     if control.status is not candidate.status:
-        yield Finding(
+        wrong = {run.role for run in view.both if run.status not in duties.due_status(run)}
+        stopped = {run.role for run in view.both if run.status is not RunStatus.COMPLETED}
+        differs = Finding(
             kind="RUN_STATUS",
             field="status",
             rule="exact",
             explanation=f"The control's run ended {control.status.value}, the candidate's {candidate.status.value}.",
-            departs=frozenset(run.role for run in view.both if run.status is not implied_status(run)),
+            role=None,
             control=control.status.value,
             candidate=candidate.status.value,
         )
+        yield from of_each(differs, wrong or stopped)
     elif control.status is not RunStatus.COMPLETED and control.failure_step != candidate.failure_step:
         if control.failure_step is None or candidate.failure_step is None:
             return
-        yield Finding(
+        due = _STOPS.get(control.status)
+        differs = Finding(
             kind="FAILURE_STEP",
             field="failure_step",
             rule="exact",
             explanation="Both runs stopped, at different steps.",
-            departs=frozenset(),
+            role=None,
+            planned=due.value if due else None,
             control=control.failure_step,
             candidate=candidate.failure_step,
         )
+        yield from of_each(differs, {run.role for run in view.both if due is None or run.failure_step != due.value})
 
 
 def counter_findings(view: PairView, policy: Policy) -> Iterator[Finding]:

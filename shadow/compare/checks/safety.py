@@ -6,64 +6,37 @@ against what the rule demands of the lane's own trades, so that a wrong decision
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
 from shadow.compare.case import LaneTrade, PairView, TradePair
-from shadow.compare.checks.decisions import is_equity_blocked, was_tried
+from shadow.compare.checks.duties import Duties, has_trades, is_equity_blocked, planned_of, planned_sum, was_tried
 from shadow.compare.exact import EXACT, ZERO
-from shadow.compare.finding import Fault, Finding, run_faults, shown
+from shadow.compare.finding import Fault, Finding, of_each, run_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import ONE, within
 from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.vocabulary import Reason, Role, Side, TradeStatus
-
-_SELL_FAILED = (
-    TradeStatus.FAILED,
-    TradeStatus.UNKNOWN,
-    TradeStatus.BLOCKED,
-    TradeStatus.UNFINISHED,
-    TradeStatus.NOT_SENT,
-)
-_TRIED = (TradeStatus.COMPLETED, TradeStatus.FAILED, TradeStatus.UNKNOWN)
-
-
-def planned_of(pair: TradePair, side: LaneTrade) -> Decimal:
-    """Give the absolute planned USD of a lane's trade: the lane's own figure, else the plan's."""
-    amount = side.trade.planned_amount
-    if amount is None:
-        amount = pair.planned.amount if pair.planned else ZERO
-    return abs(amount)
-
-
-def planned_sum(view: PairView, role: Role, side: Side, statuses: tuple[TradeStatus, ...]) -> Decimal:
-    """Sum the absolute planned USD of a lane's trades on one side that ended in one of `statuses`."""
-    total = ZERO
-    for pair, trade in view.trades_of(role):
-        if trade.trade.action is side and trade.trade.status in statuses:
-            total = EXACT.add(total, planned_of(pair, trade))
-    return total
-
-
-def has_trades(run: RunOutcome, side: Side) -> bool:
-    """Tell whether the run has trades on that side."""
-    return any(trade.action is side for trade in run.trades)
+from shadow.contracts.vocabulary import Reason, Role, RunStatus, Side, TradeStatus
 
 
 class GuardFacts:
     """One lane's guard, and what it should have seen and decided."""
 
-    def __init__(self, view: PairView, run: RunOutcome, policy: Policy) -> None:
+    def __init__(self, view: PairView, run: RunOutcome, duties: Duties) -> None:
         """Add up the lane's own SELLs."""
         self.run = run
         self.guard = run.guard if has_trades(run, Side.SELL) else None
-        self.failed = planned_sum(view, run.role, Side.SELL, _SELL_FAILED)
+        self.failed = duties.failed_sells[run.role]
+        self.bought = tuple(
+            pair for pair, side in view.trades_of(run.role) if side.trade.action is Side.BUY and was_tried(side.trade)
+        )
+        self.seen_to_fail = duties.seen_to_fail[run.role]
         succeeded = planned_sum(view, run.role, Side.SELL, (TradeStatus.COMPLETED,))
         skipped = planned_sum(view, run.role, Side.SELL, (TradeStatus.SKIPPED,))
         self.succeeded = {succeeded, EXACT.add(succeeded, skipped)}
-        self.must_block = self.failed > policy.limits.guard_threshold_usd
+        self.must_block = duties.must_block[run.role]
 
     @property
     def is_on_the_edge(self) -> bool:
@@ -74,14 +47,23 @@ class GuardFacts:
         return self.failed == guard.threshold and guard.sell_failed_amount in (None, self.failed)
 
     @property
+    def allowed(self) -> bool | None:
+        """What was decided: the answer that the lane kept, else what it did; None where neither tells."""
+        if self.guard is not None:
+            return self.guard.buy_phase_allowed
+        stopped = any(trade.reason is Reason.SELL_GUARD for trade in self.run.trades)
+        return False if stopped or self.run.status is RunStatus.BLOCKED_BY_GUARD else None
+
+    @property
     def is_wrong(self) -> bool:
         """Whether the decision is not what the rule demands."""
-        return self.guard is not None and self.guard.buy_phase_allowed is self.must_block
+        return self.allowed is self.must_block
 
 
-def guard_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
-    """Hold each lane's guard against the lane's own SELLs and the policy's threshold."""
-    facts = {run.role: GuardFacts(view, run, policy) for run in view.runs}
+def guard_findings(view: PairView, duties: Duties) -> Iterator[Finding]:
+    """Hold each lane's guard against the lane's own SELLs and the policy's threshold, and its BUYs against the SELLs."""
+    policy = duties.policy
+    facts = {run.role: GuardFacts(view, run, duties) for run in view.runs}
     threshold = policy.limits.guard_threshold_usd
 
     def zero(run: RunOutcome) -> Fault | None:
@@ -102,11 +84,6 @@ def guard_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
     def amounts(run: RunOutcome) -> Fault | None:
         return _amounts(facts[run.role], policy)
 
-    def ignored(run: RunOutcome) -> Fault | None:
-        blocked = run.guard is not None and not run.guard.buy_phase_allowed
-        tried = [t.symbol for t in run.trades if t.action is Side.BUY and was_tried(t)]
-        return Fault("blocked", f"executed {len(tried)} BUYs behind a guard that blocked") if blocked and tried else None
-
     yield from run_faults("GUARD_ZERO_SUM", "guard.sell_failed_amount", view.runs, zero)
     yield from run_faults(
         "GUARD_THRESHOLD",
@@ -119,8 +96,36 @@ def guard_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
     )
     yield from run_faults("GUARD_BOUNDARY", "guard.buy_phase_allowed", view.runs, edge, rule=f"blocks above {shown(threshold)}")
     yield from run_faults("GUARD_AMOUNTS", "guard.amounts", view.runs, amounts, rule=policy.rules.guard_amounts)
-    yield from run_faults("GUARD_IGNORED", "guard.buy_phase_allowed", view.runs, ignored)
+    yield from _bought_behind(facts, threshold)
     yield from _decision(facts, threshold)
+
+
+def _bought_behind(facts: dict[Role, GuardFacts], threshold: Decimal) -> Iterator[Finding]:
+    """Tell of BUYs that were executed behind a guard that blocked, or behind failed SELLs with no answer of a guard at all."""
+    for role, fact in facts.items():
+        if not fact.bought or fact.allowed:
+            continue
+        if fact.allowed is False:
+            kind, why = "GUARD_IGNORED", "behind a guard that blocked"
+        elif fact.seen_to_fail > threshold:
+            kind, why = (
+                "GUARD_BYPASSED",
+                f"behind {shown(fact.seen_to_fail)} USD of failed SELLs, and no answer of its guard is kept",
+            )
+        else:
+            continue
+        texts = {role: f"{len(fact.bought)} BUYs"}
+        yield Finding(
+            kind=kind,
+            field="guard.buy_phase_allowed",
+            rule=f"blocks above {shown(threshold)}",
+            explanation=f"The {role.value} executed {len(fact.bought)} BUYs {why}.",
+            role=role,
+            planned="block",
+            control=texts.get(Role.CONTROL),
+            candidate=texts.get(Role.CANDIDATE),
+            at_stake=fact.bought,
+        )
 
 
 def _amounts(fact: GuardFacts, policy: Policy) -> Fault | None:
@@ -140,26 +145,25 @@ def _amounts(fact: GuardFacts, policy: Policy) -> Fault | None:
 
 
 def _decision(facts: dict[Role, GuardFacts], threshold: Decimal) -> Iterator[Finding]:
-    """Tell of a wrong decision, and of two decisions that differ."""
-    wrong = {role for role, fact in facts.items() if fact.is_wrong}
-    guards = [fact.guard for fact in facts.values()]
-    differ = len(guards) > 1 and None not in guards and len({g.buy_phase_allowed for g in guards if g}) > 1
-    if not wrong and not differ:
-        return
+    """Tell of a wrong decision, and of a lane that blocked, rightly by its own SELLs, where the other did not have to."""
     words = {role: _decided(fact) for role, fact in facts.items()}
     demanded = ", ".join(f"{role.value} {'block' if fact.must_block else 'allow'}" for role, fact in facts.items())
-    yield Finding(
-        kind="GUARD_DECISION",
-        field="guard.buy_phase_allowed",
-        rule=f"blocks above {shown(threshold)}",
-        explanation="The guard's decision is not what the failed SELLs demand."
-        if wrong
-        else "The guard decided differently, each lane rightly by its own SELLs.",
-        departs=frozenset(wrong),
-        planned=demanded,
-        control=words.get(Role.CONTROL),
-        candidate=words.get(Role.CANDIDATE),
-    )
+    alone = len(facts) > 1 and not all(fact.must_block for fact in facts.values())
+    for role, fact in facts.items():
+        if not fact.is_wrong and not (alone and fact.allowed is False):
+            continue
+        yield Finding(
+            kind="GUARD_DECISION" if fact.is_wrong else "GUARD_DIFFERS",
+            field="guard.buy_phase_allowed",
+            rule=f"blocks above {shown(threshold)}",
+            explanation=f"The {role.value}'s guard {'allowed' if fact.allowed else 'blocked'} the BUYs, "
+            + ("which is not what its failed SELLs demand." if fact.is_wrong else "as its own failed SELLs demand."),
+            role=role,
+            planned=demanded,
+            control=words.get(Role.CONTROL),
+            candidate=words.get(Role.CANDIDATE),
+            at_stake=fact.bought if fact.is_wrong and fact.allowed else (),
+        )
 
 
 def _decided(fact: GuardFacts) -> str | None:
@@ -170,55 +174,80 @@ def _decided(fact: GuardFacts) -> str | None:
     return f"{word} at {amount} USD failed" if amount is not None else word
 
 
-def equity_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
+def equity_findings(view: PairView, duties: Duties) -> Iterator[Finding]:
     """Hold each lane's equity breaker against its own limit and BUYs, and the lanes against each other."""
-    yield from _limits(view, policy)
+    policy = duties.policy
+    if view.both is not None and duties.limits_differ:
+        control, candidate = view.both
+        limits = Finding(
+            kind="EQUITY_LIMIT",
+            field="equity_limit",
+            rule=str(policy.rules.equity_limit),
+            explanation="The lanes allow themselves different amounts of buying; 0 means that the breaker is off.",
+            role=None,
+            control=shown(control.equity_limit),
+            candidate=shown(candidate.equity_limit),
+        )
+        yield from of_each(limits, duties.limit_departs)
     yield from run_faults("EQUITY_NOT_COUNTED", "equity.cumulative", view.runs, lambda run: _uncounted(view, run, policy))
-    over = {run.role: _overshoot(view, run) for run in view.runs}
+    yield from run_faults("EQUITY_FOREIGN_COUNT", "equity.cumulative", view.runs, lambda run: _foreign(view, run, policy))
     yield from run_faults(
         "EQUITY_OVERSHOOT",
         "equity_limit",
         view.runs,
-        lambda run: over[run.role],
+        lambda run: _overshoot(run, duties),
         rule="planned BUYs within the limit",
         right=lambda run: shown(run.equity_limit),
     )
-    tried = {run.role: planned_sum(view, run.role, Side.BUY, _TRIED) for run in view.runs}
-    yield from run_faults("EQUITY_MISJUDGED", "equity.allowed", view.runs, lambda run: _misjudged(view, run, tried[run.role]))
-    overshot = frozenset(role for role, fault in over.items() if fault is not None)
+    yield from run_faults("EQUITY_MISJUDGED", "equity.allowed", view.runs, lambda run: _misjudged(view, run, duties))
     for pair in view.trades:
-        yield from _breaker(pair, tried, overshot)
+        yield from _breaker(pair, duties)
 
 
-def _misjudged(view: PairView, run: RunOutcome, tried: Decimal) -> Fault | None:
+def _misjudged(view: PairView, run: RunOutcome, duties: Duties) -> Fault | None:
     fitting = [
         pair.symbol
         for pair, side in view.trades_of(run.role)
-        if is_equity_blocked(side.trade) and side.trade.action is Side.BUY and _fits(pair, side, tried)
+        if is_equity_blocked(side.trade) and side.trade.action is Side.BUY and duties.fits(pair, side)
     ]
     return (
         Fault(f"{len(fitting)} blocked", f"blocked {len(fitting)} BUYs that fit: {', '.join(fitting[:3])}") if fitting else None
     )
 
 
-def _limits(view: PairView, policy: Policy) -> Iterator[Finding]:
-    if view.both is None:
-        return
-    control, candidate = (run.equity_limit for run in view.both)
-    rule = policy.rules.equity_limit
-    if control is None or candidate is None or not any(has_trades(run, Side.BUY) for run in view.runs):
-        return
-    if (control == 0) is (candidate == 0) and within(rule, control, candidate):
-        return
-    yield Finding(
-        kind="EQUITY_LIMIT",
-        field="equity_limit",
-        rule=str(rule),
-        explanation="The lanes allow themselves different amounts of buying; 0 means that the breaker is off.",
-        departs=frozenset(run.role for run in view.both if run.equity_limit == 0),
-        control=decimal_text(control),
-        candidate=decimal_text(candidate),
-    )
+def _foreign(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
+    """Tell of a breaker that counted more than all BUYs of its own run come to: it reads another lane's counter."""
+    if run.role not in policy.applies.equity_counted or not run.equity_limit:
+        return None
+    buys = [(pair, side) for pair, side in view.trades_of(run.role) if side.trade.action is Side.BUY]
+    own = sum((planned_of(pair, side) for pair, side in buys), Decimal(0))
+    counted = [side.trade.equity.cumulative for _, side in buys if side.trade.equity and side.trade.equity.cumulative is not None]
+    early = _first_counted(buys)
+    if early is not None and early[1] > early[0]:
+        return Fault(
+            decimal_text(early[1]), f"had counted {shown(early[1])} USD where its BUYs until then came to {shown(early[0])}"
+        )
+    most = max(counted, default=Decimal(0))
+    if most <= own or within(policy.rules.equity_limit, most, own):
+        return None
+    return Fault(decimal_text(most), f"counted {shown(most)} USD where all of its BUYs come to {shown(own)}")
+
+
+def _first_counted(buys: list[tuple[TradePair, LaneTrade]]) -> tuple[Decimal, Decimal] | None:
+    """Give what the BUYs begun by the end of the first asked one come to, and what the breaker had counted there (USD)."""
+    known = [
+        (side.trade.started_at, pair, side)
+        for pair, side in buys
+        if side.trade.started_at and side.trade.equity and side.trade.equity.allowed and side.trade.equity.cumulative is not None
+    ]
+    if not known or any(side.trade.started_at is None and was_tried(side.trade) for _, side in buys):
+        return None
+    first = min(known, key=lambda each: each[0])[2]
+    ends = first.trade.completed_at
+    if ends is None or first.trade.equity is None or first.trade.equity.cumulative is None:
+        return None
+    begun = (planned_of(pair, side) for pair, side in buys if side.trade.started_at and side.trade.started_at <= ends)
+    return sum(begun, Decimal(0)), first.trade.equity.cumulative
 
 
 def _uncounted(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
@@ -238,17 +267,14 @@ def _uncounted(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
     return None
 
 
-def _overshoot(view: PairView, run: RunOutcome) -> Fault | None:
-    bought = planned_sum(view, run.role, Side.BUY, (TradeStatus.COMPLETED,))
-    if not run.equity_limit or bought <= run.equity_limit:
+def _overshoot(run: RunOutcome, duties: Duties) -> Fault | None:
+    bought, limit = duties.overshot(run), duties.limit_of(run.role)
+    if bought is None:
         return None
-    return Fault(
-        decimal_text(bought),
-        f"bought for {shown(bought)} USD (planned) with a limit of {shown(run.equity_limit)} USD",
-    )
+    return Fault(decimal_text(bought), f"bought for {shown(bought)} USD (planned) with a limit of {shown(limit)} USD")
 
 
-def _breaker(pair: TradePair, tried: Mapping[Role, Decimal], overshot: frozenset[Role]) -> Iterator[Finding]:
+def _breaker(pair: TradePair, duties: Duties) -> Iterator[Finding]:
     """Tell of a BUY that the breaker blocked in one lane only."""
     if pair.side is not Side.BUY:
         return
@@ -256,27 +282,19 @@ def _breaker(pair: TradePair, tried: Mapping[Role, Decimal], overshot: frozenset
     passed = {side.role for side in pair.lanes if was_tried(side.trade) and side.role not in blocked}
     if not blocked or not passed:
         return
-    wrong = {side.role for side in pair.lanes if side.role in blocked and _fits(pair, side, tried[side.role])}
     words = {side.role: "blocked" if side.role in blocked else side.trade.status.value for side in pair.lanes}
-    yield Finding(
+    decided = Finding(
         kind="EQUITY_DECISION",
         field="equity.allowed",
-        rule="blocked exactly when planned BUYs would pass the limit",
+        rule="blocked exactly when planned BUYs, in the plan's order, would pass the limit",
         explanation="The breaker blocked the BUY in one lane only.",
-        departs=frozenset(wrong | (overshot & passed)),
+        role=None,
         planned=decimal_text(pair.planned.amount) if pair.planned else None,
         control=words.get(Role.CONTROL),
         candidate=words.get(Role.CANDIDATE),
         pair=pair,
     )
-
-
-def _fits(pair: TradePair, side: LaneTrade, tried: Decimal) -> bool:
-    """Tell whether a blocked BUY fits the limit even beside every other BUY that was tried (USD)."""
-    limit = side.run.equity_limit
-    if limit is None:
-        return False
-    return limit == 0 or EXACT.add(tried, planned_of(pair, side)) <= limit
+    yield from of_each(decided, duties.breaker_departs(pair))
 
 
 def market_findings(view: PairView) -> Iterator[Finding]:
@@ -295,15 +313,16 @@ def market_findings(view: PairView) -> Iterator[Finding]:
             symbols.append(pair.symbol)
     if symbols:
         words = {role: "traded" if role in traded else "market closed" for role in closed | traded}
-        yield Finding(
+        market = Finding(
             kind="MARKET_CHECK",
             field="reason",
             rule="no trade while the market is closed",
             explanation=f"One lane found the market closed, the other traded {len(symbols)} of the same trades.",
-            departs=frozenset(traded),
+            role=None,
             control=words.get(Role.CONTROL),
             candidate=words.get(Role.CANDIDATE),
         )
+        yield from of_each(market, traded)
 
 
 def phase_findings(view: PairView, policy: Policy) -> Iterator[Finding]:

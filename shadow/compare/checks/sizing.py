@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from shadow.compare.case import LaneTrade, Planned, TradePair, memoized_per_trade
 from shadow.compare.exact import EXACT, shares_of
-from shadow.compare.finding import Fault, Finding, own_faults, shown
+from shadow.compare.finding import Fault, Finding, of_each, own_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.model import decimal_text
@@ -162,28 +162,31 @@ def _wrong(kind: str, pair: TradePair, planned: Planned, sizes: dict[Role, Sized
 
 
 def _exit_across(pair: TradePair, planned: Planned, sizes: dict[Role, Sized], policy: Policy) -> Iterator[Finding]:
-    """Hold two full exits against each other: both sell what is held; only one sized by value may be off by a little."""
+    """Hold two full exits against each other: both sell what is held, so the lane that sells fewer shares leaves some.
+
+    A lane that sizes by value sells other shares when the price has moved since the plan was made, which is no fault of it.
+    """
     both = pair.both
     if both is None or not planned.is_full_exit or len(sizes) != len(both):
         return
     control, candidate = (sizes[side.role] for side in both)
-    by_value = any(side.trade.intent and side.trade.intent.sizing_basis is SizingBasis.HELD_VALUE for side in both)
+    by_value = [side.role for side in both if side.trade.intent and side.trade.intent.sizing_basis is SizingBasis.HELD_VALUE]
     rule = policy.rules.exit_quantity if by_value else policy.rules.filled_quantity
-    if control.kind or candidate.kind or control.is_floored != candidate.is_floored:
+    if control.kind or candidate.kind or within(rule, control.quantity, candidate.quantity):
         return
-    if within(rule, control.quantity, candidate.quantity):
-        return
-    yield Finding(
+    short = Role.CONTROL if control.quantity < candidate.quantity else Role.CANDIDATE
+    apart = Finding(
         kind="EXIT_QUANTITY",
         field="intent.quantity",
         rule=str(rule),
         explanation="The lanes sell different quantities of a position that both close.",
-        departs=frozenset(),
+        role=None,
         planned=f"{shown(planned.current_value)} USD",
         control=decimal_text(control.quantity),
         candidate=decimal_text(candidate.quantity),
         pair=pair,
     )
+    yield from of_each(apart, () if by_value else (short,))
 
 
 def _rounding(pair: TradePair, sizes: dict[Role, Sized]) -> Iterator[Finding]:
@@ -200,16 +203,17 @@ def _rounding(pair: TradePair, sizes: dict[Role, Sized]) -> Iterator[Finding]:
         if not (floored and fractions):
             return
     if departs or not known:
-        yield Finding(
+        rounding = Finding(
             kind="QUANTITY_ROUNDING",
             field="intent.quantity",
             rule="whole shares where the asset has no fractions",
             explanation=f"{what}.",
-            departs=frozenset(departs),
+            role=None,
             control=_quantity(sizes, Role.CONTROL),
             candidate=_quantity(sizes, Role.CANDIDATE),
             pair=pair,
         )
+        yield from of_each(rounding, departs)
 
 
 def _quantity(sizes: dict[Role, Sized], role: Role) -> str | None:

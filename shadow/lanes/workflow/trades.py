@@ -202,6 +202,7 @@ def _intent(fields: Fields, recorded: Sequence[RecordedIntent]) -> Intent | None
             order_type=fields.text("orderType"),
             bid=fields.number("bid"),
             ask=fields.number("ask"),
+            quote_at=fields.moment("quoteAt"),
             decision_price=fields.number("decisionPrice"),
             fractionable=recorded[0].decision.fractionable if recorded else None,
         )
@@ -216,6 +217,7 @@ def _recorded_intent(fields: Fields) -> RecordedIntent:
             order_type=fields.text("order_type"),
             bid=fields.number("bid"),
             ask=fields.number("ask"),
+            quote_at=fields.moment("quote_at"),
             decision_price=fields.number("decision_price"),
             fractionable=fields.flag("fractionable"),
         )

@@ -1,0 +1,254 @@
+"""Business Unit: compare | Status: current.
+
+Prices: what each lane decided on, what it offered and what it filled at. A lane's own price is only its word, so it is held
+against its own bid and ask, against the market's quote at its decision and against fills that the lane did not write down
+itself; where there are none, against the other lane's price, within a bound that grows with the time between the decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+
+from shadow.compare.case import LaneTrade, TradePair, memoized_per_trade
+from shadow.compare.checks.executed import Fill, is_accepted, ledger_fill, order_fill, truest_fill
+from shadow.compare.checks.sizing import decision_price
+from shadow.compare.exact import EXACT, ZERO, basis_points
+from shadow.compare.finding import Fault, Finding, own_faults, shown
+from shadow.compare.policy import Policy
+from shadow.compare.rules import within
+from shadow.contracts.model import decimal_text
+from shadow.contracts.vocabulary import EffectKind, Side
+
+_CENT = Decimal("0.01")
+_SECOND = timedelta(seconds=1)
+
+
+def price_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+    """Find what is wrong with the prices of one trade."""
+    yield from own_faults(
+        "PRICE_NOT_THE_MID",
+        "intent.decision_price",
+        pair.lanes,
+        lambda side: _not_the_mid(side, policy),
+        pair,
+        rule=policy.rules.decision_mid,
+        right=lambda side: shown(decision_price(side.trade.intent)),
+    )
+    yield from _decision(pair, policy)
+    limit = policy.limits.quote_seconds
+    yield from own_faults(
+        "QUOTE_STALE", "intent.quote_at", pair.lanes, lambda side: _stale(side, limit), pair, rule=f"at most {limit} s old"
+    )
+    width = policy.limits.quote_width_bps
+    yield from own_faults(
+        "QUOTE_WIDE", "intent.bid", pair.lanes, lambda side: _wide(side, width), pair, rule=f"at most {shown(width)} bps wide"
+    )
+    yield from own_faults(
+        "LIMIT_PRICE",
+        "orders.limit_price",
+        pair.lanes,
+        lambda side: _offered(side, policy),
+        pair,
+        rule=policy.rules.limit_price,
+    )
+    yield from _slippage(pair, policy)
+
+
+def _not_the_mid(side: LaneTrade, policy: Policy) -> Fault | None:
+    """Hold the price against what the sizing rule makes of the lane's own quote: the mid."""
+    intent = side.trade.intent
+    if intent is None or intent.bid is None or intent.ask is None or intent.decision_price is None:
+        return None
+    twice = EXACT.add(intent.bid, intent.ask)
+    if within(policy.rules.decision_mid, EXACT.multiply(intent.decision_price, Decimal(2)), twice, Decimal(2)):
+        return None
+    mid = EXACT.divide(twice, Decimal(2))
+    return Fault(
+        decimal_text(intent.decision_price), f"sized at {shown(intent.decision_price)} USD where its quote's mid is {mid}"
+    )
+
+
+@memoized_per_trade
+def witnessed_price(side: LaneTrade) -> Decimal | None:
+    """Give the average price of fills that the lane did not write down itself, USD a share; None where there are none.
+
+    The broker's word for the orders, else the ledger of a lane that traded for real.
+    """
+    fill = order_fill(side) if side.run.broker_truth else None
+    if fill is None or not fill.quantity:
+        real = [effect for effect in side.effects_of(EffectKind.LEDGER_ENTRY) if effect.emitted]
+        fill = ledger_fill(side) if real else None
+    if fill is None or not fill.quantity or fill.value is None:
+        return None
+    return EXACT.divide(fill.value, fill.quantity)
+
+
+def seconds_between(pair: TradePair) -> Decimal | None:
+    """Give the seconds between the lanes' decisions, by the trades' starts; None where a start is not known."""
+    starts = [side.trade.started_at for side in pair.lanes]
+    if len(starts) < 2 or starts[0] is None or starts[1] is None:  # noqa: PLR2004 - both lanes
+        return None
+    return Decimal(abs(starts[0] - starts[1]) // _SECOND)
+
+
+def _witness(side: LaneTrade, pair: TradePair) -> tuple[Decimal, str] | None:
+    """Give the best witness of the market at a lane's decision that the lane did not write, and whose it is."""
+    market = side.trade.market
+    if market is not None and market.bid > 0 and market.ask > 0:
+        return market.mid, "the market's quote"
+    own = witnessed_price(side)
+    if own is not None:
+        return own, "its own fills"
+    for other in pair.lanes:
+        if other is not side and (price := witnessed_price(other)) is not None:
+            return price, f"the {other.role.value}'s fills"
+    return None
+
+
+def _decision(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+    """Hold each lane's price against a witness of the market; without any, the two prices against each other."""
+    rule = policy.rules.decision_price
+    apart = seconds_between(pair)
+    seconds = Decimal(policy.limits.run_seconds) if apart is None else apart
+    prices = {side.role: price for side in pair.lanes if (price := decision_price(side.trade.intent)) is not None}
+
+    def check(side: LaneTrade) -> Fault | None:
+        price, seen = prices.get(side.role), _witness(side, pair)
+        if price is None or seen is None or rule.permits_after(price, seen[0], seconds):
+            return None
+        off = basis_points(EXACT.subtract(price, seen[0]), seen[0])
+        return Fault(
+            decimal_text(price), f"decided on {shown(price)} USD a share, {off} bps off {seen[1]} at {_rounded(seen[0])}"
+        )
+
+    yield from own_faults(
+        "DECISION_PRICE",
+        "intent.decision_price",
+        pair.lanes,
+        check,
+        pair,
+        rule=rule,
+        right=lambda side: shown(prices.get(side.role)),
+    )
+    both = pair.both
+    if both is None or len(prices) < len(both) or any(_witness(side, pair) is not None for side in both):
+        return
+    control, candidate = (prices[side.role] for side in both)
+    if not rule.permits_after(control, candidate, seconds):
+        yield Finding(
+            kind="DECISION_PRICE",
+            field="intent.decision_price",
+            rule=str(rule),
+            explanation=f"The lanes' prices are too far apart for {seconds} s, and nothing says which of them was the market's.",
+            role=None,
+            control=decimal_text(control),
+            candidate=decimal_text(candidate),
+            pair=pair,
+        )
+
+
+def _rounded(price: Decimal) -> str:
+    return decimal_text(EXACT.quantize(price, Decimal("0.0001")))
+
+
+def _stale(side: LaneTrade, limit: int) -> Fault | None:
+    intent, started = side.trade.intent, side.trade.started_at
+    if intent is None or intent.quote_at is None or started is None:
+        return None
+    age = started - intent.quote_at
+    return Fault(shown(intent.quote_at) or "", f"sized on a quote {age // _SECOND} s old") if age > limit * _SECOND else None
+
+
+def _wide(side: LaneTrade, limit: Decimal) -> Fault | None:
+    intent = side.trade.intent
+    if intent is None or intent.bid is None or intent.ask is None:
+        return None
+    bid, ask = intent.bid, intent.ask
+    words = f"{shown(bid)} / {shown(ask)}"
+    if bid <= 0 or ask < bid:
+        return Fault(words, f"sized on a quote of {words}, which no market has")
+    width, total = EXACT.multiply(EXACT.subtract(ask, bid), Decimal(20_000)), EXACT.add(ask, bid)
+    if width <= EXACT.multiply(limit, total):
+        return None
+    return Fault(
+        words,
+        f"sized on a quote of {words}, {basis_points(EXACT.multiply(EXACT.subtract(ask, bid), Decimal(2)), total)} bps wide",
+    )
+
+
+def _offered(side: LaneTrade, policy: Policy) -> Fault | None:
+    """Hold the limits of a lane's orders against its own quote, else its own price: the walk never leaves bid and ask by much."""
+    intent = side.trade.intent
+    price = decision_price(intent)
+    if intent is None or price is None:
+        return None
+    known = intent.bid is not None and intent.ask is not None and 0 < intent.bid <= intent.ask
+    low, high = (intent.bid or price, intent.ask or price) if known else (price, price)
+    for order in side.trade.orders:
+        limit = order.limit_price
+        if limit is None or not is_accepted(order) or low <= limit <= high:
+            continue
+        bound = low if limit < low else high
+        if abs(EXACT.subtract(limit, bound)) > _CENT and not within(policy.rules.limit_price, limit, bound):
+            off = basis_points(EXACT.subtract(limit, bound), bound)
+            side_of = (order.side or side.trade.action).value
+            return Fault(
+                decimal_text(limit), f"sent a {side_of} order limited at {shown(limit)} USD, {off} bps outside its quote"
+            )
+    return None
+
+
+def slippage_of(side: LaneTrade) -> tuple[Fill, Decimal] | None:
+    """Give a lane's truest fill and its decision price; None where one is unknown."""
+    fill, price = truest_fill(side), decision_price(side.trade.intent)
+    return (fill, price) if fill is not None and price is not None else None
+
+
+def slippage_cost(side: LaneTrade) -> Decimal:
+    """Give what a lane paid beyond its decision price, in USD; negative where it paid less; zero where unknown."""
+    known = slippage_of(side)
+    if known is None or known[0].value is None:
+        return ZERO
+    fill, price = known
+    sign = 1 if side.trade.action is Side.BUY else -1
+    return sign * EXACT.subtract(fill.value or ZERO, EXACT.multiply(fill.quantity, price))
+
+
+def _slippage(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+    """Hold each lane's fills against the market between the two decisions: the lanes decide at different moments.
+
+    The market's own quote at a decision, where one is known, counts for that decision.
+    """
+    prices = [price for side in pair.lanes if (price := _market_price(side)) is not None]
+    if not prices or pair.both is None:
+        return
+    lowest, highest = min(prices), max(prices)
+    rule = policy.rules.average_price
+
+    def check(side: LaneTrade) -> Fault | None:
+        fill = truest_fill(side)
+        if fill is None or fill.value is None:
+            return None
+        floor, ceiling = EXACT.multiply(lowest, fill.quantity), EXACT.multiply(highest, fill.quantity)
+        bound = floor if fill.value < floor else ceiling
+        if floor <= fill.value <= ceiling or within(rule, fill.value, bound):
+            return None
+        off = basis_points(EXACT.subtract(fill.value, bound), bound)
+        return Fault(f"{off} bps", f"filled {off} bps off the market between the two decisions")
+
+    yield from own_faults("SLIPPAGE", "average_price", pair.lanes, check, pair, rule=rule, planned="0", right=_slipped)
+
+
+def _market_price(side: LaneTrade) -> Decimal | None:
+    market = side.trade.market
+    return decision_price(side.trade.intent) if market is None else market.mid
+
+
+def _slipped(side: LaneTrade) -> str | None:
+    known = slippage_of(side)
+    if known is None or known[0].value is None:
+        return None
+    base = EXACT.multiply(known[0].quantity, known[1])
+    return f"{basis_points(slippage_cost(side), base)} bps" if base else None
