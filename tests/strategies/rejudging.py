@@ -152,8 +152,9 @@ _ANY = ("exact", "absolute", "bps", "ticks")
 KINDS = {
     **dict.fromkeys(("planned_amount", "order_quantity", "filled_quantity", "partial_fill", "value", "residual_position"), _ANY),
     **dict.fromkeys(("guard_amounts", "guard_threshold", "equity_limit", "effect_quantity"), _ANY),
+    **dict.fromkeys(("executed_value", "decision_mid"), _ANY),
     **dict.fromkeys(("asked_quantity", "exit_quantity"), _ANY[1:]),
-    **dict.fromkeys(("average_price", "recorded_price", "effect_price"), ("bps",)),
+    **dict.fromkeys(("average_price", "recorded_price", "effect_price", "limit_price"), ("bps",)),
     "phase_order": ("ordered",),
     "duration_ratio": ("duration_ratio",),
 }

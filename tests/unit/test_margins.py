@@ -15,7 +15,7 @@ from reports.daily.charts import charts_of
 from reports.data.frames import load_frames
 from reports.noise import MULTIPLES, tolerance_use
 from reports.sources import JsonlSource
-from shadow.compare.judge import judge, weighed_again
+from shadow.compare.judge import judge, weighed
 from shadow.compare.margins import Unchanged, basis_of, tolerant_rules
 from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, TicksRule
@@ -54,7 +54,7 @@ def test_what_the_margins_call_unchanged_is_found_again_exactly(seed: int) -> No
     case, first, second = drawn_case(rng), drawn_policy(rng), drawn_policy(rng)
     stored, again = judge(case, first), judge(case, second)
     if Unchanged(second).holds(stored.margins):
-        assert weighed_again(stored.differences, second, case.trading_day) == again.differences
+        assert weighed(stored.differences, second, case.trading_day) == again.differences
         assert stored.gaps == again.gaps
 
 
@@ -83,7 +83,7 @@ def test_one_rule_at_the_edge_of_what_was_needed(seed: int, kind: str) -> None:
                 other = with_rule(margin.rule, wanted)
                 if Unchanged(other).holds(stored.margins):
                     again = judge(case, other)
-                    assert weighed_again(stored.differences, other, case.trading_day) == again.differences
+                    assert weighed(stored.differences, other, case.trading_day) == again.differences
 
 
 def test_the_margin_names_the_tolerance_that_would_just_have_been_enough_and_its_trade() -> None:
