@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from shadow.compare.case import LaneTrade, TradePair
+from shadow.compare.checks.duties import is_equity_blocked
 from shadow.compare.finding import Finding
 from shadow.compare.kinds import KINDS
 from shadow.contracts.vocabulary import Reason, Role, RunStatus, Side, TradeStatus
@@ -79,12 +80,12 @@ def explains(cause: Finding, effect: Finding) -> bool:
         return False
     if effect.pair is not None:
         return cause.pair is effect.pair if cause.pair is not None else _run_explains_trade(cause, effect.pair)
-    return not (cause.pair is not None and effect.kind in _GUARD and not _is_a_sell(cause.pair))
+    return not (cause.pair is not None and effect.kind in _GUARD and not _is_a_sell(cause.pair, cause.role))
 
 
 def _ends_so(cause: Finding, effect: Finding) -> bool:
     """Tell whether a run ended as it did because of `cause`: a guard explains only that a guard stopped a run, and so on."""
-    ends = (effect.control, effect.candidate)
+    ends = (effect.planned, effect.control, effect.candidate)
     stopped = RunStatus.BLOCKED_BY_GUARD.value in ends or effect.kind == "FAILURE_STEP"
     blocked = RunStatus.BLOCKED_BY_EQUITY_LIMIT.value in ends or effect.kind == "FAILURE_STEP"
     if cause.kind in _GUARD:
@@ -94,9 +95,10 @@ def _ends_so(cause: Finding, effect: Finding) -> bool:
     return True
 
 
-def _is_a_sell(pair: TradePair) -> bool:
-    """Tell whether a trade is a SELL in the plan or in a lane."""
-    return pair.side is Side.SELL or any(side.trade.action is Side.SELL for side in pair.lanes)
+def _is_a_sell(pair: TradePair, role: Role) -> bool:
+    """Tell whether a trade is a SELL in the plan or in that lane."""
+    side = _of(pair, role)
+    return pair.side is Side.SELL or (side is not None and side.trade.action is Side.SELL)
 
 
 def _run_explains_trade(cause: Finding, pair: TradePair) -> bool:
@@ -107,7 +109,7 @@ def _run_explains_trade(cause: Finding, pair: TradePair) -> bool:
     if cause.kind == "MARKET_CHECK":
         return any(trade.reason is Reason.MARKET_CLOSED for trade in trades)
     if cause.kind in _BREAKER:
-        return pair.side is Side.BUY
+        return pair.side is Side.BUY and any(is_equity_blocked(trade) for trade in trades)
     if cause.kind in _BROKEN:
         return _never_ran(_of(pair, cause.role))
     return True

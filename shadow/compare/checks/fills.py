@@ -162,7 +162,8 @@ def ends_apart(pair: TradePair, duties: Duties) -> frozenset[Role]:
         return frozenset()
     blocked, tried = (any(tell(side.trade) for side in both) for tell in (is_equity_blocked, was_tried))
     if blocked and tried and not any(side.trade.reason is Reason.SELL_GUARD for side in both):
-        return duties.breaker_departs(pair)
+        failed = {side.role for side in both if was_tried(side.trade) and side.trade.status is not TradeStatus.COMPLETED}
+        return duties.breaker_departs(pair) | failed
     departs = set()
     for side, other in (both, both[::-1]):
         if _departs(side, other, duties):

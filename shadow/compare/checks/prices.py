@@ -94,7 +94,7 @@ def seconds_between(pair: TradePair) -> Decimal | None:
 
 
 def _witness(side: LaneTrade, pair: TradePair) -> tuple[Decimal, str] | None:
-    """Give the best witness of the market at a lane's decision that the lane did not write, and whose it is."""
+    """Give the best witness of the market at a lane's decision, and whose it is; the last is the lane's word for its fills."""
     market = side.trade.market
     if market is not None and market.bid > 0 and market.ask > 0:
         return market.mid, "the market's quote"
@@ -104,36 +104,28 @@ def _witness(side: LaneTrade, pair: TradePair) -> tuple[Decimal, str] | None:
     for other in pair.lanes:
         if other is not side and (price := witnessed_price(other)) is not None:
             return price, f"the {other.role.value}'s fills"
-    return None
+    fill = truest_fill(side)
+    return None if fill is None or not fill.value else (EXACT.divide(fill.value, fill.quantity), "its own recorded fills")
 
 
 def _decision(pair: TradePair, policy: Policy) -> Iterator[Finding]:
-    """Hold each lane's price against a witness of the market; without any, the two prices against each other."""
+    """Hold each lane's price against a witness of the market, and the two prices against each other where neither is off one."""
     rule = policy.rules.decision_price
     apart = seconds_between(pair)
     seconds = Decimal(policy.limits.run_seconds) if apart is None else apart
     prices = {side.role: price for side in pair.lanes if (price := decision_price(side.trade.intent)) is not None}
-
-    def check(side: LaneTrade) -> Fault | None:
-        price, seen = prices.get(side.role), _witness(side, pair)
-        if price is None or seen is None or rule.permits_after(price, seen[0], seconds):
-            return None
-        off = basis_points(EXACT.subtract(price, seen[0]), seen[0])
-        return Fault(
-            decimal_text(price), f"decided on {shown(price)} USD a share, {off} bps off {seen[1]} at {_rounded(seen[0])}"
-        )
-
-    yield from own_faults(
+    found = own_faults(
         "DECISION_PRICE",
         "intent.decision_price",
         pair.lanes,
-        check,
+        lambda side: _off_the_market(side, pair, policy, seconds),
         pair,
         rule=rule,
         right=lambda side: shown(prices.get(side.role)),
     )
+    yield from found
     both = pair.both
-    if both is None or len(prices) < len(both) or any(_witness(side, pair) is not None for side in both):
+    if both is None or len(prices) < len(both) or found:
         return
     control, candidate = (prices[side.role] for side in both)
     if not rule.permits_after(control, candidate, seconds):
@@ -147,6 +139,14 @@ def _decision(pair: TradePair, policy: Policy) -> Iterator[Finding]:
             candidate=decimal_text(candidate),
             pair=pair,
         )
+
+
+def _off_the_market(side: LaneTrade, pair: TradePair, policy: Policy, seconds: Decimal) -> Fault | None:
+    price, seen = decision_price(side.trade.intent), _witness(side, pair)
+    if price is None or seen is None or policy.rules.decision_price.permits_after(price, seen[0], seconds):
+        return None
+    off = basis_points(EXACT.subtract(price, seen[0]), seen[0])
+    return Fault(decimal_text(price), f"decided on {shown(price)} USD a share, {off} bps off {seen[1]} at {_rounded(seen[0])}")
 
 
 def _rounded(price: Decimal) -> str:
@@ -219,19 +219,24 @@ def slippage_cost(side: LaneTrade) -> Decimal:
 def _slippage(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     """Hold each lane's fills against the market between the two decisions: the lanes decide at different moments.
 
-    The market's own quote at a decision, where one is known, counts for that decision.
+    The market's own quote at a decision, where one is known, counts for that decision. A price that is off its witness says
+    nothing of the market to the other lane.
     """
-    prices = [price for side in pair.lanes if (price := _market_price(side)) is not None]
-    if not prices or pair.both is None:
-        return
-    lowest, highest = min(prices), max(prices)
     rule = policy.rules.average_price
+    apart = seconds_between(pair)
+    seconds = Decimal(policy.limits.run_seconds) if apart is None else apart
+    prices = {
+        side.role: (price, _off_the_market(side, pair, policy, seconds) is None)
+        for side in pair.lanes
+        if (price := _market_price(side)) is not None
+    }
 
     def check(side: LaneTrade) -> Fault | None:
         fill = truest_fill(side)
-        if fill is None or fill.value is None:
+        market = [price for role, (price, is_sound) in prices.items() if is_sound or role is side.role]
+        if fill is None or fill.value is None or side.role not in prices:
             return None
-        floor, ceiling = EXACT.multiply(lowest, fill.quantity), EXACT.multiply(highest, fill.quantity)
+        floor, ceiling = EXACT.multiply(min(market), fill.quantity), EXACT.multiply(max(market), fill.quantity)
         bound = floor if fill.value < floor else ceiling
         if floor <= fill.value <= ceiling or within(rule, fill.value, bound):
             return None

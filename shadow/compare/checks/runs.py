@@ -7,6 +7,7 @@ of itself agree with its own trades.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -18,7 +19,7 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.events import FailureStep
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.vocabulary import RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import Role, RunStatus, Side, TradeStatus
 
 _BROKEN = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.ABORTED)
 _SUCCESS_WORDS = frozenset({"SUCCEEDED", "COMPLETED"})
@@ -28,6 +29,7 @@ _STOPS = {
     RunStatus.BLOCKED_BY_GUARD: FailureStep.SELL_PHASE_GUARD,
     RunStatus.BLOCKED_BY_EQUITY_LIMIT: FailureStep.EQUITY_CIRCUIT_BREAKER,
 }
+_BY_RULE = (RunStatus.COMPLETED, *_STOPS)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -120,14 +122,16 @@ def _redriven(run: RunOutcome) -> Fault | None:
 
 
 def _status_across(view: PairView, duties: Duties) -> Iterator[Finding]:
-    """Tell of runs that ended differently: by what happened in each, else by the plan, which wants every run completed."""
+    """Tell of runs that ended otherwise than their own trades allow; else, where the two differ, than the plan wants."""
     if view.both is None:
         return
     control, candidate = view.both
-    if control.status is not candidate.status:
-        wrong = {run.role for run in view.both if run.status not in duties.due_status(run)}
+    differ = control.status is not candidate.status
+    due = {run.role: duties.due_status(run) for run in view.both}
+    wrong = {run.role for run in view.both if run.status not in due[run.role] and (differ or run.status in _BY_RULE)}
+    if differ or wrong:
         stopped = {run.role for run in view.both if run.status is not RunStatus.COMPLETED}
-        differs = Finding(
+        ends = Finding(
             kind="RUN_STATUS",
             field="status",
             rule="exact",
@@ -136,22 +140,33 @@ def _status_across(view: PairView, duties: Duties) -> Iterator[Finding]:
             control=control.status.value,
             candidate=candidate.status.value,
         )
-        yield from of_each(differs, wrong or stopped)
-    elif control.status is not RunStatus.COMPLETED and control.failure_step != candidate.failure_step:
-        if control.failure_step is None or candidate.failure_step is None:
-            return
-        due = _STOPS.get(control.status)
-        differs = Finding(
-            kind="FAILURE_STEP",
-            field="failure_step",
-            rule="exact",
-            explanation="Both runs stopped, at different steps.",
-            role=None,
-            planned=due.value if due else None,
-            control=control.failure_step,
-            candidate=candidate.failure_step,
-        )
-        yield from of_each(differs, {run.role for run in view.both if due is None or run.failure_step != due.value})
+        for finding in of_each(ends, wrong or stopped):
+            right = due.get(finding.role) if finding.role is not None else None
+            yield replace(finding, planned=min(status.value for status in right) if right else None)
+    if not differ and control.status is not RunStatus.COMPLETED:
+        yield from _steps_across(control, candidate)
+
+
+def _steps_across(control: RunOutcome, candidate: RunOutcome) -> Iterator[Finding]:
+    """Tell of runs that stopped alike and name a step that such a stop does not have; of a failure, where the two differ."""
+    if control.failure_step is None or candidate.failure_step is None:
+        return
+    due = _STOPS.get(control.status)
+    differs = Finding(
+        kind="FAILURE_STEP",
+        field="failure_step",
+        rule="exact",
+        explanation="Both runs stopped, and not at the step that such a stop has."
+        if due
+        else "Both runs stopped, at different steps.",
+        role=None,
+        planned=due.value if due else None,
+        control=control.failure_step,
+        candidate=candidate.failure_step,
+    )
+    wrong = {run.role for run in (control, candidate) if due is not None and run.failure_step != due.value}
+    if wrong or (due is None and control.failure_step != candidate.failure_step):
+        yield from of_each(differs, wrong or set(Role))
 
 
 def counter_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
