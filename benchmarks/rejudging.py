@@ -92,8 +92,9 @@ def measure(
     if peer:
         return _compared(trades)
     begun, base = time.perf_counter(), memory_mb("VmRSS")
-    from reports.rejudge import WhatIf, rejudge  # noqa: PLC0415 - loading it is part of what is measured
+    from reports.rejudge import read_index, rejudge  # noqa: PLC0415 - loading it is part of what is measured
     from reports.sources import FolderSource  # noqa: PLC0415
+    from shadow.settlement.rejudging import WhatIf  # noqa: PLC0415
 
     source, policy = FolderSource(Path(folder)), policy_with(tolerance)
     found = rejudge(source, policy, date.min, date.max, keep=keep, whole=whole)
@@ -101,8 +102,6 @@ def measure(
     peak = memory_mb() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024 * (2 if whole else 0)
     answer = 0.0
     if keep and not whole:
-        from reports.margin_index import read_index  # noqa: PLC0415
-
         lines = list(read_index(source.index).values())
         gc.collect()
         asked = time.perf_counter()

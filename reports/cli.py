@@ -28,9 +28,11 @@ from shadow.contracts.vocabulary import Role
 
 if TYPE_CHECKING:
     from reports.daily.values import DailyReport
+    from reports.material import Material
     from reports.noise import Matching, ToleranceRow
     from reports.readiness.readiness import Criterion, Statement
     from reports.rejudge import Rejudged, Told
+    from reports.rejudge_cloud import Cloud
     from shadow.compare.noise_floor import NoiseFloor
     from shadow.compare.policy import Policy
 
@@ -43,6 +45,9 @@ PolicyOption = Annotated[
 FromOption = Annotated[str | None, typer.Option("--from", help="From this trading day on.", metavar="DAY")]
 ToOption = Annotated[str | None, typer.Option("--to", help="… up to and with this one.", metavar="DAY")]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Keep no index of margins for the next time.")]
+InCloudOption = Annotated[
+    bool, typer.Option("--in-cloud", help="Judge in the stack, by its Distributed Map (deployed with RejudgeInCloud=true).")
+]
 WholeOption = Annotated[bool, typer.Option("--whole", help="Judge every pair, whatever its margins say.")]
 EVER = (date(2000, 1, 1), date(2999, 12, 31))
 SHOWN = 20
@@ -226,6 +231,7 @@ def rejudge(
     aws: AwsOption = False,
     no_cache: NoCacheOption = False,
     whole: WholeOption = False,
+    in_cloud: InCloudOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Judge stored pairs again under a policy, and show which verdicts flip and by which rule. Nothing stored is changed.
@@ -235,6 +241,8 @@ def rejudge(
       shadow rejudge --policy tighter.toml --folder build/demo
 
       shadow rejudge --policy tighter.toml --from 2026-11-02 --to 2026-11-20 --json | jq .flips
+
+      shadow rejudge --policy other-evidence.toml --in-cloud
 
     Every comparison keeps its margins: how much of each tolerance the pair used. They tell which pairs the policy can find
     otherwise, and only those are judged again, on all cores; severities and known divergences are applied to the stored
@@ -251,10 +259,24 @@ def rejudge(
     from reports.rejudge import rejudge as judge_again  # noqa: PLC0415
 
     material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
+    cloud = _cloud_of(material) if in_cloud else None
     with _counted("judging again", quiet=as_json) as tell:
-        result = judge_again(material.source, material.policy, *days, keep=not no_cache, whole=whole, tell=tell)
+        result = judge_again(material.source, material.policy, *days, keep=not no_cache, whole=whole, cloud=cloud, tell=tell)
     print_json(result.to_wire()) if as_json else _print_rejudged(result)
     finish(ExitCode.DIVERGED if result.flips else ExitCode.FINE)
+
+
+def _cloud_of(material: Material) -> Cloud:
+    """Give the stack's Distributed Map. Raises `BadInput` offline, and where the stack was deployed without it."""
+    from reports.rejudge_cloud import Cloud  # noqa: PLC0415
+    from shadow.aws import clients  # noqa: PLC0415
+
+    if material.target is None:
+        raise BadInput("--in-cloud: expected a deployed stack, was a folder or a file: leave out --folder and --file")
+    machine = material.target.outputs.get("RejudgeStateMachineArn")
+    if machine is None:
+        raise BadInput("--in-cloud: expected a stack that can, was one without: deploy it with RejudgeInCloud=true")
+    return Cloud(clients.stepfunctions(), clients.s3(), machine, material.target.name("EvidenceBucketName"))
 
 
 @contextmanager

@@ -7,30 +7,35 @@ processes; severities, the register and budgets are applied to the differences t
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import astuple, dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
 from multiprocessing import get_context
+from pathlib import Path
 
-from reports.data.extract import decode
-from reports.margin_index import Line, line_of, read_index, write_index
+from reports.data.errors import UnreadableDocument
+from reports.rejudge_cloud import Cloud
 from reports.sources import Entry, Store
 from shadow.compare.budgets import over_budget, uncovered
-from shadow.compare.judge import case_of, judge, verdict_by, weighed
-from shadow.compare.margins import Unchanged
+from shadow.compare.judge import verdict_by, weighed
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Difference, Verdict
+from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.vocabulary import Lane
-from shadow.settlement.judging import code_version, policy_for
+from shadow.settlement.judging import policy_for
+from shadow.settlement.rejudging import Again, Answer, Asker, Line, WhatIf
 
 FEW = 64
 """So many documents are read by this process alone: starting others takes longer."""
 _PORTION = 32
+_FORM = "shadow margins 1"
 _LOG = logging.getLogger(__name__)
 _FIXED = frozenset({Verdict.MISSING_CONTROL, Verdict.MISSING_CANDIDATE, Verdict.INCOMPLETE})
 Kinds = dict[str, int]
@@ -96,40 +101,13 @@ class Rejudged:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """What the judge said of one stored pair: its verdict and differences, before budgets."""
-
-    verdict: Verdict
-    differences: tuple[Difference, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Portion:
-    """Documents for one process: read for the index where `lines` does not have them, judged where that is needed."""
+    """Documents for one process, and what the index has of them."""
 
     source: Store
     entries: tuple[Entry, ...]
     lines: tuple[Line | None, ...]
-    policy: Policy
-    days: tuple[date, date]
-    whole: bool
-
-
-class WhatIf:
-    """Tells which stored pairs a policy can find otherwise. Asked of lines of the index, a million trades take a second."""
-
-    def __init__(self, policy: Policy) -> None:
-        """Ask about judging by `policy`, whichever lane was in production."""
-        self._code = code_version()
-        self._by_lane = {lane.value: Unchanged(policy_for(policy, lane)) for lane in Lane}
-
-    def needs_the_judge(self, line: Line) -> bool:
-        """Tell whether only the judge can say what is found in a pair; False is certain."""
-        unchanged = self._by_lane[line.lane]
-        if line.code_version != self._code or line.basis != unchanged.basis:
-            return True
-        words = unchanged.words
-        return any(not unchanged.answers_alike(line.margin(asked)) for asked in line.asked if asked[1] != words[asked[0]])
+    asker: Asker
 
 
 def rejudge(
@@ -140,47 +118,44 @@ def rejudge(
     *,
     keep: bool = True,
     whole: bool = False,
+    cloud: Cloud | None = None,
     tell: Told = lambda _done, _all: None,
 ) -> Rejudged:
     """Judge the stored pairs of the trading days `first` to `last` again by `policy`.
 
-    The index of margins is kept, where `keep` says so, for the next time; `whole` gives every pair to the judge. `tell` hears how
-    many documents of how many have been worked through. Raises `UnreachableSource`, and `UnreadableDocument` naming document and
-    field.
+    The index of margins is kept, where `keep` says so, for the next time; `whole` gives every pair to the judge. `cloud` is where
+    they are judged, by default here. `tell` hears how many documents of how many have been worked through. Raises
+    `UnreachableSource`, and `UnreadableDocument` naming document and field.
     """
     place = source.index if keep else None
     known = read_index(place)
     entries = source.entries(first, last)
     lines = [line if (line := known.get(entry.name)) and line.stamp == entry.stamp else None for entry in entries]
-    answers = _worked(source, entries, lines, policy, (first, last), whole=whole, tell=tell)
+    answers = _worked(source, entries, lines, Asker(policy, first, last, whole), tell=tell, cloud=cloud)
     if place is not None and None in lines:
         kept = known | {line.name: line for line, _ in answers}
-        write_index(place, kept.values())
+        _write_index(place, kept.values())
     latest = {line.plan_id: (line, again) for line, again in answers if first <= line.trading_day <= last}
     return _told(list(latest.values()), policy)
 
 
 def _worked(
-    source: Store,
-    entries: Sequence[Entry],
-    lines: Sequence[Line | None],
-    policy: Policy,
-    days: tuple[date, date],
-    *,
-    whole: bool,
-    tell: Told,
-) -> list[tuple[Line, Again | None]]:
-    """Give every document's line, in order, with what the judge said where it was asked."""
-    ask = WhatIf(policy)
-    work = [place for place, line in enumerate(lines) if line is None or whole or ask.needs_the_judge(line)]
-    answers: list[tuple[Line, Again | None] | None] = [None if line is None else (line, None) for line in lines]
-    portions = [
-        Portion(source, tuple(entries[i] for i in part), tuple(lines[i] for i in part), policy, days, whole)
-        for part in (work[start : start + _PORTION] for start in range(0, len(work), _PORTION))
-    ]
-    workers = (os.cpu_count() or 1) if source.can_be_sent and len(work) >= FEW else 1
+    source: Store, entries: Sequence[Entry], lines: Sequence[Line | None], asker: Asker, *, tell: Told, cloud: Cloud | None
+) -> list[Answer]:
+    """Give every document's line, in order, with what the judge said where he was asked."""
+    what_if = WhatIf(asker.policy)
+    work = [place for place, line in enumerate(lines) if line is None or asker.whole or what_if.needs_the_judge(line)]
+    answers: list[Answer | None] = [None if line is None else (line, None) for line in lines]
+    if cloud is not None:
+        parts: Iterable[list[Answer]] = [cloud.answers([entries[place] for place in work], asker)]
+    else:
+        portions = [
+            Portion(source, tuple(entries[i] for i in part), tuple(lines[i] for i in part), asker)
+            for part in (work[start : start + _PORTION] for start in range(0, len(work), _PORTION))
+        ]
+        parts = _in_processes(portions, (os.cpu_count() or 1) if source.can_be_sent and len(work) >= FEW else 1)
     done = 0
-    for part in _in_processes(portions, workers):
+    for part in parts:
         for answer in part:
             answers[work[done]] = answer
             done += 1
@@ -188,7 +163,7 @@ def _worked(
     return [answer for answer in answers if answer is not None]
 
 
-def _in_processes(portions: Sequence[Portion], workers: int) -> Iterator[list[tuple[Line, Again | None]]]:
+def _in_processes(portions: Sequence[Portion], workers: int) -> Iterator[list[Answer]]:
     """Work through the portions in up to `workers` processes, and give the answers in order."""
     if workers == 1:
         yield from map(worked, portions)
@@ -197,32 +172,21 @@ def _in_processes(portions: Sequence[Portion], workers: int) -> Iterator[list[tu
         yield from pool.map(worked, portions)
 
 
-def worked(portion: Portion) -> list[tuple[Line, Again | None]]:
+def worked(portion: Portion) -> list[Answer]:
     """Read the documents of a portion, and judge those that need it. Raises `UnreadableDocument`, `UnreachableSource`."""
-    ask = WhatIf(portion.policy)
-    return [_answer(portion, entry, line, ask) for entry, line in zip(portion.entries, portion.lines, strict=True)]
+    what_if = WhatIf(portion.asker.policy)
+    return [_answer(portion, entry, line, what_if) for entry, line in zip(portion.entries, portion.lines, strict=True)]
 
 
-def _answer(portion: Portion, entry: Entry, line: Line | None, ask: WhatIf) -> tuple[Line, Again | None]:
-    content = portion.source.read(entry)
-    if line is not None and sha256(content).hexdigest() != line.sha256:
-        _LOG.warning("%s: the document is not the one that the index of margins was made from; it is read again", entry.name)
-        line = None
-    line = line or line_of(entry.name, entry.stamp, content)
-    if not portion.days[0] <= line.trading_day <= portion.days[1]:
-        return line, None
-    if portion.whole or ask.needs_the_judge(line):
-        return line, _judged(entry.name, content, portion.policy)
-    return line, None
+def _answer(portion: Portion, entry: Entry, line: Line | None, what_if: WhatIf) -> Answer:
+    try:
+        return portion.asker.answer(what_if, (entry.name, entry.stamp), portion.source.read(entry), line)
+    except InvalidPayload as invalid:
+        fault = invalid.faults[0]
+        raise UnreadableDocument(entry.name, fault.field, f"expected {fault.expected}, was {fault.found}") from None
 
 
-def _judged(name: str, content: bytes, policy: Policy) -> Again:
-    stored = decode(name, content)
-    again = judge(case_of(stored, code_version()), policy_for(policy, stored.production_lane))
-    return Again(again.verdict, again.differences)
-
-
-def _told(answers: Sequence[tuple[Line, Again | None]], policy: Policy) -> Rejudged:
+def _told(answers: Sequence[Answer], policy: Policy) -> Rejudged:
     """Hold both judgements to the budgets of each day, and note what changed in the order of days, publication and plans."""
     result = Rejudged(policy.hash)
     ours = {lane.value: policy_for(policy, lane).hash for lane in Lane}
@@ -299,3 +263,37 @@ def _kinds(marks: Counter[tuple[str, tuple[str | None, ...]]]) -> Kinds:
     for (kind, _), amount in marks.items():
         kinds[kind] += amount
     return dict(sorted(kinds.items()))
+
+
+def read_index(path: Path | None) -> dict[str, Line]:
+    """Read the index at `path`, by document name; empty where there is none. A damaged one is told and not used."""
+    if path is None or not path.is_file():
+        return {}
+    try:
+        lines = (Line(*json.loads(text)) for text in _body(path.read_bytes()).splitlines())
+        return {line.name: line for line in lines}
+    except (OSError, ValueError, TypeError) as damage:
+        _LOG.warning("%s: the index of margins is damaged (%s) and is made again from the documents", path, damage)
+        return {}
+
+
+def _body(content: bytes) -> bytes:
+    """Give the lines of an index. Raises ValueError where they are not what was written."""
+    form, digest, body = content.split(b"\n", 2)
+    if form != _FORM.encode() or sha256(body).hexdigest().encode() != digest:
+        raise ValueError("it is not what was written")
+    return body
+
+
+def _write_index(path: Path, lines: Iterable[Line]) -> None:
+    """Write the index; where that cannot be, a warning says so and nothing is kept."""
+    body = b"".join(json.dumps(astuple(line), separators=(",", ":")).encode() + b"\n" for line in lines)
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(b"\n".join((_FORM.encode(), sha256(body).hexdigest().encode(), body)))
+        part.replace(path)
+    except OSError as error:
+        _LOG.warning("%s: expected to be written, was %s; the index of margins is not kept", path, error.strerror)
+        with suppress(OSError):
+            part.unlink()

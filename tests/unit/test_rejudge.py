@@ -182,7 +182,7 @@ class TestAskingTheMargins:
         assert rejudge(source, policy, *EVER, whole=True).judged == 4
 
     def test_pairs_that_other_code_judged_are_judged(self, source: FolderSource, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("reports.rejudge.code_version", lambda: "the next one")
+        monkeypatch.setattr("shadow.settlement.rejudging.code_version", lambda: "the next one")
         assert rejudge(source, default_policy(), *EVER).judged == 4
 
 

@@ -1,0 +1,1 @@
+"""Business Unit: settlement | Status: current."""
