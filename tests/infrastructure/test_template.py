@@ -38,7 +38,7 @@ def statements() -> list[tuple[str, dict[str, Any]]]:
 
 def test_every_function_has_a_role_of_its_own() -> None:
     roles = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in of_type("AWS::Serverless::Function").values()]
-    assert len(roles) == len(set(roles)) == 11
+    assert len(roles) == len(set(roles)) == 12
 
 
 def test_every_function_folder_is_deployed_and_nothing_else() -> None:
@@ -94,7 +94,7 @@ def test_a_legacy_lane_that_shadows_can_touch_none_of_productions_places() -> No
 
 def test_every_log_group_is_kept_thirty_days() -> None:
     groups = of_type("AWS::Logs::LogGroup")
-    assert len(groups) == 12
+    assert len(groups) == 13
     assert {group["Properties"]["RetentionInDays"] for group in groups.values()} == {30}
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -93,7 +94,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         built = World()
         with (
             patch.object(lambda_eval_utils, "_invoke_lambda_function", built.invoke),
-            patch.object(retrier_decl, "time", threading.Event()),
+            patch.object(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None)),
         ):
             yield built
     clients.s3.cache_clear()

@@ -145,7 +145,7 @@ def judged(seed: int, bps: int = 0) -> Comparison:
 class TestRejudge:
     @pytest.fixture
     def pairs(self, tmp_path: Path) -> list[Comparison]:
-        found = [judged(1), judged(2, bps=400), judged(3, bps=400)]
+        found = [judged(1), judged(2, bps=100), judged(3, bps=100)]
         assert [entry.verdict.value for entry in found] == ["MATCHED", "DIVERGED", "DIVERGED"]
         write_jsonl(tmp_path / "judged" / "comparisons.jsonl", found)
         return found
