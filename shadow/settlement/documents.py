@@ -94,7 +94,10 @@ def unread(pair: Pair, role: Role, gaps: tuple[Gap, ...]) -> RunOutcome:
 
 def plain_item(item: Mapping[str, object]) -> dict[str, object]:
     """Turn a raw DynamoDB item into plain values; an attribute that is none is left as it lies, for the reader to name."""
-    plain: dict[str, object] = {}
+    try:
+        return from_item(item)  # type: ignore[arg-type] # as below
+    except (TypeError, AttributeError, ValueError, ArithmeticError):
+        plain: dict[str, object] = {}
     for name, value in item.items():
         try:
             plain |= from_item({name: value})  # type: ignore[dict-item] # it was written by the service, and is checked here

@@ -41,6 +41,8 @@ class ObjectStore(Protocol):
 Record = tuple[str, object]
 """One record of an evidence document: what it is, and itself."""
 
+_DECODE = json.JSONDecoder(parse_float=Decimal).decode
+
 
 class EvidenceStore:
     """Keeps and reads evidence documents and comparisons."""
@@ -71,7 +73,7 @@ class EvidenceStore:
             with gzip.open(io.BytesIO(body)) as lines:
                 for line in lines:
                     digest.update(line)
-                    record = json.loads(line, parse_float=Decimal)
+                    record = _DECODE(line.decode("utf-8", "surrogatepass"))
                     yield record["record"], record["value"]
         except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
             raise EvidenceCorrupt(f"{ref.key}: expected records in gzip, was {type(error).__name__}") from None
