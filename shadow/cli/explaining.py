@@ -22,10 +22,11 @@ from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_t
 from shadow.cli.verdicts import is_worth_a_look, links_of, print_difference, print_headline, print_links, quiet_text, worst_first
 from shadow.cli.words import count, usd
 from shadow.compare.case import PairCase, PairView, TradePair
-from shadow.contracts.comparison import Comparison, Difference, Severity
+from shadow.contracts.comparison import Comparison, Difference, Severity, Verdict
 from shadow.contracts.vocabulary import Action
 
 _LABEL_WIDTH = 12
+_COMPARED = (Verdict.MATCHED, Verdict.IGNORED, Verdict.DIVERGED)
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 PlanId = Annotated[str, typer.Argument(help="The plan to explain.", metavar="PLAN_ID")]
 AllOption = Annotated[bool, typer.Option("--all", help="Show the trades without a difference too.")]
@@ -104,22 +105,24 @@ def print_explanation(comparison: Comparison, *, everything: bool) -> None:
     differing = [pair for pair in view.trades if everything or any(map(is_worth_a_look, by_trade[pair.trade_id]))]
     for pair in sorted(differing, key=lambda pair: _worst(by_trade[pair.trade_id])):
         _print_trade(pair, by_trade[pair.trade_id])
-    _print_rest(view, by_trade, {pair.trade_id for pair in differing})
+    _print_rest(view, by_trade, {pair.trade_id for pair in differing}, is_whole=comparison.verdict in _COMPARED)
 
 
 def _worst(differences: Sequence[Difference]) -> int:
     return min((_RANK[difference.severity] for difference in differences), default=len(_RANK))
 
 
-def _print_rest(view: PairView, by_trade: Mapping[str, list[Difference]], shown: set[str]) -> None:
-    """Sum up the trades that are not shown."""
+def _print_rest(view: PairView, by_trade: Mapping[str, list[Difference]], shown: set[str], *, is_whole: bool) -> None:
+    """Sum up the trades that are not shown. Of a pair that was not compared as a whole nothing is called equal."""
     rest = [by_trade[pair.trade_id] for pair in view.trades if pair.trade_id not in shown]
     alike = sum(not differences for differences in rest)
     quiet = quiet_text(difference for differences in rest for difference in differences)
     if quiet:
         say(f"[dim]{count(len(rest) - alike, 'trade')} with differences for information only: {escape(quiet)}[/dim]")
-    if alike:
+    if alike and is_whole:
         say(f"[green]{count(alike, 'trade')} without a difference[/]")
+    elif alike:
+        say(f"[magenta]{count(alike, 'trade')} not compared in full[/]: what is missing may hide a difference")
     if rest:
         say("[dim](--all shows them)[/dim]\n")
 

@@ -6,6 +6,7 @@ How a comparison reads: its verdict, each difference in words and dollars, and w
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ _BY = {
     Attribution.CANDIDATE: "the candidate departs from the plan",
     Attribution.NEITHER: "nothing says which lane departs from the plan",
 }
-MAX_GAPS = 6
+_TRADE_GAP = re.compile(r"(?P<role>\w+): trade (?P<symbol>\S+): (?P<what>.*)")
+_ORDER_NUMBER = re.compile(r"^orders\.\d+\.")
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
@@ -73,12 +75,27 @@ def print_headline(comparison: Comparison) -> None:
         f"[dim]policy {comparison.policy_hash[:12]} · code {escape(comparison.code_version)} · "
         f"portfolio {usd(plan.total_portfolio_value)} · planned trades {usd(plan.total_trade_value)}[/dim]"
     )
-    for gap in comparison.gaps[:MAX_GAPS]:
+    for gap in gap_lines(comparison.gaps):
         say(f"[magenta]missing evidence[/] {escape(gap)}")
-    if len(comparison.gaps) > MAX_GAPS:
-        say(f"[magenta]missing evidence[/] and {len(comparison.gaps) - MAX_GAPS} more")
     if comparison.differences:
         say(sums_text(comparison))
+
+
+def gap_lines(gaps: Iterable[str]) -> list[str]:
+    """Give every gap, one line for each field: the trades that lack the same field of a lane share a line."""
+    lines: dict[str, list[str]] = {}
+    for gap in gaps:
+        found = _TRADE_GAP.fullmatch(gap)
+        if found is None:
+            lines.setdefault(gap, [])
+            continue
+        name = f"{found['role']}: {_ORDER_NUMBER.sub('orders.', found['what'])}"
+        symbols = lines.setdefault(name, [])
+        if found["symbol"] not in symbols:
+            symbols.append(found["symbol"])
+    return [
+        f"{name}, of {count(len(symbols), 'trade')}: {', '.join(symbols)}" if symbols else name for name, symbols in lines.items()
+    ]
 
 
 def sums_text(comparison: Comparison) -> str:

@@ -15,7 +15,7 @@ The verdict, first that holds:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal, localcontext
@@ -154,20 +154,28 @@ def weighed(differences: tuple[Difference, ...], policy: Policy, on: date) -> tu
     were stored, it is right where the policy finds the same, which `shadow.compare.margins` tells; budgets are not applied.
     """
     bare = {difference.key: _bare(difference, policy, on) for difference in differences}
-    groups: dict[str, list[Difference]] = defaultdict(list)
+    caused: dict[str, list[Difference]] = defaultdict(list)
     for difference in bare.values():
-        groups[_standing(difference, bare)].append(difference)
+        caused[difference.root or difference.key].append(difference)
+    places = {d.key: place for key, group in caused.items() for d, place in _places(bare[key], group, policy)}
+    groups: dict[str, list[Difference]] = defaultdict(list)
+    for key, place in places.items():
+        groups[place].append(bare[key])
     roots = {key: _root_of(bare[key], group, policy) for key, group in groups.items()}
-    return tuple(
-        roots[key] if key in roots else _consequence(entry, roots[_standing(entry, bare)]) for key, entry in bare.items()
-    )
+    return tuple(roots[key] if key in roots else _consequence(entry, roots[places[key]]) for key, entry in bare.items())
 
 
-def _standing(difference: Difference, bare: Mapping[str, Difference]) -> str:
-    """Name where a difference is counted: at its cause, but not at one that is covered and less severe."""
-    cause = bare[difference.root] if difference.root is not None else difference
-    hides = cause.covered_by is not None and worse(difference.severity, cause.severity) is not cause.severity
-    return difference.key if hides else cause.key
+def _places(cause: Difference, group: list[Difference], policy: Policy) -> Iterator[tuple[Difference, str]]:
+    """Say where each difference of a cause's group is counted: at the cause, but not at a covered one that is less severe.
+
+    What follows from a covered cause may be little each and much together: then what it is worth is not hidden there.
+    """
+    following = net(difference.own for difference in group if difference is not cause)
+    together = policy.materiality.raised(cause.severity, _worth(following), ZERO) is not cause.severity
+    for difference in group:
+        more = worse(difference.severity, cause.severity) is not cause.severity
+        hides = cause.covered_by is not None and (more or (together and difference is not cause and _worth(difference.own) > 0))
+        yield difference, difference.key if hides else cause.key
 
 
 def _bare(difference: Difference, policy: Policy, on: date) -> Difference:

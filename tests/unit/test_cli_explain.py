@@ -175,3 +175,20 @@ def test_a_document_that_breaks_its_contract_is_unavailable_with_place_and_field
     assert result.exit_code == answer["exit_code"] == 3
     assert "comparisons.jsonl:1" in answer["error"]
     assert "verdict" in answer["error"]
+
+
+def test_nothing_is_called_equal_in_a_pair_that_was_not_compared_as_a_whole(tmp_path: Path) -> None:
+    base = comparison_of(DAY, trades=6)
+    gaps = tuple(f"control: trade SYM{number:04d}: intent.quantity: absent" for number in range(5)) + tuple(
+        f"candidate: trade SYM0000: orders.{number}.status: absent" for number in range(4)
+    )
+    for comparison in (missing_candidate(base), incomplete(base).model_copy(update={"gaps": gaps})):
+        code, text = explain(tmp_path, comparison)
+        assert code == 1
+        assert "without a difference" not in text
+        assert "6 trades not compared in full" in " ".join(text.split())
+
+    lines = " ".join(text.split())
+    assert "control: intent.quantity: absent, of 5 trades: SYM0000, SYM0001, SYM0002, SYM0003, SYM0004" in lines
+    assert lines.count("candidate: orders.status: absent") == 1
+    assert "more" not in lines.split("missing evidence")[-1].split("run")[0]

@@ -35,7 +35,7 @@ def test_the_same_plans_run_twice_are_measured_and_shown(tmp_path: Path) -> None
     assert code == 1, text
     assert "3 plans, each run twice by the control" in text
     rows = {line.split()[0]: line for line in text.splitlines() if line}
-    assert rows["average_price"].endswith("clear of the noise")
+    assert rows["average_price"].endswith("close to the noise")  # these runs fill 24 bps off their own decision price
     assert "within 25 bps" in rows["average_price"]
     assert rows["value"].endswith("below the noise")  # these runs round their values to cents
     written = tomllib.loads((tmp_path / "noise.toml").read_text())

@@ -63,7 +63,8 @@ def _is_everything(side: LaneTrade, pair: TradePair, filled: Decimal) -> bool:
 
 
 def _filled(side: LaneTrade, pair: TradePair) -> Fault | None:
-    filled = max(seen_filled(side), side.trade.filled_quantity or ZERO)
+    told = filled_by_orders(side) if side.run.broker_truth else None
+    filled = max(seen_filled(side), side.trade.filled_quantity or ZERO) if told is None else told
     if side.trade.status in (TradeStatus.SKIPPED, TradeStatus.BLOCKED, TradeStatus.NOT_SENT) and filled > 0:
         return Fault(side.trade.status.value, f"filled {shown(filled)} shares and records {side.trade.status.value}")
     if side.trade.status is TradeStatus.COMPLETED or filled <= 0 or not _is_everything(side, pair, filled):

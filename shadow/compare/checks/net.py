@@ -32,10 +32,14 @@ def executed_shares(side: LaneTrade) -> Decimal | None:
 
 
 def _price(side: LaneTrade) -> Decimal | None:
+    """Give the price that a lane's shares are valued at: its decision's, so that slippage is not told twice, else its fills'."""
+    decided = decision_price(side.trade.intent)
+    if decided is not None:
+        return decided
     fill = truest_fill(side)
     if fill is not None and fill.value is not None:
         return EXACT.divide(fill.value, fill.quantity)
-    return side.trade.average_price or decision_price(side.trade.intent)
+    return side.trade.average_price
 
 
 def net_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:

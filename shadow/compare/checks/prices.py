@@ -102,7 +102,8 @@ def _witness(side: LaneTrade, pair: TradePair) -> tuple[Decimal, str] | None:
     if own is not None:
         return own, "its own fills"
     for other in pair.lanes:
-        if other is not side and (price := witnessed_price(other)) is not None:
+        same = other is not side and other.trade.symbol == side.trade.symbol
+        if same and (price := witnessed_price(other)) is not None:
             return price, f"the {other.role.value}'s fills"
     fill = truest_fill(side)
     return None if fill is None or not fill.value else (EXACT.divide(fill.value, fill.quantity), "its own recorded fills")
@@ -128,7 +129,7 @@ def _decision(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     if both is None or len(prices) < len(both) or found:
         return
     control, candidate = (prices[side.role] for side in both)
-    if not rule.permits_after(control, candidate, seconds):
+    if both[0].trade.symbol == both[1].trade.symbol and not rule.permits_after(control, candidate, seconds):
         yield Finding(
             kind="DECISION_PRICE",
             field="intent.decision_price",
@@ -231,9 +232,11 @@ def _slippage(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         if (price := _market_price(side)) is not None
     }
 
+    is_one_symbol = len({side.trade.symbol for side in pair.lanes}) == 1
+
     def check(side: LaneTrade) -> Fault | None:
         fill = truest_fill(side)
-        market = [price for role, (price, is_sound) in prices.items() if is_sound or role is side.role]
+        market = [price for role, (price, is_sound) in prices.items() if role is side.role or (is_sound and is_one_symbol)]
         if fill is None or fill.value is None or side.role not in prices:
             return None
         floor, ceiling = EXACT.multiply(min(market), fill.quantity), EXACT.multiply(max(market), fill.quantity)
