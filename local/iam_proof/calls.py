@@ -16,7 +16,7 @@ from shadow.contracts.model import Frozen
 
 _ROLE = re.compile(r"[:-]role/[^/]*?-(?P<role>[A-Za-z]+Role)-[0-9A-F]+(?:/|$)")
 _CHANGES = (
-    (re.compile(r"(:secret:[^:]*)-[0-9a-zA-Z]{6}$"), r"\1-*"),
+    (re.compile(r"(:secret:[^:]*)-[0-9a-zA-Z]{6}$"), r"\1-??????"),
     (re.compile(r"(:execution:[^:]+):.*$"), r"\1:*"),
     (re.compile(r"(:key/)[0-9a-f-]{36}$"), r"\1*"),
     (re.compile(r"^(arn:aws:s3:::[^/]+/(?:plans/map-results|[^/]+))/.*$"), r"\1/*"),

@@ -30,11 +30,12 @@ _NAMED = {
     "AWS::S3::Bucket": ("BucketName", "arn:aws:s3:::{name}"),
     "AWS::SNS::Topic": ("TopicName", "arn:aws:sns:{region}:{account}:{name}"),
     "AWS::Events::EventBus": ("Name", "arn:aws:events:{region}:{account}:event-bus/{name}"),
-    "AWS::SecretsManager::Secret": ("Name", "arn:aws:secretsmanager:{region}:{account}:secret:{name}-*"),
+    "AWS::SecretsManager::Secret": ("Name", "arn:aws:secretsmanager:{region}:{account}:secret:{name}-??????"),
     "AWS::Serverless::Function": ("FunctionName", "arn:aws:lambda:{region}:{account}:function:{name}"),
     "AWS::Serverless::StateMachine": ("Name", "arn:aws:states:{region}:{account}:stateMachine:{name}"),
     "AWS::SSM::Parameter": ("Name", "arn:aws:ssm:{region}:{account}:parameter{name}"),
     "AWS::KMS::Key": ("", "arn:aws:kms:{region}:{account}:key/*"),
+    "AWS::IAM::ManagedPolicy": ("", "arn:aws:iam::{account}:policy/{name}"),
 }
 _REF_IS_ARN = frozenset({"AWS::SNS::Topic", "AWS::SecretsManager::Secret", "AWS::Serverless::StateMachine"})
 _NO_VALUE = object()
@@ -86,11 +87,22 @@ class _Resolver:
         for role, resource in self._resources.items():
             entry = _mapping(resource)
             if entry.get("Type") == "AWS::IAM::Role" and self._exists(entry):
-                for policy in _list(_mapping(entry["Properties"]).get("Policies")):
-                    document = _mapping(_mapping(policy)["PolicyDocument"])
-                    kept = (self.resolve(each) for each in _list(document["Statement"]))
-                    found += [self._statement(role, _mapping(each)) for each in kept if each is not _NO_VALUE]
+                properties = _mapping(entry["Properties"])
+                documents = [_mapping(_mapping(policy)["PolicyDocument"]) for policy in _list(properties.get("Policies", []))]
+                documents += self._managed(properties.get("ManagedPolicyArns", []))
+                kept = (self.resolve(each) for document in documents for each in _list(document["Statement"]))
+                found += [self._statement(role, _mapping(each)) for each in kept if each is not _NO_VALUE]
         return tuple(found)
+
+    def _managed(self, attached: object) -> list[Mapping[str, object]]:
+        """Give the documents of the managed policies that a role attaches; each is one of the template's own."""
+        found = []
+        for logical in _list(self.resolve(attached)):
+            policy = _mapping(self._resources.get(str(logical)))
+            if policy.get("Type") != "AWS::IAM::ManagedPolicy" or not self._exists(policy):
+                raise TemplateFailed(f"{logical}: expected a managed policy that is deployed with these parameters")
+            found.append(_mapping(_mapping(policy["Properties"])["PolicyDocument"]))
+        return found
 
     @staticmethod
     def _statement(role: str, statement: Mapping[str, object]) -> Statement:
@@ -129,10 +141,8 @@ class _Resolver:
     def _get_att(self, argument: object) -> object:
         logical, attribute = (str(part) for part in _list(argument))
         _, _, arn = self._named(logical)
-        if attribute == "Alias":
-            return f"{arn}:{_mapping(_mapping(self._resources[logical])['Properties'])['AutoPublishAlias']}"
         if attribute not in ("Arn", "Id"):
-            raise TemplateFailed(f"{logical}.{attribute}: expected Arn, Id or Alias in a role's policy")
+            raise TemplateFailed(f"{logical}.{attribute}: expected Arn or Id in a role's policy")
         return arn
 
     def _named(self, logical: str) -> tuple[str, str, str]:
@@ -145,8 +155,10 @@ class _Resolver:
         name = str(self.resolve(_mapping(resource["Properties"])[attribute])) if attribute else logical
         return kind, name, pattern.format(region=REGION, account=ACCOUNT, name=name)
 
-    def _sub(self, text: object) -> object:
-        return _VARIABLE.sub(lambda found: str(self._ref(found[1])), str(text))
+    def _sub(self, argument: object) -> object:
+        text, given = _list(argument) if isinstance(argument, list) else (argument, {})
+        named = {name: str(self.resolve(value)) for name, value in _mapping(given).items()}
+        return _VARIABLE.sub(lambda found: named.get(found[1]) or str(self._ref(found[1])), str(text))
 
     def _if(self, argument: object) -> object:
         condition, then, otherwise = _list(argument)
@@ -158,6 +170,14 @@ class _Resolver:
     def _exists(self, resource: Mapping[str, object]) -> bool:
         return "Condition" not in resource or self._holds(str(resource["Condition"]))
 
+    def _select(self, argument: object) -> object:
+        index, values = _list(argument)
+        return _list(self.resolve(values))[int(str(index))]
+
+    def _split(self, argument: object) -> object:
+        separator, text = _list(argument)
+        return str(self.resolve(text)).split(str(separator))
+
     def _equals(self, argument: object) -> object:
         left, right = map(self.resolve, _list(argument))
         return left == right
@@ -167,6 +187,8 @@ class _Resolver:
         "Fn::GetAtt": _get_att,
         "Fn::Sub": _sub,
         "Fn::If": _if,
+        "Fn::Select": _select,
+        "Fn::Split": _split,
         "Fn::Equals": _equals,
         "Fn::Not": lambda self, argument: not self.resolve(_list(argument)[0]),
         "Fn::And": lambda self, argument: all(map(self.resolve, _list(argument))),

@@ -82,7 +82,7 @@ def _row(resource: Mapping[str, object], faults: Mapping[str, AlarmFault], *, st
 def _rule(alarm: Mapping[str, object]) -> str:
     sign = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": "≥"}[str(alarm["ComparisonOperator"])]
     periods = int(str(alarm["EvaluationPeriods"]))
-    lasting = f", {alarm['DatapointsToAlarm']} of {periods} periods" if periods > 1 else ""
+    lasting = f", {alarm.get('DatapointsToAlarm', periods)} of {periods} periods" if periods > 1 else ""
     metric = f"`{alarm['Namespace']}` `{alarm['MetricName']}`"
     return f"{metric} {str(alarm['Statistic']).lower()} in {alarm['Period']} s {sign} {_text(alarm['Threshold'])}{lasting}"
 

@@ -47,7 +47,10 @@ def deployed_functions(template: Path) -> tuple[DeployedFunction, ...]:
     for resource in _mapping(read["Resources"]).values():
         if _mapping(resource).get("Type") == "AWS::Serverless::Function":
             properties = _mapping(_mapping(resource)["Properties"])
-            layers = [_layer(each) for part in (everywhere, properties) for each in _list(part.get("Layers"))]
+            listed = [_mapping(each) for part in (everywhere, properties) for each in _list(part.get("Layers"))]
+            layers = [
+                _LAYER_OF[str(each["Ref"])] for each in listed if "Ref" in each
+            ]  # a layer that a user may add has no size here
             variables = [name for part in (everywhere, properties) for name in _variables(part)]
             name = str(properties["CodeUri"]).strip("/").split("/")[-1]
             found.append(DeployedFunction(name, tuple(layers), tuple(variables)))
@@ -73,10 +76,6 @@ def render() -> str:
 def _row(name: str, entry: Mapping[str, object]) -> str:
     megabytes = int(str(entry["megabytes"]))
     return f"| {name} | {', '.join(map(str, _list(entry['layers'])))} | {megabytes} | {megabytes * 100 // LIMIT_MB} % |\n"
-
-
-def _layer(reference: object) -> str:
-    return _LAYER_OF[str(_mapping(reference)["Ref"])]
 
 
 def _variables(part: Mapping[str, object]) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from email.message import EmailMessage
+from email.utils import parseaddr
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -39,6 +40,22 @@ class S3Archive:
         self._put(key, page, "text/html; charset=utf-8")
         return key
 
+    def mailed(self, day: date) -> str | None:
+        """Give the id of the mail that went out for `day`, or None. Raises `UnreachableSource`."""
+        key = _mail_key(day)
+        try:
+            return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read().decode()
+        except ClientError as error:
+            if error.response["Error"].get("Code") in ("NoSuchKey", "404"):
+                return None
+            raise UnreachableSource(f"s3://{self.bucket}/{key}", "to be read", type(error).__name__) from error
+        except BotoCoreError as error:
+            raise UnreachableSource(f"s3://{self.bucket}/{key}", "to be read", type(error).__name__) from error
+
+    def keep_mailed(self, day: date, message_id: str) -> None:
+        """Remember that the mail of `day` went out. Raises `UnreachableSource`."""
+        self._put(_mail_key(day), message_id, "text/plain")
+
     def link(self, key: str) -> str:
         """Give the address of an object in the AWS console, which asks the reader for credentials and never expires."""
         return f"{self.console}?region={self.region}&prefix={quote(key, safe='')}"
@@ -55,6 +72,10 @@ class S3Archive:
             raise UnreachableSource(f"s3://{self.bucket}/{key}", "to be written", type(error).__name__) from error
 
 
+def _mail_key(day: date) -> str:
+    return f"{REPORTS}day={day}/mailed.txt"
+
+
 @dataclass(frozen=True, slots=True)
 class SesMailer:
     """SES, which takes the raw message. The sender's identity must be verified there."""
@@ -62,13 +83,15 @@ class SesMailer:
     client: SESClient
 
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> str:
-        """Send `message` and give its id. Raises `MailRefused`."""
+        """Send `message` and give its id. Raises `MailRefused` with SES's own words, which name what is missing."""
+        address = parseaddr(str(message["From"]))[1]
         try:
             answer = self.client.send_raw_email(
-                Source=str(message["From"]), Destinations=list(recipients), RawMessage={"Data": bytes(message)}
+                Source=address, Destinations=list(recipients), RawMessage={"Data": bytes(message)}
             )
         except ClientError as error:
-            raise MailRefused(f"SES: expected the mail to be taken, was {error.response['Error'].get('Code')}") from error
+            told = error.response["Error"]
+            raise MailRefused(f"SES: expected the mail to be taken, was {told.get('Code')}: {told.get('Message')}") from error
         except BotoCoreError as error:
             raise MailRefused(f"SES: expected the mail to be taken, was {type(error).__name__}") from error
         return answer["MessageId"]

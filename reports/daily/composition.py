@@ -56,6 +56,14 @@ class Archive(Protocol):
         """Store a report, give the page's key."""
         ...
 
+    def mailed(self, day: date) -> str | None:
+        """Give the id of the mail that went out for a day, or None."""
+        ...
+
+    def keep_mailed(self, day: date, message_id: str) -> None:
+        """Remember that a day's mail went out."""
+        ...
+
     def link(self, key: str) -> str:
         """Give the address of a stored object."""
         ...
@@ -91,12 +99,19 @@ class Publisher:
     recipients: tuple[str, ...]
 
     def publish(self, day: date, now: datetime) -> Published:
-        """Publish the report of trading day `day`. Raises what `build_report` raises, `UnreachableSource` and `MailRefused`."""
+        """Publish the report of trading day `day`; the mail goes out once a day, however often this is called.
+
+        Raises what `build_report` raises, `UnreachableSource` and `MailRefused`.
+        """
         report = build_report(self.source, day, ledger=self.ledger, settings=self.settings, now=now)
         key = self.archive.keep(day, render_page(report), to_json(report))
         emit({Metric.KNOWN_DIVERGENCE_OVER_BUDGET: sum(entry.state == "over budget" for entry in report.known)})
         if not (self.sender and self.recipients):
             return Published(report, key, None)
+        already = self.archive.mailed(day)
+        if already is not None:
+            logger().info("the day's mail went out before and is not sent again", extra={"day": str(day), "messageId": already})
+            return Published(report, key, already)
         message = render_mail(
             report,
             sender=self.sender,
@@ -105,11 +120,13 @@ class Publisher:
             table=report_csv(self.source, day, self.settings),
         )
         try:
-            return Published(report, key, self.mailer.send(message, self.recipients))
+            message_id = self.mailer.send(message, self.recipients)
         except Exception:
             emit({Metric.NOTIFICATION_FAILURES: 1})
             logger().warning("the report is archived and was not mailed", extra={"day": str(day), "pageKey": key})
             raise
+        self.archive.keep_mailed(day, message_id)
+        return Published(report, key, message_id)
 
 
 def known_entries(policy: Policy) -> tuple[KnownEntry, ...]:

@@ -7,9 +7,10 @@ differences as a table to open elsewhere. Its first lines say the verdict, the m
 from __future__ import annotations
 
 from collections.abc import Sequence
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime
+from email.utils import format_datetime, parseaddr
 
 from reports.daily.charts import charts_of
 from reports.daily.html import environment
@@ -33,7 +34,8 @@ def render_mail(
     templates = environment()
     message = EmailMessage(policy=SMTP)
     message["Subject"] = report.subject
-    message["From"] = sender
+    name, address = parseaddr(sender)
+    message["From"] = Address(name, addr_spec=address)
     message["To"] = ", ".join(recipients)
     message["Date"] = format_datetime(report.generated_at)
     message["Auto-Submitted"] = "auto-generated"

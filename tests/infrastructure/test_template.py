@@ -179,3 +179,77 @@ def test_the_dashboard_shows_only_metrics_that_exist() -> None:
     ours = [metric[1] for metric in shown if metric[0] == NAMESPACE]
     assert len(ours) >= 20
     assert set(ours) <= METRICS
+
+
+def test_w2_no_alias_holds_a_function_back() -> None:
+    """An alias stays on its version when only a layer or a parameter changes; without one, what is deployed is what runs."""
+    for name, function in of_type("AWS::Serverless::Function").items():
+        assert not {"AutoPublishAlias", "SnapStart", "ProvisionedConcurrencyConfig"} & function["Properties"].keys(), name
+
+
+def test_w4_a_layer_that_functions_outside_of_the_stack_name_outlives_a_deployment() -> None:
+    assert RESOURCES["SharedCodeLayer"]["Properties"]["RetentionPolicy"] == "Retain"
+
+
+def test_w8_what_is_kept_does_not_survive_a_failed_first_create() -> None:
+    policies = {each.get("DeletionPolicy") for each in RESOURCES.values()}
+    assert "Retain" not in policies
+    assert "RetainExceptOnCreate" in policies
+
+
+@pytest.mark.parametrize("name", sorted(alarms()))
+def test_w11_an_alarm_on_errors_sees_an_invocation_that_took_all_its_time(name: str) -> None:
+    """Errors is stamped with the invocation's start, and comes when it ends."""
+    alarm = alarms()[name]["Properties"]
+    if (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Errors"):
+        function = RESOURCES[alarm["Dimensions"][0]["Value"]["Ref"]]["Properties"]
+        looked_at = alarm["Period"] * (alarm["EvaluationPeriods"] - 1)
+        assert looked_at >= function["Timeout"] + 60
+        assert alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]) == 1
+
+
+SECRET = "arn:aws:secretsmanager:us-east-1:000000000000:secret:"
+
+
+@pytest.mark.parametrize(
+    ("given", "read", "not_read"),
+    [
+        ("desk/broker", "desk/broker-AbCdEf", ("desk/broker-live-AbCdEf", "desk/broker2-AbCdEf", "desk/broker-AbCdEf-XyZ123")),
+        (f"{SECRET}desk/broker-AbCdEf", "desk/broker-AbCdEf", ("desk/broker-AbCdEf-XyZ123", "desk/broker-live-AbCdEf")),
+    ],
+    ids=["name", "arn"],
+)
+def test_w9_exactly_one_secret_is_readable_by_name_or_arn(given: str, read: str, not_read: tuple[str, ...]) -> None:
+    statements = statements_of(ROOT / "template.yaml", {**DEPLOYED_WITH, "BrokerSecretId": given})
+    own = [each for each in statements if each.role == "ExecuteTradeSfnRole"]
+
+    def may(secret: str) -> bool:
+        return any(each.allows("secretsmanager:GetSecretValue", f"{SECRET}{secret}", {}) for each in own)
+
+    assert may(read)
+    assert not any(may(each) for each in not_read)
+
+
+def test_w10_customer_keys_are_used_by_way_of_their_services_and_only_when_given() -> None:
+    key = "arn:aws:kms:us-east-1:000000000000:key/abc"
+    given = statements_of(ROOT / "template.yaml", {**DEPLOYED_WITH, "CustomerKeyArns": f"{key},{key}2"})
+    users = {each.role for each in given if each.sid == "CustomerKeys"}
+
+    assert users == {"PrepareTradesRole", "ExecuteTradeSfnRole", "LegacyExecutionRole", "PublishPlanRole", "CompareOutcomesRole"}
+    assert {resource for each in given if each.sid == "CustomerKeys" for resource in each.resources} == {key, f"{key}2"}
+    assert not [each for each in statements_of(ROOT / "template.yaml", DEPLOYED_WITH) if each.sid == "CustomerKeys"]
+
+
+@pytest.mark.parametrize("sender", ["a@example.com", "Shadow report <a@example.com>", "レポート <a@example.com>"])
+def test_w13_a_sender_with_a_name_may_send_with_a_configuration_set(sender: str) -> None:
+    own = statements_of(ROOT / "template.yaml", {**DEPLOYED_WITH, "ReportSender": sender})
+    (mail,) = [each for each in own if each.sid == "Mail"]
+
+    for resource in ("identity/example.com", "configuration-set/any"):
+        place = f"arn:aws:ses:us-east-1:000000000000:{resource}"
+        assert mail.allows("ses:SendRawEmail", place, {"ses:fromaddress": "a@example.com"})
+        assert not mail.allows("ses:SendRawEmail", place, {"ses:fromaddress": "b@example.com"})
+
+
+def test_w13_the_state_machines_log_group_is_a_vended_one() -> None:
+    assert RESOURCES["ExecutionWorkflowLogGroup"]["Properties"]["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/states/")

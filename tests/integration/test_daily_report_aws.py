@@ -131,7 +131,24 @@ def test_publishing_again_replaces_the_page() -> None:
     first = function.lambda_handler({"day": str(DAYS[0])}, None)
     assert function.lambda_handler({"day": str(DAYS[0])}, None)["pageKey"] == first["pageKey"]
     kept = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="reports/")["Contents"]
-    assert len(kept) == 2
+    assert sorted(each["Key"].rsplit("/", 1)[-1] for each in kept) == ["mailed.txt", "report.html", "report.json"]
+
+
+@pytest.mark.usefixtures("cloud")
+def test_w13_a_report_that_is_published_twice_is_mailed_once() -> None:
+    answers = [function.lambda_handler({"day": str(DAYS[0])}, None) for _ in range(2)]
+    assert answers[0]["messageId"] == answers[1]["messageId"]
+    assert len(mails()) == 1
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize("name", ["Shadow report", "Bericht für Zürich", "レポート"])
+def test_w13_a_sender_may_have_a_name_in_any_script(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("REPORT_SENDER", f"{name} <{SENDER}>")
+    assert function.lambda_handler({"day": str(DAYS[0])}, None)["status"] == "MAILED"
+    (mail,) = mails()
+    (sender,) = mail["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == (name, SENDER)
 
 
 @pytest.mark.usefixtures("cloud")

@@ -70,7 +70,7 @@ def test_a_reason_for_what_is_called_anyway_is_told() -> None:
     [
         (
             "arn:aws:secretsmanager:r:1:secret:dev/broker-0989e4",
-            "…:secret:dev/broker-*",
+            "…:secret:dev/broker-??????",
         ),
         ("arn:aws:states:r:1:execution:m:execution-3f07dbc1", "…:execution:m:*"),
         ("arn:aws:s3:::b/evidence/2022-12-27/x.json.gz", "arn:aws:s3:::b/evidence/*"),
