@@ -47,6 +47,7 @@ class Metric(StrEnum):
     MONTH_TRANSITION_COST_USD = "MonthTransitionCostUsd"
     EVIDENCE_GAPS = "EvidenceGaps"
     RUNS_WITHOUT_PAIR = "RunsWithoutPair"
+    HINTS_DISBELIEVED = "HintsDisbelieved"
     CANDIDATE_STARTS_COMPLETED = "CandidateStartsCompleted"
     NOTIFICATION_FAILURES = "NotificationFailures"
     UNCOMPARED_TRADING_DAYS = "UncomparedTradingDays"

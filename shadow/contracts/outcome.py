@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from shadow.contracts.events import FailureStep
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative
-from shadow.contracts.vocabulary import EffectKind, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Lane, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 
 
 class MarketQuote(Frozen):
@@ -156,7 +156,7 @@ class Gap(Frozen):
 
 
 class RunOutcome(Frozen):
-    """How one lane's run of one plan ended.
+    """How one lane's run of one plan ended. `role` is what the lane was for when the plan was published, `lane` what it is.
 
     `effect_kinds` are the kinds that were watched for (None: all of them, where `effects` is not None). `broker_truth` says
     that orders, fills and residual positions were read from the broker itself. `other_runs` names further runs of the same
@@ -164,6 +164,7 @@ class RunOutcome(Frozen):
     """
 
     role: Role
+    lane: Lane
     run_id: Identifier
     plan_id: Identifier
     correlation_id: Identifier | None = None

@@ -58,7 +58,8 @@ class Pair(Frozen):
     `plan_json` is the plan where it is small, else `plan_key` says where it lies. `held_json` is what the control's account
     held of each symbol at publication, in shares, where the publisher knew it: with it the candidate's input can be built
     again to the byte. `production_lane` was in production when the plan was published: the pair is settled and judged by that,
-    whatever is in production by then. `control_error` is the class name of what its publishing raised.
+    whatever is in production by then. `control_error` is the class name of what its publishing raised, `control_run_id` the run
+    that its answer named, where it named one.
     `evidence_sha256` names the evidence that the verdict was made from, all pieces together. `state_transitions` is how many
     the candidate's execution made.
     """
@@ -81,6 +82,7 @@ class Pair(Frozen):
     plan_json: str | None = None
     held_json: str | None = None
     control_error: str | None = None
+    control_run_id: str | None = None
     trade_count: int
     settled_at: Moment | None = None
     comparison_key: str | None = None

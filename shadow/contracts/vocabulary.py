@@ -22,6 +22,11 @@ class Lane(StrEnum):
     WORKFLOW = "workflow"
 
     @property
+    def has_our_ids(self) -> bool:
+        """Whether its run and trade ids derive from the plan's. The legacy lane mints its own for each publication."""
+        return self is Lane.WORKFLOW
+
+    @property
     def role(self) -> Role:
         """The lane in production."""
         return Role.CONTROL if self is Lane.LEGACY else Role.CANDIDATE

@@ -113,7 +113,7 @@ def comparator_from(environment: ComparatorEnvironment, starter: Starter, broker
     settler = Settler(Parts(ledger, lanes, store, cases, judge_by(policy), recorder, deadlines, actor))
     return Comparator(
         settler=settler,
-        hints=Hints(settler, candidate, captured, recorder, lambda: datetime.now(UTC)),
+        hints=Hints(settler, control, candidate, captured, recorder, lambda: datetime.now(UTC)),
         sweeper=Sweeper(ledger, settler, candidate, starter, recorder, deadlines, actor),
         ledger=ledger,
     )

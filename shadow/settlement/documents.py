@@ -18,7 +18,7 @@ from shadow.contracts.errors import EvidenceUnavailable
 from shadow.contracts.outcome import Effect, Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import EffectKind, Role, RunStatus
+from shadow.contracts.vocabulary import EffectKind, Lane, Role, RunStatus
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.effects import read_effect
 from shadow.lanes.legacy.reader import read_control
@@ -49,13 +49,14 @@ def control_outcome(pair: Pair, records: Iterable[Record], effects: Iterable[Rec
     faults: list[str] = []
     found: list[Effect] | None = None
     rows: list[dict[str, object]] = []
+    shared = False
     if effects is not None:
         sections = _Sections(effects)
-        list(sections.of(WATCHED))
+        shared = any(value.get("shared_by_plans") is True for value in list(sections.of(WATCHED)))
         found = captured_effects(sections.of(EVENT), faults)
         rows = [plain_item(row) for row in sections.of(LEDGER_ROW)]
     items = (plain_item(item) for item in _Sections(records).of(ITEM))
-    outcome = read_control(pair.run_id, pair.plan_id, items, found, rows)
+    outcome = read_control(pair.run_id, pair.plan_id, items, found, rows, ledger_is_shared=shared)
     if outcome is None or not faults:
         return outcome
     return outcome.model_copy(update={"violations": tuple(sorted({*outcome.violations, *faults}))})
@@ -71,7 +72,7 @@ def with_other_runs(outcome: RunOutcome | None, effects: Iterable[Record]) -> Ru
     if outcome is None:
         return None
     seen = [plain_item(item) for what, item in effects if what == OTHER_RUN and isinstance(item, Mapping)]
-    names = {str(item.get("name")) for item in seen if item.get("role") == outcome.role.value}
+    names = {str(item.get("name")) for item in seen if item.get("role") == outcome.role.value} - {outcome.run_id}
     return outcome.model_copy(update={"other_runs": tuple(sorted(names))}) if names else outcome
 
 
@@ -89,7 +90,10 @@ def candidate_outcome(pair: Pair, records: Iterable[Record], plan: RebalancePlan
 
 def unread(pair: Pair, role: Role, gaps: tuple[Gap, ...]) -> RunOutcome:
     """Stand in for a lane that could not be read: it has gaps, so that no verdict but INCOMPLETE can come of it."""
-    return RunOutcome(role=role, run_id=pair.run_id, plan_id=pair.plan_id, status=RunStatus.UNFINISHED, trades=(), gaps=gaps)
+    lane = Lane.LEGACY if role is Role.CONTROL else Lane.WORKFLOW
+    return RunOutcome(
+        role=role, lane=lane, run_id=pair.run_id, plan_id=pair.plan_id, status=RunStatus.UNFINISHED, trades=(), gaps=gaps
+    )
 
 
 def plain_item(item: Mapping[str, object]) -> dict[str, object]:

@@ -19,10 +19,12 @@ from shadow.contracts.errors import FieldFault, InvalidPayload, UnknownPair, fau
 from shadow.contracts.events import EventSource, StatusChangeEvent
 from shadow.contracts.identity import run_id_of, run_id_of_execution
 from shadow.contracts.metrics import Metric
+from shadow.contracts.runs_table import METADATA_SK
 from shadow.contracts.vocabulary import Role
-from shadow.lanes.lane import CandidateSource
+from shadow.lanes.lane import CandidateSource, ControlSource
 from shadow.lanes.legacy.source import CapturedEvent, CapturedEvents, captured_event
 from shadow.lanes.records import as_json, is_identifier
+from shadow.settlement.documents import plain_item
 from shadow.settlement.ports import Recorder
 from shadow.settlement.settler import Settler
 
@@ -47,6 +49,7 @@ class Hints:
     """
 
     settler: Settler
+    control: ControlSource
     candidate: CandidateSource
     captured: CapturedEvents
     recorder: Recorder
@@ -92,12 +95,35 @@ class Hints:
             return self._plan_of_status_change(event)
         if event.get("source") in list(EventSource):
             captured = captured_event(event)
+            if captured.run_id != run_id_of(captured.plan_id) and not self._names_a_run(captured):
+                return None
             self.captured.record(captured, self.now())
-            if captured.run_id != run_id_of(captured.plan_id):
-                return self._ran_again(captured.plan_id, Role.CONTROL, captured.run_id)
             return captured.plan_id if self._may_be_over(captured) else None
         sources = " or ".join((STEP_FUNCTIONS, *EventSource))
         raise InvalidPayload("event", [FieldFault("source", sources, repr(event.get("source")))])
+
+    def _names_a_run(self, event: CapturedEvent) -> bool:
+        """Note the run that an event names beside its plan, where the runs table has it; an event alone is believed in nothing.
+
+        The control mints its run ids, so this is how its run of a plan is found. The run item is written before a trade is sent,
+        hence before any event: a run that is not there does not exist, or expired long ago.
+        """
+        own = run_id_of(event.plan_id)
+        if self.captured.knows_other_run(own, Role.CONTROL, event.run_id):
+            return True
+        run = next((item for item in self.control.run_items(event.run_id) if item.get("SK") == {"S": METADATA_SK}), {})
+        values = plain_item(run)
+        if values.get("plan_id") != event.plan_id:
+            self._disbelieved(event.plan_id, Role.CONTROL, event.run_id, "the runs table has no such run of the plan")
+            return False
+        self.captured.note_other_run(own, Role.CONTROL, event.run_id, self.now(), str(values.get("created_at") or ""))
+        return True
+
+    def _disbelieved(self, plan_id: str, role: Role, name: str, reason: str) -> None:
+        """Count and log a hint that no service confirms."""
+        self.recorder.emit({Metric.HINTS_DISBELIEVED: 1.0})
+        fields = {"plan": plan_id, "role": role.value, "run": name, "reason": reason}
+        self.recorder.log("an event tells of a run that is not there", fields, problem=True)
 
     def _may_be_over(self, captured: CapturedEvent) -> bool:
         """Tell whether the run's terminal event is known, this one or one that overtook it."""
@@ -114,20 +140,22 @@ class Hints:
             return None
         run_id = run_id_of_execution(change.name)
         detail = event.get("detail")
-        text = detail.get("input") if isinstance(detail, Mapping) else None
-        plan_id = _plan_id(text)
-        if plan_id is None:
-            describe = self.candidate.describe(change.execution_arn)
-            plan_id = _plan_id(describe.get("input")) if describe else None
+        told = _plan_id(detail.get("input") if isinstance(detail, Mapping) else None)
+        if told is not None and run_id_of(told) == run_id:
+            return told
+        describe = self.candidate.describe(change.execution_arn)
+        if describe is None:
+            self._disbelieved(told or "", Role.CANDIDATE, change.name, "the service knows no such execution")
+            return None
+        plan_id = _plan_id(describe.get("input"))
         if plan_id is None:
             self._unpaired(change.name)
             return None
-        return plan_id if run_id_of(plan_id) == run_id else self._ran_again(plan_id, Role.CANDIDATE, change.name)
-
-    def _ran_again(self, plan_id: str, role: Role, name: str) -> str:
-        """Keep that `lane` ran a plan under another name than the plan's own; gives the plan, whose pair is to be judged."""
-        self.captured.note_other_run(run_id_of(plan_id), role, name, self.now())
-        self.recorder.log("a plan was run under another name", {"plan": plan_id, "role": role.value, "run": name}, problem=True)
+        if run_id_of(plan_id) == run_id:
+            return plan_id
+        fields = {"plan": plan_id, "role": Role.CANDIDATE.value, "run": change.name}
+        self.captured.note_other_run(run_id_of(plan_id), Role.CANDIDATE, change.name, self.now())
+        self.recorder.log("a plan was run under another name", fields, problem=True)
         return plan_id
 
     def _unpaired(self, name: str) -> None:

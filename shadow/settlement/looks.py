@@ -70,9 +70,10 @@ class Lanes:
         if CONTROL in refs:
             return Look(Role.CONTROL, Presence.SETTLED, Settledness(settled=True), refs[CONTROL])
         draft = self._store.writer()
-        items = recorded(draft, ITEM, self._control.run_items(pair.run_id))
-        events = self._control.captured_events(pair.run_id)
-        outcome = read_control(pair.run_id, pair.plan_id, map(plain_item, items), captured_effects(events or (), []))
+        run_id = self._run_id(pair)
+        items = recorded(draft, ITEM, self._control.run_items(run_id))
+        events = self._control.captured_events(run_id)
+        outcome = read_control(run_id, pair.plan_id, map(plain_item, items), captured_effects(events or (), []))
         if outcome is None:
             expired = (now - pair.published_at).total_seconds() >= self._deadlines.control_expiry
             gap = Gap(what="control items", reason="expired before they were read")
@@ -115,16 +116,35 @@ class Lanes:
 
     def draft_effects(self, pair: Pair) -> DocumentWriter | None:
         """Write what the control emitted for the run; None where nobody captures its events."""
-        events = self._control.captured_events(pair.run_id)
+        events = self._control.captured_events(self._run_id(pair))
         if events is None:
             return None
         rows = self._roles[pair.production_lane].ledger_rows(pair.correlation_id)
         draft = self._store.writer()
-        draft.add(WATCHED, {"ledger_rows": rows is not None})
+        draft.add(WATCHED, {"ledger_rows": rows is not None, "shared_by_plans": rows is not None and self._is_shared(pair)})
         for what, items in ((EVENT, events), (LEDGER_ROW, rows or ()), (OTHER_RUN, self._control.other_runs(pair.run_id))):
             for item in items:
                 draft.add(what, item)
         return draft
+
+    def _is_shared(self, pair: Pair) -> bool:
+        """Tell whether another plan of the day has the pair's correlation id, as when the publishing function was retried."""
+        others = (other for other in self._ledger.pairs_of(pair.trading_day) if isinstance(other, Pair))
+        return any(other.correlation_id == pair.correlation_id and other.plan_id != pair.plan_id for other in others)
+
+    def _run_id(self, pair: Pair) -> str:
+        """Find the control's run of the plan: what its own call answered, else the plan's own name, else what its events named.
+
+        The legacy lane mints its run id for each publication, so only a lane that was given our name has its run under it. Of
+        several runs that events named, the one that was created first is the plan's; the others are further runs of it.
+        """
+        if pair.control_run_id is not None:
+            return pair.control_run_id
+        named = [plain_item(item) for item in self._control.other_runs(pair.run_id)]
+        found = [(str(item.get("at")), str(item["name"])) for item in named if item.get("role") == Role.CONTROL.value]
+        if not found or next(iter(self._control.run_items(pair.run_id)), None) is not None:
+            return pair.run_id
+        return min(found)[1]
 
     def keep_unrecorded(self, pair: Pair, name: str, draft: DocumentWriter) -> EvidenceRef:
         """Copy evidence that may yet change: it belongs to one judgement, and does not stand for the lane."""

@@ -15,7 +15,7 @@ from shadow.contracts.comparison import Attribution, Comparison, Difference, Evi
 from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.outcome import Effect, GuardDecision, Intent, OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.plan import PlanItem, RebalancePlan
-from shadow.contracts.vocabulary import Action, EffectKind, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import Action, EffectKind, Lane, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 
 NEW_YORK = ZoneInfo("America/New_York")
 CENT = Decimal("0.01")
@@ -119,6 +119,7 @@ def outcome_of(plan: RebalancePlan, role: Role, *, seed: int = 7, slower: float 
     emitted = role is Role.CONTROL
     return RunOutcome(
         role=role,
+        lane=Lane.LEGACY if role is Role.CONTROL else Lane.WORKFLOW,
         run_id=run_id_of(plan.plan_id),
         plan_id=plan.plan_id,
         correlation_id=plan.correlation_id,

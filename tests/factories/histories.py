@@ -156,7 +156,10 @@ class _Execution:
     def _task(self, name: str, output: object, *, fails: bool = False) -> None:
         add = self.writer.add
         add("TaskStateEntered", stateEnteredEventDetails={"name": name, **_payload("input", self.state)})
-        self._lambda(output, fails=fails)
+        last = self._lambda(output, fails=fails)
+        if fails and self.scenario.dialect == "aws":
+            caught = self.state | {"error": {"Error": "BrokerThrottled", "Cause": "{}"}}
+            add("TaskStateExited", last, stateExitedEventDetails={"name": name, **_payload("output", caught)})
         if not fails:
             left_out = self.scenario.leave_out and name.startswith("Execute")
             add("TaskStateExited", stateExitedEventDetails={"name": name, **_payload("output", self.state, left_out=left_out)})
@@ -251,6 +254,10 @@ class _Execution:
             opened = self.writer.add("MapStateStarted", mapStateStartedEventDetails={"length": len(messages)})
         iterations = [self._iteration(name, index, message, opened) for index, message in enumerate(messages)]
         _interleave(iterations, self.random)
+        if self.scenario.fail_in == name and self.scenario.dialect == "aws":
+            last = self.writer.add("MapStateFailed")
+            caught = self.state | {"error": {"Error": "States.TaskFailed", "Cause": "{}"}}
+            self.writer.add("MapStateExited", last, stateExitedEventDetails={"name": name, **_payload("output", caught)})
         if self._broken(name):
             return False
         self.state[f"{side.value.lower()}Results"] = [result_of(message, self._status(message)) for message in messages]
@@ -366,9 +373,15 @@ def play(scenario: Scenario) -> Execution:
 
 
 def _redriven(scenario: Scenario, history: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Put a failed first try before the history: it broke in the BUY phase and was redriven from there."""
-    first = play(replace(scenario, redrives=0, stop=None, fail_in="ExecuteBuyPhase")).history
-    writer = _Writer(scenario.dialect, list(first))
+    """Put a first try before the history: it timed out in the BUY phase, and was redriven from there."""
+    whole = play(replace(scenario, redrives=0, stop=None, fail_in=None)).history
+    ended = next(
+        i
+        for i, event in enumerate(whole)
+        if event["type"] == "MapStateExited" and "ExecuteBuy" in json.dumps(event["stateExitedEventDetails"])
+    )
+    writer = _Writer(scenario.dialect, list(whole[: ended - 1]))
+    writer.add("ExecutionTimedOut", executionTimedOutEventDetails={})
     for count in range(1, scenario.redrives + 1):
         writer.add("ExecutionRedriven", executionRedrivenEventDetails={"redriveCount": count})
     offset = len(writer.events)

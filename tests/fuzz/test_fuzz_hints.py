@@ -20,12 +20,13 @@ from shadow.contracts.errors import ShadowError
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.metrics import Metric
 from shadow.contracts.model import canonical
+from shadow.contracts.vocabulary import Role
 from shadow.lanes.legacy.source import CapturedEvent
 from shadow.settlement.hints import Hints, Message
 from tests.factories.control_items import ControlRun
 from tests.factories.histories import BEGIN, Scenario, execution_arn, play
 from tests.factories.pairs import pair_of
-from tests.fakes.evidence import FakeCandidate, World, settler_of
+from tests.fakes.evidence import FakeCandidate, FakeControl, World, settler_of
 from tests.fakes.plans import plan_of
 from tests.fuzz.mutations import SECRET, as_text, damaged, json_values, raw_texts
 
@@ -75,11 +76,21 @@ class Kept:
     """What was captured."""
 
     events: list[CapturedEvent] = field(default_factory=list)
+    noted: list[tuple[str, Role, str]] = field(default_factory=list)
 
     def record(self, event: CapturedEvent, now: datetime) -> bool:
         assert now
         canonical(event.detail).encode()
         self.events.append(event)
+        return True
+
+    def knows_other_run(self, run_id: str, role: Role, name: str) -> bool:
+        return (run_id, role, name) in self.noted
+
+    def note_other_run(self, run_id: str, role: Role, name: str, now: datetime, created_at: str = "") -> bool:
+        assert now
+        assert created_at or role is Role.CANDIDATE
+        self.noted.append((run_id, role, name))
         return True
 
     def has_terminal(self, run_id: str) -> bool:
@@ -117,7 +128,7 @@ def taken(*bodies: str) -> tuple[list[str], Kept, Told]:
     """Take a batch; the messages are named by their places."""
     world = copy.deepcopy(settled_world())
     kept, told = Kept(), Told()
-    hints = Hints(settler_of(world), FakeCandidate(world), kept, told, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
+    hints = Hints(settler_of(world), FakeControl(world), FakeCandidate(world), kept, told, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
     return hints.take(Message(str(place), body) for place, body in enumerate(bodies)), kept, told
 
 

@@ -50,7 +50,7 @@ class World:
         cloud.outputs |= {"ComparatorQueueUrl": self.source, "ComparatorDlqUrl": self.dead}
         del cloud.outputs["PublishPlanFunctionName"]
         self.settler, self.told = Settler(), Told()
-        hints = Hints(self.settler, None, Kept(), self.told, lambda: NOW, lambda _: None)  # type: ignore[arg-type] # fakes
+        hints = Hints(self.settler, None, None, Kept(), self.told, lambda: NOW, lambda _: None)  # type: ignore[arg-type] # fakes
         found = SimpleNamespace(hints=hints)
         monkeypatch.setattr(comparator, "_comparator", lambda: found)
         monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)

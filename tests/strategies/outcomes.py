@@ -28,7 +28,7 @@ from shadow.contracts.outcome import (
     TradeOutcome,
 )
 from shadow.contracts.plan import PlanItem, RebalancePlan
-from shadow.contracts.vocabulary import Action, EffectKind, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import Action, EffectKind, Lane, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 
 DAY = date(2026, 3, 2)
 START = datetime(2026, 3, 2, 20, 45, 1, tzinfo=UTC)
@@ -180,6 +180,7 @@ class LaneMaker:
         stopped = status is not RunStatus.COMPLETED
         return RunOutcome(
             role=self.role,
+            lane=Lane.LEGACY if self.role is Role.CONTROL else Lane.WORKFLOW,
             run_id=self.run_id,
             plan_id=self.world.plan.plan_id,
             correlation_id=self.world.plan.correlation_id,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from shadow.compare.case import PairCase
 from shadow.contracts.events import FailureStep
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import EffectKind, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Lane, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 from tests.strategies.outcomes import MICRO, World, plan_of
 from tests.strategies.planting import (
     Edit,
@@ -39,6 +39,7 @@ from tests.strategies.planting import (
     then,
     trade_edit,
     unfilled,
+    with_run,
     without_trade,
 )
 
@@ -84,6 +85,11 @@ def in_another_symbol(case: PairCase, role: Role) -> PairCase:
 
 REJECTED = in_worlds(base=fate_of(Side.BUY, "rejected"))
 GUARDED = in_worlds(scenario="guard")
+
+
+def with_our_ids(edit: Edit) -> Edit:
+    """Let the lane be one whose ids derive from the plan's: the legacy lane mints its own."""
+    return lambda case, role: edit(with_run(case, role, lane=Lane.WORKFLOW), role)
 
 
 def is_failed(trade: TradeOutcome) -> bool:
@@ -237,7 +243,7 @@ PLANTS = (
         ),
         name="C16",
     ),
-    Plant("TRADE_ID", trade_edit(is_buy, lambda t: {"trade_id": f"{t.trade_id}x"}), name="id"),
+    Plant("TRADE_ID", with_our_ids(trade_edit(is_buy, lambda t: {"trade_id": f"{t.trade_id}x"})), name="id"),
     Plant("SIDE", trade_edit(is_buy, lambda _t: {"action": Side.SELL, "equity": None})),
     Plant("PLANNED_AMOUNT", trade_edit(is_buy, lambda t: {"planned_amount": (t.planned_amount or Decimal(0)) + 1})),
     Plant("FULL_EXIT_FLAG", trade_edit(is_sell, lambda _t: {"is_complete_exit": True})),
@@ -264,7 +270,7 @@ PLANTS = (
     ),
     Plant("MARKET_CHECK", in_worlds(lambda w: replace(w, closed=True)), attribution="other", name="C6"),
     Plant("PHASE_ORDER", trade_edit(is_buy, early_buy)),
-    Plant("RUN_ID", run_edit(lambda _r: {"run_id": "other"})),
+    Plant("RUN_ID", run_edit(lambda _r: {"run_id": "other", "lane": Lane.WORKFLOW})),
     Plant("CORRELATION_ID", run_edit(lambda _r: {"correlation_id": "workflow-else"}), name="C8"),
     Plant("DUPLICATE_RUN", run_edit(lambda _r: {"other_runs": ("again",)})),
     # orders

@@ -24,7 +24,7 @@ from shadow.contracts.ledger import PairLedger, UnreadablePair
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import ExecutionMode, Origin, Role, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.brokers.accounts import BrokerTruthEnvironment, broker_truth_from
 from shadow.lanes.brokers.truth import shared_symbols
 from tests.factories.pairs import pair_of
@@ -78,6 +78,7 @@ def run_of(role: Role, plan: RebalancePlan = PLAN) -> RunOutcome:
     trade = TradeOutcome(trade_id="t", symbol="AAPL", action=Side.SELL, status=TradeStatus.COMPLETED)
     return RunOutcome(
         role=role,
+        lane=Lane.LEGACY if role is Role.CONTROL else Lane.WORKFLOW,
         run_id=pair.run_id,
         plan_id=plan.plan_id,
         status=RunStatus.COMPLETED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from decimal import Decimal
@@ -161,7 +162,8 @@ def test_payloads_left_out_are_read_from_the_tasks_inside(dialect: str) -> None:
 def test_a_result_that_is_nowhere_is_a_gap_not_a_status() -> None:
     scenario = Scenario(PLAN, "aws", leave_out=True)
     execution = play(scenario)
-    history = [event for event in execution.history if "TSLA" not in str(event.get("lambdaFunctionSucceededEventDetails"))]
+    detail = "lambdaFunctionSucceededEventDetails"
+    history = [event | {detail: {}} if "TSLA" in str(event.get(detail)) else event for event in execution.history]
     outcome = read(replace(execution, history=history), scenario)
 
     assert [gap.reason for gap in outcome.gaps] == ["result left out of the history"]
@@ -214,3 +216,56 @@ def test_a_damaged_event_never_raises(values: object, where: int, name: str) -> 
     outcome = read(replace(execution, history=history), scenario)
 
     assert outcome.run_id == scenario.run_id
+
+
+@pytest.mark.parametrize("state", ["ExecuteSellPhase", "ExecuteBuyPhase", "AggregateResults"])
+def test_a_state_whose_failure_was_caught_exits_and_has_not_succeeded(state: str) -> None:
+    aws, plain = (
+        read(play(scenario), scenario) for dialect in ("aws", "moto") for scenario in [Scenario(PLAN, dialect, fail_in=state)]
+    )
+    assert aws.status is RunStatus.FAILED
+    assert (aws.counters, by_symbol(aws)) == (plain.counters, by_symbol(plain))
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_an_event_that_is_missing_from_the_middle_is_a_gap(data: st.DataObject) -> None:
+    scenario = Scenario(PLAN, data.draw(st.sampled_from(DIALECTS)))
+    execution = play(scenario)
+    lost = data.draw(st.sets(st.integers(0, len(execution.history) - 2), min_size=1))
+    history = [event for place, event in enumerate(execution.history) if place not in lost]
+    outcome = read(replace(execution, history=history), scenario)
+    assert f"{len(lost)} events are missing from it" in [gap.reason for gap in outcome.gaps]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_run_that_failed_and_ended_as_a_success_is_not_completed(dialect: str) -> None:
+    scenario = Scenario(PLAN, dialect, fail_in="AggregateResults")
+    execution = play(scenario)
+    last = execution.history[-1]
+    end = {name: last[name] for name in ("timestamp", "id")} | {"type": "ExecutionSucceeded"}
+    entered = [
+        event | {"type": "PassStateEntered"} if event["type"] == "FailStateEntered" else event for event in execution.history[:-1]
+    ]
+    ended = replace(execution, history=[*entered, end], describe=execution.describe | {"status": "SUCCEEDED"})
+    outcome = read(ended, scenario)
+    assert (outcome.status, outcome.raw_status) == (RunStatus.FAILED, "SUCCEEDED")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_each_record_of_a_trade_that_a_phase_gives_twice_is_kept(dialect: str) -> None:
+    execution = play(scenario := Scenario(PLAN, dialect))
+    history = []
+    for event in execution.history:
+        details = event.get("stateExitedEventDetails")
+        if isinstance(details, dict) and details["name"] == "ExecuteBuyPhase":
+            output = json.loads(details["output"])
+            results = output["buyResults"]
+            output["buyResults"] = [*results, results[0] | {"quantity": "9999"}]
+            history.append(event | {"stateExitedEventDetails": details | {"output": json.dumps(output)}})
+        else:
+            history.append(event)
+    outcome = read(replace(execution, history=history), scenario)
+    named = [trade for trade in outcome.trades if trade.symbol == "GOOG"]
+    assert [trade.filled_quantity for trade in named] == [Decimal(20), Decimal(9999)]
+    assert len(outcome.trades) == len(PLAN.tradable_items) + 1

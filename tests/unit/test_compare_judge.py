@@ -21,7 +21,7 @@ from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.outcome import Gap, RunOutcome
-from shadow.contracts.vocabulary import Role, RunStatus
+from shadow.contracts.vocabulary import Lane, Role, RunStatus
 from tests.strategies.outcomes import SCENARIOS, cases, random_case
 from tests.strategies.planting import run_of
 from tests.strategies.plants import PLANTS
@@ -249,6 +249,7 @@ def test_what_was_not_seen_is_not_called_absent() -> None:
     case = random_case(3)
     unread = RunOutcome(
         role=Role.CONTROL,
+        lane=Lane.LEGACY,
         run_id=run_of(case, Role.CONTROL).run_id,
         plan_id=case.plan.plan_id,
         status=RunStatus.UNFINISHED,

@@ -50,6 +50,21 @@ class Settler:
         return settlement(imminent=self.answers.pop(0) if self.answers else True)
 
 
+class Control:
+    """The runs table, in which the plan's own run and `run-2` are."""
+
+    def run_items(self, run_id: str) -> list[dict[str, Any]]:
+        known = {"SK": {"S": "METADATA"}, "plan_id": {"S": "plan-1"}, "created_at": {"S": NOW.isoformat()}}
+        return [known] if run_id in ("run-2", run_id_of("plan-1")) else []
+
+
+class Known:
+    """Step Functions, which knows every execution but `nowhere`."""
+
+    def describe(self, execution_arn: str) -> dict[str, object] | None:
+        return None if execution_arn.endswith(":nowhere") else {"input": '{"planId":"plan-1"}'}
+
+
 class Captured:
     def __init__(self) -> None:
         self.other_runs: list[tuple[str, Role, str]] = []
@@ -57,8 +72,16 @@ class Captured:
     def record(self, event: Any, now: datetime) -> None:
         assert (event.plan_id, now) == ("plan-1", NOW)
 
-    def note_other_run(self, run_id: str, role: Role, name: str, now: datetime) -> bool:
+    def knows_other_run(self, run_id: str, role: Role, name: str) -> bool:
+        return (run_id, role, name) in self.other_runs
+
+    def has_terminal(self, run_id: str) -> bool:
+        assert run_id
+        return False
+
+    def note_other_run(self, run_id: str, role: Role, name: str, now: datetime, created_at: str = "") -> bool:
         assert now == NOW
+        assert created_at or role is Role.CANDIDATE
         self.other_runs.append((run_id, role, name))
         return True
 
@@ -74,7 +97,7 @@ class Captured:
 )
 def test_a_look_that_is_a_moment_early_is_repeated(imminent: tuple[bool, ...], looks: int, pauses: tuple[float, ...]) -> None:
     settler, paused = Settler(*imminent), []
-    hints = Hints(settler, None, Captured(), None, lambda: NOW, paused.append)  # type: ignore[arg-type]
+    hints = Hints(settler, Control(), Known(), Captured(), None, lambda: NOW, paused.append)  # type: ignore[arg-type]
     assert hints.take([Message("m-1", json.dumps(COMPLETED))]) == []
     assert settler.looks == looks
     assert tuple(paused) == pauses
@@ -107,7 +130,7 @@ POISON: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("damage", "field"), POISON, ids=[f"{field} {number}" for number, (_, field) in enumerate(POISON)])
 def test_a_poisoned_message_comes_again_alone_and_its_fault_is_told(damage: dict[str, Any], field: str) -> None:
     recorder, settler = Recorder(), Settler(*DONE, *DONE)
-    hints = Hints(settler, None, Captured(), recorder, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
+    hints = Hints(settler, Control(), Known(), Captured(), recorder, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
     batch = [Message("good", json.dumps(COMPLETED)), Message("bad", json.dumps(COMPLETED | damage))]
 
     assert hints.take(batch) == ["bad"]
@@ -124,7 +147,7 @@ def test_whatever_else_one_message_brings_keeps_no_other_from_being_done() -> No
             super().record(event, now)
 
     recorder, settler = Recorder(), Settler(*DONE)
-    hints = Hints(settler, None, Failing(), recorder, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
+    hints = Hints(settler, Control(), Known(), Failing(), recorder, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
 
     assert hints.take([Message("bad", json.dumps(COMPLETED | {"id": "bad"})), Message("good", json.dumps(COMPLETED))]) == ["bad"]
     assert recorder.problems == ["RuntimeError: nobody thought of this"]
@@ -172,8 +195,48 @@ def ended(name: str) -> dict[str, Any]:
 )
 def test_a_plan_that_a_lane_ran_under_another_name_is_noted_and_its_pair_judged(event: dict[str, Any], noted: list[Any]) -> None:
     captured, recorder, settler = Captured(), Quiet(), Settler(*DONE)
-    hints = Hints(settler, None, captured, recorder, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
+    hints = Hints(settler, Control(), Known(), captured, recorder, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
     assert hints.take([Message("m-1", json.dumps(event))]) == []
     assert captured.other_runs == noted
-    assert len(recorder.problems) == len(noted)
+    assert len(recorder.problems) == sum(role is Role.CANDIDATE for _, role, _ in noted)
     assert settler.looks == 1
+
+
+TRADED = COMPLETED | {"detail-type": "TradeExecuted", "source": "alchemiser.execution"}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ended("nowhere"),
+        COMPLETED | {"detail": COMPLETED["detail"] | {"run_id": "run-3"}},
+        COMPLETED | {"detail": COMPLETED["detail"] | {"run_id": "run-2", "plan_id": "plan-2"}},
+    ],
+    ids=["no such execution", "no such run", "a run of another plan"],
+)
+def test_what_no_service_confirms_is_counted_and_believed_in_nothing(event: dict[str, Any]) -> None:
+    class Untouched(Captured):
+        def record(self, event: Any, now: datetime) -> None:
+            raise AssertionError(event, now)
+
+    captured, recorder, settler = Untouched(), Quiet(), Settler(*DONE)
+    hints = Hints(settler, Control(), Known(), captured, recorder, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
+    assert hints.take([Message("m-1", json.dumps(event))]) == []
+    assert (captured.other_runs, settler.looks) == ([], 0)
+    assert [problem.partition(":")[0] for problem in recorder.problems] == ["an event tells of a run that is not there"]
+
+
+def test_a_run_is_asked_for_once_however_many_events_it_has() -> None:
+    class Counting(Control):
+        asked = 0
+
+        def run_items(self, run_id: str) -> list[dict[str, Any]]:
+            self.asked += 1
+            return super().run_items(run_id)
+
+    control, captured = Counting(), Captured()
+    hints = Hints(Settler(*DONE), control, Known(), captured, Quiet(), lambda: NOW, lambda _: None)  # type: ignore[arg-type]
+    detail = COMPLETED["detail"] | {"run_id": "run-2"}
+    events = [TRADED | {"id": f"event-{number}", "detail": detail | {"trade_id": f"t-{number}"}} for number in range(5)]
+    assert hints.take([Message(str(number), json.dumps(event)) for number, event in enumerate(events)]) == []
+    assert control.asked == 1

@@ -90,6 +90,8 @@ def plan_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 
     def id_of(side: LaneTrade) -> Fault | None:
         name = side.trade.trade_id
+        if not side.run.lane.has_our_ids:
+            return None
         return None if name == planned.trade_id else Fault(name, f"names the trade {name}")
 
     def amount_of(side: LaneTrade) -> Fault | None:

@@ -38,7 +38,8 @@ def identity_findings(view: PairView) -> Iterator[Finding]:
     plan = view.case.plan
 
     def ids(run: RunOutcome) -> Fault | None:
-        if run.run_id == view.run_id and run.plan_id == plan.plan_id:
+        named = run.run_id == view.run_id or not run.lane.has_our_ids
+        if named and run.plan_id == plan.plan_id:
             return None
         return Fault(f"{run.run_id} {run.plan_id}", f"ran as {run.run_id} for plan {run.plan_id}")
 

@@ -36,7 +36,7 @@ from shadow.contracts.runs_table import (
     RunItem,
     TradeItem,
 )
-from shadow.contracts.vocabulary import EffectKind, Reason, Role, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Lane, Reason, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.effects import effect_order, read_effect
 from shadow.lanes.legacy.rules import RunFacts, buys_were_sent, run_status, safety_stop, trade_status
 from shadow.lanes.records import Fields, is_identifier, slim
@@ -63,10 +63,15 @@ def read_control(
     items: Iterable[Mapping[str, object]],
     effects: Sequence[Effect] | None,
     ledger_rows: Iterable[Mapping[str, object]] = (),
+    *,
+    ledger_is_shared: bool = False,
 ) -> RunOutcome | None:
     """Read the control's `items`, captured `effects` and the trade ledger's rows (items and rows as plain values).
 
-    None when there is no item at all: the run is not there. `effects` None means that nobody captures them.
+    `ledger_is_shared`: another plan has the same correlation id, as a retried publication has, so that a row whose order no
+    trade of this run names is the other run's. `effects` None means that nobody captures them.
+
+    None when there is no item at all: the run is not there.
     """
     faults: list[str] = []
     gaps: list[Gap] = []
@@ -91,11 +96,13 @@ def read_control(
     else:
         run.refuse_unknown(_RUN_FIELDS)
     if effects is not None:
-        effects = [*effects, *_ledger_effects(rows, ledger_rows, faults)]
+        effects = [*effects, *_ledger_effects(rows, ledger_rows, faults, ledger_is_shared=ledger_is_shared)]
     return _outcome((run_id, plan_id), run, rows, effects, gaps)
 
 
-def _ledger_effects(rows: list[_TradeRow], entries: Iterable[Mapping[str, object]], faults: list[str]) -> list[Effect]:
+def _ledger_effects(
+    rows: list[_TradeRow], entries: Iterable[Mapping[str, object]], faults: list[str], *, ledger_is_shared: bool
+) -> list[Effect]:
     """Read the ledger's rows as effects of the trades whose orders they name."""
     by_order = {str(order_id): row.trade_id for row in rows if (order_id := row.fields.values.get("order_id"))}
     return [
@@ -103,6 +110,7 @@ def _ledger_effects(rows: list[_TradeRow], entries: Iterable[Mapping[str, object
             EffectKind.LEDGER_ENTRY, entry, emitted=True, faults=faults, trade_id=by_order.get(str(entry.get("order_id")))
         )
         for entry in entries
+        if not ledger_is_shared or str(entry.get("order_id")) in by_order
     ]
 
 
@@ -124,6 +132,7 @@ def _outcome(
         run.hold_against(RunItem)
     return RunOutcome(
         role=Role.CONTROL,
+        lane=Lane.LEGACY,
         run_id=run.identifier("run_id") or run_id,
         plan_id=run.identifier("plan_id") or plan_id,
         correlation_id=run.identifier("correlation_id"),

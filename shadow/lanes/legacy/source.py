@@ -136,11 +136,15 @@ class CapturedEvents:
         for item in self._reader.query("PK", f"RUN#{run_id}", prefix=EVENT_SK_PREFIX):
             yield {name: value for name, value in item.items() if name != "TTL"}
 
-    def note_other_run(self, run_id: str, role: Role, name: str, now: datetime) -> bool:
-        """Keep once that `lane` ran the plan of `run_id` again as `name`. Raises `EvidenceUnavailable`."""
+    def note_other_run(self, run_id: str, role: Role, name: str, now: datetime, created_at: str = "") -> bool:
+        """Keep once that a lane ran the plan of `run_id` as `name`, created at that time. Raises `EvidenceUnavailable`."""
         sk = f"{OTHER_RUN_SK_PREFIX}{role}#{name}"
-        item = {"PK": f"RUN#{run_id}", "SK": sk, "role": role.value, "name": name}
+        item = {"PK": f"RUN#{run_id}", "SK": sk, "role": role.value, "name": name, "at": created_at}
         return self._reader.put_if_absent(to_item(item | {"TTL": int((now + timedelta(days=TTL_DAYS)).timestamp())}))
+
+    def knows_other_run(self, run_id: str, role: Role, name: str) -> bool:
+        """Tell whether a lane's run of the plan of `run_id` as `name` has been noted."""
+        return self._reader.get(to_item({"PK": f"RUN#{run_id}", "SK": f"{OTHER_RUN_SK_PREFIX}{role}#{name}"})) is not None
 
     def other_runs(self, run_id: str) -> Iterator[dict[str, AttributeValueTypeDef]]:
         """Give the further runs of the run's plan, without their expiry."""

@@ -34,7 +34,9 @@ class Payload:
 class HistoryFacts:
     """What a history says. Times are as the event has them (ISO texts or datetimes).
 
-    `outputs` and `entered` are the last output and first entry by state name. `results` are the outputs of tasks and of Pass
+    `outputs` and `entered` are the last output and first entry by state name. A state whose failure was caught exits too, with
+    what it hands to the catcher: that is no output of its own, and is left out. `lost` counts the events between the first and
+    the last that are not there: a service numbers them from 1 without a hole. `results` are the outputs of tasks and of Pass
     states (which write the result of a trade whose task failed for good), in order.
     """
 
@@ -57,6 +59,7 @@ class HistoryFacts:
     tasks_entered: int = 0
     tasks_scheduled: int = 0
     unreadable: list[str] = field(default_factory=list)
+    lost: int = 0
 
     @property
     def transitions(self) -> int:
@@ -82,13 +85,17 @@ def read_history(events: Iterable[Event]) -> HistoryFacts:
     """Read `events`, in any order, into facts. Nothing raises: what cannot be read is listed in `unreadable`."""
     facts = HistoryFacts()
     requests: dict[object, str] = {}
-    for event in _in_order(events, facts):
+    ordered = _in_order(events, facts)
+    before = _Before(ordered)
+    for event in ordered:
         facts.events += 1
         kind = event.get("type")
         if not isinstance(event.get("timestamp"), str | datetime):
             facts.unreadable.append(f"event {event.get('id')}: no timestamp")
         if not isinstance(kind, str):
             facts.unreadable.append(f"event {event.get('id')}: no type")
+        elif kind.endswith("StateExited") and _was_caught(event, before):
+            pass
         elif kind in _HANDLERS:
             _HANDLERS[kind](facts, event)
         elif kind in _SCHEDULED or kind in _FAILED:
@@ -106,8 +113,27 @@ def _in_order(events: Iterable[Event], facts: HistoryFacts) -> list[Event]:
         else:
             facts.unreadable.append("event without an id")
     numbers = list(kept)
+    facts.lost = max(numbers, default=0) - len(numbers)
     ordered = all(a < b for a, b in pairwise(numbers))
     return list(kept.values()) if ordered else [kept[number] for number in sorted(numbers)]
+
+
+class _Before:
+    """Tells which event led to an event: the one it is linked to, else the one before it."""
+
+    def __init__(self, ordered: list[Event]) -> None:
+        self._kinds = {event["id"]: kind for event in ordered if isinstance(kind := event.get("type"), str)}
+
+    def kind_before(self, event: Event) -> str | None:
+        link, number = event.get("previousEventId"), event.get("id")
+        if isinstance(link, int) and link > 0:
+            return self._kinds.get(link)
+        return self._kinds.get(number - 1) if isinstance(number, int) else None
+
+
+def _was_caught(event: Event, before: _Before) -> bool:
+    """Tell whether a state exits because a Catch took its failure: then its last event is the failure."""
+    return before.kind_before(event) in _CAUGHT
 
 
 def _details(event: Event, name: str) -> Mapping[str, object]:
@@ -143,6 +169,8 @@ def _ended(detail: str | None) -> Callable[[HistoryFacts, Event], None]:
 def _redriven(facts: HistoryFacts, event: Event) -> None:
     """Forget the earlier end: the execution goes on from where it failed."""
     facts.redrives += 1
+    if facts.terminal_state is not None:
+        facts.entered.pop(facts.terminal_state, None)
     facts.end_type = facts.ended_at = facts.error = facts.cause = facts.terminal_state = None
     del event
 
@@ -231,6 +259,10 @@ _FAILED: dict[str, str | None] = {
     "LambdaFunctionScheduleFailed": "lambdaFunctionScheduleFailedEventDetails",
     "LambdaFunctionStartFailed": "lambdaFunctionStartFailedEventDetails",
 }
+_CAUGHT = frozenset(
+    {name for name, detail in _FAILED.items() if detail is not None}
+    | {"MapStateFailed", "MapStateAborted", "MapRunFailed", "MapRunAborted", "ParallelStateFailed", "ParallelStateAborted"}
+)
 _STATE_KINDS = ("Task", "Choice", "Pass", "Wait", "Map", "Parallel", "Fail", "Succeed")
 _HANDLERS: dict[str, Callable[[HistoryFacts, Event], None]] = {
     "ExecutionStarted": _started,
@@ -269,12 +301,20 @@ def list_in(value: Mapping[str, object], name: str) -> list[object]:
     return []
 
 
-def collect_results(value: object, found: dict[str, Mapping[str, object]]) -> None:
-    """Add to `found`, by trade id, every trade result in the lists of `value`."""
+Results = dict[str, list[Mapping[str, object]]]
+"""Trade results by trade id. More than one of an id: the lane recorded the trade more than once."""
+
+
+def collect_results(value: object, found: Results) -> None:
+    """Put into `found`, by trade id, every trade result in the lists of `value`."""
     lists = value.values() if isinstance(value, Mapping) else (value,)
     for items in lists:
         if isinstance(items, list | tuple) and items and _is_result(items[0]):
-            found.update((str(item["tradeId"]), item) for item in items if isinstance(item, Mapping) and _is_result(item))
+            named: Results = {}
+            for item in items:
+                if isinstance(item, Mapping) and _is_result(item):
+                    named.setdefault(str(item["tradeId"]), []).append(item)
+            found.update(named)
 
 
 def collect_one(payload: Payload, found: dict[str, Mapping[str, object]]) -> None:

@@ -19,11 +19,12 @@ from itertools import chain
 from shadow.contracts.events import ExecutionStatus, FailureStep
 from shadow.contracts.outcome import Gap, GuardDecision, RunCounters, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Reason, Role, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import Lane, Reason, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.records import Fields, as_json, as_moment
 from shadow.lanes.workflow.history import (
     HistoryFacts,
     Payload,
+    Results,
     answer_in,
     collect_one,
     collect_results,
@@ -59,7 +60,6 @@ _TERMINAL_STATES = {
 }
 _CARRYING = (*PHASES[Side.BUY], GUARD, *PHASES[Side.SELL], PREPARE)
 _STATUS = {
-    ExecutionStatus.SUCCEEDED: RunStatus.COMPLETED,
     ExecutionStatus.ABORTED: RunStatus.ABORTED,
     ExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
 }
@@ -116,6 +116,7 @@ class _Reader:
         redrives = self.describe.get("redriveCount")
         return RunOutcome(
             role=Role.CANDIDATE,
+            lane=Lane.WORKFLOW,
             run_id=identity.identifier("runId") or run_id,
             plan_id=identity.identifier("planId") or plan_id,
             correlation_id=identity.identifier("correlationId"),
@@ -163,6 +164,8 @@ class _Reader:
             self.gaps.append(Gap(what="execution history", reason=f"truncated at {self.facts.events} events"))
         elif self.status and self.status.is_terminal and self.facts.end_type is None:
             self.gaps.append(Gap(what="execution history", reason="ends before the execution did"))
+        if self.facts.lost:
+            self.gaps.append(Gap(what="execution history", reason=f"{self.facts.lost} events are missing from it"))
         if self.facts.unreadable:
             self.gaps.append(Gap(what="execution history", reason="; ".join(self.facts.unreadable[:3])))
         if not self.has_state:
@@ -203,17 +206,18 @@ class _Reader:
         return self._carried().get("isLarge") is True or self._input().get("claimCheck") is not None
 
     def _trades(self, planned: dict[str, PlannedTrade]) -> tuple[TradeOutcome, ...]:
-        trades: dict[str, TradeOutcome] = {}
-        for trade_id, result in chain(self._results(planned).items(), self._recorded(planned, trades)):
+        trades: dict[str, list[TradeOutcome]] = {}
+        results = ((trade_id, result) for trade_id, copies in self._results(planned).items() for result in copies)
+        for trade_id, result in chain(results, self._recorded(planned, trades)):
             intents = self.state.intents.get(trade_id, ())
             trade = trade_of_result(result, planned.get(trade_id), intents, self.faults)
             if trade is not None:
-                trades[trade_id] = trade
+                trades.setdefault(trade_id, []).append(trade)
         for trade_id, plan in planned.items():
             if trade_id not in trades:
                 status, reason = self._without_result(plan)
-                trades[trade_id] = trade_without_result(plan, status, reason, self.state.intents.get(trade_id, ()))
-        return tuple(trades[trade_id] for trade_id in sorted(trades))
+                trades[trade_id] = [trade_without_result(plan, status, reason, self.state.intents.get(trade_id, ()))]
+        return tuple(trade for trade_id in sorted(trades) for trade in trades[trade_id])
 
     def _note_strangers(self, results: object) -> None:
         """Note what lies among a phase's results and names no trade or status: it cannot be told whose result it is."""
@@ -222,9 +226,9 @@ class _Reader:
             if fields.text("tradeId") is None or fields.text("status") is None:
                 fields.require("tradeId", "status")
 
-    def _results(self, planned: dict[str, PlannedTrade]) -> dict[str, Mapping[str, object]]:
-        """Collect the trades' results by trade id, the last one said about a trade standing."""
-        found: dict[str, Mapping[str, object]] = {}
+    def _results(self, planned: dict[str, PlannedTrade]) -> Results:
+        """Collect the trades' results by trade id: all that one phase says of a trade, of the last phase that says anything."""
+        found: Results = {}
         for side in (Side.BUY, Side.SELL):
             for state in PHASES[side]:
                 expected = {trade_id for trade_id, trade in planned.items() if trade.side is side}
@@ -236,11 +240,11 @@ class _Reader:
             inner: dict[str, Mapping[str, object]] = {}
             for payload in self.facts.results:
                 collect_one(payload, inner)
-            found = {**inner, **found}
+            found = {**{trade_id: [result] for trade_id, result in inner.items()}, **found}
         return found
 
     def _recorded(
-        self, planned: dict[str, PlannedTrade], trades: Mapping[str, TradeOutcome]
+        self, planned: dict[str, PlannedTrade], trades: Mapping[str, list[TradeOutcome]]
     ) -> Iterator[tuple[str, Mapping[str, object]]]:
         """Give the state table's results of trades that are still without one, parsing each as it is asked for."""
         for trade_id in planned:
@@ -275,6 +279,9 @@ class _Reader:
         return next((as_moment(self.facts.entered[state]) for state in PHASES[side] if state in self.facts.entered), None)
 
     def _run_status(self) -> RunStatus:
+        if self.status is ExecutionStatus.SUCCEEDED:
+            ends = (status for state, status in _TERMINAL_STATES.items() if state in self.facts.entered)
+            return next(ends, RunStatus.COMPLETED)
         if self.status is not ExecutionStatus.FAILED:
             return _STATUS.get(self.status, RunStatus.UNFINISHED) if self.status else RunStatus.UNFINISHED
         ended_in = self.facts.terminal_state or self.facts.error or self.describe.get("error")
