@@ -1,7 +1,6 @@
 """Business Unit: reports | Status: current.
 
-Readiness, criterion by criterion. Each is a function from the period to what it found; `assess` asks them all. The divergence
-rates and the latency are judged at the planned looks only (see `reports.readiness.statistics.Looks`); everything else every day.
+Readiness, criterion by criterion. Each is a function from the history of evidence to what it found; `assess` asks them all.
 """
 
 from __future__ import annotations
@@ -10,18 +9,19 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from reports.readiness.criteria_rates import latency_criterion, path_criteria, rate_criteria
 from reports.readiness.day_evidence import DayEvidence, Feature, Stratum, Tally
 from reports.readiness.readiness import (
     Criterion,
     CriterionState,
+    History,
     KnownEntry,
-    Period,
     ReadinessPolicy,
     Statement,
     conclude,
-    period_of,
+    history_of,
 )
+from reports.readiness.shares import acceptance_of, accepted_reason, latency_criteria, share_criteria
+from reports.readiness.statistics import upper_bound
 from shadow.contracts.model import decimal_text
 
 _CENT = Decimal("0.01")
@@ -37,36 +37,41 @@ def assess(
 ) -> Statement:
     """Say whether the candidate may take over on `as_of`.
 
-    `evidence` has one entry a trading day, in order, up to the last closed one; a day that was not covered is an entry like
-    any other and breaks the row.
+    `evidence` has one entry a trading day, in order, from the first day ever looked at up to the last closed one: what earlier
+    looks and restarts used of the error counts too. A day that was not covered is an entry like any other and ends the row.
     """
     policy = policy or ReadinessPolicy()
-    period = period_of(evidence, as_of, policy)
+    history = history_of(evidence, as_of, policy)
+    shares = share_criteria(history)
     criteria = (
-        _coverage(period, evidence),
-        _unexplained(period),
-        *rate_criteria(period),
-        *path_criteria(period),
-        latency_criterion(period),
+        _coverage(history, evidence),
+        _unexplained(history),
+        *shares,
+        *latency_criteria(history),
         _safety(evidence),
-        _cost(period),
+        _cost(history),
         _known(as_of, register, evidence),
-        _exercised(period, evidence),
+        _exercised(history, evidence),
     )
-    live, drilled = _gone_through(period, evidence)
+    live, drilled = _gone_through(history, evidence)
     never = [feature for feature in Feature if feature not in live]
     waits = [entry for entry in criteria if entry.state is not PASS]
     return Statement(
         readiness=conclude(criteria),
         as_of=as_of,
+        accepted=tuple(f"{entry.title}: {entry.reason}" for entry in criteria if entry.accepted),
+        assumption=f"trades of one day go wrong together at most to a correlation of {policy.correlation:g}",
+        without_assumption=_bad_days(history),
         workflow_in_production=bool(evidence and evidence[-1].swapped),
-        first_day=period.days[0].day if period.days else None,
-        days=len(period.days),
+        period_began=history.periods[-1].began,
+        first_day=history.days[0].day if history.days else None,
+        days=len(history.days),
+        in_a_row=history.in_a_row,
         days_needed=policy.days,
-        look=period.look,
-        next_look=policy.looks.days(period.look + 1),
-        trades=_sum(period.days, Stratum.ALL).total,
-        runs=_sum(period.days, Stratum.RUNS).total,
+        look=history.look,
+        next_look=policy.looks.days(history.look + 1),
+        trades=_sum(history.days, Stratum.ALL).total,
+        runs=sum(day.runs.total for day in history.days),
         drills=sum(day.drills for day in evidence),
         criteria=criteria,
         never_exercised=tuple(feature.value for feature in never if feature not in drilled),
@@ -74,6 +79,15 @@ def assess(
         more_days=_most([entry.more_days for entry in waits]),
         more_trades=_most([entry.more_trades for entry in waits if entry.more_trades is not None]),
     )
+
+
+def _bad_days(history: History) -> str:
+    """Say what the days show when nothing is assumed about the trades within one."""
+    days = len(history.days)
+    bad = sum(day.runs.diverged > 0 or day.strata.get(Stratum.ALL, Tally()).diverged > 0 for day in history.days)
+    bound = upper_bound(bad, days, history.policy.alpha) if days else 1.0
+    sure = f"{1 - history.policy.alpha:.0%} confidence"
+    return f"{bad} of {days} days had an unexplained difference: at most {bound:.1%} of all days do ({sure}, one look)"
 
 
 def _most(values: Sequence[int | None]) -> int | None:
@@ -85,11 +99,11 @@ def _sum(days: Sequence[DayEvidence], stratum: Stratum) -> Tally:
     return sum((day.strata.get(stratum, Tally()) for day in days), Tally())
 
 
-def _coverage(period: Period, evidence: Sequence[DayEvidence]) -> Criterion:
-    days, needed = len(period.days), period.policy.days
+def _coverage(history: History, evidence: Sequence[DayEvidence]) -> Criterion:
+    days, needed = history.in_a_row, history.policy.days
     waiting = evidence[-1].pending if evidence and evidence[-1].is_open else 0
     broken = next((day for day in reversed(evidence) if not day.is_covered and not day.is_open), None)
-    reason = f"{days} trading days in a row with everything published, compared and accounted for"
+    reason = f"{days} trading days in a row on which everything planned was published, compared and accounted for"
     if days < needed and broken is not None:
         reason += f"; the row was broken on {broken.day}: {_why_broken(broken)}"
     if waiting:
@@ -111,12 +125,14 @@ def _why_broken(day: DayEvidence) -> str:
         return "pairs are unaccounted for"
     if day.swapped:
         return "the workflow was in production"
+    if day.unpublished:
+        return f"{day.unpublished} of {day.planned} plans of the control were never published to both lanes"
     if day.published == 0:
         return "nothing was published"
     return f"{day.published - day.judged} of {day.published} pairs missing, incomplete or still open"
 
 
-def _unexplained(period: Period) -> Criterion:
+def _unexplained(period: History) -> Criterion:
     critical = sum(day.critical for day in period.days)
     major = sum(day.major for day in period.days)
     found = critical + major
@@ -132,13 +148,13 @@ def _unexplained(period: Period) -> Criterion:
     )
 
 
-def _reason_unexplained(period: Period, found: int) -> str:
+def _reason_unexplained(period: History, found: int) -> str:
     if not period.days:
         return "no covered day has been seen"
     if not found:
         return "every difference of that weight is explained"
     days = ", ".join(str(day.day) for day in period.days if day.critical + day.major)
-    return f"to be explained, or mended and the period begun anew: {days}"
+    return f"Explain these differences, or fix them and restart the evidence period: {days}"
 
 
 def _safety(evidence: Sequence[DayEvidence]) -> Criterion:
@@ -156,7 +172,7 @@ def _safety(evidence: Sequence[DayEvidence]) -> Criterion:
     )
 
 
-def _cost(period: Period) -> Criterion:
+def _cost(period: History) -> Criterion:
     policy = period.policy
     transitions = sum(day.transitions for day in period.days)
     days = len(period.days)
@@ -169,7 +185,7 @@ def _cost(period: Period) -> Criterion:
         state=WAIT if not known else (PASS if within else FAIL),
         figure=f"{decimal_text(monthly.quantize(_CENT))} USD" if known else "not known",
         target=f"at most {decimal_text(policy.cost_budget_usd)} USD",
-        reason=f"{transitions} transitions in {days} days" if known else "no transitions were counted, and no data is no pass",
+        reason=f"{transitions} transitions in {days} days" if known else "No transitions were counted. No data never passes.",
         more_days=0 if known and within else None,
     )
 
@@ -191,17 +207,22 @@ def _known(as_of: date, register: Sequence[KnownEntry], evidence: Sequence[DayEv
     )
 
 
-def _gone_through(period: Period, evidence: Sequence[DayEvidence]) -> tuple[frozenset[Feature], frozenset[Feature]]:
+def _gone_through(period: History, evidence: Sequence[DayEvidence]) -> tuple[frozenset[Feature], frozenset[Feature]]:
     """List what live runs of the period went through, and what drills did at any time."""
     live = frozenset[Feature]().union(*(day.exercised for day in period.days))
     return live, frozenset[Feature]().union(*(day.drilled for day in evidence))
 
 
-def _exercised(period: Period, evidence: Sequence[DayEvidence]) -> Criterion:
+def _exercised(period: History, evidence: Sequence[DayEvidence]) -> Criterion:
     live, drilled = _gone_through(period, evidence)
-    lacking = [feature for feature in period.policy.required if feature not in live | drilled]
+    names = {feature: f"exercised.{feature.name.lower()}" for feature in period.policy.required}
+    missing = [feature for feature in period.policy.required if feature not in live | drilled]
+    accepted = [entry for feature in missing if (entry := acceptance_of(period, names[feature]))]
+    lacking = [feature for feature in missing if acceptance_of(period, names[feature]) is None]
     by_drill = [feature for feature in period.policy.required if feature in drilled - live]
     reason = "every one was gone through in a live run" if not by_drill else f"only in drills: {', '.join(by_drill)}"
+    if accepted:
+        reason = "; ".join(f"{entry.name} {accepted_reason(entry)}" for entry in accepted)
     return Criterion(
         name="exercised",
         title="What must have happened at least once",
@@ -210,4 +231,5 @@ def _exercised(period: Period, evidence: Sequence[DayEvidence]) -> Criterion:
         target="each, live or in a replayed or planted run that agreed",
         reason=f"never: {', '.join(lacking)}; replay or plant such runs" if lacking else reason,
         more_days=None if lacking else 0,
+        accepted="exercised" if accepted and not lacking else None,
     )

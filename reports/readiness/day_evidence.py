@@ -21,7 +21,7 @@ from shadow.contracts.vocabulary import Origin, Reason, Side, TradeStatus
 
 
 class Stratum(StrEnum):
-    """A part of the trades (or the runs) whose divergence rate is bounded on its own."""
+    """A part of the trades whose share of diverging ones is bounded on its own."""
 
     ALL = "all trades"
     BUYS = "buys"
@@ -29,7 +29,6 @@ class Stratum(StrEnum):
     FULL_EXITS = "full exits"
     LARGE = "large trades"
     SMALL = "small trades"
-    RUNS = "runs"
 
 
 class Feature(StrEnum):
@@ -64,10 +63,14 @@ class Tally:
 class DayEvidence:
     """One trading day. Only live pairs count, except in `drilled`: what replayed and planted runs went through in agreement.
 
-    `swapped` of them were published with the workflow in production already: a day that has one says nothing about cutting over.
+    `planned` is what the control's own plan table says was planned; where it is not known, what was published. `version` names
+    what was compared: both lanes' code, the policy and the template. `swapped` pairs were published with the workflow in
+    production already: a day that has one says nothing about cutting over. `runs` is (runs with an unexplained difference,
+    runs), `replayed` the strata of replayed pairs.
     """
 
     day: date
+    planned: int | None = None
     published: int = 0
     judged: int = 0
     pending: int = 0
@@ -78,7 +81,10 @@ class DayEvidence:
     safety: int = 0
     transitions: int = 0
     strata: Mapping[Stratum, Tally] = field(default_factory=dict)
+    replayed: Mapping[Stratum, Tally] = field(default_factory=dict)
     paths: Mapping[Path, Tally] = field(default_factory=dict)
+    runs: Tally = Tally()
+    version: str = ""
     log_ratios: tuple[float, ...] = ()
     exercised: frozenset[Feature] = frozenset()
     drilled: frozenset[Feature] = frozenset()
@@ -87,8 +93,14 @@ class DayEvidence:
 
     @property
     def is_covered(self) -> bool:
-        """Whether something was published and all of it was compared as a candidate's, nothing missing, incomplete or open."""
-        return self.published > 0 and self.judged == self.published and self.conserved and not self.swapped
+        """Whether all that was planned was published and compared as a candidate's: nothing missing, incomplete or open."""
+        whole = self.published > 0 and self.judged == self.published and self.unpublished == 0
+        return whole and self.conserved and not self.swapped
+
+    @property
+    def unpublished(self) -> int:
+        """How many plans of the control were never compared because they were not published to both lanes (a ramp, a failure)."""
+        return max((self.planned or 0) - self.published, 0)
 
     @property
     def is_open(self) -> bool:
@@ -145,7 +157,10 @@ def _day(day: date, pairs: pd.DataFrame, trades: pd.DataFrame, differences: pd.D
         major=int(live["major"].sum()),
         safety=int(ours["kind"].isin(SAFETY_KINDS).sum()) + int(live["violations"].sum()),
         transitions=int(pairs["state_transitions"].sum()),
-        strata=_strata(live, live_trades),
+        strata=_strata(live_trades),
+        replayed=_strata(trades[trades["origin"] == Origin.REPLAY.value]),
+        runs=_tally(live),
+        version=_version(live),
         paths={Path(str(name)): _tally(part) for name, part in live_trades.groupby("path", observed=True)},
         log_ratios=_log_ratios(live),
         exercised=_features(live, live_trades),
@@ -159,7 +174,7 @@ def _tally(rows: pd.DataFrame) -> Tally:
     return Tally(int((rows["unexplained"] > 0).sum()), len(rows))
 
 
-def _strata(pairs: pd.DataFrame, trades: pd.DataFrame) -> dict[Stratum, Tally]:
+def _strata(trades: pd.DataFrame) -> dict[Stratum, Tally]:
     return {
         Stratum.ALL: _tally(trades),
         Stratum.BUYS: _tally(trades[trades["side"] == Side.BUY.value]),
@@ -167,8 +182,16 @@ def _strata(pairs: pd.DataFrame, trades: pd.DataFrame) -> dict[Stratum, Tally]:
         Stratum.FULL_EXITS: _tally(trades[trades["full_exit"]]),
         Stratum.LARGE: _tally(trades[trades["size"] == Size.LARGE.value]),
         Stratum.SMALL: _tally(trades[trades["size"] == Size.SMALL.value]),
-        Stratum.RUNS: _tally(pairs),
     }
+
+
+def _version(pairs: pd.DataFrame) -> str:
+    """Name what was compared: code and policy, and the lanes' own versions where they are known."""
+    columns = [name for name in ("code_version", "policy_hash", "control_version", "candidate_version") if name in pairs.columns]
+    seen = sorted(
+        {"+".join(str(value) for value in row) for row in pairs[columns].dropna(axis=1, how="all").itertuples(index=False)}
+    )
+    return ", ".join(seen)
 
 
 def _log_ratios(pairs: pd.DataFrame) -> tuple[float, ...]:

@@ -1,25 +1,28 @@
 """Business Unit: reports | Status: current.
 
 The statement about cut-over: READY, NOT_YET or BLOCKED, with every criterion's figure, target and reason. READY needs every
-criterion to pass on the evidence of one unbroken period of fully covered trading days; NOT_YET waits for more evidence;
-BLOCKED waits for a person. No data is never a pass.
+criterion to pass; NOT_YET waits for more evidence; BLOCKED waits for a person. No data is never a pass. What people decided
+(restarts, accepted strata, closures, versions that count as one) stands in the policy with owner and reason.
 """
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from itertools import takewhile
+from pathlib import Path as FilePath
 from types import MappingProxyType
+from typing import Self
 
 from pydantic import Field
 
 from reports.data.columns import Path
 from reports.readiness.day_evidence import DayEvidence, Feature, Stratum
 from reports.readiness.statistics import Looks
+from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.model import Exact, Frozen
 
 
@@ -43,6 +46,7 @@ class Criterion(Frozen):
     """One criterion: what it found, what it wants, and why it says what it says.
 
     `more_days` and `more_trades` are what the evidence still needs at the present rate; None where that can't be said.
+    `accepted` names the acceptance by which a thin criterion passes.
     """
 
     name: str
@@ -53,22 +57,29 @@ class Criterion(Frozen):
     reason: str
     more_days: int | None = None
     more_trades: int | None = None
+    accepted: str | None = None
 
 
 class Statement(Frozen):
     """Readiness on a day, and the evidence it rests on.
 
-    `days` counts the fully covered trading days in a row up to `as_of`, `look` the planned looks taken at them, `next_look` the
-    days at which the next is due. `never_exercised` has what no live run went through; `only_drilled` those of them that a
-    replayed or planted run did. `workflow_in_production`: the last day was traded by the workflow, so that there is
-    nothing to cut over to, and this says what a second cut-over would still need.
+    `accepted` comes first wherever it is shown: what a person vouches for because the desk hardly has it. `assumption` is what
+    the bound on diverging trades leans on, `without_assumption` what the days say when nothing is assumed. `days` counts the
+    covered trading days of the period, `in_a_row` those without a gap up to `as_of`; `look` is the number of planned looks
+    taken, `next_look` the covered days at which the next is due. `never_exercised` has what no live run went through;
+    `only_drilled` those of them that a replayed or planted run did.
     """
 
     readiness: Readiness
     as_of: date
+    accepted: tuple[str, ...] = ()
+    assumption: str = ""
+    without_assumption: str = ""
     workflow_in_production: bool = False
+    period_began: str = ""
     first_day: date | None
     days: int
+    in_a_row: int
     days_needed: int
     look: int
     next_look: int
@@ -92,6 +103,38 @@ class KnownEntry(Frozen):
     budget_a_day: int | None = None
 
 
+class Acceptance(Frozen):
+    """A thin criterion that a named person accepts until a day. `name` is the criterion's, such as `rate.full_exits`."""
+
+    name: str
+    owner: str
+    reason: str
+    expires: date
+
+
+class Restart(Frozen):
+    """Evidence before `day` does not count. The error that the looks before it used stays used."""
+
+    day: date
+    owner: str
+    reason: str
+
+
+class SameVersion(Frozen):
+    """Versions whose evidence counts together, because a named person says why."""
+
+    versions: tuple[str, ...] = Field(min_length=2)
+    owner: str
+    reason: str
+
+
+class Closure(Frozen):
+    """A day on which the exchange was closed though its calendar did not know: it neither counts nor breaks a row."""
+
+    day: date
+    reason: str
+
+
 _REQUIRED = (
     Feature.BOTH_PHASES,
     Feature.SELLS_ONLY,
@@ -102,8 +145,6 @@ _REQUIRED = (
     Feature.FULL_EXIT,
     Feature.PARTIAL_FILL,
 )
-
-
 RATE_TARGETS = MappingProxyType(
     {
         Stratum.ALL: 0.05,
@@ -112,60 +153,127 @@ RATE_TARGETS = MappingProxyType(
         Stratum.FULL_EXITS: 0.25,
         Stratum.LARGE: 0.10,
         Stratum.SMALL: 0.20,
-        Stratum.RUNS: 0.35,
     }
 )
 
 
 class ReadinessPolicy(Frozen):
-    """What readiness asks for. Targets are upper bounds on rates of unexplained divergence, 0..1.
+    """What readiness asks for, and what people decided. Targets are upper bounds on shares of unexplained divergence, 0..1.
 
-    The defaults are what ten days of the usual 5 to 20 trades a day can show; see docs/readiness.md for what they need.
+    `correlation` is how much trades of one day may go wrong together (0: not at all, 1: all or none) for the bound on trades to
+    hold; where the days seen show more, that is used. `autocorrelation` is how much the durations of one day tell of the
+    next. A run is slow above `slow_ratio` times the control's duration.
     """
 
     days: int = Field(default=10, ge=1)
     look_step: int = Field(default=5, ge=1)
+    full_look: int = Field(default=20, ge=1)
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    correlation: float = Field(default=0.10, ge=0, lt=1)
+    autocorrelation: float = Field(default=0.5, ge=0, lt=1)
     rate_targets: Mapping[Stratum, float] = Field(default_factory=lambda: dict(RATE_TARGETS))
+    bad_day_target: float = Field(default=0.35, gt=0, lt=1)
     path_target: float = Field(default=0.10, gt=0, lt=1)
     bounded_paths: tuple[Path, ...] = (Path.BOTH_PHASES,)
     latency_margin: float = Field(default=0.25, gt=0)
+    slow_ratio: float = Field(default=2.0, gt=1)
+    slow_target: float = Field(default=0.10, gt=0, lt=1)
     cost_budget_usd: Exact = Decimal(10)
     usd_per_transition: Exact = Decimal("0.000025")
     trading_days_a_month: int = 21
     required: tuple[Feature, ...] = _REQUIRED
+    accepted: tuple[Acceptance, ...] = ()
+    restarts: tuple[Restart, ...] = ()
+    same_versions: tuple[SameVersion, ...] = ()
+    closures: tuple[Closure, ...] = ()
 
     @property
     def looks(self) -> Looks:
         """The planned looks."""
-        return Looks(self.days, self.look_step, self.alpha)
+        return Looks(self.days, self.look_step, self.full_look, self.alpha)
+
+    @classmethod
+    def read(cls, path: str) -> Self:
+        """Read a policy from a TOML file; the defaults where `path` is empty. Raises `ConfigurationError`, `InvalidPayload`."""
+        if not path:
+            return cls()
+        try:
+            table = tomllib.loads(FilePath(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigurationError(f"readiness policy {path}: no such file ({type(error).__name__})") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"readiness policy {path}: expected TOML: {error}") from None
+        return cls.parse(table)
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The evidence: the unbroken run of covered days, and the part of it that the last planned look sees."""
+    """Evidence that counts together: the covered days of one version since the last restart; `began` says why it begins there."""
+
+    days: tuple[DayEvidence, ...]
+    began: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All evidence up to a day: the periods in order, the last of them the present one.
+
+    `open_day` is a last day that still waits for verdicts; `in_a_row` counts the covered days without a gap up to the last.
+    """
 
     as_of: date
-    days: tuple[DayEvidence, ...]
-    seen: tuple[DayEvidence, ...]
-    look: int
+    periods: tuple[Period, ...]
+    open_day: DayEvidence | None
+    in_a_row: int
     policy: ReadinessPolicy
 
     @property
-    def alpha(self) -> float:
-        """The error that this look may make; before the first look, what the first may."""
-        return self.policy.looks.share(max(self.look, 1))
+    def days(self) -> tuple[DayEvidence, ...]:
+        """The covered days that count today."""
+        return self.periods[-1].days
+
+    @property
+    def today(self) -> tuple[DayEvidence, ...]:
+        """The same, and the last day as far as it is known."""
+        return self.days if self.open_day is None else (*self.days, self.open_day)
+
+    @property
+    def look(self) -> int:
+        """The planned looks taken in the present period."""
+        return self.policy.looks.number(len(self.days))
 
 
-def period_of(evidence: Sequence[DayEvidence], as_of: date, policy: ReadinessPolicy) -> Period:
-    """Take the covered days in a row that end with the last of `evidence` (its days in order, none left out).
+def history_of(evidence: Sequence[DayEvidence], as_of: date, policy: ReadinessPolicy) -> History:
+    """Divide `evidence` (one entry a trading day, in order, none left out) into periods.
 
-    A last day that only waits for verdicts neither counts nor breaks the row.
+    A restart or another version begins a new one. A day that is not covered counts for nothing and ends the row, not the period.
     """
-    settled = evidence[:-1] if evidence and evidence[-1].is_open else evidence
-    covered = tuple(reversed(list(takewhile(lambda day: day.is_covered, reversed(settled)))))
-    look = policy.looks.number(len(covered))
-    return Period(as_of, covered, covered[: policy.looks.days(look)] if look else covered, look, policy)
+    closed = {closure.day for closure in policy.closures}
+    days = [day for day in evidence if day.day not in closed or day.published]
+    open_day = days[-1] if days and days[-1].is_open else None
+    settled = days[:-1] if open_day else days
+    names = {version: min(same.versions) for same in policy.same_versions for version in same.versions}
+    restarts = sorted(policy.restarts, key=lambda restart: restart.day)
+    periods, version, row = [Period((), "the first day of evidence")], None, 0
+    for day in settled:
+        while restarts and day.day >= restarts[0].day:
+            periods.append(_begun_anew(restarts.pop(0)))
+            row = 0
+        row = row + 1 if day.is_covered else 0
+        if not day.is_covered:
+            continue
+        now = names.get(day.version, day.version)
+        if version is not None and now != version:
+            periods.append(Period((), f"another version since {day.day}: {now}"))
+            row = 1
+        version = now
+        periods[-1] = Period((*periods[-1].days, day), periods[-1].began)
+    periods += [_begun_anew(restart) for restart in restarts if restart.day <= as_of]
+    return History(as_of, tuple(periods), open_day, min(row, len(periods[-1].days)), policy)
+
+
+def _begun_anew(restart: Restart) -> Period:
+    return Period((), f"restarted by {restart.owner} on {restart.day}: {restart.reason}")
 
 
 def conclude(criteria: Sequence[Criterion]) -> Readiness:
