@@ -24,6 +24,7 @@ from reports.data.columns import Path
 from reports.readiness.criteria import assess
 from reports.readiness.day_evidence import DayEvidence, Feature, Stratum, Tally
 from reports.readiness.readiness import Acceptance, Criterion, CriterionState, ReadinessPolicy, Restart
+from reports.readiness.statistics import region
 
 SEED = 20_261_128
 HORIZON_DAYS = 60
@@ -265,13 +266,31 @@ def simulate(number: int, migrations: int) -> Share:
     return Share(line.name, line.promise, migrations, *shares)
 
 
+def power_table() -> str:
+    """Write what the looks of days 10 to 30 let pass, by trades a day, where no earlier look passed."""
+    looks, rows = ALONE.looks, ["| trades a day | day 10 | day 15 | day 20 | day 25 | day 30 |", "|---|---|---|---|---|---|"]
+    for trades in (3, 5, 8, 15, 30, 50):
+        left, cells = ALONE.alpha, []
+        for days in (10, 15, 20, 25, 30):
+            chosen = region((trades,) * days, LIMIT, ALONE.correlation, looks.allowed(days, left))
+            left -= chosen.error if chosen else 0.0
+            clean = f", last {chosen.clean_days} days clean" if chosen and chosen.most and chosen.clean_days else ""
+            cells.append(f"{chosen.most}{clean}" if chosen else "nothing")
+        rows.append(f"| {trades} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the shares."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--migrations", type=int, default=1_000)
     parser.add_argument("--only", default="", help="only lines whose name holds this")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--power", action="store_true", help="print what each look lets pass, and simulate nothing")
     options = parser.parse_args(arguments)
+    if options.power:
+        print(power_table())
+        return
     chosen = [number for number, line in enumerate(lines()) if options.only in line.name]
     found = []
     with ProcessPoolExecutor(2) as pool:

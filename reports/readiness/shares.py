@@ -158,7 +158,7 @@ def _criterion(history: History, share: Share) -> Criterion:
     judged = judge_share(history, share)
     total, target = judged.total, f"below {share.target:.0%}"
     thin = judged.region is None and not judged.passed and total.diverged <= share.target * total.total
-    accepted = acceptance_of(history, share.name) if thin else None
+    accepted = acceptance_of(history, share.name) if thin and history.days else None
     state = PASS if judged.passed or accepted else WAIT
     figure = f"{total.diverged} of {total.total} {share.unit}, at most {judged.bound:.1%}"
     if total.total:

@@ -47,19 +47,20 @@ def upper_bound(diverged: int, total: int, alpha: float) -> float:
 @lru_cache(maxsize=4096)
 def _of_a_day(trades: int, share: float, correlation: float) -> Floats:
     """Give the chances of 0, 1, 2, … diverging trades on one day under the least favourable distribution."""
-    on_bad_days = share + correlation * (1 - share)
+    on_bad_days = min(share + correlation * (1 - share), 1 - 1e-12)
     most = min(trades, MOST_DIVERGED)
     counts = np.arange(most, dtype=np.float64)
     odds = on_bad_days / (1 - on_bad_days)
     steps = np.concatenate(([1.0], (trades - counts) / (counts + 1) * odds))
     chances = share / on_bad_days * (1 - on_bad_days) ** trades * steps.cumprod()
     chances[0] += 1 - share / on_bad_days
-    return np.concatenate((chances, np.zeros(MOST_DIVERGED - most)))
+    return np.asarray(np.concatenate((chances, np.zeros(MOST_DIVERGED - most))), dtype=np.float64)
 
 
 def _summed(days: tuple[int, ...], share: float, correlation: float) -> Floats:
     """Give the chances of 0, 1, 2, … diverging trades over all `days`."""
-    total = np.eye(1, MOST_DIVERGED + 1)[0]
+    total: Floats = np.zeros(MOST_DIVERGED + 1)
+    total[0] = 1.0
     for trades in set(days):
         factor, times = _of_a_day(trades, share, correlation), days.count(trades)
         while times:
@@ -124,7 +125,7 @@ def chance_of_at_most(diverged: int, days: tuple[int, ...], target: float, corre
 @lru_cache(maxsize=65536)
 def share_bound(diverged: int, days: tuple[int, ...], correlation: float, alpha: float) -> float:
     """Bound the share of diverging trades from above with error `alpha`, within-day correlation at most `correlation`."""
-    if not any(days) or diverged > MOST_DIVERGED:
+    if diverged >= min(sum(days), MOST_DIVERGED + 1):
         return 1.0
     low, high = diverged / sum(days), 1.0
     for _ in range(12):

@@ -13,13 +13,25 @@ import pytest
 from reports.data.columns import Path
 from reports.readiness.criteria import assess
 from reports.readiness.day_evidence import DayEvidence, Feature, Stratum, Tally
-from reports.readiness.readiness import CriterionState, KnownEntry, Readiness, ReadinessPolicy, Statement
-from tests.factories.evidence_days import DRILLED, honest_day, honest_migration, with_day, with_every_day
+from reports.readiness.readiness import (
+    Acceptance,
+    Closure,
+    CriterionState,
+    KnownEntry,
+    Readiness,
+    ReadinessPolicy,
+    Restart,
+    SameVersion,
+    Statement,
+)
+from tests.factories.evidence_days import ACCEPTED, DRILLED, honest_day, honest_migration, with_day, with_every_day
 
 Change = Callable[[list[DayEvidence]], list[DayEvidence]]
 
 
 def statement(evidence: list[DayEvidence], **options: object) -> Statement:
+    """Assess with the slow runs accepted by name: they alone need thirty days."""
+    options.setdefault("policy", ReadinessPolicy(accepted=(ACCEPTED,)))
     return assess(evidence, as_of=evidence[-1].day if evidence else date(2025, 9, 1), **options)  # type: ignore[arg-type]
 
 
@@ -44,11 +56,11 @@ def test_before_day_ten_it_says_how_many_days_are_missing() -> None:
 
 def test_a_day_with_the_workflow_in_production_is_no_evidence_about_cutting_over() -> None:
     found = statement(with_day(honest_migration(12), 11, swapped=1))
-    assert (found.readiness, found.days, found.workflow_in_production) == (Readiness.NOT_YET, 0, True)
+    assert (found.readiness, found.in_a_row, found.workflow_in_production) == (Readiness.NOT_YET, 0, True)
     (coverage,) = [criterion for criterion in found.criteria if criterion.name == "coverage"]
     assert "the workflow was in production" in coverage.reason
     later = statement(with_day(honest_migration(12), 3, swapped=1))
-    assert (later.days, later.workflow_in_production) == (8, False)
+    assert (later.in_a_row, later.workflow_in_production) == (8, False)
 
 
 def without(stratum: Stratum) -> Change:
@@ -75,7 +87,7 @@ CASES: list[tuple[str, Readiness, Change]] = [
         )
         for stratum in Stratum
     ],
-    ("rate.all", Readiness.NOT_YET, lambda days: with_every_day(days, strata=strata_with(Stratum.ALL, Tally(1, 16)))),
+    ("bad_days", Readiness.NOT_YET, lambda days: with_every_day(days, runs=Tally(1, 1))),
     ("rate.small", Readiness.NOT_YET, lambda days: with_every_day(days, strata=strata_with(Stratum.SMALL, Tally(0, 1)))),
     ("path.both_phases", Readiness.NOT_YET, lambda days: with_every_day(days, paths={Path.BOTH_PHASES: Tally(1, 16)})),
     ("path.both_phases", Readiness.NOT_YET, lambda days: with_every_day(days, paths={})),
@@ -123,18 +135,18 @@ def test_no_data_is_never_a_pass() -> None:
     assert found.more_days is None
 
 
-def test_days_before_a_gap_do_not_count() -> None:
+def test_a_gap_ends_the_row_and_the_days_before_it_stay_evidence() -> None:
     days = with_day(honest_migration(14), 5, published=0, judged=0)
     found = statement(days)
-    assert (found.days, found.first_day) == (8, days[6].day)
+    assert (found.in_a_row, found.days, found.first_day) == (8, 13, days[0].day)
 
 
 def test_a_last_day_that_waits_for_verdicts_neither_counts_nor_breaks_the_row() -> None:
     days = with_day(honest_migration(12), 11, judged=0, pending=1)
     found = statement(days)
-    assert (found.readiness, found.days, failing(found)) == (Readiness.NOT_YET, 11, {"coverage"})
+    assert (found.readiness, found.in_a_row, failing(found)) == (Readiness.NOT_YET, 11, {"coverage"})
     earlier = statement(with_day(honest_migration(12), 10, judged=0, pending=1))
-    assert earlier.days == 1
+    assert earlier.in_a_row == 1
 
 
 def test_replayed_and_planted_runs_are_counted_apart() -> None:
@@ -144,26 +156,112 @@ def test_replayed_and_planted_runs_are_counted_apart() -> None:
     assert "broker rejection" in found.never_exercised
 
 
-def test_between_two_looks_the_last_look_holds() -> None:
-    # A divergence on day 12 comes after the look of day 10 and is judged by the look of day 15.
-    days = with_day(honest_migration(15), 11, strata=strata_with(Stratum.ALL, Tally(16, 16)))
-    assert statement(days[:14]).readiness is Readiness.READY
-    assert failing(statement(days)) == {"rate.all"}
+def everything_diverges(days: list[DayEvidence], begin: int) -> list[DayEvidence]:
+    strata = {name: Tally(tally.total, tally.total) for name, tally in days[0].strata.items()}
+    paths = {Path.BOTH_PHASES: Tally(16, 16)}
+    return [replace(day, strata=strata, paths=paths, runs=Tally(1, 1)) if at >= begin else day for at, day in enumerate(days)]
+
+
+@pytest.mark.parametrize("begin", [10, 11, 14, 16, 38])
+def test_ready_is_gone_on_the_first_day_on_which_everything_diverges(begin: int) -> None:
+    days = everything_diverges(honest_migration(begin + 4), begin)
+    assert statement(days[:begin]).readiness is Readiness.READY
+    assert [statement(days[:end]).readiness for end in range(begin + 1, begin + 5)] == [Readiness.NOT_YET] * 4
+
+
+def test_a_change_to_nine_percent_after_forty_clean_days_takes_ready_away_within_the_week() -> None:
+    days = honest_migration(45)
+    strata = {**days[0].strata, Stratum.ALL: Tally(2, 16), Stratum.LARGE: Tally(2, 12), Stratum.BUYS: Tally(2, 8)}
+    days = [replace(day, strata=strata, runs=Tally(1, 1)) if at >= 40 else day for at, day in enumerate(days)]
+    assert statement(days[:40]).readiness is Readiness.READY
+    assert statement(days[:42]).readiness is Readiness.NOT_YET
 
 
 def test_it_says_how_many_days_and_trades_the_rate_still_needs() -> None:
-    # Six trades a day: 60 after ten days, where 72 without a divergence are needed below 5 % at the first look.
     days = with_every_day(honest_migration(10), strata=strata_with(Stratum.ALL, Tally(0, 6)))
     criterion = next(c for c in statement(days).criteria if c.name == "rate.all")
-    # Day 15 spends 0.05 / 6 and has 90 trades of the 94 it needs; day 20 spends 0.05 / 12 and has 120 of 107.
     assert (criterion.state, criterion.more_days, criterion.more_trades) == (CriterionState.WAIT, 10, 60)
 
 
 def test_a_rate_beyond_its_target_never_gets_there() -> None:
-    days = with_every_day(honest_migration(12), strata=strata_with(Stratum.ALL, Tally(1, 16)))
+    days = with_every_day(honest_migration(12), strata=strata_with(Stratum.ALL, Tally(2, 16)))
     criterion = next(c for c in statement(days).criteria if c.name == "rate.all")
     assert criterion.more_days is None
-    assert "never gets there" in criterion.reason
+    assert "will not be reached" in criterion.reason
+
+
+@pytest.mark.parametrize("at", [0, 4, 7])
+def test_one_minor_difference_does_not_close_the_road_for_a_month(at: int) -> None:
+    one = replace(honest_day(date(2025, 9, 2)), runs=Tally(1, 1), strata=strata_with(Stratum.ALL, Tally(1, 16)))
+    days = with_day(honest_migration(20), at, strata=one.strata, runs=one.runs)
+    assert any(statement(days[:end]).readiness is Readiness.READY for end in (10, 15, 20))
+
+
+def test_a_thin_stratum_waits_until_it_is_accepted_by_name_and_is_named_first() -> None:
+    days = with_every_day(honest_migration(12), strata=strata_with(Stratum.FULL_EXITS, Tally()))
+    days = with_day(days, 3, strata=strata_with(Stratum.FULL_EXITS, Tally(0, 1)))
+    assert failing(statement(days)) == {"rate.full_exits"}
+    exits = Acceptance(name="rate.full_exits", owner="ada", reason="two exits a year", expires=days[-1].day)
+    found = statement(days, policy=ReadinessPolicy(accepted=(ACCEPTED, exits)))
+    assert found.readiness is Readiness.READY
+    assert any("accepted by ada" in line and "two exits a year" in line for line in found.accepted)
+    late = exits.model_copy(update={"expires": days[-2].day})
+    assert failing(statement(days, policy=ReadinessPolicy(accepted=(ACCEPTED, late)))) == {"rate.full_exits"}
+
+
+def test_what_diverges_cannot_be_accepted_as_thin() -> None:
+    days = with_day(honest_migration(12), 3, strata=strata_with(Stratum.FULL_EXITS, Tally(1, 1)))
+    days = [replace(day, strata={**day.strata, Stratum.FULL_EXITS: Tally()}) if at != 3 else day for at, day in enumerate(days)]
+    exits = Acceptance(name="rate.full_exits", owner="ada", reason="two exits a year", expires=days[-1].day)
+    assert "rate.full_exits" in failing(statement(days, policy=ReadinessPolicy(accepted=(ACCEPTED, exits))))
+
+
+def test_a_thin_stratum_is_filled_by_replayed_pairs_of_the_same_version() -> None:
+    days = with_every_day(honest_migration(12), strata=strata_with(Stratum.FULL_EXITS, Tally()))
+    replayed = with_day(days, 2, replayed={Stratum.FULL_EXITS: Tally(0, 60)})
+    assert failing(statement(days)) == {"rate.full_exits"}
+    assert "rate.full_exits" in failing(statement(replayed))  # sixty on one day may all go wrong together
+    spread = with_every_day(days, replayed={Stratum.FULL_EXITS: Tally(0, 3)})
+    assert statement(spread).readiness is Readiness.READY
+
+
+def test_another_version_begins_a_new_period_unless_a_person_says_it_counts() -> None:
+    days = [replace(day, version="a" if at < 9 else "b") for at, day in enumerate(honest_migration(14))]
+    found = statement(days)
+    assert (found.readiness, found.days) == (Readiness.NOT_YET, 5)
+    assert "b" in found.period_began
+    same = SameVersion(versions=("a", "b"), owner="ada", reason="a comment changed")
+    assert statement(days, policy=ReadinessPolicy(accepted=(ACCEPTED,), same_versions=(same,))).readiness is Readiness.READY
+
+
+def test_a_restart_needs_a_reason_and_pays_from_the_same_budget() -> None:
+    days = honest_migration(60)
+    restarts = tuple(Restart(day=days[at].day, owner="desk", reason="begun anew") for at in (10, 20, 30, 40))
+    policy = ReadinessPolicy(accepted=(ACCEPTED,), restarts=restarts)
+    found = statement(days[:50], policy=policy)
+    assert "begun anew" in found.period_began
+    assert found.readiness is Readiness.NOT_YET
+    assert statement(days[:50]).readiness is Readiness.READY
+
+
+def test_plans_outside_of_the_ramp_count_as_not_compared() -> None:
+    found = statement(with_every_day(honest_migration(12), planned=40, published=4, judged=4))
+    assert found.readiness is Readiness.NOT_YET
+    assert "36 of 40 plans" in next(c.reason for c in found.criteria if c.name == "coverage")
+
+
+def test_a_closure_that_no_calendar_knew_neither_counts_nor_breaks_the_row() -> None:
+    days = with_day(honest_migration(13), 6, published=0, judged=0, strata={}, runs=Tally(), paths={}, log_ratios=())
+    assert failing(statement(days)) == {"coverage"}
+    closures = (Closure(day=days[6].day, reason="day of mourning"),)
+    assert statement(days, policy=ReadinessPolicy(accepted=(ACCEPTED,), closures=closures)).readiness is Readiness.READY
+
+
+def test_slow_runs_are_judged_beside_the_mean() -> None:
+    days = honest_migration(40)
+    assert statement(days, policy=ReadinessPolicy()).readiness is Readiness.READY
+    slow = [replace(day, log_ratios=(math.log(4),)) if at % 10 == 3 else day for at, day in enumerate(days)]
+    assert "latency_tail" in failing(statement(slow, policy=ReadinessPolicy()))
 
 
 def test_a_seldom_path_without_divergence_does_not_stand_in_the_way() -> None:
@@ -172,12 +270,12 @@ def test_a_seldom_path_without_divergence_does_not_stand_in_the_way() -> None:
 
 
 def test_targets_are_data() -> None:
-    strict = ReadinessPolicy(days=10, cost_budget_usd=Decimal("0.01"))
+    strict = ReadinessPolicy(accepted=(ACCEPTED,), cost_budget_usd=Decimal("0.01"))
     assert failing(statement(honest_migration(12), policy=strict)) == {"cost"}
 
 
 def test_a_longer_period_can_be_asked_for() -> None:
-    policy = ReadinessPolicy(days=20)
+    policy = ReadinessPolicy(accepted=(ACCEPTED,), days=20)
     days = honest_migration(20)
     assert statement(days[:19], policy=policy).readiness is Readiness.NOT_YET
     assert statement(days, policy=policy).readiness is Readiness.READY

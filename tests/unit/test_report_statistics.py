@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.readiness.statistics import Looks, rate_bound, ratio_bound, trades_for, upper_bound
+from reports.readiness.statistics import (
+    Looks,
+    chance_of_at_most,
+    ratio_bound,
+    region,
+    share_bound,
+    upper_bound,
+    within_day_correlation,
+)
 
 # Two-sided 95 % limits, so 2.5 % on each side: the four examples of Newcombe (Statist. Med. 17, 1998, 857-872, Table I,
 # method 5), and 0 of 10, which every table of exact limits has.
@@ -19,54 +27,100 @@ TABLED = [(81, 263, 0.3676), (15, 148, 0.1617), (0, 20, 0.1684), (1, 29, 0.1776)
 
 @pytest.mark.parametrize(("diverged", "total", "limit"), TABLED)
 def test_the_bound_is_the_tabulated_clopper_pearson_limit(diverged: int, total: int, limit: float) -> None:
-    assert rate_bound(diverged, total, 0.025) == pytest.approx(limit, abs=0.00006)
+    assert upper_bound(diverged, total, 0.025) == pytest.approx(limit, abs=0.00006)
 
 
 @pytest.mark.parametrize("total", [30, 100, 300, 1000])
 def test_without_any_divergence_the_bound_keeps_the_rule_of_three(total: int) -> None:
-    assert rate_bound(0, total, 0.05) == pytest.approx(3 / total, rel=0.06)
-    assert rate_bound(0, total, 0.05) == pytest.approx(1 - 0.05 ** (1 / total), rel=1e-9)
+    assert upper_bound(0, total, 0.05) == pytest.approx(3 / total, rel=0.06)
+    assert upper_bound(0, total, 0.05) == pytest.approx(1 - 0.05 ** (1 / total), rel=1e-9)
 
 
 @given(st.integers(0, 400), st.integers(1, 400), st.sampled_from([0.05, 0.025, 0.004]))
 def test_the_bound_is_scipys_exact_binomial_test_inverted(diverged: int, total: int, alpha: float) -> None:
     diverged = min(diverged, total)
     exact = stats.binomtest(diverged, total, alternative="less").proportion_ci(1 - alpha, method="exact").high
-    assert rate_bound(diverged, total, alpha) == pytest.approx(exact, abs=1e-9)
+    assert upper_bound(diverged, total, alpha) == pytest.approx(exact, abs=1e-9)
 
 
 def test_no_data_bounds_nothing() -> None:
-    assert rate_bound(0, 0, 0.05) == 1.0
+    assert upper_bound(0, 0, 0.05) == 1.0
 
 
 def test_a_count_beyond_its_total_is_refused() -> None:
     with pytest.raises(ValueError, match="expected 0 to 3, was 4"):
-        rate_bound(4, 3, 0.05)
+        upper_bound(4, 3, 0.05)
 
 
 def test_the_bound_covers_the_true_rate_as_often_as_it_says() -> None:
     rng = np.random.default_rng(20261124)
     for rate in (0.01, 0.05, 0.3):
         counts = rng.binomial(150, rate, size=20_000)
-        missed = float(np.mean(upper_bound(counts, np.full_like(counts, 150), 0.05) < rate))
-        assert missed <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 20_000)
+        missed = float(np.mean([upper_bound(int(count), 150, 0.05) < rate for count in counts[:2_000]]))
+        assert missed <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2_000)
 
 
-@pytest.mark.parametrize(("target", "alpha"), [(0.05, 0.025), (0.10, 0.025), (0.25, 0.025), (0.05, 0.05)])
-def test_the_least_number_of_trades_is_the_least(target: float, alpha: float) -> None:
-    least = trades_for(target, alpha)
-    assert rate_bound(0, least, alpha) < target <= rate_bound(0, least - 1, alpha)
+@given(st.integers(0, 12), st.integers(2, 40), st.integers(1, 30))
+def test_without_correlation_days_do_not_matter_and_the_bound_is_clopper_and_pearsons(bad: int, days: int, trades: int) -> None:
+    bad = min(bad, days * trades - 1)
+    assert chance_of_at_most(bad, (trades,) * days, 0.05, 0.0) == pytest.approx(stats.binom.cdf(bad, days * trades, 0.05))
+    assert share_bound(bad, (trades,) * days, 0.0, 0.05) == pytest.approx(upper_bound(bad, days * trades, 0.05), abs=2e-3)
 
 
-def test_fifty_nine_trades_without_a_divergence_bound_the_rate_below_five_percent() -> None:
-    assert trades_for(0.05, 0.05) == 59
+@pytest.mark.parametrize("correlation", [0.0, 0.05, 0.1, 0.3])
+def test_no_other_way_to_go_wrong_together_leaves_more_days_clean(correlation: float) -> None:
+    """The oracle mixes days freely: beta, two and three levels, all with the same share and at most the same correlation."""
+    rng, trades, share = np.random.default_rng(5), 15, 0.05
+    least_favourable = chance_of_at_most(0, (trades,), share, correlation)
+    variance = correlation * share * (1 - share)
+    for _ in range(400):
+        levels = rng.random(3) ** 4
+        weights = rng.dirichlet((1, 1, 1))
+        levels *= share / (weights @ levels)
+        if levels.max() > 1 or weights @ levels**2 - share**2 > variance:
+            continue
+        assert weights @ (1 - levels) ** trades <= least_favourable + 1e-12
+    if correlation:
+        scale = 1 / correlation - 1
+        assert stats.betabinom(trades, share * scale, (1 - share) * scale).pmf(0) <= least_favourable + 1e-12
 
 
-def test_the_looks_spend_the_whole_error_and_no_more() -> None:
-    looks = Looks()
-    spent = sum(looks.share(number) for number in range(1, 5_000))
-    assert spent < looks.alpha
-    assert spent == pytest.approx(looks.alpha, rel=1e-3)
+@given(
+    st.lists(st.integers(0, 20), min_size=10, max_size=30), st.sampled_from([0.0, 0.1]), st.sampled_from([0.045, 0.025, 0.005])
+)
+def test_what_a_look_lets_pass_is_within_its_error(days: list[int], correlation: float, allowed: float) -> None:
+    chosen = region(tuple(days), 0.05, correlation, allowed)
+    if chosen is None:
+        return
+    assert chosen.error <= allowed
+    rng, wrong = np.random.default_rng(1), 0
+    on_bad = 0.05 + correlation * 0.95
+    for _ in range(300):
+        bad = [int(rng.binomial(n, on_bad)) if rng.random() < 0.05 / on_bad else 0 for n in days]
+        wrong += chosen.holds(bad)
+    assert wrong / 300 <= allowed + 4 * math.sqrt(allowed / 300)
+
+
+def test_five_trades_a_day_pass_on_day_twenty_with_one_that_diverged_early() -> None:
+    chosen = region((5,) * 20, 0.05, 0.1, 0.045)
+    assert chosen is not None
+    assert (chosen.most, chosen.clean_days) == (1, 9)
+    assert chosen.holds([0] * 10 + [1] + [0] * 9)
+    assert not chosen.holds([0] * 11 + [1] + [0] * 8)
+
+
+def test_a_look_that_nothing_could_pass_costs_nothing() -> None:
+    assert region((5,) * 10, 0.05, 0.1, 0.025) is None
+    assert region((0,) * 10, 0.05, 0.1, 0.025) is None
+
+
+def test_the_correlation_of_days_that_go_wrong_as_a_whole_is_one_and_of_single_trades_none() -> None:
+    assert within_day_correlation([(10, 10), (0, 10), (0, 10), (10, 10)]) == pytest.approx(1.0)
+    assert within_day_correlation([(1, 10)] * 10) == 0.0
+    rng = np.random.default_rng(3)
+    drawn = rng.beta(0.05 * 9, 0.95 * 9, 20_000)
+    seen = within_day_correlation([(int(rng.binomial(12, p)), 12) for p in drawn])
+    assert seen == pytest.approx(0.1, abs=0.01)
 
 
 def test_looks_are_taken_on_day_ten_and_every_fifth_day_after() -> None:
@@ -75,19 +129,29 @@ def test_looks_are_taken_on_day_ten_and_every_fifth_day_after() -> None:
     assert [looks.days(number) for number in (1, 2, 3)] == [10, 15, 20]
 
 
-def test_the_duration_ratio_is_bounded_by_the_one_sided_t_interval() -> None:
-    # Student's t, 9 degrees of freedom, 97.5 %: 2.262 in every table.
-    logs = [0.1, -0.1, 0.05, -0.05, 0.2, 0.0, 0.1, -0.2, 0.0, -0.1]
-    spread = float(np.std(logs, ddof=1)) / math.sqrt(len(logs))
-    bound = ratio_bound(logs, 0.025)
+def test_the_duration_is_bounded_by_students_t_with_the_effective_number_of_days() -> None:
+    logs = [0.1, -0.1, 0.05, -0.05, 0.2, 0.0, 0.1, -0.2, 0.0, -0.1] * 3
+    bound = ratio_bound(logs, 0.025, 0.5)
+    effective = 30 * 0.5 / 1.5
+    spread = float(np.std(logs)) * math.sqrt(effective / (effective - 1))
+    expected = float(np.mean(logs)) + float(stats.t.ppf(0.975, effective - 1)) * spread / math.sqrt(effective)
     assert bound.estimate == pytest.approx(math.exp(float(np.mean(logs))))
-    assert math.log(bound.upper or 0) == pytest.approx(float(np.mean(logs)) + 2.262 * spread, abs=1e-3)
+    assert math.log(bound.upper or 0) == pytest.approx(expected, abs=1e-9)
 
 
-def test_too_few_runs_bound_no_duration() -> None:
-    assert ratio_bound([], 0.05).estimate is None
-    assert ratio_bound([0.1], 0.05).upper is None
+def test_days_that_follow_each_other_count_for_less() -> None:
+    rng, value, values = np.random.default_rng(2), 0.0, []
+    for _ in range(60):
+        value = 0.9 * value + float(rng.normal(0, 0.1))
+        values.append(value)
+    shuffled = list(rng.permutation(values))
+    assert (ratio_bound(values, 0.05, 0.0).upper or 0) > (ratio_bound(shuffled, 0.05, 0.0).upper or 9)
 
 
-def test_runs_that_all_take_the_same_share_are_bounded_by_it() -> None:
-    assert ratio_bound([0.0, 0.0, 0.0], 0.05).upper == 1.0
+def test_too_few_days_bound_no_duration() -> None:
+    assert ratio_bound([], 0.05, 0.5).estimate is None
+    assert ratio_bound([0.1, 0.1], 0.05, 0.5).upper is None
+
+
+def test_days_that_all_take_the_same_share_are_bounded_by_it() -> None:
+    assert ratio_bound([0.0] * 10, 0.05, 0.5).upper == 1.0
