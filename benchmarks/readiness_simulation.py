@@ -244,9 +244,12 @@ def lines() -> list[Line]:
 def first_ready(days: Sequence[DayEvidence], asked: Sequence[str], policy: ReadinessPolicy) -> int | None:
     """Look every day; give the first day (from 1) on which all criteria that are asked pass, None where none is.
 
-    Nothing passes before the policy's first look, so the days before it are not asked.
+    Where every day is covered, READY can only begin at a planned look, so only these days are asked.
     """
+    whole = all(each.is_covered for each in days)
     for end in range(policy.days, len(days) + 1):
+        if whole and (end - policy.days) % policy.look_step:
+            continue
         found = assess(days[:end], as_of=days[end - 1].day, policy=policy)
         if all(_passes(each) for each in found.criteria if not asked or each.name in asked):
             return end
@@ -293,7 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     chosen = [number for number, line in enumerate(lines()) if options.only in line.name]
     found = []
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessPoolExecutor() as pool:
         for share in pool.map(simulate, chosen, [options.migrations] * len(chosen)):
             found.append(share)
             print(f"{len(found)}/{len(chosen)} {share.name}: {share.ready_ever:.1%}", file=sys.stderr)

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where the page is written.", metavar="FILE")]
+DecidedOption = Annotated[
+    Path | None,
+    typer.Option("--decided", help="Targets, accepted strata, restarts and closures, in TOML.", metavar="FILE"),
+]
 PolicyOption = Annotated[
     Path | None, typer.Option("--policy", help="The policy; else the one packaged with the code.", metavar="FILE")
 ]
@@ -116,6 +120,7 @@ def readiness(
     *,
     day: DayOption = None,
     policy: PolicyOption = None,
+    decided: DecidedOption = None,
     folder: FolderOption = None,
     file: FileOption = None,
     stage: StageOption = "dev",
@@ -130,6 +135,8 @@ def readiness(
 
       shadow readiness --folder build/demo --json | jq -r .readiness
 
+      shadow readiness --decided readiness.toml
+
     Exit code 0 only when READY.
     """
     chosen = parse_day(day)
@@ -137,10 +144,13 @@ def readiness(
     def state() -> Statement:
         from reports.daily.build import build_statement  # noqa: PLC0415
         from reports.material import Place, open_material  # noqa: PLC0415
+        from reports.readiness.readiness import ReadinessPolicy  # noqa: PLC0415
 
         material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
         wanted = chosen or material.latest_day()
-        return build_statement(material.source, wanted, ledger=material.ledger, settings=material.settings)
+        asked = ReadinessPolicy.read(str(decided or ""))
+        settings = material.settings.model_copy(update={"policy": asked})
+        return build_statement(material.source, wanted, ledger=material.ledger, settings=settings)
 
     statement = _worked("weighing the evidence", state, quiet=as_json)
     print_json(statement.to_wire()) if as_json else _print_statement(statement)
@@ -188,8 +198,11 @@ def _print_statement(statement: Statement) -> None:
     if statement.workflow_in_production:
         say("[bold]The workflow is in production: there is nothing to cut over to.[/bold] No day of it counts below.")
         say("How well its shadow agrees with it is in `shadow report`; after a roll back the evidence begins anew.")
+    for line in statement.accepted:
+        say(f"[bold]accepted by a person:[/bold] {escape(line)}")
     say(
-        f"evidence: {statement.days} of {count(statement.days_needed, 'trading day')} in a row{since}, "
+        f"evidence: {count(statement.days, 'covered trading day')}{since} ({escape(statement.period_began)}), "
+        f"{statement.in_a_row} of {statement.days_needed} in a row, "
         f"{count(statement.runs, 'run')}, {count(statement.trades, 'trade')} "
         f"(and {count(statement.drills, 'drill')}, not counted)"
     )
@@ -201,6 +214,8 @@ def _print_statement(statement: Statement) -> None:
         say(f"never exercised live: {escape(', '.join(statement.never_exercised))}")
     if statement.only_drilled:
         say(f"only in replays and planted runs: {escape(', '.join(statement.only_drilled))}")
+    say(f"The bounds on trades assume that {escape(statement.assumption)}.")
+    say(f"Assuming nothing: {escape(statement.without_assumption)}.")
     more = _needed(statement.more_days, statement.more_trades)
     if more:
         say(f"at the present rate the evidence needs {more}")

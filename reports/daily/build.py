@@ -31,14 +31,16 @@ from shadow.contracts.vocabulary import Origin
 
 
 class ReportSettings(Frozen):
-    """What a report is made with. `days` is how far back evidence is read, `trend_days` how much of it is pictured."""
+    """What a report is made with. `days` is how far back evidence is read, `trend_days` how much of it is pictured.
+
+    Evidence is read back for a year of trading days: what earlier looks used of readiness's error counts as long.
+    """
 
     stage: str = "dev"
-    days: int = 60
+    days: int = 252
     trend_days: int = 30
     policy: ReadinessPolicy = ReadinessPolicy()
     known: tuple[KnownEntry, ...] = ()
-    evidence_from: date | None = None
     evidence_prefix: str = ""
     tolerances: tuple[ToleranceRow, ...] = ()
     noise_floor: str = ""
@@ -47,6 +49,11 @@ class ReportSettings(Frozen):
     def budgets(self) -> dict[str, int]:
         """What each known divergence may cover a day."""
         return {entry.id: entry.budget_a_day for entry in self.known if entry.budget_a_day is not None}
+
+    @property
+    def register(self) -> frozenset[str]:
+        """The ids of the register of known divergences."""
+        return frozenset(entry.id for entry in self.known)
 
 
 def build_report(
@@ -113,7 +120,7 @@ def build_statement(
 def _load(source: Source, day: date, ledger: Ledger | None, settings: ReportSettings) -> tuple[Frames, tuple[date, ...]]:
     """Load the days up to `day`, and count every one of them from the first that was published on."""
     days = trading_days_before(day, settings.days)
-    frames = load_frames(source, days[0], day, ledger=ledger, budgets=settings.budgets, days=days)
+    frames = load_frames(source, days[0], day, ledger=ledger, budgets=settings.budgets, register=settings.register, days=days)
     counted = frames.ledger
     begun = counted.index[(counted["published"] > 0) | (counted["drills"] > 0)]
     first = min(int(begun[0]), len(days) - 1) if len(begun) else len(days) - 1
@@ -121,9 +128,7 @@ def _load(source: Source, day: date, ledger: Ledger | None, settings: ReportSett
 
 
 def _statement(frames: Frames, days: Sequence[date], settings: ReportSettings) -> Statement:
-    start = settings.evidence_from
-    seen = [day for day in days if start is None or day >= start]
-    return assess(evidence_of(frames, seen), as_of=days[-1], policy=settings.policy, register=settings.known)
+    return assess(evidence_of(frames, days), as_of=days[-1], policy=settings.policy, register=settings.known)
 
 
 def _only(frames: Frames, *, live: bool) -> Frames:
@@ -196,6 +201,6 @@ def _figures(live: Frames, frames: Frames, days: Sequence[date], settings: Repor
         "Unexplained differences": str(int(differences["unexplained"].sum())),
         "Unexplained kinds": ", ".join(kinds) or "none",
         "Unexplained gross impact": usd(impact.unexplained),
-        "Covered days in a row": str(statement.days),
+        "Covered days in a row": str(statement.in_a_row),
         "Readiness": statement.readiness.value,
     }

@@ -20,7 +20,7 @@ from reports.daily.spreadsheet import report_csv
 from reports.daily.values import DailyReport
 from reports.data.ledger import Ledger
 from reports.noise import measured, tolerances_of
-from reports.readiness.readiness import KnownEntry
+from reports.readiness.readiness import KnownEntry, ReadinessPolicy, Restart
 from reports.sources import S3Source, Source
 from shadow.aws import clients
 from shadow.aws.environment import Environment
@@ -40,6 +40,7 @@ class DailyReportEnvironment(Environment):
     report_sender: str = ""
     report_recipients: str = ""
     policy_path: str = ""
+    readiness_path: str = ""
     evidence_from: str = ""
     aws_region: str = Field(default="us-east-1")
 
@@ -137,10 +138,10 @@ def known_entries(policy: Policy) -> tuple[KnownEntry, ...]:
     )
 
 
-def settings_of(policy: Policy, **more: object) -> ReportSettings:
-    """Give the settings of a report on pairs that `policy` judged."""
+def settings_of(rules: Policy, /, **more: object) -> ReportSettings:
+    """Give the settings of a report on pairs that `rules` judged."""
     return ReportSettings.model_validate(
-        {"known": known_entries(policy), "tolerances": tolerances_of(policy), "noise_floor": measured(policy), **more}
+        {"known": known_entries(rules), "tolerances": tolerances_of(rules), "noise_floor": measured(rules), **more}
     )
 
 
@@ -150,7 +151,7 @@ def publisher_from(environment: DailyReportEnvironment) -> Publisher:
     settings = settings_of(
         policy_at(environment.policy_path),
         stage=environment.stage,
-        evidence_from=_day(environment.evidence_from),
+        policy=with_restart(ReadinessPolicy.read(environment.readiness_path), environment.evidence_from),
         evidence_prefix=f"{archive.console}?region={archive.region}&prefix=",
     )
     return Publisher(
@@ -164,8 +165,16 @@ def publisher_from(environment: DailyReportEnvironment) -> Publisher:
     )
 
 
-def _day(text: str) -> date | None:
+def with_restart(policy: ReadinessPolicy, text: str) -> ReadinessPolicy:
+    """Add the restart that EVIDENCE_FROM names: a date, a blank, and the reason. Raises `ConfigurationError`."""
+    if not text:
+        return policy
+    begin, _, reason = text.strip().partition(" ")
     try:
-        return date.fromisoformat(text) if text else None
+        restart = Restart(day=date.fromisoformat(begin), owner="EVIDENCE_FROM", reason=reason.strip())
     except ValueError:
-        raise ConfigurationError(f"environment: EVIDENCE_FROM: expected a date such as 2026-11-24, was {text!r}") from None
+        restart = None
+    if restart is None or not restart.reason:
+        expected = "a date and why the evidence begins anew, such as '2026-11-24 the sizing fault is fixed'"
+        raise ConfigurationError(f"environment: EVIDENCE_FROM: expected {expected}, was {text!r}")
+    return policy.model_copy(update={"restarts": (*policy.restarts, restart)})

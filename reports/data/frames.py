@@ -8,7 +8,7 @@ grows with the rows, not with the JSON.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -59,12 +59,14 @@ def load_frames(
     *,
     ledger: Ledger | None = None,
     budgets: Mapping[str, int] | None = None,
+    register: Collection[str] | None = None,
     days: Sequence[date] | None = None,
 ) -> Frames:
     """Load the comparisons of the trading days `first` to `last`, both included.
 
     Without `ledger` the daily counts are derived from the comparisons. Of a run with several documents the last one holds.
-    `budgets` gives what each known divergence may cover a day; without it everything that is covered stays so.
+    `budgets` gives what each known divergence may cover a day; without it everything that is covered stays so. With `register`,
+    the ids in force, an entry that was taken out of it covers nothing any more.
     `days` are the days to count in the frame `ledger`, also those without a pair; without it those that have one.
     Raises `UnreachableSource`, and `UnreadableDocument` naming document and field.
     """
@@ -81,7 +83,7 @@ def load_frames(
             add_margins(margins, document)
         except (ArithmeticError, ValueError) as error:
             raise UnreadableDocument(name, "$", f"{type(error).__name__}: {error}") from error
-        if budgets:
+        if budgets or register is not None:
             covered[document.run_id] = _covered(document)
     pair_frame = frame_of(PAIRS, pairs)
     trade_frame, difference_frame = frame_of(TRADES, trades), frame_of(DIFFERENCES, differences)
@@ -92,7 +94,11 @@ def load_frames(
         margin_frame = _of_last_documents(pair_frame, margin_frame, "margins")
         pair_frame = pair_frame.drop_duplicates("run_id", keep="last", ignore_index=True)
     stored = pair_frame
-    if budgets and (beyond := over_budget(covered.values(), budgets)):
+    beyond = dict(over_budget(covered.values(), budgets or {}))
+    for run_id, kept in covered.items():
+        if gone := _taken_out(kept, register):
+            beyond[run_id] = beyond.get(run_id, frozenset()) | gone
+    if beyond:
         pair_frame, trade_frame, difference_frame = _uncover(pair_frame, trade_frame, difference_frame, beyond)
     counted = days if days is not None else sorted({stamp.date() for stamp in pair_frame["trading_day"]})
     return Frames(
@@ -108,6 +114,13 @@ def load_frames(
 def _covered(document: Comparison) -> _Covered:
     about = (document.plan_id, document.run_id, document.trading_day, document.origin, document.published_at)
     return _Covered(*about, tuple(entry for entry in document.differences if entry.covered_by is not None))
+
+
+def _taken_out(document: _Covered, register: Collection[str] | None) -> frozenset[str]:
+    """Name the differences that an entry covers which the register no longer has."""
+    if register is None:
+        return frozenset()
+    return frozenset(entry.key for entry in document.differences if entry.covered_by not in register)
 
 
 def _uncover(

@@ -86,6 +86,7 @@ def judged(comparison: Comparison, **changes: object) -> Pair:
 PAIR = comparison_of(DAYS[0])
 CRITICAL = diverged(PAIR, difference(PAIR, severity=Severity.CRITICAL))
 KNOWN = diverged(PAIR, difference(PAIR, severity=Severity.MINOR, covered_by="KD-1"))
+REGISTERED = KnownEntry(id="KD-1", owner="desk", reason="rounding", expires=date(2030, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -100,8 +101,9 @@ KNOWN = diverged(PAIR, difference(PAIR, severity=Severity.MINOR, covered_by="KD-
     ],
 )
 def test_the_days_verdict_is_the_worst_thing_true_of_it(comparison: Comparison, verdict: DayVerdict) -> None:
-    assert report_of([comparison]).verdict is verdict
-    assert report_of([comparison_of(DAYS[0], number=1), comparison]).verdict is verdict
+    registered = ReportSettings(known=(REGISTERED,))
+    assert report_of([comparison], settings=registered).verdict is verdict
+    assert report_of([comparison_of(DAYS[0], number=1), comparison], settings=registered).verdict is verdict
 
 
 def test_a_day_with_nothing_published_says_so_loudly_everywhere() -> None:
@@ -113,7 +115,7 @@ def test_a_day_with_nothing_published_says_so_loudly_everywhere() -> None:
     for rendered in (render_page(report), text.get_content(), str(mail["Subject"])):
         assert "NOTHING" in rendered
     assert "NOTHING WAS PUBLISHED" in text.get_content().splitlines()[0]
-    assert report.readiness.days == 0
+    assert report.readiness.in_a_row == 0
 
 
 def test_a_pair_that_waits_is_pending_and_counted() -> None:
@@ -132,7 +134,7 @@ def test_a_verdict_that_no_comparison_bears_out_is_the_worst_of_all() -> None:
 def test_money_is_summed_exactly_and_apart_from_what_is_known() -> None:
     pair = comparison_of(DAYS[0])
     entries = [difference(pair, 0), difference(pair, 1, kind="SLIPPAGE", severity=Severity.MINOR, covered_by="KD-1")]
-    impact = report_of([diverged(pair, *entries)]).impact
+    impact = report_of([diverged(pair, *entries)], settings=ReportSettings(known=(REGISTERED,))).impact
     assert (impact.gross, impact.unexplained, impact.notional) == (Decimal("493.60"), Decimal("246.80"), Decimal("493.60"))
 
 
@@ -151,7 +153,11 @@ def test_known_divergences_say_what_they_cover_and_what_is_not_registered() -> N
     entry = KnownEntry(id="KD-1", owner="desk", reason="rounding", expires=date(2025, 11, 2))
     report = report_of([KNOWN], settings=ReportSettings(known=(entry,)))
     assert [(k.id, k.state, k.today, k.gross_today) for k in report.known] == [("KD-1", "expired", 1, Decimal("246.80"))]
-    assert [(k.id, k.state) for k in report_of([KNOWN]).known] == [("KD-1", "not in the register")]
+
+
+def test_an_entry_that_was_taken_out_of_the_register_covers_nothing() -> None:
+    report = report_of([KNOWN])
+    assert (report.verdict, report.known) == (DayVerdict.DIVERGED, ())
 
 
 def test_beyond_its_budget_a_known_divergence_makes_the_day_diverge() -> None:
