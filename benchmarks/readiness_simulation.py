@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
+from pathlib import Path as FilePath
 
 import numpy as np
 
@@ -33,6 +34,7 @@ Draw = Callable[[np.random.Generator], list[DayEvidence]]
 EVERYTHING = frozenset(Feature)
 ALONE = ReadinessPolicy(rate_targets={Stratum.ALL: 0.05}, bounded_paths=())
 ONE_IN_TEN = 0.1
+MARK = "<!-- made by benchmarks.readiness_simulation -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--migrations", type=int, default=1_000)
     parser.add_argument("--only", default="", help="only lines whose name holds this")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", type=FilePath, help="put the table into this page, between its marks", metavar="PAGE")
     parser.add_argument("--power", action="store_true", help="print what each look lets pass, and simulate nothing")
     options = parser.parse_args(arguments)
     if options.power:
@@ -303,11 +306,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.json:
         print(json.dumps([asdict(share) for share in found], indent=2))
         return
-    print(f"| what is true ({options.migrations:,} migrations each) | promise | READY ever | by day 10 | by day 20 |")
-    print("|---|---|---|---|---|")
+    table = _table(found, options.migrations)
+    if options.write is None:
+        print(table)
+        return
+    before, rest = options.write.read_text(encoding="utf-8").split(MARK)
+    after = rest.split("<!-- end -->", 1)[1]
+    options.write.write_text(f"{before}{MARK}\n{table}\n<!-- end -->{after}", encoding="utf-8")
+
+
+def _table(found: Sequence[Share], migrations: int) -> str:
+    rows = [
+        f"| what is true ({migrations:,} migrations each) | promise | READY ever | by day 10 | by day 20 |",
+        "|---|---|---|---|---|",
+    ]
     for share in found:
         figures = " | ".join(f"{each:.1%}" for each in (share.ready_ever, share.ready_by_10, share.ready_by_20))
-        print(f"| {share.name} | {share.promise} | {figures} |")
+        rows.append(f"| {share.name} | {share.promise} | {figures} |")
+    return "\n".join(rows)
 
 
 if __name__ == "__main__":
