@@ -33,12 +33,16 @@ if TYPE_CHECKING:
     from reports.readiness.readiness import Criterion, Statement
     from reports.rejudge import Rejudged, Told
     from reports.rejudge_cloud import Cloud
+    from reports.site.write import Written
     from shadow.compare.noise_floor import NoiseFloor
     from shadow.compare.policy import Policy
+    from shadow.contracts.comparison import Comparison
 
 T = TypeVar("T")
 OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where the page is written.", metavar="FILE")]
+SiteOption = Annotated[Path, typer.Option("--out", help="The folder that the pages are written to.", metavar="DIR")]
+RunbooksOption = Annotated[str, typer.Option("--runbooks", help="The address that runbooks lie below.", metavar="URL")]
 DecidedOption = Annotated[
     Path | None,
     typer.Option("--decided", help="Targets, accepted strata, restarts and closures, in TOML.", metavar="FILE"),
@@ -67,7 +71,7 @@ _READINESS_STYLE = {"READY": "bold green", "NOT_YET": "yellow", "BLOCKED": "bold
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands."""
-    for command in (report, readiness, rejudge, noise):
+    for command in (report, site, readiness, rejudge, noise):
         app.command()(command)
 
 
@@ -114,6 +118,49 @@ def report(
     if open_page:
         webbrowser.open(path.resolve().as_uri())
     finish(ExitCode.FINE if built.verdict.value == "MATCHED" else ExitCode.DIVERGED)
+
+
+def site(
+    *,
+    open_page: OpenOption = False,
+    out: SiteOption = Path("build/site"),
+    runbooks: RunbooksOption = "",
+    folder: FolderOption = None,
+    file: FileOption = None,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write pages to browse: an index, a page a day, a pair, a kind, a symbol and a difference. They ask nobody for anything.
+
+    [bold]Examples[/bold]
+
+      shadow site --open
+
+      shadow site --folder build/demo --out build/site
+    """
+
+    def write() -> Written:
+        from reports.data.extract import decode  # noqa: PLC0415
+        from reports.material import Place, open_material  # noqa: PLC0415
+        from reports.site.write import Folder, Options, write_site  # noqa: PLC0415
+
+        source = open_material(Place(folder, file, stage, aws), None, as_json=as_json).source
+
+        def comparisons() -> Iterator[Comparison]:
+            return (decode(name, content) for name, content in source.documents(*EVER))
+
+        return write_site(comparisons, Folder(out), options=Options(title=f"shadow {stage}", runbooks=runbooks))
+
+    written = _worked("writing the pages", write, quiet=as_json)
+    index = (out / "index.html").resolve()
+    if as_json:
+        print_json({"index": str(index), "pages": written.pages, "changed": written.changed})
+    else:
+        say(f"{count(written.pages, 'page')}, {written.changed} new or changed: {escape(index.as_uri())}")
+    if open_page:
+        webbrowser.open(index.as_uri())
+    finish(ExitCode.FINE)
 
 
 def readiness(

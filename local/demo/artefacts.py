@@ -22,8 +22,10 @@ from reports.daily.html import render_page
 from reports.daily.mail import render_mail
 from reports.daily.spreadsheet import report_csv
 from reports.data.ledger import JsonlLedger
+from reports.site.write import Folder, Options, write_site
 from reports.sources import FolderSource
 from shadow.compare.policy import default_policy
+from shadow.contracts.comparison import Comparison
 from shadow.contracts.pair import Pair
 
 NOTEBOOK = Path(__file__).parents[2] / "reports" / "notebooks" / "divergence_analysis.ipynb"
@@ -44,6 +46,8 @@ def leave(result: DemoResult, documents: Sequence[bytes], pairs: Sequence[Pair],
     summary = json.dumps(result.to_wire(), indent=2, sort_keys=True)
     (out / "summary.json").write_text(summary + "\n", encoding="utf-8")
     _report(result, out)
+    comparisons = [Comparison.parse_json(document) for document in documents]
+    write_site(lambda: comparisons, Folder(out / "site"), options=Options(title="shadow demo"))
     _notebook(out)
 
 

@@ -104,3 +104,4 @@ def _show_where(result: DemoResult, out: Path) -> None:
         OUT.print(f"  {out / name}  [dim]{words}[/dim]")
     example = next((day.plan_id for day in result.days if day.differences), result.days[0].plan_id)
     OUT.print(f"  shadow explain {escape(example)} --folder {out}")
+    OUT.print(f"\n[bold]All ten days to browse[/bold]  {(out / 'site' / 'index.html').resolve().as_uri()}", soft_wrap=True)

@@ -16,16 +16,18 @@ from reports.daily.sections import of_day
 from reports.daily.values import Change, Counts, DailyReport, DayVerdict, ImpactSum
 from reports.data.columns import FRAMES
 from reports.data.errors import NoTradingDay
+from reports.data.extract import decode
 from reports.data.frames import Frames, load_frames
 from reports.data.ledger import Ledger
 from reports.data.trading_calendar import close_of, is_half_day, is_trading_day, last_closed_day, trading_days_before
+from reports.headline import Headline, headline_of
 from reports.noise import ToleranceRow, tolerance_use
 from reports.readiness.criteria import assess
 from reports.readiness.day_evidence import evidence_of
 from reports.readiness.readiness import KnownEntry, ReadinessPolicy, Statement
 from reports.sources import Source
 from reports.words import count, usd
-from shadow.contracts.comparison import Verdict
+from shadow.contracts.comparison import Comparison, Verdict
 from shadow.contracts.model import Frozen
 from shadow.contracts.vocabulary import Origin
 
@@ -78,14 +80,16 @@ def build_report(
     counts = sections.counts_of(frames.ledger, day)
     differences, pairs = of_day(live.differences, day), of_day(live.pairs, day)
     impact = sections.impact_of(pairs, differences)
+    verdict, sentence = verdict_of(counts, pairs), _sentence(counts, impact, pairs, differences)
     return DailyReport(
         day=day,
         stage=settings.stage,
         generated_at=now or datetime.now(UTC),
         closed_at=close_of(day),
         half_day=is_half_day(day),
-        verdict=verdict_of(counts, pairs),
-        sentence=_sentence(counts, impact, pairs, differences),
+        verdict=verdict,
+        headline=_headline(source, day, counts, differences, sentence),
+        sentence=sentence,
         counts=counts,
         impact=impact,
         readiness=statement,
@@ -157,6 +161,39 @@ def verdict_of(counts: Counts, pairs: pd.DataFrame) -> DayVerdict:
         (DayVerdict.PENDING, counts.pending > 0),
     )
     return next((verdict for verdict, holds in facts if holds), DayVerdict.MATCHED)
+
+
+def _headline(source: Source, day: date, counts: Counts, differences: pd.DataFrame, sentence: str) -> Headline:
+    """Say the first things of the day: from its comparisons, or that something was lost or never published."""
+    if counts.conserved and counts.published:
+        return headline_of(_as_counted(source, day, differences), counts.published)
+    lost = not counts.conserved
+    return Headline(
+        verdict="UNACCOUNTED" if lost else "NOTHING PUBLISHED",
+        sentence=sentence,
+        who="",
+        worth="not known",
+        complete=f"Not complete: {counts.line}.",
+        todo="Find the pairs that are lost." if lost else "Find out why nothing was published.",
+        command=f"shadow status --day {day}",
+        runbook="conservation-broken" if lost else "uncompared-trading-day",
+    )
+
+
+def _as_counted(source: Source, day: date, differences: pd.DataFrame) -> list[Comparison]:
+    """Read the day's comparisons, with what the register or its budget no longer covers uncovered."""
+    rows = differences[differences["unexplained"]]
+    bare = set(zip(rows["run_id"], rows["key"], strict=True))
+    found = {}
+    for name, content in source.documents(day, day):
+        document = decode(name, content)
+        if document.trading_day == day:
+            entries = tuple(
+                entry.model_copy(update={"covered_by": None}) if (document.run_id, entry.key) in bare else entry
+                for entry in document.differences
+            )
+            found[document.run_id] = document.model_copy(update={"differences": entries})
+    return list(found.values())
 
 
 def _sentence(counts: Counts, impact: ImpactSum, pairs: pd.DataFrame, differences: pd.DataFrame) -> str:

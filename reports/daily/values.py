@@ -10,6 +10,7 @@ from datetime import date
 from enum import StrEnum
 
 from reports.data.columns import Path
+from reports.headline import Headline
 from reports.noise import ToleranceRow, ToleranceUse
 from reports.readiness.readiness import Statement
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
@@ -201,6 +202,7 @@ class DailyReport(Frozen):
     closed_at: Moment
     half_day: bool
     verdict: DayVerdict
+    headline: Headline
     sentence: str
     counts: Counts
     impact: ImpactSum

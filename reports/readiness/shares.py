@@ -273,5 +273,5 @@ def _latency(history: History) -> Criterion:
     )
 
 
-def _day_means(days: tuple[DayEvidence, ...]) -> list[float]:
-    return [sum(day.log_ratios) / len(day.log_ratios) for day in days if day.log_ratios]
+def _day_means(days: tuple[DayEvidence, ...]) -> tuple[float, ...]:
+    return tuple(sum(day.log_ratios) / len(day.log_ratios) for day in days if day.log_ratios)

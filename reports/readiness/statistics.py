@@ -25,7 +25,7 @@ from math import exp, inf, sqrt
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special, stats
 
 Floats = npt.NDArray[np.float64]
 MOST_DIVERGED = 40
@@ -161,7 +161,8 @@ class RatioBound:
     days: int
 
 
-def ratio_bound(day_means: Sequence[float], alpha: float, autocorrelation: float) -> RatioBound:
+@lru_cache(maxsize=4096)
+def ratio_bound(day_means: tuple[float, ...], alpha: float, autocorrelation: float) -> RatioBound:
     """Bound the ratio of geometric mean durations from above with error `alpha`, from each day's mean log ratio.
 
     `autocorrelation` is the least that is allowed for from one day to the next; where the days show more, that is used.
@@ -179,7 +180,7 @@ def ratio_bound(day_means: Sequence[float], alpha: float, autocorrelation: float
     phi = min(max(autocorrelation, seen + (1 + 4 * max(seen, 0.0)) / days), 0.95)
     effective = max(days * (1 - phi) / (1 + phi), 1.5)
     variance = power / days * effective / (effective - 1) if effective > 1 else inf
-    bound = mean + float(stats.t.ppf(1 - alpha, effective - 1)) * sqrt(variance / effective)
+    bound = mean + float(special.stdtrit(effective - 1, 1 - alpha)) * sqrt(variance / effective)
     return RatioBound(exp(mean), exp(min(bound, 50.0)), days)
 
 

@@ -334,9 +334,13 @@ def test_the_mail_has_text_html_pictures_inside_and_a_table() -> None:
 def test_the_first_lines_of_the_mail_answer_the_question() -> None:
     text = sent(report_of(story(DAYS), DAYS[7])).get_body(("plain",))
     assert text is not None
-    first = text.get_content().splitlines()[:4]
-    assert first[0].startswith("CRITICAL: 0 of 1 pairs agree. 2 unexplained differences")
-    assert [line.split(":")[0] for line in first[1:]] == ["Impact", "Cut-over", "Coverage"]
+    what, who, complete, todo, command = [line for line in text.get_content().splitlines() if line][:5]
+    assert what.startswith("CRITICAL: SELL SYM0000: ")
+    assert who == "The control departs, the candidate departs. Worth 493.60 USD gross, 493.60 USD net."
+    assert complete == "Complete: 1 pair published, 1 compared."
+    assert todo.startswith("Decide today:")
+    assert "Runbook: critical-divergence." in todo
+    assert command.strip().startswith("shadow explain portfolio_v2_workflow-2025-11-12")
 
 
 def test_the_subject_says_the_most_in_one_line() -> None:

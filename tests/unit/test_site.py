@@ -1,0 +1,143 @@
+"""The pages to browse: what the first screen says, addresses that stay, links that lead somewhere, and sizes that stay small."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from decimal import Decimal
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from reports.data.trading_calendar import trading_days
+from reports.headline import headline_of
+from reports.site.values import gather, identity_of
+from reports.site.write import LIST, Folder, Options, write_site
+from shadow.contracts.comparison import Attribution, Comparison, Severity
+from tests.factories.comparisons import comparison_of, difference, diverged, incomplete, missing_candidate, story
+
+DAYS = trading_days(date(2025, 11, 3), date(2025, 11, 20))
+PAIR = comparison_of(DAYS[0])
+
+
+class Links(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attrs if name in {"href", "src"} and value]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("site")
+    comparisons = list(story(DAYS))
+    write_site(lambda: comparisons, Folder(made), options=Options(readiness="NOT_YET", readiness_reason="needs 5 more days"))
+    return made
+
+
+def test_every_link_leads_to_a_page_and_none_leaves_the_folder(folder: Path) -> None:
+    for page in folder.rglob("*.html"):
+        for link in Links(page.read_text(encoding="utf-8")).found:
+            assert not re.match(r"[a-z]+:", link) or link == "data:,"
+            if link.startswith(("#", "data:")):
+                continue
+            assert (page.parent / unquote(link.split("#")[0])).resolve().is_file(), (page.name, link)
+
+
+def test_the_first_screen_says_what_who_how_much_whether_complete_and_what_to_do() -> None:
+    entries = [difference(PAIR, 0, severity=Severity.CRITICAL), difference(PAIR, 1, kind="SLIPPAGE", severity=Severity.MINOR)]
+    found = headline_of([diverged(PAIR, *entries)])
+    assert found.verdict == "CRITICAL"
+    assert entries[0].explanation in found.sentence
+    assert "1 more unexplained difference" in found.sentence
+    assert found.who == "The candidate departs."
+    assert found.worth.startswith("493.60 USD gross")
+    assert found.complete == "Complete: 1 pair published, 1 compared."
+    assert (found.command, found.runbook) == (f"shadow explain {PAIR.plan_id}", "critical-divergence")
+
+
+def test_a_day_without_a_difference_says_that_short() -> None:
+    found = headline_of([PAIR])
+    assert (found.sentence, found.todo, found.command) == ("Both lanes agree.", "Nothing to do.", "")
+
+
+@pytest.mark.parametrize(
+    ("comparison", "runbook"),
+    [(incomplete(PAIR), "incomplete-evidence"), (missing_candidate(PAIR), "missing-candidate")],
+)
+def test_what_was_not_compared_is_never_told_as_agreement_and_accuses_nobody(comparison: Comparison, runbook: str) -> None:
+    found = headline_of([comparison])
+    assert "agree" not in found.sentence
+    assert found.who.startswith("Unknown")
+    assert found.complete == "Not complete: 1 pair published, 0 compared."
+    assert found.runbook == runbook
+
+
+def test_a_published_pair_that_was_not_compared_makes_the_figures_incomplete() -> None:
+    assert headline_of([PAIR], published=2).complete == "Not complete: 2 pairs published, 1 compared."
+
+
+def test_a_difference_keeps_its_address_over_days_and_lanes_have_addresses_of_their_own() -> None:
+    entry = difference(PAIR, 0)
+    later = difference(comparison_of(DAYS[1]), 0)
+    assert identity_of(entry) == identity_of(later)
+    other = entry.model_copy(update={"attribution": Attribution.CONTROL})
+    assert identity_of(entry) != identity_of(other)
+
+
+def test_new_still_there_and_gone_are_told_against_the_day_before() -> None:
+    def on(number: int, *kinds: str) -> Comparison:
+        pair = comparison_of(DAYS[number])
+        return diverged(pair, *[difference(pair, 0, kind=kind) for kind in kinds])
+
+    site = gather([on(0, "SLIPPAGE", "SIDE"), on(1, "SLIPPAGE", "RESIDUE")])
+    states = {each.kind: site.state(each) for each in site.seen.values()}
+    assert states == {"SLIPPAGE": "still there", "SIDE": "gone", "RESIDUE": "new"}
+
+
+def test_a_page_that_did_not_change_is_not_written_again(tmp_path: Path) -> None:
+    comparisons = list(story(DAYS[:5]))
+    first = write_site(lambda: comparisons, Folder(tmp_path))
+    assert (first.changed, write_site(lambda: comparisons, Folder(tmp_path)).changed) == (first.pages, 0)
+    more = [*comparisons, diverged(comparison_of(DAYS[6]))]
+    again = write_site(lambda: more, Folder(tmp_path))
+    assert 0 < again.changed < again.pages
+    assert (tmp_path / LIST).is_file()
+
+
+def test_sixty_days_with_ten_thousand_differences_stay_small(tmp_path: Path) -> None:
+    many = []
+    for day in trading_days(date(2025, 8, 1), date(2025, 10, 24))[:60]:
+        pair = comparison_of(day)
+        kinds = {"kind": "SLIPPAGE", "severity": Severity.MINOR}
+        entries = [difference(pair, number % 12, field=f"field{number}", **kinds) for number in range(167)]
+        many.append(diverged(pair, *entries))
+    write_site(lambda: many, Folder(tmp_path))
+    assert sum(len(comparison.differences) for comparison in many) > 10_000
+    assert max(path.stat().st_size for path in tmp_path.rglob("*.html")) < 2_000_000
+
+
+def test_the_script_is_small_and_everything_is_there_without_it(folder: Path) -> None:
+    assert len(files("reports.templates").joinpath("site", "site.js").read_bytes()) <= 8_192
+    day = (folder / "day" / f"{DAYS[7]}.html").read_text(encoding="utf-8")
+    assert "493.60 USD" in day
+    assert "SIZING_BASIS" in day
+
+
+def test_what_a_lane_wrote_is_shown_as_text(folder: Path) -> None:
+    text = (folder / "day" / f"{DAYS[7]}.html").read_text(encoding="utf-8")
+    assert "<b>1,200</b>" not in text
+    assert "&lt;b&gt;1,200" in text
+
+
+def test_gross_is_never_netted() -> None:
+    first, second = difference(PAIR, 0), difference(PAIR, 1)
+    impact = second.impact.model_copy(update={"notional": Decimal(-100), "cash": Decimal(100)})
+    found = headline_of([diverged(PAIR, first, second.model_copy(update={"impact": impact}))])
+    assert "346.80 USD gross" in found.worth
