@@ -19,8 +19,7 @@ from local.demo.result import DemoResult
 from reports.daily.build import build_report
 from reports.daily.composition import settings_of
 from reports.daily.html import render_page
-from reports.daily.mail import render_mail
-from reports.daily.spreadsheet import report_csv
+from reports.daily.mail import render_mail, report_csv
 from reports.data.ledger import JsonlLedger
 from reports.site.write import Folder, Options, write_site
 from reports.sources import FolderSource

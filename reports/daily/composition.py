@@ -15,8 +15,7 @@ from pydantic import Field
 from reports.daily.archive import S3Archive, SesMailer
 from reports.daily.build import ReportSettings, build_report
 from reports.daily.html import render_page, to_json
-from reports.daily.mail import EmailMessage, render_mail
-from reports.daily.spreadsheet import report_csv
+from reports.daily.mail import EmailMessage, render_mail, report_csv
 from reports.daily.values import DailyReport
 from reports.data.ledger import Ledger
 from reports.noise import measured, tolerances_of

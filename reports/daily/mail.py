@@ -1,24 +1,39 @@
 """Business Unit: reports | Status: current.
 
 Renders the report as a mail: plain text, HTML with the pictures inside the message (nothing is fetched), and the day's
-differences as a table to open elsewhere. Its first lines say the verdict, the money and the way to cut-over.
+differences as a table. Its first lines say the verdict, the money and the way to cut-over. The table is CSV that a spreadsheet
+can open and cannot run: a cell that would be read as a formula is led by an apostrophe (OWASP, "CSV injection"); plain numbers
+stay numbers, their sign included.
 """
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from collections.abc import Sequence
+from datetime import date
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
+import pandas as pd
+
+from reports.daily.build import ReportSettings
 from reports.daily.charts import charts_of
 from reports.daily.html import environment
 from reports.daily.values import DailyReport
+from reports.data.columns import DIFFERENCES
+from reports.data.frames import load_frames
+from reports.sources import Source
 
 __all__ = ["EmailMessage", "render_mail"]
 
 _DOMAIN = "divergence-report"
+MAX_ROWS = 5_000
+_TRIGGERS = "=+-@\t\r\n|%＝＋－＠"  # noqa: RUF001 - full-width forms that spreadsheets read alike
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 def render_mail(
@@ -48,3 +63,32 @@ def render_mail(
     if table is not None:
         message.add_attachment(table, subtype="csv", filename=f"differences-{report.day}.csv")
     return message
+
+
+def safe_cell(value: object) -> str:
+    """Write one cell as text that no spreadsheet executes; empty where there is nothing."""
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return ""
+    text = str(value).replace("\x00", "")
+    if text.lstrip()[:1] in tuple(_TRIGGERS) and not _NUMBER.fullmatch(text):
+        return f"'{text}"
+    return text
+
+
+def differences_csv(differences: pd.DataFrame) -> str:
+    """Write the differences, at most `MAX_ROWS` of them; a last line says how many were left out."""
+    names = [column.name for column in DIFFERENCES]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(names)
+    for row in differences[names].head(MAX_ROWS).itertuples(index=False):
+        writer.writerow([safe_cell(value.date() if isinstance(value, pd.Timestamp) else value) for value in row])
+    if len(differences) > MAX_ROWS:
+        writer.writerow([f"{len(differences) - MAX_ROWS} more rows were left out"])
+    return out.getvalue()
+
+
+def report_csv(source: Source, day: date, settings: ReportSettings) -> str:
+    """Write every difference of trading day `day`, live or not, as CSV."""
+    frames = load_frames(source, day, day, budgets=settings.budgets)
+    return differences_csv(frames.differences)

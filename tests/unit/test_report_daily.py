@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 
 from reports.daily.build import ReportSettings, build_report
 from reports.daily.html import render_page, to_json
-from reports.daily.mail import render_mail
-from reports.daily.spreadsheet import differences_csv, safe_cell
+from reports.daily.mail import differences_csv, render_mail, safe_cell
 from reports.daily.values import DailyReport, DayVerdict
 from reports.data.errors import NoTradingDay
 from reports.data.frames import load_frames
