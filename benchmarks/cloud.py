@@ -121,14 +121,12 @@ def _shim(
     machine = stack.output("StateMachineArn")
     variables = dummy_environment(cloud_at or stack.emulator.endpoint) | {
         "DUAL_PUBLISHING": "true",
-        "SHADOW_MODE_PARAMETER": stack.output("ShadowModeParameterName"),
-        "PAIR_LEDGER_TABLE_NAME": stack.output("PairLedgerTableName"),
-        "STATE_MACHINE_ARN": machine,
-        "EVIDENCE_BUCKET_NAME": stack.output("EvidenceBucketName"),
+        "SHADOW_INTAKE_QUEUE_URL": stack.output("IntakeQueueUrl"),
+        "SHADOW_STAGE": STAGE,
         "PUBLISH_BOUND_MS": str(int(BOUND_MS)),
     }
     if endpoint is not None:
-        variables["AWS_ENDPOINT_URL_SFN"] = endpoint
+        variables |= {"AWS_ENDPOINT_URL_SFN": endpoint, "INTAKE_ENDPOINT": endpoint}
     options = {
         "turns": turns,
         "name": name,

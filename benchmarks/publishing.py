@@ -1,42 +1,66 @@
 """Business Unit: benchmarks | Status: current.
 
-B3. What the dual-publish shim does itself, without I/O: validation, identity, documents, pair, report, with every port in
-memory. Held against what cannot be avoided: laboratory's experiment around two functions that do nothing, and one canonical
-serialisation of the plan. Runs where laboratory is installed.
+B3. What publishing beside the control costs by itself, without I/O: the plan's copy and its message, then a whole publication
+with its thread and report, on a queue in memory. Held against what cannot be avoided: laboratory's experiment around two
+functions that do nothing, and one serialisation of the plan. And what importing the one file adds to `import json`. Runs where
+laboratory is installed.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 
+import shadow.publish as publishing
+from benchmarks.plans import plan_of
 from benchmarks.rows import Line, Measurement
 from benchmarks.timing import in_turn, ratios, spread
-from local.pages.fault_cells import Cloud, example_plan
 from shadow.contracts.plan import RebalancePlan
-from shadow.publish import DualPublisher
-from shadow.publish.publication import Clocks, Publication
-from shadow.publish.work import ShadowHarness
+from shadow.publish import DualPublisher, IntakeQueue, as_json
 
 TRADES = 15
 LIMIT = 2.0
+IMPORT_LIMIT_MS = 10.0
 BOUND_SECONDS = 5.0
 MICROSECONDS = 1e6
+_IMPORT = """
+import json, sys, time, importlib.util
+begun = time.perf_counter()
+spec = importlib.util.spec_from_file_location("vendored", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+print((time.perf_counter() - begun) * 1000)
+"""
+
+
+class _Nowhere:
+    """A queue's client that keeps nothing."""
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str) -> Mapping[str, object]:  # noqa: N803 - boto3's own names
+        """Send nothing."""
+        return {"MessageId": f"{len(QueueUrl)}-{len(MessageBody)}"}
+
+    def close(self) -> None:
+        """Close nothing."""
 
 
 def measure(*, quick: bool) -> Measurement:
-    """Measure in turn: the harness alone, the whole publication with its thread, laboratory, one serialisation."""
-    plan = example_plan(TRADES)
-    publisher = DualPublisher(_control, harness=_without_ports(), bound_seconds=BOUND_SECONDS)
-    harness = _without_ports()
+    """Measure in turn: copy and message, the whole publication, laboratory, one serialisation; then the import."""
+    plan = plan_of(TRADES)
+    core = publishing._Core(IntakeQueue("memory", _Nowhere), "bench", BOUND_SECONDS)  # noqa: SLF001 - the seam of tests
+    publisher: DualPublisher[[RebalancePlan], RebalancePlan] = DualPublisher(_control, core)
     turns, calls = (5, 40) if quick else (21, 100)
+    publishing.sys = SimpleNamespace(stdout=io.StringIO())  # type: ignore[assignment, attr-defined, unused-ignore]
     times = in_turn(
         {
-            "harness": lambda: _inline(harness, plan),
+            "message": lambda: json.dumps({"plan": as_json(plan)}),
             "publish": lambda: publisher.publish(plan),
             "laboratory": _laboratory(plan),
             "serialisation": lambda: json.dumps(plan.to_wire(), sort_keys=True, separators=(",", ":")),
@@ -48,8 +72,9 @@ def measure(*, quick: bool) -> Measurement:
     base = [a + b for a, b in zip(times["laboratory"], times["serialisation"], strict=True)]
     return Measurement(
         lines=(
-            _line("the harness's work", times["harness"], times["laboratory"], base, limit=LIMIT),
+            _line("the copy and its message", times["message"], times["laboratory"], base, limit=LIMIT),
             _line("a whole publication, with its thread", times["publish"], times["laboratory"], base, limit=None),
+            _import_line(5 if quick else 21),
         )
     )
 
@@ -70,20 +95,24 @@ def _line(name: str, ours: list[float], peer: list[float], base: list[float], *,
     )
 
 
+def _import_line(times: int) -> Line:
+    command = [sys.executable, "-I", "-c", _IMPORT, str(publishing.__file__)]
+    found = [float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(times)]  # noqa: S603
+    return Line(
+        name="importing the one file, after json",
+        unit="ms",
+        ours=statistics.median(found),
+        floor=0.0,
+        figure=statistics.median(found),
+        figure_unit="ms more",
+        limit=IMPORT_LIMIT_MS,
+        against="import json",
+        repetitions=times,
+    )
+
+
 def _control(plan: RebalancePlan) -> RebalancePlan:
     return plan
-
-
-def _without_ports() -> ShadowHarness:
-    """Take the in-memory ports but for the positions, which have nothing to be held against."""
-    whole = Cloud().harness()
-    return ShadowHarness(replace(whole.ports, positions=None))
-
-
-def _inline(harness: ShadowHarness, plan: RebalancePlan) -> None:
-    publication = Publication(plan, BOUND_SECONDS, Clocks())
-    publication.control_over(None)
-    harness.run(publication)
 
 
 def _laboratory(plan: RebalancePlan) -> Callable[[], object]:

@@ -7,6 +7,7 @@ and, where the candidate's endpoint hangs, through laboratory's experiment with 
 from __future__ import annotations
 
 import importlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -41,7 +42,9 @@ def measure(
         deployment_fraction=Decimal(1),
         now=lambda: datetime.now(UTC),
     ).publish
-    publisher: DualPublisher[RebalancePlan, [], Outcome | str | None] = dual_publisher_from_environment(control)
+    if "INTAKE_ENDPOINT" in os.environ:  # the control's own client is made by now, and keeps its endpoint
+        os.environ["AWS_ENDPOINT_URL_SQS"] = os.environ["INTAKE_ENDPOINT"]
+    publisher: DualPublisher[[RebalancePlan], Outcome] = dual_publisher_from_environment(control)
     ways: dict[str, Callable[[RebalancePlan], object]] = {"control": control, "shim": publisher.publish}
     if laboratory:
         ways["laboratory"] = _experiment(control, machine)

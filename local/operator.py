@@ -18,12 +18,13 @@ from local.cloud.errors import LocalCloudError
 from local.stack import STAGE, LocalStack
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.contracts.identity import execution_name_of, run_id_of
-from shadow.contracts.pair import Pair, PairState
+from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.plan import RebalancePlan
 
 POLL_SECONDS = 0.05
 _BETWEEN_LOOKS = 0.4
 _WAITING = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+TAKEN_SECONDS = 10.0
 VERDICT_SECONDS = 180.0
 _SWEEP_SECONDS = 0.5
 _DONE = frozenset({PairState.JUDGED, PairState.MISSING, PairState.RESOLVED_LATE})
@@ -65,8 +66,15 @@ class Operator:
         return answer
 
     def publish(self, plan: RebalancePlan) -> dict[str, object]:
-        """Publish a plan to both lanes; raises FunctionFailed with what the control raised."""
-        return self.call("PublishPlanFunctionName", plan.to_wire())
+        """Publish a plan to both lanes, and give the intake a while to take it; raises FunctionFailed of the control."""
+        answer = self.call("PublishPlanFunctionName", plan.to_wire())
+        with suppress(NoVerdict):
+            self._until(lambda: self._is_taken(plan.plan_id) or None, "the intake", TAKEN_SECONDS)
+        return answer
+
+    def _is_taken(self, plan_id: str) -> bool:
+        pair = self.ledger.get(plan_id)
+        return self.ledger.is_unpaired(plan_id) if pair is None else pair.start_state is not StartState.INTENDED
 
     def sweep(self) -> dict[str, object]:
         """Sweep now instead of waiting for the schedule."""
@@ -115,7 +123,7 @@ class Operator:
 
     def is_quiet(self) -> bool:
         """Whether no trade of the control waits or is being executed, and the comparator has taken every hint."""
-        return not any(self._messages(queue) for queue in ("execution.fifo", "shadow-comparator"))
+        return not any(self._messages(queue) for queue in ("execution.fifo", "shadow-intake", "shadow-comparator"))
 
     def await_quiet(self) -> None:
         """Wait until everything is quiet at two looks: an event may be between two queues. Raises NoVerdict."""

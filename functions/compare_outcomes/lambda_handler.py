@@ -17,8 +17,8 @@ from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.model import Frozen, Identifier, Wire
 from shadow.contracts.plan import RebalancePlan
+from shadow.intake.composition import IntakeEnvironment, intake_from
 from shadow.lanes.brokers.accounts import BrokerTruthEnvironment, broker_truth_from
-from shadow.publish.composition import completer_from_environment
 from shadow.settlement.composition import Comparator, ComparatorEnvironment, comparator_from
 from shadow.settlement.hints import Message
 
@@ -39,7 +39,9 @@ class _Call(Frozen):
 @cache
 def _comparator() -> Comparator:
     truth = broker_truth_from(BrokerTruthEnvironment.load(), _connect)
-    return comparator_from(ComparatorEnvironment.load(), completer_from_environment(_publish_to_legacy).complete, truth)
+    return comparator_from(
+        ComparatorEnvironment.load(), intake_from(IntakeEnvironment.load(), _publish_to_legacy).complete, truth
+    )
 
 
 def _publish_to_legacy(plan: RebalancePlan) -> None:

@@ -29,13 +29,14 @@ def _enqueue(plan: RebalancePlan) -> Published | NothingToExecute:
     return _legacy().publish(plan)
 
 
-def _positions(plan: RebalancePlan) -> Mapping[str, Decimal]:
+def _positions(copy: object) -> Mapping[str, Decimal]:
+    plan = RebalancePlan.read(copy)
     broker = control_broker(LegacyPublisherEnvironment.load())
     return {item.symbol: broker.position(item.symbol) for item in plan.items if item.is_full_exit}
 
 
 @cache
-def _publisher() -> DualPublisher[RebalancePlan, [], Published | NothingToExecute | str | None]:
+def _publisher() -> DualPublisher[[RebalancePlan], Published | NothingToExecute]:
     return dual_publisher_from_environment(_enqueue, positions=_positions)
 
 

@@ -108,6 +108,8 @@ LAYERS = (
     Layer("broker", None, "broker.txt", "layer.txt", _BROKER_LEFT_OUT),
     Layer("reports", "reports", "reports.txt", "layer.txt", _REPORTS_LEFT_OUT, bytecode=False),  # with it, beyond Lambda's 250 MB
 )
+PUBLISHER = "publisher"
+_PUBLISHER_FILE = "shadow/publish/__init__.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ def build_artefacts(
     folder = (out or root / "build" / "artefacts").absolute() / target.name
     with locked(folder / "build.lock"):
         layers = {layer.name: _layer(root, folder, layer, target, progress) for layer in LAYERS if _exists(root, layer)}
+        if (root / _PUBLISHER_FILE).is_file():
+            layers[PUBLISHER] = _publisher(root, folder)
         functions = {
             source.name: _function(source, folder)
             for source in sorted((root / "functions").iterdir())
@@ -159,6 +163,17 @@ def publish_layers(artefacts: Artefacts, folder: Path) -> tuple[Path, ...]:
 
 def _exists(root: Path, layer: Layer) -> bool:
     return (root / "requirements" / layer.requirements).is_file()
+
+
+def _publisher(root: Path, folder: Path) -> Artefact:
+    """Zip the one file that a portfolio function publishes with: no package of ours around it, no bytecode, any Python."""
+    files = {f"python/{_PUBLISHER_FILE}": root / _PUBLISHER_FILE}
+    path = folder / "layers" / f"{PUBLISHER}-{digest(files, _BUILDER)}.zip"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_zip(path, files)
+        _forget_old(path, PUBLISHER)
+    return Artefact(PUBLISHER, path, unzipped_bytes(path))
 
 
 def _function(source: Path, folder: Path) -> Artefact:

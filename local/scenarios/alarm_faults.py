@@ -34,7 +34,7 @@ from shadow.settlement.sweeper import MARKET_ZONE
 from shadow.settlement.trading_days import is_exchange_open
 
 Mend: TypeAlias = Callable[[], None]
-_COMPARATOR, _REPORT, _PUBLISHER = "compare-outcomes", "daily-report", "publish-plan"
+_COMPARATOR, _REPORT, _PUBLISHER, _INTAKE = "compare-outcomes", "daily-report", "publish-plan", "shadow-intake"
 _NOON = time_of_day(12)
 _ENOUGH_TO_DILUTE = 10
 _READ_WITHIN = 5.0
@@ -134,10 +134,19 @@ class Mishaps:
         case = self._case()
         set_up(self.operator, (case,))
         machine = self.operator.stack.output("StateMachineArn")
-        self.operator.set_variable(_PUBLISHER, "STATE_MACHINE_ARN", f"{machine}-gone")
+        self.operator.set_variable(_INTAKE, "STATE_MACHINE_ARN", f"{machine}-gone")
         self.operator.publish(case.plan)
         self._decide(case)
-        return lambda: self.operator.set_variable(_PUBLISHER, "STATE_MACHINE_ARN", machine)
+        return lambda: self.operator.set_variable(_INTAKE, "STATE_MACHINE_ARN", machine)
+
+    def queue_gone(self) -> Mend:
+        """Let the publisher send to a queue that does not exist."""
+        case = self._case()
+        set_up(self.operator, (case,))
+        url = self.operator.stack.output("IntakeQueueUrl")
+        self.operator.set_variable(_PUBLISHER, "SHADOW_INTAKE_QUEUE_URL", f"{url}-gone")
+        self.operator.publish(case.plan)
+        return lambda: self.operator.set_variable(_PUBLISHER, "SHADOW_INTAKE_QUEUE_URL", url)
 
     def harness_too_slow(self) -> Mend:
         """Allow the harness a millisecond."""
@@ -243,6 +252,10 @@ class Mishaps:
     def dead_hint(self) -> Mend:
         """Leave a message in the comparator's dead-letter queue."""
         return self._dead_letter("shadow-comparator-dlq")
+
+    def dead_publication(self) -> Mend:
+        """Leave a message in the intake's dead-letter queue."""
+        return self._dead_letter("shadow-intake-dlq")
 
     def dead_trade(self) -> Mend:
         """Leave a message in the execution queue's dead-letter queue."""

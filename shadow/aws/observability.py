@@ -43,3 +43,15 @@ def emit(values: Mapping[Metric, float]) -> None:
     for metric, value in values.items():
         metrics.add_metric(name=metric.value, unit=unit_of(metric), value=float(value))
     metrics.flush_metrics()
+
+
+class PowertoolsRecorder:
+    """EMF metrics and JSON log lines on standard output."""
+
+    def emit(self, values: Mapping[Metric, float]) -> None:
+        """Write one EMF line."""
+        emit(values)
+
+    def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
+        """Write one log line without payloads; a problem is an error."""
+        (logger().error if problem else logger().info)(message, extra=dict(fields))

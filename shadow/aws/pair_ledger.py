@@ -5,6 +5,7 @@ the same partition:
 
     SK = EVIDENCE#{name}       one recorded piece of evidence; the first to be recorded stands
     SK = ANNOUNCE#{version}    a verdict's metrics until they are emitted; GSI2PK = UNANNOUNCED, GSI2SK = since when
+    SK = UNPAIRED#{reason}     why a published plan has no pair; GSI1PK = UNPAIRED#{day}, GSI1SK = since when
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from shadow.contracts.errors import InvalidPayload, PairMoved
 from shadow.contracts.ledger import Announcement, Transition, UnreadablePair
 from shadow.contracts.metrics import Metric
 from shadow.contracts.model import Frozen, Moment
-from shadow.contracts.pair import Pair, PairState
+from shadow.contracts.pair import Pair, PairState, UnpairedPlan
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 EVIDENCE_SK_PREFIX = "EVIDENCE#"
 ANNOUNCE_SK_PREFIX = "ANNOUNCE#"
+UNPAIRED_PREFIX = "UNPAIRED#"
 UNANNOUNCED = "UNANNOUNCED"
 _INDEX_NAMES = ("GSI1PK", "GSI1SK", "GSI2PK", "GSI2SK")
 
@@ -50,6 +52,25 @@ class DynamoDbPairLedger:
         """Read a pair as it is now; None where the plan has none."""
         item = self._reader.get(pair_key(plan_id))
         return None if item is None else pair_from_item(item)
+
+    def create(self, pair: Pair) -> Pair | None:
+        """Record a new pair; when there is one already, change nothing and give that."""
+        if self._reader.put_if_absent(pair_to_item(pair)):
+            return None
+        return self.get(pair.plan_id)
+
+    def note_unpaired(self, plan: UnpairedPlan) -> bool:
+        """Record why a plan has no pair; False when that reason stands already."""
+        return self._reader.put_if_absent(_unpaired_item(plan))
+
+    def unpaired_of(self, trading_day: date) -> list[UnpairedPlan | UnreadablePair]:
+        """Give the plans of a trading day that have no pair, with their reasons."""
+        items = self._reader.query("GSI1PK", f"{UNPAIRED_PREFIX}{trading_day.isoformat()}", index=DAY_INDEX)
+        return [_unpaired_or_reason(item) for item in items]
+
+    def is_unpaired(self, plan_id: str) -> bool:
+        """Whether a reason is recorded why the plan has no pair."""
+        return bool(list(self._reader.query("PK", pair_pk(plan_id), prefix=UNPAIRED_PREFIX)))
 
     def move(self, transition: Transition) -> Pair:
         """Make a transition; gives the pair as it then is. Raises `PairMoved` when it is not as decided on any more."""
@@ -162,6 +183,24 @@ def _pair_or_reason(item: Mapping[str, AttributeValueTypeDef]) -> Pair | Unreada
         return pair_from_item(item)
     except InvalidPayload as fault:
         return UnreadablePair(str(from_item(item).get("PK")), str(fault))
+
+
+def _unpaired_item(plan: UnpairedPlan) -> dict[str, AttributeValueTypeDef]:
+    keys = {
+        "PK": pair_pk(plan.plan_id),
+        "SK": f"{UNPAIRED_PREFIX}{plan.reason.value}",
+        "GSI1PK": f"{UNPAIRED_PREFIX}{plan.trading_day.isoformat()}",
+        "GSI1SK": f"{sortable(plan.published_at)}#{plan.plan_id}",
+    }
+    return to_item(keys | plan.to_wire())
+
+
+def _unpaired_or_reason(item: Mapping[str, AttributeValueTypeDef]) -> UnpairedPlan | UnreadablePair:
+    values = from_item(item)
+    try:
+        return UnpairedPlan.parse({name: value for name, value in values.items() if name in UnpairedPlan.model_fields})
+    except InvalidPayload as fault:
+        return UnreadablePair(f"{values.get('PK')} {values.get('SK')}", str(fault))
 
 
 def _ref(item: Mapping[str, AttributeValueTypeDef]) -> EvidenceRef:

@@ -23,12 +23,11 @@ from shadow.cli.target import Target
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin
+from shadow.intake.composition import IntakeEnvironment, intake_from
+from shadow.intake.payload import read_held
 from shadow.lanes.legacy.source import AwsControlSource
 from shadow.lanes.redaction import Redactor
 from shadow.lanes.settledness import Deadlines
-from shadow.publish.aws import S3PlanStore, StepFunctionsStarter
-from shadow.publish.pair_ledger import DynamoPairLedgerWriter
-from shadow.publish.payload import read_held
 from shadow.replay.aws import AwsCandidate, LedgerJudging
 from shadow.replay.plans import PlanTable, plans_in_folder
 from shadow.replay.ports import Archived
@@ -151,15 +150,14 @@ def replayer_for(target: Target, archive: StoredArchive, pace: Pace, policy: Pat
     dynamodb, stepfunctions, s3 = clients.dynamodb(), clients.stepfunctions(), clients.s3()
     bucket, machine = target.name("EvidenceBucketName"), target.name("StateMachineArn")
     table = target.name("PairLedgerTableName")
+    environment = IntakeEnvironment(pair_ledger_table_name=table, state_machine_arn=machine, evidence_bucket_name=bucket)
     ledger = StackStore(target).ledger
     prints = frozenset({target.parameters.get("ControlAccountFingerprint", "")}) - {""}
     store = EvidenceStore(S3Objects(s3, bucket), Redactor(prints))
     source = AwsCandidateSource(stepfunctions, machine, dynamodb, target.name("CandidateStateTableName"))
     runs = AwsControlSource(dynamodb, target.control_name("ExecutionRunsTableName", "execution-runs"), None, None)
     candidate = AwsCandidate(
-        writer=DynamoPairLedgerWriter(dynamodb, table),
-        starter=StepFunctionsStarter(stepfunctions, machine),
-        plans=S3PlanStore(s3, bucket),
+        intake=intake_from(environment),
         ledger=ledger,
         lanes=Lanes(runs, source, store, ledger, Deadlines()),
         store=store,

@@ -16,6 +16,8 @@ class Metric(StrEnum):
     PLANS_PUBLISHED = "PlansPublished"
     PLANS_NOT_SAMPLED = "PlansNotSampled"
     PLANS_WITHOUT_TRADES = "PlansWithoutTrades"
+    PLANS_REFUSED = "PlansRefused"
+    INTAKE_FAILURES = "IntakeFailures"
     PUBLISH_FAILURES = "CandidatePublishFailures"
     PUBLISH_BOUND_EXCEEDED = "PublishBoundExceeded"
     PUBLISH_ADDED_MS = "PublishAddedMilliseconds"

@@ -90,3 +90,25 @@ class Pair(Frozen):
     evidence_sha256: str | None = None
     state_transitions: int | None = None
     version: int = 0
+
+
+class Unpaired(StrEnum):
+    """Why a published plan has no pair. OTHER_CONTENT: another plan of this id came first."""
+
+    OFF = "OFF"
+    NOT_SAMPLED = "NOT_SAMPLED"
+    HOLD_ONLY = "HOLD_ONLY"
+    NOT_SHADOWED = "NOT_SHADOWED"
+    NOT_COPIED = "NOT_COPIED"
+    INVALID = "INVALID"
+    OTHER_CONTENT = "OTHER_CONTENT"
+
+
+class UnpairedPlan(Frozen):
+    """A plan that was published and got no pair, so that it is not missed. `detail` names what was faulty, never a value."""
+
+    plan_id: Identifier
+    trading_day: date
+    published_at: Moment
+    reason: Unpaired
+    detail: str = ""

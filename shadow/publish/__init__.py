@@ -1,15 +1,754 @@
 """Business Unit: publish | Status: current.
 
-The dual-publish shim: it calls the control's own publishing exactly as it was given and starts the candidate beside it,
-and whatever becomes of the candidate, the caller gets the control's result or exception.
+Publish every plan to the lane in production exactly as before, and tell the intake queue of it beside.
 
-Importing this package imports the standard library alone. Everything heavier is imported by
-`dual_publisher_from_environment`, behind a guard, so that a broken layer cannot break the portfolio function that wraps
-its enqueue call.
+This file is all that the control's process loads: the standard library alone, Python 3.10 to 3.14, boto3 as the host has it and
+imported with the first message. It may be vendored as it is. What it promises:
+
+- Production is called in the caller's thread with exactly the arguments given; its result or exception is the caller's, the same
+  object. What a signal handler of the caller raises, also while the caller waits here, is the caller's too.
+- The caller is held up for at most `PUBLISH_BOUND_MS` in all, whatever hangs.
+- One message a plan, sent while production is at work, so that a process which dies afterwards has its plan in the queue. A short
+  note follows where production raised, or named its run. Both need one permission, sqs:SendMessage.
+- A plan that cannot be copied whole is refused before it is read, and the refusal is sent in its place.
+
+What a thread cannot shield from: native code that never lets go of the interpreter's lock, and a crash of the process.
+
+    DUAL_PUBLISHING          true or false (default false: production alone, and nothing looks at the plan)
+    PRODUCTION_LANE          legacy or workflow (default legacy; any other word leaves the legacy lane alone in production)
+    SHADOW_INTAKE_QUEUE_URL  the intake queue, an output of the stack
+    SHADOW_STAGE             the stage that metrics are counted under
+    PUBLISH_BOUND_MS         how long the caller may be held up in all, in milliseconds (default 50)
 """
 
 from __future__ import annotations
 
-from shadow.publish.publisher import DualPublisher, dual_publisher_from_environment
+import _thread
+import json
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence, ValuesView
+from collections.abc import Set as AbstractSet
 
-__all__ = ["DualPublisher", "dual_publisher_from_environment"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Generic, ParamSpec, Protocol, TypeVar
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+    class SqsClient(Protocol):
+        """What is used of boto3's SQS client."""
+
+        def send_message(self, *, QueueUrl: str, MessageBody: str) -> Mapping[str, object]:  # noqa: N803 - boto3's own names
+            """Send one message."""
+
+    class _Typed(Generic[P, R]):
+        """Carries the control's signature."""
+else:
+    P = R = None
+
+    class _Typed:
+        """Stands for the generic class, whose import costs more than all the rest."""
+
+        def __class_getitem__(cls, _parameters: object) -> type:
+            """Take any parameters."""
+            return cls
+
+
+__all__ = [
+    "DualPublisher",
+    "IntakeQueue",
+    "PublishingFailed",
+    "Refused",
+    "as_json",
+    "dual_publisher_from_environment",
+    "no_control",
+]
+
+SCHEMA = "shadow.publication.1"
+NAMESPACE = "Shadow"
+DEFAULT_BOUND_SECONDS = 0.05
+REPORT_SHARE = 0.1
+MAX_THREADS = 8
+EXPIRY_SECONDS = 60.0
+IDLE_SECONDS = 5.0
+MAX_DEPTH = 60
+MAX_LINES = 200
+MAX_WORDS = 250
+PLAIN_BYTES = 200_000
+MAX_MESSAGE_BYTES = 1_048_576
+CONNECT_SECONDS = 1.0
+READ_SECONDS = 2.0
+HTTP_SERVER_ERROR = 500
+MAX_BOUND_MS = 10_000
+_UUID_PARTS = [8, 4, 4, 4, 12]
+FAILURES = "CandidatePublishFailures"
+BOUND_EXCEEDED = "PublishBoundExceeded"
+ADDED_MS = "PublishAddedMilliseconds"
+CONTROL_ERRORS = "ControlPublishErrors"
+_NO_THREAD = (RuntimeError, MemoryError)
+"""What starting a thread raises; nothing wider is caught in the caller's thread, where a signal handler may raise any class."""
+
+
+class Refused(Exception):
+    """A plan that cannot be copied whole, or is too large for a message."""
+
+
+class PublishingFailed(Exception):
+    """The workflow is in production, and the intake queue did not take the plan: nothing was published."""
+
+
+# ---------------------------------------------------------------- copying a plan
+
+
+def as_json(value: object) -> object:
+    """Copy a plan into what JSON has. Exact decimals become texts with all their digits, moments and ids texts.
+
+    Mappings, sequences, sets, the views of a dict, named tuples, dataclasses and pydantic models (of either version, by their
+    fields: nothing of the model runs) are copied to the bottom. Raises `Refused` for what reading would use up (a generator, map,
+    filter, chain, a pydantic Iterable) and for what has no one meaning in JSON: such a value is not read at all.
+    """
+    return _copied(value, 0)
+
+
+def _copied(value: object, depth: int) -> object:
+    kind = type(value)
+    if value is None or kind is str or kind is bool or kind is int or kind is float:
+        return value
+    if hasattr(kind, "__next__"):
+        raise Refused(f": expected what can be read twice, was {kind.__name__}, which reading would use up")
+    if depth > MAX_DEPTH:
+        raise Refused(f": expected at most {MAX_DEPTH} levels, was more, or contains itself")
+    fields = _fields_of(value, kind)
+    if fields is not None:
+        return _copied_fields(fields, depth)
+    leaf = _leaf(value, kind)
+    if leaf is not None:
+        return leaf
+    if isinstance(value, (list, tuple, deque, Sequence, AbstractSet, ValuesView)):
+        return list(_copied_fields(list(enumerate(value)), depth).values())
+    raise Refused(f": expected a value that JSON has, a mapping, a sequence or a model, was {kind.__name__}")
+
+
+def _copied_fields(fields: list[tuple[object, object]], depth: int) -> dict[object, object]:
+    copies: dict[object, object] = {}
+    name: object = ""
+    try:
+        for name, inner in fields:
+            copies[name] = _copied(inner, depth + 1)
+    except Refused as refusal:
+        raise Refused(f".{name!s:.50}{str(refusal)[-MAX_WORDS:]}") from None
+    return copies
+
+
+def _fields_of(value: object, kind: type) -> list[tuple[object, object]] | None:
+    """Give the named parts of a mapping, named tuple, dataclass or model; None for another value."""
+    if isinstance(value, Mapping):
+        return [(_name(key), inner) for key, inner in list(value.items())]
+    names = getattr(kind, "_fields", None)
+    if isinstance(names, tuple) and isinstance(value, tuple):
+        return list(zip(names, value))  # noqa: B905 - a named tuple has as many names as values
+    declared = getattr(kind, "__dataclass_fields__", None)
+    if isinstance(declared, dict):
+        return [(name, getattr(value, name)) for name in declared]
+    models = kind.__dict__.get("__pydantic_fields__") or kind.__dict__.get("__fields__") or getattr(kind, "model_fields", None)
+    if isinstance(models, dict):
+        extra = getattr(value, "__pydantic_extra__", None)
+        return [*vars(value).items(), *(extra.items() if isinstance(extra, dict) else ())]
+    return None
+
+
+def _name(key: object) -> str:
+    text = getattr(key, "value", key)
+    if not isinstance(text, str):
+        raise Refused(f": expected texts as the names of fields, was {type(key).__name__}")
+    return str(text)
+
+
+def _leaf(value: object, kind: type) -> object:
+    """Give the JSON form of a value without parts; None for another. What makes such values is imported by whoever made one."""
+    from datetime import date  # noqa: PLC0415
+    from decimal import Decimal  # noqa: PLC0415
+    from enum import Enum  # noqa: PLC0415
+    from numbers import Integral  # noqa: PLC0415
+
+    if isinstance(value, Decimal):
+        text = str(value)
+        return format(value, "f") if "E" in text else text
+    if isinstance(value, Enum):
+        return _copied(value.value, MAX_DEPTH)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        raise Refused(f": expected a value that JSON has, was {kind.__name__}")
+    return str(value) if isinstance(value, str) or kind.__name__ in ("UUID", "UserString") else None
+
+
+def _snapshot(plan: object) -> object:
+    """Copy a whole plan. JSON text is sent as it is: the intake reads it."""
+    if isinstance(plan, (bytes, bytearray)):
+        return bytes(plan).decode("utf-8")
+    return str(plan) if isinstance(plan, str) else as_json(plan)
+
+
+# ---------------------------------------------------------------- the message and the queue
+
+
+def _message(**parts: object) -> str:
+    """Write a message, compressed where it is large, in ASCII: every queue takes that. Raises `Refused` above 1 MiB."""
+    body = json.dumps({"schema": SCHEMA, **parts}, allow_nan=False, separators=(",", ":"))
+    if len(body) > PLAIN_BYTES:
+        from base64 import b64encode  # noqa: PLC0415 - large plans are rare
+        from zlib import compress  # noqa: PLC0415
+
+        packed = b64encode(compress(body.encode("ascii"))).decode("ascii")
+        body = json.dumps({"schema": SCHEMA, "zlib": packed}, separators=(",", ":"))
+    if len(body) > MAX_MESSAGE_BYTES:
+        raise Refused(f": expected a message of at most {MAX_MESSAGE_BYTES:,} bytes, was {len(body):,} compressed")
+    return body
+
+
+def _utc(seconds: float) -> str:
+    """Write a moment of the wall clock as ISO 8601 in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1e6):06d}+00:00"
+
+
+class IntakeQueue:
+    """Sends to the intake queue through the host's boto3.
+
+    A connection that was idle is closed before it is used again: a frozen process wakes up to dead ones. What fails without an
+    answer of the service is tried once more on a new connection; a message that arrives twice changes nothing.
+    """
+
+    def __init__(self, url: str, connect: Callable[[], SqsClient] | None = None) -> None:
+        """Send to the queue at `url`; `connect` makes the client (default: boto3's, short limits, one attempt)."""
+        self.url = url
+        self._connect = connect or _boto3_client
+        self._client: SqsClient | None = None
+        self._used: tuple[float, float] | None = None
+
+    def fresh(self) -> IntakeQueue:
+        """Give one to the same queue without a connection of this one."""
+        return IntakeQueue(self.url, self._connect)
+
+    def send(self, body: str) -> str:
+        """Send one message and give its id; raises what the second try raises, or an answer that refuses."""
+        if self._used is None or max(time.monotonic() - self._used[0], abs(time.time() - self._used[1])) > IDLE_SECONDS:
+            self._disconnect()
+        try:
+            return self._try(body)
+        except Exception as error:
+            if _is_answer(error):
+                raise
+            self._disconnect()
+            return self._try(body)
+
+    def _try(self, body: str) -> str:
+        if self._client is None:
+            self._client = self._connect()
+        answer = self._client.send_message(QueueUrl=self.url, MessageBody=body)
+        self._used = (time.monotonic(), time.time())
+        return str(answer["MessageId"])
+
+    def _disconnect(self) -> None:
+        """Close the client's connections, or drop a client that has no way to."""
+        close = getattr(self._client, "close", None)
+        if close is None:
+            self._client = None
+        else:
+            close()
+
+
+def _is_answer(error: Exception) -> bool:
+    """Whether the service answered, and not with a failure of its own (5xx)."""
+    response = getattr(error, "response", None)
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
+    return isinstance(status, int) and status < HTTP_SERVER_ERROR
+
+
+def _boto3_client() -> SqsClient:
+    import boto3  # noqa: PLC0415 - the host's own, and only where a message is sent
+    from botocore.config import Config  # noqa: PLC0415
+
+    limits = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1})
+    client: SqsClient = boto3.client("sqs", config=limits)
+    return client
+
+
+# ---------------------------------------------------------------- what is told
+
+
+class _Reporter:
+    """Metrics and log lines on standard output, under names that nothing of the host's environment changes.
+
+    Counting needs no lock: a failure that could not be told is an entry of a deque, whoever takes an entry tells it, and whoever
+    fails to puts it back. So no sum is ever taken twice.
+    """
+
+    def __init__(self, stage: str) -> None:
+        """Count under `stage`."""
+        self._stage = stage
+        self._untold: deque[int] = deque()
+        self._lines: deque[tuple[Callable[[], dict[str, float]], dict[str, str]]] = deque()
+        self._turn: deque[None] = deque([None])
+
+    @property
+    def untold(self) -> int:
+        """How many failures wait to be told with the next line."""
+        return sum(tuple(self._untold))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether its thread is not at work."""
+        return bool(self._turn)
+
+    def lose(self, number: int = 1) -> None:
+        """Keep `number` failures for the next line."""
+        if number > 0:
+            self._untold.append(number)
+        if len(self._untold) > MAX_LINES:
+            self._untold.append(self._take())
+
+    def _take(self) -> int:
+        taken = 0
+        try:
+            while True:
+                taken += self._untold.popleft()
+        except IndexError:
+            return taken
+
+    def tell(self, counts: Mapping[str, float], fields: Mapping[str, str]) -> None:
+        """Write one line of metrics and one of words; raises what writing raises, the failures kept for the next."""
+        lost = self._take()
+        failures = counts.get(FAILURES, 0) + lost
+        try:
+            self._write(dict(counts) | ({FAILURES: failures} if failures else {}), dict(fields))
+        except BaseException:
+            self.lose(int(failures))
+            raise
+
+    def _write(self, counts: dict[str, float], fields: dict[str, str]) -> None:
+        units = {name: "Milliseconds" if name == ADDED_MS else "Count" for name in counts}
+        described = [{"Name": name, "Unit": unit} for name, unit in units.items()]
+        directive = {"Namespace": NAMESPACE, "Dimensions": [["Stage"]], "Metrics": described}
+        line = {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}, "Stage": self._stage}
+        is_problem = counts.keys() & {FAILURES, BOUND_EXCEEDED}
+        words = {"level": "ERROR" if is_problem else "INFO", "message": "a plan was published", "service": "shadow"}
+        for text in ({**line, **counts}, {**words, **fields}):
+            sys.stdout.write(json.dumps(text, default=str) + "\n")
+        sys.stdout.flush()
+
+    def later(self, counts: Callable[[], dict[str, float]], fields: dict[str, str]) -> threading.Event | None:
+        """Tell from a thread of its own; None where that is at work already, which tells this as well, or cannot be had."""
+        if len(self._lines) < MAX_LINES:
+            self._lines.append((counts, fields))
+        if not self._take_turn():
+            return None
+        told = threading.Event()
+        try:
+            _thread.start_new_thread(self._drain, (told,))
+        except _NO_THREAD:
+            self._turn.append(None)
+            return None
+        return told
+
+    def fail(self, what: str) -> None:
+        """Count and tell of a publication that could not even begin."""
+        self.lose()
+        self.later(dict, {"faults": what})
+
+    def _take_turn(self) -> bool:
+        try:
+            self._turn.pop()
+        except IndexError:
+            return False
+        return True
+
+    def _drain(self, told: threading.Event) -> None:
+        """Tell what waits; look once more after giving up the turn, as somebody may have counted on it until then."""
+        has_turn = True
+        try:
+            while has_turn:
+                while self._lines:
+                    counts, fields = self._lines.popleft()
+                    self.tell(counts(), fields)
+                told.set()
+                self._turn.append(None)
+                has_turn = False
+                has_turn = bool(self._lines) and self._take_turn()
+        except BaseException:  # noqa: BLE001 - `tell` has kept the failures for the next line
+            if has_turn:
+                self._turn.append(None)
+        finally:
+            told.set()
+
+
+class _Publication:
+    """One publication, as the caller's thread and ours share it."""
+
+    def __init__(self, control: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
+        self.control, self.args, self.kwargs = control, args, kwargs
+        self.begun, self.wall = time.monotonic(), time.time()
+        self.control_begun: float | None = None
+        self.control_ended: float | None = None
+        self.released: float | None = None
+        self.is_left = False
+        self.plan_id: str | None = None
+        self.error: str | None = None
+        self.result: object = None
+        self.copied, self.over, self.done = threading.Event(), threading.Event(), threading.Event()
+        self.counts: dict[str, float] = {}
+        self.fields: dict[str, str] = {}
+
+    def plan(self, named: str | None) -> object:
+        """Find the plan among the arguments: the first, or the one of that name, or the only one, or the control's first."""
+        if self.args:
+            return self.args[0]
+        if named is None and len(self.kwargs) == 1:
+            return next(iter(self.kwargs.values()))
+        if named is None:
+            import inspect  # noqa: PLC0415 - only where the call does not tell
+
+            named = next(iter(inspect.signature(self.control).parameters))
+        if named not in self.kwargs:
+            raise Refused(f": expected the plan as the first argument or as {named}, was neither")
+        return self.kwargs[named]
+
+    def is_expired(self) -> bool:
+        """Whether it is too old for any further effect: a frozen process wakes up hours later, by one clock or the other."""
+        return max(time.monotonic() - self.begun, time.time() - self.wall) > EXPIRY_SECONDS
+
+    def added_ms(self) -> float:
+        """Give how long the caller was held up beyond production's own time, in milliseconds, so far or in all."""
+        before = (self.control_begun or time.monotonic()) - self.begun
+        after = 0.0 if self.control_ended is None else (self.released or time.monotonic()) - self.control_ended
+        return round((before + after) * 1000, 3)
+
+    def fault(self, step: str, error: BaseException) -> None:
+        """Note a failure by its step and class: messages carry values of the plan. A publication counts once, whatever fails."""
+        own = str(error) if isinstance(error, Refused) else ""
+        self.counts[FAILURES] = 1.0
+        self.fields["faults"] = ", ".join(filter(None, (self.fields.get("faults"), f"{step}: {type(error).__name__}{own}")))
+
+
+# ---------------------------------------------------------------- publishing
+
+
+class _Core:
+    """What the publishers of one process share: settings, queue, counters and at most `MAX_THREADS` threads."""
+
+    def __init__(self, queue: IntakeQueue | None, stage: str, bound: float = DEFAULT_BOUND_SECONDS, broken: str = "") -> None:
+        self.queue, self.stage, self.bound, self.broken = queue, stage, bound, broken
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: a forked process has none of its parent's threads, and must not share its connections."""
+        self.pid = os.getpid()
+        self.reporter = _Reporter(self.stage)
+        self.slots: deque[None] = deque([None] * (MAX_THREADS - 1))
+        if self.queue is not None:
+            self.queue = self.queue.fresh()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether none of the threads is at work."""
+        return len(self.slots) == MAX_THREADS - 1 and self.reporter.is_idle
+
+    def spawn(self, work: Callable[[], None]) -> bool:
+        """Start a thread without waiting for it; False where too many hang or none can be had."""
+        try:
+            self.slots.pop()
+        except IndexError:
+            return False
+        try:
+            _thread.start_new_thread(work, ())
+        except _NO_THREAD:
+            self.slots.append(None)
+            return False
+        return True
+
+
+class DualPublisher(_Typed[P, R]):
+    """Publishes through `control`, and tells the intake queue beside."""
+
+    def __init__(
+        self,
+        control: Callable[P, R],
+        core: _Core | None,
+        *,
+        to_plan: Callable[..., object] | None = None,
+        positions: Callable[..., Mapping[str, object]] | None = None,
+        plan_argument: str | None = None,
+        swapped: bool = False,
+        shadowed: bool = True,
+    ) -> None:
+        """See `dual_publisher_from_environment`. `swapped`: the workflow is in production, `control` its shadow if `shadowed`."""
+        self._control, self._core = control, core
+        self._to_plan, self._positions, self._named = to_plan, positions, plan_argument
+        self._swapped, self._shadowed = swapped, shadowed
+
+    def beside(self, control: Callable[P, R]) -> Callable[P, R]:
+        """Give the call of another `control`, such as a method of an object made for each event; all else is shared."""
+        other = DualPublisher(control, self._core)
+        other.__dict__.update(self.__dict__, _control=control)
+        return other.publish
+
+    def publish(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the control with exactly these arguments; give its result or raise its exception, unchanged."""
+        core = self._core
+        if core is None:
+            return self._control(*args, **kwargs)
+        if core.pid != os.getpid():
+            core.reset()
+        if self._swapped:
+            return self._publish_to_the_workflow(core, args, kwargs)  # type: ignore[return-value]
+        publication = self._begin(core, args, kwargs)
+        try:
+            result = self._control(*args, **kwargs)
+        except BaseException as error:
+            self._end(core, publication, error, None)
+            raise
+        if publication is None or not hasattr(type(result), "__await__"):
+            self._end(core, publication, None, result)
+            return result
+        return self._awaited(core, publication, result)  # type: ignore[return-value]
+
+    async def _awaited(self, core: _Core, publication: _Publication, promise: object) -> object:
+        """Await what an asynchronous control gave: only now is it known how it ended."""
+        try:
+            result = await promise  # type: ignore[misc]
+        except BaseException as error:
+            self._end(core, publication, error, None)
+            raise
+        self._end(core, publication, None, result)
+        return result
+
+    def settle(self, timeout_seconds: float) -> bool:
+        """Wait until none of our threads is at work, for command lines and tests; False when one still is."""
+        ends = time.monotonic() + timeout_seconds
+        while self._core is not None and not self._core.is_idle:
+            if time.monotonic() > ends:
+                return False
+            time.sleep(0.001)
+        return True
+
+    def _begin(self, core: _Core, args: tuple[object, ...], kwargs: Mapping[str, object]) -> _Publication | None:
+        if core.broken:
+            core.reporter.fail(core.broken)
+            return None
+        publication = _Publication(self._control, args, kwargs)
+        if not core.spawn(lambda: self._work(core, publication, self._tell_the_queue)):
+            core.reporter.fail("thread: none is free")
+            return None
+        try:
+            publication.copied.wait(core.bound)
+        except BaseException as error:  # a signal handler of the caller: production is not called, and the queue is told so
+            publication.error = type(error).__name__
+            publication.over.set()
+            raise
+        publication.control_begun = time.monotonic()
+        return publication
+
+    def _end(self, core: _Core, publication: _Publication | None, error: BaseException | None, result: object) -> None:
+        if publication is None:
+            return
+        publication.control_ended = time.monotonic()
+        publication.error, publication.result = None if error is None else type(error).__name__, result
+        publication.over.set()
+        reserve = core.bound * REPORT_SHARE
+        left = core.bound - reserve - ((publication.control_begun or publication.begun) - publication.begun)
+        if publication.done.wait(max(left, 0.0)):
+            return
+        publication.is_left = True
+        fields = {"waited": "the caller went on before the intake queue had the plan", **publication.fields}
+        told = core.reporter.later(lambda: {BOUND_EXCEEDED: 1.0, ADDED_MS: publication.added_ms()}, fields)
+        if told is not None:
+            told.wait(reserve)
+        publication.released = time.monotonic()
+
+    def _work(self, core: _Core, publication: _Publication, work: Callable[[_Core, _Publication], None]) -> None:
+        try:
+            try:
+                work(core, publication)
+            except BaseException as error:  # noqa: BLE001 - SystemExit and MemoryError of ours are faults like any other
+                publication.fault("publication", error)
+            if publication.error is not None:
+                publication.counts[CONTROL_ERRORS] = 1.0
+                publication.fields["control_error"] = publication.error
+            held = {} if publication.is_left else {ADDED_MS: publication.added_ms()}
+            core.reporter.tell({**publication.counts, **held}, publication.fields)
+        except BaseException:  # noqa: BLE001, S110 - the reporter kept the failures for its next line
+            pass
+        finally:
+            publication.args, publication.kwargs, publication.result = (), {}, None
+            publication.copied.set()
+            core.slots.append(None)
+            publication.done.set()
+
+    def _tell_the_queue(self, core: _Core, publication: _Publication) -> None:
+        parts = {"kind": "plan", "production_lane": "legacy", **self._copy(publication)}
+        publication.copied.set()
+        if self._positions is not None and "plan" in parts:
+            try:
+                parts["held"] = as_json(self._positions(parts["plan"]))
+            except BaseException as error:  # noqa: BLE001 - without positions the candidate sizes exits by value
+                publication.fault("positions", error)
+        ended = publication.over.is_set()
+        self._send(core, publication, parts | (_end_of(publication) if ended else {}))
+        if not ended:
+            publication.over.wait(EXPIRY_SECONDS)
+            end = _end_of(publication)
+            if end:
+                self._send(core, publication, {"kind": "note", "plan_id": publication.plan_id, **end})
+
+    def _copy(self, publication: _Publication) -> dict[str, object]:
+        """Give the plan's copy, or why there is none and whose it would be."""
+        plan: object = None
+        try:
+            plan = publication.plan(self._named)
+            publication.plan_id = _text_of(plan, "plan_id")
+            copy = _snapshot(plan if self._to_plan is None else self._to_plan(plan))
+            if publication.control_begun is not None:
+                raise Refused(": the control had begun before it was copied")  # noqa: TRY301 - refused like the rest
+            publication.plan_id = _text_of(copy, "plan_id") or publication.plan_id
+        except BaseException as error:  # noqa: BLE001 - a plan's own code, or `to_plan`, may raise anything
+            publication.fault("copy", error)
+            return {"refused": publication.fields["faults"], "plan_id": publication.plan_id}
+        finally:
+            publication.fields["plan_id"] = publication.plan_id or "unknown"
+        return {"plan": copy}
+
+    def _send(self, core: _Core, publication: _Publication, parts: dict[str, object]) -> None:
+        try:
+            body = _message(published_at=_utc(publication.wall), **parts)
+        except Exception as error:  # noqa: BLE001 - a number that JSON does not have, or too much of everything
+            publication.fault("message", error)
+            parts = {"kind": "plan", "production_lane": "legacy", "plan_id": publication.plan_id}
+            body = _message(published_at=_utc(publication.wall), refused=publication.fields["faults"], **parts)
+        try:
+            if publication.is_expired() or core.queue is None:
+                raise Refused(": the publication is older than its expiry")  # noqa: TRY301 - see above
+            core.queue.send(body)
+        except BaseException as error:  # noqa: BLE001 - see `_work`
+            publication.fault("queue", error)
+
+    def _publish_to_the_workflow(self, core: _Core, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
+        """Send the plan as production's own. Gives the message's id; raises `Refused` and `PublishingFailed`."""
+        publication = _Publication(self._control, args, kwargs)
+        plan = publication.plan(self._named)
+        copy = _snapshot(plan if self._to_plan is None else self._to_plan(plan))
+        publication.plan_id = _text_of(copy, "plan_id")
+        shadow = {"kind": "plan", "production_lane": "workflow", "shadowed": self._shadowed}
+        body = _message(published_at=_utc(publication.wall), plan=copy, **shadow)
+        if core.queue is None:
+            raise PublishingFailed(core.broken)
+        try:
+            message_id = core.queue.send(body)
+        except Exception as error:
+            raise PublishingFailed(f"plan {publication.plan_id}: the intake queue did not take it") from error
+        if self._shadowed and not core.broken:
+            publication.begun = publication.control_begun = time.monotonic()
+            if core.spawn(lambda: self._work(core, publication, self._feed_the_shadow)):
+                self._end(core, publication, None, None)
+            else:
+                core.reporter.fail("thread: none is free")
+        return message_id
+
+    def _feed_the_shadow(self, core: _Core, publication: _Publication) -> None:
+        """Publish to the legacy lane, which shadows, and note that it was."""
+        if publication.is_expired():
+            raise Refused(": the publication is older than its expiry")
+        try:
+            result = publication.control(*publication.args, **publication.kwargs)
+            if hasattr(type(result), "__await__"):
+                import asyncio  # noqa: PLC0415 - only for an asynchronous legacy lane
+
+                async def awaited() -> object:
+                    return await result  # type: ignore[misc]
+
+                asyncio.run(awaited())
+        except BaseException as error:  # noqa: BLE001 - see `_work`
+            publication.fault("shadow", error)
+            return
+        self._send(core, publication, {"kind": "note", "plan_id": publication.plan_id, "shadow": "published"})
+
+
+def _text_of(plan: object, name: str) -> str | None:
+    """Read a text of a plan in whatever form, JSON included; None where there is none."""
+    if isinstance(plan, (str, bytes, bytearray)):
+        try:
+            plan = json.loads(plan)
+        except (ValueError, RecursionError):
+            return None
+    found = plan.get(name) if isinstance(plan, Mapping) else getattr(plan, name, None)
+    return found if isinstance(found, str) else None
+
+
+def _end_of(publication: _Publication) -> dict[str, object]:
+    """Say how production ended where that tells something: the class it raised, or the run id that its answer names."""
+    if publication.error is not None:
+        return {"control": {"error": publication.error}}
+    answer = publication.result
+    named = answer.get("run_id") if isinstance(answer, Mapping) else getattr(answer, "run_id", answer)
+    text = str(named) if isinstance(named, str) or type(named).__name__ == "UUID" else ""
+    is_id = [len(part) for part in text.split("-")] == _UUID_PARTS and text.replace("-", "").isalnum()
+    return {"control": {"run_id": text}} if is_id else {}
+
+
+def no_control(*_args: object, **_kwargs: object) -> None:
+    """Stand where the legacy lane's publishing was, once that is removed; raises `PublishingFailed` when it is called."""
+    raise PublishingFailed("PRODUCTION_LANE: expected workflow, since the legacy lane was removed: nothing was published")
+
+
+# ---------------------------------------------------------------- the environment
+
+_CORES: dict[tuple[str, ...], _Core] = {}
+
+
+def dual_publisher_from_environment(
+    control: Callable[P, R],
+    *,
+    to_plan: Callable[..., object] | None = None,
+    positions: Callable[..., Mapping[str, object]] | None = None,
+    plan_argument: str | None = None,
+) -> DualPublisher[P, R]:
+    """Wrap `control`, which publishes to the legacy lane, as the environment says (see the module). Never raises.
+
+    `to_plan` maps what the portfolio code calls a plan to one of the forms that `as_json` copies, or JSON text; it is the
+    adopter's code and may read the plan. `positions` gives the shares that the control's account holds by symbol, for the plan as
+    copied. Both run in a thread of ours. `plan_argument` names the plan's keyword where it is neither first nor alone.
+
+    With `PRODUCTION_LANE=workflow` publishing sends the plan to be executed by the workflow and gives the message's id, or raises
+    `PublishingFailed` or `Refused`; `control` then feeds the shadow.
+    """
+    names = ("DUAL_PUBLISHING", "PRODUCTION_LANE", "SHADOW_INTAKE_QUEUE_URL", "SHADOW_STAGE", "PUBLISH_BOUND_MS")
+    values = tuple(os.environ.get(name, "") for name in names)
+    switch, lane, url, stage, bound = values
+    is_on, swapped = switch.lower() in ("true", "1", "yes", "on"), lane == "workflow"
+    wrong = []
+    if lane not in ("", "legacy", "workflow"):
+        wrong.append(f"PRODUCTION_LANE: expected legacy or workflow, was {lane!r:.40}: the legacy lane alone is in production")
+    if not is_on and switch.lower() not in ("", "false", "0", "no", "off"):
+        wrong.append(f"DUAL_PUBLISHING: expected true or false, was {switch!r:.40}")
+    if (is_on or swapped) and not url:
+        wrong.append("SHADOW_INTAKE_QUEUE_URL: expected the intake queue's address, was nothing")
+    if is_on and not stage:
+        wrong.append("SHADOW_STAGE: expected the stage that metrics are counted under, was nothing")
+    if bound and not (bound.isascii() and bound.isdigit() and 1 <= int(bound) <= MAX_BOUND_MS):
+        wrong.append(f"PUBLISH_BOUND_MS: expected 1 to 10000, was {bound!r:.40}")
+        bound = ""
+    core: _Core | None = None
+    if is_on or swapped or wrong:
+        queue = IntakeQueue(url) if url else None
+        made = _Core(queue, stage or "unknown", int(bound or 50) / 1000, "; ".join(wrong))
+        core = _CORES.setdefault(values, made)
+    options = {"to_plan": to_plan, "positions": positions, "plan_argument": plan_argument}
+    return DualPublisher(control, core, swapped=swapped, shadowed=is_on, **options)  # type: ignore[arg-type]

@@ -13,16 +13,13 @@ from decimal import Decimal
 
 from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.errors import PairMoved, UnknownPair
-from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.ledger import PairLedger, Transition, moved
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.pair import Pair, PairState, StartState, trading_day_of
+from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin
+from shadow.intake.intake import Intake
 from shadow.lanes.lane import Presence
-from shadow.publish import payload
-from shadow.publish.errors import StartRefused
-from shadow.publish.ports import CandidateStarter, PairLedgerWriter, PlanStore
 from shadow.replay.identity import archived_under
 from shadow.replay.ports import ReplayRun
 from shadow.settlement.documents import candidate_outcome
@@ -39,52 +36,15 @@ _NEXT = {PairState.PENDING: PairState.JUDGED, PairState.LATE: PairState.JUDGED, 
 class AwsCandidate:
     """Starts replays and reads what came of them."""
 
-    writer: PairLedgerWriter
-    starter: CandidateStarter
-    plans: PlanStore
+    intake: Intake
     ledger: PairLedger
     lanes: Lanes
     store: EvidenceStore
 
     def start(self, plan: RebalancePlan, held: Mapping[str, Decimal], now: datetime) -> Pair:
         """Record the replay's pair and start its execution; a pair that exists already is given as it is."""
-        new = self._pair(plan, held, now)
-        pair = self.writer.create(new) or new
-        if pair.start_state is StartState.INTENDED:
-            self._start(pair, plan)
-        found = self.ledger.get(plan.plan_id)
-        if found is None:
-            raise UnknownPair(f"plan {plan.plan_id}: expected the pair just recorded, was none")
-        return found
-
-    def _start(self, pair: Pair, plan: RebalancePlan) -> None:
-        held = payload.read_held(pair.held_json)
-        document = payload.candidate_input(plan, pair.run_id, held, payload.Why(Origin.REPLAY)).sendable(self.plans)
-        accepted = frozenset({payload.digest(document.encode())})
-        try:
-            started = self.starter.start(execution_name_of(pair.run_id), document, accepted)
-        except StartRefused as refusal:
-            self.writer.mark_refused(pair, str(refusal), pair.published_at)
-            return
-        self.writer.mark_started(pair, started, pair.published_at)
-
-    def _pair(self, plan: RebalancePlan, held: Mapping[str, Decimal], now: datetime) -> Pair:
-        run_id = run_id_of(plan.plan_id)
-        document = payload.plan_document(plan)
-        body = document.encode()
-        small = len(body) <= payload.MAX_RECORD_BYTES
-        return Pair(
-            plan_id=plan.plan_id,
-            run_id=run_id,
-            correlation_id=plan.correlation_id,
-            trading_day=trading_day_of(plan.timestamp),
-            origin=Origin.REPLAY,
-            published_at=now,
-            plan_json=document if small else None,
-            plan_key=None if small else self.plans.put(payload.stored_key(run_id, "plan", body), body).key,
-            held_json=payload.held_document(held),
-            trade_count=len(plan.tradable_items),
-        )
+        del now
+        return self.intake.start(plan, held, Origin.REPLAY)
 
     def outcome(self, pair: Pair, plan: RebalancePlan, now: datetime) -> tuple[RunOutcome, EvidenceRef] | None:
         """Read what the candidate did, its evidence copied; None while it is running."""

@@ -80,7 +80,7 @@ class Sweeper:
         recent = [pair for pair in self._recent(now) if isinstance(pair, Pair)]
         closed = [pair for pair in recent if pair.state not in _OPEN and pair.plan_id not in visited]
         for pair in closed[-MAX_RECHECKED:]:
-            self._guarded(report, pair, lambda pair=pair: self._settle(report, pair, now))  # type: ignore[misc]
+            self._guarded(report, pair, lambda pair=pair: self._visit(report, pair, now))  # type: ignore[misc]
         self._gauge(report, now)
         return report
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,10 +24,10 @@ from local.scenarios.demo import demo_days
 from local.stack import BROKER, CHECKOUT, STAGE, LocalStack, local_stack, redeploy
 from shadow.aws.broker import fingerprint_of
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.identity import run_id_of
+from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Role
-from shadow.publish.mode import PublishMode
+from shadow.intake.mode import PublishMode
 from tests.factories.swapped_roles import PRODUCTION, Desk, filled
 from tests.fakes.plans import plan_of
 
@@ -181,9 +182,13 @@ def test_remove_the_legacy_path(stack: LocalStack) -> None:
     plan = desk.plan(stack)
     before = {role: len(stack.broker.orders(role)) for role in Role}
 
-    arn = publish_to_workflow(stack, solo, plan)
+    assert publish_to_workflow(solo, plan, stack.access.endpoint)
+    machine = solo.outputs["StateMachineArn"]
+    arn = f"{machine.replace(':stateMachine:', ':execution:')}:{execution_name_of(run_id_of(plan.plan_id))}"
 
     states, ends = stack.access.stepfunctions(), time.monotonic() + WAIT_SECONDS
+    while not is_there(states, arn) and time.monotonic() < ends:
+        time.sleep(0.1)
     while (found := states.describe_execution(executionArn=arn))["status"] == "RUNNING" and time.monotonic() < ends:
         time.sleep(0.1)
     assert found["status"] == "SUCCEEDED", found
@@ -214,15 +219,24 @@ def without_legacy_lane(stack: LocalStack) -> Deployment:
     return deploy(stack.access, CHECKOUT / "template.yaml", stack.artefacts, stack=f"shadow-{SOLO}", parameters=parameters)
 
 
-def publish_to_workflow(stack: LocalStack, solo: Deployment, plan: RebalancePlan) -> str:
+def is_there(states: Any, arn: str) -> bool:
+    try:
+        states.describe_execution(executionArn=arn)
+    except states.exceptions.ExecutionDoesNotExist:
+        return False
+    return True
+
+
+def publish_to_workflow(solo: Deployment, plan: RebalancePlan, endpoint: str) -> str:
     """Publish as the portfolio function does once the wrapper is gone."""
     program = (
-        "import sys; from shadow.publish.production import workflow_publisher_from_environment as made;"
-        "print(made()(sys.stdin.read()))"
+        "import sys; from shadow.publish import dual_publisher_from_environment as made, no_control;"
+        "print(made(no_control).publish(sys.stdin.read()))"
     )
-    environment = dummy_environment(stack.access.endpoint) | {
-        "STATE_MACHINE_ARN": solo.outputs["StateMachineArn"],
-        "EVIDENCE_BUCKET_NAME": solo.outputs["EvidenceBucketName"],
+    environment = dummy_environment(endpoint) | {
+        "PRODUCTION_LANE": "workflow",
+        "SHADOW_INTAKE_QUEUE_URL": solo.outputs["IntakeQueueUrl"],
+        "SHADOW_STAGE": SOLO,
     }
     done = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", program],

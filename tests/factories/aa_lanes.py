@@ -30,8 +30,8 @@ from shadow.contracts.pair import StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import ExecutionMode, Role
-from shadow.publish.aws import S3PlanStore
-from shadow.publish.payload import candidate_input
+from shadow.intake.aws import S3PlanStore
+from shadow.intake.payload import candidate_input
 from shadow.reference.tables import DynamoTradeLedger
 from shadow.settlement.judging import judge_by, policy_at
 from shadow.settlement.settler import Settler
@@ -140,7 +140,7 @@ class AaLanes:
 
     def _run_candidate(self, plan: RebalancePlan, world: World) -> None:
         run_id = run_id_of(plan.plan_id)
-        request = json.loads(candidate_input(plan, run_id, {}).sendable(S3PlanStore(clients.s3(), BUCKET)))
+        request = json.loads(candidate_input(plan, run_id, {}, S3PlanStore(clients.s3(), BUCKET)))
         self.execution = SmallExecution(self.machine, run_id, self._invoke, read=_read)
         world.executions[execution_arn(run_id)] = self.execution.run(request)
         world.map_runs |= self.execution.map_runs

@@ -26,7 +26,7 @@ from shadow.contracts.vocabulary import ExecutionMode, Role, Side, TradeStatus
 from shadow.contracts.workflow import TradeResult, WorkflowInput, WorkflowTrade
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
-from shadow.publish.payload import candidate_input
+from shadow.intake.payload import candidate_input
 from tests.factories.broker import IMPATIENT, connect
 from tests.factories.broker_simulator import DAY
 from tests.factories.in_process_broker import broker_of, exchange_with
@@ -35,6 +35,7 @@ from tests.factories.pausing_ports import AtPorts, PausingLedger, PausingLog
 from tests.factories.workflow_drive import Execution, TradeDrive
 from tests.fakes.candidate import FakeClock, MemoryLedger, MemoryLog
 from tests.fakes.legacy import World as Control
+from tests.fakes.plans import MemoryPlans
 
 CLOSES = {"AAA": Decimal("100.00"), "BBB": Decimal("40.00"), "CCC": Decimal("10.00")}
 HELD = {"AAA": Decimal(30), "BBB": Decimal(80), "CCC": Decimal(200)}
@@ -81,7 +82,7 @@ class Lanes:
         for symbol in CLOSES if self.setting.whole_shares else ():
             self.simulator.set_asset(symbol, fractionable=False)
         self.run_id = run_id_of(self.setting.plan.plan_id)
-        self.input = WorkflowInput.parse_json(candidate_input(self.setting.plan, self.run_id, {}).inline)
+        self.input = WorkflowInput.parse_json(candidate_input(self.setting.plan, self.run_id, {}, MemoryPlans()))
         self.trades: tuple[WorkflowTrade, ...] = self.input.rebalance_plan.trade_messages
         self.by_id = {trade.trade_id: trade for trade in self.trades}
         self.account = Role.CONTROL if self.setting.one_account else Role.CANDIDATE

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from shadow.contracts.plan import RebalancePlan
+from shadow.intake.payload import StoredObject
 
 PORTFOLIO = Decimal(100_000)
 AT = datetime(2024, 3, 15, 19, 45, tzinfo=UTC)
@@ -42,3 +43,17 @@ def _item(symbol: str, amount: Decimal, *, whole: bool) -> dict[str, object]:
         "action": "BUY" if amount > 0 else "SELL" if amount < 0 else "HOLD",
         "priority": 1 if abs(amount) >= 10_000 else 2 if abs(amount) >= 1_000 else 3,
     }
+
+
+class MemoryPlans:
+    """Where plans go that are too large for a record or a state payload."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def put(self, key: str, body: bytes) -> StoredObject:
+        self.objects[key] = body
+        return StoredObject("bucket", key)
+
+    def get(self, key: str) -> bytes:
+        return self.objects[key]

@@ -28,10 +28,10 @@ from shadow.contracts.workflow import (
     WorkflowInput,
     WorkflowTrade,
 )
-from shadow.publish.payload import candidate_input
+from shadow.intake.payload import candidate_input
 from tests.factories.histories import input_of, result_of
 from tests.factories.pairs import pair_of
-from tests.fakes.plans import plan_of
+from tests.fakes.plans import MemoryPlans, plan_of
 from tests.fuzz.mutations import damaged, ended, hostile, json_values, raw_texts
 
 PLAN = plan_of(AAPL="-600", MSFT="1000")
@@ -64,8 +64,8 @@ def test_a_plan_is_read_or_refused_and_what_is_read_can_be_published(value: obje
     messages = trade_messages(plan)
     assert sum((abs(message.trade_amount) for message in messages), Decimal(0)) >= 0
     if messages:
-        built = candidate_input(plan, messages[0].run_id, {})
-        assert WorkflowInput.parse_json(built.inline).plan_id == plan.plan_id
+        built = candidate_input(plan, messages[0].run_id, {}, MemoryPlans())
+        assert WorkflowInput.parse_json(built).plan_id == plan.plan_id
 
 
 @settings(max_examples=200)

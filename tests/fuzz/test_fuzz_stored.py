@@ -18,8 +18,8 @@ from reports.data.ledger import JsonlLedger
 from shadow.compare.document import canonical_bytes, read_comparison
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import EvidenceCorrupt, InvalidPayload, InvalidPlan
+from shadow.intake.payload import read_held
 from shadow.lanes.redaction import Redactor
-from shadow.publish.payload import read_held
 from shadow.replay.plans import plans_in_folder
 from shadow.replay.state_file import StateFile
 from shadow.settlement.documents import candidate_outcome, control_outcome

@@ -38,7 +38,7 @@ def statements() -> list[tuple[str, dict[str, Any]]]:
 
 def test_every_function_has_a_role_of_its_own() -> None:
     roles = [function["Properties"]["Role"]["Fn::GetAtt"][0] for function in of_type("AWS::Serverless::Function").values()]
-    assert len(roles) == len(set(roles)) == 12
+    assert len(roles) == len(set(roles)) == 13
 
 
 def test_every_function_folder_is_deployed_and_nothing_else() -> None:
@@ -59,7 +59,7 @@ def test_the_candidate_cannot_read_the_controls_secret_nor_reach_its_queue() -> 
     candidate = {
         name
         for name in of_type("AWS::IAM::Role")
-        if name not in {"LegacyExecutionRole", "PublishPlanRole", "CompareOutcomesRole", "DailyReportRole"}
+        if name not in {"LegacyExecutionRole", "PublishPlanRole", "IntakeRole", "CompareOutcomesRole", "DailyReportRole"}
     }
     for role, statement in statements():
         if role in candidate:
@@ -92,9 +92,24 @@ def test_a_legacy_lane_that_shadows_can_touch_none_of_productions_places() -> No
     }
 
 
+def test_the_intake_reads_its_own_queue_and_no_secret() -> None:
+    text = json.dumps([statement for role, statement in statements() if role == "IntakeRole"])
+    assert "ExecutionFifoQueue" not in text
+    assert "secretsmanager" not in text
+
+
+def test_a_portfolio_function_needs_one_permission_and_a_layer_that_outlives_deployments() -> None:
+    policy = of_type("AWS::IAM::ManagedPolicy")["DualPublishPolicy"]
+    [statement] = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == ("sqs:SendMessage", {"Fn::GetAtt": ["IntakeQueue", "Arn"]})
+    layer = of_type("AWS::Serverless::LayerVersion")["PublisherLayer"]["Properties"]
+    assert layer["RetentionPolicy"] == "Retain"
+    assert {"python3.10", "python3.14"} <= set(layer["CompatibleRuntimes"])
+
+
 def test_every_log_group_is_kept_thirty_days() -> None:
     groups = of_type("AWS::Logs::LogGroup")
-    assert len(groups) == 13
+    assert len(groups) == 14
     assert {group["Properties"]["RetentionInDays"] for group in groups.values()} == {30}
 
 

@@ -120,7 +120,7 @@ def test_a_replay_is_a_pair_of_its_own_and_the_live_one_stays_as_it_was(cloud: C
         KeyConditionExpression="PK = :p AND begins_with(SK, :a)",
         ExpressionAttributeValues=to_item({":p": pair_pk(replay_id), ":a": "AUDIT#"}),
     )["Items"]
-    assert [audit_from_item(item).actor for item in items] == ["publisher", "replay"]
+    assert [audit_from_item(item).actor for item in items] == ["intake", "replay"]
 
 
 def test_the_same_label_resumes_and_starts_nothing_again(cloud: CliCloud) -> None:

@@ -23,12 +23,12 @@ from shadow.contracts.comparison import Verdict
 from shadow.contracts.pair import Pair, StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage
-from shadow.publish.payload import candidate_input
+from shadow.intake.payload import candidate_input
 from shadow.reference.tables import DynamoRunsStore, DynamoTradeLedger, EventBridgeBus
 from tests.factories.cloud_tables import make_table
 from tests.factories.pairs import pair_of
 from tests.fakes.legacy import World
-from tests.fakes.plans import plan_of
+from tests.fakes.plans import MemoryPlans, plan_of
 from tests.fakes.workflow_cloud import ACCOUNT, BUCKET, BUS, REGION, STATE_TABLE, Cloud, cloud, definition
 
 PAIRS, RUNS, CONTROL_LEDGER = "shadow-pairs", "execution-runs", "control-trade-ledger"
@@ -68,7 +68,7 @@ class BothLanes:
             done += 1
 
     def run_candidate(self, plan: RebalancePlan = PLAN) -> None:
-        self.candidate.run(json.loads(candidate_input(plan, pair_of(plan).run_id, {}).inline))
+        self.candidate.run(json.loads(candidate_input(plan, pair_of(plan).run_id, {}, MemoryPlans())))
 
     def deliver(self) -> dict[str, Any]:
         """Hand everything on the queue to the handler, as one batch."""

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from functions.legacy_execution import lambda_handler as function
-from local.pages.fault_cells import example_plan
 from shadow.aws import clients
 from shadow.aws.broker import fingerprint_of
 from shadow.broker.recording import RECORDED
@@ -21,6 +20,7 @@ from shadow.reference.lane import LaneParts
 from shadow.reference.publishing import queue_record
 from shadow.reference.shadowing import DryRunLane, DryRunPublisher, PlannedHoldings, refuse_productions_places, shadow_broker
 from shadow.reference.tables import SqsTradeQueue
+from tests.factories.plans import example_plan
 from tests.fakes.candidate import FakeBroker
 from tests.fakes.legacy import FakeBroker as LegacyBroker
 from tests.fakes.legacy import World

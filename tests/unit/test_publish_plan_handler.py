@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import pytest
 
 from functions.publish_plan import lambda_handler as function
-from local.pages.fault_cells import PATIENCE_SECONDS, Cloud, example_plan
 from shadow.contracts.errors import InvalidPlan
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
-from shadow.publish import DualPublisher
+from shadow.publish import as_json
 from shadow.reference.publishing import NothingToExecute, Published
+from tests.factories.plans import example_plan
 
 PLAN = example_plan()
 
@@ -89,22 +89,15 @@ def test_every_faulty_field_is_named(control: Control) -> None:
 
 
 def test_full_exits_are_asked_for_at_the_controls_broker(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
-    cloud, asked = Cloud(), []
+    asked: list[str] = []
 
     def position(symbol: str) -> Decimal:
         asked.append(symbol)
         return Decimal("1.5")
 
-    def wired(publish: object, *, positions: object) -> DualPublisher[RebalancePlan, [], object]:
-        assert callable(publish)
-        assert callable(positions)
-        monkeypatch.setattr(cloud, "positions", positions)
-        return DualPublisher(publish, harness=cloud.harness(), bound_seconds=5)
-
     monkeypatch.setattr(function, "control_broker", lambda _: SimpleNamespace(position=position))
-    monkeypatch.setattr(function, "dual_publisher_from_environment", wired)
-    function.lambda_handler(PLAN.to_wire(), None)
-    assert function._publisher().settle(PATIENCE_SECONDS)
+    held = function._positions(as_json(PLAN))
+
     assert asked == [item.symbol for item in PLAN.items if item.is_full_exit]
-    assert cloud.pairs[PLAN.plan_id].held_json is not None
-    assert len(control.plans) == 1
+    assert held == dict.fromkeys(asked, Decimal("1.5"))
+    assert control.plans == []

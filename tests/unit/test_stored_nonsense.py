@@ -12,8 +12,8 @@ from reports.data.errors import UnreadableDocument
 from reports.data.extract import decode
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import EvidenceCorrupt, InvalidPayload
+from shadow.intake.payload import read_held
 from shadow.lanes.redaction import Redactor
-from shadow.publish.payload import read_held
 from shadow.replay.state_file import StateFile
 from shadow.settlement.evidence_store import EvidenceStore
 from tests.fuzz.test_fuzz_stored import Objects

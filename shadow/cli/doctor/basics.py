@@ -16,7 +16,7 @@ from shadow.aws import clients
 from shadow.broker.credentials import is_paper_endpoint
 from shadow.cli.doctor.finding import Account, Finding, bad, ok, warn
 from shadow.contracts.errors import ConfigurationError
-from shadow.publish.mode import PublishMode
+from shadow.intake.mode import PublishMode
 
 CLOCK_WARN_SECONDS = 5.0
 CLOCK_FAIL_SECONDS = 240.0

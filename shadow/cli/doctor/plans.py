@@ -15,7 +15,7 @@ from shadow.cli.words import count
 from shadow.contracts.errors import InvalidPlan
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
-from shadow.publish.payload import candidate_input
+from shadow.intake.payload import StoredObject, candidate_input
 
 MAX_PLANS = 50
 QUEUE_LIMIT_BYTES = 1_000_000
@@ -70,10 +70,25 @@ def _measure(items: list[dict[str, object]]) -> tuple[list[Size], list[str]]:
         except InvalidPlan as invalid:
             faults.append(f"{_name(item)}: {'; '.join(str(fault) for fault in invalid.faults[:3])}")
             continue
-        document = candidate_input(plan, run_id_of(plan.plan_id), {})
-        body = document.workflow_plan or document.inline.encode()
-        sizes.append(Size(plan.plan_id, document.trade_count, len(body), document.workflow_plan is not None))
+        store = _Weighed()
+        document = candidate_input(plan, run_id_of(plan.plan_id), {}, store)
+        sizes.append(Size(plan.plan_id, len(plan.tradable_items), store.size or len(document.encode()), store.size > 0))
     return sizes, faults
+
+
+class _Weighed:
+    """Stands for the store of large plans, and keeps how many bytes one would take."""
+
+    size = 0
+
+    def put(self, key: str, body: bytes) -> StoredObject:
+        """Weigh a body."""
+        self.size = len(body)
+        return StoredObject("", key)
+
+    def get(self, key: str) -> bytes:
+        """Give nothing: nothing was stored."""
+        raise KeyError(key)
 
 
 def _name(item: Mapping[str, object]) -> str:

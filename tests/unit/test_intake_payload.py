@@ -7,24 +7,21 @@ small enough for the state machine whatever the size of the plan.
 from __future__ import annotations
 
 import json
-from collections import UserDict
 from decimal import Decimal
 from hashlib import sha256
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
-from local.pages.fault_cells import example_plan
-from shadow.contracts.errors import InvalidPlan
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import trade_messages
 from shadow.contracts.vocabulary import Action
 from shadow.contracts.workflow import MAX_INLINE_BYTES, MAX_INLINE_TRADES, WorkflowInput, WorkflowPlan, WorkflowTrade
-from shadow.publish import payload
-from shadow.publish.ports import StoredObject
+from shadow.intake import payload
+from tests.factories.plans import example_plan
+from tests.fakes.plans import MemoryPlans
 
 amounts = st.decimals(min_value=Decimal("0.01"), max_value=Decimal(10) ** 9, places=2)
 weights = st.decimals(min_value=0, max_value=1, places=27)
@@ -73,7 +70,7 @@ def canonical(value: object) -> str:
 @given(plans(), st.data())
 def test_the_input_is_what_the_contracts_models_say(plan: RebalancePlan, data: st.DataObject) -> None:
     run_id = run_id_of(plan.plan_id)
-    sells = [item.symbol for item in plan.items if item.action is Action.SELL]
+    sells = [item.symbol for item in plan.items if item.is_full_exit]
     held = {symbol: data.draw(amounts) for symbol in sells if data.draw(st.booleans())}
     expected = WorkflowInput(
         rebalance_plan=WorkflowPlan(
@@ -84,9 +81,11 @@ def test_the_input_is_what_the_contracts_models_say(plan: RebalancePlan, data: s
         run_id=run_id,
         plan_id=plan.plan_id,
     )
-    built = payload.candidate_input(plan, run_id, held)
-    assert built.workflow_plan is None
-    assert built.inline == canonical(expected.to_wire())
+    store = MemoryPlans()
+    built = payload.candidate_input(plan, run_id, held, store)
+    assert store.objects == {}
+    assert built == canonical(expected.to_wire())
+    assert payload.candidate_input(RebalancePlan.read_json(payload.plan_document(plan)), run_id, held, store) == built
 
 
 @settings(max_examples=30, deadline=None)
@@ -97,20 +96,11 @@ def test_the_kept_plan_reads_back_as_the_plan(plan: RebalancePlan) -> None:
     assert document == canonical(json.loads(document))
 
 
-class Store:
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-
-    def put(self, key: str, body: bytes) -> StoredObject:
-        self.objects[key] = body
-        return StoredObject("bucket", key)
-
-
 @pytest.mark.parametrize("trades", [MAX_INLINE_TRADES, MAX_INLINE_TRADES + 1, 5_000])
 def test_a_large_plan_travels_as_a_claim_check(trades: int) -> None:
-    plan, store = example_plan(trades), Store()
+    plan, store = example_plan(trades), MemoryPlans()
     run_id = run_id_of(plan.plan_id)
-    document = payload.candidate_input(plan, run_id, {}).sendable(store)
+    document = payload.candidate_input(plan, run_id, {}, store)
     assert len(document.encode()) <= MAX_INLINE_BYTES
     sent = WorkflowInput.parse_json(document)
     if trades <= MAX_INLINE_TRADES:
@@ -127,73 +117,18 @@ def test_a_large_plan_travels_as_a_claim_check(trades: int) -> None:
 
 def test_few_trades_with_much_text_travel_as_a_claim_check_too() -> None:
     wide = example_plan(50).to_wire() | {"strategy_id": "§" * 5_000}
-    plan = RebalancePlan.read(wide)
-    built = payload.candidate_input(plan, run_id_of(plan.plan_id), {})
-    assert built.workflow_plan is not None
+    plan, store = RebalancePlan.read(wide), MemoryPlans()
+    payload.candidate_input(plan, run_id_of(plan.plan_id), {}, store)
+    assert len(store.objects) == 1
 
 
 def test_what_a_stored_plan_is_called_depends_on_its_content() -> None:
-    plan = example_plan(200)
+    plan, store = example_plan(200), MemoryPlans()
     run_id = run_id_of(plan.plan_id)
-    one = payload.candidate_input(plan, run_id, {})
-    other = payload.candidate_input(plan, run_id, {"S0000": Decimal("1.5")})
-    assert one.key.startswith(f"plans/{run_id}-trades-")
-    assert one.key != other.key
-
-
-class Foreign(BaseModel):
-    """A portfolio side's own model of a plan."""
-
-    plan_id: str
-    items: list[dict[str, object]]
-
-
-def test_a_snapshot_does_not_change_with_its_plan() -> None:
-    forms: list[object] = [
-        Foreign(plan_id="p", items=[{"symbol": "A"}]),
-        {"plan_id": "p", "items": [{"symbol": "A"}]},
-        UserDict({"plan_id": "p", "items": ({"symbol": "A"},)}),
-    ]
-    for form in forms:
-        copy = payload.snapshot(form)
-        items = form.items if isinstance(form, Foreign) else form["items"]
-        items[0]["symbol"] = "B"
-        assert copy == {"plan_id": "p", "items": [{"symbol": "A"}]}
-
-
-def test_a_plans_metadata_is_part_of_its_snapshot() -> None:
-    plan = RebalancePlan.read(example_plan().to_wire() | {"metadata": {"note": ["as published"]}})
-    copy = payload.snapshot(plan)
-    assert plan.metadata is not None
-    plan.metadata["note"] = "changed"
-    assert isinstance(copy, RebalancePlan)
-    assert copy.metadata == {"note": ["as published"]}
-
-
-@pytest.mark.parametrize("form", [lambda plan: plan, RebalancePlan.to_wire, RebalancePlan.model_dump_json])
-def test_every_form_of_a_plan_is_the_same_plan(form: object) -> None:
-    assert callable(form)
-    assert payload.read_plan(payload.snapshot(form(example_plan()))) == example_plan()
-
-
-@pytest.mark.parametrize("form", [None, 7, object(), [], b"", "", "[]", "{}", "null", '{"items": NaN}', b"\xff\xfe{}"])
-def test_what_is_no_plan_is_refused_by_name(form: object) -> None:
-    with pytest.raises(InvalidPlan, match="expected"):
-        payload.read_plan(payload.snapshot(form))
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [(None, TypeError), ([("S0000", 1)], TypeError), ({"S0000": 1.5}, ValueError), ({"S0000": "NaN"}, ValueError)],
-)
-def test_positions_that_are_not_exact_are_refused(answer: object, error: type[Exception]) -> None:
-    with pytest.raises(error, match="expected"):
-        payload.checked_positions(example_plan(), answer)
-
-
-def test_only_full_exits_need_positions() -> None:
-    known = {"S0000": Decimal("1.5"), "S0001": Decimal(2), "S0002": Decimal(3), "ELSE": Decimal(4), "S0004": None}
-    assert payload.checked_positions(example_plan(5), known) == {"S0000": Decimal("1.5")}
+    payload.candidate_input(plan, run_id, {}, store)
+    payload.candidate_input(plan, run_id, {"S0000": Decimal("1.5")}, store)
+    assert len(store.objects) == 2
+    assert all(key.startswith(f"plans/{run_id}-trades-") for key in store.objects)
 
 
 def test_positions_read_back_as_they_were_kept() -> None:

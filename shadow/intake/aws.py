@@ -1,23 +1,19 @@
-"""Business Unit: publish | Status: current.
+"""Business Unit: intake | Status: current.
 
-The harness's ports on AWS: pair ledger in DynamoDB, starter in Step Functions, plan store in S3, switch in SSM, metrics and
-logs by Powertools. Calls are tried once and have short time limits: what fails here is completed by the sweeper.
+What the intake needs of AWS: the operators' switch in SSM, the workflow in Step Functions, plans in S3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from shadow.aws.errors import code_of
 from shadow.aws.mode_parameter import TextParameter
-from shadow.aws.observability import emit, logger
-from shadow.contracts.metrics import Metric
-from shadow.publish.errors import StartRefused
-from shadow.publish.mode import PublishMode
-from shadow.publish.ports import Started, StoredObject
+from shadow.contracts.errors import ShadowError
+from shadow.intake.mode import PublishMode
+from shadow.intake.payload import StoredObject, digest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,6 +30,10 @@ PERMANENT_REFUSALS = frozenset(
         "ValidationException",
     }
 )
+
+
+class StartRefused(ShadowError):
+    """The workflow was certainly not started with this plan, and trying again will not help."""
 
 
 class ParameterMode:
@@ -56,25 +56,28 @@ class StepFunctionsStarter:
         self._client = client
         self._state_machine_arn = state_machine_arn
 
-    def start(self, name: str, document: str, accepted: frozenset[str]) -> Started:
-        """Start the execution `name`, or find that it runs (or ran) with an accepted input; raises `StartRefused`."""
+    def start(self, name: str, document: str, accepted: frozenset[str]) -> tuple[str, str]:
+        """Start the execution `name`; give its ARN and the SHA-256 of the input it runs with.
+
+        One of that name which exists already is a success when the digest of its input is in `accepted`. Raises `StartRefused`;
+        whatever else it raises means that the start's fate is unknown.
+        """
         try:
             answer = self._client.start_execution(stateMachineArn=self._state_machine_arn, name=name, input=document)
         except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            if code == ALREADY_EXISTS:
+            if code_of(error) == ALREADY_EXISTS:
                 return self._found(name, accepted)
-            if code in PERMANENT_REFUSALS:
-                raise StartRefused(code) from error
+            if code_of(error) in PERMANENT_REFUSALS:
+                raise StartRefused(code_of(error)) from error
             raise
-        return Started(answer["executionArn"], _digest(document))
+        return answer["executionArn"], digest(document)
 
-    def _found(self, name: str, accepted: frozenset[str]) -> Started:
+    def _found(self, name: str, accepted: frozenset[str]) -> tuple[str, str]:
         arn = f"{self._state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
-        digest = _digest(self._client.describe_execution(executionArn=arn)["input"])
-        if digest not in accepted:
-            raise StartRefused(f"{ALREADY_EXISTS}: with another input, of SHA-256 {digest[:16]}…")
-        return Started(arn, digest)
+        found = digest(self._client.describe_execution(executionArn=arn)["input"])
+        if found not in accepted:
+            raise StartRefused(f"{ALREADY_EXISTS}: with another input, of SHA-256 {found[:16]}…")
+        return arn, found
 
 
 class S3PlanStore:
@@ -93,20 +96,3 @@ class S3PlanStore:
     def get(self, key: str) -> bytes:
         """Read what is stored under `key`."""
         return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-
-
-class PowertoolsRecorder:
-    """EMF metrics and JSON log lines on standard output."""
-
-    def emit(self, values: Mapping[Metric, float]) -> None:
-        """Write one EMF line."""
-        emit(values)
-
-    def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
-        """Write one log line; a problem is an error."""
-        write = logger().error if problem else logger().info
-        write(message, extra=dict(fields))
-
-
-def _digest(document: str) -> str:
-    return sha256(document.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Business Unit: publish | Status: current.
+"""Business Unit: intake | Status: current.
 
 The kill switch and the ramp: `off`, `shadow` (every plan), or `shadow:PERCENT` (a sticky sample by plan id).
 """

@@ -1,0 +1,4 @@
+"""Business Unit: intake | Status: current.
+
+The intake function.
+"""

@@ -1,0 +1,59 @@
+"""Business Unit: intake | Status: current.
+
+The one place where the intake is put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from shadow.aws import clients
+from shadow.aws.environment import Environment
+from shadow.aws.mode_parameter import TextParameter
+from shadow.aws.observability import PowertoolsRecorder
+from shadow.aws.pair_ledger import DynamoDbPairLedger
+from shadow.contracts.metrics import Metric
+from shadow.contracts.plan import RebalancePlan
+from shadow.intake.aws import ParameterMode, S3PlanStore, StepFunctionsStarter
+from shadow.intake.intake import Intake, Recorder
+from shadow.intake.mode import PublishMode
+
+
+class IntakeEnvironment(Environment):
+    """What the intake needs. `shadow_mode_parameter` is the SSM parameter that holds off, shadow or shadow:PERCENT."""
+
+    pair_ledger_table_name: str
+    state_machine_arn: str
+    evidence_bucket_name: str
+    shadow_mode_parameter: str = ""
+
+
+def intake_from(environment: IntakeEnvironment, legacy: Callable[[RebalancePlan], object] | None = None) -> Intake:
+    """Put the intake together. What completes starts or replays needs no mode parameter: it samples nothing.
+
+    `legacy` publishes to the legacy lane, for pairs that it shadows.
+    """
+    parameter = environment.shadow_mode_parameter
+    mode = ParameterMode(TextParameter(clients.ssm(), parameter)).mode if parameter else lambda: PublishMode.parse("shadow")
+    return Intake(
+        ledger=DynamoDbPairLedger(clients.dynamodb(), environment.pair_ledger_table_name),
+        starter=StepFunctionsStarter(clients.stepfunctions(), environment.state_machine_arn),
+        store=S3PlanStore(clients.s3(), environment.evidence_bucket_name),
+        recorder=PowertoolsRecorder(),
+        mode=mode,
+        legacy=legacy,
+    )
+
+
+def take_batch(take: Callable[[str], None], recorder: Recorder, messages: Iterable[tuple[str, str]]) -> list[str]:
+    """Take messages, given as id and body; give the ids of those that failed, counted and logged, so that they come again."""
+    failed = []
+    for message_id, body in messages:
+        try:
+            take(body)
+        except Exception as error:  # noqa: BLE001 - whatever one message brings must not cost the others
+            failed.append(message_id)
+            recorder.emit({Metric.INTAKE_FAILURES: 1.0})
+            fields = {"message_id": message_id, "error": type(error).__name__, "reason": str(error)[:500]}
+            recorder.log("a message of the intake queue could not be taken", fields, problem=True)
+    return failed

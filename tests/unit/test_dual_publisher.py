@@ -1,0 +1,688 @@
+"""Business Unit: tests | Status: current.
+
+The control's side: production gets exactly its call and its caller exactly its result, whatever hangs or fails beside it; the
+intake queue gets one message a plan; what is counted adds up.
+"""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from base64 import b64decode
+from collections import UserList, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+from types import FrameType, SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+import shadow.publish as module
+from shadow.contracts.plan import RebalancePlan
+from shadow.publish import DualPublisher, IntakeQueue, PublishingFailed, Refused, as_json, dual_publisher_from_environment
+from tests.factories.plans import example_plan
+
+PATIENCE = 10.0
+PLAN = {"plan_id": "plan-1", "items": [{"symbol": "SPY", "trade_amount": Decimal("1.10")}], "metadata": {"weight": 0.1}}
+RUN_ID = "2f1c9a52-7c2e-4b57-9a0f-0c8d8c3b9d11"
+
+
+class Queue:
+    """The intake queue's client: keeps what is sent, or does what it is told instead."""
+
+    def __init__(self, *failures: BaseException) -> None:
+        self.sent: list[Any] = []
+        self.failures = deque(failures)
+        self.calls = 0
+        self.closed = 0
+        self.hold: threading.Event | None = None
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str) -> Mapping[str, object]:  # noqa: N803 - boto3's own names
+        assert QueueUrl == "https://queue"
+        self.calls += 1
+        if self.hold is not None:
+            self.hold.wait(PATIENCE)
+        if self.failures:
+            raise self.failures.popleft()
+        assert MessageBody.isascii()
+        self.sent.append(read(MessageBody))
+        return {"MessageId": str(len(self.sent))}
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def read(body: str) -> Any:
+    message = json.loads(body)
+    return json.loads(zlib.decompress(b64decode(message["zlib"]))) if "zlib" in message else message
+
+
+class Bench:
+    """A publisher on a queue of our own, and what it writes."""
+
+    def __init__(self, control: Callable[..., Any] | None = None, bound: float = PATIENCE, **options: Any) -> None:
+        self.queue = Queue(*options.pop("failures", ()))
+        self.calls: list[tuple[tuple[object, ...], dict[str, object]]] = []
+        self.core = module._Core(IntakeQueue("https://queue", lambda: self.queue), "test", bound)
+        self.publisher: DualPublisher[..., Any] = DualPublisher(control or self.control, self.core, **options)
+
+    def control(self, *args: object, **kwargs: object) -> str:
+        self.calls.append((args, kwargs))
+        return "published"
+
+    def publish(self, *args: object, **kwargs: object) -> Any:
+        try:
+            return self.publisher.publish(*args, **kwargs)
+        finally:
+            assert self.publisher.settle(PATIENCE)
+
+
+@pytest.fixture(autouse=True)
+def written(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    out = io.StringIO()
+    monkeypatch.setattr(module, "sys", SimpleNamespace(stdout=out))
+    monkeypatch.setattr(module, "_CORES", {})
+    return out
+
+
+def metrics(out: io.StringIO) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    return [line for line in lines if "_aws" in line]
+
+
+def total(out: io.StringIO, name: str) -> float:
+    return float(sum(line.get(name, 0) for line in metrics(out)))
+
+
+class TestTheControlsCall:
+    def test_it_gets_exactly_what_was_given_and_the_caller_its_result(self) -> None:
+        result = object()
+        bench = Bench(lambda *args, **kwargs: (result, args, kwargs))
+
+        assert bench.publish(PLAN, 1, key="word") == (result, (PLAN, 1), {"key": "word"})
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            ValueError("v"),
+            SystemExit(3),
+            KeyboardInterrupt(),
+            MemoryError(),
+            StopIteration(),
+            GeneratorExit(),
+            TimeoutError(),
+            BaseException(),
+        ],
+    )
+    def test_its_exception_is_the_callers_the_same_object(self, error: BaseException) -> None:
+        def control(_plan: object) -> None:
+            raise error
+
+        bench = Bench(control)
+        with pytest.raises(type(error)) as caught:
+            bench.publish(PLAN)
+
+        assert caught.value is error
+        ends = [message.get("control") for message in bench.queue.sent]
+        assert {"error": type(error).__name__} in ends
+
+    def test_the_plan_is_found_by_any_keyword(self) -> None:
+        for call in ({"rebalance_plan": PLAN}, {"plan": PLAN}):
+            bench = Bench()
+            bench.publish(**call)
+            assert bench.calls == [((), call)]
+            assert bench.queue.sent[0]["plan"]["plan_id"] == "plan-1"
+
+    def test_the_plan_is_found_by_the_controls_own_first_parameter(self) -> None:
+        seen: list[object] = []
+
+        def publish(rebalance_plan: object, *, urgent: bool) -> None:
+            seen.append((rebalance_plan, urgent))
+
+        bench = Bench(publish)
+        bench.publish(urgent=True, rebalance_plan=PLAN)
+
+        assert seen == [(PLAN, True)]
+        assert bench.queue.sent[0]["plan"]["plan_id"] == "plan-1"
+
+    def test_an_object_made_for_each_event_is_published_through(self) -> None:
+        class PlanPublisher:
+            def __init__(self, event: str) -> None:
+                self.event = event
+
+            def publish(self, rebalance_plan: object) -> tuple[str, object]:
+                return self.event, rebalance_plan
+
+        bench = Bench()
+        for event in ("one", "two"):
+            assert bench.publisher.beside(PlanPublisher(event).publish)(rebalance_plan=PLAN) == (event, PLAN)
+            assert bench.publisher.settle(PATIENCE)
+
+        assert [message["plan"]["plan_id"] for message in bench.queue.sent] == ["plan-1", "plan-1"]
+
+    def test_an_async_control_is_awaited_by_the_caller_and_its_failure_told(self, written: io.StringIO) -> None:
+        async def control(_plan: object) -> str:
+            await asyncio.sleep(0)
+            raise ValueError("refused")
+
+        bench = Bench(control)
+        with pytest.raises(ValueError, match="refused"):
+            asyncio.run(bench.publisher.publish(PLAN))
+
+        assert bench.publisher.settle(PATIENCE)
+        assert {"error": "ValueError"} in [message.get("control") for message in bench.queue.sent]
+        assert total(written, "ControlPublishErrors") == 1
+
+    def test_an_async_control_gives_its_result(self) -> None:
+        async def control(_plan: object) -> str:
+            return RUN_ID
+
+        bench = Bench(control)
+
+        assert asyncio.run(bench.publisher.publish(PLAN)) == RUN_ID
+        assert bench.publisher.settle(PATIENCE)
+        assert {"run_id": RUN_ID} in [message.get("control") for message in bench.queue.sent]
+
+    def test_the_run_that_its_answer_names_is_told(self) -> None:
+        class Answer:
+            run_id = RUN_ID
+
+        for answer in (RUN_ID, {"run_id": RUN_ID}, Answer()):
+            bench = Bench(lambda _plan, answer=answer: answer)
+            bench.publish(PLAN)
+            assert {"run_id": RUN_ID} in [message.get("control") for message in bench.queue.sent]
+
+    def test_an_answer_that_names_no_run_makes_no_second_message(self) -> None:
+        bench = Bench()
+        bench.publish(PLAN)
+
+        assert len(bench.queue.sent) == 1
+
+
+class TestTheCallersOwnSignals:
+    """Case C4: what a signal handler raises during our waits is the caller's, whatever its class."""
+
+    @pytest.mark.parametrize("error", [SystemExit(143), TimeoutError("deadline"), RuntimeError("stop"), KeyboardInterrupt()])
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    def test_it_reaches_the_caller(self, error: BaseException, moment: str) -> None:
+        release = threading.Event()
+        called: list[object] = []
+
+        def handler(_signal: int, _frame: FrameType | None) -> None:
+            raise error
+
+        def to_plan(plan: object) -> object:
+            if moment == "before":
+                release.wait(PATIENCE)
+            return plan
+
+        bench = Bench(called.append, to_plan=to_plan)
+        if moment == "after":
+            bench.queue.hold = release
+        earlier = signal.signal(signal.SIGALRM, handler)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(type(error)) as caught:
+                bench.publisher.publish(PLAN)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, earlier)
+            release.set()
+
+        assert caught.value is error
+        assert len(called) == (moment == "after")
+        assert bench.publisher.settle(PATIENCE)
+        if moment == "before":
+            assert bench.queue.sent[0]["control"] == {"error": type(error).__name__}
+
+
+class TestWhatIsCopied:
+    def test_later_changes_of_the_control_do_not_reach_the_queue(self) -> None:
+        inner = {"symbol": "SPY"}
+        by_id = {"a": inner}
+        plans: list[dict[str, object]] = [
+            {"items": items} for items in ([inner], (inner,), deque([inner]), UserList([inner]), by_id.values())
+        ]
+        for plan in plans:
+            inner["symbol"] = "SPY"
+
+            def control(_plan: object) -> None:
+                inner["symbol"] = "changed"
+
+            bench = Bench(control)
+            bench.publish(plan)
+            assert bench.queue.sent[0]["plan"]["items"] == [{"symbol": "SPY"}]
+
+    def test_what_reading_would_use_up_is_refused_unread_and_the_control_sees_it_whole(self) -> None:
+        makers: list[Callable[[], object]] = [
+            lambda: (number for number in range(3)),
+            lambda: map(int, "123"),
+            lambda: filter(None, [1, 2, 3]),
+            lambda: chain([1], [2, 3]),
+            lambda: iter([1, 2, 3]),
+            lambda: zip([1, 2, 3], [1, 2, 3], strict=True),
+        ]
+        for make in makers:
+            seen: list[list[object]] = []
+            bench = Bench(lambda plan, seen=seen: seen.append(list(plan["items"])))
+            bench.publish({"plan_id": "plan-1", "items": make()})
+
+            assert len(seen[0]) == 3
+            [message] = bench.queue.sent
+            assert message["plan_id"] == "plan-1"
+            assert "items" in message["refused"]
+
+    def test_an_iterable_field_of_a_model_is_refused_unread(self) -> None:
+        class Lazy(BaseModel):
+            plan_id: str
+            items: Iterable[int]
+
+        seen: list[list[int]] = []
+        bench = Bench(lambda plan: seen.append(list(plan.items)))
+        bench.publish(Lazy(plan_id="plan-1", items=[1, 2, 3]))
+
+        assert seen == [[1, 2, 3]]
+        assert "refused" in bench.queue.sent[0]
+
+    def test_every_usual_form_of_a_plan_says_the_same(self) -> None:
+        class Item(BaseModel):
+            symbol: str
+            trade_amount: Decimal
+
+        class Plan(BaseModel):
+            plan_id: str
+            items: list[Item]
+
+        @dataclass
+        class PlainItem:
+            symbol: str
+            trade_amount: Decimal
+
+        class Named(NamedTuple):
+            plan_id: str
+            items: tuple[PlainItem, ...]
+
+        amount = Decimal("1.100")
+        wanted = {"plan_id": "plan-1", "items": [{"symbol": "SPY", "trade_amount": "1.100"}]}
+        assert as_json(Plan(plan_id="plan-1", items=[Item(symbol="SPY", trade_amount=amount)])) == wanted
+        assert as_json(Named("plan-1", (PlainItem("SPY", amount),))) == wanted
+
+    def test_our_own_plan_comes_back_the_same(self) -> None:
+        plan = example_plan()
+
+        assert RebalancePlan.read_json(json.dumps(as_json(plan))) == plan
+
+    @given(st.decimals(allow_nan=False, allow_infinity=False))
+    def test_decimals_keep_every_digit(self, number: Decimal) -> None:
+        text = json.loads(json.dumps(as_json([number])))[0]
+
+        assert Decimal(text).compare_total(number) == 0 or (Decimal(text) == number and "E" not in text)
+
+    @pytest.mark.parametrize("value", [object(), b"bytes", {1: "number as a name"}, [object()], sys])
+    def test_what_json_does_not_have_is_refused(self, value: object) -> None:
+        with pytest.raises(Refused):
+            as_json(value)
+
+    def test_a_plan_that_contains_itself_is_refused(self) -> None:
+        plan: dict[str, object] = {"plan_id": "plan-1"}
+        plan["self"] = plan
+        bench = Bench()
+
+        assert bench.publish(plan) == "published"
+        assert "levels" in bench.queue.sent[0]["refused"]
+
+    @pytest.mark.parametrize("number", [float("nan"), float("inf")])
+    def test_a_number_that_json_does_not_have_is_refused(self, number: float) -> None:
+        bench = Bench()
+        bench.publish(PLAN | {"metadata": number})
+
+        assert "ValueError" in bench.queue.sent[0]["refused"]
+
+    def test_a_plan_copied_too_late_is_refused(self) -> None:
+        go = threading.Event()
+
+        def to_plan(plan: object) -> object:
+            go.wait(PATIENCE)
+            return plan
+
+        bench = Bench(lambda _plan: go.set(), bound=0.01, to_plan=to_plan)
+        bench.publish(PLAN)
+
+        assert "begun before it was copied" in bench.queue.sent[0]["refused"]
+
+    def test_json_text_is_sent_as_it_is(self) -> None:
+        text = json.dumps({"plan_id": "plan-1"})
+        for plan in (text, text.encode()):
+            bench = Bench()
+            bench.publish(plan)
+            assert bench.queue.sent[0]["plan"] == text
+
+    def test_a_large_plan_is_sent_compressed_and_a_huge_one_refused(self) -> None:
+        bench = Bench()
+        bench.publish(PLAN | {"metadata": {"note": "x" * 3_000_000}})
+        bench.publish(PLAN | {"metadata": {"note": os.urandom(1_200_000).hex()}})
+
+        assert len(bench.queue.sent[0]["plan"]["metadata"]["note"]) == 3_000_000
+        assert "1,048,576 bytes" in bench.queue.sent[1]["refused"]
+
+    def test_positions_are_sent_with_the_plan_and_their_failure_loses_nothing(self, written: io.StringIO) -> None:
+        bench = Bench(positions=lambda _plan: {"SPY": Decimal("1.5")})
+        bench.publish(PLAN)
+        failing = Bench(positions=lambda _plan: 1 / 0)
+        failing.publish(PLAN)
+
+        assert bench.queue.sent[0]["held"] == {"SPY": "1.5"}
+        assert failing.queue.sent[0]["plan"]["plan_id"] == "plan-1"
+        assert total(written, "CandidatePublishFailures") == 1
+
+
+class TestTheBound:
+    def test_a_queue_that_hangs_holds_the_caller_for_the_bound_at_most(self, written: io.StringIO) -> None:
+        bench = Bench(bound=0.05)
+        bench.queue.hold = threading.Event()
+        begun = time.monotonic()
+        bench.publisher.publish(PLAN)
+        held = (time.monotonic() - begun) * 1000
+        bench.queue.hold.set()
+        assert bench.publisher.settle(PATIENCE)
+
+        [told] = [line for line in metrics(written) if "PublishBoundExceeded" in line]
+        assert told["PublishAddedMilliseconds"] <= held
+        assert sum("PublishAddedMilliseconds" in line for line in metrics(written)) == 1
+
+    def test_the_controls_own_time_is_not_counted_as_added(self, written: io.StringIO) -> None:
+        sent = threading.Event()
+        bench = Bench(lambda _plan: sent.wait(0.3))
+        bench.publish(PLAN)
+
+        assert total(written, "PublishAddedMilliseconds") < 250
+
+    def test_hung_threads_are_bounded_and_every_publication_is_told(self, written: io.StringIO) -> None:
+        before = threading.active_count()
+        bench = Bench(bound=0.001)
+        bench.queue.hold = threading.Event()
+        for _ in range(60):
+            assert bench.publisher.publish(PLAN) == "published"
+        assert threading.active_count() - before <= module.MAX_THREADS
+        bench.queue.hold.set()
+        assert bench.publisher.settle(PATIENCE)
+        bench.publish(PLAN)
+
+        assert len(bench.queue.sent) - 1 == module.MAX_THREADS - 1
+        taken = sum("plan" in message for message in bench.queue.sent)
+        assert total(written, "CandidatePublishFailures") == 61 - taken
+
+
+class TestWhatIsCounted:
+    """Case C5: however publications overlap and fail, each failure is counted once."""
+
+    def test_failures_of_overlapping_publications_and_of_the_output_add_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Flaky(io.StringIO):
+            turn = 0
+
+            def write(self, text: str) -> int:
+                Flaky.turn += 1
+                if "_aws" in text and Flaky.turn % 5 == 0:
+                    raise OSError("no space")
+                return super().write(text)
+
+        out = Flaky()
+        monkeypatch.setattr(module, "sys", SimpleNamespace(stdout=out))
+        bench = Bench(bound=0.002)
+        bench.queue.send_message = lambda **_: 1 / 0  # type: ignore[assignment, method-assign]
+        threads = [threading.Thread(target=lambda: [bench.publisher.publish(PLAN) for _ in range(25)]) for _ in range(9)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert bench.publisher.settle(PATIENCE)
+
+        assert total(out, "CandidatePublishFailures") + bench.core.reporter.untold == 9 * 25
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=30))
+    def test_what_could_not_be_told_is_told_with_the_next_line(self, steps: list[tuple[int, bool]]) -> None:
+        reporter = module._Reporter("test")
+        told: list[float] = []
+
+        def write(counts: dict[str, float], _fields: object) -> None:
+            if fails:
+                raise OSError
+            told.append(counts.get(module.FAILURES, 0))
+
+        reporter._write = write  # type: ignore[method-assign, assignment]
+        for failures, fails in steps:  # noqa: B007 - `write` reads it
+            try:
+                reporter.tell({module.FAILURES: float(failures)}, {})
+            except OSError:
+                continue
+
+        assert sum(told) + reporter.untold == sum(failures for failures, _ in steps)
+        assert reporter.untold >= 0
+
+    def test_no_variable_of_the_host_changes_a_metrics_name(self, monkeypatch: pytest.MonkeyPatch, written: io.StringIO) -> None:
+        for name in ("STAGE", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME", "AWS_LAMBDA_FUNCTION_NAME"):
+            monkeypatch.setenv(name, "the-hosts-own")
+        Bench().publish(PLAN)
+
+        [line] = metrics(written)
+        assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Shadow"
+        assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["Stage"]]
+        assert line["Stage"] == "test"
+        assert "the-hosts-own" not in written.getvalue()
+
+
+class TestTheQueue:
+    def test_a_dead_connection_costs_no_pair(self) -> None:
+        bench = Bench(failures=[ConnectionResetError()])
+        bench.publish(PLAN)
+
+        assert len(bench.queue.sent) == 1
+        assert bench.queue.calls == 2
+
+    def test_a_connection_that_was_idle_is_closed_before_it_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = {"monotonic": 100.0, "time": 1000.0}
+        monkeypatch.setattr(time, "monotonic", lambda: clock["monotonic"])
+        monkeypatch.setattr(time, "time", lambda: clock["time"])
+        client = Queue()
+        queue = IntakeQueue("https://queue", lambda: client)
+        queue.send("{}")
+        queue.send("{}")
+        assert client.closed == 0
+        clock["time"] += 3600
+        queue.send("{}")
+
+        assert client.closed == 1
+
+    def test_a_refusal_of_the_service_is_not_repeated(self, written: io.StringIO) -> None:
+        class AccessDenied(Exception):
+            response = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}  # noqa: RUF012
+
+        bench = Bench(failures=[AccessDenied(), AccessDenied()])
+        bench.publish(PLAN)
+
+        assert bench.queue.calls == 1
+        assert total(written, "CandidatePublishFailures") == 1
+
+    @pytest.mark.parametrize("error", [SystemExit(1), MemoryError(), KeyboardInterrupt(), RecursionError(), BaseException()])
+    def test_whatever_sending_raises_the_caller_gets_its_result(self, error: BaseException, written: io.StringIO) -> None:
+        bench = Bench(failures=[error, error, error])
+
+        assert bench.publish(PLAN) == "published"
+        assert total(written, "CandidatePublishFailures") == 1
+
+    def test_a_thread_that_cannot_be_had_costs_the_pair_alone(
+        self, monkeypatch: pytest.MonkeyPatch, written: io.StringIO
+    ) -> None:
+        real = _thread.start_new_thread
+        bench = Bench()
+        with monkeypatch.context() as patch:
+
+            def fails(*_: object) -> int:
+                raise RuntimeError("can't start new thread")
+
+            patch.setattr(_thread, "start_new_thread", fails)
+            assert bench.publisher.publish(PLAN) == "published"
+        assert _thread.start_new_thread is real
+        bench.core.reporter.later(dict, {})
+        bench.publish(PLAN)
+
+        assert total(written, "CandidatePublishFailures") == 1
+
+
+class TestTheEnvironment:
+    @pytest.fixture(autouse=True)
+    def clean(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("DUAL_PUBLISHING", "PRODUCTION_LANE", "SHADOW_INTAKE_QUEUE_URL", "SHADOW_STAGE", "PUBLISH_BOUND_MS"):
+            monkeypatch.delenv(name, raising=False)
+
+    @pytest.mark.parametrize("lane", ["control", "Legacy", "legacy ", "WORKFLOW", "workflow ", "candidate"])
+    @pytest.mark.parametrize("switch", ["", "true"])
+    def test_an_unknown_lane_leaves_the_control_alone_and_is_told(
+        self, lane: str, switch: str, monkeypatch: pytest.MonkeyPatch, written: io.StringIO
+    ) -> None:
+        monkeypatch.setenv("PRODUCTION_LANE", lane)
+        monkeypatch.setenv("DUAL_PUBLISHING", switch)
+        monkeypatch.setenv("SHADOW_INTAKE_QUEUE_URL", "https://queue")
+        monkeypatch.setenv("SHADOW_STAGE", "prod")
+        seen: list[object] = []
+        publisher = dual_publisher_from_environment(seen.append)
+        publisher.publish(PLAN)
+        assert publisher.settle(PATIENCE)
+
+        assert seen == [PLAN]
+        assert total(written, "CandidatePublishFailures") == 1
+        assert "the legacy lane alone is in production" in written.getvalue()
+
+    def test_switched_off_nothing_looks_at_the_plan(self, written: io.StringIO) -> None:
+        looked: list[object] = []
+        publisher = dual_publisher_from_environment(lambda plan: plan, to_plan=looked.append)
+
+        assert publisher.publish(PLAN) is PLAN
+        assert looked == []
+        assert written.getvalue() == ""
+
+    @pytest.mark.parametrize(
+        "variables",
+        [
+            {"DUAL_PUBLISHING": "true"},
+            {"DUAL_PUBLISHING": "maybe"},
+            {
+                "DUAL_PUBLISHING": "true",
+                "SHADOW_INTAKE_QUEUE_URL": "https://queue",
+                "SHADOW_STAGE": "s",
+                "PUBLISH_BOUND_MS": "-1",
+            },
+        ],
+    )
+    def test_a_wrong_environment_costs_the_pair_alone(
+        self, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, written: io.StringIO
+    ) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        publisher = dual_publisher_from_environment(lambda plan: plan)
+
+        assert publisher.publish(PLAN) is PLAN
+        assert publisher.settle(PATIENCE)
+        assert total(written, "CandidatePublishFailures") == 1
+
+    def test_publishers_of_one_environment_share_their_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DUAL_PUBLISHING", "true")
+        monkeypatch.setenv("SHADOW_INTAKE_QUEUE_URL", "https://queue")
+        monkeypatch.setenv("SHADOW_STAGE", "prod")
+
+        first, second = dual_publisher_from_environment(print), dual_publisher_from_environment(print)
+
+        assert first._core is second._core is not None
+
+
+class TestTheWorkflowInProduction:
+    def test_the_plan_goes_to_the_queue_and_the_legacy_lane_shadows(self) -> None:
+        bench = Bench(swapped=True)
+
+        assert bench.publish(PLAN, urgent=True) == "1"
+        assert bench.calls == [((PLAN,), {"urgent": True})]
+        plan, note = bench.queue.sent
+        assert (plan["production_lane"], plan["shadowed"]) == ("workflow", True)
+        assert (note["kind"], note["plan_id"], note["shadow"]) == ("note", "plan-1", "published")
+
+    def test_a_queue_that_does_not_take_it_is_raised_and_the_shadow_not_fed(self) -> None:
+        bench = Bench(swapped=True, failures=[OSError(), OSError()])
+
+        with pytest.raises(PublishingFailed):
+            bench.publish(PLAN)
+        assert bench.calls == []
+
+    def test_a_plan_that_cannot_be_copied_is_raised(self) -> None:
+        bench = Bench(swapped=True)
+
+        with pytest.raises(Refused):
+            bench.publish({"items": iter([1])})
+        assert bench.calls == []
+
+    def test_a_shadow_that_fails_or_hangs_does_not_reach_production(self, written: io.StringIO) -> None:
+        release = threading.Event()
+
+        def hangs(_plan: object) -> None:
+            release.wait(PATIENCE)
+            raise SystemExit(1)
+
+        bench = Bench(hangs, bound=0.01, swapped=True)
+        assert bench.publisher.publish(PLAN) == "1"
+        release.set()
+        assert bench.publisher.settle(PATIENCE)
+        assert total(written, "CandidatePublishFailures") == 1
+
+    def test_without_dual_publishing_no_shadow_is_fed(self) -> None:
+        bench = Bench(swapped=True, shadowed=False)
+
+        assert bench.publish(PLAN) == "1"
+        assert bench.calls == []
+        assert bench.queue.sent[0]["shadowed"] is False
+
+
+class TestTheFile:
+    def test_importing_it_imports_the_standard_library_alone_and_little_of_it(self) -> None:
+        script = (
+            "import sys, json; before = set(sys.modules); import runpy; "
+            f"import importlib.util as u; s = u.spec_from_file_location('vendored', {module.__file__!r}); "
+            "before = set(sys.modules); m = u.module_from_spec(s); sys.modules['vendored'] = m; s.loader.exec_module(m); "
+            "print(json.dumps(sorted(set(sys.modules) - before)))"
+        )
+        answer = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)  # noqa: S603
+        imported = set(json.loads(answer.stdout))
+
+        assert imported <= {"threading", "_thread", "vendored", "_weakrefset", "__future__", "json", "collections.abc"}
+
+    def test_it_is_small(self) -> None:
+        assert len(zlib.compress(Path(module.__file__).read_bytes())) < 40_000
+        assert Path(module.__file__).stat().st_size < 40_000
+
+    def test_a_forked_process_begins_anew(self) -> None:
+        bench = Bench(bound=0.01)
+        bench.queue.hold = threading.Event()
+        for _ in range(module.MAX_THREADS):
+            bench.publisher.publish(PLAN)
+        child = os.fork()
+        if child == 0:
+            bench.queue.hold = None
+            bench.publisher.publish(PLAN)
+            os._exit(0 if bench.publisher.settle(PATIENCE) and bench.queue.sent else 1)
+        bench.queue.hold.set()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert bench.publisher.settle(PATIENCE)
