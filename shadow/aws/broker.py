@@ -61,7 +61,7 @@ def fingerprint_of(account_number: str) -> str:
 
 def refuse_unsafe(settings: BrokerSettings) -> None:
     """Check what can be known without the broker; raises InterlockViolation."""
-    if settings.mode is ExecutionMode.LIVE and settings.production_lane is Lane.LEGACY:
+    if settings.mode is ExecutionMode.LIVE and settings.production_lane is not Lane.WORKFLOW:
         both = " and DUAL_PUBLISHING is true" if settings.dual_publishing else ""
         raise InterlockViolation(f"EXECUTION_MODE: expected dry_run or paper while PRODUCTION_LANE is legacy{both}, was live")
     if settings.mode is ExecutionMode.PAPER:

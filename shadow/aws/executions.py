@@ -34,10 +34,10 @@ class AwsCandidateSource:
     """Step Functions, and the candidate's state table."""
 
     def __init__(self, stepfunctions: SFNClient, state_machine_arn: str, dynamodb: DynamoDBClient, state_table: str) -> None:
-        """Read the executions of one state machine."""
+        """Read the executions of one state machine; `state_table` is empty where it keeps no state table."""
         self._stepfunctions = stepfunctions
         self._state_machine_arn = state_machine_arn
-        self._state = Reader(dynamodb, state_table)
+        self._state = Reader(dynamodb, state_table) if state_table else None
         self._map_runs = MapRunReader(stepfunctions)
 
     def execution_arn(self, run_id: str) -> str:
@@ -81,7 +81,7 @@ class AwsCandidateSource:
 
     def state_items(self, run_id: str) -> Iterable[RawItem]:
         """Read the run's items of the candidate's state table."""
-        return self._state.query("PK", candidate_pk(run_id))
+        return self._state.query("PK", candidate_pk(run_id)) if self._state is not None else ()
 
 
 if TYPE_CHECKING:

@@ -156,7 +156,9 @@ class Gap(Frozen):
 
 
 class RunOutcome(Frozen):
-    """How one lane's run of one plan ended. `role` is what the lane was for when the plan was published, `lane` what it is.
+    """How one lane's run of one plan ended.
+
+    `role` is what the lane was for when the plan was published, `lane` what it is; a declared one has a name of its own.
 
     `effect_kinds` are the kinds that were watched for (None: all of them, where `effects` is not None). `broker_truth` says
     that orders, fills and residual positions were read from the broker itself. `other_runs` names further runs of the same
@@ -165,6 +167,7 @@ class RunOutcome(Frozen):
 
     role: Role
     lane: Lane
+    lane_name: str = ""
     run_id: Identifier
     plan_id: Identifier
     correlation_id: Identifier | None = None

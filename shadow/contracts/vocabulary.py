@@ -16,10 +16,14 @@ class Role(StrEnum):
 
 
 class Lane(StrEnum):
-    """What a lane is: the legacy SQS path, or the Step Functions workflow. A lane keeps its name whatever its role."""
+    """What a lane is: the legacy SQS path, our Step Functions workflow, or one that a file describes, which only shadows.
+
+    A lane keeps its name whatever its role.
+    """
 
     LEGACY = "legacy"
     WORKFLOW = "workflow"
+    DECLARED = "declared"
 
     @property
     def has_our_ids(self) -> bool:

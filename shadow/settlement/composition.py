@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 from shadow.aws import clients
@@ -21,6 +22,7 @@ from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.compare.policy import Deadlines as PolicyDeadlines
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.metrics import Metric
+from shadow.lanes.declared import LaneFile
 from shadow.lanes.lane import BrokerTruth
 from shadow.lanes.legacy.source import AwsControlSource, CapturedEvents
 from shadow.lanes.redaction import Redactor
@@ -39,20 +41,22 @@ from shadow.settlement.sweeper import Sweeper
 class ComparatorEnvironment(Environment):
     """What the comparator needs.
 
-    `settlement_deadlines` is a JSON object that overrides fields of `Deadlines`, in seconds. `secret_fingerprints` are SHA-256
-    digests of values that must never enter evidence, separated by commas. `capture_control_events` says whether the control's
-    bus is routed here: without it the control's effects are unknown, not absent.
+    `settlement_deadlines` is a JSON object that overrides fields of `Deadlines`, in seconds. `lane_file_path` names the file that
+    describes the candidate where it is not our workflow; it has no state table then. `secret_fingerprints` are SHA-256 digests of
+    values that must never enter evidence, separated by commas. `capture_control_events` says whether the control's bus is routed
+    here: without it the control's effects are unknown, not absent.
     """
 
     pair_ledger_table_name: str
     execution_runs_table_name: str
-    candidate_state_table_name: str
+    candidate_state_table_name: str = ""
     evidence_bucket_name: str
     state_machine_arn: str
     trade_ledger_table_name: str = ""
     shadow_trade_ledger_table_name: str = ""
     rebalance_plan_table_name: str = ""
     policy_path: str = ""
+    lane_file_path: str = ""
     settlement_deadlines: str = "{}"
     secret_fingerprints: str = ""
     control_account_fingerprint: str = ""
@@ -106,17 +110,30 @@ def comparator_from(environment: ComparatorEnvironment, starter: Starter, broker
         dynamodb,
         environment.candidate_state_table_name,
     )
-    lanes = Lanes(control, candidate, store, ledger, deadlines, as_shadow=as_shadow)
+    lane_file = lane_file_at(environment.lane_file_path)
+    lanes = Lanes(control, candidate, store, ledger, deadlines, as_shadow=as_shadow, lane_file=lane_file)
     plans = AwsPlanSource(objects, dynamodb, environment.rebalance_plan_table_name or None)
     cases = CaseBuilder(lanes=lanes, store=store, plans=plans, ledger=ledger, deadlines=deadlines, broker=broker)
     actor = f"comparator-{uuid4().hex[:8]}"
     settler = Settler(Parts(ledger, lanes, store, cases, judge_by(policy), recorder, deadlines, actor))
+    plan_id_at = lane_file.plan_id_at if lane_file is not None else "planId"
     return Comparator(
         settler=settler,
-        hints=Hints(settler, control, candidate, captured, recorder, lambda: datetime.now(UTC)),
+        hints=Hints(settler, control, candidate, captured, recorder, lambda: datetime.now(UTC), plan_id_at=plan_id_at),
         sweeper=Sweeper(ledger, settler, candidate, starter, recorder, deadlines, actor),
         ledger=ledger,
     )
+
+
+def lane_file_at(path: str) -> LaneFile | None:
+    """Read the lane file at `path`; None when it is empty. Raises `InvalidPayload`, `ConfigurationError`."""
+    if not path:
+        return None
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"LANE_FILE_PATH: expected a readable file, was {path} ({type(error).__name__})") from None
+    return LaneFile.read(text, path)
 
 
 def deadlines_from(text: str, policy: PolicyDeadlines) -> Deadlines:

@@ -5,7 +5,8 @@ run of thousands of trades is never held as a whole beside its outcome.
 
     control          an `item` each of the ExecutionRunsTable
     control-effects  `watched`, then an `event` each captured, a `ledger_row` each, an `other_run` each seen in either lane
-    candidate-NN     `describe`, an `event` each of the history, a `state_item` each, a `map_run` each
+    candidate-NN     `describe`, an `event` each of the history, a `state_item` each, a `map_run` each; of a declared lane
+                     its file first, as `lane`: what it was described by then is what it is read by, for ever
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from shadow.contracts.outcome import Effect, Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import EffectKind, Lane, Role, RunStatus
+from shadow.lanes.declared import LaneFile, read_declared
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.effects import read_effect
 from shadow.lanes.legacy.reader import read_control
@@ -31,6 +33,7 @@ WATCHED = "watched"
 EVENT = "event"
 LEDGER_ROW = "ledger_row"
 OTHER_RUN = "other_run"
+LANE = "lane"
 DESCRIBE = "describe"
 STATE_ITEM = "state_item"
 MAP_RUN = "map_run"
@@ -79,6 +82,11 @@ def with_other_runs(outcome: RunOutcome | None, effects: Iterable[Record]) -> Ru
 def candidate_outcome(pair: Pair, records: Iterable[Record], plan: RebalancePlan) -> RunOutcome:
     """Read the candidate's outcome from its document."""
     sections = _Sections(records)
+    lane = next(iter(list(sections.of(LANE))), None)
+    if lane is not None:
+        described = next(iter(list(sections.of(DESCRIBE))), {})
+        file = LaneFile.read(str(lane.get("text")))
+        return read_declared(file, (pair.run_id, pair.plan_id), Role.CANDIDATE, described, sections.of(EVENT))
     read = CandidateRecords(
         describe=next(iter(list(sections.of(DESCRIBE))), {}),
         history=sections.of(EVENT),

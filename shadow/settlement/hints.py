@@ -23,6 +23,7 @@ from shadow.contracts.runs_table import METADATA_SK
 from shadow.contracts.vocabulary import Role
 from shadow.lanes.lane import CandidateSource, ControlSource
 from shadow.lanes.legacy.source import CapturedEvent, CapturedEvents, captured_event
+from shadow.lanes.paths import value_at
 from shadow.lanes.records import as_json, is_identifier
 from shadow.settlement.documents import plain_item
 from shadow.settlement.ports import Recorder
@@ -46,6 +47,7 @@ class Hints:
 
     The control announces its end before it writes it down, so a look on its last event can come a moment too early. Where
     nothing but such a write is missing, the pair is looked at again after short pauses instead of at the next sweep.
+    `plan_id_at` is where an execution's input has the plan's id.
     """
 
     settler: Settler
@@ -55,6 +57,7 @@ class Hints:
     recorder: Recorder
     now: Callable[[], datetime]
     pause: Callable[[float], None] = time.sleep
+    plan_id_at: str = "planId"
 
     def take(self, messages: Iterable[Message]) -> list[str]:
         """Act on a batch; gives the ids of the messages that failed and are to come again (or end in the dead-letter queue)."""
@@ -140,14 +143,14 @@ class Hints:
             return None
         run_id = run_id_of_execution(change.name)
         detail = event.get("detail")
-        told = _plan_id(detail.get("input") if isinstance(detail, Mapping) else None)
+        told = self._plan_id(detail.get("input") if isinstance(detail, Mapping) else None)
         if told is not None and run_id_of(told) == run_id:
             return told
         describe = self.candidate.describe(change.execution_arn)
         if describe is None:
             self._disbelieved(told or "", Role.CANDIDATE, change.name, "the service knows no such execution")
             return None
-        plan_id = _plan_id(describe.get("input"))
+        plan_id = self._plan_id(describe.get("input"))
         if plan_id is None:
             self._unpaired(change.name)
             return None
@@ -157,6 +160,11 @@ class Hints:
         self.captured.note_other_run(run_id_of(plan_id), Role.CANDIDATE, change.name, self.now())
         self.recorder.log("a plan was run under another name", fields, problem=True)
         return plan_id
+
+    def _plan_id(self, text: object) -> str | None:
+        """Read the plan's id from an execution's input."""
+        plan_id = value_at(as_json(text), self.plan_id_at) if isinstance(text, str) else None
+        return plan_id if is_identifier(plan_id) else None
 
     def _unpaired(self, name: str) -> None:
         """Count and log a run that no pair was recorded for: it was published past the harness, or is none of ours."""
@@ -178,10 +186,3 @@ def _event(body: str) -> Mapping[str, object]:
     if not isinstance(event, dict):
         raise InvalidPayload("message", [FieldFault("body", "a JSON object", type(event).__name__)])
     return event
-
-
-def _plan_id(text: object) -> str | None:
-    """Read the plan's id from an execution's input."""
-    value = as_json(text) if isinstance(text, str) else None
-    plan_id = value.get("planId") if isinstance(value, Mapping) else None
-    return plan_id if is_identifier(plan_id) else None

@@ -15,6 +15,7 @@ from shadow.contracts.ledger import PairLedger
 from shadow.contracts.outcome import Gap
 from shadow.contracts.pair import Pair
 from shadow.contracts.vocabulary import Lane, Role
+from shadow.lanes.declared import LaneFile
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.lane import CandidateSource, ControlSource, Look, Presence
 from shadow.lanes.legacy.reader import read_control
@@ -24,6 +25,7 @@ from shadow.settlement.documents import (
     DESCRIBE,
     EVENT,
     ITEM,
+    LANE,
     LEDGER_ROW,
     MAP_RUN,
     OTHER_RUN,
@@ -53,9 +55,11 @@ class Lanes:
         deadlines: Deadlines,
         *,
         as_shadow: ControlSource | None = None,
+        lane_file: LaneFile | None = None,
     ) -> None:
         """Read from `control` and `candidate`, copy into `store`, record in `ledger`.
 
+        `lane_file` describes the candidate where it is a declared lane; it is copied with the evidence that it explains.
         `as_shadow` is the control's record of the runs in which it was the shadow: it has another trade ledger then.
         """
         self._control = control
@@ -64,6 +68,7 @@ class Lanes:
         self._store = store
         self._ledger = ledger
         self._deadlines = deadlines
+        self._lane_file = lane_file
 
     def control(self, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> Look:
         """Look at the control. Raises `EvidenceUnavailable`."""
@@ -152,6 +157,8 @@ class Lanes:
 
     def _draft_candidate(self, pair: Pair, describe: Mapping[str, object], history: list[Mapping[str, object]]) -> DocumentWriter:
         draft = self._store.writer()
+        if self._lane_file is not None:
+            draft.add(LANE, {"sha256": self._lane_file.digest, "text": self._lane_file.text})
         draft.add(DESCRIBE, describe)
         for event in history:
             draft.add(EVENT, event)

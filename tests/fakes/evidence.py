@@ -19,6 +19,7 @@ from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import RunStatus
+from shadow.lanes.declared import LaneFile
 from shadow.lanes.redaction import Redactor
 from shadow.lanes.settledness import Deadlines
 from shadow.settlement.cases import CaseBuilder
@@ -242,12 +243,14 @@ def _statuses(outcome: RunOutcome) -> dict[str, str]:
     return {trade.trade_id: trade.status.value for trade in outcome.trades}
 
 
-def settler_of(world: World, *, fuse: Fuse | None = None, deadlines: Deadlines | None = None) -> Settler:
+def settler_of(
+    world: World, *, fuse: Fuse | None = None, deadlines: Deadlines | None = None, lane_file: LaneFile | None = None
+) -> Settler:
     """Put a comparator together over `world`."""
     fuse, deadlines = fuse or Fuse(), deadlines or Deadlines()
     ledger = FakeLedger(world, fuse)
     store = EvidenceStore(FakeObjects(world, fuse), Redactor())
-    lanes = Lanes(FakeControl(world), FakeCandidate(world), store, ledger, deadlines)
+    lanes = Lanes(FakeControl(world), FakeCandidate(world), store, ledger, deadlines, lane_file=lane_file)
     cases = CaseBuilder(lanes=lanes, store=store, plans=FakePlans(), ledger=ledger, deadlines=deadlines, broker=None)
     return Settler(Parts(ledger, lanes, store, cases, fake_judge, FakeRecorder(world, fuse), deadlines, "test"))
 

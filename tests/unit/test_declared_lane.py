@@ -1,0 +1,214 @@
+"""A workflow that is none of ours is shadowed by a file: to MATCHED, to each planted difference, and never past what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shadow.compare.policy import Policy, default_policy
+from shadow.contracts.comparison import Verdict
+from shadow.contracts.errors import InvalidPayload
+from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.vocabulary import Reason, Role, RunStatus, Side, TradeStatus
+from shadow.lanes.declared import LaneFile, input_of, read_declared, read_with_words
+from shadow.settlement.judging import judge_by
+from shadow.settlement.ports import Case, Judgement
+from shadow.settlement.settler import Settler
+from tests.factories.control_items import ControlRun
+from tests.factories.foreign_lane import LANE_FILE, answer_of, execution_of
+from tests.factories.histories import BEGIN, execution_arn
+from tests.factories.pairs import pair_of
+from tests.fakes.evidence import World, document_of, settler_of
+from tests.fakes.plans import plan_of
+
+PLAN = plan_of(AAPL="-600", MSFT="-300.5", GOOG="1000", TSLA="250")
+LANE = LaneFile.read(LANE_FILE)
+SOON = BEGIN + timedelta(seconds=200)
+NAMES = (pair_of(PLAN).run_id, PLAN.plan_id)
+
+
+def lean_policy() -> Policy:
+    """Ask of the declared lane what it has, and of the control no effects: nobody captures its events here."""
+    policy = default_policy()
+    nothing = dict.fromkeys(type(policy.evidence.candidate).model_fields, ())
+    fields = nothing | {"run": ("raw_status",), "completed": ("filled_quantity", "value"), "trade": ("planned_amount",)}
+    lean = policy.evidence.candidate.model_copy(update=fields)
+    control = policy.evidence.control.model_copy(update=nothing)
+    return policy.model_copy(
+        update={"evidence": policy.evidence.model_copy(update={"candidate": lean, "control": control, "effects": ()})}
+    )
+
+
+def judged(edit: Callable[[dict[str, Any]], object] = lambda _body: None, **changes: object) -> dict[str, Any]:
+    """Shadow the plan with the foreign workflow, whose answer was edited; gives the comparison."""
+    answer = answer_of(PLAN)
+    edit(answer["Payload"])
+    pair = pair_of(PLAN)
+    world = World(pairs={pair.plan_id: pair})
+    world.control_items[pair.run_id] = ControlRun(PLAN).items()  # type: ignore[assignment] # raw items
+    world.executions[execution_arn(pair.run_id)] = execution_of(answer, **changes)  # type: ignore[assignment] # raw
+    parts = settler_of(world, lane_file=LANE)._parts
+    by_policy = judge_by(lean_policy())
+
+    later = {"started_at": BEGIN + timedelta(seconds=4), "completed_at": BEGIN + timedelta(seconds=5)}  # after the SELLs
+
+    def without_events(case: Case) -> Judgement:
+        assert case.control is not None
+        trades = tuple(trade.model_copy(update=later) if trade.action is Side.BUY else trade for trade in case.control.trades)
+        return by_policy(replace(case, control=case.control.model_copy(update={"effects": None, "trades": trades})))
+
+    Settler(replace(parts, judge=without_events)).settle(PLAN.plan_id, SOON)
+    document: Any = document_of(world, PLAN.plan_id)
+    return document
+
+
+def candidates(document: dict[str, Any]) -> set[str]:
+    return {each["kind"] for each in document["differences"] if each["attribution"] == "candidate"}
+
+
+def test_the_lane_file_is_at_most_60_lines() -> None:
+    assert len(LANE_FILE.strip().splitlines()) <= 60
+
+
+def test_a_foreign_workflow_that_does_what_the_control_does_has_no_difference() -> None:
+    document = judged()
+    assert (document["verdict"], document["differences"]) == (Verdict.MATCHED.value, [])
+    assert document["candidate"]["lane"] == "declared"
+    assert document["candidate"]["lane_name"] == "orders-v2"
+    assert document["candidate"]["gaps"] == []
+    assert document["candidate"]["violations"] == []
+    assert [trade["status"] for trade in document["candidate"]["trades"]] == ["COMPLETED"] * 4
+
+
+def row(body: dict[str, Any], symbol: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in body["order_results"] if each["ticker"] == symbol)
+    return found
+
+
+SIX: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
+    ("a lost trade", lambda body: body["order_results"].remove(row(body, "TSLA")), "MISSING_TRADE"),
+    (
+        "a trade nobody asked for",
+        lambda body: body["order_results"].append(row(body, "TSLA") | {"ticker": "ELSE", "client_ref": "ref-9"}),
+        "EXTRA_TRADE",
+    ),
+    ("one twice", lambda body: body["order_results"].append(dict(row(body, "TSLA"))), "DUPLICATE_TRADE"),
+    ("another amount", lambda body: row(body, "GOOG").update(target_usd="1200"), "PLANNED_AMOUNT"),
+    ("too much", lambda body: row(body, "GOOG").update(requested_qty="40", filled_qty="40"), "ASKED_QUANTITY"),
+    (
+        "a rejection",
+        lambda body: row(body, "GOOG").update(order_status="rejected", error={"code": "REJECTED"}, filled_qty=None),
+        "TRADE_STATUS",
+    ),
+]
+
+
+@pytest.mark.parametrize(("edit", "kind"), [each[1:] for each in SIX], ids=[each[0] for each in SIX])
+def test_each_planted_difference_is_found(edit: Callable[[dict[str, Any]], object], kind: str) -> None:
+    document = judged(edit)
+    assert kind in candidates(document)
+    assert document["verdict"] == Verdict.DIVERGED.value
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (lambda body: row(body, "GOOG").update(order_status="half"), "order_status: expected a word of trade_status"),
+        (lambda body: body.update(run_status="fine"), "run_status: expected a word of run_status"),
+        (lambda body: row(body, "GOOG").update(filled_qty="1_0"), "filled_qty: expected a finite decimal"),
+        (lambda body: row(body, "GOOG").update(filled_qty=True), "filled_qty: expected a number"),
+        (lambda body: row(body, "GOOG").update(done_at="20261127"), "done_at: expected an ISO 8601 time"),
+        (lambda body: body["request"].update(plan_id=None), "request.plan_id: expected a value, was null"),
+        (lambda body: body["request"].pop("plan_id"), "request.plan_id: expected a value, was absent"),
+        (lambda body: body.pop("order_results"), "Payload.order_results[*]: expected a list"),
+        (lambda body: body.update(fee="1"), "Payload.fee: neither read nor listed as unread"),
+    ],
+)
+def test_what_cannot_be_read_is_named_and_makes_the_pair_incomplete(edit: Callable[[dict[str, Any]], object], told: str) -> None:
+    document = judged(edit)
+    assert document["verdict"] == Verdict.INCOMPLETE.value
+    candidate = document["candidate"]
+    assert told in json.dumps([candidate["gaps"], candidate["violations"]])
+
+
+def test_a_numbers_digits_survive_as_text_and_as_a_number() -> None:
+    digits = "12.00000000000000000000000001"
+    answer = answer_of(PLAN)
+    row(answer["Payload"], "GOOG")["filled_qty"] = "DIGITS"
+    for text in (digits, f'"{digits}"'):
+        describe, history = execution_of(json.dumps(answer).replace('"DIGITS"', text))
+        outcome = read_declared(LANE, NAMES, Role.CANDIDATE, describe, history)
+        assert Decimal(digits) in [trade.filled_quantity for trade in outcome.trades]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"status": "FAILED", "error": "GuardStopped"}, RunStatus.BLOCKED_BY_GUARD),
+        ({"status": "FAILED", "error": "Other"}, RunStatus.FAILED),
+        ({"status": "TIMED_OUT"}, RunStatus.TIMED_OUT),
+        ({"status": "ABORTED"}, RunStatus.ABORTED),
+    ],
+)
+def test_an_execution_that_did_not_succeed_is_told_by_how_it_ended(changes: dict[str, object], status: RunStatus) -> None:
+    describe, history = execution_of(answer_of(PLAN), **changes)
+    del describe["output"]
+    outcome = read_declared(LANE, NAMES, Role.CANDIDATE, describe, history)
+    assert outcome.status is status
+    assert any("nothing to read" in gap.reason for gap in outcome.gaps)
+
+
+def test_the_input_is_made_from_the_plan_in_the_lanes_own_words() -> None:
+    document: Any = input_of(LANE, PLAN, NAMES[0])
+    assert document["request"] == {"plan_id": PLAN.plan_id, "correlation": PLAN.correlation_id}
+    first = {"ticker": "AAPL", "side": "sell", "target_usd": "600"}
+    assert first in document["orders"]
+    assert len(document["orders"]) == 4
+
+
+FAULTY = [
+    (LANE_FILE.replace('schema = "shadow.lane/1"', ""), "schema"),
+    (LANE_FILE.replace('"COMPLETED", rejected', '"DONE", rejected'), "maps.trade_status.filled"),
+    (LANE_FILE.replace('order_id = "broker_order_id"', 'oder_id = "broker_order_id"'), "trades.oder_id"),
+    (LANE_FILE.replace('"filled_quantity * average_price"', '"filled_quantity + 1"'), "trades.value.else"),
+    (LANE_FILE.replace('map = "run_status"', 'map = "nowhere"'), "run.status.map"),
+    (LANE_FILE.replace('[*]"\nkey', '"\nkey'), "trades.root"),
+    ("= 1", "file"),
+]
+
+
+@pytest.mark.parametrize(("text", "place"), FAULTY, ids=[place for _, place in FAULTY])
+def test_a_faulty_file_is_refused_by_the_name_of_its_fault(text: str, place: str) -> None:
+    with pytest.raises(InvalidPayload, match=place.replace(".", r"\.")):
+        LaneFile.read(text)
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3))
+
+
+@given(st.sampled_from(sorted(answer_of(PLAN)["Payload"]["order_results"][0])), JSON)
+@settings(max_examples=150, deadline=None)
+def test_a_damaged_field_never_raises_and_never_reads_as_another_trade(name: str, value: object) -> None:
+    answer = answer_of(PLAN)
+    row(answer["Payload"], "GOOG")[name] = value
+    outcome = read_declared(LANE, NAMES, Role.CANDIDATE, *execution_of(answer))
+    others = {trade.symbol: trade for trade in outcome.trades if trade.symbol in ("AAPL", "MSFT", "TSLA")}
+    assert {trade.status for trade in others.values()} == {TradeStatus.COMPLETED}
+    assert len(others) == 3
+    assert RunOutcome.model_validate(outcome.model_dump()) == outcome
+
+
+def test_every_word_that_was_met_is_known_to_the_check() -> None:
+    answer = answer_of(PLAN)
+    row(answer["Payload"], "GOOG").update(order_status="refused", error={"code": "EQ_LIMIT"})
+    outcome, words = read_with_words(LANE, NAMES, Role.CANDIDATE, *execution_of(answer))
+    assert {("trade_status", "refused"), ("reason", "EQ_LIMIT"), ("side", "buy"), ("run_status", "ok")} <= words
+    assert [trade.reason for trade in outcome.trades if trade.status is TradeStatus.BLOCKED] == [Reason.EQUITY_LIMIT]
