@@ -10,6 +10,7 @@ import typer
 from shadow.cli.comparing import compare
 from shadow.cli.doctoring import doctor
 from shadow.cli.explaining import explain
+from shadow.cli.lane import app as lane
 from shadow.cli.publishing import publish
 from shadow.cli.redriving import redrive
 from shadow.cli.replaying import replay
@@ -20,3 +21,4 @@ def register(app: typer.Typer) -> None:
     """Add this room's commands to `app`."""
     for command in (publish, status, compare, explain, replay, redrive, doctor):
         app.command()(command)
+    app.add_typer(lane, name="lane")

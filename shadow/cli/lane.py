@@ -1,0 +1,179 @@
+"""Business Unit: command line | Status: current.
+
+Writing and checking the file that describes a lane: a first draft from an execution, and field by field what a file reads of one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from shadow.cli.errors import BadInput
+from shadow.cli.output import ExitCode, finish, print_json, say
+from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.vocabulary import Role
+from shadow.lanes.declared import LaneFile, read_with_words
+from shadow.lanes.paths import EACH, leaves, values_at
+from shadow.lanes.records import as_json
+
+app = typer.Typer(help="Describe a workflow of your own by a file, so that it can be shadowed.", no_args_is_help=True)
+
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "symbol": ("symbol", "ticker", "instrument"),
+    "action": ("action", "side", "direction"),
+    "status": ("status", "state", "order_status"),
+    "key": ("trade_id", "client_ref", "reference", "id"),
+    "planned_amount": ("trade_amount", "target_usd", "planned_amount", "notional"),
+    "asked_quantity": ("requested_qty", "quantity_requested", "asked_quantity"),
+    "filled_quantity": ("filled_qty", "filled_quantity", "quantity"),
+    "average_price": ("avg_fill_price", "filled_avg_price", "average_price", "price"),
+    "value": ("filled_usd", "total_value", "value"),
+    "order_id": ("order_id", "broker_order_id"),
+}
+_ENDS = {
+    "ExecutionSucceeded": "SUCCEEDED",
+    "ExecutionFailed": "FAILED",
+    "ExecutionAborted": "ABORTED",
+    "ExecutionTimedOut": "TIMED_OUT",
+}
+History = Annotated[Path, typer.Option(help="A file as `aws stepfunctions get-execution-history` answers.")]
+
+
+@app.command()
+def draft(*, history: History) -> None:
+    """Write a first lane file from an execution's output, to be finished by hand: what was guessed, and what is left."""
+    describe, _ = _execution(history)
+    output = as_json(str(describe.get("output")))
+    found = dict(leaves(output))
+    rows = next((path.partition(EACH)[0] for path in found if EACH in path), "")
+    each = {path.removeprefix(f"{rows}{EACH}.") for path in found if rows and path.startswith(f"{rows}{EACH}.")}
+    guessed = {
+        name: path
+        for name, words in _NAMES.items()
+        if (path := next((path for word in words for path in sorted(each) if _last(path) == _plain(word)), None))
+    }
+    read = {f"{rows}{EACH}.{path}" for path in guessed.values()}
+    lines = [
+        'schema = "shadow.lane/1"',
+        'name = "my-lane"',
+        'numbers = "string|number"',
+        "",
+        "[run]",
+        'from = "execution.output"',
+        "",
+    ]
+    lines += ["[trades]", 'from = "execution.output"', f"root = {json.dumps(rows + EACH)}"]
+    for name, path in guessed.items():
+        words = f'{{ at = {json.dumps(path)}, map = "{name}" }}' if name in ("action", "status") else json.dumps(path)
+        lines.append(f"{name} = {words}")
+    for name in ("action", "status"):
+        met = sorted({str(value) for value in _every(output, f"{rows}{EACH}.{guessed[name]}")}) if name in guessed else []
+        lines += ["", f"[maps.{name}]  # say what each word means"] + [f'{json.dumps(word)} = ""' for word in met]
+    left = sorted(set(found) - read)
+    lines += ["", "[unread]  # take out of this list what is to be read", f"ignore = {json.dumps(left)}"]
+    typer.echo("\n".join(lines))
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="The lane file.")],
+    *,
+    history: Annotated[Path | None, typer.Option(help="An execution's history to read by the file.")] = None,
+    as_json_: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+) -> None:
+    """Show what a lane file reads, field by field, and hold it against its own examples. Exit 1 where anything is missing."""
+    lane = LaneFile.read(_text(file), str(file))
+    faults = _faults_of_examples(lane, file.parent)
+    outcome: RunOutcome | None = None
+    if history is not None:
+        outcome = _read(lane, history)[0]
+        faults += [f"{history}: {gap.what}: {gap.reason}" for gap in outcome.gaps]
+        faults += [f"{history}: {violation}" for violation in outcome.violations]
+    document = {"name": lane.name, "sha256": lane.digest, "faults": faults, "read": outcome.to_wire() if outcome else None}
+    if as_json_:
+        print_json(document)
+    else:
+        _show(lane, outcome, faults)
+    finish(ExitCode.DIVERGED if faults else ExitCode.FINE)
+
+
+def _show(lane: LaneFile, outcome: RunOutcome | None, faults: list[str]) -> None:
+    say(f"{escape(lane.name)} {lane.digest[:16]}")
+    for trade in outcome.trades if outcome is not None else ():
+        told = {name: value for name, value in trade.to_wire().items() if value not in (None, [])}
+        say(f"  {escape(trade.symbol)}: " + escape(", ".join(f"{name} {value}" for name, value in told.items())))
+        missing = [name for name in lane.trades.fields if name in told and told[name] is None]
+        if missing:
+            say(f"    not there: {escape(', '.join(missing))}")
+    for fault in faults:
+        say(f"[red]missing[/red] {escape(fault)}")
+
+
+def _faults_of_examples(lane: LaneFile, folder: Path) -> list[str]:
+    """Read every example by the file: each is read as it expects, and together they hit every word of every map."""
+    met: set[tuple[str, str]] = set()
+    faults: list[str] = []
+    for number, example in enumerate(lane.examples):
+        outcome, words = _read(lane, folder / str(example.get("input")))
+        met |= words
+        faults += [f"example {number}: {gap.what}: {gap.reason}" for gap in outcome.gaps]
+        expected = as_json(_text(folder / str(example.get("expect"))))
+        faults += [f"example {number}: {text}" for text in _unlike(expected, as_json(json.dumps(outcome.to_wire())), "outcome")]
+    every = {(name, word) for name, words in lane.maps.items() for word in words}
+    faults += [f"maps.{name}.{word}: no example has this word" for name, word in sorted(every - met)]
+    return faults
+
+
+def _unlike(expected: object, found: object, place: str) -> list[str]:
+    """Tell where what was read is not what was expected; only what is expected is looked at."""
+    if isinstance(expected, Mapping) and isinstance(found, Mapping):
+        return [text for name, value in expected.items() for text in _unlike(value, found.get(name), f"{place}.{name}")]
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        return [text for number, value in enumerate(expected) for text in _unlike(value, found[number], f"{place}[{number}]")]
+    return [] if expected == found else [f"{place}: expected {expected!r:.80}, was {found!r:.80}"]
+
+
+def _read(lane: LaneFile, history: Path) -> tuple[RunOutcome, set[tuple[str, str]]]:
+    describe, events = _execution(history)
+    return read_with_words(lane, ("run", "plan"), Role.CANDIDATE, describe, events)
+
+
+def _execution(path: Path) -> tuple[Mapping[str, object], list[Mapping[str, object]]]:
+    """Give what DescribeExecution would answer, from the events or the file's own `describe`, and the events."""
+    value = as_json(_text(path))
+    events = value.get("events") if isinstance(value, Mapping) else None
+    if not isinstance(events, list) or not events or not all(isinstance(event, Mapping) for event in events):
+        raise BadInput(f"{path}: expected an object with a list of events, as get-execution-history answers")
+    last = events[-1]
+    details = next(
+        (found for name, found in last.items() if str(name).endswith("EventDetails") and isinstance(found, Mapping)), {}
+    )
+    described = value.get("describe") if isinstance(value, Mapping) else None
+    status = _ENDS.get(str(last.get("type")), "RUNNING")
+    return {"status": status, **details, **(described if isinstance(described, Mapping) else {})}, events
+
+
+def _every(document: object, path: str) -> list[object]:
+    found = values_at(document, path)
+    return [value for value in found if isinstance(value, str | Decimal | int)] if isinstance(found, list) else []
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: expected a readable file, was {type(error).__name__}") from None
+
+
+def _last(path: str) -> str:
+    return _plain(path.rpartition(".")[2])
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()

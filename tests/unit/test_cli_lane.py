@@ -1,0 +1,104 @@
+"""The command says what a lane file reads of an execution, what it misses, and writes a first draft of one."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from shadow.cli.lane import app
+from tests.factories.foreign_lane import LANE_FILE, answer_of, execution_of
+from tests.fakes.plans import plan_of
+
+PLAN = plan_of(AAPL="-600", GOOG="1000")
+
+
+def history_of(folder: Path, name: str, **row: object) -> Path:
+    answer = answer_of(PLAN)
+    answer["Payload"]["order_results"][0].update(row)
+    describe, events = execution_of(answer)
+    path = folder / name
+    path.write_text(
+        json.dumps(
+            {"events": [*events[:-1], events[-1] | {"executionSucceededEventDetails": {"output": describe["output"]}}]},
+            default=str,
+        )
+    )
+    return path
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(each) for each in arguments])
+    return result.exit_code, result.output
+
+
+def with_examples(folder: Path, *examples: Path) -> Path:
+    expect = folder / "expect.json"
+    expect.write_text(json.dumps({"status": "COMPLETED"}))
+    tables = "".join(f'[[examples]]\ninput = "{path.name}"\nexpect = "expect.json"\n' for path in examples)
+    file = folder / "lane.toml"
+    file.write_text(LANE_FILE + tables)
+    return file
+
+
+def whole(folder: Path) -> list[Path]:
+    words = [
+        {"order_status": "rejected", "error": {"code": "REJECTED"}},
+        {"order_status": "refused", "error": {"code": "EQ_LIMIT"}},
+        {"order_status": "skipped"},
+    ]
+    return [history_of(folder, f"{number}.json", **row) for number, row in enumerate(words)]
+
+
+def test_examples_must_hit_every_word_of_every_map(tmp_path: Path) -> None:
+    file = with_examples(tmp_path, *whole(tmp_path))
+    code, text = run("check", file)
+    assert code == 1
+    assert "maps.run_status.error: no example has this word" in text
+    assert "trade_status" not in text
+
+    file.write_text(file.read_text().replace(', error = "FAILED"', ""))
+    assert run("check", file)[0] == 0
+
+
+def test_an_example_that_is_read_otherwise_than_it_expects_is_told_by_its_field(tmp_path: Path) -> None:
+    file = with_examples(tmp_path, *whole(tmp_path))
+    (tmp_path / "expect.json").write_text(json.dumps({"status": "FAILED"}))
+    code, text = run("check", file)
+    assert code == 1
+    assert "outcome.status: expected 'FAILED', was 'COMPLETED'" in text
+
+
+def test_what_a_history_has_and_the_file_does_not_read_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "lane.toml"
+    file.write_text(LANE_FILE)
+    code, text = run("check", file, "--history", history_of(tmp_path, "h.json", fee_usd="0.01", order_status="half"), "--json")
+    answer: Any = json.loads(text)
+    assert code == 1
+    assert any("order_status: expected a word of trade_status" in fault for fault in answer["faults"])
+    assert any("fee_usd: neither read nor listed as unread" in fault for fault in answer["faults"])
+    assert [trade["symbol"] for trade in answer["read"]["trades"]] == ["GOOG"]
+
+
+def test_a_draft_guesses_fields_by_name_and_lists_what_is_left(tmp_path: Path) -> None:
+    code, text = run("draft", "--history", history_of(tmp_path, "h.json"))
+    assert code == 0
+    lane = tomllib.loads(text)
+    assert lane["trades"]["root"] == "Payload.order_results[*]"
+    assert lane["trades"]["symbol"] == "ticker"
+    assert lane["trades"]["action"] == {"at": "side", "map": "action"}
+    assert lane["trades"]["filled_quantity"] == "filled_qty"
+    assert lane["maps"]["action"] == {"buy": "", "sell": ""}
+    assert "Payload.run_status" in lane["unread"]["ignore"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"events": []}', '{"events": [1]}'])
+def test_a_file_that_is_no_history_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "h.json"
+    path.write_text(text)
+    result = CliRunner().invoke(app, ["draft", "--history", str(path)])
+    assert "h.json" in str(result.exception)
