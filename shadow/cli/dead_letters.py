@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from shadow.contracts.errors import ContractViolation, InvalidPayload, faults_of
 from shadow.contracts.events import EventSource, StatusChangeEvent
 from shadow.contracts.plan import RebalancePlan
+from shadow.intake.message import Note, read_message
 from shadow.lanes.legacy.source import captured_event
 from shadow.settlement.hints import STEP_FUNCTIONS
 
@@ -37,6 +38,7 @@ class DeadQueue(StrEnum):
     """A dead-letter queue by the function that could not handle its messages."""
 
     COMPARATOR = "comparator"
+    INTAKE = "intake"
     PUBLISH = "publish"
 
 
@@ -104,12 +106,26 @@ def read_letter(queue: DeadQueue, message: MessageTypeDef) -> DeadLetter:
         fault = _fault_of_hint(values)
         reason = undelivered or (fault and "cannot be read") or "the comparator failed on it every time: see its log"
         return DeadLetter(*lead, about=_about_hint(values), reason=reason, fault=fault)
+    if queue is DeadQueue.INTAKE:
+        return _publication_letter(lead, body)
     payload = _published_payload(values)
     try:
         plan = RebalancePlan.read(payload)
     except ContractViolation as violation:
         return DeadLetter(*lead, about="a plan", reason=undelivered or _answered(values), fault=str(violation), payload=payload)
     return DeadLetter(*lead, about=plan.plan_id, reason=undelivered or _answered(values), plan=plan, payload=payload)
+
+
+def _publication_letter(lead: tuple[DeadQueue, str, str, str, datetime], body: str) -> DeadLetter:
+    """Understand a message of the intake queue."""
+    try:
+        message = read_message(body)
+    except InvalidPayload as fault:
+        return DeadLetter(*lead, about="a message", reason="cannot be read", fault=str(fault))
+    plan = getattr(message, "plan", None)
+    plan_id = plan.get("plan_id") if isinstance(plan, dict) else message.plan_id
+    about = f"{'note on' if isinstance(message, Note) else 'publication of'} {plan_id or 'a plan'}"
+    return DeadLetter(*lead, about=about, reason="the intake failed on it every time: see its log")
 
 
 def _json(text: str) -> object:

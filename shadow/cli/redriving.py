@@ -76,7 +76,7 @@ def redrive(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give dead letters another try: hints go back to the comparator's queue, plans to the publishing function.
+    """Give dead letters another try: hints and publications go back to their queues, plans to the publishing function.
 
     [bold]Examples[/bold]
 
@@ -106,10 +106,12 @@ def redrive(
 
 def _queues(target: Target, only: DeadQueue | None) -> list[tuple[DeadQueue, str]]:
     """Find the dead-letter queues. The publishing one exists with the reference control only."""
-    found = [(DeadQueue.COMPARATOR, target.name("ComparatorDlqUrl"))] if only is not DeadQueue.PUBLISH else []
+    found = [(DeadQueue.COMPARATOR, target.name("ComparatorDlqUrl"))] if only in (None, DeadQueue.COMPARATOR) else []
+    if only in (None, DeadQueue.INTAKE):
+        found.append((DeadQueue.INTAKE, target.name("IntakeDlqUrl")))
     if only is DeadQueue.PUBLISH and "PublishPlanFunctionName" not in target.outputs:
         raise MissingOutput(f"stack shadow-{target.stage} has no publishing of its own, and so no dead letters of it")
-    if only is not DeadQueue.COMPARATOR and "PublishPlanFunctionName" in target.outputs:
+    if only in (None, DeadQueue.PUBLISH) and "PublishPlanFunctionName" in target.outputs:
         url = clients.sqs().get_queue_url(QueueName=target.of_stage("publish-plan-dlq"))["QueueUrl"]
         found.append((DeadQueue.PUBLISH, url))
     return found
@@ -129,11 +131,14 @@ def _work_through(target: Target, queue: DeadQueue, url: str, limit: int, choice
     return done
 
 
+_SENT_BACK_TO = {DeadQueue.COMPARATOR: "ComparatorQueueUrl", DeadQueue.INTAKE: "IntakeQueueUrl"}
+
+
 def _redrive(client: SQSClient, target: Target, letter: DeadLetter, choice: Choice) -> Done:
     if letter.fault is not None and not (choice.force and letter.queue is DeadQueue.COMPARATOR):
         return Done(letter, Fate.LEFT, letter.fault)
-    if letter.queue is DeadQueue.COMPARATOR:
-        client.send_message(QueueUrl=target.name("ComparatorQueueUrl"), MessageBody=letter.body)
+    if letter.queue in _SENT_BACK_TO:
+        client.send_message(QueueUrl=target.name(_SENT_BACK_TO[letter.queue]), MessageBody=letter.body)
         return Done(letter, Fate.REDRIVEN)
     if letter.plan is not None and not choice.stale:
         day = trading_day_of(letter.plan.timestamp)

@@ -16,6 +16,7 @@ import pytest
 
 from shadow.cli import dead_letters, redriving
 from shadow.cli.errors import FunctionFailed
+from shadow.intake.message import message_of
 from tests.fakes.cli_cloud import CliCloud, cli_cloud, shadow
 from tests.fakes.plans import plan_of
 
@@ -36,7 +37,11 @@ class Queues:
         self.source, self.dead, self.publish = (
             client.create_queue(QueueName=f"alchemiser-dev-{name}")["QueueUrl"] for name in names
         )
+        self.intake, self.dead_intake = (
+            client.create_queue(QueueName=f"alchemiser-dev-{name}")["QueueUrl"] for name in ("shadow-intake", "shadow-intake-dlq")
+        )
         cloud.outputs |= {"ComparatorQueueUrl": self.source, "ComparatorDlqUrl": self.dead}
+        cloud.outputs |= {"IntakeQueueUrl": self.intake, "IntakeDlqUrl": self.dead_intake}
         self.published: list[object] = []
 
     def put(self, url: str, body: object, **attributes: str) -> None:
@@ -78,6 +83,18 @@ def failure(plan: object, kind: str = "StateUnavailable") -> dict[str, object]:
     context = {"condition": "RetriesExhausted", "approximateInvokeCount": 3}
     event = {"detail-type": "RebalancePlanned", "detail": plan}
     return {"requestContext": context, "requestPayload": event, "responsePayload": {"errorType": kind, "errorMessage": "why"}}
+
+
+def test_a_publication_goes_back_to_the_intake_and_what_is_none_stays(queues: Queues) -> None:
+    plan = plan_of(AAPL="-600")
+    queues.put(queues.dead_intake, message_of(plan, datetime.now(UTC)))
+    queues.put(queues.dead_intake, {"something": "else"})
+
+    result = shadow("redrive", "--queue", "intake")
+
+    assert result.exit_code == 1
+    assert f"publication of {plan.plan_id}" in result.stdout
+    assert (queues.count(queues.intake), queues.count(queues.dead_intake)) == (1, 1)
 
 
 def test_no_dead_letters_is_fine(queues: Queues) -> None:

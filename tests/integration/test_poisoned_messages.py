@@ -47,7 +47,8 @@ class World:
         arn = self.sqs.get_queue_attributes(QueueUrl=self.dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         policy = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES})}
         self.source = self.sqs.create_queue(QueueName="alchemiser-dev-shadow-comparator", Attributes=policy)["QueueUrl"]
-        cloud.outputs |= {"ComparatorQueueUrl": self.source, "ComparatorDlqUrl": self.dead}
+        intake = self.sqs.create_queue(QueueName="alchemiser-dev-shadow-intake-dlq")["QueueUrl"]
+        cloud.outputs |= {"ComparatorQueueUrl": self.source, "ComparatorDlqUrl": self.dead, "IntakeDlqUrl": intake}
         del cloud.outputs["PublishPlanFunctionName"]
         self.settler, self.told = Settler(), Told()
         hints = Hints(self.settler, None, None, Kept(), self.told, lambda: NOW, lambda _: None)  # type: ignore[arg-type] # fakes
