@@ -21,6 +21,7 @@ from packaging.markers import default_environment
 
 from local.cloud.archive import contents, digest, unzipped_bytes, write_zip
 from local.cloud.bytecode import compiled, compiler_for
+from local.cloud.cfn_yaml import read_template
 from local.cloud.errors import BuildFailed
 from local.cloud.locking import locked
 from local.cloud.progress import Progress, silent
@@ -28,6 +29,7 @@ from local.cloud.requirements import Pin, pins, without
 
 _BUILDER = "2"
 _KEPT = 4
+UNZIPPED_LIMIT = 250 * 1024 * 1024
 _PIP_SECONDS = 600
 _GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34)
 
@@ -257,6 +259,24 @@ def _install(work: Path, layer: Layer, target: Target) -> None:
         raise BuildFailed(f"the {layer.name} layer's packages could not be installed: {done.stderr.strip()[-2000:]}")
 
 
+def beyond_limits(template: Path, artefacts: Artefacts) -> list[str]:
+    """Say which functions are too large for Lambda with their layers, unzipped (250 MiB, layers included)."""
+    read = read_template(template)
+    shared, resources = read["Globals"], read["Resources"]
+    wrong = []
+    for each in resources.values() if isinstance(resources, Mapping) and isinstance(shared, Mapping) else ():
+        if each.get("Type") != "AWS::Serverless::Function":
+            continue
+        properties = each["Properties"]
+        name = str(properties["CodeUri"]).strip("/").rsplit("/", 1)[-1]
+        named = [str(layer["Ref"]) for layer in (*shared["Function"]["Layers"], *properties.get("Layers", [])) if "Ref" in layer]
+        files = [Path(str(resources[layer]["Properties"]["ContentUri"])).stem for layer in named]
+        total = artefacts.functions[name].unzipped + sum(artefacts.layers[file].unzipped for file in files)
+        if total > UNZIPPED_LIMIT:
+            wrong.append(f"{name}: {total:,} bytes unzipped with {', '.join(files)}, Lambda takes {UNZIPPED_LIMIT:,}")
+    return wrong
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build from the command line: `python -m local.cloud.build --target aws` (or `local`). Gives the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local.cloud.build", description="Build the layers and function zips.")
@@ -276,11 +296,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(
             f"no python{target.python_version} on this machine: the layers carry no bytecode, and every cold start compiles them"
         )
+    wrong = beyond_limits(root / "template.yaml", artefacts)
+    for line in wrong:
+        sys.stderr.write(f"build: {line}\n")
     for kind, built in (("layer", artefacts.layers), ("function", artefacts.functions)):
         for each in built.values():
             zipped = each.path.stat().st_size
             _say(f"{kind:9} {each.name:24} {zipped / 1e6:7.2f} MB zipped {each.unzipped / 1e6:7.2f} MB unzipped")
-    return 0
+    return 1 if wrong else 0
 
 
 def _say(message: str) -> None:

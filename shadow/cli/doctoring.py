@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
 from shadow.cli import target as targets
-from shadow.cli.doctor import accounts, basics, control, people, plans
+from shadow.cli.doctor import accounts, basics, control, deployed, people, plans
 from shadow.cli.doctor.finding import Account, Check, Finding, Level, findings
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ExitCode, fail, finish, print_json, progress, say
@@ -27,6 +26,7 @@ ParameterOption = Annotated[
     list[str] | None,
     typer.Option("--parameter", help="A parameter of the deployment, over samconfig.toml's.", metavar="NAME=VALUE"),
 ]
+_NOTHING_RUNS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"})
 _STYLE = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 
@@ -41,6 +41,10 @@ def checks() -> Sequence[tuple[str, Check]]:
         ("mail", people.mail),
         ("publishing mode", basics.mode_parameter),
         ("plan sizes", plans.payload_sizes),
+        ("stack", deployed.stack),
+        ("running code", deployed.functions),
+        ("subscriptions", deployed.subscriptions),
+        ("concurrency", deployed.concurrency),
     )
 
 
@@ -91,8 +95,21 @@ def _account(stage: str, given: Mapping[str, str], *, local: bool) -> Account:
         stack = targets.describe_stack(stage)
     except (ClientError, BotoCoreError):
         return Account(stage, _configured(stage) | dict(given), str(SAM_CONFIG), local=local)
+    configured, state = _configured(stage), str(stack.get("StackStatus", ""))
+    if state in _NOTHING_RUNS:
+        return Account(stage, configured | dict(given), str(SAM_CONFIG), local=local, state=state)
     values = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack.get("Parameters", [])}
-    return Account(stage, values | dict(given), f"stack shadow-{stage}", deployed=True, local=local)
+    return Account(
+        stage,
+        values | dict(given),
+        f"stack shadow-{stage}",
+        deployed=True,
+        local=local,
+        state=state,
+        stack_parameters=values,
+        configured={} if local else configured,
+        outputs={entry["OutputKey"]: entry["OutputValue"] for entry in stack.get("Outputs", [])},
+    )
 
 
 def _configured(stage: str) -> dict[str, str]:
@@ -103,9 +120,10 @@ def _configured(stage: str) -> dict[str, str]:
         return {"Stage": stage}
     except (OSError, ValueError) as error:
         raise BadInput(f"{SAM_CONFIG}: expected TOML, was {error}") from None
-    text = config.get(stage, {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
-    pairs = shlex.split(text) if isinstance(text, str) else [str(part) for part in text]
-    return {"Stage": stage} | _given(pairs)
+    given = config.get(stage, {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", {})
+    if not isinstance(given, dict):
+        raise BadInput(f"{SAM_CONFIG}: expected a table of parameters for stage {stage}, was {type(given).__name__}")
+    return {"Stage": stage} | {name: str(value) for name, value in given.items()}
 
 
 def _given(pairs: Sequence[str]) -> dict[str, str]:

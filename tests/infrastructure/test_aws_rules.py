@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.aws_rules import machine
+from local.cloud.build import LAYERS, UNZIPPED_LIMIT, Artefact, Artefacts, beyond_limits
 
 ROOT = Path(__file__).parents[2]
 TEXT = machine.read_machine(ROOT)
@@ -43,3 +44,16 @@ def test_the_other_rules_of_the_definition_find_their_breach() -> None:
 
     assert len(machine.long_names(broken)) == len(machine.unreachable_catchers(broken)) == 1
     assert machine.long_names(TEXT) == machine.unreachable_catchers(TEXT) == []
+
+
+def test_w13_a_function_beyond_lambdas_limit_fails_the_build() -> None:
+    folders = [path.name for path in (ROOT / "functions").iterdir() if (path / "lambda_handler.py").exists()]
+
+    def built(reports: int) -> Artefacts:
+        sizes = {"shared": 40, "reports": reports}
+        layers = {each.name: Artefact(each.name, ROOT, sizes.get(each.name, 5)) for each in LAYERS}
+        return Artefacts(layers, {name: Artefact(name, ROOT, 1) for name in folders})
+
+    assert beyond_limits(ROOT / "template.yaml", built(UNZIPPED_LIMIT - 41)) == []
+    (told,) = beyond_limits(ROOT / "template.yaml", built(UNZIPPED_LIMIT - 40))
+    assert told.startswith("daily_report: ")

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -20,7 +24,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from shadow.aws.table import to_item
 from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.errors import BrokerUnauthorized
-from shadow.cli.doctor import accounts, basics
+from shadow.cli.doctor import accounts, basics, deployed
 from shadow.cli.doctor.finding import Account, Finding, findings
 from tests.fakes.cli_cloud import ACCOUNT, REGION, RUNS, CliCloud, cli_cloud, shadow, table
 from tests.fakes.plans import plan_of
@@ -256,7 +260,7 @@ def test_large_plans_are_counted_as_claim_checks(healthy: Healthy) -> None:
 def test_before_a_deployment_samconfig_and_given_parameters_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with cli_cloud(monkeypatch, tmp_path, deployed=False):
         (tmp_path / "samconfig.toml").write_text(
-            '[dev.deploy.parameters]\nparameter_overrides = "Stage=dev ControlLane=reference ExecutionMode=dry_run"\n'
+            '[dev.deploy.parameters.parameter_overrides]\nStage = "dev"\nControlLane = "reference"\nExecutionMode = "dry_run"\n'
         )
 
         code, found = doctor("--parameter", "ReportSender=shadow@example.com")
@@ -308,3 +312,83 @@ def test_the_clock_is_held_against_the_services(seconds: int, level: str) -> Non
 
 def test_a_service_without_a_time_leaves_the_clock_unchecked() -> None:
     assert basics.clock(None, datetime.now(UTC)).level == "warn"
+
+
+DEPLOYED = Account("dev", {"ControlLane": "existing"}, "stack", deployed=True, state="UPDATE_COMPLETE")
+
+
+def deployed_function(name: str = "alchemiser-dev-execute-trade-sfn") -> str:
+    iam, client = boto3.client("iam"), boto3.client("lambda")
+    role = iam.create_role(RoleName="any", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as code:
+        code.writestr("lambda_handler.py", "")
+    client.create_function(
+        FunctionName=name, Runtime="python3.12", Role=role, Handler="lambda_handler.x", Code={"ZipFile": archive.getvalue()}
+    )
+    client.publish_version(FunctionName=name)
+    client.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+    return name
+
+
+@pytest.mark.usefixtures("healthy")
+def test_w3_an_alias_with_an_old_environment_is_found() -> None:
+    name = deployed_function()
+    assert [entry.level for entry in deployed.functions(DEPLOYED)] == ["ok"]
+
+    boto3.client("lambda").update_function_configuration(FunctionName=name, Environment={"Variables": {"A": "1"}})
+
+    (found,) = deployed.functions(DEPLOYED)
+    assert (found.level, found.found) == ("fail", f"{name}:live differs from $LATEST in Environment")
+
+
+@pytest.mark.usefixtures("healthy")
+def test_w6_alarms_that_nobody_gets_are_found() -> None:
+    topic = boto3.client("sns").create_topic(Name="alarms")["TopicArn"]
+    account = replace(DEPLOYED, outputs={"AlarmTopicArn": topic})
+
+    (found,) = deployed.subscriptions(account)
+    assert (found.level, found.found) == ("fail", "nobody gets the alarms")
+
+    boto3.client("sns").subscribe(TopicArn=topic, Protocol="email", Endpoint="anna@desk.example")
+    (found,) = deployed.subscriptions(account)
+    assert found.level == "ok"
+
+
+def test_w6_a_subscription_that_was_not_confirmed_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = {"Endpoint": "anna@desk.example", "SubscriptionArn": "PendingConfirmation"}
+    client = SimpleNamespace(list_subscriptions_by_topic=lambda **_: {"Subscriptions": [waiting]})
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: client)
+
+    (found,) = deployed.subscriptions(replace(DEPLOYED, outputs={"AlarmTopicArn": "arn"}))
+    assert (found.level, found.found) == ("fail", "nobody gets the alarms: anna@desk.example did not confirm")
+
+
+def test_w7_parameters_that_samconfig_has_otherwise_are_named() -> None:
+    account = replace(DEPLOYED, configured={"ExecutionMode": "live"}, stack_parameters={"ExecutionMode": "dry_run"})
+
+    state, differing = deployed.stack(account)
+    assert state.level == "ok"
+    assert differing.found == "ExecutionMode is 'dry_run', not 'live'"
+
+
+def test_w8_a_stack_that_was_rolled_back_is_not_read_as_deployed() -> None:
+    (found,) = deployed.stack(Account("dev", {}, "samconfig.toml", state="ROLLBACK_COMPLETE"))
+
+    assert (found.level, "sam delete" in found.advice) == ("fail", True)
+
+
+@pytest.mark.parametrize(("free", "kept", "level"), [(900, 0, "ok"), (40, 0, "warn"), (40, 10, "ok")])
+def test_w5_the_accounts_limit_and_the_controls_reservation_are_read(
+    monkeypatch: pytest.MonkeyPatch, free: int, kept: int, level: str
+) -> None:
+    mapped = {"EventSourceMappings": [{"FunctionArn": "control"}]}
+    client = SimpleNamespace(
+        get_account_settings=lambda: {"AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": free}},
+        list_event_source_mappings=lambda **_: mapped,
+        get_function_concurrency=lambda **_: {"ReservedConcurrentExecutions": kept} if kept else {},
+    )
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: client)
+
+    (found,) = deployed.concurrency(replace(DEPLOYED, parameters={"ExecutionQueueArn": "arn"}))
+    assert (found.level, f"the control keeps {kept or 'none'}" in found.found) == (level, True)

@@ -6,7 +6,7 @@ What a check finds, and the account it looks at. A service that denies or does n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -38,13 +38,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is known before anything is asked: the stage, its parameters, and where they were read."""
+    """What is known before anything is asked: the stage, its parameters and where they were read, and the stack as it stands."""
 
     stage: str
     parameters: Mapping[str, str]
     source: str
     deployed: bool = False
     local: bool = False
+    state: str = ""
+    stack_parameters: Mapping[str, str] = field(default_factory=dict)
+    configured: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
     def parameter(self, name: str, default: str = "") -> str:
         """Give a parameter of the stack."""

@@ -6,6 +6,7 @@ Whether the daily report can be mailed: the sender is verified, and in SES's san
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from email.utils import parseaddr
 
 from shadow.aws import clients
 from shadow.cli.doctor.finding import Account, Finding, bad, ok, warn
@@ -15,7 +16,7 @@ SANDBOX_QUOTA = 200.0
 
 def mail(account: Account) -> Iterator[Finding]:
     """Check sender and recipients."""
-    sender = account.parameter("ReportSender")
+    sender = parseaddr(account.parameter("ReportSender"))[1]
     recipients = [address.strip() for address in account.parameter("ReportRecipients").split(",") if address.strip()]
     if not sender:
         yield warn("mail sender", "ReportSender is empty: the report is archived and not mailed", "name a verified SES identity")

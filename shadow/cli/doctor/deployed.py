@@ -1,0 +1,120 @@
+"""Business Unit: command line | Status: current.
+
+Whether what runs is what was deployed, whether somebody is told, and whether the candidate can take invocations from the control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import boto3
+
+from shadow.aws import clients
+from shadow.cli.doctor.finding import Account, Finding, bad, ok, warn
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+_SAME = ("CodeSha256", "Layers", "Environment", "Timeout", "MemorySize")
+_BESIDE_THE_CONTROL = 26  # two functions that a Map calls ten times at once, and the comparator's six
+
+
+def stack(account: Account) -> Iterator[Finding]:
+    """Look at the stack's state, and hold its parameters against samconfig.toml."""
+    if not account.deployed:
+        if account.state:
+            advice = f"sam delete --stack-name shadow-{account.stage}, then deploy again: docs/runbooks/deploy-again.md"
+            yield bad("stack", f"shadow-{account.stage} is {account.state}: nothing of it runs", advice)
+        return
+    if account.state.endswith("_FAILED") or "ROLLBACK" in account.state:
+        advice = "read the stack's events, mend what failed, and deploy again"
+        yield warn("stack", f"shadow-{account.stage} is {account.state}: the deployment before it is what runs", advice)
+    else:
+        yield ok("stack", f"shadow-{account.stage} is {account.state}")
+    differing = [
+        f"{name} is {account.stack_parameters.get(name)!r}, not {value!r}"
+        for name, value in account.configured.items()
+        if account.stack_parameters.get(name) != value
+    ]
+    if differing:
+        yield warn("samconfig", "; ".join(differing), f"make deploy-dev STAGE={account.stage} deploys what samconfig.toml says")
+
+
+def functions(account: Account) -> Iterator[Finding]:
+    """Hold each alias of the stack's functions against `$LATEST`, which is what the last deployment put there."""
+    if not account.deployed:
+        return
+    client = _lambda()
+    behind, seen = [], 0
+    for page in client.get_paginator("list_functions").paginate():
+        for latest in page["Functions"]:
+            name = latest["FunctionName"]
+            if not name.startswith(f"alchemiser-{account.stage}-"):
+                continue
+            seen += 1
+            for alias in client.list_aliases(FunctionName=name)["Aliases"]:
+                version = client.get_function_configuration(FunctionName=name, Qualifier=alias["Name"])
+                parts = [part for part in _SAME if _part(version, part) != _part(latest, part)]
+                behind += [f"{name}:{alias['Name']} differs from $LATEST in {', '.join(parts)}"] if parts else []
+    if behind:
+        advice = "publish a version and point the alias at it, or call the function without an alias"
+        yield bad("running code", "; ".join(behind), advice)
+    else:
+        yield ok("running code", f"{seen} functions run what was deployed")
+
+
+def subscriptions(account: Account) -> Iterator[Finding]:
+    """Look for somebody who gets the alarms and the trading notifications."""
+    if not account.deployed:
+        return
+    client = boto3.client("sns", config=clients.DEFAULT_LIMITS.config())
+    for output, what in (("AlarmTopicArn", "alarms"), ("TradingNotificationsTopicArn", "trading notifications")):
+        topic = account.outputs.get(output)
+        if topic is None:
+            continue
+        found = client.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        pending = [each["Endpoint"] for each in found if each["SubscriptionArn"] == "PendingConfirmation"]
+        if len(found) == len(pending):
+            told = f"nobody gets the {what}" + (f": {', '.join(pending)} did not confirm" if pending else "")
+            yield bad("subscriptions", told, "confirm the mail from AWS, or set NotificationEmail and deploy")
+        elif pending:
+            yield warn("subscriptions", f"{', '.join(pending)} did not confirm and gets no {what}", "confirm the mail from AWS")
+        else:
+            yield ok("subscriptions", f"{len(found)} get the {what}")
+
+
+def concurrency(account: Account) -> Iterator[Finding]:
+    """Read the account's limit and what is kept for the control, whose polls a throttle counts as receives."""
+    client = _lambda()
+    limits = client.get_account_settings()["AccountLimit"]
+    total, free = limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]
+    kept = _kept_for_control(account)
+    told = f"{total} at a time in the account, {free} not reserved, the control keeps {kept or 'none'}"
+    if kept or free > 2 * _BESIDE_THE_CONTROL:
+        yield ok("concurrency", told)
+    else:
+        advice = "reserve concurrency for the control's function, or ask for a higher limit: both lanes start at the same moment"
+        yield warn("concurrency", told, advice)
+
+
+def _kept_for_control(account: Account) -> int:
+    """Give what is reserved for the functions that the control's queue calls."""
+    queue = account.parameter("ExecutionQueueArn")
+    client = _lambda()
+    names = [account.of_stage("legacy-execution")] if account.deployed and not account.existing_control else []
+    if queue:
+        mapped = client.list_event_source_mappings(EventSourceArn=queue)["EventSourceMappings"]
+        names = [each["FunctionArn"] for each in mapped]
+    return sum(client.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions", 0) for name in names)
+
+
+def _lambda() -> LambdaClient:
+    return boto3.client("lambda", config=clients.DEFAULT_LIMITS.config())
+
+
+def _part(configuration: object, name: str) -> object:
+    value = configuration.get(name) if isinstance(configuration, Mapping) else None
+    if name == "Layers" and isinstance(value, list):
+        return [each.get("Arn") for each in value]
+    return value or None
