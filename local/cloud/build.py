@@ -263,8 +263,10 @@ def beyond_limits(template: Path, artefacts: Artefacts) -> list[str]:
     """Say which functions are too large for Lambda with their layers, unzipped (250 MiB, layers included)."""
     read = read_template(template)
     shared, resources = read["Globals"], read["Resources"]
+    if not isinstance(resources, Mapping) or not isinstance(shared, Mapping):
+        raise BuildFailed(f"{template.name}: expected Globals and Resources to be mappings")
     wrong = []
-    for each in resources.values() if isinstance(resources, Mapping) and isinstance(shared, Mapping) else ():
+    for each in resources.values():
         if each.get("Type") != "AWS::Serverless::Function":
             continue
         properties = each["Properties"]

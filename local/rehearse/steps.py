@@ -157,8 +157,8 @@ def deleted_and_deployed_again(project: Project) -> str:
 
 def a_failed_first_create(project: Project) -> str:
     """Fail a first create, in a stage without a table of its own: it leaves nothing in the way of the second try."""
-    broken = "  BrokenOnPurpose:\n    Type: AWS::Lambda::Permission\n    DependsOn: [PairLedgerTable]\n    Properties:\n"
-    broken += "      {Action: lambda:InvokeFunction, FunctionName: not-there, Principal: sns.amazonaws.com}\n"
+    broken = "  BrokenOnPurpose:\n    Type: AWS::Rehearsal::NotThere\n    DependsOn: [PairLedgerTable]\n    Properties:\n"
+    broken += "      {Fails: true}\n"
     project.replace("template.yaml", "\nResources:\n", f"\nResources:\n{broken}")
     done, _ = project.deploy(OTHER)
     if done:

@@ -95,6 +95,7 @@ class Healthy:
 def healthy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Healthy]:
     with cli_cloud(monkeypatch, tmp_path) as stack:
         monkeypatch.setattr(accounts.broker_accounts, "__defaults__", (ask,))
+        monkeypatch.setattr(deployed, "account_limits", lambda: (1000, 900))  # moto does not know GetAccountSettings
         yield Healthy(stack)
 
 

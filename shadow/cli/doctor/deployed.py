@@ -86,9 +86,7 @@ def subscriptions(account: Account) -> Iterator[Finding]:
 
 def concurrency(account: Account) -> Iterator[Finding]:
     """Read the account's limit and what is kept for the control, whose polls a throttle counts as receives."""
-    client = _lambda()
-    limits = client.get_account_settings()["AccountLimit"]
-    total, free = limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]
+    total, free = account_limits()
     kept = _kept_for_control(account)
     told = f"{total} at a time in the account, {free} not reserved, the control keeps {kept or 'none'}"
     if kept or free > 2 * _BESIDE_THE_CONTROL:
@@ -96,6 +94,12 @@ def concurrency(account: Account) -> Iterator[Finding]:
     else:
         advice = "reserve concurrency for the control's function, or ask for a higher limit: both lanes start at the same moment"
         yield warn("concurrency", told, advice)
+
+
+def account_limits() -> tuple[int, int]:
+    """Give how many invocations at a time the account may have, and how many of them are reserved for no function."""
+    limits = _lambda().get_account_settings()["AccountLimit"]
+    return limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]
 
 
 def _kept_for_control(account: Account) -> int:
