@@ -15,11 +15,12 @@ from pydantic import BeforeValidator
 
 from shadow.aws import clients
 from shadow.aws.broker import BrokerSettings, Connect, connect_broker, refuse_unsafe
-from shadow.aws.candidate_state import DynamoCandidateState, DynamoResultLog, RunModes
+from shadow.aws.candidate_state import DynamoCandidateState, DynamoRequestBudget, DynamoResultLog, RunModes
 from shadow.aws.effects import ProductionEmitter, RecordedEffects
 from shadow.aws.environment import Environment
 from shadow.aws.notifier import SnsNotifier
 from shadow.aws.objects import S3PlanStore
+from shadow.broker.pacing import PacedBroker, RequestLimits
 from shadow.broker.port import Broker
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.errors import ConfigurationError
@@ -115,13 +116,19 @@ class PrepareEnvironment(BrokerEnvironment):
 
 
 class ExecuteEnvironment(BrokerEnvironment):
-    """What execute_trade_sfn needs. Paces are seconds, fractions of the way from the passive to the aggressive side."""
+    """What execute_trade_sfn needs.
+
+    Paces and ages are seconds, widths basis points, fractions of the way from the passive to the aggressive side.
+    """
 
     walk_fractions: Annotated[tuple[Fraction, ...], BeforeValidator(_split)] = FRACTIONS
     walk_step_seconds: NonNegative = Decimal(10)
     walk_market_seconds: NonNegative = Decimal(30)
     sell_attempt_pause_seconds: NonNegative = Decimal(5)
     walk_poll_seconds: Exact = Decimal(1)
+    quote_max_age_seconds: NonNegative = Decimal(900)
+    quote_max_width_bps: NonNegative = Decimal(1000)
+    broker_requests_per_minute: int = 150
 
     def policy(self) -> WalkPolicy:
         """Say how the book is walked."""
@@ -133,7 +140,16 @@ class ExecuteEnvironment(BrokerEnvironment):
             market_seconds=float(self.walk_market_seconds),
             poll_seconds=float(self.walk_poll_seconds),
             pause_seconds=float(self.sell_attempt_pause_seconds),
+            quote_seconds=float(self.quote_max_age_seconds),
+            quote_width_bps=self.quote_max_width_bps,
         )
+
+    def limits(self) -> RequestLimits:
+        """Say how many requests of the account are this system's; raises ConfigurationError."""
+        try:
+            return RequestLimits(per_minute=self.broker_requests_per_minute)
+        except ValueError as error:
+            raise ConfigurationError(f"BROKER_REQUESTS_PER_MINUTE: {error}") from None
 
 
 class NotifyEnvironment(StateEnvironment):
@@ -170,7 +186,11 @@ class TradeDesk:
     def open(cls, environment: ExecuteEnvironment, connect: Connect, clock: Clock | None = None) -> TradeDesk:
         """Connect, behind the interlocks; raises InterlockViolation."""
         modes = RunModes(clients.dynamodb(), environment.candidate_state_table_name)
-        return cls(environment, environment.connect(connect), environment.state(), modes, clock or SystemClock())
+        budget = DynamoRequestBudget(clients.dynamodb(), environment.candidate_state_table_name)
+        time = clock or SystemClock()
+        account = environment.connect(connect)
+        broker = PacedBroker(account, budget, environment.limits(), now=time.now, sleep=time.sleep)
+        return cls(environment, broker, environment.state(), modes, time)
 
     def executor(self, run_id: str) -> TradeExecutor:
         """Give the executor for one trade of a run. In dry run it cannot reach an order endpoint: it holds a recording broker.

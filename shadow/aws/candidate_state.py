@@ -12,10 +12,24 @@ from decimal import Decimal
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from shadow.aws.errors import transient_as
-from shadow.aws.table import ALWAYS_NEW, ATTEMPTS, CHECK_FAILED, StateTable, expiry, from_item, item_of, key_of, to_attribute
+from botocore.exceptions import ClientError
+
+from shadow.aws.errors import code_of, transient_as
+from shadow.aws.table import (
+    ALWAYS_NEW,
+    ATTEMPTS,
+    CHECK_FAILED,
+    CONDITION_FAILED,
+    StateTable,
+    expiry,
+    from_item,
+    item_of,
+    key_of,
+    to_attribute,
+)
 from shadow.contracts.candidate_state import (
     INTENT_SK_PREFIX,
+    REQUESTS_PK,
     RESULT_SK_PREFIX,
     RUN_SK,
     EffectRecord,
@@ -27,10 +41,12 @@ from shadow.contracts.candidate_state import (
     TurnRecord,
     candidate_pk,
     intent_sk_prefix,
+    request_window_sk,
     reservation_sk,
     result_sk,
     turn_sk,
 )
+from shadow.contracts.model import MONEY
 from shadow.contracts.vocabulary import ExecutionMode
 from shadow.contracts.workflow import EquityCheck, TradeResult
 from shadow.execution.errors import InterlockViolation, RunNotPrepared, StateUnavailable, TradeTakenOver
@@ -40,6 +56,8 @@ from shadow.execution.safety import equity_check
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
+_CLOSED = 1_000_000
+_WINDOW_TTL = 3600
 _UNSAID = "attribute_not_exists(order_id)"
 _FINAL = {f":final{at}": to_attribute(str(status)) for at, status in enumerate(IntentStatus) if status.is_final}
 
@@ -116,9 +134,6 @@ def taken_over(trade_id: str, turn: int) -> TradeTakenOver:
     return TradeTakenOver(f"trade {trade_id}: expected turn {turn}, was a later one")
 
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
-
 _SUMS = "SET reserved = reserved + :more, headroom = headroom - :more"
 _IS_OPEN = "attribute_exists(PK)"
 _HAS_ROOM = f"{_IS_OPEN} AND (equity_limit = :off OR headroom >= :more)"
@@ -178,7 +193,7 @@ class DynamoEquityLedger(DynamoIntentLog):
 
     def _change(self, wanted: ReservationRecord, held: Decimal | None, turn: int | None) -> Outcome:
         """Bring one reservation from `held` (None: not made) to `wanted`, and the sums with it; in `turn`, if one is given."""
-        more = wanted.amount - (held or Decimal(0))
+        more = MONEY.subtract(wanted.amount, held or Decimal(0))
         changes = [self._sums(wanted.run_id, more), self._reservation_was(wanted, held)]
         if turn is not None:
             changes.append(self._in_turn(wanted.run_id, wanted.trade_id, turn))
@@ -273,6 +288,38 @@ class DynamoResultLog(StateTable):
         with transient_as():
             for page in pages:
                 yield from (from_item(item) for item in page["Items"])
+
+
+class DynamoRequestBudget(StateTable):
+    """The state table as `RequestBudget`: one item a window, which counts the requests of everybody who trades in the account."""
+
+    def take(self, window: int, most: int) -> bool:
+        """Take one of at most `most` places of `window`; tell whether there was one."""
+        try:
+            self._count(window, "SET #ttl = :ttl ADD used :one", "attribute_not_exists(used) OR used < :most", one=1, most=most)
+        except ClientError as error:
+            if code_of(error) != CONDITION_FAILED:
+                raise
+            return False
+        return True
+
+    def close(self, window: int) -> None:
+        """Let nobody take a place of `window` any more."""
+        self._count(window, "SET used = :all, #ttl = :ttl", "attribute_not_exists(used) OR used <= :all", all=_CLOSED)
+
+    def _count(self, window: int, change: str, condition: str, **values: int) -> None:
+        with transient_as():
+            self._client.update_item(
+                TableName=self._table,
+                Key=key_of(REQUESTS_PK, request_window_sk(window)),
+                UpdateExpression=change,
+                ExpressionAttributeNames={"#ttl": "TTL"},
+                ExpressionAttributeValues={
+                    **{f":{name}": to_attribute(value) for name, value in values.items()},
+                    ":ttl": to_attribute(window + _WINDOW_TTL),
+                },
+                ConditionExpression=condition,
+            )
 
 
 class RunModes(StateTable):

@@ -28,6 +28,7 @@ from shadow.broker.errors import (
     SubmitAmbiguous,
 )
 from shadow.broker.port import Account, Asset, MarketClock, Order, OrderRequest, Quote
+from shadow.contracts.symbols import broker_symbol, is_same_symbol
 
 __all__ = ["AlpacaBroker", "AlpacaCredentials", "Timeouts", "is_paper_endpoint"]
 
@@ -76,33 +77,38 @@ class AlpacaBroker:
 
     def asset(self, symbol: str) -> Asset:
         """Read whether `symbol` trades, and in fractions; raises AssetUnknown."""
-        answer = self._find(f"/assets/{url_quote(symbol, safe='')}")
+        answer = self._find(f"/assets/{url_quote(_named(symbol), safe='')}")
         if answer is None:
             raise AssetUnknown(f"{symbol}: expected an asset, was none")
-        return wire.parse_asset(answer)
+        asset = wire.parse_asset(answer)
+        if not is_same_symbol(asset.symbol, symbol):
+            raise BrokerProtocolError(f"asset.symbol: expected {symbol}, was {asset.symbol}")
+        return asset
 
     def quote(self, symbol: str) -> Quote:
         """Read the latest quote; raises QuoteUnavailable where a side is missing or zero, or the symbol is unknown."""
+        name = _named(symbol)
         try:
-            answer: object = self._data.get("/stocks/quotes/latest", {"symbols": symbol})
+            answer: object = self._data.get("/stocks/quotes/latest", {"symbols": name})
         except Refusal as refusal:
             if refusal.message and refusal.status in (_BAD_REQUEST, _NOT_FOUND, _UNPROCESSABLE):
                 raise QuoteUnavailable(f"{symbol}: {refusal}") from refusal
             _raise_refused_read("quote", refusal)
-        return wire.parse_latest_quote(symbol, answer)
+        return wire.parse_latest_quote(name, answer)
 
     def position(self, symbol: str) -> Decimal:
         """Read the held quantity in shares; zero when nothing is held."""
-        answer = self._find(f"/positions/{url_quote(symbol, safe='')}")
-        return Decimal(0) if answer is None else wire.parse_position(answer)
+        name = _named(symbol).replace("/", "")  # a pair is held under its joined name: BTC/USD as BTCUSD
+        answer = self._find(f"/positions/{url_quote(name, safe='')}")
+        return Decimal(0) if answer is None else wire.parse_position(symbol, answer)
 
     def submit(self, request: OrderRequest) -> Order:
         """Send one order exactly once.
 
-        Raises OrderRejected, DuplicateClientOrderId, BrokerUnauthorized, BrokerThrottled and BrokerUnavailable (the
-        broker was never reached) when the order was certainly not accepted, SubmitAmbiguous when it may have been.
+        Raises OrderRejected and DuplicateClientOrderId for the broker's own coded word, BrokerUnavailable where it was never
+        reached, BrokerThrottled on a full window, SubmitAmbiguous for every other answer, whatever its status, and for none.
         """
-        fields = wire.order_fields(request)
+        fields = wire.order_fields(request, _named(request.symbol))
         try:
             answer: object = self._trading.post("/orders", fields)
         except Refusal as refusal:
@@ -120,6 +126,15 @@ class AlpacaBroker:
     def order_by_client_id(self, client_order_id: str) -> Order | None:
         """Look one order up by the id we gave it; None when the broker itself says that it has never seen it."""
         answer = self._find("/orders:by_client_order_id", {"client_order_id": client_order_id})
+        return None if answer is None else wire.parse_order(answer)
+
+    def glance(self, client_order_id: str) -> Order | None:
+        """Look one order up: this adapter knows of no budget, so there is always a request to spare."""
+        return self.order_by_client_id(client_order_id)
+
+    def order_by_id(self, order_id: str) -> Order | None:
+        """Look one order up by the broker's own id; None when the broker itself says that it does not know it."""
+        answer = self._find(f"/orders/{url_quote(order_id, safe='')}")
         return None if answer is None else wire.parse_order(answer)
 
     def orders_of(self, symbols: Collection[str], after: datetime, until: datetime | None) -> Sequence[Order]:
@@ -186,18 +201,25 @@ def _raise_refused_read(what: str, refusal: Refusal) -> NoReturn:
 
 
 def _raise_refused_order(request: OrderRequest, refusal: Refusal) -> NoReturn:
-    """Classify a 4xx on a submit: in every case the order was not accepted now.
+    """Classify a 4xx on a submit: only the broker's own error code is its word. A bare status may be a proxy's.
 
-    Code 40010001 stands for any bad parameter, so the message tells a reused client order id. 403 means too little
-    buying power or too few shares when it has a code, and bad credentials when it has none.
+    Code 40010001 stands for any bad parameter, so the message tells a reused client order id.
     """
     told = f"{request.client_order_id}: {refusal}"
+    if refusal.code is None:
+        raise SubmitAmbiguous(told) from refusal
     words = refusal.message.lower().replace("_", " ")
     if refusal.code == _BAD_PARAMETER and "client order id" in words and any(word in words for word in _REUSED):
         raise DuplicateClientOrderId(told) from refusal
-    if refusal.status == _FORBIDDEN and refusal.code is None:
-        raise BrokerUnauthorized(told) from refusal
     raise OrderRejected(told) from refusal
+
+
+def _named(symbol: str) -> str:
+    """Give the broker's name of a plan's symbol; raises AssetUnknown for one that it cannot have."""
+    name = broker_symbol(symbol)
+    if name is None:
+        raise AssetUnknown(f"{symbol}: expected a symbol that the broker can have, was another notation")
+    return name
 
 
 def _base(url: str) -> str:

@@ -12,7 +12,9 @@ pandas and websockets; a test holds our requests against theirs.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
+from time import time
 from typing import NoReturn
 
 from alpaca.common.rest import RESTClient
@@ -99,8 +101,8 @@ class AlpacaHttp(RESTClient):
         code, message = self._explanation(response.content)
         told = f"{method}: HTTP {status}: {message or '(no message)'}"
         if status == _THROTTLED:
-            raise BrokerThrottled(told)
-        if status == _UNAUTHORIZED:
+            raise BrokerThrottled(told, _retry_after(response.headers))
+        if status == _UNAUTHORIZED and method != "POST":
             raise BrokerUnauthorized(told)
         if status >= _FIRST_FAILURE or status == _REQUEST_TIMEOUT:
             raise SubmitAmbiguous(told) if method == "POST" else BrokerUnavailable(told)
@@ -142,6 +144,15 @@ def decode(body: bytes) -> object:
         raise ValueError("not UTF-8") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON at character {error.pos}") from None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read how many seconds the broker asks to wait: `Retry-After`, else when its window resets (epoch seconds)."""
+    for name, since in (("Retry-After", 0.0), ("X-RateLimit-Reset", time())):
+        text = headers.get(name, "")
+        if text.strip().isdigit():
+            return max(float(text) - since, 0.0)
+    return None
 
 
 def _refuse_constant(name: str) -> NoReturn:

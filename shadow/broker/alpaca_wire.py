@@ -24,15 +24,16 @@ from shadow.broker.port import (
     Quote,
 )
 from shadow.contracts.model import decimal_text, is_in_calendar, parse_decimal
+from shadow.contracts.symbols import QUANTITY_STEP, is_same_symbol
 from shadow.contracts.vocabulary import Side
 
-QUANTITY_STEP = Decimal("1e-9")  # "up to 9 decimal points", alpaca-py's Order
 MAX_CLIENT_ORDER_ID = 48  # documents disagree between 48 and 128
 _SHOWN = 60
+_ACTIVE = "active"
 _Word = TypeVar("_Word")
 
 # Statuses after which Alpaca's API says "no further updates" end an order; the rest may still fill. `replaced` is left
-# out on purpose: we never replace, so its meaning is for a person to find out.
+# out on purpose: what comes of such an order is said by the one that took its place (`replaced_by`).
 _STATUS = {
     "filled": OrderStatus.FILLED,
     "canceled": OrderStatus.CANCELED,
@@ -86,6 +87,10 @@ class Fields:
             return value
         raise self.fault(name, "a text")
 
+    def text_or_none(self, name: str) -> str | None:
+        """Read a text that is not empty; None where it is null or absent."""
+        return None if self._value.get(name) is None else self.text(name)
+
     def flag(self, name: str) -> bool:
         """Read true or false."""
         value = self._value.get(name)
@@ -125,13 +130,17 @@ class Fields:
         """Read a time with its zone; None where it is null or absent."""
         return None if self._value.get(name) is None else self.moment(name)
 
+    def has(self, name: str) -> bool:
+        """Tell whether the field is there, null or not."""
+        return name in self._value
+
     def object_or_none(self, name: str) -> object:
         """Give the field as it is; None where it is absent."""
         return self._value.get(name)
 
 
-def order_fields(request: OrderRequest) -> dict[str, object]:
-    """Write `request` as the body of POST /v2/orders. Raises OrderRejected for one that must not be sent."""
+def order_fields(request: OrderRequest, symbol: str) -> dict[str, object]:
+    """Write `request` as the body of POST /v2/orders, under the broker's own `symbol`. OrderRejected for what must not go."""
     quantity = request.quantity.quantize(QUANTITY_STEP, ROUND_DOWN).normalize() if _is_sane(request.quantity) else None
     if quantity is None or quantity <= 0:
         raise OrderRejected(f"quantity: expected shares above 0, was {request.quantity}")
@@ -140,7 +149,7 @@ def order_fields(request: OrderRequest) -> dict[str, object]:
             f"client_order_id: expected 1 to {MAX_CLIENT_ORDER_ID} characters, was {len(request.client_order_id)}"
         )
     fields: dict[str, object] = {
-        "symbol": request.symbol,
+        "symbol": symbol,
         "qty": decimal_text(quantity),
         "side": request.side.value.lower(),
         "type": request.order_type.value,
@@ -174,6 +183,8 @@ def parse_order(value: object) -> Order:
         average_price=price if filled and price else None,
         submitted_at=fields.moment_or_none("submitted_at"),
         filled_at=fields.moment_or_none("filled_at"),
+        created_at=fields.moment_or_none("created_at"),
+        replaced_by=fields.text_or_none("replaced_by"),
     )
 
 
@@ -191,9 +202,10 @@ def parse_account(value: object) -> Account:
 
 
 def parse_asset(value: object) -> Asset:
-    """Read an asset."""
+    """Read an asset. One that is not active does not trade, whatever its other flag says."""
     fields = Fields("asset", value)
-    return Asset(fields.text("symbol"), tradable=fields.flag("tradable"), fractionable=fields.flag("fractionable"))
+    tradable = fields.flag("tradable") and fields.text("status") == _ACTIVE
+    return Asset(fields.text("symbol"), tradable=tradable, fractionable=fields.flag("fractionable"))
 
 
 def parse_clock(value: object) -> MarketClock:
@@ -204,14 +216,21 @@ def parse_clock(value: object) -> MarketClock:
     )
 
 
-def parse_position(value: object) -> Decimal:
-    """Read a position's quantity in shares; negative when it is short."""
-    return Fields("position", value).number("qty")
+def parse_position(symbol: str, value: object) -> Decimal:
+    """Read the quantity of a position in `symbol`, in shares; negative when it is short."""
+    fields = Fields("position", value)
+    if not is_same_symbol(fields.text("symbol"), symbol):
+        raise fields.fault("symbol", symbol)
+    return fields.number("qty")
 
 
 def parse_latest_quote(symbol: str, value: object) -> Quote:
     """Read `symbol`'s quote from an answer of latest quotes. Raises QuoteUnavailable where a side is missing or 0."""
-    quotes = Fields("latest quotes", Fields("answer", value).object_or_none("quotes"))
+    answer = Fields("answer", value)
+    listed = answer.object_or_none("quotes")
+    if listed is None and answer.has("quotes"):
+        raise QuoteUnavailable(f"{symbol}: expected a quote, was none")
+    quotes = Fields("latest quotes", listed)
     found = quotes.object_or_none(symbol)
     if found is None:
         raise QuoteUnavailable(f"{symbol}: expected a quote, was none")

@@ -9,8 +9,8 @@ BrokerError
 ├── BrokerRefused               the broker said no; the same call again gives the same answer
 │   ├── BrokerUnauthorized      401, 403 about credentials
 │   ├── AssetUnknown            404 on an asset
-│   ├── QuoteUnavailable        no usable quote
-│   ├── OrderRejected           the order was certainly not accepted
+│   ├── QuoteUnavailable        no quote with both sides
+│   ├── OrderRejected           the broker's own coded word: not accepted
 │   └── DuplicateClientOrderId  the client order id was used before: the order exists
 ├── SubmitAmbiguous             the order may or may not exist: look it up, never repeat it
 └── BrokerProtocolError         the answer could not be understood
@@ -30,7 +30,12 @@ class BrokerTransientError(BrokerError):
 
 
 class BrokerThrottled(BrokerTransientError):
-    """The rate limit was hit (HTTP 429); the call had no effect."""
+    """The account's request limit was hit (HTTP 429). `retry_after` is the broker's own word in seconds, None without one."""
+
+    def __init__(self, message: str = "", retry_after: float | None = None) -> None:
+        """Remember how long the broker asks to wait, in seconds."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class BrokerUnavailable(BrokerTransientError):
@@ -54,7 +59,7 @@ class QuoteUnavailable(BrokerRefused):
 
 
 class OrderRejected(BrokerRefused):
-    """The order was certainly not accepted."""
+    """The broker said with an error code of its own that it did not accept the order; or it was never sent."""
 
 
 class DuplicateClientOrderId(BrokerRefused):

@@ -70,7 +70,10 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order as the broker knows it. `average_price` is None while nothing is filled."""
+    """One order as the broker knows it. `average_price` is None while nothing is filled.
+
+    `replaced_by` is the broker's id of the order that took this one's place, where one did.
+    """
 
     order_id: str
     client_order_id: str
@@ -84,6 +87,8 @@ class Order:
     average_price: Decimal | None
     submitted_at: datetime | None
     filled_at: datetime | None
+    created_at: datetime | None = None
+    replaced_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """What can be traded of one symbol."""
+    """What can be traded of one symbol. `tradable` is false for an asset that is not active, too."""
 
     symbol: str
     tradable: bool
@@ -140,9 +145,10 @@ class Broker(Protocol):
     def submit(self, request: OrderRequest) -> Order:
         """Send one order exactly once, never repeating it.
 
-        Raises `OrderRejected` when the broker certainly refused, `DuplicateClientOrderId` when that id was used
-        before, `SubmitAmbiguous` when its fate is unknown (timeout, 5xx, unreadable answer), `BrokerThrottled` when
-        it was certainly not accepted because of the rate limit.
+        Raises `OrderRejected` when the broker refused in its own coded words, `DuplicateClientOrderId` when that id was
+        used before, `BrokerUnavailable` when the broker was never reached, `BrokerThrottled` on a full request window,
+        and `SubmitAmbiguous` for every other answer and for none. Whatever is raised after the broker was reached: look
+        the order up by its id before another id is used.
         """
         ...
 
@@ -150,8 +156,16 @@ class Broker(Protocol):
         """Look one order up by the id we gave it; None when the broker has never seen it."""
         ...
 
+    def glance(self, client_order_id: str) -> Order | None:
+        """Look one order up if there are requests to spare; None when there are none, or the order is not shown."""
+        ...
+
+    def order_by_id(self, order_id: str) -> Order | None:
+        """Look one order up by the broker's own id; None when the broker does not know it."""
+        ...
+
     def cancel(self, order_id: str) -> None:
-        """Ask for a cancel. Not an error when the order is already final."""
+        """Ask for a cancel. Not an error when the order is already final; `BrokerRefused` when it is not known."""
         ...
 
 

@@ -134,6 +134,14 @@ class RecordingBroker:
         """Look a recorded order up; None when there is none."""
         return self._book.get(client_order_id)
 
+    def glance(self, client_order_id: str) -> Order | None:
+        """Look a recorded order up; None when there is none."""
+        return self._book.get(client_order_id)
+
+    def order_by_id(self, order_id: str) -> Order | None:
+        """Look a recorded order up by its own id, which tells the client's; None when there is none."""
+        return self._book.get(order_id.removeprefix(RECORDED))
+
     def cancel(self, order_id: str) -> None:
         """Do nothing: every recorded order is final from the start."""
         del order_id

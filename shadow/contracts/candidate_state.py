@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from shadow.contracts.events import DetailType
-from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative, Symbol
+from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative, NonNegativeTotal, Symbol, Total
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Side, SizingBasis
 
 TTL_DAYS = 90
@@ -26,6 +26,8 @@ RESULT_SK_PREFIX = "RESULT#"
 TURN_SK_PREFIX = "TURN#"
 RESERVATION_SK_PREFIX = "RESERVATION#"
 NO_TRADE = "-"
+REQUESTS_PK = "REQUESTS"
+"""Keys the budget of requests to the broker: one item for each short window, whichever run they are made for."""
 
 EFFECT_KIND_OF = {
     DetailType.TRADE_EXECUTED: EffectKind.TRADE_EXECUTED,
@@ -63,6 +65,11 @@ def effect_sk(kind: EffectKind, trade_id: str | None, part: int = 0) -> str:
     """Key one effect: of a kind, for a trade or for the run itself; `part` tells a trade's ledger entries apart."""
     key = f"{EFFECT_SK_PREFIX}{kind.value}#{trade_id or NO_TRADE}"
     return f"{key}#{part:04d}" if part else key
+
+
+def request_window_sk(window: int) -> str:
+    """Key one window of the request budget by its start, in epoch seconds; the keys sort by time."""
+    return f"WINDOW#{window:012d}"
 
 
 def reservation_sk(trade_id: str) -> str:
@@ -123,9 +130,9 @@ class RunRecord(_StateItem):
     plan_id: Identifier
     correlation_id: Identifier
     execution_mode: ExecutionMode
-    equity_limit: NonNegative
-    reserved: Exact
-    headroom: Exact
+    equity_limit: NonNegativeTotal
+    reserved: Total
+    headroom: Total
     opened_at: Moment
 
 
@@ -134,7 +141,7 @@ class ReservationRecord(_StateItem):
 
     run_id: Identifier
     trade_id: Identifier
-    amount: NonNegative
+    amount: NonNegativeTotal
     at: Moment
 
 

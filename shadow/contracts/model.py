@@ -2,14 +2,16 @@
 
 The bases of every model, and the exact number types. A wire never carries a binary float: money, prices, quantities and
 weights are decimal strings in JSON and `Decimal` in memory, finite, with at most 28 significant digits and of a size that money
-has: a short text such as 1E+999999 is a number that no sum and no page survives.
+has: a short text such as 1E+999999 is a number that no sum and no page survives. Sums have more digits: a table adds with 38, and
+so do we wherever amounts are added (`MONEY`, `exact_sum`, `Total`); nothing that is planned is rounded.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Annotated, Self
 
 from pydantic import (
@@ -27,15 +29,19 @@ from pydantic.alias_generators import to_camel
 from shadow.contracts.errors import InvalidPayload, faults_of
 
 MAX_SIGNIFICANT_DIGITS = 28
+MAX_SUM_DIGITS = 38
+"""How many digits DynamoDB adds with, and gives back."""
+MONEY = Context(prec=MAX_SUM_DIGITS)
+"""The one arithmetic for sums and differences of amounts (Python's own context rounds at 28 digits)."""
 MAGNITUDES = range(-60, 18)
 """Where the first digit of a number may stand: from 60 places after the point up to a quintillion less one."""
 YEARS = range(1970, 9999)
 
 
-def parse_decimal(value: object) -> Decimal:
+def parse_decimal(value: object, most: int = MAX_SIGNIFICANT_DIGITS) -> Decimal:
     """Read an exact decimal from a string, an integer or a Decimal.
 
-    Raises ValueError for floats (cents are already lost), NaN, infinities, more than 28 significant digits and numbers whose
+    Raises ValueError for floats (cents are already lost), NaN, infinities, more than `most` significant digits and numbers whose
     first digit is out of `MAGNITUDES`.
     """
     if isinstance(value, Decimal):
@@ -51,9 +57,22 @@ def parse_decimal(value: object) -> Decimal:
         raise ValueError("expected a finite decimal")
     if number.adjusted() not in MAGNITUDES:
         raise ValueError(f"expected a number below 1e{MAGNITUDES.stop} with at most {-MAGNITUDES.start} places")
-    if len(str(value)) > MAX_SIGNIFICANT_DIGITS and len(number.as_tuple().digits) > MAX_SIGNIFICANT_DIGITS:
-        raise ValueError(f"expected at most {MAX_SIGNIFICANT_DIGITS} significant digits")
+    if len(str(value)) > most and len(number.as_tuple().digits) > most:
+        raise ValueError(f"expected at most {most} significant digits")
     return number
+
+
+def parse_total(value: object) -> Decimal:
+    """Read a sum of exact decimals: as `parse_decimal`, with as many digits as a table adds with. Raises ValueError."""
+    return parse_decimal(value, MAX_SUM_DIGITS)
+
+
+def exact_sum(values: Iterable[Decimal]) -> Decimal:
+    """Add with 38 digits, as a table does; 0 for nothing."""
+    total = Decimal(0)
+    for value in values:
+        total = MONEY.add(total, value)
+    return total
 
 
 def _not_negative(value: Decimal) -> Decimal:
@@ -93,6 +112,8 @@ def iso(value: datetime) -> str:
 _AS_TEXT = PlainSerializer(decimal_text, when_used="json")
 Exact = Annotated[Decimal, BeforeValidator(parse_decimal), _AS_TEXT]
 NonNegative = Annotated[Exact, AfterValidator(_not_negative)]
+Total = Annotated[Decimal, BeforeValidator(parse_total), _AS_TEXT]
+NonNegativeTotal = Annotated[Total, AfterValidator(_not_negative)]
 Fraction = Annotated[Exact, AfterValidator(_fraction)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_calendar), PlainSerializer(iso, when_used="json")]
 Symbol = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=r"^[A-Z0-9][A-Z0-9.:/\-]*$")]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from shadow.contracts.events import FailureStep
-from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative
+from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative, NonNegativeTotal, Total
 from shadow.contracts.vocabulary import EffectKind, Lane, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 
 
@@ -48,7 +48,7 @@ class EquityDecision(Frozen):
     """What the equity breaker decided for one BUY. `cumulative` is what it counted before or with this trade."""
 
     allowed: bool
-    cumulative: Exact | None = None
+    cumulative: Total | None = None
     limit: Exact | None = None
 
 
@@ -99,7 +99,7 @@ class GuardDecision(Frozen):
     """What the sell guard saw and decided. Amounts are sums of planned absolute USD."""
 
     buy_phase_allowed: bool
-    sell_failed_amount: NonNegative | None = None
+    sell_failed_amount: NonNegativeTotal | None = None
     sell_succeeded_amount: NonNegative | None = None
     threshold: NonNegative | None = None
 
@@ -116,9 +116,9 @@ class RunCounters(Frozen):
     sell_completed: int | None = None
     buy_total: int | None = None
     buy_completed: int | None = None
-    sell_failed_amount: Exact | None = None
-    sell_succeeded_amount: Exact | None = None
-    cumulative_buy_succeeded: Exact | None = None
+    sell_failed_amount: Total | None = None
+    sell_succeeded_amount: Total | None = None
+    cumulative_buy_succeeded: Total | None = None
 
 
 class Effect(Frozen):

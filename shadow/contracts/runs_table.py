@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from shadow.contracts.model import Exact, Frozen, Identifier, Moment, Symbol
+from shadow.contracts.model import Exact, Frozen, Identifier, Moment, Symbol, Total
 from shadow.contracts.vocabulary import Side
 
 GUARD_THRESHOLD_USD = Decimal("500.00")
@@ -98,9 +98,9 @@ class RunItem(_TableItem):
     sell_completed: Count
     buy_total: Count
     buy_completed: Count
-    sell_failed_amount: Exact
-    sell_succeeded_amount: Exact
-    cumulative_buy_succeeded_value: Exact
+    sell_failed_amount: Total
+    sell_succeeded_amount: Total
+    cumulative_buy_succeeded_value: Total
     max_equity_limit_usd: Exact
     current_phase: LegacyPhase
     status: LegacyRunStatus

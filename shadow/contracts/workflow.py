@@ -14,7 +14,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, JsonValue
 
 from shadow.contracts.identity import run_id_of_execution
-from shadow.contracts.model import Exact, Fraction, Identifier, Moment, NonNegative, Symbol, Wire
+from shadow.contracts.model import Exact, Fraction, Identifier, Moment, NonNegative, NonNegativeTotal, Symbol, Total, Wire
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import Lane, Reason, Side, SizingBasis, TradeStatus
 
@@ -114,7 +114,7 @@ class PreparedRun(Wire):
     plan_id: Identifier
     correlation_id: Identifier
     failure_threshold_usd: NonNegative | None = None
-    equity_limit: NonNegative
+    equity_limit: NonNegativeTotal
     execution_mode: str
     is_large: bool = False
     bucket: str = ""
@@ -143,8 +143,8 @@ class GuardResult(Wire):
     """What evaluate_sell_guard answers. Amounts are sums of planned absolute USD; `failures` are the first failed sells."""
 
     buy_phase_allowed: bool
-    sell_failed_amount: NonNegative
-    sell_succeeded_amount: NonNegative
+    sell_failed_amount: NonNegativeTotal
+    sell_succeeded_amount: NonNegativeTotal
     sell_failed_count: int
     failure_threshold_usd: NonNegative
     reason: str | None = None
@@ -155,9 +155,9 @@ class EquityCheck(Wire):
     """What check_equity_limit answers. `cumulative` counts this trade when it was allowed. USD."""
 
     allowed: bool
-    cumulative: NonNegative
-    limit: NonNegative
-    headroom: Exact
+    cumulative: NonNegativeTotal
+    limit: NonNegativeTotal
+    headroom: Total
     reason: str | None = None
 
 
@@ -188,7 +188,7 @@ class TradeResult(Wire):
     status: TradeStatus
     quantity: NonNegative | None = None
     average_price: Exact | None = None
-    total_value: NonNegative | None = None
+    total_value: NonNegativeTotal | None = None
     order_id: str | None = None
     error_message: str | None = None
     planned_amount: Exact
@@ -237,9 +237,9 @@ class RunSummary(Wire):
     equity_blocked_trades: int
     sell_count: int
     buy_count: int
-    total_value: NonNegative
-    total_buy_value: NonNegative
-    total_sell_value: NonNegative
+    total_value: NonNegativeTotal
+    total_buy_value: NonNegativeTotal
+    total_sell_value: NonNegativeTotal
     outcome: str
     summary: str
     failures: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ ShadowError
     └── ExecutionTransientError   worth another try
         ├── OrderFateUnknown      an ambiguous order that the broker does not show (yet)
         ├── OrderStillOpen        an order that did not become final after its cancel was asked for
+        ├── WorkTimeSpent         a process has no time for another step; the next one goes on
         ├── StateUnavailable      the candidate's state table, bucket or bus did not answer
         └── NotificationUnavailable  the notification topic did not answer
 """
@@ -56,6 +57,10 @@ class OrderFateUnknown(ExecutionTransientError):
 
 class OrderStillOpen(ExecutionTransientError):
     """An order did not become final although its cancel was asked for."""
+
+
+class WorkTimeSpent(ExecutionTransientError):
+    """A process has no time left for another step of the walk: every order so far is final, and the next process goes on."""
 
 
 class StateUnavailable(ExecutionTransientError):

@@ -23,7 +23,7 @@ from shadow.contracts.workflow import (
 from shadow.execution.ports import PlanStore, ResultLog
 
 MAX_STATE_BYTES = 80_000
-"""How many bytes of trades stay in the state: with a result of at most 1,700 bytes each, a hundred trades end below 262,144."""
+"""How many bytes of trades stay in the state: with results of at most `RESULT_BYTES` each, a hundred trades end below 262,144."""
 
 
 def is_large(trades: tuple[WorkflowTrade, ...], limit: int = MAX_INLINE_TRADES) -> bool:

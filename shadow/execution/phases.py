@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from shadow.contracts.errors import FieldFault, InvalidPayload
+from shadow.contracts.symbols import broker_symbol
 from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin, Side
 from shadow.contracts.workflow import PreparedRun, WorkflowInput, WorkflowTrade
 from shadow.execution.errors import InterlockViolation
@@ -81,7 +82,7 @@ def _refuse_other_role(request: WorkflowInput, mode: ExecutionMode) -> None:
 
 
 def _refuse_strangers(request: WorkflowInput, trades: tuple[WorkflowTrade, ...]) -> None:
-    """Refuse a plan in which a trade is of another run, is there twice, or has an amount of the wrong sign."""
+    """Refuse a plan in which a trade is of another run, is there twice, or has the wrong sign or a symbol of no market."""
     faults: list[FieldFault] = []
     seen: set[str] = set()
     for index, trade in enumerate(trades):
@@ -90,6 +91,8 @@ def _refuse_strangers(request: WorkflowInput, trades: tuple[WorkflowTrade, ...])
             faults.append(FieldFault(f"{where}.runId", request.run_id, trade.run_id))
         if trade.trade_id in seen:
             faults.append(FieldFault(f"{where}.tradeId", "one trade for each id", f"{trade.trade_id} again"))
+        if broker_symbol(trade.symbol) is None:
+            faults.append(FieldFault(f"{where}.symbol", "a symbol that the broker can have", trade.symbol))
         if (trade.trade_amount > 0) is not (trade.action is Side.BUY) or trade.trade_amount == 0:
             expected = "more than 0 for BUY" if trade.action is Side.BUY else "less than 0 for SELL"
             faults.append(FieldFault(f"{where}.tradeAmount", expected, str(trade.trade_amount)))

@@ -9,6 +9,7 @@ given up, and lives, writes no further intent. A retry, in this process or the n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 
 from shadow.broker.errors import QuoteUnavailable
@@ -17,11 +18,14 @@ from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candida
 from shadow.contracts.identity import client_order_id_of
 from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
 from shadow.contracts.workflow import WorkflowTrade
+from shadow.execution.errors import WorkTimeSpent
 from shadow.execution.orders import OrderDesk
 from shadow.execution.ports import Clock, IntentLog
 from shadow.execution.walk import Step, WalkPolicy, filled_shares
 
 _ENDS_ATTEMPT = frozenset({IntentStatus.REJECTED})
+_HELD_BACK = "code 40310000"
+"""How the broker refuses for want of buying power or of shares, which an open or just cancelled order may still hold back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,13 @@ class Placement:
         """Take steps until `trade` is filled or the policy has no more; give all of its orders, final. `turn` is this process's.
 
         Raises what means "try again later, everything is recorded": BrokerTransientError, OrderFateUnknown,
-        OrderStillOpen, StateUnavailable; OrderMismatch when the broker's order is not ours, and TradeTakenOver.
+        OrderStillOpen, WorkTimeSpent, StateUnavailable; OrderMismatch when the broker's order is not ours, and TradeTakenOver.
         """
         known = {intent.step: intent for intent in self._log.of_trade(trade.run_id, trade.trade_id)}
         trade = SizedTrade.resumed(known[min(known)]) if known else trade
         ended_attempt = -1
         quote = trade.quote
+        last_start = self._clock.now() + timedelta(seconds=self._policy.work_seconds)
         for step in self._policy.steps(trade.side):
             rest = trade.asked - filled_shares(known.values())
             if rest <= 0:
@@ -89,12 +94,14 @@ class Placement:
                 continue
             intent, is_new = known.get(step.number), False
             if intent is None:
+                if self._clock.now() > last_start:
+                    raise WorkTimeSpent(f"{trade.symbol}: {rest} of {trade.asked} shares are left to ask for")
                 quote = self._quote_for(step, trade, quote)
                 drafted = self._intent(trade, step, rest, quote, turn)
                 intent = self._log.record(drafted)
                 is_new = intent is drafted
             known[step.number] = self._desk.settle(intent, step.seconds, turn=turn, is_new=is_new)
-            if known[step.number].status in _ENDS_ATTEMPT:
+            if known[step.number].status in _ENDS_ATTEMPT and not _may_be_freed(known, step):
                 ended_attempt = step.attempt
         return tuple(known[number] for number in sorted(known))
 
@@ -104,15 +111,16 @@ class Placement:
         return step.number not in known and any(number > step.number for number in known)
 
     def _quote_for(self, step: Step, trade: SizedTrade, last: Quote) -> Quote:
-        """Price the first step on the decision quote, later ones on a fresh quote where there is one."""
+        """Price the first step on the decision quote, later ones on a fresh quote where there is a plausible one."""
         if step.number == 0:
             return trade.quote
         if step.position == 0:
             self._clock.sleep(self._policy.pause_seconds)
         try:
-            return self._broker.quote(trade.symbol)
+            fresh = self._broker.quote(trade.symbol)
         except QuoteUnavailable:
             return last
+        return last if self._policy.fault_in(fresh) else fresh
 
     def _intent(self, trade: SizedTrade, step: Step, rest: Decimal, quote: Quote, turn: int) -> IntentRecord:
         return IntentRecord(
@@ -144,3 +152,9 @@ class Placement:
         """Find out what became of a trade's orders, cancelling what is open and sending nothing. The caller has the turn."""
         intents = self._log.of_trade(run_id, trade_id)
         return tuple(self._desk.look(intent) for intent in intents)
+
+
+def _may_be_freed(known: dict[int, IntentRecord], step: Step) -> bool:
+    """Tell whether `step` was refused for means that this trade's own cancelled order of the same attempt may still hold back."""
+    before = (intent for number, intent in known.items() if number < step.number and intent.attempt == step.attempt)
+    return _HELD_BACK in (known[step.number].detail or "") and any(intent.status is IntentStatus.CANCELED for intent in before)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+from shadow.contracts.model import MONEY, exact_sum
 from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
 from shadow.contracts.workflow import AggregateInput, RunSummary, TradeResult
 
@@ -37,7 +38,7 @@ def aggregate(request: AggregateInput) -> RunSummary:
         equity_blocked_trades=blocked,
         sell_count=len(request.sell_results),
         buy_count=len(request.buy_results),
-        total_value=bought + sold,
+        total_value=MONEY.add(bought, sold),
         total_buy_value=bought,
         total_sell_value=sold,
         outcome=outcome.value,
@@ -58,13 +59,13 @@ def _outcome(unknown: int, blocked: int) -> RunStatus:
 
 def _value(results: Iterable[TradeResult], side: Side) -> Decimal:
     """Sum the executed USD of a side, partial fills included; a fill whose price is unknown counts at the decision quote."""
-    return sum((_executed(result) for result in results if result.action is side), Decimal(0))
+    return exact_sum(_executed(result) for result in results if result.action is side)
 
 
 def _executed(result: TradeResult) -> Decimal:
     if result.total_value is not None:
         return result.total_value
-    return (result.quantity or Decimal(0)) * (result.decision_price or Decimal(0))
+    return MONEY.multiply(result.quantity or Decimal(0), result.decision_price or Decimal(0))
 
 
 def _sentence(total: int, succeeded: int, failed: int, skipped: int, unknown: int) -> str:

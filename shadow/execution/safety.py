@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+from shadow.contracts.model import MONEY, exact_sum
 from shadow.contracts.vocabulary import Reason, TradeStatus
 from shadow.contracts.workflow import EquityCheck, GuardInput, GuardResult, TradeResult
 from shadow.execution.results import SHOWN_FAILURES, failure_line
@@ -38,7 +39,7 @@ def evaluate_guard(request: GuardInput) -> GuardResult:
 
 def planned_usd(results: Iterable[TradeResult]) -> Decimal:
     """Sum the planned absolute amounts, in USD."""
-    return sum((abs(result.planned_amount) for result in results), Decimal(0))
+    return exact_sum(result.planned_amount.copy_abs() for result in results)
 
 
 MAX_DEPLOYMENT = Decimal("1.5")
@@ -52,7 +53,7 @@ def equity_limit(equity: Decimal, deployment: Decimal) -> Decimal:
     """
     if deployment <= 0:
         return Decimal(0)
-    return max(equity * min(deployment, MAX_DEPLOYMENT), SMALLEST_LIMIT)
+    return max(MONEY.multiply(equity, min(deployment, MAX_DEPLOYMENT)), SMALLEST_LIMIT)
 
 
 def equity_check(*, allowed: bool, reserved: Decimal, limit: Decimal) -> EquityCheck:
@@ -61,6 +62,6 @@ def equity_check(*, allowed: bool, reserved: Decimal, limit: Decimal) -> EquityC
         allowed=allowed,
         cumulative=max(reserved, Decimal(0)),
         limit=limit,
-        headroom=limit - reserved,
+        headroom=MONEY.subtract(limit, reserved),
         reason=None if allowed else Reason.EQUITY_LIMIT.value,
     )

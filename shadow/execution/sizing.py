@@ -2,7 +2,7 @@
 
 From planned dollars to shares, by the rules of the legacy contract, section 6: `|tradeAmount|` at the mid quote to 6 decimals
 (never `targetValue`: topping 1,000 up to 1,200 buys 200), a full exit sells what is held, a non-fractionable asset
-rounds down to whole shares, and nothing sells more than is held.
+rounds down to whole shares, any other to the broker's nine decimals, and nothing sells more than is held.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
+from shadow.contracts.symbols import QUANTITY_STEP
 from shadow.contracts.vocabulary import Reason, Side, SizingBasis
 from shadow.contracts.workflow import WorkflowTrade
 
@@ -41,7 +42,8 @@ def size(trade: WorkflowTrade, *, mid: Decimal, fractionable: bool, held: Decima
         if held <= 0:
             return Unsizable(Reason.NOTHING_HELD, basis, f"{trade.symbol}: expected shares to sell, was {held} held")
         wanted = min(wanted, held)
-    quantity = wanted if fractionable else wanted.quantize(WHOLE, rounding=ROUND_DOWN)
+    quantity = wanted.quantize(QUANTITY_STEP if fractionable else WHOLE, rounding=ROUND_DOWN)
+    quantity = min(wanted, quantity)
     if quantity <= 0:
         return Unsizable(Reason.ROUNDS_TO_ZERO, basis, f"{trade.symbol}: {wanted} shares rounds to zero")
     return Sized(quantity, basis)

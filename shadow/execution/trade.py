@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from shadow.broker.errors import AssetUnknown, QuoteUnavailable
-from shadow.broker.port import Broker, Quote
+from shadow.broker.port import Broker, MarketClock, Quote
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.vocabulary import ExecutionMode, Reason, Side, TradeStatus
 from shadow.contracts.workflow import EquityCheck, TradeResult, WorkflowTrade
@@ -60,12 +60,11 @@ class TradeExecutor:
             self._refuse_other_mode(intents[0])
             return self._resumed(trade, intents[0], turn, started)
         check = self._reserve(trade, turn)
-        ending = self._obstacle(check)
-        if ending is None:
-            decided = self._decide(trade)
-            if isinstance(decided, SizedTrade):
-                return self._placed(trade, decided, turn, started)
-            ending = decided
+        market = self._broker.clock()
+        decided = self._obstacle(check, market) or self._decide(trade, market)
+        if isinstance(decided, SizedTrade):
+            return self._placed(trade, decided, turn, started)
+        ending = decided
         result = result_without_orders(trade, ending, started, self._clock.now(), check)
         if self._log.of_trade(trade.run_id, trade.trade_id):
             raise TradeTakenOver(f"trade {trade.trade_id}: expected no orders, was another process's")
@@ -106,42 +105,47 @@ class TradeExecutor:
             return None
         return self._ledger.reserve(trade.run_id, trade.trade_id, abs(trade.trade_amount), turn)
 
-    def _obstacle(self, check: EquityCheck | None) -> Ending | None:
+    def _obstacle(self, check: EquityCheck | None, market: MarketClock) -> Ending | None:
         if check is not None and not check.allowed:
             return Ending.equity_limit()
-        if not self._broker.clock().is_open:
-            return Ending(TradeStatus.SKIPPED, Reason.MARKET_CLOSED, "the market is closed")
-        return None
+        return None if market.is_open else Ending(TradeStatus.SKIPPED, Reason.MARKET_CLOSED, "the market is closed")
 
-    def _decide(self, trade: WorkflowTrade) -> SizedTrade | Ending:
-        """Size the trade on a quote; or say why there is nothing to place."""
+    def _decide(self, trade: WorkflowTrade, market: MarketClock) -> SizedTrade | Ending:
+        """Size the trade on a quote; or say why there is nothing to place. A symbol that nobody knows has no quote."""
         try:
+            quote = self._quote(trade, market)
+            if isinstance(quote, Ending):
+                return quote
             asset = self._broker.asset(trade.symbol)
         except AssetUnknown as error:
             return Ending(TradeStatus.FAILED, Reason.BROKER_REJECTED, str(error))
         if not asset.tradable:
             return Ending(TradeStatus.FAILED, Reason.BROKER_REJECTED, f"{trade.symbol}: not tradable")
-        quote = self._quote(trade)
-        if isinstance(quote, Ending):
-            return quote
         sized = size(trade, mid=quote.mid, fractionable=asset.fractionable, held=self._held(trade))
         if isinstance(sized, Unsizable):
             return Ending(TradeStatus.FAILED, sized.reason, sized.message, quote=quote, basis=sized.basis)
         placed = SizedTrade.of(trade, sized.quantity, sized.basis, quote, self._settings.mode)
         return replace(placed, fractionable=asset.fractionable)
 
-    def _quote(self, trade: WorkflowTrade) -> Quote | Ending:
-        """Read the decision quote, as often as the trade's side has attempts."""
+    def _quote(self, trade: WorkflowTrade, market: MarketClock) -> Quote | Ending:
+        """Read the decision quote, as often as the trade's side has attempts: one that is neither old nor absurdly wide."""
+        began = self._clock.now()
+        reason = Reason.NO_QUOTE
         attempts = self._settings.policy.attempts(trade.action)
         problem = ""
         for attempt in range(attempts):
             if attempt:
                 self._clock.sleep(self._settings.policy.pause_seconds)
             try:
-                return self._broker.quote(trade.symbol)
+                quote = self._broker.quote(trade.symbol)
             except QuoteUnavailable as error:
-                problem = str(error)
-        return Ending(TradeStatus.FAILED, Reason.NO_QUOTE, problem, attempts=attempts)
+                problem, reason = str(error), Reason.NO_QUOTE
+                continue
+            problem = self._settings.policy.fault_in(quote, market.at + (self._clock.now() - began))
+            if not problem:
+                return quote
+            reason = Reason.IMPLAUSIBLE_QUOTE
+        return Ending(TradeStatus.FAILED, reason, problem, attempts=attempts)
 
     def _held(self, trade: WorkflowTrade) -> Decimal | None:
         return self._settings.holding(trade) if trade.action is Side.SELL else None

@@ -6,6 +6,7 @@ that were traded are told, whatever the trade's status.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,6 +18,8 @@ from shadow.contracts.workflow import EquityCheck, OrderTrace, TradeResult, Work
 from shadow.execution.walk import filled_shares, filled_value
 
 SHOWN_ORDERS = 3
+RESULT_BYTES = 1_700
+"""What a result takes of a state payload at most, in bytes of JSON."""
 MESSAGE_LENGTH = 200
 _PRICE_QUANTUM = Decimal("0.000001")
 _REASON_OF_ERROR = {
@@ -150,9 +153,16 @@ def _average(telling: list[IntentRecord], filled: Decimal, value: Decimal | None
 
 
 def compact(result: TradeResult) -> TradeResult:
-    """Carry few enough orders for a state payload to stay small, fills first; the intent log has all of them."""
+    """Carry few enough orders for `RESULT_BYTES`, fills first, and what they leave of the message; the log has all."""
     by_weight = sorted(enumerate(result.orders), key=lambda entry: (entry[1].filled_quantity == 0, -entry[0]))
-    return result.model_copy(update={"orders": tuple(order for _, order in sorted(by_weight[:SHOWN_ORDERS], key=_place))})
+    for shown in range(min(SHOWN_ORDERS, len(by_weight)), -1, -1):
+        kept = tuple(order for _, order in sorted(by_weight[:shown], key=_place))
+        small = result.model_copy(update={"orders": kept})
+        if len(json.dumps(small.to_wire())) <= RESULT_BYTES:
+            return small
+    small = result.model_copy(update={"orders": ()})
+    over = len(json.dumps(small.to_wire())) - RESULT_BYTES
+    return small.model_copy(update={"error_message": (small.error_message or "")[: max(MESSAGE_LENGTH - over, 0)] or None})
 
 
 def _place(entry: tuple[int, OrderTrace]) -> int:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from shadow.broker.port import OrderType, Quote
 from shadow.contracts.candidate_state import IntentRecord
+from shadow.contracts.model import MONEY, exact_sum
 from shadow.contracts.vocabulary import Side
 
 CENT = Decimal("0.01")
+BPS = 10_000
 FRACTIONS = (Decimal("0.75"), Decimal("0.85"), Decimal("0.95"))
 
 
@@ -22,7 +25,10 @@ FRACTIONS = (Decimal("0.75"), Decimal("0.85"), Decimal("0.95"))
 class WalkPolicy:
     """How the book is walked. Fractions are of the way from the passive to the aggressive side; times are seconds.
 
-    The defaults are the control's (legacy contract, section 6 and section 5 rule 3).
+    The defaults are the control's (legacy contract, section 6 and section 5 rule 3). `refusal_seconds` is how long a refused
+    order is looked up before another id is used, `work_seconds` after how long a process takes no further step: the next
+    process goes on, and no order is open while they change. A quote is refused that is older than `quote_seconds` or wider than
+    `quote_width_bps` basis points of its mid: these two are not the control's.
     """
 
     fractions: tuple[Decimal, ...] = FRACTIONS
@@ -34,18 +40,32 @@ class WalkPolicy:
     pause_seconds: float = 5
     lookups: int = 3
     settle_seconds: float = 20
+    refusal_seconds: float = 7
+    work_seconds: float = 200
+    quote_seconds: float = 900
+    quote_width_bps: Decimal = Decimal(1000)
 
     def attempts(self, side: Side) -> int:
         """Tell how often a trade of `side` is tried."""
         return self.sell_attempts if side is Side.SELL else self.buy_attempts
 
     def pauses(self, seconds: float) -> Iterator[float]:
-        """Split a wait of `seconds` into the pauses between looks: doubling, so that ten trades share one rate limit."""
+        """Split a wait of `seconds` into the pauses between looks: doubling, because most orders fill at once or late."""
         pause = self.poll_seconds
         while seconds > 0:
             yield min(pause, seconds)
             seconds -= pause
             pause *= 2
+
+    def fault_in(self, quote: Quote, at: datetime | None = None) -> str:
+        """Say why nothing may be decided on `quote`, by the market's own time `at` (None: its age is not asked); else nothing."""
+        age = Decimal(0) if at is None else Decimal((at - quote.at).total_seconds())
+        if age > Decimal(self.quote_seconds):
+            return f"{quote.symbol}: expected a quote of the last {self.quote_seconds:g} s, was {age:.0f} s old"
+        width = (quote.ask - quote.bid) / quote.mid * BPS
+        if width > self.quote_width_bps:
+            return f"{quote.symbol}: expected at most {self.quote_width_bps} bps between bid and ask, was {width:.0f}"
+        return ""
 
     def steps(self, side: Side) -> Iterator[Step]:
         """Give every step a trade of `side` may take, in order: in each attempt the limits, then the market."""
@@ -83,15 +103,12 @@ class Step:
 
 def filled_shares(intents: Iterable[IntentRecord]) -> Decimal:
     """Sum what the orders have filled, in shares."""
-    return sum((intent.filled_quantity for intent in intents), Decimal(0))
+    return exact_sum(intent.filled_quantity for intent in intents)
 
 
 def filled_value(intents: Iterable[IntentRecord]) -> Decimal | None:
     """Sum what the fills were worth, in USD; None while a fill's price is not known."""
-    total = Decimal(0)
-    for intent in intents:
-        if intent.filled_quantity > 0:
-            if intent.average_price is None:
-                return None
-            total += intent.filled_quantity * intent.average_price
-    return total
+    filled = [intent for intent in intents if intent.filled_quantity > 0]
+    if any(intent.average_price is None for intent in filled):
+        return None
+    return exact_sum(MONEY.multiply(intent.filled_quantity, intent.average_price or Decimal(0)) for intent in filled)

@@ -55,6 +55,14 @@ class BrokerWrapper:
         """Pass through."""
         return self._inner.order_by_client_id(client_order_id)
 
+    def glance(self, client_order_id: str) -> Order | None:
+        """Pass through."""
+        return self._inner.glance(client_order_id)
+
+    def order_by_id(self, order_id: str) -> Order | None:
+        """Pass through."""
+        return self._inner.order_by_id(order_id)
+
     def cancel(self, order_id: str) -> None:
         """Pass through."""
         self._inner.cancel(order_id)

@@ -68,6 +68,13 @@ class AtPorts:
         self._play.at(f"{self._name} look {client_order_id[36:]}")
         return self._inner.order_by_client_id(client_order_id)
 
+    def glance(self, client_order_id: str) -> Order | None:
+        return self.order_by_client_id(client_order_id)
+
+    def order_by_id(self, order_id: str) -> Order | None:
+        self._play.at(f"{self._name} look at a successor")
+        return self._inner.order_by_id(order_id)
+
     def cancel(self, order_id: str) -> None:
         self._play.at(f"{self._name} cancel")
         self._inner.cancel(order_id)

@@ -209,6 +209,13 @@ class FakeBroker:
                 return None
             return self.orders.get(client_order_id)
 
+    def glance(self, client_order_id: str) -> Order | None:
+        return self.order_by_client_id(client_order_id)
+
+    def order_by_id(self, order_id: str) -> Order | None:
+        self._reach()
+        return next((order for order in self.orders.values() if order.order_id == order_id), None)
+
     def cancel(self, order_id: str) -> None:
         with self.lock:
             self.cancelled.append(order_id)

@@ -73,15 +73,22 @@ UNANSWERED = (
     [
         (429, {"code": 42910000, "message": "rate limit exceeded"}, BrokerThrottled),
         (429, HTML, BrokerThrottled),
-        (401, {"code": 40110000, "message": "request is not authorized"}, BrokerUnauthorized),
-        (403, {"message": "forbidden."}, BrokerUnauthorized),
+        (401, {"code": 40110000, "message": "request is not authorized"}, OrderRejected),
+        (401, HTML, SubmitAmbiguous),
+        (403, {"message": "forbidden."}, SubmitAmbiguous),
+        (409, HTML, SubmitAmbiguous),
+        (422, b"", SubmitAmbiguous),
+        (422, {"code": "42210000", "message": "a code is a number"}, SubmitAmbiguous),
+        (425, b"", SubmitAmbiguous),
+        (431, HTML, SubmitAmbiguous),
+        (499, b"", SubmitAmbiguous),
         (403, {"code": 40310000, "message": "insufficient buying power"}, OrderRejected),
         (422, {"code": 40010001, "message": "client_order_id must be unique"}, DuplicateClientOrderId),
         (422, {"code": 40010001, "message": "qty is required"}, OrderRejected),
         (422, {"code": 40010001, "message": "client_order_id must be no more than 128 characters"}, OrderRejected),
         (422, {"code": 42210000, "message": "asset not found"}, OrderRejected),
-        (400, HTML, OrderRejected),
-        (404, {"message": "no code"}, OrderRejected),
+        (400, HTML, SubmitAmbiguous),
+        (404, {"message": "no code"}, SubmitAmbiguous),
         (408, HTML, SubmitAmbiguous),
         (301, b"", SubmitAmbiguous),
         (500, {"code": 50010000, "message": "internal server error occurred"}, SubmitAmbiguous),
@@ -216,6 +223,14 @@ def outcome(call: Callable[[], object]) -> BrokerError | None:
     return None
 
 
+def _has_code(body: bytes) -> bool:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and type(found.get("code")) is int
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*ORDER, "quotes", "code"]), inner),
@@ -231,7 +246,8 @@ JSON = st.recursive(
 )
 def test_whatever_comes_back_only_typed_errors_leave(status: int, body: bytes, call: str) -> None:
     error = outcome(lambda: CALLS[call](answering(status, body)))
-    certainly_not_accepted = 400 <= status < 500 and status != 408
     if call == "submit" and error:
-        assert isinstance(error, SubmitAmbiguous) != certainly_not_accepted
+        assert isinstance(error, SubmitAmbiguous) != (
+            status == 429 or (_has_code(body) and 400 <= status < 500 and status != 408)
+        )
     assert error or status < 300 or status in (404, 422)

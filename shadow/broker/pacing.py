@@ -1,0 +1,176 @@
+"""Business Unit: execution | Status: current.
+
+One request budget for the account. The broker counts the requests of an account in a minute, whoever sends them; ten functions
+that trade at once share no memory. So before each request a place in the current short window is taken from a budget that all
+of them share. Looks that could wait stop first, then other reads; submits, cancels and looks for an order of unknown fate may
+use the whole window. Who finds it full waits for the next one; a broker that refuses all the same closes the windows it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Protocol, TypeVar
+
+from shadow.broker.errors import BrokerThrottled
+from shadow.broker.port import Account, Asset, Broker, MarketClock, Order, OrderRequest, Quote
+
+_MINUTE = 60
+_Answer = TypeVar("_Answer")
+
+
+class RequestBudget(Protocol):
+    """The windows of one account, shared by everybody who asks it. A window is named by its start, in epoch seconds."""
+
+    def take(self, window: int, most: int) -> bool:
+        """Take one of at most `most` places of `window`; tell whether there was one. Atomic."""
+        ...
+
+    def close(self, window: int) -> None:
+        """Let nobody take a place of `window` any more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """How many requests may be made. `per_minute` is this system's part of the account's limit, in any 60 seconds.
+
+    Seconds: `window` is the length of one window, `closed` how long to stay away from a broker that refuses and does not say
+    how long, `patience` the longest wait for one request. `reserve` places of a window are for orders and cancels alone;
+    looks that can wait use at most half of it.
+    """
+
+    per_minute: int = 150
+    window: int = 6
+    closed: float = 15
+    patience: float = 140
+    reserve: int = 2
+
+    def __post_init__(self) -> None:
+        """Refuse a budget of which nothing could ever be asked."""
+        if self.most < 1 or _MINUTE % self.window:
+            raise ValueError(
+                f"request limits: expected windows that divide a minute and at least one request in each, was {self.per_minute}"
+                f" a minute in windows of {self.window} s"
+            )
+
+    @property
+    def most(self) -> int:
+        """Give the requests of one window: any 60 seconds touch one window more than they hold."""
+        return self.per_minute // (_MINUTE // self.window + 1)
+
+    @property
+    def reads(self) -> int:
+        """Give how many of them may be reads that a trade needs."""
+        return max(self.most - self.reserve, 1)
+
+    @property
+    def glances(self) -> int:
+        """Give how many of them may be looks that can wait."""
+        return self.most // 2
+
+    def window_at(self, moment: datetime) -> int:
+        """Name the window of a moment."""
+        return int(moment.timestamp()) // self.window * self.window
+
+
+class PacedBroker:
+    """A `Broker` that makes no request without a place in the account's budget."""
+
+    def __init__(
+        self,
+        inner: Broker,
+        budget: RequestBudget,
+        limits: RequestLimits,
+        *,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], None],
+    ) -> None:
+        """Ask `inner` within `limits`; `now` tells the time, `sleep` waits for some seconds."""
+        self._inner = inner
+        self._budget = budget
+        self._limits = limits
+        self._now = now
+        self._sleep = sleep
+
+    def clock(self) -> MarketClock:
+        """Tell whether the market is open."""
+        return self._paced(self._limits.reads, self._inner.clock)
+
+    def account(self) -> Account:
+        """Read the account's number, equity (USD) and cash (USD)."""
+        return self._paced(self._limits.reads, self._inner.account)
+
+    def asset(self, symbol: str) -> Asset:
+        """Read whether `symbol` trades, and in fractions; raises AssetUnknown."""
+        return self._paced(self._limits.reads, lambda: self._inner.asset(symbol))
+
+    def quote(self, symbol: str) -> Quote:
+        """Read the latest quote; raises QuoteUnavailable."""
+        return self._paced(self._limits.reads, lambda: self._inner.quote(symbol))
+
+    def position(self, symbol: str) -> Decimal:
+        """Read the held quantity in shares; zero when nothing is held."""
+        return self._paced(self._limits.reads, lambda: self._inner.position(symbol))
+
+    def submit(self, request: OrderRequest) -> Order:
+        """Send one order exactly once: a refusal for the limit is not repeated here, it raises BrokerThrottled."""
+        self._wait_for_a_place(self._limits.most, self._patience_ends())
+        try:
+            return self._inner.submit(request)
+        except BrokerThrottled as error:
+            self._stay_away(error)
+            raise
+
+    def order_by_client_id(self, client_order_id: str) -> Order | None:
+        """Look one order up by the id we gave it; None when the broker has never seen it."""
+        return self._paced(self._limits.most, lambda: self._inner.order_by_client_id(client_order_id))
+
+    def glance(self, client_order_id: str) -> Order | None:
+        """Look one order up if there are requests to spare; None when there are none, or the order is not shown."""
+        if not self._budget.take(self._limits.window_at(self._now()), self._limits.glances):
+            return None
+        try:
+            return self._inner.order_by_client_id(client_order_id)
+        except BrokerThrottled as error:
+            self._stay_away(error)
+            return None
+
+    def order_by_id(self, order_id: str) -> Order | None:
+        """Look one order up by the broker's own id; None when the broker does not know it."""
+        return self._paced(self._limits.most, lambda: self._inner.order_by_id(order_id))
+
+    def cancel(self, order_id: str) -> None:
+        """Ask for a cancel; asking again does no harm, so a full window is waited out."""
+        self._paced(self._limits.most, lambda: self._inner.cancel(order_id))
+
+    def _paced(self, most: int, ask: Callable[[], _Answer]) -> _Answer:
+        """Ask when there is a place, and again when the broker's own window turns out to be full. Raises BrokerThrottled."""
+        end = self._patience_ends()
+        while True:
+            self._wait_for_a_place(most, end)
+            try:
+                return ask()
+            except BrokerThrottled as error:
+                self._stay_away(error)
+
+    def _patience_ends(self) -> datetime:
+        return self._now() + timedelta(seconds=self._limits.patience)
+
+    def _wait_for_a_place(self, most: int, end: datetime) -> None:
+        while not self._budget.take(self._limits.window_at(self._now()), most):
+            now = self._now()
+            following = datetime.fromtimestamp(self._limits.window_at(now) + self._limits.window, UTC)
+            if following > end:
+                raise BrokerThrottled(f"request budget: expected a place within {self._limits.patience:g} s, was none")
+            self._sleep((following - now).total_seconds())
+
+    def _stay_away(self, error: BrokerThrottled) -> None:
+        """Close this window and those that follow, for as long as the broker asks."""
+        now = self._now()
+        seconds = self._limits.closed if error.retry_after is None else min(error.retry_after, _MINUTE)
+        last = self._limits.window_at(now + timedelta(seconds=seconds))
+        for window in range(self._limits.window_at(now), last + 1, self._limits.window):
+            self._budget.close(window)
