@@ -32,7 +32,7 @@ from shadow.contracts.symbols import broker_symbol, is_same_symbol
 
 __all__ = ["AlpacaBroker", "AlpacaCredentials", "Timeouts", "is_paper_endpoint"]
 
-_BAD_REQUEST, _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE = 400, 403, 404, 422
+_BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE = 400, 401, 403, 404, 422
 _BAD_PARAMETER = 40010001
 _PAGE = 500  # the most orders that one answer may hold
 _SYMBOLS = 100  # in one query, so that its address stays short
@@ -211,6 +211,8 @@ def _raise_refused_order(request: OrderRequest, refusal: Refusal) -> NoReturn:
     words = refusal.message.lower().replace("_", " ")
     if refusal.code == _BAD_PARAMETER and "client order id" in words and any(word in words for word in _REUSED):
         raise DuplicateClientOrderId(told) from refusal
+    if refusal.status == _UNAUTHORIZED:
+        raise BrokerUnauthorized(told) from refusal
     raise OrderRejected(told) from refusal
 
 

@@ -73,7 +73,7 @@ UNANSWERED = (
     [
         (429, {"code": 42910000, "message": "rate limit exceeded"}, BrokerThrottled),
         (429, HTML, BrokerThrottled),
-        (401, {"code": 40110000, "message": "request is not authorized"}, OrderRejected),
+        (401, {"code": 40110000, "message": "request is not authorized"}, BrokerUnauthorized),
         (401, HTML, SubmitAmbiguous),
         (403, {"message": "forbidden."}, SubmitAmbiguous),
         (409, HTML, SubmitAmbiguous),

@@ -6,6 +6,7 @@ Walking the book: one order a step, partial fills kept, and no second order what
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow.broker.errors import BrokerError, BrokerThrottled
+from shadow.broker.errors import BrokerError, BrokerThrottled, OrderRejected, SubmitAmbiguous
 from shadow.broker.port import OrderStatus, OrderType, Quote
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus
 from shadow.contracts.identity import client_order_id_of
@@ -116,6 +117,43 @@ def test_a_refused_order_ends_its_attempt() -> None:
 
     assert [intent.step for intent in intents] == [0, 4, 8]
     assert [intent.status for intent in intents] == [IntentStatus.REJECTED, IntentStatus.REJECTED, IntentStatus.FILLED]
+
+
+@pytest.mark.parametrize("error", [OrderRejected, BrokerThrottled, SubmitAmbiguous])
+@pytest.mark.parametrize("hidden", [0, 1, 2])
+@pytest.mark.parametrize("item", [BUY, SELL], ids=["buy", "sell"])
+def test_an_order_that_was_accepted_and_refused_is_found_before_another_id_is_used(
+    error: type[Exception], hidden: int, item: object
+) -> None:
+    desk = Desk(Behaviour(error=error, accepts=True), FILL)
+    desk.broker.hidden_lookups = hidden
+
+    (intent,) = desk.place(item)
+
+    assert (intent.status, intent.filled_quantity, len(desk.broker.submitted)) == (IntentStatus.FILLED, d("10"), 1)
+
+
+def test_a_refused_order_is_looked_up_until_the_settling_time_is_over() -> None:
+    desk = Desk(REJECT)
+
+    (intent,) = desk.place()
+
+    assert intent.status is IntentStatus.REJECTED
+    assert desk.clock.slept == [1, 2, 4]
+
+
+def test_an_order_of_another_size_under_our_id_is_cancelled_and_told() -> None:
+    desk = Desk(partly("4"))
+    desk.place(asked="11")
+    desk.broker.orders = {key: replace(order, status=OrderStatus.OPEN) for key, order in list(desk.broker.orders.items())[:1]}
+    desk.log = MemoryLog()
+
+    with pytest.raises(OrderMismatch, match="expected ABC BUY 10, was ABC BUY 11"):
+        desk.place(asked="10")
+
+    assert [order.status for order in desk.broker.accepted] == [OrderStatus.CANCELED]
+    (intent,) = desk.log.of_trade(BUY.run_id, BUY.trade_id)
+    assert (intent.status, intent.filled_quantity) == (IntentStatus.CANCELED, d("4"))
 
 
 def test_client_order_ids_count_the_steps_over_all_attempts() -> None:

@@ -1,0 +1,76 @@
+"""Business Unit: execution | Status: current.
+
+One request budget for an account: no minute has more requests than are allowed, orders go before looks, a full window is waited out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from shadow.broker.errors import BrokerThrottled
+from shadow.broker.pacing import PacedBroker, RequestLimits
+from tests.fakes.candidate import FakeBroker, FakeClock
+
+
+class Windows:
+    """The budget in memory."""
+
+    def __init__(self) -> None:
+        self.used: Counter[int] = Counter()
+
+    def take(self, window: int, most: int) -> bool:
+        if self.used[window] >= most:
+            return False
+        self.used[window] += 1
+        return True
+
+    def close(self, window: int) -> None:
+        self.used[window] = 10**6
+
+
+def paced(limits: RequestLimits, budget: Windows, clock: FakeClock) -> PacedBroker:
+    return PacedBroker(FakeBroker(), budget, limits, now=clock.now, sleep=clock.sleep)
+
+
+@pytest.mark.parametrize("per_minute", [11, 60, 150, 200])
+def test_no_minute_has_more_requests_than_are_allowed(per_minute: int) -> None:
+    clock, moments = FakeClock(), []
+    broker = paced(RequestLimits(per_minute=per_minute), Windows(), clock)
+
+    for _ in range(3 * per_minute):
+        broker.cancel("any")
+        moments.append(clock.now().timestamp())
+
+    assert all(sum(start <= moment < start + 60 for moment in moments) <= per_minute for start in moments)
+
+
+def test_looks_that_can_wait_leave_room_for_orders() -> None:
+    clock, budget, limits = FakeClock(), Windows(), RequestLimits(per_minute=110)
+    broker = paced(limits, budget, clock)
+
+    for _ in range(50):
+        broker.glance("any")
+
+    assert budget.used[limits.window_at(clock.now())] == limits.glances == 5
+    broker.cancel("any")
+    assert clock.slept == []
+
+
+def test_the_brokers_own_word_closes_the_windows_it_names_for_everybody() -> None:
+    clock, budget, limits = FakeClock(), Windows(), RequestLimits()
+    one, other = paced(limits, budget, clock), paced(limits, budget, clock)
+    one._stay_away(BrokerThrottled("full", retry_after=30))
+
+    other.cancel("any")
+
+    assert 30 <= sum(clock.slept) <= 36
+
+
+def test_who_waits_too_long_is_told() -> None:
+    clock, budget, limits = FakeClock(), Windows(), RequestLimits(patience=5)
+    budget.close(limits.window_at(clock.now()))
+
+    with pytest.raises(BrokerThrottled, match="within 5 s"):
+        paced(limits, budget, clock).cancel("any")
