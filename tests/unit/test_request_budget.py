@@ -1,6 +1,6 @@
 """Business Unit: execution | Status: current.
 
-One request budget for an account: no minute has more requests than are allowed, orders go before looks, a full window is waited out.
+One request budget for an account: no minute has more requests than allowed, orders go before looks, a full window is waited out.
 """
 
 from __future__ import annotations
