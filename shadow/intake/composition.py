@@ -17,15 +17,21 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.intake.aws import ParameterMode, S3PlanStore, StepFunctionsStarter
 from shadow.intake.intake import Intake, Recorder
 from shadow.intake.mode import PublishMode
+from shadow.lanes.lane import lane_file_at
 
 
 class IntakeEnvironment(Environment):
-    """What the intake needs. `shadow_mode_parameter` is the SSM parameter that holds off, shadow or shadow:PERCENT."""
+    """What the intake needs.
+
+    `shadow_mode_parameter` is the SSM parameter that holds off, shadow or shadow:PERCENT, `lane_file_path` the file that
+    describes the candidate where it is not our workflow.
+    """
 
     pair_ledger_table_name: str
     state_machine_arn: str
     evidence_bucket_name: str
     shadow_mode_parameter: str = ""
+    lane_file_path: str = ""
 
 
 def intake_from(environment: IntakeEnvironment, legacy: Callable[[RebalancePlan], object] | None = None) -> Intake:
@@ -42,6 +48,7 @@ def intake_from(environment: IntakeEnvironment, legacy: Callable[[RebalancePlan]
         recorder=PowertoolsRecorder(),
         mode=mode,
         legacy=legacy,
+        lane_file=lane_file_at(environment.lane_file_path),
     )
 
 

@@ -18,6 +18,7 @@ from shadow.contracts.errors import ConfigurationError, ContractViolation, Field
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.ledger import Transition, moved
 from shadow.contracts.metrics import Metric
+from shadow.contracts.model import canonical
 from shadow.contracts.pair import Pair, StartState, Unpaired, UnpairedPlan, trading_day_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Origin
@@ -26,6 +27,7 @@ from shadow.intake.aws import StartRefused
 from shadow.intake.message import ControlEnd, Note, PlanMessage, read_message
 from shadow.intake.mode import PublishMode
 from shadow.intake.payload import PlanStore, StartContext
+from shadow.lanes.declared import LaneFile, input_of
 
 ACTOR = "intake"
 ATTEMPTS = 5
@@ -85,7 +87,10 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Takes publications. `legacy` publishes to the legacy lane again where that shadows; doing so twice changes nothing."""
+    """Takes publications. `legacy` publishes to the legacy lane again where that shadows; doing so twice changes nothing.
+
+    `lane_file` describes the candidate where it is not our workflow: its input is made by that.
+    """
 
     ledger: Ledger
     starter: Starter
@@ -94,6 +99,7 @@ class Intake:
     mode: Callable[[], PublishMode]
     legacy: Callable[[RebalancePlan], object] | None = None
     now: Callable[[], datetime] = _utc_now
+    lane_file: LaneFile | None = None
 
     def take(self, body: str) -> None:
         """Do what one message asks for. Raises what may work later, and `InvalidPayload` for what is no message at all."""
@@ -192,7 +198,12 @@ class Intake:
     def _execution(self, pair: Pair, plan: RebalancePlan) -> tuple[str, str]:
         held = payload.read_held(pair.held_json)
         context = StartContext(pair.origin, pair.production_lane)
-        document = payload.candidate_input(plan, pair.run_id, held, self.store, context)
+        if self.lane_file is None:
+            document = payload.candidate_input(plan, pair.run_id, held, self.store, context)
+        elif pair.production_lane is Lane.LEGACY:
+            document = canonical(input_of(self.lane_file, plan, pair.run_id))
+        else:
+            raise ConfigurationError(f"{self.lane_file.name}: expected to shadow, a lane of a file is never in production")
         accepted = frozenset(filter(None, (payload.digest(document), pair.input_sha256)))
         return self.starter.start(execution_name_of(pair.run_id), document, accepted)
 

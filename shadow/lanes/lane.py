@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from shadow.aws.table import RawItem
 from shadow.contracts.comparison import EvidenceRef
+from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Role
+from shadow.lanes.declared import LaneFile
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.settledness import Settledness
 
@@ -107,3 +110,14 @@ class BrokerTruth(Protocol):
     ) -> Mapping[str, object]:
         """Fetch both accounts' orders as an evidence document. `shared`: symbols that another run traded at the same time."""
         ...
+
+
+def lane_file_at(path: str) -> LaneFile | None:
+    """Read the lane file at `path`; None when it is empty. Raises `InvalidPayload`, `ConfigurationError`."""
+    if not path:
+        return None
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"LANE_FILE_PATH: expected a readable file, was {path} ({type(error).__name__})") from None
+    return LaneFile.read(text, path)

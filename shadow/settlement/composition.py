@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import uuid4
 
 from shadow.aws import clients
@@ -22,8 +21,7 @@ from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.compare.policy import Deadlines as PolicyDeadlines
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.metrics import Metric
-from shadow.lanes.declared import LaneFile
-from shadow.lanes.lane import BrokerTruth
+from shadow.lanes.lane import BrokerTruth, lane_file_at
 from shadow.lanes.legacy.source import AwsControlSource, CapturedEvents
 from shadow.lanes.redaction import Redactor
 from shadow.lanes.settledness import Deadlines
@@ -123,17 +121,6 @@ def comparator_from(environment: ComparatorEnvironment, starter: Starter, broker
         sweeper=Sweeper(ledger, settler, candidate, starter, recorder, deadlines, actor),
         ledger=ledger,
     )
-
-
-def lane_file_at(path: str) -> LaneFile | None:
-    """Read the lane file at `path`; None when it is empty. Raises `InvalidPayload`, `ConfigurationError`."""
-    if not path:
-        return None
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"LANE_FILE_PATH: expected a readable file, was {path} ({type(error).__name__})") from None
-    return LaneFile.read(text, path)
 
 
 def deadlines_from(text: str, policy: PolicyDeadlines) -> Deadlines:

@@ -10,6 +10,7 @@ import json
 import zlib
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -32,6 +33,8 @@ from shadow.intake.intake import START_WITHIN, Intake, OtherContent, StartedTooL
 from shadow.intake.message import message_of
 from shadow.intake.mode import PublishMode
 from shadow.intake.payload import digest
+from shadow.lanes.declared import LaneFile
+from tests.factories.foreign_lane import LANE_FILE
 from tests.factories.plans import example_plan
 from tests.fakes.plans import MemoryPlans
 
@@ -142,6 +145,17 @@ class TestAPublication:
         assert pair.input_sha256 == digest(world.executions[execution_name_of(pair.run_id)])
         assert world.input().production_lane is Lane.LEGACY
         assert world.counted[Metric.PLANS_PUBLISHED] == 1
+
+    def test_a_lane_that_a_file_describes_is_started_with_its_own_input(self) -> None:
+        world = World()
+        world.intake = replace(world.intake, lane_file=LaneFile.read(LANE_FILE))
+        world.intake.take(sent(production_lane="legacy"))
+
+        document = json.loads(world.executions[execution_name_of(world.pair().run_id)])
+        assert document["request"]["plan_id"] == world.pair().plan_id
+        assert {order["side"] for order in document["orders"]} <= {"buy", "sell"}
+        assert len(document["orders"]) == world.pair().trade_count
+        assert world.pair().start_state is StartState.STARTED
 
     def test_a_compressed_message_and_json_text_say_the_same(self) -> None:
         plain, packed, text = World(), World(), World()
