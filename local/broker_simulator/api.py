@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from urllib.parse import unquote
 
@@ -213,7 +213,8 @@ def _quote(exchange: Exchange, account: SimAccount, request: Request, symbol: st
     if prices is None or exchange.faults.take({FaultKind.QUOTE_MISSING}, occasion):
         return None
     exchange.market.count_quote(symbol)
-    return wire.quote_json(prices, exchange.market.now())
+    # A simulated day stands still while the lanes go by the machine's clock: a quote is as fresh as the asking.
+    return wire.quote_json(prices, datetime.now(UTC))
 
 
 def _shown(exchange: Exchange, account: SimAccount, order: SimOrder) -> dict[str, object]:
