@@ -37,7 +37,9 @@ def sam_cli(checkout: Path) -> Path:
     stamp, wanted = folder / "made-from", f"{hashlib.sha256(pinned.read_bytes()).hexdigest()} {sys.version}"
     if not stamp.is_file() or stamp.read_text() != wanted:
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-        for step in ([sys.executable, "-m", "venv", "--clear", str(folder)], [*pip, "--require-hashes", "-r", str(pinned)]):
+        # The list is complete; the resolver of pip would ask for pins of what is asked for with extras.
+        complete = ["--no-deps", "--require-hashes", "-r", str(pinned)]
+        for step in ([sys.executable, "-m", "venv", "--clear", str(folder)], [*pip, *complete]):
             done = subprocess.run(step, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False)  # noqa: S603 - our own interpreter and arguments
             if done.returncode != 0:
                 raise EnvironmentFailed(f"installing the SAM CLI failed: {done.stderr.strip()[-1000:]}")
