@@ -89,6 +89,6 @@ def statelint(text: str) -> list[str]:
     return [f"statelint: {line}" for line in lines if not any(re.search(known, line) for known in STATELINT_DOES_NOT_KNOW)]
 
 
-def read_machine(checkout: Path) -> str:
-    """Read the text of the state machine that the template deploys."""
-    return (checkout / "statemachines" / "execution_workflow.asl.json").read_text()
+def read_machines(checkout: Path) -> dict[str, str]:
+    """Read the text of every state machine that the template deploys, by the name of its file."""
+    return {path.name: path.read_text() for path in sorted((checkout / "statemachines").glob("*.asl.json"))}

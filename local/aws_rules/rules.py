@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.aws_rules import machine
+from local.aws_rules import limits, machine
 
 _DOCS = "https://docs.aws.amazon.com/"
 _STATES = f"{_DOCS}step-functions/latest/dg/"
@@ -27,7 +27,7 @@ class Rule:
 
 
 def _of_machine(check: Callable[[str], list[str]]) -> Callable[[Path], list[str]]:
-    return lambda checkout: check(machine.read_machine(checkout))
+    return lambda checkout: [f"{name}: {what}" for name, text in machine.read_machines(checkout).items() for what in check(text)]
 
 
 RULES = (
@@ -58,6 +58,34 @@ RULES = (
         "https://states-language.net/spec.html",
         "moto, the emulator",
         _of_machine(machine.statelint),
+    ),
+    Rule(
+        "template-limits",
+        "A template, what it declares, its descriptions and the definitions of state machines have sizes that AWS takes.",
+        f"{_DOCS}AWSCloudFormation/latest/UserGuide/cloudformation-limits.html",
+        "moto, the emulator",
+        limits.template_limits,
+    ),
+    Rule(
+        "name-lengths",
+        "Names and descriptions of resources are as long as their service takes them, whatever the parameters are.",
+        f"{_DOCS}AWSCloudFormation/latest/TemplateReference/introduction.html",
+        "moto, cfn-lint where a name depends on a parameter",
+        limits.name_limits,
+    ),
+    Rule(
+        "environment-size",
+        "The variables of a function have at most 4,096 bytes together.",
+        f"{_DOCS}lambda/latest/dg/gettingstarted-limits.html",
+        "moto, the emulator",
+        limits.environment_limits,
+    ),
+    Rule(
+        "policy-size",
+        "A managed policy has at most 6,144 characters, a role's inline policies 10,240 together; a role attaches at most ten.",
+        f"{_DOCS}IAM/latest/UserGuide/reference_iam-quotas.html",
+        "moto",
+        limits.policy_limits,
     ),
 )
 

@@ -26,6 +26,7 @@ from local.cloud.errors import BuildFailed
 from local.cloud.locking import locked
 from local.cloud.progress import Progress, silent
 from local.cloud.requirements import Pin, pins, without
+from local.cloud.runtime_fit import unfit
 
 _BUILDER = "2"
 _KEPT = 4
@@ -299,6 +300,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"no python{target.python_version} on this machine: the layers carry no bytecode, and every cold start compiles them"
         )
     wrong = beyond_limits(root / "template.yaml", artefacts)
+    if target.platforms:
+        wrong += [
+            f"layer {name}: {what}"
+            for name, layer in artefacts.layers.items()
+            for what in unfit(layer.path, target.python_version, target.platforms)
+        ]
     for line in wrong:
         sys.stderr.write(f"build: {line}\n")
     for kind, built in (("layer", artefacts.layers), ("function", artefacts.functions)):

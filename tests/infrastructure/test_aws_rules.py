@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from local.aws_rules import machine
+from local.aws_rules import limits, machine
+from local.aws_rules.rules import RULES, breaches
 from local.cloud.build import LAYERS, UNZIPPED_LIMIT, Artefact, Artefacts, beyond_limits
 
 ROOT = Path(__file__).parents[2]
-TEXT = machine.read_machine(ROOT)
+TEXT = machine.read_machines(ROOT)["execution_workflow.asl.json"]
 
 
 def test_w1_every_state_name_is_unique_in_the_whole_machine() -> None:
@@ -57,3 +59,74 @@ def test_w13_a_function_beyond_lambdas_limit_fails_the_build() -> None:
     assert beyond_limits(ROOT / "template.yaml", built(UNZIPPED_LIMIT - 41)) == []
     (told,) = beyond_limits(ROOT / "template.yaml", built(UNZIPPED_LIMIT - 40))
     assert told.startswith("daily_report: ")
+
+
+def test_the_project_breaks_no_rule_and_every_rule_names_its_source() -> None:
+    assert breaches(ROOT) == []
+    assert {rule.source.split("/")[2] for rule in RULES} <= {"docs.aws.amazon.com", "states-language.net"}
+
+
+def test_every_state_machine_of_the_template_is_checked() -> None:
+    deployed = set(re.findall(r"DefinitionUri: statemachines/(\S+)", (ROOT / "template.yaml").read_text()))
+
+    assert set(machine.read_machines(ROOT)) == deployed
+    assert len(deployed) > 1
+
+
+HEAD = (
+    "Globals: {Function: {Environment: {Variables: {A: !Ref Text}}}}\nParameters: {Stage: {Type: String}, Text: {Type: String}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("check", "resource", "fits", "told"),
+    [
+        ("name_limits", "FunctionName: !Sub '{}${{Stage}}'", 64 - 12, "F.FunctionName: up to 65 characters, at most 64"),
+        ("name_limits", "Description: '{}'", 256, "F.Description: up to 257 characters, at most 256"),
+        (
+            "environment_limits",
+            "Environment: {{Variables: {{B: '{}'}}}}",
+            4096 - 1 - 1 - 128,
+            "F: up to 4097 bytes of variables, at most 4096",
+        ),
+    ],
+)
+def test_a_name_a_description_and_variables_one_too_long_are_found(
+    check: str, resource: str, fits: int, told: str, tmp_path: Path
+) -> None:
+    for length, expected in ((fits, []), (fits + 1, [told])):
+        written = resource.format("x" * length)
+        function = f"Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      {written}\n"
+        (tmp_path / "template.yaml").write_text(HEAD + function)
+        assert getattr(limits, check)(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "most"),
+    [
+        ("AWS::IAM::ManagedPolicy", {"PolicyDocument": {"Statement": [{"Sid": ""}]}}, 6144),
+        ("AWS::IAM::Role", {"Policies": [{"PolicyName": "a", "PolicyDocument": {"Statement": [{"Sid": ""}]}}]}, 10240),
+    ],
+)
+def test_a_policy_one_character_too_long_is_found(kind: str, properties: dict[str, object], most: int, tmp_path: Path) -> None:
+    document = properties["PolicyDocument"] if "PolicyDocument" in properties else properties["Policies"][0]["PolicyDocument"]  # type: ignore[index]
+    room = most - len(json.dumps(document, separators=(",", ":")))
+
+    def written(length: int) -> list[str]:
+        long = json.dumps(properties).replace('"Sid": ""', f'"Sid": "{"x" * length}"')
+        (tmp_path / "template.yaml").write_text(f'{{"Resources": {{"P": {{"Type": "{kind}", "Properties": {long}}}}}}}')
+        return limits.policy_limits(tmp_path)
+
+    assert written(room) == []
+    assert len(written(room + 1)) == 1
+
+
+def test_too_many_outputs_a_long_description_and_a_large_template_are_found(tmp_path: Path) -> None:
+    outputs = ", ".join(f"O{number}: {{Value: a, Description: {'d' * (1025 if number == 0 else 1)}}}" for number in range(201))
+    (tmp_path / "template.yaml").write_text(f"Resources: {{}}\nOutputs: {{{outputs}}}\n#{'x' * 1_048_576}")
+
+    assert [line.split(", at")[0].split(" ", 1)[1] for line in limits.template_limits(tmp_path)] == [
+        "bytes of template.yaml",
+        "outputs",
+        "bytes of the description of output O0",
+    ]
