@@ -379,9 +379,12 @@ def test_w8_a_stack_that_was_rolled_back_is_not_read_as_deployed() -> None:
     assert (found.level, "sam delete" in found.advice) == ("fail", True)
 
 
-@pytest.mark.parametrize(("free", "kept", "level"), [(900, 0, "ok"), (40, 0, "warn"), (40, 10, "ok")])
+@pytest.mark.parametrize(
+    ("free", "kept", "rejudges", "level"),
+    [(900, 0, "true", "ok"), (73, 0, "false", "ok"), (72, 0, "false", "warn"), (152, 0, "true", "warn"), (40, 10, "true", "ok")],
+)
 def test_w5_the_accounts_limit_and_the_controls_reservation_are_read(
-    monkeypatch: pytest.MonkeyPatch, free: int, kept: int, level: str
+    monkeypatch: pytest.MonkeyPatch, free: int, kept: int, rejudges: str, level: str
 ) -> None:
     mapped = {"EventSourceMappings": [{"FunctionArn": "control"}]}
     client = SimpleNamespace(
@@ -391,5 +394,6 @@ def test_w5_the_accounts_limit_and_the_controls_reservation_are_read(
     )
     monkeypatch.setattr(boto3, "client", lambda *_, **__: client)
 
-    (found,) = deployed.concurrency(replace(DEPLOYED, parameters={"ExecutionQueueArn": "arn"}))
+    parameters = {"ExecutionQueueArn": "arn", "RejudgeInCloud": rejudges}
+    (found,) = deployed.concurrency(replace(DEPLOYED, parameters=parameters))
     assert (found.level, f"the control keeps {kept or 'none'}" in found.found) == (level, True)

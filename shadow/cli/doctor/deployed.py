@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 _SAME = ("CodeSha256", "Layers", "Environment", "Timeout", "MemorySize")
-_BESIDE_THE_CONTROL = 26  # two functions that a Map calls ten times at once, and the comparator's six
+_BESIDE_THE_CONTROL = 36  # two functions that a Map calls ten times at once, the intake's ten, and the comparator's six
+_REJUDGING = 40
 
 
 def stack(account: Account) -> Iterator[Finding]:
@@ -89,7 +90,8 @@ def concurrency(account: Account) -> Iterator[Finding]:
     total, free = account_limits()
     kept = _kept_for_control(account)
     told = f"{total} at a time in the account, {free} not reserved, the control keeps {kept or 'none'}"
-    if kept or free > 2 * _BESIDE_THE_CONTROL:
+    beside = _BESIDE_THE_CONTROL + (_REJUDGING if account.parameter("RejudgeInCloud") == "true" else 0)
+    if kept or free > 2 * beside:
         yield ok("concurrency", told)
     else:
         advice = "reserve concurrency for the control's function, or ask for a higher limit: both lanes start at the same moment"
