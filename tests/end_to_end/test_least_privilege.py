@@ -58,6 +58,6 @@ def test_the_candidates_roles_reach_neither_the_controls_secret_nor_its_queue(
         "CompareOutcomesRole",
         "DailyReportRole",
     }
-    assert len(candidate) == 8
+    assert len(candidate) == 9
     reached = [each for each in statements if each.role in candidate and any(name in str(each.resources) for name in control)]
     assert reached == []
