@@ -170,9 +170,9 @@ class _Longest:
             allowed = _list(_mapping(self._parameters[name]).get("AllowedValues"))
             return max((len(str(each)) for each in allowed), default=_FREE)
         kind = str(_mapping(self._resources.get(name)).get("Type"))
-        own = next((key for key in _NAMES.get(kind, {}) if key.endswith("Name")), None)
         properties = _mapping(_mapping(self._resources.get(name)).get("Properties"))
-        return self.of(properties[own]) if own in properties and kind not in _REF_IS_ARN else _FREE
+        own = [properties[key] for key in _NAMES.get(kind, {}) if key.endswith("Name") and key in properties]
+        return self.of(own[0]) if own and kind not in _REF_IS_ARN else _FREE
 
 
 _REF_IS_ARN = frozenset({"AWS::SNS::Topic", "AWS::SecretsManager::Secret", "AWS::Serverless::StateMachine"})
