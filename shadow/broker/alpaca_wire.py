@@ -23,7 +23,7 @@ from shadow.broker.port import (
     OrderType,
     Quote,
 )
-from shadow.contracts.model import decimal_text, is_in_calendar, parse_decimal
+from shadow.contracts.model import decimal_text, is_in_calendar, parse_decimal, parse_moment
 from shadow.contracts.symbols import QUANTITY_STEP, is_same_symbol
 from shadow.contracts.vocabulary import Side
 
@@ -119,7 +119,7 @@ class Fields:
     def moment(self, name: str) -> datetime:
         """Read a time with its zone (RFC 3339, nanoseconds are cut to microseconds)."""
         try:
-            value = datetime.fromisoformat(self.text(name))
+            value = parse_moment(self.text(name))
         except ValueError:
             raise self.fault(name, "a time") from None
         if value.tzinfo is None or not is_in_calendar(value):

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.errors import FieldFault, InvalidPayload
+from shadow.contracts.model import load_json
 from shadow.contracts.outcome import Effect, RunOutcome, TradeOutcome
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -74,19 +75,10 @@ def digest_of(document: bytes) -> str:
 def read_comparison(document: bytes | str) -> Comparison:
     """Read a stored document back. Raises InvalidPayload for anything that is not one, duplicate keys included."""
     try:
-        value = json.loads(document, object_pairs_hook=_once, parse_float=_refuse_number, parse_constant=_refuse_number)
+        value = load_json(document, parse_float=_refuse_number)
     except (ValueError, RecursionError) as error:
         raise InvalidPayload("comparison", [FieldFault("(whole)", "a canonical JSON document", str(error))]) from None
     return Comparison.parse(value)
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"the key {', '.join(twice)} more than once in one object")
-    return values
 
 
 def _refuse_number(text: str) -> object:

@@ -9,7 +9,8 @@ so do we wherever amounts are added (`MONEY`, `exact_sum`, `Total`); nothing tha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import Annotated, Self
@@ -26,7 +27,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from shadow.contracts.errors import InvalidPayload, faults_of
+from shadow.contracts.errors import FieldFault, InvalidPayload, faults_of
 
 MAX_SIGNIFICANT_DIGITS = 28
 MAX_SUM_DIGITS = 38
@@ -36,23 +37,25 @@ MONEY = Context(prec=MAX_SUM_DIGITS)
 MAGNITUDES = range(-60, 18)
 """Where the first digit of a number may stand: from 60 places after the point up to a quintillion less one."""
 YEARS = range(1970, 9999)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NOT_FINITE = frozenset({"nan", "snan", "inf", "infinity"})
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?")
+_SHOWN = 80
 
 
 def parse_decimal(value: object, most: int = MAX_SIGNIFICANT_DIGITS) -> Decimal:
     """Read an exact decimal from a string, an integer or a Decimal.
 
-    Raises ValueError for floats (cents are already lost), NaN, infinities, more than `most` significant digits and numbers whose
-    first digit is out of `MAGNITUDES`.
+    A string is read as JSON writes numbers, in ASCII digits and nothing else: Python's own reading also takes spaces, line ends,
+    underscores and the digits of other scripts. Raises ValueError for those, for floats (cents are already lost), NaN,
+    infinities, more than `most` significant digits and numbers whose first digit is out of `MAGNITUDES`.
     """
     if isinstance(value, Decimal):
         number = value
     elif isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"expected a decimal string, not {type(value).__name__}")  # noqa: TRY004 - pydantic reads it
     else:
-        try:
-            number = Decimal(value)
-        except InvalidOperation:
-            raise ValueError("expected a decimal string such as '1234.56'") from None
+        number = Decimal(value) if isinstance(value, int) else decimal_of(value)
     if not number.is_finite():
         raise ValueError("expected a finite decimal")
     if number.adjusted() not in MAGNITUDES:
@@ -60,6 +63,18 @@ def parse_decimal(value: object, most: int = MAX_SIGNIFICANT_DIGITS) -> Decimal:
     if len(str(value)) > most and len(number.as_tuple().digits) > most:
         raise ValueError(f"expected at most {most} significant digits")
     return number
+
+
+def decimal_of(text: str) -> Decimal:
+    """Read a number written in ASCII digits, of whatever size. Raises ValueError for any other text."""
+    try:
+        if _NUMBER.fullmatch(text) is not None:
+            return Decimal(text)
+    except InvalidOperation:  # an exponent of a size that no number has
+        pass
+    if text.lstrip("+-").lower() in _NOT_FINITE:
+        raise ValueError("expected a finite decimal")
+    raise ValueError("expected a decimal string such as '1234.56'")
 
 
 def parse_total(value: object) -> Decimal:
@@ -98,6 +113,19 @@ def _in_calendar(moment: datetime) -> datetime:
     return moment
 
 
+def parse_moment(value: object) -> datetime:
+    """Read a time from ISO 8601 text with date and time, such as 2026-11-27T15:00:00Z; a datetime is given back.
+
+    Whether it has its zone, the caller checks. Raises ValueError for anything else: numbers, and texts of digits alone, would be
+    read as seconds since 1970.
+    """
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and _MOMENT.fullmatch(value) is not None:
+        return datetime.fromisoformat(value)
+    raise ValueError("expected an ISO 8601 time with a zone, such as 2026-11-27T15:00:00Z")
+
+
 def decimal_text(value: Decimal) -> str:
     """Write `value` without an exponent, keeping its digits: what JSON and people get to see."""
     text = str(value)
@@ -115,7 +143,9 @@ NonNegative = Annotated[Exact, AfterValidator(_not_negative)]
 Total = Annotated[Decimal, BeforeValidator(parse_total), _AS_TEXT]
 NonNegativeTotal = Annotated[Total, AfterValidator(_not_negative)]
 Fraction = Annotated[Exact, AfterValidator(_fraction)]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_calendar), PlainSerializer(iso, when_used="json")]
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(parse_moment), AfterValidator(_in_calendar), PlainSerializer(iso, when_used="json")
+]
 Symbol = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=r"^[A-Z0-9][A-Z0-9.:/\-]*$")]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 
@@ -135,11 +165,12 @@ class Frozen(BaseModel):
 
     @classmethod
     def parse_json(cls, text: str | bytes) -> Self:
-        """Validate JSON `text`, raising `InvalidPayload` that names every faulty field."""
+        """Validate JSON `text`, raising `InvalidPayload` that names every faulty field, and a key that stands twice."""
         try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise InvalidPayload(cls.__name__, faults_of(error)) from None
+            value = load_json(text)
+        except (ValueError, RecursionError) as error:
+            raise InvalidPayload(cls.__name__, [FieldFault("(whole)", "a JSON document", str(error))]) from None
+        return cls.parse(value)
 
     def to_wire(self) -> dict[str, object]:
         """Give the JSON-ready form: decimal strings, ISO times, the wire's own field names."""
@@ -158,6 +189,28 @@ class Wire(Frozen):
         validate_by_alias=True,
         serialize_by_alias=True,
     )
+
+
+def load_json(text: str | bytes, *, parse_float: Callable[[str], object] | None = None) -> object:
+    """Read JSON text as the standard has it.
+
+    Raises ValueError, also for a key that stands twice in one object (of which the last would win in silence) and for the
+    constants NaN and Infinity, and RecursionError for what is too deep.
+    """
+    return json.loads(text, object_pairs_hook=_once, parse_float=parse_float, parse_constant=_refuse_constant)
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name[:_SHOWN] for name in names if names.count(name) > 1})
+        raise ValueError(f"the key {', '.join(twice)} more than once in one object")
+    return values
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"the constant {name}, which JSON does not have")
 
 
 def canonical(document: object) -> str:

@@ -6,7 +6,6 @@ whole, with every faulty field named, before anything is published.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from decimal import Decimal
 from enum import StrEnum
@@ -16,7 +15,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, JsonValue, ValidationError, model_validator
 
 from shadow.contracts.errors import FieldFault, InvalidPlan, faults_of
-from shadow.contracts.model import Exact, Fraction, Frozen, Identifier, Moment, NonNegative, Symbol
+from shadow.contracts.model import Exact, Fraction, Frozen, Identifier, Moment, NonNegative, Symbol, load_json
 from shadow.contracts.vocabulary import Action, Side
 
 SCHEMA_VERSION: Literal["1.0.0"] = "1.0.0"
@@ -140,15 +139,11 @@ class RebalancePlan(Frozen):
     def read_json(cls, text: str | bytes) -> Self:
         """Validate a plan given as JSON; numbers in it are read exactly. Raises `InvalidPlan`."""
         try:
-            value = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+            value = load_json(text, parse_float=Decimal)
         except (ValueError, RecursionError, UnicodeDecodeError) as error:
             found = "an empty text" if not text.strip() else str(error)
             raise InvalidPlan("plan", [FieldFault("(whole)", "a JSON object", found)]) from None
         return cls.read(value)
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"the constant {name}, which JSON does not have")
 
 
 def _named(faults: tuple[FieldFault, ...], value: object) -> list[FieldFault]:

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, JsonValue
 
 from shadow.contracts.errors import FieldFault, InvalidPayload
-from shadow.contracts.model import Exact, Frozen, Identifier, Moment, Symbol
+from shadow.contracts.model import Exact, Frozen, Identifier, Moment, Symbol, load_json
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Origin
 
@@ -92,13 +92,9 @@ def _unpacked(text: str) -> str:
 
 def _json(text: str) -> object:
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
+        return load_json(text, parse_float=Decimal)
     except (ValueError, RecursionError) as error:
         raise InvalidPayload("message", [FieldFault("(whole)", "a JSON object", str(error))]) from None
-
-
-def _refuse(name: str) -> object:
-    raise ValueError(f"the constant {name}, which JSON does not have")
 
 
 def message_of(plan: RebalancePlan, published_at: datetime, **parts: JsonValue) -> str:

@@ -6,24 +6,22 @@ not lose the rest of the record. So every faulty field is noted as a contract vi
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import TypeGuard, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from shadow.contracts.errors import faults_of
-from shadow.contracts.model import MAGNITUDES, MAX_SIGNIFICANT_DIGITS, is_in_calendar, parse_decimal
+from shadow.contracts.model import MAGNITUDES, is_in_calendar, load_json, parse_decimal, parse_moment
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _Model = TypeVar("_Model", bound=BaseModel)
 _NOTHING: set[str] = set()
-_DECODE = json.JSONDecoder(parse_float=Decimal).decode
 _SHOWN = 60
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_IDENTIFIER = 200
@@ -78,7 +76,7 @@ class Fields:
             self.fault(name, "a number")
             return None
         try:
-            return _exact(value)
+            return parse_decimal(value)
         except ValueError:
             self.fault(name, "a finite decimal" if self.exact_numbers else "a decimal string")
             return None
@@ -183,18 +181,6 @@ class Fields:
                 self.fault(name, "a value")
 
 
-def _exact(value: object) -> Decimal:
-    """Read an exact decimal as `parse_decimal` does; short texts, nearly all there are, at a fraction of its cost."""
-    if isinstance(value, str) and len(value) <= MAX_SIGNIFICANT_DIGITS:
-        try:
-            number = Decimal(value)
-        except InvalidOperation:
-            raise ValueError(value) from None
-        if number.is_finite() and number.adjusted() in MAGNITUDES:
-            return number
-    return parse_decimal(value)
-
-
 def is_unicode(text: str) -> bool:
     """Tell whether a text can be written in UTF-8: one that was cut in the middle of a character may not."""
     return text.isascii() or _SURROGATE.search(text) is None
@@ -223,17 +209,16 @@ def slim(model: _Model) -> _Model:
 
 def as_moment(value: object) -> datetime | None:
     """Read a zoned time from a datetime or ISO text; None where it is neither, or too far away to be given in every zone."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return None
-    return value if isinstance(value, datetime) and value.tzinfo is not None and is_in_calendar(value) else None
+    try:
+        moment = parse_moment(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None and is_in_calendar(moment) else None
 
 
 def as_json(text: str) -> object:
-    """Read a JSON text with exact numbers; None where it is not JSON."""
+    """Read a JSON text with exact numbers; None where it is not JSON, or has a key twice in one object."""
     try:
-        return _DECODE(text)
+        return load_json(text, parse_float=Decimal)
     except (ValueError, RecursionError):
         return None
