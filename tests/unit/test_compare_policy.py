@@ -36,9 +36,9 @@ def test_the_packaged_policy_is_valid_and_its_hash_is_of_its_meaning() -> None:
     ("old", "new", "key", "expected"),
     [
         ("version = 1", "version = 2", "version", "less than or equal to 1"),
-        ('tolerance = "1000"', "tolerance = 200.5", "rules.exit_quantity.tolerance", "a decimal string, not float"),
-        ('tolerance = "1000"', 'tolerance = "-1"', "rules.exit_quantity.tolerance", "zero or more"),
-        ('tolerance = "1000"', 'tolerance = "NaN"', "rules.exit_quantity.tolerance", "a finite decimal"),
+        ('tolerance = "2500"', "tolerance = 200.5", "rules.exit_quantity.tolerance", "a decimal string, not float"),
+        ('tolerance = "2500"', 'tolerance = "-1"', "rules.exit_quantity.tolerance", "zero or more"),
+        ('tolerance = "2500"', 'tolerance = "NaN"', "rules.exit_quantity.tolerance", "a finite decimal"),
         ("sell_attempts = 3", "sell_attempts = 0", "limits.sell_attempts", "greater than or equal to 1"),
         ("sell_attempts = 3", "sell_attempts = 3\nsell_atempts = 3", "limits.sell_atempts", "no such key"),
         ("late_seconds = 3600", "late_seconds = 99999", "deadlines", "late_seconds to be at most missing_seconds, 21600"),

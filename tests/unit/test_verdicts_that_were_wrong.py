@@ -19,7 +19,6 @@ from tests.strategies.outcomes import Fate, LaneMaker, World, case_of, item_of, 
 from tests.strategies.planting import (
     Edit,
     counters,
-    effects_edit,
     guard,
     in_worlds,
     intent,
@@ -314,8 +313,50 @@ def test_v6a_both_lanes_that_bought_behind_failed_sells_are_named_with_their_dol
     assert judge(case, default_policy()).gross_impact > 2000
 
 
-def test_v6b_a_lane_that_fabricates_success_departs_not_the_one_that_found_no_quote() -> None:
-    case = no_quote_in(BASE, Role.CONTROL)
+OUTAGES = (Reason.NO_QUOTE, Reason.BROKER_UNAVAILABLE)
+
+
+def outage_in(role: Role, reason: Reason, quoted: str | None) -> tuple[PairCase, str]:
+    """Let the last BUY of a lane fail by an outage where the other completes it; `quoted` is what the market was to its price."""
+    case = no_quote_in(BASE, role)
+    failed = next(t for t in run_of(case, role).trades if t.reason is Reason.NO_QUOTE)
+    other = next(role_ for role_ in ROLES if role_ is not role)
+    done = next(t for t in run_of(case, other).trades if t.symbol == failed.symbol)
+    assert done.intent is not None
+    market = None
+    if quoted is not None:
+        mid = (done.intent.decision_price or Decimal(0)) * Decimal(quoted)
+        market = MarketQuote(bid=mid - Decimal("0.01"), ask=mid + Decimal("0.01"))
+    update = {"reason": reason, "market": market}
+    return trade_edit(lambda t: t.symbol == failed.symbol, lambda _t: update)(case, role), failed.symbol
+
+
+@pytest.mark.parametrize("reason", OUTAGES)
+@pytest.mark.parametrize("quoted", [None, "1", "1.005"])
+def test_v6b_a_success_without_a_witness_against_an_outage_is_nobodys_fault(reason: Reason, quoted: str | None) -> None:
+    case, symbol = outage_in(Role.CONTROL, reason, quoted)
+    comparison = judge(case, default_policy())
+    assert said(comparison) == [("TRADE_STATUS", "neither")]
+    assert comparison.differences[0].symbol == symbol
+    assert comparison.gross_impact > 0
+
+
+@pytest.mark.parametrize("reason", OUTAGES)
+@pytest.mark.parametrize("quoted", ["0.37", "1.1"])
+def test_v6b_a_success_at_a_price_that_was_not_the_markets_departs(reason: Reason, quoted: str) -> None:
+    case, symbol = outage_in(Role.CONTROL, reason, quoted)
+    told = [d for d in judge(case, default_policy()).differences if d.symbol == symbol]
+    assert "TRADE_STATUS" in {d.kind for d in told}
+    assert {d.attribution for d in told} == {Attribution.CANDIDATE}
+    blind = trade_edit(lambda t: t.symbol == symbol, lambda _t: {"intent": None})(case, Role.CANDIDATE)
+    status = [d for d in judge(blind, default_policy()).differences if d.kind == "TRADE_STATUS"]
+    assert [d.attribution for d in status] == [Attribution.CANDIDATE]
+
+
+@pytest.mark.parametrize("reason", OUTAGES)
+@pytest.mark.parametrize("quoted", [None, "1"])
+def test_v6b_an_outage_of_the_candidate_against_real_fills_is_the_candidates(reason: Reason, quoted: str | None) -> None:
+    case, _ = outage_in(Role.CANDIDATE, reason, quoted)
     assert said(judge(case, default_policy())) == [("TRADE_STATUS", "candidate")]
 
 
@@ -641,17 +682,84 @@ def test_v14_an_unknown_symbol_is_one_reason_whether_it_is_heard_at_the_quote_or
     assert judge(case, default_policy()).differences == ()
 
 
-def test_v14_a_full_exit_that_left_nothing_is_right_whatever_the_price_did() -> None:
-    world = random_world(11, 8)
-    moved = tuple(replace(fate, price=fate.price * Decimal("1.15"), by_value=False) for fate in world.fates)
-    case = case_of(replace(world, fates=moved))
-    assert ("EXIT_QUANTITY", "control") in said(judge(case, default_policy())) or ("OVERSELL", "control") in said(
-        judge(case, default_policy())
+def at_moved_prices(factor: str, *, by_value: bool | None = None) -> PairCase:
+    """BASE with each market moved since the plan was made; its exits sized by what is held, or by the plan's dollars."""
+    fates = (replace(f, price=f.price * Decimal(factor)) for f in random_world(11, 8).fates)
+    return case_of(
+        replace(random_world(11, 8), fates=tuple(f if by_value is None else replace(f, by_value=by_value) for f in fates))
     )
-    for role in ROLES:
-        case = effects_edit(lambda effects: effects)(
-            trade_edit(is_exit, lambda _t: {"residual_position": Decimal(0)})(case, role), role
-        )
+
+
+MOVES = ("0.8", "0.9", "0.96", "1.025", "1.1", "1.2")
+
+
+@pytest.mark.parametrize("by_value", [True, False])
+@pytest.mark.parametrize("move", MOVES)
+def test_v14_equal_lanes_match_whatever_the_price_did_since_the_plan(move: str, *, by_value: bool) -> None:
+    assert judge(at_moved_prices(move, by_value=by_value), default_policy()).verdict is Verdict.MATCHED
+
+
+@pytest.mark.parametrize("factor", ["0.5", "1.5"])
+def test_v14_a_full_exit_that_left_nothing_is_right_whatever_the_price_did(factor: str) -> None:
+    case = at_moved_prices(factor, by_value=False)
     exits = {t.symbol for t in run_of(case, Role.CONTROL).trades if is_exit(t)}
-    told = [d for d in judge(case, default_policy()).differences if d.symbol in exits]
-    assert told == [] or len(exits) > 1
+    kind = "OVERSELL" if factor == "1.5" else "EXIT_QUANTITY"
+    expected = {(kind, role.value, symbol) for role in ROLES for symbol in exits}
+    assert {(d.kind, d.attribution.value, d.symbol) for d in judge(case, default_policy()).differences if d.counts} == expected
+    for role in ROLES:
+        left = (t.model_copy(update={"residual_position": Decimal(0)} if is_exit(t) else {}) for t in run_of(case, role).trades)
+        case = with_run(case, role, trades=tuple(left))
+    assert judge(case, default_policy()).differences == ()
+
+
+def exits_of(case: PairCase, role: Role, factor: str) -> PairCase:
+    """Let one lane ask for, and sell, this many times the shares of a full exit, sized by what is held."""
+
+    def sold(trade: TradeOutcome, _case: PairCase) -> Decimal:
+        return ((trade.filled_quantity or Decimal(0)) * Decimal(factor)).quantize(Decimal("0.000001"))
+
+    return resized(is_exit, sold)(case, role)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("move", [*MOVES, "1"])
+def test_v14_a_short_exit_is_found_though_the_price_moved(move: str, role: Role) -> None:
+    case = exits_of(at_moved_prices(move, by_value=False), role, "0.97")
+    assert ("EXIT_QUANTITY", role.value) in said(judge(case, default_policy()))
+    assert {attribution for _, attribution in said(judge(case, default_policy()))} == {role.value}
+
+
+@pytest.mark.parametrize("move", [*MOVES, "1"])
+def test_v14_an_oversell_is_found_though_the_price_moved(move: str) -> None:
+    """Ten percent too much: of the candidate's where the other lane's worth says so, else by what the account has left."""
+    case = exits_of(at_moved_prices(move, by_value=False), Role.CANDIDATE, "1.1")
+    kinds = {d.kind for d in judge(case, default_policy()).differences}
+    assert kinds & {"OVERSELL", "EXIT_QUANTITY"}
+    witnessed = trade_edit(is_exit, lambda _t: {"residual_position": Decimal(0)})(case, Role.CONTROL)
+    assert set(said(judge(witnessed, default_policy()))) == {("OVERSELL", "candidate")}
+
+
+def test_v14_a_tenth_too_much_at_the_plans_price_is_an_oversell_of_the_lane_that_nobody_filled() -> None:
+    case = exits_of(at_moved_prices("1", by_value=False), Role.CANDIDATE, "1.1")
+    assert set(said(judge(case, default_policy()))) == {("OVERSELL", "candidate")}
+
+
+@pytest.mark.parametrize("factor", ["0.9", "1.1"])
+def test_v14_a_lane_that_sizes_by_value_is_held_to_its_own_quote(factor: str) -> None:
+    case = at_moved_prices("1.15", by_value=True)
+    kind = "OVERSELL" if factor == "1.1" else "EXIT_QUANTITY"
+    assert (kind, "candidate") in said(judge(exits_of(case, Role.CANDIDATE, factor), default_policy()))
+
+
+@pytest.mark.parametrize(("left", "kind"), [("0.01", "RESIDUAL_POSITION"), ("-0.01", "OVERSELL")])
+@pytest.mark.parametrize("role", ROLES)
+def test_v14_what_the_account_has_left_is_told_though_the_lanes_agree(role: Role, left: str, kind: str) -> None:
+    case = trade_edit(is_exit, lambda _t: {"residual_position": Decimal(left)})(at_moved_prices("1.1", by_value=False), role)
+    assert set(said(judge(case, default_policy()))) == {(kind, role.value)}
+
+
+def test_v14_positions_of_different_size_that_were_both_closed_are_told_and_nobodys_fault() -> None:
+    case = exits_of(at_moved_prices("1", by_value=False), Role.CANDIDATE, "0.8")
+    for role in ROLES:
+        case = trade_edit(is_exit, lambda _t: {"residual_position": Decimal(0)})(case, role)
+    assert ("EXIT_QUANTITY", "neither") in said(judge(case, default_policy()))

@@ -12,6 +12,7 @@ from decimal import Decimal
 from shadow.compare.case import LaneTrade, TradePair
 from shadow.compare.checks.duties import Duties, is_equity_blocked, was_tried
 from shadow.compare.checks.executed import order_fill, seen_filled, status_of, truest_fill
+from shadow.compare.checks.prices import is_off_every_witness, witnessed_price
 from shadow.compare.checks.sizing import asked_quantity, decision_price
 from shadow.compare.exact import EXACT, SHARE_STEP, ZERO
 from shadow.compare.finding import Fault, Finding, of_each, own_faults, shown
@@ -19,6 +20,8 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.model import decimal_text
 from shadow.contracts.vocabulary import Reason, Role, Side, TradeStatus
+
+_OUTAGES = (Reason.NO_QUOTE, Reason.IMPLAUSIBLE_QUOTE, Reason.BROKER_UNAVAILABLE)
 
 
 def fill_findings(pair: TradePair, policy: Policy, duties: Duties) -> Iterator[Finding]:
@@ -155,8 +158,9 @@ def _stopped_rightly(side: LaneTrade, duties: Duties) -> bool:
 def ends_apart(pair: TradePair, duties: Duties) -> frozenset[Role]:
     """Give the lanes that departed where a trade ended differently in the two. The plan wants it executed; the rules come first.
 
-    A lane that had to block does not depart where the other had to as well, and a lane that bought there does. Nor does a lane
-    depart that found no quote, where the other's success is only its own word.
+    A lane that had to block does not depart where the other had to as well, and a lane that bought there does. Of a lane that
+    had no quote or no broker, and one whose success is only its own word, the latter departs where its price is not the market's;
+    else nothing says which lane does.
     """
     both = pair.both
     if both is None:
@@ -167,12 +171,12 @@ def ends_apart(pair: TradePair, duties: Duties) -> frozenset[Role]:
         return duties.breaker_departs(pair) | failed
     departs = set()
     for side, other in (both, both[::-1]):
-        if _departs(side, other, duties):
+        if _departs(side, other, pair, duties):
             departs.add(side.role)
     return frozenset(departs)
 
 
-def _departs(side: LaneTrade, other: LaneTrade, duties: Duties) -> bool:
+def _departs(side: LaneTrade, other: LaneTrade, pair: TradePair, duties: Duties) -> bool:
     mine, theirs = side.trade, other.trade
     all_block = all(duties.must_block.get(role, False) for role in (side.role, other.role))
     if mine.reason is Reason.SELL_GUARD or (mine.status is TradeStatus.NOT_SENT and all_block and mine.action is Side.BUY):
@@ -182,13 +186,13 @@ def _departs(side: LaneTrade, other: LaneTrade, duties: Duties) -> bool:
     if mine.reason is Reason.MARKET_CLOSED or theirs.reason is Reason.MARKET_CLOSED:
         return was_tried(mine)
     if mine.status is TradeStatus.COMPLETED:
-        return theirs.reason is Reason.NO_QUOTE and not _is_witnessed(side)
-    return not (mine.reason is Reason.NO_QUOTE and theirs.status is TradeStatus.COMPLETED and not _is_witnessed(other))
+        return theirs.reason in _OUTAGES and is_off_every_witness(side, pair, duties.policy)
+    return not (mine.reason in _OUTAGES and theirs.status is TradeStatus.COMPLETED and not _is_proved(other, pair, duties))
 
 
-def _is_witnessed(side: LaneTrade) -> bool:
-    """Tell whether somebody beside the lane says that there was a market: its broker, or a quote that was not the lane's."""
-    return side.trade.market is not None or (side.run.broker_truth and bool(seen_filled(side)))
+def _is_proved(side: LaneTrade, pair: TradePair, duties: Duties) -> bool:
+    """Tell whether a lane's success is more than its own word: it was filled for real, at a price that nobody denies."""
+    return witnessed_price(side) is not None and not is_off_every_witness(side, pair, duties.policy)
 
 
 def _end(side: LaneTrade) -> str:

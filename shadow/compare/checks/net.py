@@ -13,7 +13,7 @@ from decimal import Decimal
 from shadow.compare.case import LaneTrade, Planned, TradePair
 from shadow.compare.checks.executed import seen_filled, truest_fill
 from shadow.compare.checks.fills import filled_by_orders
-from shadow.compare.checks.sizing import decision_price
+from shadow.compare.checks.sizing import decision_price, is_all_that_was_held
 from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.finding import Fault, Finding, own_faults, shown
 from shadow.compare.policy import Policy
@@ -55,7 +55,7 @@ def net_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     def check(side: LaneTrade) -> Fault | None:
         quantity = shares[side.role]
         price = prices[side.role] or (known[0] if known else None)
-        if quantity is None or price is None or _is_what_was_held(side, planned):
+        if quantity is None or price is None or is_all_that_was_held(planned, side):
             return None
         return _off_the_plan(side, planned, (quantity, price), within(rule, EXACT.multiply(quantity, price), _goal(planned)))
 
@@ -88,11 +88,6 @@ def net_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 
 def _goal(planned: Planned) -> Decimal:
     return planned.current_value if planned.is_full_exit else abs(planned.amount)
-
-
-def _is_what_was_held(side: LaneTrade, planned: Planned) -> bool:
-    """Tell whether a full exit is proved by the account: nothing is left of the position."""
-    return planned.is_full_exit and side.trade.residual_position == 0
 
 
 def _off_the_plan(side: LaneTrade, planned: Planned, executed: tuple[Decimal, Decimal], is_within: bool) -> Fault | None:  # noqa: FBT001

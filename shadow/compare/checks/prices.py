@@ -93,27 +93,54 @@ def seconds_between(pair: TradePair) -> Decimal | None:
     return Decimal(abs(starts[0] - starts[1]) // _SECOND)
 
 
-def _witness(side: LaneTrade, pair: TradePair) -> tuple[Decimal, str] | None:
-    """Give the best witness of the market at a lane's decision, and whose it is; the last is the lane's word for its fills."""
+def _witnesses(side: LaneTrade, pair: TradePair) -> Iterator[tuple[Decimal, str]]:
+    """Give who else says what the market was at a lane's decision, USD a share, best first."""
     market = side.trade.market
     if market is not None and market.bid > 0 and market.ask > 0:
-        return market.mid, "the market's quote"
+        yield market.mid, "the market's quote"
     own = witnessed_price(side)
     if own is not None:
-        return own, "its own fills"
+        yield own, "its own fills"
     for other in pair.lanes:
-        same = other is not side and other.trade.symbol == side.trade.symbol
-        if same and (price := witnessed_price(other)) is not None:
-            return price, f"the {other.role.value}'s fills"
+        if other is side or other.trade.symbol != side.trade.symbol:
+            continue
+        seen = other.trade.market
+        if seen is not None and seen.bid > 0 and seen.ask > 0:
+            yield seen.mid, f"the market's quote at the {other.role.value}'s decision"
+        if (price := witnessed_price(other)) is not None:
+            yield price, f"the {other.role.value}'s fills"
+
+
+def _witness(side: LaneTrade, pair: TradePair) -> tuple[Decimal, str] | None:
+    """Give the best witness of the market at a lane's decision, and whose it is; the last is the lane's word for its fills."""
+    best = next(_witnesses(side, pair), None)
+    if best is not None:
+        return best
     fill = truest_fill(side)
     return None if fill is None or not fill.value else (EXACT.divide(fill.value, fill.quantity), "its own recorded fills")
+
+
+def is_off_every_witness(side: LaneTrade, pair: TradePair, policy: Policy) -> bool:
+    """Tell whether somebody else says what the market was, and nobody says that it was at the price a lane traded at."""
+    fill = truest_fill(side)
+    traded = None if fill is None or fill.value is None else EXACT.divide(fill.value, fill.quantity)
+    prices = [price for price in (decision_price(side.trade.intent), traded or side.trade.average_price) if price is not None]
+    seen = [price for price, _ in _witnesses(side, pair)]
+    apart = _seconds(pair, policy)
+    rule = policy.rules.decision_price
+    return bool(seen) and any(not any(rule.permits_after(price, each, apart) for each in seen) for price in prices)
+
+
+def _seconds(pair: TradePair, policy: Policy) -> Decimal:
+    """Give the seconds in which a price may have moved between the lanes' decisions: a whole run's where that is not known."""
+    apart = seconds_between(pair)
+    return Decimal(policy.limits.run_seconds) if apart is None else apart
 
 
 def _decision(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     """Hold each lane's price against a witness of the market, and the two prices against each other where neither is off one."""
     rule = policy.rules.decision_price
-    apart = seconds_between(pair)
-    seconds = Decimal(policy.limits.run_seconds) if apart is None else apart
+    seconds = _seconds(pair, policy)
     prices = {side.role: price for side in pair.lanes if (price := decision_price(side.trade.intent)) is not None}
     found = own_faults(
         "DECISION_PRICE",
@@ -224,8 +251,7 @@ def _slippage(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     nothing of the market to the other lane.
     """
     rule = policy.rules.average_price
-    apart = seconds_between(pair)
-    seconds = Decimal(policy.limits.run_seconds) if apart is None else apart
+    seconds = _seconds(pair, policy)
     prices = {
         side.role: (price, _off_the_market(side, pair, policy, seconds) is None)
         for side in pair.lanes

@@ -2,6 +2,9 @@
 
 Was the right quantity asked for? Each lane is held against its own decision price and the plan, so that a market that moved
 between the two lanes is not a difference. |trade amount| / mid is never computed to judge: `q = A / p` is judged as `q * p = A`.
+
+The plan has no shares, so a full exit is judged by the position afterwards where that is known, and by the other lane where both
+sell what they hold. Only where neither is known is it held against the plan's dollars, as far as a price may move meanwhile.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import Intent
-from shadow.contracts.vocabulary import Role, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Role, Side, SizingBasis, TradeStatus
 
 _RULES = {
     "SIZING_BASIS": "sizing_basis",
@@ -25,8 +28,7 @@ _RULES = {
     "EXIT_QUANTITY": "exit_quantity",
     "ASKED_QUANTITY": "asked_quantity",
 }
-
-
+_MUCH = Decimal("0.05")
 _WRONG = ("OVERSELL", "EXIT_QUANTITY", "ASKED_QUANTITY")
 
 
@@ -72,27 +74,40 @@ def sized(planned: Planned, side: LaneTrade, policy: Policy) -> Sized | None:
     quantity, price = asked_quantity(side), decision_price(side.trade.intent)
     if not quantity or price is None:
         return None
+    is_fraction = quantity != quantity.to_integral_value()
+    if is_all_that_was_held(planned, side):
+        return Sized(quantity, price, None, is_floored=False, is_fraction=is_fraction)
     worth = EXACT.multiply(quantity, price)
     goal = planned.current_value if planned.is_full_exit else abs(planned.amount)
-    is_fraction = quantity != quantity.to_integral_value()
-    basis = side.trade.intent.sizing_basis if side.trade.intent else None
-    by_quote = not planned.is_full_exit or basis is SizingBasis.HELD_VALUE
+    by_quote = not planned.is_full_exit or is_by_value(side)
     rule = policy.rules.asked_quantity if by_quote else policy.rules.exit_quantity
     if within(rule, worth, goal, price):
         return Sized(quantity, price, None, is_floored=False, is_fraction=is_fraction)
     short = EXACT.subtract(goal, worth)
     if not is_fraction and 0 <= short < price:
         return Sized(quantity, price, None, is_floored=True, is_fraction=False)
-    return Sized(quantity, price, _kind(planned, worth, price, policy), is_floored=False, is_fraction=is_fraction)
+    return Sized(quantity, price, _kind(planned, side, worth, price, policy), is_floored=False, is_fraction=is_fraction)
 
 
-def _kind(planned: Planned, worth: Decimal, price: Decimal, policy: Policy) -> str:
+def is_all_that_was_held(planned: Planned, side: LaneTrade) -> bool:
+    """Tell whether the account proves a full exit: nothing is left of the position, so the lane sold just what it held."""
+    return planned.is_full_exit and side.trade.residual_position == 0
+
+
+def is_by_value(side: LaneTrade) -> bool:
+    """Tell whether a lane sized a full exit by the plan's dollars at its own quote, since it knew no position."""
+    return side.trade.intent is not None and side.trade.intent.sizing_basis is SizingBasis.HELD_VALUE
+
+
+def _kind(planned: Planned, side: LaneTrade, worth: Decimal, price: Decimal, policy: Policy) -> str:
     """Name what is wrong with a quantity worth so many USD."""
     if not planned.is_full_exit and within(policy.rules.asked_quantity, worth, planned.target_value, price):
         return "SIZING_BASIS"
-    is_more = worth > planned.current_value
-    if planned.side is Side.SELL and is_more and not within(policy.rules.exit_quantity, worth, planned.current_value, price):
-        return "OVERSELL"
+    may_have_moved = not (planned.is_full_exit and is_by_value(side))
+    if planned.side is Side.SELL and worth > planned.current_value:
+        rule = policy.rules.exit_quantity
+        if not may_have_moved or not within(rule, worth, planned.current_value, price):
+            return "OVERSELL"
     return "EXIT_QUANTITY" if planned.is_full_exit else "ASKED_QUANTITY"
 
 
@@ -162,31 +177,50 @@ def _wrong(kind: str, pair: TradePair, planned: Planned, sizes: dict[Role, Sized
 
 
 def _exit_across(pair: TradePair, planned: Planned, sizes: dict[Role, Sized], policy: Policy) -> Iterator[Finding]:
-    """Hold two full exits against each other: both sell what is held, so the lane that sells fewer shares leaves some.
+    """Hold two full exits against each other: both sell what is held, so they sell the same number of shares.
 
-    A lane that sizes by value sells other shares when the price has moved since the plan was made, which is no fault of it.
+    A lane that sizes by value is left out: it sells other shares when the price has moved since the plan was made.
     """
     both = pair.both
-    if both is None or not planned.is_full_exit or len(sizes) != len(both):
+    if both is None or not planned.is_full_exit or len(sizes) != len(both) or any(is_by_value(side) for side in both):
         return
     control, candidate = (sizes[side.role] for side in both)
-    by_value = [side.role for side in both if side.trade.intent and side.trade.intent.sizing_basis is SizingBasis.HELD_VALUE]
-    rule = policy.rules.exit_quantity if by_value else policy.rules.filled_quantity
+    rule = policy.rules.filled_quantity
     if control.kind or candidate.kind or within(rule, control.quantity, candidate.quantity):
         return
-    short = Role.CONTROL if control.quantity < candidate.quantity else Role.CANDIDATE
+    more, less = both if control.quantity > candidate.quantity else both[::-1]
+    departs: LaneTrade | None = less
+    kind, what = "EXIT_QUANTITY", "The lanes sell different quantities of a position that both close."
+    if is_all_that_was_held(planned, less):
+        departs = None if is_all_that_was_held(planned, more) else more
+    elif not is_all_that_was_held(planned, more) and _oversold(planned, more, sizes[more.role], sizes[less.role]):
+        departs = more
+    if departs is more:
+        kind, what = "OVERSELL", f"The {more.role.value} sells more of the position than there is."
     apart = Finding(
-        kind="EXIT_QUANTITY",
+        kind=kind,
         field="intent.quantity",
         rule=str(rule),
-        explanation="The lanes sell different quantities of a position that both close.",
+        explanation=what,
         role=None,
         planned=f"{shown(planned.current_value)} USD",
         control=decimal_text(control.quantity),
         candidate=decimal_text(candidate.quantity),
         pair=pair,
     )
-    yield from of_each(apart, () if by_value else (short,))
+    yield from of_each(apart, () if departs is None else (departs.role,))
+
+
+def _oversold(planned: Planned, seller: LaneTrade, more: Sized, less: Sized) -> bool:
+    """Tell whether the greater of two quantities is the wrong one: nobody sold it for real, and the plan's dollars deny it.
+
+    A broker fills no more than is held. Without a fill of it, the lane departs where the other one's worth is the plan's within
+    half the distance between the two, and that is more than prices move in most days; else the lane that sells less departs.
+    """
+    is_real = seller.run.broker_truth or any(effect.emitted for effect in seller.effects_of(EffectKind.LEDGER_ENTRY))
+    off = abs(EXACT.subtract(EXACT.multiply(less.quantity, less.price), planned.current_value))
+    apart = EXACT.multiply(EXACT.subtract(more.quantity, less.quantity), less.price)
+    return not is_real and EXACT.multiply(off, Decimal(2)) < apart and apart >= EXACT.multiply(planned.current_value, _MUCH)
 
 
 def _rounding(pair: TradePair, sizes: dict[Role, Sized]) -> Iterator[Finding]:
