@@ -10,7 +10,7 @@ STAGE  ?= dev
 FUZZ_SECONDS ?= 120
 FUZZ_OPTIONS ?=
 
-.PHONY: help demo test test-long fuzz lint security format bench bench-quick build deploy-dev rehearse lock pages hooks clean
+.PHONY: help demo test test-long fuzz lint security format bench bench-quick build deploy-dev delete-dev rehearse lock pages hooks clean
 
 help: ## Show what can be made
 	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ build: $(STAMP) ## Build the artefacts that are deployed to AWS (build/artefacts
 deploy-dev: build ## Deploy to AWS what samconfig.toml says, stage dev or STAGE=prod (needs the SAM CLI and credentials)
 	@command -v sam > /dev/null || { echo "deploy-dev: expected the SAM CLI on the path (pip install aws-sam-cli)"; exit 3; }
 	@$(BIN)/python -m local.deploying $(STAGE)
+
+delete-dev: $(STAMP) ## Delete the stack, stage dev or STAGE=prod, unless something outside of it names what would go
+	@command -v sam > /dev/null || { echo "delete-dev: expected the SAM CLI on the path (pip install aws-sam-cli)"; exit 3; }
+	@$(BIN)/python -m local.deleting $(STAGE)
 
 rehearse: $(STAMP) ## Deploy with the real SAM CLI into the local cloud, and prove that what runs is what was deployed
 	@$(BIN)/python -m local.rehearse

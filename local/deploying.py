@@ -47,6 +47,14 @@ def command(checkout: Path, stage: str, sam: str = "sam") -> list[str]:
     return [sam, "deploy", "--template-file", _TEMPLATE, "--config-file", str(config.absolute()), "--config-env", stage]
 
 
+def stack_of(checkout: Path, stage: str) -> tuple[str, str]:
+    """Give the name of the stack of `stage` and its region; a stage without a table of its own has those of dev, renamed."""
+    tables = tomllib.loads((checkout / CONFIGURED).read_text())
+    shared = tables[stage if stage in tables else _PATTERN]["global"]["parameters"]
+    named = shared["stack_name"] if stage in tables else re.sub(rf"\b{_PATTERN}\b", stage, shared["stack_name"])
+    return named, shared["region"]
+
+
 def incomplete(checkout: Path, stage: str, given: Mapping[str, str]) -> list[str]:
     """Say which parameters `given` for `stage` lacks, has too many, or has with a placeholder."""
     declared = read_template(checkout / _TEMPLATE)["Parameters"]

@@ -10,11 +10,14 @@ import io
 import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from local import deleting
 from local.cloud.cfn_yaml import read_template
+from local.deleting import NotDeletable
 from local.deploying import NotDeployable, command
 from local.rehearse.project import Project, StepFailed
 
@@ -145,14 +148,22 @@ def a_cut_over_stays(project: Project) -> str:
 def deleted_and_deployed_again(project: Project) -> str:
     """Delete the stack: what must be kept outlives it, and the stack can be made again beside that."""
     kept = [_output(project, key) for key in ("PairLedgerTableName", "CandidateStateTableName")]
-    done, said = project.run([str(project.sam), "delete", "--no-prompts", "--stack-name", STACK, "--region", "us-east-1"])
+    with _named_outside(project):
+        try:
+            _deleting(project)
+        except NotDeletable as refusal:
+            if "alchemiser-outside" not in str(refusal):
+                raise StepFailed(f"expected the refusal to name what is in the way, was {refusal}") from refusal
+        else:
+            raise StepFailed("expected the deletion to be refused while a role outside of the stack has its policy")
+    done, said = project.run(_deleting(project))
     if not done:
         raise StepFailed(f"sam delete: {said[-600:]}")
     _tables_exist(project, kept)
     project.configure(STAGE, {"KeptNamesSuffix": "-2"})
     _deployed(project, STAGE)
     _tables_exist(project, [*kept, *(f"{name}-2" for name in kept)])
-    return f"{', '.join(kept)} kept, and new ones beside them"
+    return f"refused while named; {', '.join(kept)} kept, and new ones beside them"
 
 
 def a_failed_first_create(project: Project) -> str:
@@ -164,9 +175,7 @@ def a_failed_first_create(project: Project) -> str:
     if done:
         raise StepFailed("expected the first create to fail")
     project.replace("template.yaml", broken, "")
-    done, said = project.run(
-        [str(project.sam), "delete", "--no-prompts", "--stack-name", f"shadow-{OTHER}", "--region", "us-east-1"]
-    )
+    done, said = project.run(_deleting(project, OTHER))
     if not done:
         raise StepFailed(f"sam delete after the failed create: {said[-600:]}")
     _deployed(project, OTHER)
@@ -266,6 +275,25 @@ def _properties(resources: object, shared: object, short: str) -> Iterator[Mappi
 def _output(project: Project, key: str) -> str:
     stack = project.access.cloudformation().describe_stacks(StackName=STACK)["Stacks"][0]
     return next(str(each.get("OutputValue")) for each in stack.get("Outputs", []) if each.get("OutputKey") == key)
+
+
+def _deleting(project: Project, stage: str = STAGE) -> list[str]:
+    access = project.access
+    iam = access.session.client("iam", endpoint_url=access.endpoint, config=access.config)
+    return deleting.command(project.folder, stage, access.cloudformation(), access.lambda_(), iam, str(project.sam))
+
+
+@contextmanager
+def _named_outside(project: Project) -> Iterator[None]:
+    """Attach the stack's policy to a role outside of the stack, as the portfolio function's is."""
+    access = project.access
+    iam = access.session.client("iam", endpoint_url=access.endpoint, config=access.config)
+    role, policy = "alchemiser-outside", _output(project, "DualPublishPolicyArn")
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")
+    iam.attach_role_policy(RoleName=role, PolicyArn=policy)
+    yield
+    iam.detach_role_policy(RoleName=role, PolicyArn=policy)
+    iam.delete_role(RoleName=role)
 
 
 def _tables_exist(project: Project, names: list[str]) -> None:
