@@ -50,7 +50,29 @@ CHANGED = {
     "CandidateReservedConcurrency": "12",
     "ComparatorReservedConcurrency": "7",
     "RunbookBaseUrl": "https://docs.example.com/run books",
+    "LegacyShadowMode": "paper",
+    "ControlBrokerEndpoint": "https://production.example.com",
+    "ControlReservedConcurrency": "13",
+    "CustomerKeyArns": "arn:aws:kms:us-east-1:000000000000:key/one,arn:aws:kms:us-east-1:000000000000:key/two",
+    "NotificationEmail": "desk@example.com",
+    "PolicyPath": "/opt/python/policy.toml",
+    "RejudgeInCloud": "true",
 }
+_EXISTING = "names a control that exists already; this stage deploys the reference control"
+NOT_CHANGED = {
+    "Stage": "another stage is deployed in the last step",
+    "ControlLane": "another control is another stack",
+    "ProductionLane": "changed by the cut-over",
+    "ExecutionMode": "changed by the cut-over",
+    "KeptNamesSuffix": "changed when the stack is deployed again beside what was kept",
+    "DualPublishing": "the cut-over needs it on, for the legacy lane to shadow",
+    "BrokerSecretId": "the stack makes the secret; a name in its place is read from the template by test_template.py",
+    "ControlBrokerSecretId": "as BrokerSecretId",
+    "PolicyLayerArn": "a layer of somebody else, which is not there to be named",
+    **dict.fromkeys(("ExecutionQueueUrl", "ExecutionQueueArn", "ExecutionRunsTableName"), _EXISTING),
+    **dict.fromkeys(("RebalancePlanTableName", "TradeLedgerTableName", "EventBusName"), _EXISTING),
+}
+"""Which parameters `each_parameter_is_in_force` leaves as they are, and why."""
 
 
 def placeholders_are_refused(project: Project) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from local.cloud.cfn_yaml import read_template
 from local.deploying import NotDeployable, command, incomplete, to_toml
+from local.rehearse.steps import CHANGED, NOT_CHANGED
 
 ROOT = Path(__file__).parents[2]
 TABLES = tomllib.loads((ROOT / "samconfig.toml").read_text())
@@ -73,3 +74,13 @@ def test_w7_what_is_written_is_read_back_with_blanks_and_json() -> None:
     tables = {"dev": {"deploy": {"parameters": {"names": {"A": '{"late_after": 1800}', "B": "two words, ü"}, "flag": True}}}}
 
     assert tomllib.loads(to_toml((), tables)) == tables
+
+
+def test_the_rehearsal_changes_every_parameter_or_says_why_not() -> None:
+    declared = read_template(ROOT / "template.yaml")["Parameters"]
+
+    assert isinstance(declared, dict)
+    assert CHANGED.keys() | NOT_CHANGED.keys() == declared.keys()
+    assert not CHANGED.keys() & NOT_CHANGED.keys()
+    configured = TABLES["dev"]["deploy"]["parameters"]["parameter_overrides"]
+    assert {name for name, value in CHANGED.items() if configured[name] == value} == set()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cfnlint.decode import cfn_yaml
 
+from local.cloud.emulator_side.alarm_rules import ALARM, OK, AlarmRule, Sample, state_at
 from local.iam_proof.policies import statements_of
 from local.iam_proof.proof import DEPLOYED_WITH
 from shadow.contracts.metrics import NAMESPACE, Metric
@@ -212,15 +213,32 @@ def test_w8_what_is_kept_does_not_survive_a_failed_first_create() -> None:
     assert "RetainExceptOnCreate" in policies
 
 
-@pytest.mark.parametrize("name", sorted(alarms()))
-def test_w11_an_alarm_on_errors_sees_an_invocation_that_took_all_its_time(name: str) -> None:
-    """Errors is stamped with the invocation's start, and comes when it ends."""
-    alarm = alarms()[name]["Properties"]
-    if (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Errors"):
-        function = RESOURCES[alarm["Dimensions"][0]["Value"]["Ref"]]["Properties"]
-        looked_at = alarm["Period"] * (alarm["EvaluationPeriods"] - 1)
-        assert looked_at >= function["Timeout"] + 60
-        assert alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]) == 1
+def on_errors() -> list[str]:
+    return sorted(name for name, alarm in alarms().items() if alarm["Properties"]["MetricName"] == "Errors")
+
+
+@pytest.mark.parametrize("starts", [0, 1, 59, 60, 299])
+@pytest.mark.parametrize("delay", [0, 60, 120])
+@pytest.mark.parametrize("name", on_errors())
+def test_w11_an_alarm_on_errors_goes_off_for_an_invocation_that_took_all_its_time(name: str, delay: int, starts: int) -> None:
+    """Errors is stamped with the invocation's start, and can be seen when it has ended and CloudWatch has taken it in."""
+    properties = alarms()[name]["Properties"]
+    rule = AlarmRule.from_description({**properties, "AlarmName": name, "Dimensions": []})
+    timeout = RESOURCES[properties["Dimensions"][0]["Value"]["Ref"]]["Properties"]["Timeout"]
+    begun = 36_000 + starts
+    seen = begun + timeout + delay
+
+    states = [
+        state_at(rule, [Sample(at=begun, value=1.0)] if minute >= seen else [], minute, OK)[0]
+        for minute in range(36_000, 36_000 + 7_200, 60)
+    ]
+
+    assert ALARM in states
+    assert states[-1] == OK
+
+
+def test_w11_the_alarms_that_look_at_errors_are_those_of_the_comparator_and_of_the_report() -> None:
+    assert len(on_errors()) == 2
 
 
 SECRET = "arn:aws:secretsmanager:us-east-1:000000000000:secret:"
