@@ -126,6 +126,7 @@ class Mishaps:
         self.operator.stack.plant([{"fault": "run_not_published", "plan_id": case.plan.plan_id}])
         with suppress(FunctionFailed):
             self.operator.publish(case.plan)
+        self.operator.await_candidate(case.plan.plan_id)
         self._decide(case)
         return _nothing
 
