@@ -10,6 +10,8 @@ from decimal import Decimal
 import pytest
 
 from shadow.compare.case import PairCase
+from shadow.compare.causes import in_order, roots_of
+from shadow.compare.finding import Finding
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
@@ -763,3 +765,29 @@ def test_v14_positions_of_different_size_that_were_both_closed_are_told_and_nobo
     for role in ROLES:
         case = trade_edit(is_exit, lambda _t: {"residual_position": Decimal(0)})(case, role)
     assert ("EXIT_QUANTITY", "neither") in said(judge(case, default_policy()))
+
+
+# V7f: a run that a guard stopped did not end so because of the equity breaker, nor the other way round
+
+
+@pytest.mark.parametrize(
+    ("cause", "end", "explained"),
+    [
+        ("EQUITY_NOT_COUNTED", RunStatus.BLOCKED_BY_GUARD, False),
+        ("EQUITY_NOT_COUNTED", RunStatus.BLOCKED_BY_EQUITY_LIMIT, True),
+        ("GUARD_THRESHOLD", RunStatus.BLOCKED_BY_EQUITY_LIMIT, False),
+        ("GUARD_THRESHOLD", RunStatus.BLOCKED_BY_GUARD, True),
+    ],
+)
+@pytest.mark.parametrize("role", ROLES)
+def test_v7f_a_safety_rule_explains_only_the_end_that_it_makes(
+    role: Role, cause: str, end: RunStatus, *, explained: bool
+) -> None:
+    told = {role.value: end.value}
+    ended = Finding(
+        kind="RUN_STATUS", field="status", rule="exact", explanation="", role=role, planned=RunStatus.COMPLETED.value, **told
+    )
+    rule = Finding(kind=cause, field="equity", rule="exact", explanation="", role=role)
+    other = replace(rule, role=next(each for each in ROLES if each is not role))
+    assert (roots_of(in_order([rule, ended])) == [0, 0]) is explained
+    assert roots_of(in_order([other, ended])) == [0, 1]
