@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from reports.data.errors import NoTradingDay, UnreachableSource
+from reports.register import register as register_known
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ERR, ExitCode, finish, print_json, progress, say
 from shadow.cli.status import DayOption, parse_day
@@ -73,6 +74,7 @@ def register(app: typer.Typer) -> None:
     """Add this room's commands."""
     for command in (report, site, readiness, rejudge, noise):
         app.command()(command)
+    register_known(app)
 
 
 def report(

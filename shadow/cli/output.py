@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,8 +16,10 @@ from enum import IntEnum
 from typing import NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, HighlighterType, JustifyMethod, OverflowMethod
 from rich.markup import escape
+from rich.style import Style
+from rich.text import Text
 
 from shadow.contracts.comparison import Severity, Verdict
 from shadow.contracts.errors import ContractViolation
@@ -25,10 +28,54 @@ PAGE_WIDTH = 116
 """Characters a line where nobody says how wide the terminal is."""
 
 
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f\ud800-\udfff]"
+)
+"""Control characters and escapes but line end and tab, direction overrides, characters without width, half surrogate pairs."""
+
+
+def visible(text: str) -> str:
+    """Write every character that a terminal would obey or not show by its number, as JSON does: a lane's text paints nothing."""
+    return _UNSEEN.sub(lambda found: _by_number(found[0]), text)
+
+
+def _by_number(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
+
+
+class _PlainConsole(Console):
+    """A console that shows what is not visible, in lines, tables and everything else that is given to it as a string."""
+
+    def render_str(
+        self,
+        text: str,
+        *,
+        style: str | Style = "",
+        justify: JustifyMethod | None = None,
+        overflow: OverflowMethod | None = None,
+        emoji: bool | None = None,
+        markup: bool | None = None,
+        highlight: bool | None = None,
+        highlighter: HighlighterType | None = None,
+    ) -> Text:
+        """Make a text that can be printed of `text`."""
+        return super().render_str(
+            visible(text),
+            style=style,
+            justify=justify,
+            overflow=overflow,
+            emoji=emoji,
+            markup=markup,
+            highlight=highlight,
+            highlighter=highlighter,
+        )
+
+
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PAGE_WIDTH
-    return Console(stderr=stderr, highlight=False, width=width, emoji=False)
+    return _PlainConsole(stderr=stderr, highlight=False, width=width, emoji=False)
 
 
 OUT = _console(stderr=False)
@@ -74,17 +121,12 @@ def code_of_verdict(verdict: Verdict) -> ExitCode:
 
 def print_json(document: object) -> None:
     """Print one JSON document on standard output."""
-    typer.echo(_printable(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)))
+    typer.echo(visible(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)))
 
 
 def say(text: str = "") -> None:
     """Print one line of markup; who builds it escapes foreign text."""
-    OUT.print(_printable(text), soft_wrap=True)
-
-
-def _printable(text: str) -> str:
-    """Write half of a surrogate pair, which no output can show, by its number: also what JSON calls it."""
-    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+    OUT.print(text, soft_wrap=True)
 
 
 def finish(code: ExitCode) -> None:
@@ -122,7 +164,7 @@ def progress(text: str, *, quiet: bool = False) -> Iterator[None]:
     if quiet:
         yield
     elif ERR.is_terminal:
-        with ERR.status(escape(text)):
+        with ERR.status(escape(visible(text))):
             yield
     else:
         ERR.print(escape(text) + " …", soft_wrap=True)
