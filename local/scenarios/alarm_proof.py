@@ -53,13 +53,15 @@ def prove(operator: Operator, *, progress: Progress = silent) -> Iterator[Proof]
     mishaps = Mishaps(operator, bench)
     mishaps.begin()
     calm: tuple[Tick, ...] = (bench.tick(),)
+    longest = max(rule.evaluation_periods for rule in alarms.rules.values())
     for name, fault in alarm_faults().items():
         mend = mishaps.do(name)
         struck = tuple(bench.tick() for _ in range(fault.ticks))
         mend()
         mended = bench.tick(), bench.tick()
+        rest = (mended[-1],) * longest  # what is emitted at rest goes on, until no alarm looks as far back as the fault
         fired = alarms.fired(calm, struck)
-        proof = Proof(name, fault, fired, alarms.composite_fires(fired), alarms.standing((*calm, *struck, *mended)))
+        proof = Proof(name, fault, fired, alarms.composite_fires(fired), alarms.standing((*calm, *struck, *mended, *rest)))
         progress(f"{name}: {', '.join(sorted(fired)) or 'nothing'}; standing: {', '.join(sorted(proof.standing)) or 'none'}")
         yield proof
         calm = (mended[-1],)
