@@ -676,6 +676,22 @@ def test_v13_a_breaker_that_reads_another_lanes_counter_is_told() -> None:
 # V14: false alarms
 
 
+@pytest.mark.parametrize(("counted", "told"), [("1300", []), ("1301", [("EQUITY_FOREIGN_COUNT", "candidate")])])
+def test_v14_a_failed_buy_whose_last_attempt_began_late_may_have_been_counted_before(
+    counted: str, told: list[tuple[str, str]]
+) -> None:
+    items = [item_of("AAA", "BUY", Decimal(700)), item_of("BBB", "BUY", Decimal(600))]
+    fates = (Fate(items[0], Decimal(50), Decimal(0), end="rejected"), Fate(items[1], Decimal(40), Decimal(0)))
+    case = case_of(World(plan_of(items), fates, limit=Decimal(5000)))
+    failed, done = run_of(case, Role.CANDIDATE).trades
+    assert done.completed_at is not None
+    assert done.equity is not None
+    late = done.completed_at + timedelta(seconds=1)
+    failed = failed.model_copy(update={"started_at": late, "completed_at": late + timedelta(seconds=1)})
+    done = done.model_copy(update={"equity": done.equity.model_copy(update={"cumulative": Decimal(counted)})})
+    assert said(judge(with_run(case, Role.CANDIDATE, trades=(failed, done)), default_policy())) == told
+
+
 def test_v14_an_unknown_symbol_is_one_reason_whether_it_is_heard_at_the_quote_or_at_the_order() -> None:
     case = no_quote_in(no_quote_in(BASE, Role.CONTROL), Role.CANDIDATE)
     case = trade_edit(lambda t: t.reason is Reason.NO_QUOTE, lambda _t: {"reason": Reason.BROKER_REJECTED, "attempts": 0})(

@@ -7,7 +7,7 @@ against what the rule demands of the lane's own trades, so that a wrong decision
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shadow.compare.case import LaneTrade, PairView, TradePair
@@ -246,8 +246,15 @@ def _first_counted(buys: list[tuple[TradePair, LaneTrade]]) -> tuple[Decimal, De
     ends = first.trade.completed_at
     if ends is None or first.trade.equity is None or first.trade.equity.cumulative is None:
         return None
-    begun = (planned_of(pair, side) for pair, side in buys if side.trade.started_at and side.trade.started_at <= ends)
+    begun = (planned_of(pair, side) for pair, side in buys if _may_have_reserved(side, ends))
     return sum(begun, Decimal(0)), first.trade.equity.cumulative
+
+
+def _may_have_reserved(side: LaneTrade, by: datetime) -> bool:
+    """Tell whether a BUY may have been counted by a moment. One tried more than once, or in vain, was begun before it says so."""
+    trade = side.trade
+    is_last_attempt = (trade.attempts or 1) > 1 or trade.status in (TradeStatus.FAILED, TradeStatus.UNKNOWN)
+    return trade.started_at is not None and (trade.started_at <= by or is_last_attempt)
 
 
 def _uncounted(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
