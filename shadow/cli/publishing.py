@@ -16,7 +16,6 @@ from shadow.cli.errors import BadInput, FunctionFailed, MissingOutput
 from shadow.cli.output import print_json, progress, refuse, say
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
 from shadow.contracts.errors import FieldFault, InvalidPlan
-from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
 
 NOTHING = "Nothing was published."
@@ -58,7 +57,9 @@ def publish(plan_file: PlanFile, *, stage: StageOption = "dev", aws: AwsOption =
     if as_json:
         print_json(answer)
         return
-    say(f"[green]published[/green] {escape(plan.plan_id)}: {answer.get('tradeCount')} trades, run {run_id_of(plan.plan_id)}")
+    say(
+        f"[green]published[/green] {escape(plan.plan_id)}: {answer.get('tradeCount')} trades, run {escape(str(answer.get('runId')))}"
+    )
     say(f"next: [bold]shadow status {escape(plan.plan_id)}[/bold], then [bold]shadow compare[/bold] or [bold]explain[/bold]")
 
 

@@ -178,3 +178,11 @@ def test_what_the_function_raises_decides_the_exit_code(
 
     assert result.exit_code == json.loads(result.stdout)["exit_code"] == code
     assert published == []
+
+
+def test_the_run_that_is_named_is_the_one_the_publisher_minted(tmp_path: Path, published: list[object]) -> None:
+    result = shadow("publish", write(tmp_path, wire()))
+
+    assert result.exit_code == 0
+    assert len(published) == 1
+    assert ": 2 trades, run run" in " ".join((result.stdout + result.stderr).split())
