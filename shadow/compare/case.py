@@ -20,6 +20,7 @@ from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.outcome import Effect, OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.symbols import joined_symbol
 from shadow.contracts.vocabulary import EffectKind, Lane, Role, Side
 
 T = TypeVar("T")
@@ -221,14 +222,23 @@ def _with_orders(first: TradeOutcome, others: Iterable[TradeOutcome]) -> TradeOu
 
 
 def _match(records: Mapping[str, list[TradeOutcome]], planned: tuple[Planned, ...]) -> dict[str, str]:
-    """Name for each record's id the planned trade: by id, then by symbol and side, then by symbol alone."""
+    """Name for each record's id the planned trade: by id, then by symbol and side, then by symbol alone.
+
+    A symbol counts in its own notation first, then in any other: AAPL is EQUITIES::AAPL//USD.
+    """
     names = {trade.trade_id: trade.trade_id for trade in planned if trade.trade_id in records}
     missing = [trade for trade in planned if trade.trade_id not in names]
     left = {trade_id: copies[0] for trade_id, copies in sorted(records.items()) if trade_id not in names}
-    for by_side in (True, False):
-        free = {(record.symbol, record.action if by_side else None): name for name, record in reversed(left.items())}
+    ways: tuple[Callable[[str, Side], object], ...] = (
+        lambda symbol, side: (symbol, side),
+        lambda symbol, side: (joined_symbol(symbol), side),
+        lambda symbol, _: symbol,
+        lambda symbol, _: joined_symbol(symbol),
+    )
+    for key in ways if missing and left else ():
+        free = {key(record.symbol, record.action): name for name, record in reversed(left.items())}
         for trade in missing:
-            found = free.get((trade.symbol, trade.side if by_side else None))
+            found = free.pop(key(trade.symbol, trade.side), None)
             if found is not None:
                 names[found] = trade.trade_id
                 left.pop(found, None)
@@ -239,7 +249,8 @@ def _match(records: Mapping[str, list[TradeOutcome]], planned: tuple[Planned, ..
 
 def _share_out(run: RunOutcome, records: Mapping[str, list[TradeOutcome]]) -> tuple[dict[str, list[Effect]], tuple[Effect, ...]]:
     """Give each trade the effects about it: by trade id, else by symbol and side. What is left belongs to no trade."""
-    by_symbol = {(copies[0].symbol, copies[0].action): trade_id for trade_id, copies in records.items()}
+    by_symbol = {(joined_symbol(copies[0].symbol), copies[0].action): trade_id for trade_id, copies in records.items()}
+    by_symbol |= {(copies[0].symbol, copies[0].action): trade_id for trade_id, copies in records.items()}
     shares: dict[str, list[Effect]] = defaultdict(list)
     stray = []
     for effect in run.effects or ():
@@ -247,7 +258,7 @@ def _share_out(run: RunOutcome, records: Mapping[str, list[TradeOutcome]]) -> tu
             continue
         name = effect.trade_id
         if name is None and effect.symbol is not None and effect.action is not None:
-            name = by_symbol.get((effect.symbol, effect.action))
+            name = by_symbol.get((effect.symbol, effect.action)) or by_symbol.get((joined_symbol(effect.symbol), effect.action))
         if name is not None and name in records:
             shares[name].append(effect)
         else:

@@ -17,6 +17,7 @@ from shadow.compare.finding import Finding
 from shadow.compare.kinds import KINDS
 from shadow.contracts.comparison import Impact
 from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS
+from shadow.contracts.symbols import is_same_symbol
 from shadow.contracts.vocabulary import Role
 
 NOTHING = Impact()
@@ -31,7 +32,7 @@ def executed_impact(pair: TradePair) -> Impact:
 
 def _executed(pair: TradePair, side: LaneTrade | None) -> Decimal:
     """Give the signed USD that a lane executed of the trade: nothing of it where it traded another symbol."""
-    if side is not None and pair.planned is not None and side.trade.symbol != pair.planned.symbol:
+    if side is not None and pair.planned is not None and not is_same_symbol(side.trade.symbol, pair.planned.symbol):
         return ZERO
     return executed_value(side)
 

@@ -27,8 +27,9 @@ def broker_symbol(symbol: str) -> str | None:
 
 def is_same_symbol(one: str, other: str) -> bool:
     """Tell whether two notations name one thing: `EQUITIES::AAPL//USD` and AAPL, BTC/USD and BTCUSD."""
-    return _joined(one) == _joined(other)
+    return joined_symbol(one) == joined_symbol(other)
 
 
-def _joined(symbol: str) -> str:
+def joined_symbol(symbol: str) -> str:
+    """Give the one form that every notation of a symbol has in common, to join records by."""
     return (broker_symbol(symbol) or symbol).replace("/", "")

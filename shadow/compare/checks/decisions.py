@@ -17,6 +17,7 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import TradeOutcome
+from shadow.contracts.symbols import is_same_symbol
 from shadow.contracts.vocabulary import Reason, Role, TradeStatus
 
 _DAMAGE = Decimal("1e-12")
@@ -159,7 +160,7 @@ def plan_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 
 def _other_symbol(side: LaneTrade, planned: Planned) -> Fault | None:
     name = side.trade.symbol
-    return None if name == planned.symbol else Fault(name, f"trades {name} where the plan says {planned.symbol}")
+    return None if is_same_symbol(name, planned.symbol) else Fault(name, f"trades {name} where the plan says {planned.symbol}")
 
 
 def _ordered_other(side: LaneTrade) -> Fault | None:

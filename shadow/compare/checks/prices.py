@@ -19,6 +19,7 @@ from shadow.compare.finding import Fault, Finding, own_faults, shown
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.model import decimal_text
+from shadow.contracts.symbols import is_same_symbol
 from shadow.contracts.vocabulary import EffectKind, Side
 
 _CENT = Decimal("0.01")
@@ -102,7 +103,7 @@ def _witnesses(side: LaneTrade, pair: TradePair) -> Iterator[tuple[Decimal, str]
     if own is not None:
         yield own, "its own fills"
     for other in pair.lanes:
-        if other is side or other.trade.symbol != side.trade.symbol:
+        if other is side or not is_same_symbol(other.trade.symbol, side.trade.symbol):
             continue
         seen = other.trade.market
         if seen is not None and seen.bid > 0 and seen.ask > 0:
@@ -156,7 +157,7 @@ def _decision(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     if both is None or len(prices) < len(both) or found:
         return
     control, candidate = (prices[side.role] for side in both)
-    if both[0].trade.symbol == both[1].trade.symbol and not rule.permits_after(control, candidate, seconds):
+    if is_same_symbol(both[0].trade.symbol, both[1].trade.symbol) and not rule.permits_after(control, candidate, seconds):
         yield Finding(
             kind="DECISION_PRICE",
             field="intent.decision_price",
