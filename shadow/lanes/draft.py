@@ -30,7 +30,7 @@ class DocumentWriter:
 
     def add(self, what: str, value: object) -> None:
         """Write one record."""
-        line = f"{self._redactor.clean(canonical({'record': what, 'value': value}))}\n".encode()
+        line = f"{canonical({'record': what, 'value': self._redactor.clean(value)})}\n".encode()
         self._digest.update(line)
         self._size += len(line)
         self._compressed += self._compress.compress(line)

@@ -1,15 +1,18 @@
 """Business Unit: evidence | Status: current.
 
-What must never enter evidence: account numbers, keys, secrets. They are taken out of the serialised document, because a
-history holds JSON texts inside JSON texts: by the name of the field, at any depth of quoting, and by value, when the
-SHA-256 of a word is one of the known fingerprints. The stored bytes are what outcomes are read from, so a judgement today
-and one in a year see the same.
+What must never enter evidence: account numbers, keys, secrets. Values are taken out before anything is serialised, so that a
+fault in one text cannot reach the next: by the name of their field (of an object, of a DynamoDB item, of a header, of a repr
+in an error text), and by value, where the SHA-256 of a word is a known fingerprint. A text that holds JSON is read token by
+token, however deep such texts stand in each other, and keeps every byte that is no secret.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from hashlib import sha256
 
 REDACTED = "[redacted]"
@@ -20,65 +23,221 @@ SECRET_FIELDS = (
     "accountId",
     "api_key",
     "apiKey",
+    "api_key_id",
     "api_secret",
     "apiSecret",
+    "api_secret_key",
     "secret",
     "secret_key",
     "secretKey",
+    "client_secret",
+    "secret_access_key",
     "key_id",
     "keyId",
     "access_key",
     "accessKey",
+    "access_key_id",
+    "private_key",
     "password",
     "token",
     "taskToken",
+    "access_token",
+    "refresh_token",
+    "session_token",
     "authorization",
     "Authorization",
+    "Proxy-Authorization",
+    "x-api-key",
+    "X-Amz-Security-Token",
     "APCA-API-KEY-ID",
     "APCA-API-SECRET-KEY",
     "ALPACA__KEY",
     "ALPACA__SECRET",
 )
-_WORD = re.compile(r"(?<![A-Za-z0-9/+_\-])[A-Za-z0-9/+_\-]{8,128}(?![A-Za-z0-9/+_\-])")
+"""Names whose values are secret, however they are cased and whatever stands between their words."""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+_NAMES = frozenset(map(_plain, SECRET_FIELDS))
+_WORDS = sorted({re.sub(r"[^a-z0-9]+", r"[_\-]*", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()) for name in SECRET_FIELDS})
+_NAME = "|".join(sorted(_WORDS, key=len, reverse=True))
+_MAY_NAME = re.compile(_NAME, re.IGNORECASE)
+_NAMED = re.compile(
+    rf"""(?<![A-Za-z0-9])(?P<lead>(?P<q>b?(?P<quote>\\*["'])?)(?:{_NAME})(?(quote)(?P=quote))\s*(?P<sep>[:=,])\s*)"""
+    r"""(?:(?P<open>b?(?P<mark>\\*["']))(?P<quoted>[^"'\n]*?)(?P=mark)(?=[\s,;:)}\]&]|$|\\*["'])|"""
+    r"""(?P<stray>\\*["'])?(?P<scheme>(?:Bearer|Basic|Token)\s+)?(?P<bare>[^\s"'\\,;(){}\[\]&<>]+))""",
+    re.IGNORECASE,
+)
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
+_CANDIDATES = (
+    re.compile(r"""[^\s"'\\,;(){}\[\]<>&]{6,256}"""),
+    re.compile(r"""[^\s"'\\,;(){}\[\]<>&:=@]{6,256}"""),
+    re.compile(r"[A-Za-z0-9/+_\-]{6,256}"),
+    re.compile(r"[A-Za-z0-9]{6,256}"),
+)
+_MARKS = frozenset("{}[]:,")
+_SPACE = " \t\r\n"
+_SURE_LENGTH = 16
+_PAIR = 2
+_NOTHING = ("", "null", "None", "true", "false", "True", "False", REDACTED)
 
 
 def fingerprint(value: str) -> str:
     """Give the SHA-256 of a secret value: what may be configured and compared where the value may not."""
-    return sha256(value.encode()).hexdigest()
+    return sha256(value.encode(errors="surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
-    """Takes secrets out of a JSON text. `fingerprints` are SHA-256 digests of known secret values."""
+    """Takes secrets out of values. `fingerprints` are SHA-256 digests of known secret values."""
 
     fingerprints: frozenset[str] = frozenset()
-    fields: tuple[str, ...] = SECRET_FIELDS
 
-    def clean(self, text: str) -> str:
-        """Replace every secret in `text` and keep the JSON valid."""
-        present = [name for name in self.fields if name in text]
-        if present:
-            text = _named(present).sub(_replacement, text)
-        for word in self._secrets_in(text):
+    def clean(self, value: object) -> object:
+        """Give `value`, anything that JSON can hold, with every secret replaced; what holds none is given back as it is."""
+        if isinstance(value, str):
+            return self.clean_text(value)
+        if isinstance(value, Mapping):
+            return self._object(value)
+        if isinstance(value, list | tuple):
+            if len(value) == _PAIR and _is_secret(value[0]) and not isinstance(value[1], Mapping | list | tuple):
+                return [value[0], _blank(value[1])]
+            return [self.clean(inner) for inner in value]
+        if isinstance(value, int | Decimal) and not isinstance(value, bool) and self.fingerprints:
+            return REDACTED if fingerprint(str(value)) in self.fingerprints else value
+        return value
+
+    def clean_text(self, text: str) -> str:
+        """Replace every secret in a text, which may itself be JSON; it stays JSON then."""
+        if _MAY_NAME.search(text) is not None or "\\u" in text:
+            text = self._json(text) if _is_json(text) else _NAMED.sub(_replaced, text)
+        for word in self._known_in(text):
             text = text.replace(word, REDACTED)
         return text
 
-    def _secrets_in(self, text: str) -> list[str]:
+    def _object(self, value: Mapping[object, object]) -> dict[object, object]:
+        """Clean an object. A header stands in one as `{"name": …, "value": …}`."""
+        named = next((value[key] for key in ("name", "key", "Name", "Key") if key in value), None)
+        is_header = _is_secret(named)
+        return {
+            self.clean_text(name) if isinstance(name, str) and self.fingerprints else name: (
+                _blank(inner) if _is_secret(name) or (is_header and name in ("value", "Value")) else self.clean(inner)
+            )
+            for name, inner in value.items()
+        }
+
+    def _json(self, text: str) -> str:
+        """Replace the secrets in a JSON text and nothing else, token by token."""
+        pieces: list[str] = []
+        place, end = _Place(), 0
+        for token in _TOKEN.finditer(text):
+            piece = token.group()
+            pieces.append(text[end : token.start()])
+            end = token.end()
+            if piece in _MARKS:
+                place.mark(piece)
+            elif place.is_object and text[end:].lstrip(_SPACE)[:1] == ":":
+                place.name = str(json.loads(piece))
+                piece = self._scalar(piece, secret=False)
+            else:
+                secret = place.is_secret
+                place.value(json.loads(piece) if piece[0] == '"' else None)
+                piece = self._scalar(piece, secret=secret)
+            pieces.append(piece)
+        return "".join((*pieces, text[end:]))
+
+    def _scalar(self, piece: str, *, secret: bool) -> str:
+        value = json.loads(piece) if piece[0] == '"' else piece
+        if secret:
+            return piece if value in _NOTHING else f'"{REDACTED}"'
+        cleaned = self.clean_text(value)
+        if cleaned == value:
+            return piece
+        return json.dumps(cleaned, ensure_ascii=piece.isascii())
+
+    def _known_in(self, text: str) -> list[str]:
         if not self.fingerprints:
             return []
-        words = {match.group() for match in _WORD.finditer(text)}
-        return sorted(word for word in words if fingerprint(word) in self.fingerprints)
+        words = {text} | {match.group() for pattern in _CANDIDATES for match in pattern.finditer(text)}
+        return sorted((word for word in words if fingerprint(word) in self.fingerprints), key=len, reverse=True)
 
 
-def _named(names: list[str]) -> re.Pattern[str]:
-    """Match `"field": value` with quotes escaped to any depth; the value is a text up to the same quote, or a bare word."""
-    alternatives = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    text_or_word = r'(?P=q).*?(?<!\\)(?P=q)|[^"\\,}\]\s\[{]+'
-    return re.compile(rf'(?P<lead>(?P<q>\\*")(?:{alternatives})(?P=q)\s*:\s*)(?P<value>{text_or_word})')
+class _Place:
+    """Where in a JSON text one stands, as far as it matters for what is secret there."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[str, bool]] = []
+        self.name: str | None = None
+        self._named_before = False
+
+    @property
+    def is_object(self) -> bool:
+        """Whether the innermost thing that is open is an object."""
+        return bool(self._open) and self._open[-1][0] == "{"
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether a value that stands here is: by its field, by what it is inside of, or as the other half of a header."""
+        inside = bool(self._open) and self._open[-1][1]
+        as_header = self._named_before and (not self.is_object or _plain(self.name or "") == "value")
+        return inside or _is_secret(self.name) or as_header
+
+    def mark(self, piece: str) -> None:
+        """Go past a bracket, a comma or a colon."""
+        if piece in "{[":
+            self._open.append((piece, self.is_secret))
+            self._named_before, self.name = False, None
+        elif piece in "}]":
+            self._open.pop()
+            self._named_before, self.name = False, None
+        elif piece == ",":
+            self.name = None
+
+    def value(self, text: object) -> None:
+        """Go past a value; a header's name announces that what follows is secret."""
+        is_name = not self.is_object or _plain(self.name or "") in ("name", "key")
+        self._named_before = _is_secret(text) and is_name if isinstance(text, str) else False
 
 
-def _replacement(match: re.Match[str]) -> str:
-    quote, value = match.group("q"), match.group("value")
-    if value in ("null", "true", "false", quote * 2):
+def _is_secret(name: object) -> bool:
+    return isinstance(name, str) and _plain(name) in _NAMES
+
+
+def _is_json(text: str) -> bool:
+    if text.lstrip(_SPACE)[:1] not in ("{", "[", '"'):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _blank(value: object) -> object:
+    """Replace every text and number inside a secret field; its shape stays, such as an item's `{"S": …}`."""
+    if isinstance(value, Mapping):
+        if list(value) == ["N"]:
+            return {"S": REDACTED}
+        return {name: _blank(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_blank(inner) for inner in value]
+    return value if value is None or isinstance(value, bool) or value == "" else REDACTED
+
+
+def _replaced(match: re.Match[str]) -> str:
+    """Replace the value that follows a secret name in a text that is no JSON: up to its closing quote, else one word."""
+    lead, sep, named_in_quotes = match["lead"], match["sep"], bool(match["quote"])
+    if match["quoted"] is not None:
+        if (sep == "," and not named_in_quotes) or match["quoted"] in _NOTHING:
+            return match.group()
+        return f"{lead}{match['open']}{REDACTED}{match['mark']}"
+    bare = match["bare"]
+    if bare in _NOTHING or sep == ",":
         return match.group()
-    return f"{match.group('lead')}{quote}{REDACTED}{quote}"
+    is_sure = named_in_quotes or match["stray"] or match["scheme"] or sep == "="
+    if not is_sure and len(bare) < _SURE_LENGTH and not any(character.isdigit() for character in bare):
+        return match.group()  # a sentence such as "token: expected a text"
+    return f"{lead}{match['stray'] or ''}{match['scheme'] or ''}{REDACTED}"

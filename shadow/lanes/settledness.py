@@ -29,6 +29,7 @@ class Deadlines:
     may follow its first. `effects_grace`: how long, after the control's end, its events may take to arrive.
     `aborted_quiet`: how long functions of an aborted execution may go on writing. `start_unknown_after`: the age at which an
     unconfirmed start is looked into, `restart_within`: the age up to which the candidate may still be started.
+    `effects_final`: the age from which nothing is read any more but what was copied; captured events expire after 30 days.
     """
 
     late_after: float = 1_800.0
@@ -40,6 +41,7 @@ class Deadlines:
     start_unknown_after: float = 120.0
     restart_within: float = 900.0
     control_expiry: float = 86_400.0
+    effects_final: float = 432_000.0
 
 
 @dataclass(frozen=True, slots=True)

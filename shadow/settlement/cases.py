@@ -19,6 +19,7 @@ from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Role
 from shadow.lanes.brokers.truth import broker_corrected, shared_symbols
+from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.lane import BrokerTruth, Look, PlanSource, Presence
 from shadow.lanes.settledness import Deadlines, effects_settled
 from shadow.settlement.documents import candidate_outcome, control_outcome, unread, watches_ledger, with_other_runs
@@ -111,9 +112,9 @@ class CaseBuilder:
             return None
         broker = view.refs.get(_broker_name(view)) if self._broker is not None else None
         digests = [ref.sha256 for ref in (view.control.ref, view.candidate.ref, broker) if ref is not None]
-        effects = self._lanes.draft_effects(view.pair)
+        effects = self._lanes.effects(view.pair, view.refs, view.now)
         if effects is not None:
-            digests.append(effects.finish()[0])
+            digests.append(effects.sha256 if isinstance(effects, EvidenceRef) else effects.finish()[0])
         return evidence_digest(digests)
 
     def _control(self, view: View, refs: list[EvidenceRef]) -> tuple[RunOutcome | None, str]:
@@ -125,8 +126,10 @@ class CaseBuilder:
         gaps = look.gaps
         effects: EvidenceRef | None = None
         try:
-            draft = self._lanes.draft_effects(pair)
-            effects = None if draft is None else self._lanes.keep_unrecorded(pair, CONTROL_EFFECTS, draft)
+            found = self._lanes.effects(pair, view.refs, view.now)
+            if isinstance(found, DocumentWriter):
+                found = self._lanes.keep_unrecorded(pair, CONTROL_EFFECTS, found)
+            effects = found
         except EvidenceUnavailable as error:
             if not view.final:
                 raise
@@ -138,7 +141,10 @@ class CaseBuilder:
         if outcome is None or effects is None or look.presence is not Presence.SETTLED:
             return outcome, ""
         ledger_rows = watches_ledger(self._store.read(effects))
-        return outcome, effects_settled(outcome, view.now, self._deadlines, ledger_rows=ledger_rows).waiting_for
+        waiting = effects_settled(outcome, view.now, self._deadlines, ledger_rows=ledger_rows).waiting_for
+        if view.final or not waiting:
+            self._lanes.record(pair, view.refs, effects)
+        return outcome, waiting
 
     def _candidate(self, view: View, plan: RebalancePlan, refs: list[EvidenceRef]) -> RunOutcome | None:
         look, pair = view.candidate, view.pair
@@ -160,6 +166,11 @@ class CaseBuilder:
         draft = self._lanes.draft(pair, look)
         return None if draft is None else self._lanes.keep_unrecorded(pair, f"{look.role}-unsettled", draft)
 
+    def _is_old(self, view: View) -> bool:
+        """Tell whether a pair was judged so long ago that only what was copied then is read."""
+        judged = view.pair.evidence_sha256 is not None
+        return judged and (view.now - view.pair.published_at).total_seconds() >= self._deadlines.effects_final
+
     def _with_broker_truth(
         self, view: View, broker: BrokerTruth, outcomes: tuple[RunOutcome | None, RunOutcome | None], refs: list[EvidenceRef]
     ) -> tuple[RunOutcome | None, RunOutcome | None]:
@@ -167,6 +178,8 @@ class CaseBuilder:
         control, candidate = outcomes
         name = _broker_name(view)
         ref = view.refs.get(name)
+        if ref is None and self._is_old(view):
+            return outcomes
         if ref is None:
             try:
                 draft = self._store.writer()

@@ -41,6 +41,9 @@ class ObjectStore(Protocol):
 Record = tuple[str, object]
 """One record of an evidence document: what it is, and itself."""
 
+_PIECE = 1 << 20
+_OVERHEAD = 4_096
+"""Bytes that packing may add to a text, at most."""
 _DECODE = json.JSONDecoder(parse_float=Decimal).decode
 
 
@@ -64,21 +67,22 @@ class EvidenceStore:
         return EvidenceRef(name=name, key=key, sha256=digest, size=size)
 
     def read(self, ref: EvidenceRef) -> Iterator[Record]:
-        """Read evidence back, record by record; raises `EvidenceCorrupt` where it is not what `ref` says."""
+        """Read evidence back, record by record, after all of it has been found to be what `ref` says.
+
+        Raises `EvidenceCorrupt`. No more is unpacked than `ref` says that there is.
+        """
         body = self._objects.get(ref.key)
         if body is None:
             raise EvidenceCorrupt(f"{ref.key}: expected an object, was nothing")
-        digest = sha256()
-        try:
-            with gzip.open(io.BytesIO(body)) as lines:
-                for line in lines:
-                    digest.update(line)
-                    record = _DECODE(line.decode("utf-8", "surrogatepass"))
-                    yield record["record"], record["value"]
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise EvidenceCorrupt(f"{ref.key}: expected records in gzip, was {type(error).__name__}") from None
+        digest, size = sha256(), 0
+        for piece in _unpacked(body, ref):
+            digest.update(piece)
+            size += len(piece)
+            if size > ref.size:
+                raise EvidenceCorrupt(f"{ref.key}: expected {ref.size} bytes unpacked, was more")
         if digest.hexdigest() != ref.sha256:
             raise EvidenceCorrupt(f"{ref.key}: expected sha256 {ref.sha256}, was {digest.hexdigest()}")
+        return _records(body, ref)
 
     def keep_comparison(self, day: date, run_id: str, body: bytes) -> tuple[str, str]:
         """Store a comparison's canonical bytes; gives its key and digest."""
@@ -90,6 +94,30 @@ class EvidenceStore:
     def read_bytes(self, key: str) -> bytes | None:
         """Read any stored object, such as a comparison or a plan; None where there is none."""
         return self._objects.get(key)
+
+
+def _unpacked(body: bytes, ref: EvidenceRef) -> Iterator[bytes]:
+    """Unpack a document piece by piece; raises `EvidenceCorrupt`."""
+    if len(body) > ref.size + _OVERHEAD:
+        raise EvidenceCorrupt(f"{ref.key}: expected {ref.size} bytes packed, was {len(body)} bytes")
+    try:
+        with gzip.open(io.BytesIO(body)) as text:
+            while piece := text.read(_PIECE):
+                yield piece
+    except (OSError, EOFError, zlib.error) as error:
+        raise EvidenceCorrupt(f"{ref.key}: expected records in gzip, was {type(error).__name__}") from None
+
+
+def _records(body: bytes, ref: EvidenceRef) -> Iterator[Record]:
+    """Read the records of a document that has been verified; raises `EvidenceCorrupt`."""
+    with gzip.open(io.BytesIO(body)) as lines:
+        for line in lines:
+            try:
+                record = _DECODE(line.decode("utf-8", "surrogatepass"))
+                found = record["record"], record["value"]
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                raise EvidenceCorrupt(f"{ref.key}: expected a record a line, was {type(error).__name__}") from None
+            yield found
 
 
 def comparison_key(day: date, run_id: str, digest: str) -> str:

@@ -6,12 +6,14 @@ settled and recorded beside the pair, the first copy standing; from then on the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from shadow.contracts.comparison import EvidenceRef
+from shadow.contracts.errors import PairMoved
 from shadow.contracts.events import MAX_EVENTS
 from shadow.contracts.ledger import PairLedger
+from shadow.contracts.model import canonical
 from shadow.contracts.outcome import Gap
 from shadow.contracts.pair import Pair
 from shadow.contracts.vocabulary import Lane, Role
@@ -35,7 +37,7 @@ from shadow.settlement.documents import (
     plain_item,
     recorded,
 )
-from shadow.settlement.evidence_store import EvidenceStore
+from shadow.settlement.evidence_store import EvidenceStore, Record
 
 CONTROL = "control"
 CONTROL_EFFECTS = "control-effects"
@@ -93,6 +95,9 @@ class Lanes:
         """Look at the candidate. Raises `EvidenceUnavailable`."""
         describe = self._candidate.describe(self._arn(pair))
         if describe is None:
+            copies = sorted(name for name in refs if name.startswith(f"{CANDIDATE}-"))
+            if copies:
+                return Look(Role.CANDIDATE, Presence.SETTLED, Settledness(settled=True), refs[copies[-1]])
             return Look(Role.CANDIDATE, Presence.ABSENT, Settledness(settled=False))
         count = describe.get("redriveCount")
         name = f"{CANDIDATE}-{count if isinstance(count, int) else 0:02d}"
@@ -119,18 +124,45 @@ class Lanes:
             return look.draft
         return self._draft_candidate(pair, look.describe, self._candidate.history(self._arn(pair)))
 
-    def draft_effects(self, pair: Pair) -> DocumentWriter | None:
-        """Write what the control emitted for the run; None where nobody captures its events."""
+    def effects(self, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> EvidenceRef | DocumentWriter | None:
+        """Give what the control emitted for the run, and which further runs were seen.
+
+        What was copied stands: the copy where nothing has come since, or the pair is so old that records expire; else a document
+        with what was copied and what has come. None where nobody captures the control's events. Raises `EvidenceUnavailable`.
+        """
+        copy = latest_effects(refs)
+        if copy is not None and (now - pair.published_at).total_seconds() >= self._deadlines.effects_final:
+            return copy
+        kept = list(self._store.read(copy)) if copy is not None else []
+        found = self._effects_now(pair)
+        if found is None:
+            return copy
+        merged = merged_effects(kept, found)
+        if copy is not None and len(merged) == len(kept) and merged[:1] == kept[:1]:
+            return copy
+        draft = self._store.writer()
+        for what, value in merged:
+            draft.add(what, value)
+        return draft
+
+    def _effects_now(self, pair: Pair) -> list[Record] | None:
         events = self._control.captured_events(self._run_id(pair))
         if events is None:
             return None
         rows = self._roles[pair.production_lane].ledger_rows(pair.correlation_id)
-        draft = self._store.writer()
-        draft.add(WATCHED, {"ledger_rows": rows is not None, "shared_by_plans": rows is not None and self._is_shared(pair)})
-        for what, items in ((EVENT, events), (LEDGER_ROW, rows or ()), (OTHER_RUN, self._control.other_runs(pair.run_id))):
-            for item in items:
-                draft.add(what, item)
-        return draft
+        watched = {"ledger_rows": rows is not None, "shared_by_plans": rows is not None and self._is_shared(pair)}
+        others = self._control.other_runs(pair.run_id)
+        sections = ((EVENT, events), (LEDGER_ROW, rows or ()), (OTHER_RUN, others))
+        return [(WATCHED, watched), *((what, item) for what, items in sections for item in items)]
+
+    def record(self, pair: Pair, refs: Mapping[str, EvidenceRef], ref: EvidenceRef) -> None:
+        """Record effects that are judged, so that they are judged for ever; raises `PairMoved` where others came first."""
+        if latest_effects(refs) == ref:
+            return
+        number = sum(name.startswith(CONTROL_EFFECTS) for name in refs)
+        numbered = ref.model_copy(update={"name": f"{CONTROL_EFFECTS}-{number:02d}"})
+        if self._ledger.record_evidence(pair.plan_id, numbered) != numbered:
+            raise PairMoved(f"pair {pair.plan_id}: other effects have been recorded as {numbered.name}")
 
     def _is_shared(self, pair: Pair) -> bool:
         """Tell whether another plan of the day has the pair's correlation id, as when the publishing function was retried."""
@@ -173,6 +205,27 @@ class Lanes:
 
     def _keep(self, pair: Pair, name: str, draft: DocumentWriter) -> EvidenceRef:
         return self._ledger.record_evidence(pair.plan_id, self.keep_unrecorded(pair, name, draft))
+
+
+def latest_effects(refs: Mapping[str, EvidenceRef]) -> EvidenceRef | None:
+    """Give the last copy of the control's effects that was recorded, without its number; None where there is none."""
+    names = sorted(name for name in refs if name.startswith(CONTROL_EFFECTS))
+    return refs[names[-1]].model_copy(update={"name": CONTROL_EFFECTS}) if names else None
+
+
+def merged_effects(kept: Sequence[Record], found: Sequence[Record]) -> list[Record]:
+    """Add to the records that were copied those that are new, by their keys: the first copy of each stands."""
+    flags = [value for what, value in (*kept, *found) if what == WATCHED and isinstance(value, Mapping)]
+    watched = {name: any(bool(each.get(name)) for each in flags) for name in ("ledger_rows", "shared_by_plans")}
+    known = {_identity(what, value): (what, value) for what, value in reversed((*kept, *found)) if what != WATCHED}
+    sections = (EVENT, LEDGER_ROW, OTHER_RUN)
+    return [(WATCHED, watched), *(known[name] for name in sorted(known, key=lambda name: (sections.index(known[name][0]), name)))]
+
+
+def _identity(what: str, value: object) -> str:
+    if isinstance(value, Mapping) and "PK" in value and "SK" in value:
+        return canonical([what, value["PK"], value["SK"]])
+    return canonical([what, value])
 
 
 def _is_whole(history: list[Mapping[str, object]]) -> bool:

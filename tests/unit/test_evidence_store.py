@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
+import zlib
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -59,6 +61,82 @@ def test_what_was_tampered_with_is_refused() -> None:
         list(store_over(world).read(ref))
 
 
+RECORD = b'{"record":"item","value":{"price":"100"}}\n'
+ADDED = b'{"record":"item","value":{"price":"1"}}\n'
+
+
+@pytest.mark.parametrize(
+    "text", [RECORD.replace(b"100", b"999"), RECORD + ADDED, ADDED + RECORD, b"", RECORD[:-1], RECORD + b"\n"]
+)
+def test_no_record_is_given_of_a_document_that_was_changed_anywhere(text: bytes) -> None:
+    world = World()
+    ref = kept(store_over(world), {"price": "100"})
+    world.objects[ref.key] = gzip.compress(text)
+    given: list[object] = []
+    with pytest.raises(EvidenceCorrupt, match=ref.key):
+        given.extend(store_over(world).read(ref))
+    assert given == []
+
+
+def test_no_more_is_unpacked_than_the_ledger_says_there_is() -> None:
+    world = World()
+    ref = kept(store_over(world), {"price": "100"})
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join([packer.compress(bytes(1 << 20)) for _ in range(64)] + [packer.flush()])
+    world.objects[ref.key] = bomb
+    tracemalloc.start()
+    with pytest.raises(EvidenceCorrupt, match="expected"):
+        store_over(world).read(ref)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20
+
+
+def test_secrets_leave_nested_items_headers_and_texts_and_nothing_else_does() -> None:
+    world = World()
+    redactor = Redactor(frozenset({fingerprint("PKCANARY12345")}))
+    item = {
+        "PK": {"S": "RUN#1"},
+        "account_number": {"S": "PA3CANARY"},
+        "ApiKey": {"S": "CANARY"},
+        "n": {"account_id": {"N": "77"}},
+        "execution_data": {"M": {"shares": {"N": "5"}, "note": {"S": "filled"}}},
+        "error_message": {"S": 'refused: {"account_id":"CANARY'},
+        "headers": {"L": [{"M": {"x": {"S": "y"}}}]},
+        "trace": "HTTPError(headers={'APCA-API-KEY-ID': 'CANARY', 'Accept': 'json'}) Authorization: Bearer CANARY.CANARY\nbye",
+        "list": [{"name": "APCA-API-SECRET-KEY", "value": "CANARY"}, ["Authorization", "CANARY"]],
+        "said": "the key PKCANARY12345 and xPKCANARY12345=",
+        "nested": json.dumps({"a": json.dumps({"apiKey": {"S": "CANARY"}, "kept": "1.50"})}),
+    }
+    ref = kept(store_over(world, redactor), item)
+    ((_, value),) = store_over(world).read(ref)
+    text = json.dumps(value)
+    assert "CANARY" not in text.replace("xPKCANARY12345", "")
+    assert isinstance(value, dict)
+    assert value["execution_data"] == item["execution_data"]
+    assert value["error_message"] == {"S": f'refused: {{"account_id":"{REDACTED}'}
+    assert value["trace"].endswith("'Accept': 'json'}) Authorization: Bearer [redacted]\nbye")
+    assert json.loads(json.loads(value["nested"])["a"]) == {"apiKey": {"S": REDACTED}, "kept": "1.50"}
+
+
+_HARMLESS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(alphabet="abcxyz0189 :={}[]\"'\\,.é\n\t", max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@given(_HARMLESS, st.sampled_from(SECRET_FIELDS), st.integers(0, 3), st.sampled_from([None, 1]))
+def test_everything_that_is_no_secret_survives_to_the_byte(value: object, name: str, depth: int, indent: int | None) -> None:
+    redactor = Redactor(frozenset({fingerprint("PKCANARY12345")}))
+    whole: object = {"before": value, name: {"S": "PA3CANARY"}, "after": value}
+    clean: object = {"before": value, name: {"S": REDACTED}, "after": value}
+    for _ in range(depth):
+        whole, clean = ({"inner": json.dumps(each, indent=indent), "tail": value} for each in (whole, clean))
+    assert canonical(redactor.clean(whole)) == canonical(clean)
+    assert redactor.clean(clean) == clean
+
+
 def test_comparisons_are_keyed_by_day_run_and_content() -> None:
     world = World()
     key, digest = store_over(world).keep_comparison(DAY, "run", b"{}")
@@ -71,7 +149,7 @@ def test_a_secret_field_never_enters_at_any_depth_of_quoting(name: str, depth: i
     value: object = {"keep": "this", name: 'PA3"CANARY\\7', "also": "that"}
     for _ in range(depth):
         value = {"inner": json.dumps(value), "tail": "end"}
-    cleaned = Redactor().clean(canonical(value))
+    cleaned = Redactor().clean_text(canonical(value))
 
     assert "CANARY" not in cleaned
     inner: object = json.loads(cleaned)
@@ -84,12 +162,12 @@ def test_a_secret_field_never_enters_at_any_depth_of_quoting(name: str, depth: i
 
 def test_a_known_value_never_enters_whatever_its_field_is_called() -> None:
     redactor = Redactor(frozenset({fingerprint("PA3CANARY777")}))
-    cleaned = redactor.clean(canonical({"message": "account PA3CANARY777 was refused", "other": "PA3CANARY778"}))
+    cleaned = redactor.clean_text(canonical({"message": "account PA3CANARY777 was refused", "other": "PA3CANARY778"}))
     assert json.loads(cleaned) == {"message": f"account {REDACTED} was refused", "other": "PA3CANARY778"}
 
 
 def test_numbers_and_nulls_in_secret_fields_keep_the_document_valid() -> None:
-    cleaned = Redactor().clean(canonical({"account_number": 123456789, "token": None, "secret": ""}))
+    cleaned = Redactor().clean_text(canonical({"account_number": 123456789, "token": None, "secret": ""}))
     assert json.loads(cleaned) == {"account_number": REDACTED, "token": None, "secret": ""}
 
 
@@ -106,7 +184,7 @@ _JSON = st.recursive(
 def test_cleaning_keeps_json_valid_and_what_is_no_secret(value: object, depth: int) -> None:
     for _ in range(depth):
         value = {"inner": json.dumps(value)}
-    cleaned = json.loads(Redactor().clean(canonical(value)))
+    cleaned = json.loads(Redactor().clean_text(canonical(value)))
     assert _without_secrets(cleaned, depth) == _without_secrets(json.loads(canonical(value)), depth)
 
 

@@ -86,6 +86,62 @@ def test_a_lane_that_ran_the_plan_again_is_told_of_even_after_the_verdict(role: 
     assert settler.settle(PLAN.plan_id, SOON).judged is False
 
 
+@pytest.mark.parametrize("age", [timedelta(minutes=5), timedelta(days=31), timedelta(days=400)])
+def test_what_was_copied_is_what_is_judged_whatever_has_expired_since(age: timedelta) -> None:
+    world = world_of()
+    control(world)
+    candidate(world)
+    settler = Settler(replace(settler_of(world)._parts, judge=judge_by(default_policy())))
+    settler.settle(PLAN.plan_id, SOON)
+    judged, document = pair_in(world), document_of(world, PLAN.plan_id)
+    assert judged.verdict is not Verdict.PENDING
+
+    world.events.clear()
+    world.control_items.clear()
+    world.executions.clear()
+    world.state_items.clear()
+    world.other_runs.clear()
+    again = settler.settle(PLAN.plan_id, SOON + age)
+
+    assert again.judged is False
+    assert pair_in(world) == judged
+    assert document_of(world, PLAN.plan_id) == document
+
+    stricter = Settler(replace(settler._parts, judge=judge_by(default_policy().model_copy(update={"name": "another"}))))
+    world.pairs[PLAN.plan_id] = judged.model_copy(update={"evidence_sha256": None})
+    stricter.settle(PLAN.plan_id, SOON + age)
+    after = document_of(world, PLAN.plan_id)
+    assert after["verdict"] == document["verdict"]
+    assert after["control"] == document["control"]
+    assert after["candidate"] == document["candidate"]
+    assert after["evidence"] == document["evidence"]
+
+
+def test_effects_that_come_late_are_added_to_the_copy_and_take_nothing_from_it() -> None:
+    world = world_of()
+    control(world)
+    candidate(world)
+    settler = Settler(replace(settler_of(world)._parts, judge=judge_by(default_policy())))
+    settler.settle(PLAN.plan_id, SOON)
+    before, effects = (document_of(world, PLAN.plan_id)[name] for name in ("differences", "control"))
+    effects = len(effects["effects"])
+    run_id = pair_in(world).run_id
+    first = next(iter(world.events[run_id].values()))
+    world.events[run_id] = {"late": {**first, "SK": {"S": "EVENT#late"}}}
+
+    assert settler.settle(PLAN.plan_id, SOON + timedelta(minutes=1)).judged is True
+    document = document_of(world, PLAN.plan_id)
+    assert {ref["name"] for ref in document["evidence"]} == {"candidate-00", "control", "control-effects"}
+    assert {"control-effects-00", "control-effects-01"} <= world.refs[PLAN.plan_id].keys()
+    missing = [each for each in document["differences"] if "MISSING" in each["kind"]]
+    assert all(each in before for each in missing)
+    assert len(document["control"]["effects"]) == effects + 1
+    assert settler.settle(PLAN.plan_id, SOON + timedelta(minutes=2)).judged is False
+
+    world.events[run_id] = {"forged": {**first, "SK": {"S": "EVENT#forged"}}}
+    assert settler.settle(PLAN.plan_id, SOON + timedelta(days=6)).judged is False
+
+
 def test_a_plan_that_no_pair_is_recorded_for_is_named() -> None:
     with pytest.raises(UnknownPair, match="nobody"):
         settler_of(world_of()).settle("nobody", SOON)
