@@ -101,9 +101,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         walk = Walk(stack)
         walk.day("before")
         walk.refuse("in one step", ExecutionMode="live")
-        walk.refuse("unknown account", Lane="workflow")
+        walk.refuse("unknown account", ProductionLane="workflow")
         walk.operator.await_quiet()
-        walk.deploy(Lane="workflow", LegacyShadowMode="paper", ControlAccountFingerprint=walk.fingerprint)
+        walk.deploy(ProductionLane="workflow", LegacyShadowMode="paper", ControlAccountFingerprint=walk.fingerprint)
         walk.plan_halfway("halfway there")
         walk.deploy(ExecutionMode="live")
         walk.day("swapped")
@@ -115,7 +115,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         walk.operator.await_quiet()
         walk.deploy(ExecutionMode="dry_run")
         walk.plan_halfway("halfway back")
-        walk.deploy(Lane="legacy")
+        walk.deploy(ProductionLane="legacy")
         walk.day("after")
         yield walk.story
 
