@@ -246,8 +246,15 @@ def _first_counted(buys: list[tuple[TradePair, LaneTrade]]) -> tuple[Decimal, De
     ends = first.trade.completed_at
     if ends is None or first.trade.equity is None or first.trade.equity.cumulative is None:
         return None
-    begun = (planned_of(pair, side) for pair, side in buys if _may_have_reserved(side, ends))
-    return sum(begun, Decimal(0)), first.trade.equity.cumulative
+    counted = first.trade.equity.cumulative
+    begun = (planned_of(pair, side) for pair, side in buys if _may_have_reserved(side, ends) or _counted_by(side, counted))
+    return sum(begun, Decimal(0)), counted
+
+
+def _counted_by(side: LaneTrade, counted: Decimal) -> bool:
+    """Tell whether a BUY may be part of what another one saw: BUYs reserve in parallel, none counts less than those before."""
+    equity = side.trade.equity
+    return equity is not None and equity.cumulative is not None and equity.cumulative <= counted
 
 
 def _may_have_reserved(side: LaneTrade, by: datetime) -> bool:
