@@ -169,6 +169,7 @@ class IntentRecord(_StateItem):
     ask: Exact
     decision_price: Exact
     quote_at: Moment | None = None
+    market_at: Moment | None = None
     execution_mode: ExecutionMode
     fractionable: bool | None = None
     status: IntentStatus = IntentStatus.INTENDED

@@ -31,7 +31,7 @@ class MarketQuote(Frozen):
 class Intent(Frozen):
     """What a lane decided for a trade before asking the broker. None: the lane did not record it.
 
-    `quote_at` is the time of the quote that bid and ask are of, as the broker gave it.
+    `quote_at` is the time of the quote that bid and ask are of, `market_at` the broker's clock when it was taken.
     """
 
     sizing_basis: SizingBasis | None = None
@@ -40,6 +40,7 @@ class Intent(Frozen):
     bid: Exact | None = None
     ask: Exact | None = None
     quote_at: Moment | None = None
+    market_at: Moment | None = None
     decision_price: Exact | None = None
     fractionable: bool | None = None
 

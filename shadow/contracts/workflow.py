@@ -199,6 +199,7 @@ class TradeResult(Wire):
     ask: Exact | None = None
     decision_price: Exact | None = None
     quote_at: Moment | None = None
+    market_at: Moment | None = None
     order_type: str | None = None
     attempts: int = 0
     orders: tuple[OrderTrace, ...] = ()

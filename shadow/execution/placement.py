@@ -9,7 +9,7 @@ given up, and lives, writes no further intent. A retry, in this process or the n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shadow.broker.errors import QuoteUnavailable
@@ -41,6 +41,7 @@ class SizedTrade:
     quote: Quote
     mode: ExecutionMode
     fractionable: bool | None = None
+    market_at: datetime | None = None
 
     @classmethod
     def of(cls, trade: WorkflowTrade, asked: Decimal, basis: SizingBasis, quote: Quote, mode: ExecutionMode) -> SizedTrade:
@@ -61,6 +62,7 @@ class SizedTrade:
             quote,
             first.execution_mode,
             first.fractionable,
+            first.market_at,
         )
 
 
@@ -141,6 +143,7 @@ class Placement:
             bid=trade.quote.bid,
             ask=trade.quote.ask,
             quote_at=trade.quote.at,
+            market_at=trade.market_at,
             decision_price=trade.quote.mid,
             execution_mode=trade.mode,
             fractionable=trade.fractionable,

@@ -123,9 +123,9 @@ class TradeExecutor:
             return Ending(TradeStatus.FAILED, Reason.BROKER_REJECTED, f"{trade.symbol}: not tradable")
         sized = size(trade, mid=quote.mid, fractionable=asset.fractionable, held=self._held(trade))
         if isinstance(sized, Unsizable):
-            return Ending(TradeStatus.FAILED, sized.reason, sized.message, quote=quote, basis=sized.basis)
+            return Ending(TradeStatus.FAILED, sized.reason, sized.message, quote=quote, basis=sized.basis, market_at=market.at)
         placed = SizedTrade.of(trade, sized.quantity, sized.basis, quote, self._settings.mode)
-        return replace(placed, fractionable=asset.fractionable)
+        return replace(placed, fractionable=asset.fractionable, market_at=market.at)
 
     def _quote(self, trade: WorkflowTrade, market: MarketClock) -> Quote | Ending:
         """Read the decision quote, as often as the trade's side has attempts: one that is neither old nor absurdly wide."""

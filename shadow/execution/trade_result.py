@@ -42,6 +42,7 @@ class Ending:
     quote: Quote | None = None
     basis: SizingBasis | None = None
     attempts: int = 0
+    market_at: datetime | None = None
 
     @classmethod
     def of_error(cls, error: str) -> Ending:
@@ -75,6 +76,7 @@ def result_without_orders(
         bid=quote.bid if quote else None,
         ask=quote.ask if quote else None,
         quote_at=quote.at if quote else None,
+        market_at=ending.market_at,
         decision_price=quote.mid if quote else None,
         attempts=ending.attempts,
         equity_check=check,
@@ -109,6 +111,7 @@ def result_of_orders(
         bid=first.bid,
         ask=first.ask,
         quote_at=first.quote_at,
+        market_at=first.market_at,
         decision_price=first.decision_price,
         order_type=first.order_type,
         attempts=max(intent.attempt for intent in intents) + 1,

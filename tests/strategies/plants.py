@@ -219,7 +219,10 @@ PLANTS = (
     Plant("DECISION_PRICE", repriced(is_buy, Decimal("0.4")), name="stale"),
     Plant(
         "QUOTE_STALE",
-        trade_edit(is_buy, lambda t: intent(t, quote_at=t.started_at - timedelta(seconds=61) if t.started_at else None)),
+        trade_edit(
+            is_buy,
+            lambda t: intent(t, market_at=t.started_at, quote_at=t.started_at - timedelta(seconds=61) if t.started_at else None),
+        ),
     ),
     Plant("QUOTE_WIDE", trade_edit(is_buy, lambda t: intent(t, bid=priced(t) * Decimal("0.9"), ask=priced(t) * Decimal("1.1")))),
     Plant(

@@ -46,6 +46,12 @@ ROLES = (Role.CONTROL, Role.CANDIDATE)
 BASE = random_case(11, 8)
 
 
+def quoted(trade: TradeOutcome, seconds: int) -> dict[str, object]:
+    """A quote so many seconds old by the broker's clock."""
+    at = trade.started_at
+    return {"market_at": at, "quote_at": at and at - timedelta(seconds=seconds)}
+
+
 def said(comparison: Comparison) -> list[tuple[str, str]]:
     return [(d.kind, d.attribution.value) for d in comparison.differences if d.counts]
 
@@ -185,9 +191,9 @@ def test_v2_the_bound_between_prices_grows_with_the_time_between_the_decisions()
 
 @pytest.mark.parametrize(("seconds", "told"), [(60, False), (61, True)])
 def test_v2_the_age_of_a_quote_is_told_beyond_the_policys_limit(seconds: int, *, told: bool) -> None:
-    case = trade_edit(is_buy, lambda t: intent(t, quote_at=t.started_at and t.started_at - timedelta(seconds=seconds)))(
-        BASE, Role.CANDIDATE
-    )
+    case = trade_edit(
+        is_buy, lambda t: intent(t, market_at=t.started_at, quote_at=t.started_at and t.started_at - timedelta(seconds=seconds))
+    )(BASE, Role.CANDIDATE)
     assert bool(of_kind(case, "QUOTE_STALE")) is told
 
 

@@ -183,10 +183,11 @@ def _rounded(price: Decimal) -> str:
 
 
 def _stale(side: LaneTrade, limit: int) -> Fault | None:
-    intent, started = side.trade.intent, side.trade.started_at
-    if intent is None or intent.quote_at is None or started is None:
+    """Hold the quote's time against the broker's own clock at the decision: a lane's clock may be anything."""
+    intent = side.trade.intent
+    if intent is None or intent.quote_at is None or intent.market_at is None:
         return None
-    age = started - intent.quote_at
+    age = intent.market_at - intent.quote_at
     return Fault(shown(intent.quote_at) or "", f"sized on a quote {age // _SECOND} s old") if age > limit * _SECOND else None
 
 

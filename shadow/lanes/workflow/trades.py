@@ -203,6 +203,7 @@ def _intent(fields: Fields, recorded: Sequence[RecordedIntent]) -> Intent | None
             bid=fields.number("bid"),
             ask=fields.number("ask"),
             quote_at=fields.moment("quoteAt"),
+            market_at=fields.moment("marketAt"),
             decision_price=fields.number("decisionPrice"),
             fractionable=recorded[0].decision.fractionable if recorded else None,
         )
@@ -218,6 +219,7 @@ def _recorded_intent(fields: Fields) -> RecordedIntent:
             bid=fields.number("bid"),
             ask=fields.number("ask"),
             quote_at=fields.moment("quote_at"),
+            market_at=fields.moment("market_at"),
             decision_price=fields.number("decision_price"),
             fractionable=fields.flag("fractionable"),
         )
