@@ -5,9 +5,8 @@ The seam: what a lane's adapter offers, and what one look at a lane found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +18,6 @@ from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Role
-from shadow.lanes.brokers.orders import Neighbours
 from shadow.lanes.declared import LaneFile
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.settledness import Settledness
@@ -108,18 +106,9 @@ class BrokerTruth(Protocol):
     """What the brokers say of both lanes' orders."""
 
     def read(
-        self,
-        control: RunOutcome | None,
-        candidate: RunOutcome | None,
-        neighbours: Neighbours,
-        published_at: datetime,
-        now: datetime,
+        self, control: RunOutcome | None, candidate: RunOutcome | None, shared: Collection[str] = ()
     ) -> Mapping[str, object]:
-        """Fetch both accounts as an evidence document. `neighbours`: the day's other runs."""
-        ...
-
-    def look(self, published_at: datetime, now: datetime) -> Mapping[str, object]:
-        """Fetch what both accounts hold now, and what has been ordered since the plan, as an evidence document."""
+        """Fetch both accounts' orders as an evidence document. `shared`: symbols that another run traded at the same time."""
         ...
 
 
