@@ -44,6 +44,8 @@ REFUSED: Mapping[str, tuple[object, str, str]] = {
     "notify_failure": ({"failureType": "?"}, "InvalidPayload", "failureType"),
     "prepare_trades": ({"runId": "r"}, "InvalidPayload", "rebalancePlan"),
     "publish_plan": ({"plan_id": "p"}, "InvalidPlan", "items"),
+    "intake": ({"surprise": 1}, "InvalidPayload", "Records"),
+    "rejudge_pairs": ({"folder": "f"}, "InvalidPayload", "items"),
 }
 
 
