@@ -17,7 +17,7 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress
 
-from reports.data.errors import NoTradingDay, UnreachableSource
+from reports.data.errors import NoTradingDay
 from reports.register import register as register_known
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ERR, ExitCode, finish, print_json, progress, say
@@ -25,6 +25,7 @@ from shadow.cli.status import DayOption, parse_day
 from shadow.cli.stored import FileOption, FolderOption
 from shadow.cli.target import AwsOption, JsonOption, StageOption
 from shadow.cli.words import count, usd
+from shadow.contracts.errors import UnreachableSource
 from shadow.contracts.vocabulary import Role
 
 if TYPE_CHECKING:
@@ -405,9 +406,9 @@ def noise(
     Exit code 1 where a tolerance lies below the noise: it would raise false alarms.
     """
     from reports.noise import Matching, to_toml, tolerances_of  # noqa: PLC0415 - help and completion stay quick
-    from reports.sources import source_of  # noqa: PLC0415
     from shadow.compare.noise import noise_floor  # noqa: PLC0415
     from shadow.settlement.judging import policy_at  # noqa: PLC0415
+    from shadow.settlement.stored import source_of  # noqa: PLC0415
 
     days = (parse_day(begin) or EVER[0], parse_day(end) or EVER[1])
     if days[0] > days[1]:

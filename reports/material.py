@@ -12,18 +12,15 @@ from pathlib import Path
 from reports.daily.build import ReportSettings
 from reports.daily.composition import settings_of
 from reports.data.extract import decode
-from reports.data.ledger import JsonlLedger, Ledger
 from reports.data.trading_calendar import last_closed_day
-from reports.sources import FolderSource, JsonlSource, S3Source, Store, day_of
 from shadow.aws import clients
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.cli.errors import BadInput
-from shadow.cli.stored import LINES_FILE, offline_store
+from shadow.cli.stored import offline_store
 from shadow.cli.target import Target, find_target
 from shadow.compare.policy import Policy
 from shadow.settlement.judging import policy_at
-
-LEDGER_FILE = "ledger.jsonl"
+from shadow.settlement.stored import LINES_FILE, Ledger, S3Source, Store, day_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ class Material:
     def latest_day(self) -> date:
         """Give the latest day that offline comparisons are of; in a stack the last trading day that has closed.
 
-        Raises `BadInput` where there are no comparisons, `UnreachableSource`, and `UnreadableStore`.
+        Raises `BadInput` where there are no comparisons, `UnreachableSource`, and `UnreadableDocument`.
         """
         if self.target is not None:
             return last_closed_day(datetime.now(UTC))
@@ -63,13 +60,12 @@ def open_material(place: Place, policy: Path | None, *, as_json: bool) -> Materi
     """Open what a command reads. Raises `BadInput`, `InvalidPolicy`, `ConfigurationError`; ends it where there is no stack."""
     rules = policy_at(str(policy or ""))
     settings = settings_of(rules, stage=place.stage)
-    if offline_store(place.folder, place.file) is None:
+    offline = offline_store(place.folder, place.file)
+    if offline is None:
         target = find_target(place.stage, aws=place.aws, as_json=as_json)
         ledger = DynamoDbPairLedger(clients.dynamodb(), target.name("PairLedgerTableName"))
-        return Material(S3Source(target.name("EvidenceBucketName")), ledger, rules, settings, target)
-    source: Store = JsonlSource(place.file) if place.file is not None else FolderSource(place.folder or Path())
-    beside = (place.folder or (place.file or Path()).parent) / LEDGER_FILE
-    return Material(source, JsonlLedger(beside) if beside.is_file() else None, rules, settings, None)
+        return Material(S3Source(target.name("EvidenceBucketName"), ledger=ledger), ledger, rules, settings, target)
+    return Material(offline, offline.ledger, rules, settings, None)
 
 
 def _day_in(content: bytes) -> date:

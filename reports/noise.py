@@ -12,17 +12,16 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from reports.data.errors import UnreadableDocument
-from reports.sources import Source
 from shadow.compare.margins import numeric_rules, tolerant_rules
 from shadow.compare.noise import DURATION, TwoRuns
 from shadow.compare.noise_floor import NoiseFloor, Standing, standing_of
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison
-from shadow.contracts.errors import InvalidPayload
+from shadow.contracts.errors import InvalidPayload, UnreadableDocument
 from shadow.contracts.model import Exact, Frozen, decimal_text
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Role
+from shadow.settlement.stored import Source
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,17 +20,16 @@ from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 
-from reports.data.errors import UnreadableDocument
 from reports.rejudge_cloud import Cloud
-from reports.sources import Entry, Store
 from shadow.compare.budgets import over_budget, uncovered
 from shadow.compare.judge import verdict_by, weighed
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Difference, Verdict
-from shadow.contracts.errors import InvalidPayload
+from shadow.contracts.errors import InvalidPayload, UnreadableDocument
 from shadow.contracts.vocabulary import Lane
 from shadow.settlement.judging import policy_for
 from shadow.settlement.rejudging import Again, Answer, Asker, Line, WhatIf
+from shadow.settlement.stored import Entry, Store
 
 FEW = 64
 """So many documents are read by this process alone: starting others takes longer."""

@@ -16,9 +16,9 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reports.data.errors import UnreachableSource
-from reports.sources import Entry
+from shadow.contracts.errors import UnreachableSource
 from shadow.settlement.rejudging import Answer, Asker, Request, answer_from_wire
+from shadow.settlement.stored import Entry
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reports.data.errors import MailRefused, UnreachableSource
+from reports.data.errors import MailRefused
+from shadow.contracts.errors import UnreachableSource
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

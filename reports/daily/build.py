@@ -18,18 +18,17 @@ from reports.data.columns import FRAMES
 from reports.data.errors import NoTradingDay
 from reports.data.extract import decode
 from reports.data.frames import Frames, load_frames
-from reports.data.ledger import Ledger
 from reports.data.trading_calendar import close_of, is_half_day, is_trading_day, last_closed_day, trading_days_before
 from reports.headline import Headline, headline_of
 from reports.noise import ToleranceRow, tolerance_use
 from reports.readiness.criteria import assess
 from reports.readiness.day_evidence import evidence_of
 from reports.readiness.readiness import KnownEntry, ReadinessPolicy, Statement
-from reports.sources import Source
 from reports.words import count, usd
 from shadow.contracts.comparison import Comparison, Verdict
 from shadow.contracts.model import Frozen
 from shadow.contracts.vocabulary import Origin
+from shadow.settlement.stored import Ledger, Source
 
 
 class ReportSettings(Frozen):

@@ -17,10 +17,8 @@ from reports.daily.build import ReportSettings, build_report
 from reports.daily.html import render_page, to_json
 from reports.daily.mail import EmailMessage, render_mail, report_csv
 from reports.daily.values import DailyReport
-from reports.data.ledger import Ledger
 from reports.noise import measured, tolerances_of
 from reports.readiness.readiness import KnownEntry, ReadinessPolicy, Restart
-from reports.sources import S3Source, Source
 from shadow.aws import clients
 from shadow.aws.environment import Environment
 from shadow.aws.observability import emit, logger
@@ -29,6 +27,7 @@ from shadow.compare.policy import Policy
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.metrics import Metric
 from shadow.settlement.judging import policy_at
+from shadow.settlement.stored import Ledger, S3Source, Source
 
 
 class DailyReportEnvironment(Environment):
@@ -153,9 +152,10 @@ def publisher_from(environment: DailyReportEnvironment) -> Publisher:
         policy=with_restart(ReadinessPolicy.read(environment.readiness_path), environment.evidence_from),
         evidence_prefix=f"{archive.console}?region={archive.region}&prefix=",
     )
+    ledger = DynamoDbPairLedger(clients.dynamodb(), environment.pair_ledger_table_name)
     return Publisher(
-        source=S3Source(environment.evidence_bucket_name),
-        ledger=DynamoDbPairLedger(clients.dynamodb(), environment.pair_ledger_table_name),
+        source=S3Source(environment.evidence_bucket_name, ledger=ledger),
+        ledger=ledger,
         archive=archive,
         mailer=SesMailer(clients.ses()),
         settings=settings,

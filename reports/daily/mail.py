@@ -26,7 +26,7 @@ from reports.daily.html import environment
 from reports.daily.values import DailyReport
 from reports.data.columns import DIFFERENCES
 from reports.data.frames import load_frames
-from reports.sources import Source
+from shadow.settlement.stored import Source
 
 __all__ = ["EmailMessage", "render_mail"]
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reports.data.errors import UnreachableSource
+from shadow.contracts.errors import UnreachableSource
 
 if TYPE_CHECKING:
     from mypy_boto3_athena import AthenaClient

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from reports.data.columns import Path, Size
-from reports.data.errors import UnreadableDocument
 from reports.data.tables import Value
 from shadow.contracts.comparison import Comparison, Difference, Severity
-from shadow.contracts.errors import InvalidPayload
+from shadow.contracts.errors import InvalidPayload, UnreadableDocument
 from shadow.contracts.identity import trade_id_of
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.plan import PlanItem

@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 
 from reports.data.columns import DIFFERENCES, DURATIONS, LEDGER, MARGINS, PAIRS, TRADES, Unit
-from reports.data.errors import UnreadableDocument
 from reports.data.extract import add_differences, add_margins, add_pair, add_trades, decode, path_of
-from reports.data.ledger import Ledger, LedgerRow, day_row, derived_row
+from reports.data.ledger import LedgerRow, day_row, derived_row
 from reports.data.tables import categorical, empty_lists, frame_of
-from reports.sources import Source
 from shadow.compare.budgets import over_budget
 from shadow.contracts.comparison import Comparison, Difference, Severity, Verdict
+from shadow.contracts.errors import UnreadableDocument
 from shadow.contracts.vocabulary import Origin, Role
+from shadow.settlement.stored import Ledger, Source
 
 EVER = (date(2000, 1, 1), date(2999, 12, 31))
 

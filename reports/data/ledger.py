@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Protocol
 
-from reports.data.errors import UnreachableSource, UnreadableDocument
 from reports.data.tables import Value
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.ledger import UnreadablePair
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.vocabulary import Lane, Origin
@@ -25,37 +20,6 @@ from shadow.settlement.conservation import conservation
 LedgerRow = dict[str, Value]
 _JUDGED = frozenset({Verdict.MATCHED, Verdict.DIVERGED, Verdict.IGNORED, Verdict.INCOMPLETE})
 _LATE = frozenset({PairState.LATE, PairState.MISSING, PairState.RESOLVED_LATE})
-
-
-class Ledger(Protocol):
-    """The pair ledger, read by trading day."""
-
-    def pairs_of(self, trading_day: date) -> Sequence[Pair | UnreadablePair]:
-        """Give every pair published on `trading_day`, whatever became of it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class JsonlLedger:
-    """A ledger written to a file, one pair a line (what `shadow demo` leaves)."""
-
-    path: Path
-
-    def pairs_of(self, trading_day: date) -> Sequence[Pair]:
-        """Give the day's pairs. Raises `UnreachableSource`, `UnreadableDocument`."""
-        try:
-            lines = self.path.read_bytes().splitlines()
-        except OSError as error:
-            raise UnreachableSource(str(self.path), "a readable file", error.strerror or type(error).__name__) from error
-        pairs = [self._pair(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-        return [pair for pair in pairs if pair.trading_day == trading_day]
-
-    def _pair(self, number: int, line: bytes) -> Pair:
-        try:
-            return Pair.parse_json(line)
-        except InvalidPayload as error:
-            fault = error.faults[0]
-            raise UnreadableDocument(f"{self.path.name}:{number}", fault.field, f"expected {fault.expected}") from None
 
 
 def day_row(day: date, pairs: Sequence[Pair | UnreadablePair], compared: Mapping[str, Verdict]) -> LedgerRow:

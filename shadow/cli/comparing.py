@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from shadow.cli.calls import invoke
 from shadow.cli.output import code_of_verdict, finish, print_json, progress, say, styled_verdict
-from shadow.cli.stored import Found, StackStore
+from shadow.cli.stored import StackStore
 from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
 from shadow.cli.verdicts import (
     Links,
@@ -26,6 +26,7 @@ from shadow.cli.verdicts import (
     worst_first,
 )
 from shadow.contracts.pair import Pair
+from shadow.settlement.stored import Found
 
 PlanId = Annotated[str, typer.Argument(help="The plan whose pair is to be settled.", metavar="PLAN_ID")]
 

@@ -5,8 +5,7 @@ What a command may raise on purpose; the root turns it into a sentence and an ex
 ShadowError
 ├── BadInput             exit 2: what was asked for does not exist or makes no sense
 ├── MissingOutput        exit 3: the deployed stack does not say where something is
-├── FunctionFailed       exit 3: a function of the stack raised
-└── UnreadableStore      exit 3: a stored document cannot be read
+└── FunctionFailed       exit 3: a function of the stack raised
 """
 
 from __future__ import annotations
@@ -20,10 +19,6 @@ class BadInput(ShadowError):
 
 class MissingOutput(ShadowError):
     """The deployed stack does not say where something is."""
-
-
-class UnreadableStore(ShadowError):
-    """A stored document cannot be read, or is not what its contract says."""
 
 
 class FunctionFailed(ShadowError):

@@ -18,7 +18,7 @@ from shadow.aws import clients
 from shadow.aws.executions import AwsCandidateSource
 from shadow.aws.objects import S3Objects
 from shadow.cli.errors import BadInput
-from shadow.cli.stored import FileStore, FolderStore, Found, StackStore, Stored, offline_store
+from shadow.cli.stored import StackStore, find, offline_store
 from shadow.cli.target import Target
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.plan import RebalancePlan
@@ -35,6 +35,7 @@ from shadow.replay.replayer import MODE_VARIABLE, Pace, Replayer, refuse_unless_
 from shadow.settlement.evidence_store import EvidenceStore
 from shadow.settlement.judging import judge_by, policy_at
 from shadow.settlement.looks import Lanes
+from shadow.settlement.stored import FolderSource, Found, JsonlSource, everything
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -62,12 +63,12 @@ class ReplaySource:
 class StoredArchive:
     """The control's outcomes in stored comparisons."""
 
-    store: Stored
+    store: StackStore | FolderSource | JsonlSource
 
     def found(self, plan_id: str) -> Found | None:
         """Find the comparison of a plan; None where there is none."""
         try:
-            return self.store.find(plan_id)
+            return find(self.store, plan_id)
         except BadInput:
             return None
 
@@ -116,11 +117,11 @@ def _plan(plan_id: str, table: PlanTable, archive: StoredArchive) -> RebalancePl
     return plan
 
 
-def _live_plans(store: Stored) -> list[RebalancePlan]:
+def _live_plans(store: StackStore | FolderSource | JsonlSource) -> list[RebalancePlan]:
     """Give the plans of an offline archive, those of live pairs."""
-    if not isinstance(store, FolderStore | FileStore):
+    if isinstance(store, StackStore):
         raise BadInput("plans: expected plan ids, --correlation, --plans, --from and --to, --folder or --file, was none of them")
-    return [comparison.plan for comparison in store.everything() if _is_live(comparison)]
+    return [comparison.plan for comparison in everything(store) if _is_live(comparison)]
 
 
 def _is_live(comparison: Comparison) -> bool:

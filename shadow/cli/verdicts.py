@@ -15,11 +15,11 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from shadow.cli.output import OUT, SEVERITY_STYLE, say, styled_verdict
-from shadow.cli.stored import Found
 from shadow.cli.target import Target
 from shadow.cli.words import count, moment_text, usd
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity
 from shadow.contracts.identity import execution_name_of
+from shadow.settlement.stored import Found
 
 _BY = {
     Attribution.CONTROL: "the control departs from the plan",

@@ -119,3 +119,33 @@ class UnknownPair(ShadowError):
 
 class PairMoved(ShadowError):
     """Another comparator changed the pair first; read it again."""
+
+
+class UnreadableDocument(ShadowError):
+    """A stored document does not keep its contract: which one, which field, what was expected or found."""
+
+    def __init__(self, document: str, field: str, problem: str) -> None:
+        """Remember the `document`'s name, the `field` (`$` is the whole) and the `problem`."""
+        self.document = document
+        self.field = field
+        self.problem = problem
+        super().__init__(f"{document}: {field}: {problem}")
+
+    def __reduce__(self) -> tuple[type[UnreadableDocument], tuple[str, str, str]]:
+        """Come out of another process as it went in."""
+        return type(self), (self.document, self.field, self.problem)
+
+
+class UnreachableSource(ShadowError):
+    """The store, folder, file or table can't be read: which one, what was expected, what was there."""
+
+    def __init__(self, source: str, expected: str, found: str) -> None:
+        """Remember the `source`, what was `expected` and what was `found`."""
+        self.source = source
+        self.expected = expected
+        self.found = found
+        super().__init__(f"{source}: expected {expected}, was {found}")
+
+    def __reduce__(self) -> tuple[type[UnreachableSource], tuple[str, str, str]]:
+        """Come out of another process as it went in."""
+        return type(self), (self.source, self.expected, self.found)

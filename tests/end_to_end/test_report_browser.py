@@ -21,7 +21,7 @@ from reports.daily.html import render_page
 from reports.daily.mail import render_mail
 from reports.data.trading_calendar import trading_days
 from reports.readiness.readiness import KnownEntry
-from reports.sources import FolderSource
+from shadow.settlement.stored import FolderSource
 from tests.factories.comparisons import story, write_store
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")

@@ -12,18 +12,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.data.errors import UnreadableDocument
 from reports.data.extract import decode
-from reports.data.ledger import JsonlLedger
 from shadow.compare.document import canonical_bytes, read_comparison
 from shadow.contracts.comparison import EvidenceRef
-from shadow.contracts.errors import EvidenceCorrupt, InvalidPayload, InvalidPlan
+from shadow.contracts.errors import EvidenceCorrupt, InvalidPayload, InvalidPlan, UnreadableDocument
 from shadow.intake.payload import read_held
 from shadow.lanes.redaction import Redactor
 from shadow.replay.plans import plans_in_folder
 from shadow.replay.state_file import StateFile
 from shadow.settlement.documents import candidate_outcome, control_outcome
 from shadow.settlement.evidence_store import EvidenceStore
+from shadow.settlement.stored import JsonlLedger
 from tests.factories.comparisons import comparison_of
 from tests.factories.histories import BEGIN
 from tests.factories.pairs import pair_of

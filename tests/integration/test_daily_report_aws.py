@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from hashlib import sha256
 
 import boto3
 import pytest
@@ -17,15 +18,15 @@ from moto.ses.models import ses_backends
 from functions.daily_report import lambda_handler as function
 from reports.daily.archive import S3Archive, SesMailer
 from reports.daily.composition import DailyReportEnvironment, publisher_from
-from reports.data.errors import MailRefused, UnreachableSource, UnreadableDocument
+from reports.data.errors import MailRefused
 from reports.data.frames import load_frames
 from reports.data.trading_calendar import trading_days
-from reports.sources import S3Source
 from shadow.aws import clients
-from shadow.aws.pair_ledger import pair_to_item
+from shadow.aws.pair_ledger import DynamoDbPairLedger, pair_to_item
 from shadow.contracts.comparison import Comparison
-from shadow.contracts.errors import ConfigurationError, InvalidPayload
+from shadow.contracts.errors import ConfigurationError, InvalidPayload, UnreachableSource, UnreadableDocument
 from shadow.contracts.pair import Pair, PairState
+from shadow.settlement.stored import S3Source
 from tests.factories.comparisons import comparison_of, diverged, document, key_of
 
 BUCKET, TABLE, SENDER = "evidence", "pairs", "shadow@example.com"
@@ -100,6 +101,8 @@ def put_ledger(*comparisons: Comparison) -> None:
             verdict=entry.verdict,
             trade_count=12,
             settled_at=entry.published_at + timedelta(seconds=70),
+            comparison_key=key_of(entry),
+            comparison_sha256=sha256(document(entry)).hexdigest(),
         )
         boto3.client("dynamodb").put_item(TableName=TABLE, Item=pair_to_item(pair))
 
@@ -189,6 +192,9 @@ def test_a_refused_mail_is_loud_counted_and_after_the_archive(
 def test_a_document_that_cannot_be_read_is_named() -> None:
     boto3.client("s3").put_object(Bucket=BUCKET, Key=key_of(comparison_of(DAYS[0])), Body=b'{"plan_id": 3}')
     with pytest.raises(UnreadableDocument, match=r"s3://evidence/comparisons/day=2025-11-03/.*: plan_id: expected"):
+        load_frames(S3Source(BUCKET), DAYS[0], DAYS[0])
+    put_ledger(comparison_of(DAYS[0]))
+    with pytest.raises(UnreadableDocument, match=r"s3://evidence/comparisons/.*the document that the ledger names"):
         function.lambda_handler({"day": str(DAYS[0])}, None)
 
 
@@ -212,10 +218,16 @@ def test_a_wrong_environment_is_named(monkeypatch: pytest.MonkeyPatch, name: str
 
 
 @pytest.mark.usefixtures("cloud")
-def test_the_bucket_gives_only_the_days_asked_for_and_the_newest_document_of_a_run() -> None:
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_bucket_gives_only_the_days_asked_for_and_of_a_run_the_document_that_the_ledger_names(*, swapped: bool) -> None:
     store(*(comparison_of(day) for day in DAYS))
-    store(diverged(comparison_of(DAYS[2])))
-    frames = load_frames(S3Source(BUCKET), DAYS[1], DAYS[3])
+    right, wrong = diverged(comparison_of(DAYS[2])), comparison_of(DAYS[2])
+    store(*((wrong, right) if swapped else (right, wrong)))
+    put_ledger(*(comparison_of(day) for day in DAYS if day != DAYS[2]), right)
+    ledger = DynamoDbPairLedger(clients.dynamodb(), TABLE)
+    frames = load_frames(S3Source(BUCKET, ledger=ledger), DAYS[1], DAYS[3], ledger=ledger)
+    assert list(frames.pairs["verdict"]) == ["MATCHED", "DIVERGED", "MATCHED"]
+    assert list(frames.ledger["conserved"]) == [True, True, True]
     assert [stamp.date() for stamp in frames.pairs["trading_day"]] == list(DAYS[1:4])
     assert len(frames.pairs) == 3
 

@@ -12,12 +12,12 @@ import pytest
 from moto import mock_aws
 
 from reports.rejudge import rejudge
-from reports.sources import S3Source
 from shadow.aws import clients
 from shadow.compare.document import canonical_bytes, digest_of
 from shadow.compare.judge import judge
 from shadow.compare.policy import default_policy
 from shadow.settlement.judging import code_version
+from shadow.settlement.stored import S3Source
 from tests.strategies.outcomes import DAY, random_case
 
 BUCKET = "alchemiser-dev-shadow-evidence-123456789012"

@@ -22,16 +22,16 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 
 from functions.rejudge_pairs import lambda_handler
-from reports.data.errors import UnreachableSource
 from reports.rejudge import rejudge
 from reports.rejudge_cloud import Cloud
-from reports.sources import S3Source
 from shadow.aws import clients
 from shadow.compare.document import canonical_bytes, digest_of
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import BpsRule
+from shadow.contracts.errors import UnreachableSource
 from shadow.settlement.judging import code_version
+from shadow.settlement.stored import S3Source
 from tests.strategies.outcomes import DAY, random_case
 
 BUCKET = "alchemiser-dev-shadow-evidence-123456789012"

@@ -14,8 +14,8 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from reports.data.athena import KINDS_BY_DAY, VERDICTS_BY_DAY, AthenaSource
-from reports.data.errors import UnreachableSource
 from reports.data.frames import load_frames
+from shadow.contracts.errors import UnreachableSource
 from tests.factories.comparisons import comparison_of, diverged, document, key_of
 
 FIRST, LAST = date(2025, 11, 3), date(2025, 11, 4)

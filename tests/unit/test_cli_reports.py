@@ -16,12 +16,12 @@ from typer.testing import CliRunner, Result
 
 from reports.cli import register
 from reports.rejudge import rejudge
-from reports.sources import JsonlSource
 from shadow.cli.main import ShadowGroup
 from shadow.compare.judge import judge
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.vocabulary import Role
+from shadow.settlement.stored import JsonlSource
 from tests.factories.comparisons import comparison_of, diverged, write_jsonl
 from tests.fakes.cli_cloud import pair_of
 from tests.strategies.outcomes import DAY, random_case

@@ -14,13 +14,13 @@ from reports.daily.build import build_report
 from reports.daily.charts import charts_of
 from reports.data.frames import load_frames
 from reports.noise import MULTIPLES, tolerance_use
-from reports.sources import JsonlSource
 from shadow.compare.judge import judge, weighed
 from shadow.compare.margins import Unchanged, basis_of, tolerant_rules
 from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, TicksRule
 from shadow.contracts.comparison import Comparison, Margin
 from shadow.contracts.vocabulary import Role
+from shadow.settlement.stored import JsonlSource
 from tests.factories.comparisons import write_jsonl
 from tests.strategies.outcomes import random_case
 from tests.strategies.planting import is_buy, shifted, with_run

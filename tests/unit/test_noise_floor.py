@@ -16,7 +16,6 @@ from reports.daily.build import build_report
 from reports.daily.composition import settings_of
 from reports.daily.html import render_page
 from reports.noise import to_toml, tolerances_of
-from reports.sources import JsonlSource
 from shadow.compare.judge import judge
 from shadow.compare.margins import numeric_rules
 from shadow.compare.noise import TwoRuns, noise_floor
@@ -27,6 +26,7 @@ from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, Numeric, Tick
 from shadow.contracts.comparison import Severity
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Role, TradeStatus
+from shadow.settlement.stored import JsonlSource
 from tests.factories.comparisons import comparison_of, write_jsonl
 from tests.strategies.outcomes import random_case
 from tests.strategies.policies import TEXT

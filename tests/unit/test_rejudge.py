@@ -17,10 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reports.data.errors import UnreadableDocument
 from reports.data.extract import decode
 from reports.rejudge import rejudge
-from reports.sources import FolderSource, JsonlSource, Store
 from shadow.compare.budgets import apply_budgets
 from shadow.compare.case import PairCase, PairView
 from shadow.compare.document import canonical_bytes, digest_of
@@ -28,7 +26,9 @@ from shadow.compare.judge import case_of, judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule
 from shadow.contracts.comparison import Comparison, Severity
+from shadow.contracts.errors import UnreadableDocument
 from shadow.settlement.judging import code_version, policy_for
+from shadow.settlement.stored import FolderSource, JsonlSource, Store
 from tests.strategies.outcomes import DAY, random_case
 from tests.strategies.policies import policy_with
 from tests.strategies.rejudging import drawn_case, drawn_policy
@@ -47,7 +47,7 @@ def stored(folder: Path, cases: list[PairCase], rng: random.Random, policies: li
         (folder / "comparisons.jsonl").write_bytes(b"\n".join(content for _, content in documents) + b"\n\n")
         return JsonlSource(folder / "comparisons.jsonl")
     (folder / "comparisons").mkdir()
-    for case, content in documents:
+    for case, content in {PairView(case).run_id: (case, content) for case, content in documents}.values():
         put(folder, case, content)
     return FolderSource(folder)
 

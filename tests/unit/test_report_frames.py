@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
@@ -16,24 +15,23 @@ from hypothesis import strategies as st
 
 from reports.data.columns import FRAMES, Kind
 from reports.data.columns import Path as Way
-from reports.data.errors import UnreachableSource, UnreadableDocument
 from reports.data.frames import Frames, load_frames
-from reports.data.ledger import JsonlLedger, day_row
+from reports.data.ledger import day_row
 from reports.readiness.day_evidence import SAFETY_KINDS
-from reports.sources import FolderSource, JsonlSource, S3Source, source_of
 from shadow.compare.budgets import apply_budgets
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy import KnownDivergence, default_policy
 from shadow.contracts.comparison import Comparison, Severity, Verdict
+from shadow.contracts.errors import UnreachableSource, UnreadableDocument
 from shadow.contracts.ledger import UnreadablePair
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.vocabulary import Origin, Reason, RunStatus, TradeStatus
+from shadow.settlement.stored import FolderSource, JsonlLedger, JsonlSource, S3Source, source_of
 from tests.factories.comparisons import (
     comparison_of,
     difference,
     diverged,
     document,
-    key_of,
     missing_candidate,
     partly_filled,
     write_jsonl,
@@ -194,15 +192,6 @@ def test_the_last_document_of_a_run_holds() -> None:
     assert list(frames.pairs["verdict"]) == ["MATCHED", "MATCHED"]
     assert len(frames.differences) == 0
     assert len(frames.trades) == 24
-
-
-def test_a_folder_gives_the_newest_document_of_a_run(tmp_path: Path) -> None:
-    old, new = diverged(comparison_of(DAY)), comparison_of(DAY)
-    write_store(tmp_path, [old, new])
-    os.utime(tmp_path / key_of(old), (1_000, 1_000))
-    assert [name for name, _ in FolderSource(tmp_path).documents(DAY, DAY)] == [key_of(new)]
-    os.utime(tmp_path / key_of(new), (1, 1))
-    assert [name for name, _ in FolderSource(tmp_path).documents(DAY, DAY)] == [key_of(old)]
 
 
 def test_folder_and_lines_give_the_same_frames(tmp_path: Path) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from reports.data.errors import UnreadableDocument
 from reports.data.extract import decode
 from shadow.contracts.comparison import EvidenceRef
-from shadow.contracts.errors import EvidenceCorrupt, InvalidPayload
+from shadow.contracts.errors import EvidenceCorrupt, InvalidPayload, UnreadableDocument
 from shadow.intake.payload import read_held
 from shadow.lanes.redaction import Redactor
 from shadow.replay.state_file import StateFile
