@@ -53,6 +53,7 @@ FAST = {
     "WalkMarketSeconds": "1",
     "WalkPollSeconds": "0.05",
     "SellAttemptPauseSeconds": "0.05",
+    "BrokerRequestsPerMinute": "100000",
     "ReportSender": "shadow@example.com",
     "ReportRecipients": "desk@example.com",
 }

@@ -37,6 +37,7 @@ CHANGED = {
     "WalkMarketSeconds": "31",
     "WalkPollSeconds": "2",
     "SellAttemptPauseSeconds": "6",
+    "BrokerRequestsPerMinute": "151",
     "BrokerEndpoint": "https://broker.example.com",
     "BrokerDataEndpoint": "https://data.example.com",
     "BrokerTruth": "true",

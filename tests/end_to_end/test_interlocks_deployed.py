@@ -15,7 +15,8 @@ from local.stack import CHECKOUT, FAST, LocalStack
 NAMED = {
     "ControlLane": "existing",
     **dict.fromkeys(("TradeLedgerTableName", "RebalancePlanTableName", "EventBusName", "ExecutionRunsTableName"), "given"),
-    **dict.fromkeys(("ExecutionQueueUrl", "ExecutionQueueArn"), "given"),
+    "ExecutionQueueUrl": "https://sqs.us-east-1.amazonaws.com/000000000000/given.fifo",
+    "ExecutionQueueArn": "arn:aws:sqs:us-east-1:000000000000:given.fifo",
 }
 pytestmark = [pytest.mark.local_cloud]
 

@@ -194,6 +194,7 @@ def cloud(**environment: str) -> Iterator[Cloud]:
             "EQUITY_DEPLOYMENT_PCT": "1.0",
             "SNS_NOTIFICATION_TOPIC_ARN": topic,
             "BROKER_SECRET_ID": "candidate",
+            "BROKER_REQUESTS_PER_MINUTE": "1000000",
             **environment,
         }
         with _patched(broker, variables):
