@@ -45,7 +45,6 @@ CREDENTIALS = {
 BROKER = "{broker}"
 """Stands for the broker simulator's address in a parameter's value."""
 _BROKER_SECONDS = 10.0
-_FAULTY_FUNCTIONS = ("legacy-execution", "publish-plan")
 FAST = {
     "ControlLane": "reference",
     "Stage": STAGE,
@@ -98,7 +97,7 @@ class LocalStack:
         return self.access.session.client("secretsmanager", endpoint_url=self.emulator.endpoint, config=self.access.config)
 
     def plant(self, faults: Sequence[Mapping[str, str]]) -> None:
-        """Plant faults in the reference control; they strike from the next plan and record on."""
+        """Plant faults in the reference lane; they strike from the next plan and record on."""
         _write(self.folder / FAULTS_FILE, faults)
 
     def plant_in_candidate(self, faults: Sequence[Mapping[str, str]]) -> None:
@@ -118,14 +117,15 @@ def bring_up(
 ) -> LocalStack:
     """Start everything below `folder` and deploy `template.yaml`. Raises LocalCloudError with what went wrong.
 
-    With `plantable` the candidate's functions are wrapped so that faults can be planted in them; without, they are exactly
-    what is deployed to AWS. With `enforce_iam` every function is held to its own role.
+    The reference lane's functions are wrapped so that faults can be planted in them, with `plantable` the candidate's as well;
+    all others are exactly what is deployed to AWS. With `enforce_iam` every function is held to its own role.
     """
     environment = ensure_environment(CHECKOUT, progress)
     artefacts = build_artefacts(CHECKOUT, progress=progress)
     folder.mkdir(parents=True, exist_ok=True)
+    artefacts = variants.plantable(artefacts, variants.LEGACY, folder / FAULTS_FILE, folder / "variants")
     if plantable:
-        artefacts = variants.plantable(artefacts, folder / CANDIDATE_FAULTS_FILE, folder / "variants")
+        artefacts = variants.plantable(artefacts, variants.CANDIDATE, folder / CANDIDATE_FAULTS_FILE, folder / "variants")
     emulator = start_emulator(environment, folder, stay=stay, wait_scale=WAIT_SCALE, enforce_iam=enforce_iam, progress=progress)
     try:
         broker_pid, broker_url = _start_broker(folder.absolute(), seed)
@@ -142,7 +142,6 @@ def bring_up(
     _fill_secrets(stack)
     stack.plant([])
     stack.plant_in_candidate([])
-    _let_faults_be_planted(stack)
     return stack
 
 
@@ -155,9 +154,7 @@ def redeploy(stack: LocalStack, changes: Mapping[str, str], progress: Progress =
     deployment = deploy(
         stack.access, CHECKOUT / "template.yaml", stack.artefacts, stack=f"shadow-{STAGE}", parameters=chosen, progress=progress
     )
-    changed = replace(stack, deployment=deployment, parameters=chosen)
-    _let_faults_be_planted(changed)
-    return changed
+    return replace(stack, deployment=deployment, parameters=chosen)
 
 
 def _named(parameters: Mapping[str, str], broker_url: str) -> dict[str, str]:
@@ -243,13 +240,3 @@ def _fill_secrets(stack: LocalStack) -> None:
     for role, name in ((Role.CANDIDATE, "candidate-broker"), (Role.CONTROL, "control-broker")):
         stack.broker.set_identity(role, **CREDENTIALS[role])
         stack.secrets().put_secret_value(SecretId=f"alchemiser/{STAGE}/{name}", SecretString=json.dumps(CREDENTIALS[role]))
-
-
-def _let_faults_be_planted(stack: LocalStack) -> None:
-    """Tell the reference control where planted faults lie. The template knows nothing of them."""
-    client = stack.functions()
-    for name in _FAULTY_FUNCTIONS:
-        function = f"alchemiser-{STAGE}-{name}"
-        variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
-        variables["PLANTED_FAULTS"] = f"@{stack.folder / FAULTS_FILE}"
-        client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})

@@ -16,7 +16,6 @@ from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.model import Frozen, Identifier, Wire
-from shadow.contracts.plan import RebalancePlan
 from shadow.intake.composition import IntakeEnvironment, intake_from
 from shadow.lanes.brokers.accounts import BrokerTruthEnvironment, broker_truth_from
 from shadow.settlement.composition import Comparator, ComparatorEnvironment, comparator_from
@@ -39,16 +38,7 @@ class _Call(Frozen):
 @cache
 def _comparator() -> Comparator:
     truth = broker_truth_from(BrokerTruthEnvironment.load(), _connect)
-    return comparator_from(
-        ComparatorEnvironment.load(), intake_from(IntakeEnvironment.load(), _publish_to_legacy).complete, truth
-    )
-
-
-def _publish_to_legacy(plan: RebalancePlan) -> None:
-    """Publish a plan to the legacy lane again, where it shadows and the fate of its start is not known."""
-    from shadow.reference.composition import LegacyPublisherEnvironment, publisher_from  # noqa: PLC0415
-
-    publisher_from(LegacyPublisherEnvironment.load()).publish(plan)
+    return comparator_from(ComparatorEnvironment.load(), intake_from(IntakeEnvironment.load()).complete, truth)
 
 
 def _connect(credentials: AlpacaCredentials) -> AccountBook:

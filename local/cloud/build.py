@@ -1,6 +1,6 @@
 """Business Unit: local cloud | Status: current.
 
-Build what the template deploys: three layers and one zip a function, for the interpreter that will run them. Everything is
+Build what the template deploys: its layers and one zip a function, for the interpreter that will run them. Everything is
 cached by a hash of what goes in, so that a second build takes no time, and a change of code builds only what it touches.
 The same code builds for this machine (the local cloud) and for AWS (`make build`).
 """
@@ -78,14 +78,18 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What a layer is made of: the package folder of ours that goes in (or none), its requirement file, what it stands on."""
+    """What a layer is made of: a package folder of ours, a requirement file (or none of either), and what it stands on.
+
+    `apart` is a folder of the package that has a layer of its own. Lambda unzips all layers of a function into one directory.
+    """
 
     name: str
     package: str | None
-    requirements: str
-    stands_on: str | None
+    requirements: str | None
+    stands_on: str | None = None
     left_out: tuple[LeftOut, ...] = ()
     bytecode: bool = True
+    apart: str = ""
 
 
 _REPORTS_LEFT_OUT = (  # without these the report's function stays below Lambda's 250 MB
@@ -107,7 +111,8 @@ _BROKER_LEFT_OUT = tuple(
     for start in ("pandas/", "numpy/", "numpy.libs/", "pytz/")
 )
 LAYERS = (
-    Layer("shared", "shadow", "layer.txt", None),
+    Layer("shared", "shadow", "layer.txt", apart="reference"),
+    Layer("reference", "shadow/reference", None),
     Layer("broker", None, "broker.txt", "layer.txt", _BROKER_LEFT_OUT),
     Layer("reports", "reports", "reports.txt", "layer.txt", _REPORTS_LEFT_OUT, bytecode=False),  # with it, beyond Lambda's 250 MB
 )
@@ -165,7 +170,8 @@ def publish_layers(artefacts: Artefacts, folder: Path) -> tuple[Path, ...]:
 
 
 def _exists(root: Path, layer: Layer) -> bool:
-    return (root / "requirements" / layer.requirements).is_file()
+    package = layer.package is None or (root / layer.package).is_dir()
+    return package and (layer.requirements is None or (root / "requirements" / layer.requirements).is_file())
 
 
 def _publisher(root: Path, folder: Path) -> Artefact:
@@ -189,18 +195,32 @@ def _function(source: Path, folder: Path) -> Artefact:
 
 
 def _layer(root: Path, folder: Path, layer: Layer, target: Target, progress: Progress) -> Artefact:
-    wanted = pins(root / "requirements" / layer.requirements, target.markers)
-    if layer.stands_on is not None:
-        wanted = without(wanted, pins(root / "requirements" / layer.stands_on, target.markers), layer.requirements)
+    wanted = requirements_of(root / "requirements", layer, target.markers)
     python = compiler_for(target.python_version) if layer.bytecode else None
-    packages = _packages(folder, layer, wanted, target, python, progress)
-    ours = contents(root / layer.package, f"python/{layer.package}") if layer.package else {}
-    path = folder / "layers" / f"{layer.name}-{digest(ours, packages.name, _BUILDER)}.zip"
+    packages = _packages(folder, layer, wanted, target, python, progress) if wanted else None
+    ours = our_modules(root, layer)
+    path = folder / "layers" / f"{layer.name}-{digest(ours, packages.name if packages else '', _BUILDER)}.zip"
     if not path.exists():
-        with TemporaryDirectory(dir=packages.parent) as work:
+        with TemporaryDirectory(dir=folder) as work:
             write_zip(path, ours | _compiled(python, ours, Path(work)), onto=packages)
         _forget_old(path, layer.name)
     return Artefact(layer.name, path, unzipped_bytes(path))
+
+
+def requirements_of(folder: Path, layer: Layer, markers: Mapping[str, str]) -> Mapping[str, Pin]:
+    """Give what is installed into `layer`, by the requirement files in `folder`: without what it stands on."""
+    if layer.requirements is None:
+        return {}
+    wanted = pins(folder / layer.requirements, markers)
+    return wanted if layer.stands_on is None else without(wanted, pins(folder / layer.stands_on, markers), layer.requirements)
+
+
+def our_modules(root: Path, layer: Layer) -> dict[str, Path]:
+    """List the modules of ours in `layer`, by their names in the zip."""
+    if layer.package is None:
+        return {}
+    listed = contents(root / layer.package, f"python/{layer.package}")
+    return {name: path for name, path in listed.items() if not (layer.apart and layer.apart in path.relative_to(root).parts)}
 
 
 def _compiled(python: Path | None, ours: Mapping[str, Path], work: Path) -> dict[str, Path]:

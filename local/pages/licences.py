@@ -8,8 +8,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
-from local.cloud.build import LAYERS, lambda_runtime
-from local.cloud.requirements import pins, without
+from local.cloud.build import LAYERS, lambda_runtime, requirements_of
 
 PATH = Path("docs/licences.md")
 _ROOT = Path(__file__).parents[2]
@@ -30,9 +29,7 @@ def render() -> str:
     markers = lambda_runtime().markers
     rows = []
     for layer in LAYERS:
-        wanted = pins(_ROOT / "requirements" / layer.requirements, markers)
-        if layer.stands_on is not None:
-            wanted = without(wanted, pins(_ROOT / "requirements" / layer.stands_on, markers), layer.requirements)
+        wanted = requirements_of(_ROOT / "requirements", layer, markers)
         rows += [f"| {layer.name} | {name} | {_version(str(wanted[name]))} | {licence_of(name)} |\n" for name in sorted(wanted)]
     return _HEAD + "".join(rows)
 

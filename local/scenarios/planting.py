@@ -18,6 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from local.broker_simulator.values import Fault as BrokerFault
 from local.broker_simulator.values import FaultKind
 from local.scenarios.candidate_variant import FAULTS
+from local.scenarios.legacy_faults import Fault
 from shadow.compare.kinds import KINDS
 from shadow.contracts.comparison import Attribution
 from shadow.contracts.errors import ShadowError, faults_of
@@ -25,7 +26,6 @@ from shadow.contracts.events import DetailType
 from shadow.contracts.model import Exact, Frozen
 from shadow.contracts.plan import PlanItem, RebalancePlan
 from shadow.contracts.vocabulary import Action, Role
-from shadow.reference.faults import Fault
 
 AT_BROKER = "broker."
 """How the name of a broker fault begins; what follows is a `FaultKind`, and the lane is whose account it strikes."""

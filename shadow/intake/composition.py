@@ -13,7 +13,6 @@ from shadow.aws.mode_parameter import TextParameter
 from shadow.aws.observability import PowertoolsRecorder
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.contracts.metrics import Metric
-from shadow.contracts.plan import RebalancePlan
 from shadow.intake.aws import ParameterMode, S3PlanStore, StepFunctionsStarter
 from shadow.intake.intake import Intake, Recorder
 from shadow.intake.mode import PublishMode
@@ -34,11 +33,8 @@ class IntakeEnvironment(Environment):
     lane_file_path: str = ""
 
 
-def intake_from(environment: IntakeEnvironment, legacy: Callable[[RebalancePlan], object] | None = None) -> Intake:
-    """Put the intake together. What completes starts or replays needs no mode parameter: it samples nothing.
-
-    `legacy` publishes to the legacy lane, for pairs that it shadows.
-    """
+def intake_from(environment: IntakeEnvironment) -> Intake:
+    """Put the intake together. What completes starts or replays needs no mode parameter: it samples nothing."""
     parameter = environment.shadow_mode_parameter
     mode = ParameterMode(TextParameter(clients.ssm(), parameter)).mode if parameter else lambda: PublishMode.parse("shadow")
     return Intake(
@@ -47,7 +43,6 @@ def intake_from(environment: IntakeEnvironment, legacy: Callable[[RebalancePlan]
         store=S3PlanStore(clients.s3(), environment.evidence_bucket_name),
         recorder=PowertoolsRecorder(),
         mode=mode,
-        legacy=legacy,
         lane_file=lane_file_at(environment.lane_file_path),
     )
 

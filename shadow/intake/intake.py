@@ -87,7 +87,7 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Takes publications. `legacy` publishes to the legacy lane again where that shadows; doing so twice changes nothing.
+    """Takes publications.
 
     `lane_file` describes the candidate where it is not our workflow: its input is made by that.
     """
@@ -97,7 +97,6 @@ class Intake:
     store: PlanStore
     recorder: Recorder
     mode: Callable[[], PublishMode]
-    legacy: Callable[[RebalancePlan], object] | None = None
     now: Callable[[], datetime] = _utc_now
     lane_file: LaneFile | None = None
 
@@ -161,19 +160,17 @@ class Intake:
         return found
 
     def complete(self, pair: Pair) -> StartState:
-        """Complete the start of a pair's shadow whose fate is unknown; what had succeeded is found and nothing is made twice."""
-        if pair.start_state is not StartState.INTENDED:
+        """Complete the start of a candidate whose fate is unknown; what had succeeded is found and nothing is made twice.
+
+        A legacy lane that shadows is left alone: it mints a run with each publication, so only its publisher may publish to it.
+        """
+        if pair.start_state is not StartState.INTENDED or pair.production_lane is not Lane.LEGACY:
             return pair.start_state
         try:
             plan = RebalancePlan.read_json(self._kept_plan(pair))
         except ContractViolation as refusal:
             return self._moved(pair.plan_id, start_state=StartState.REFUSED, start_reason=str(refusal)).start_state
-        if pair.production_lane is Lane.LEGACY:
-            return self._start(pair, plan, pair.published_at).start_state
-        if self.legacy is None:
-            raise ConfigurationError(f"pair {pair.plan_id}: expected a way to publish to the legacy lane, was none")
-        self.legacy(plan)
-        return self._moved(pair.plan_id, start_state=StartState.STARTED, start_reason=None).start_state
+        return self._start(pair, plan, pair.published_at).start_state
 
     def _start(self, pair: Pair, plan: RebalancePlan, published_at: datetime) -> Pair:
         """Start the candidate of a pair, or find that it was; record which. Every candidate is started here."""

@@ -1,8 +1,7 @@
 """Business Unit: legacy | Status: current.
 
-The one place where the reference lane is put together: environment, clients, broker. Planted faults are wrapped around the
-finished parts here, and only where `PLANTED_FAULTS` is set; nothing that the control does knows of them. So are the interlocks
-and the dry run of a lane that shadows a workflow in production (`shadow.reference.shadowing`).
+The one place where the reference lane is put together: environment, clients, broker, and around them the interlocks and the dry
+run of a lane that shadows a workflow in production (`shadow.reference.shadowing`).
 """
 
 from __future__ import annotations
@@ -51,7 +50,6 @@ class LegacyExecutionEnvironment(EffectsEnvironment):
     walk_market_seconds: NonNegative = Decimal(30)
     sell_attempt_pause_seconds: NonNegative = Decimal(5)
     walk_poll_seconds: NonNegative = Decimal(1)
-    planted_faults: str = ""
 
 
 class LegacyPublisherEnvironment(ControlBrokerEnvironment):
@@ -61,11 +59,15 @@ class LegacyPublisherEnvironment(ControlBrokerEnvironment):
     execution_queue_url: str
     rebalance_plan_table_name: str
     equity_deployment_pct: Exact = Decimal("1.0")
-    planted_faults: str = ""
 
 
-def lane_from(environment: LegacyExecutionEnvironment) -> RecordProcessor:
-    """Put the execution half together. Raises InterlockViolation where it shadows and could touch what is production's."""
+def lane_from(
+    environment: LegacyExecutionEnvironment, processor: Callable[[LaneParts], RecordProcessor] = LaneParts.assemble
+) -> RecordProcessor:
+    """Put the execution half together; `processor` makes a lane of its parts.
+
+    Raises InterlockViolation where it shadows and could touch what is production's.
+    """
     refuse_productions_places(environment)
     parts = LaneParts(
         store=DynamoRunsStore(clients.dynamodb(), environment.execution_runs_table_name),
@@ -83,22 +85,20 @@ def lane_from(environment: LegacyExecutionEnvironment) -> RecordProcessor:
         sleep=time.sleep,
         now=utc_now,
     )
-    processor = _processor_with_faults(environment) if environment.planted_faults else LaneParts.assemble
     return DryRunLane(parts, processor) if environment.in_dry_run else processor(parts)
 
 
-def _processor_with_faults(environment: LegacyExecutionEnvironment) -> Callable[[LaneParts], RecordProcessor]:
-    from shadow.reference.faults import PlantedFaults  # noqa: PLC0415
-    from shadow.reference.faulty_lane import FaultyLane  # noqa: PLC0415
-
-    faults = PlantedFaults.load(environment.planted_faults, environment.stage)
-    return lambda parts: FaultyLane(parts, faults)
+def _as_it_is(publisher: LegacyPublisher) -> PlanPublisher:
+    return publisher
 
 
-def publisher_from(environment: LegacyPublisherEnvironment) -> PlanPublisher:
-    """Put the publishing half together. The account's equity is read from the control's broker, once a plan.
+def publisher_from(
+    environment: LegacyPublisherEnvironment, finished: Callable[[LegacyPublisher], PlanPublisher] = _as_it_is
+) -> PlanPublisher:
+    """Put the publishing half together, and give what `finished` makes of it.
 
-    As the shadow in dry run it takes the plan's value for it: there is no account to ask.
+    The account's equity is read from the control's broker, once a plan. As the shadow in dry run it takes the plan's value
+    for it: there is no account to ask.
     """
     publisher = LegacyPublisher(
         store=DynamoRunsStore(clients.dynamodb(), environment.execution_runs_table_name),
@@ -108,20 +108,7 @@ def publisher_from(environment: LegacyPublisherEnvironment) -> PlanPublisher:
         deployment_fraction=environment.equity_deployment_pct,
         now=utc_now,
     )
-    finished = _publisher_with_faults(environment) if environment.planted_faults else _as_it_is
     return DryRunPublisher(publisher, finished) if environment.in_dry_run else finished(publisher)
-
-
-def _as_it_is(publisher: LegacyPublisher) -> PlanPublisher:
-    return publisher
-
-
-def _publisher_with_faults(environment: LegacyPublisherEnvironment) -> Callable[[LegacyPublisher], PlanPublisher]:
-    from shadow.reference.faults import PlantedFaults  # noqa: PLC0415
-    from shadow.reference.faulty_publisher import FaultyPublisher  # noqa: PLC0415
-
-    faults = PlantedFaults.load(environment.planted_faults, environment.stage)
-    return lambda publisher: FaultyPublisher(publisher, faults)
 
 
 @cache

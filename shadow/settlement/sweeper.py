@@ -112,7 +112,8 @@ class Sweeper:
     def _complete_start(self, report: SweepReport, pair: Pair, now: datetime) -> None:
         """Find out what became of a start, and make it when it never happened and is not too late.
 
-        Of a legacy lane that shadows it is not looked whether it was: publishing to it again completes what is missing.
+        A legacy lane that shadows mints a run with each publication, so it is never published to again: until it is too late the
+        note of its publisher is waited for.
         """
         arn = self.candidate.execution_arn(pair.run_id)
         candidate_shadows = pair.production_lane is Lane.LEGACY
@@ -122,8 +123,10 @@ class Sweeper:
         elif _age(pair, now) > self.deadlines.restart_within:
             state = StartState.REFUSED
             self._record_start(pair, now, start_state=state, start_reason="is not known to have started, and it is too late to")
-        else:
+        elif candidate_shadows:
             state = self.starter(pair)
+        else:
+            return
         report.starts_completed += 1
         self.recorder.emit({Metric.CANDIDATE_STARTS_COMPLETED: 1.0})
         fields = {"plan_id": pair.plan_id, "run_id": pair.run_id, "start_state": state.value}

@@ -7,7 +7,8 @@ import os
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from local.pages.artefact_sizes import LIMIT_MB, RECORD, DeployedFunction, deplo
 from local.stack import CHECKOUT
 
 pytestmark = [pytest.mark.local_cloud]
+Unzipped = Callable[[tuple[str, ...]], Path]
 TEMPLATE = CHECKOUT / "template.yaml"
 WRITE_ANEW = "SHADOW_WRITE_SIZES"
 ALIKE_MB = 3
@@ -60,23 +62,32 @@ def artefacts() -> Artefacts:
 
 
 @pytest.fixture(scope="module")
-def layers(artefacts: Artefacts, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    folders = {}
-    for name, layer in artefacts.layers.items():
-        folders[name] = tmp_path_factory.mktemp(name)
-        with zipfile.ZipFile(layer.path) as archive:
-            archive.extractall(folders[name])
-    return folders
+def layers(artefacts: Artefacts, tmp_path_factory: pytest.TempPathFactory) -> Unzipped:
+    """Unzip the layers of a function into one directory, in their order, as Lambda does; once for each combination."""
+
+    @cache
+    def unzipped(names: tuple[str, ...]) -> Path:
+        folder = tmp_path_factory.mktemp("layers")
+        for name in names:
+            with zipfile.ZipFile(artefacts.layers[name].path) as archive:
+                archive.extractall(folder)
+        return folder / "python"
+
+    return unzipped
 
 
 @pytest.mark.parametrize("function", deployed_functions(TEMPLATE), ids=lambda function: function.name)
 def test_a_function_starts_alone_and_refuses_an_event_by_its_field(
-    function: DeployedFunction, environment: LocalEnvironment, artefacts: Artefacts, layers: Mapping[str, Path], tmp_path: Path
+    function: DeployedFunction,
+    environment: LocalEnvironment,
+    artefacts: Artefacts,
+    layers: Unzipped,
+    tmp_path: Path,
 ) -> None:
     event, error, field = REFUSED[function.name]
     with zipfile.ZipFile(artefacts.functions[function.name].path) as archive:
         archive.extractall(tmp_path)
-    path = [str(tmp_path), *(str(layers[name] / "python") for name in function.layers)]
+    path = [str(tmp_path), str(layers(function.layers))]
     command = [environment.function_python, "-I", "-S", "-c", PROGRAM, json.dumps(path), json.dumps(event)]
 
     done = subprocess.run(  # noqa: S603 - our own interpreter and program

@@ -27,7 +27,7 @@ from tests.factories.swapped_roles import PAPER, PRODUCTION, Day, Desk, Traces, 
 pytestmark = [pytest.mark.local_cloud, pytest.mark.long]
 HANG_SECONDS = 8.0
 NOTHING = Traces((), (), Counter(), Counter(), frozenset(), frozenset())
-DEADLINES = {"start_unknown_after": 1.0, "restart_within": 600.0}
+DEADLINES = {"start_unknown_after": 1.0, "restart_within": 30.0}
 
 
 @dataclass
@@ -154,9 +154,8 @@ def test_after_the_cut_over_the_workflow_alone_trades_for_real(story: Story, nam
     assert traces.production_rows == filled(traces.production_orders)
 
 
-@pytest.mark.parametrize("name", ["swapped", "erring shadow", "hanging shadow"])
-def test_the_legacy_lane_shadows_it_where_nobody_hears(story: Story, name: str) -> None:
-    day, traces = story.days[name], story.days[name].traces
+def test_the_legacy_lane_shadows_it_where_nobody_hears(story: Story) -> None:
+    day, traces = story.days["swapped"], story.days["swapped"].traces
     assert (day.comparison.verdict, day.pair.state) == (Verdict.MATCHED, PairState.JUDGED)
     assert [difference.kind for difference in day.comparison.differences] == []
     assert len(filled(traces.paper_orders)) == len(day.plan.tradable_items)
@@ -182,12 +181,13 @@ def test_a_defect_of_the_shadow_is_found_and_is_its_own(story: Story) -> None:
 
 
 @pytest.mark.parametrize("name", ["erring shadow", "hanging shadow"])
-def test_a_broken_shadow_leaves_production_alone_and_is_fed_by_the_sweeper(story: Story, name: str) -> None:
+def test_a_broken_shadow_leaves_production_alone_and_is_never_published_to_twice(story: Story, name: str) -> None:
     assert story.statuses[name] == "SUCCEEDED"
     assert story.seconds[name] < HANG_SECONDS / 2
     assert story.unconfirmed[name] is StartState.INTENDED
-    assert story.days[name].pair.start_state is StartState.STARTED
-    assert story.days[name].pair.control_error is None
+    day = story.days[name]
+    assert (day.pair.start_state, day.comparison.verdict) == (StartState.REFUSED, Verdict.MISSING_CONTROL)
+    assert (day.traces.paper_orders, day.traces.shadow_events) == ((), Counter())
 
 
 def ids(day: Day) -> list[str]:

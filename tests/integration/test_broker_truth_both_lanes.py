@@ -17,6 +17,8 @@ from functions.compare_outcomes import lambda_handler as compare
 from local.broker_simulator import BrokerSimulator
 from local.broker_simulator.values import Fault as BrokerFault
 from local.broker_simulator.values import FaultKind
+from local.scenarios.legacy_faults import Fault, PlantedFaults
+from local.scenarios.legacy_variant import FaultyLane
 from shadow.aws import clients
 from shadow.broker.alpaca import AlpacaBroker
 from shadow.broker.credentials import AlpacaCredentials
@@ -25,8 +27,6 @@ from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import Role, Side
-from shadow.reference.faults import Fault, PlantedFaults
-from shadow.reference.faulty_lane import FaultyLane
 from tests.factories.broker import connect
 from tests.fakes.workflow_cloud import REGION
 from tests.integration.test_settlement_both_lanes import PLAN, BothLanes, both_lanes
@@ -60,7 +60,7 @@ class Traded:
         control = self.lanes.control
         replace(control.publisher(), now=lambda: datetime.now(UTC)).publish(PLAN)
         parts = replace(control.parts(), broker=self.broker, now=lambda: datetime.now(UTC))
-        role = FaultyLane(parts, PlantedFaults.load(json.dumps(planted), "dev"))
+        role = FaultyLane(parts, PlantedFaults(lambda: json.dumps(planted)))
         done = 0
         while done < len(control.queue.sent):
             role.process(TradeMessage.parse_json(control.queue.sent[done].body))

@@ -85,7 +85,6 @@ class World:
         self.failures: list[BaseException] = []
         self.counted: dict[Metric, float] = {}
         self.problems: list[Mapping[str, str]] = []
-        self.fed: list[RebalancePlan] = []
         self.at = AT
         self.mode = mode
         self.intake = Intake(
@@ -94,7 +93,6 @@ class World:
             store=self.plans,
             recorder=self,
             mode=lambda: PublishMode.parse(self.mode),
-            legacy=self.fed.append,
             now=lambda: self.at,
         )
 
@@ -374,12 +372,13 @@ class TestTheWorkflowInProduction:
 
         assert world.pair().start_state is StartState.STARTED
 
-    def test_a_shadow_that_was_never_confirmed_is_fed_again_by_the_sweeper(self) -> None:
+    def test_a_shadow_that_was_never_confirmed_is_not_published_to_again_for_it_would_run_twice(self) -> None:
         world = World()
         world.intake.take(self.published(shadowed=True))
+        before = world.pair()
 
-        assert world.intake.complete(world.pair()) is StartState.STARTED
-        assert world.fed == [PLAN]
+        assert world.intake.complete(before) is StartState.INTENDED
+        assert world.pair() == before
         assert len(world.executions) == 1
 
     def test_without_a_shadow_it_is_started_all_the_same(self) -> None:

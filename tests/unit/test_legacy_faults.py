@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from local.scenarios.legacy_faults import Fault, PlantedFaults
+from local.scenarios.legacy_variant import FaultyLane, FaultyPublisher
 from shadow.broker.errors import OrderRejected
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.events import DetailType
@@ -18,9 +18,6 @@ from shadow.contracts.identity import run_id_of
 from shadow.contracts.runs_table import ExecutionData, RunItem
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import Side
-from shadow.reference.faults import Fault, PlantedFaults
-from shadow.reference.faulty_lane import FaultyLane
-from shadow.reference.faulty_publisher import FaultyPublisher
 from tests.fakes.legacy import World
 from tests.fakes.plans import plan_of
 
@@ -33,7 +30,7 @@ def run_with(*faults: dict[str, str], prepare: Callable[[World], None] = lambda 
     world = World()
     world.broker.positions = {"T": Decimal("20.5")}
     prepare(world)
-    planted = PlantedFaults.load(json.dumps(faults), "dev")
+    planted = PlantedFaults(lambda: json.dumps(faults))
     FaultyPublisher(world.publisher(), planted).publish(PLAN)
     lane = FaultyLane(world.parts(), planted)
     for record in world.queue.sent:  # grows while it is worked
@@ -194,7 +191,7 @@ def test_a_planted_fault_leaves_its_trace_and_is_absent_without(fault: Fault) ->
 def test_an_amount_with_cents_does_not_survive_a_float() -> None:
     plan = plan_of(MSFT="1000.10")
     world = World()
-    planted = PlantedFaults.load('[{"fault": "planned_through_float", "symbol": "MSFT"}]', "dev")
+    planted = PlantedFaults(lambda: '[{"fault": "planned_through_float", "symbol": "MSFT"}]')
     FaultyPublisher(world.publisher(), planted).publish(plan)
     assert world.trade("MSFT").trade_amount == Decimal("1000.100000000000022737367544")
     assert world.plans.kept == [plan]
@@ -204,28 +201,20 @@ def test_the_plan_table_keeps_the_plan_as_it_came() -> None:
     assert run_with({"fault": "extra_trade", "symbol": "PEP"}).plans.kept == [PLAN]
 
 
-def test_production_refuses_planted_faults() -> None:
-    with pytest.raises(ConfigurationError, match="stage prod"):
-        PlantedFaults.load("[]", "prod")
-
-
-@pytest.mark.parametrize("text", ["", "{}", '[{"fault": "no such"}]', '[{"fault": "slow", "unknown": 1}]', "@/does/not/exist"])
+@pytest.mark.parametrize("text", ["", "{}", '[{"fault": "no such"}]', '[{"fault": "slow", "unknown": 1}]'])
 def test_malformed_faults_are_refused(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="PLANTED_FAULTS: "):
-        PlantedFaults.load(text, "dev").of_plan("any")
+    with pytest.raises(ConfigurationError, match="planted faults: "):
+        PlantedFaults(lambda: text).of_plan("any")
 
 
 def test_a_file_of_faults_is_read_anew_each_time(tmp_path: Path) -> None:
     file = tmp_path / "faults.json"
     file.write_text("[]")
-    planted = PlantedFaults.load(f"@{file}", "dev")
+    planted = PlantedFaults.in_file(file)
     assert planted.of_plan("p") == ()
     file.write_text('[{"fault": "slow", "plan_id": "p"}]')
     assert [fault.fault for fault in planted.of_plan("p")] == [Fault.SLOW]
     assert planted.of_plan("q") == ()
-
-
-def test_a_lane_without_the_variable_never_imports_the_faults() -> None:
-    code = "import sys, shadow.reference.composition; print([m for m in sys.modules if 'fault' in m and 'shadow' in m])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
-    assert done.stdout.strip() == "[]"
+    file.unlink()
+    with pytest.raises(ConfigurationError, match="expected a readable file"):
+        planted.of_plan("p")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -9,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from local.cloud import build, environment
+from local.cloud.archive import contents
 from local.cloud.build import LAYERS, build_artefacts, lambda_runtime, publish_layers, this_machine
 from local.cloud.environment import ensure_environment
 from local.cloud.errors import BuildFailed, EnvironmentFailed
+from local.pages.artefact_sizes import deployed_functions
+from local.stack import CHECKOUT
 
 HASH = "sha256:" + "0" * 64
 
@@ -188,3 +192,21 @@ def test_a_layer_carries_the_bytecode_of_every_module_and_the_reports_none(check
 def test_without_an_interpreter_of_the_target_there_is_no_bytecode(checkout: Path) -> None:
     built = build_artefacts(checkout, target=lambda_runtime("3.99"))
     assert _names(built.layers["shared"].path) == {"python/pydantic.py", "python/shadow/__init__.py"}
+
+
+def test_no_artefact_holds_a_planted_defect_and_the_reference_lane_has_a_layer_of_its_own() -> None:
+    zips = {layer.name: build.our_modules(CHECKOUT, layer) for layer in LAYERS}
+    zips |= {source.name: contents(source) for source in (CHECKOUT / "functions").iterdir() if source.is_dir()}
+    planted = re.compile(r"local\.scenarios|[Pp]lanted_?[Ff]ault|PLANTED")
+    assert planted.search((CHECKOUT / "local" / "scenarios" / "legacy_faults.py").read_text())
+    for name, files in zips.items():
+        modules = {inside: path.read_text() for inside, path in files.items() if path.suffix == ".py"}
+        assert not [inside for inside in modules if "fault" in inside or "local" in inside], name
+        assert not [
+            inside for inside, text in modules.items() if re.search(r"local\.scenarios|[Pp]lanted ?[Ff]ault|PLANTED", text)
+        ], name
+        assert any("shadow/reference/" in inside for inside in files) == (name == "reference")
+    attached = {each.name for each in deployed_functions(CHECKOUT / "template.yaml") if "reference" in each.layers}
+    assert attached == {"legacy_execution", "publish_plan"}
+    for function in set(zips) - attached - {layer.name for layer in LAYERS}:
+        assert not [path for path in zips[function].values() if "shadow.reference" in path.read_text()], function

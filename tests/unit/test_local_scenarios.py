@@ -21,6 +21,7 @@ from local.scenarios.candidate_variant import FAULTS, FUNCTIONS, planted
 from local.scenarios.corpus import INSTANCES, CorpusCase, corpus
 from local.scenarios.corpus_result import CorpusResult
 from local.scenarios.demo import FIRST_CASH, TooFewDays, demo_days
+from local.scenarios.legacy_faults import Fault, PlantedFaults
 from local.scenarios.planting import (
     AT_BROKER,
     InvalidScenario,
@@ -33,11 +34,10 @@ from local.scenarios.planting import (
     symbol_at,
 )
 from local.scenarios.reckoning import reckon
-from local.scenarios.variants import plantable
+from local.scenarios.variants import CANDIDATE, plantable
 from shadow.compare.kinds import KINDS
 from shadow.contracts.comparison import Attribution, Difference
 from shadow.contracts.vocabulary import Role
-from shadow.reference.faults import Fault, PlantedFaults
 from tests.fakes.plans import plan_of
 
 PLAN = plan_of(AAPL="-600", T="-2000", MSFT="1000", KO="500", exits=("T",))
@@ -83,7 +83,8 @@ def test_ten_days_with_a_plan_each_and_every_plant_in_its_place() -> None:
         planting = day.planting(plan)
         assert planting.unplaced == ()
         placed += len(planting.planted)
-        PlantedFaults.load(json.dumps(planting.faults(Role.CONTROL)), "dev").of_plan(plan.plan_id)
+        listed = json.dumps(planting.faults(Role.CONTROL))
+        PlantedFaults(listed.__str__).of_plan(plan.plan_id)
         assert all(fault["fault"] in FAULTS for fault in planting.faults(Role.CANDIDATE))
         assert plan == day.plan(portfolio)
         held = {item.symbol: item.target_value / day.closes[item.symbol] for item in plan.items}
@@ -340,9 +341,9 @@ def test_a_plantable_function_is_the_built_one_with_the_variant_around_it(tmp_pa
     faults = tmp_path / "faults.json"
     faults.write_text('[{"fault": "guard_blocks"}]')
     artefacts = Artefacts({}, functions)
-    made = plantable(artefacts, faults, tmp_path / "out")
+    made = plantable(artefacts, CANDIDATE, faults, tmp_path / "out")
     assert made.functions["publish_plan"] == functions["publish_plan"]
-    assert made == plantable(artefacts, faults, tmp_path / "out")
+    assert made == plantable(artefacts, CANDIDATE, faults, tmp_path / "out")
     with zipfile.ZipFile(made.functions["evaluate_sell_guard"].path) as archive:
         archive.extractall(tmp_path / "unzipped")
     code = "import lambda_handler; print(lambda_handler.lambda_handler({'planId': 'p'}, None))"

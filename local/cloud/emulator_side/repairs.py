@@ -26,6 +26,7 @@ from typing import Any
 FUNCTION_PYTHON = "SHADOW_FUNCTION_PYTHON"
 LAYER_CACHE = "SHADOW_LAYER_CACHE"
 LAYER_SECONDS = 6 * 3600
+LIBRARY = "shadow"
 
 _ANSWER_ERROR = '_real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()}) + "\\n")'
 _ANSWER_FAILURE = (
@@ -170,10 +171,17 @@ def _unzip(content: bytes, folder: Path) -> None:
 
 
 def _pointer_to(packages: Path) -> bytes:
-    """Make a layer of one path file, which the worker follows to the `packages` unzipped once for all workers."""
+    """Make a layer of one path file, which the worker follows to the `packages` unzipped once for all workers.
+
+    Lambda unzips all layers of a function into one directory. So the part of our library that has a layer of its own is added
+    here to the package of the shared layer, which comes first.
+    """
+    part = packages / LIBRARY
+    is_apart = part.is_dir() and not (part / "__init__.py").exists()
+    lines = [str(packages), *([f"import {LIBRARY}; {LIBRARY}.__path__.append({str(part)!r})"] if is_apart else [])]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("python/lib/python3/site-packages/layer.pth", f"{packages}\n")
+        archive.writestr("python/lib/python3/site-packages/layer.pth", "\n".join(lines) + "\n")
     return buffer.getvalue()
 
 

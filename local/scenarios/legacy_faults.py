@@ -1,8 +1,7 @@
-"""Business Unit: legacy | Status: current.
+"""Business Unit: local cloud | Status: current.
 
-The defects that the contract lists for the control (section 9), as data: which fault, in which plan, at which symbol. They exist
-so that the local cloud can prove that the comparison finds them. `PLANTED_FAULTS` holds a JSON list, or `@PATH` of a file that
-holds one and is read anew for every plan and record. Stage prod refuses it. Without the variable this module is never imported.
+The defects that the contract lists for the legacy lane (section 9), as data: which fault, in which plan, at which symbol. They
+exist so that the local cloud can prove that the comparison finds them. No artefact that is deployed to AWS holds them.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ from pydantic import TypeAdapter, ValidationError
 from shadow.contracts.errors import ConfigurationError, faults_of
 from shadow.contracts.events import DetailType
 from shadow.contracts.model import Exact, Frozen, Symbol
-
-PRODUCTION_STAGE = "prod"
 
 
 class Fault(StrEnum):
@@ -88,35 +85,29 @@ _LIST = TypeAdapter(tuple[PlantedFault, ...])
 class PlantedFaults:
     """The faults that a local scenario planted."""
 
-    def __init__(self, read: Callable[[], tuple[PlantedFault, ...]]) -> None:
-        """Ask `read` for the list each time."""
+    def __init__(self, read: Callable[[], str]) -> None:
+        """Read a JSON list of faults with `read`, anew for every plan and record."""
         self._read = read
 
     @classmethod
-    def load(cls, text: str, stage: str) -> Self:
-        """Understand `PLANTED_FAULTS`; raises ConfigurationError for anything malformed, and always in production."""
-        if stage == PRODUCTION_STAGE:
-            raise ConfigurationError(f"PLANTED_FAULTS: expected nothing in stage {stage}, was set")
-        if text.startswith("@"):
-            path = Path(text[1:])
-            return cls(lambda: _parse(_text_of(path)))
-        parsed = _parse(text)
-        return cls(lambda: parsed)
+    def in_file(cls, path: Path) -> Self:
+        """Read the file at `path` each time."""
+        return cls(lambda: _text_of(path))
 
     def of_plan(self, plan_id: str) -> tuple[PlantedFault, ...]:
-        """Give the faults planted in a plan."""
-        return tuple(fault for fault in self._read() if fault.plan_id in (None, plan_id))
+        """Give the faults planted in a plan. Raises ConfigurationError for a list that cannot be read."""
+        return tuple(fault for fault in _parse(self._read()) if fault.plan_id in (None, plan_id))
 
 
 def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"PLANTED_FAULTS: expected a readable file, was {type(error).__name__}") from None
+        raise ConfigurationError(f"planted faults: expected a readable file, was {type(error).__name__}") from None
 
 
 def _parse(text: str) -> tuple[PlantedFault, ...]:
     try:
         return _LIST.validate_json(text)
     except ValidationError as error:
-        raise ConfigurationError("PLANTED_FAULTS: " + "; ".join(str(fault) for fault in faults_of(error))) from None
+        raise ConfigurationError("planted faults: " + "; ".join(str(fault) for fault in faults_of(error))) from None

@@ -1,6 +1,6 @@
-"""Business Unit: legacy | Status: current.
+"""Business Unit: local cloud | Status: current.
 
-Planted faults of the runs table: each wraps a sound store and changes one answer or one write. Local cloud only.
+Planted faults of the legacy lane's runs table and of its broker: each wraps a sound part and changes one answer or one write.
 """
 
 from __future__ import annotations
@@ -8,14 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from decimal import Context, Decimal
+from decimal import ROUND_DOWN, Context, Decimal
 from math import inf, nextafter
 
+from local.scenarios.legacy_faults import Fault, PlantedFault
+from shadow.broker.errors import OrderRejected
+from shadow.broker.port import Account, Asset, Broker, MarketClock, Order, OrderRequest, Quote
 from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS
 from shadow.contracts.runs_table import ExecutionData, LegacyTradeStatus, RunItem, TradeItem
-from shadow.reference.faults import Fault, PlantedFault
+from shadow.contracts.vocabulary import Side
+from shadow.reference.execution import SHARE_STEP
 from shadow.reference.ports import ZERO, RunsStore, Tally, TradeRecord
 
+_OTHER_SIDE = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
 _OTHER = {
     LegacyTradeStatus.COMPLETED: LegacyTradeStatus.FAILED,
     LegacyTradeStatus.FAILED: LegacyTradeStatus.COMPLETED,
@@ -180,7 +185,7 @@ class PlannedThroughFloat(StoreWrapper):
         return self._inner.put_trade(run_id, trade.model_copy(update={"trade_amount": through_float(trade.trade_amount)}))
 
 
-_WRAPPERS: dict[Fault, Callable[[RunsStore, PlantedFault], RunsStore]] = {
+_STORE_WRAPPERS: dict[Fault, Callable[[RunsStore, PlantedFault], RunsStore]] = {
     Fault.CRASH_BEFORE_COUNTERS: _CrashBeforeCounters,
     Fault.COUNTED_TWICE: _CountedTwice,
     Fault.GUARD_BLIND: _SeenByGuard,
@@ -198,7 +203,7 @@ _WRAPPERS: dict[Fault, Callable[[RunsStore, PlantedFault], RunsStore]] = {
 
 def faulty_store(store: RunsStore, planted: PlantedFault) -> RunsStore:
     """Wrap `store` in `planted`, where that is a fault of the table."""
-    wrapper = _WRAPPERS.get(planted.fault)
+    wrapper = _STORE_WRAPPERS.get(planted.fault)
     return store if wrapper is None else wrapper(store, planted)
 
 
@@ -215,3 +220,117 @@ def one_bit_off(value: Decimal) -> Decimal:
 def _floated(data: ExecutionData) -> ExecutionData:
     given = {name: getattr(data, name) for name in ("shares", "price", "trade_amount")}
     return data.model_copy(update={name: one_bit_off(value) for name, value in given.items() if value is not None})
+
+
+class BrokerWrapper:
+    """A broker that passes everything through; each fault overrides one method."""
+
+    def __init__(self, inner: Broker, planted: PlantedFault) -> None:
+        """Wrap `inner`."""
+        self._inner = inner
+        self._planted = planted
+
+    def clock(self) -> MarketClock:
+        """Pass through."""
+        return self._inner.clock()
+
+    def account(self) -> Account:
+        """Pass through."""
+        return self._inner.account()
+
+    def asset(self, symbol: str) -> Asset:
+        """Pass through."""
+        return self._inner.asset(symbol)
+
+    def quote(self, symbol: str) -> Quote:
+        """Pass through."""
+        return self._inner.quote(symbol)
+
+    def position(self, symbol: str) -> Decimal:
+        """Pass through."""
+        return self._inner.position(symbol)
+
+    def submit(self, request: OrderRequest) -> Order:
+        """Pass through."""
+        return self._inner.submit(request)
+
+    def order_by_client_id(self, client_order_id: str) -> Order | None:
+        """Pass through."""
+        return self._inner.order_by_client_id(client_order_id)
+
+    def glance(self, client_order_id: str) -> Order | None:
+        """Pass through."""
+        return self._inner.glance(client_order_id)
+
+    def order_by_id(self, order_id: str) -> Order | None:
+        """Pass through."""
+        return self._inner.order_by_id(order_id)
+
+    def cancel(self, order_id: str) -> None:
+        """Pass through."""
+        self._inner.cancel(order_id)
+
+
+class _CrashAfterSubmit(BrokerWrapper):
+    def submit(self, request: OrderRequest) -> Order:
+        order = self._inner.submit(request)
+        raise PlantedCrash(f"after order {order.order_id} was accepted")
+
+
+class _PriceNotThere(BrokerWrapper):
+    def submit(self, request: OrderRequest) -> Order:
+        return replace(self._inner.submit(request), average_price=None)
+
+    def order_by_client_id(self, client_order_id: str) -> Order | None:
+        order = self._inner.order_by_client_id(client_order_id)
+        return None if order is None else replace(order, average_price=None)
+
+
+class _WrongSide(BrokerWrapper):
+    def submit(self, request: OrderRequest) -> Order:
+        return self._inner.submit(replace(request, side=_OTHER_SIDE[request.side]))
+
+
+class _WrongSize(BrokerWrapper):
+    """Every order asks for a factor (above 1) of what is left to fill."""
+
+    def submit(self, request: OrderRequest) -> Order:
+        return self._inner.submit(replace(request, quantity=_times(request.quantity, self._planted.factor("1.1"))))
+
+
+class _WrongPosition(BrokerWrapper):
+    def position(self, symbol: str) -> Decimal:
+        default = "0.999" if self._planted.fault is Fault.RESIDUE else "1.1"
+        return _times(self._inner.position(symbol), self._planted.factor(default))
+
+
+class _Rejected(BrokerWrapper):
+    def submit(self, request: OrderRequest) -> Order:
+        raise OrderRejected(f"{request.symbol}: planted")
+
+
+class _MarketClosed(BrokerWrapper):
+    def clock(self) -> MarketClock:
+        return replace(self._inner.clock(), is_open=False)
+
+
+_BROKER_WRAPPERS: dict[Fault, Callable[[Broker, PlantedFault], Broker]] = {
+    Fault.CRASH_AFTER_SUBMIT: _CrashAfterSubmit,
+    Fault.FILLED_RECORDED_FAILED: _PriceNotThere,
+    Fault.WRONG_SIDE: _WrongSide,
+    Fault.WRONG_SIZE: _WrongSize,
+    Fault.RESIDUE: _WrongPosition,
+    Fault.OVERSELL: _WrongPosition,
+    Fault.REJECTED: _Rejected,
+    Fault.MARKET_CLOSED: _MarketClosed,
+}
+
+
+def faulty_broker(broker: Broker, planted: PlantedFault) -> Broker:
+    """Wrap `broker` in `planted`, where that is a fault of the broker's side."""
+    wrapper = _BROKER_WRAPPERS.get(planted.fault)
+    return broker if wrapper is None else wrapper(broker, planted)
+
+
+def _times(shares: Decimal, factor: Decimal) -> Decimal:
+    return (shares * factor).quantize(SHARE_STEP, rounding=ROUND_DOWN)
