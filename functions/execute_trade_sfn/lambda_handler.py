@@ -1,7 +1,7 @@
 """Business Unit: execution | Status: current.
 
 Execute one trade, or, asked to reconcile, find out what became of it. Answers a `TradeResult`. Executing the same trade
-again resumes it and never orders twice.
+again resumes it and never orders twice. Asked to close a run, it leaves none of its orders working and answers a `ClosedRun`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from shadow.aws.candidate import ExecuteEnvironment, TradeDesk
 from shadow.aws.effects import RecordedEffects
 from shadow.aws.observability import logger
 from shadow.broker.alpaca import AlpacaBroker
-from shadow.contracts.workflow import TradeRequest
+from shadow.contracts.workflow import CloseRequest, TradeRequest
 from shadow.execution.effects import effects_of_trade
 from shadow.execution.trade_result import compact
 
@@ -25,14 +25,16 @@ def _parts() -> tuple[TradeDesk, RecordedEffects]:
 
 
 def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
-    """Execute or reconcile one trade.
+    """Execute or reconcile one trade, or close a run.
 
     Raises InvalidPayload, InterlockViolation, RunNotPrepared, OrderMismatch, and, worth another try, the broker's
     transient errors, OrderFateUnknown, OrderStillOpen and StateUnavailable.
     """
     del context
-    request = TradeRequest.of(event)
     desk, effects = _parts()
+    if "closeRun" in event:
+        return _close(desk, CloseRequest.parse(event).run_id)
+    request = TradeRequest.of(event)
     trade = request.trade
     executor = desk.executor(trade.run_id)
     result = executor.reconcile(trade, request.error) if request.reconcile else executor.execute(trade)
@@ -43,3 +45,10 @@ def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
     desk.state.keep_result(result, now)
     logger().info("trade ended", extra={"run_id": trade.run_id, "trade_id": trade.trade_id, "status": result.status.value})
     return compact(result).to_wire()
+
+
+def _close(desk: TradeDesk, run_id: str) -> dict[str, object]:
+    closed = desk.close(run_id)
+    for line in (*closed.closed, *closed.unknown):
+        logger().warning("an order was open after its run", extra={"run_id": run_id, "order": line})
+    return closed.to_wire()

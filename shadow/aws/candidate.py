@@ -26,7 +26,8 @@ from shadow.broker.recording import RecordingBroker
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.model import Exact, Fraction, NonNegative
 from shadow.contracts.vocabulary import ExecutionMode, Lane
-from shadow.contracts.workflow import MAX_INLINE_TRADES, WorkflowInput, WorkflowTrade
+from shadow.contracts.workflow import MAX_INLINE_TRADES, ClosedRun, WorkflowInput, WorkflowTrade
+from shadow.execution.closing import RunCloser
 from shadow.execution.phases import RunSettings
 from shadow.execution.ports import Clock, SystemClock
 from shadow.execution.trade import TradeExecutor, TradeSettings
@@ -208,6 +209,11 @@ class TradeDesk:
             clock=self.clock,
             settings=TradeSettings(mode, self.environment.policy(), _planned_holding if dry_run else self._held),
         )
+
+    def close(self, run_id: str) -> ClosedRun:
+        """Leave no order of a run working; a dry run has none. Raises as `RunCloser.close`, and as `executor` does."""
+        self.modes.refuse_other(run_id, self.environment.execution_mode)
+        return RunCloser(self.broker, self.state, self.clock, self.environment.policy()).close(run_id)
 
     def _held(self, trade: WorkflowTrade) -> Decimal:
         return self.broker.position(trade.symbol)

@@ -124,6 +124,17 @@ class DynamoIntentLog(StateTable):
             )
         return tuple(IntentRecord.parse(from_item(item)) for item in answer["Items"])
 
+    def of_run(self, run_id: str) -> tuple[IntentRecord, ...]:
+        """Give the intents of all trades of a run, those of one trade in the order of their steps."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="PK = :run AND begins_with(SK, :intents)",
+            ExpressionAttributeValues={":run": to_attribute(candidate_pk(run_id)), ":intents": to_attribute(INTENT_SK_PREFIX)},
+            ConsistentRead=True,
+        )
+        with transient_as():
+            return tuple(IntentRecord.parse(from_item(item)) for page in pages for item in page["Items"])
+
 
 def _kept(intent: IntentRecord) -> IntentRecord:
     return intent.model_copy(update={"TTL": expiry(intent.intended_at)})

@@ -26,6 +26,8 @@ RESULT_SK_PREFIX = "RESULT#"
 TURN_SK_PREFIX = "TURN#"
 RESERVATION_SK_PREFIX = "RESERVATION#"
 NO_TRADE = "-"
+OTHER_ORDER = "OrderMismatch: "
+"""How the detail of an intent begins whose order turned out to be another one, and has ended."""
 REQUESTS_PK = "REQUESTS"
 """Keys the budget of requests to the broker: one item for each short window, whichever run they are made for."""
 
@@ -182,6 +184,16 @@ class IntentRecord(_StateItem):
     filled_at: Moment | None = None
     updated_at: Moment | None = None
     turn: Count = 0
+
+    @property
+    def may_work(self) -> bool:
+        """Whether an order may be working at the broker for all that is recorded.
+
+        A dry run sends none; an order under our id that is another one than was intended is brought to its end before it is
+        written down.
+        """
+        ended = (self.detail or "").startswith(OTHER_ORDER)
+        return not self.status.is_final and not ended and self.execution_mode is not ExecutionMode.DRY_RUN
 
 
 class TurnRecord(_StateItem):

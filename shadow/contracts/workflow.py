@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, JsonValue
 
@@ -279,6 +279,21 @@ class TradeRequest(Wire):
         trade = wrapped["trade"]
         check = trade.get("equityCheck") if isinstance(trade, Mapping) else None
         return cls.parse({**wrapped, "equityCheck": check})
+
+
+class CloseRequest(Wire):
+    """One run to close: of whose orders none may be left working."""
+
+    close_run: Literal[True]
+    run_id: Identifier
+
+
+class ClosedRun(Wire):
+    """What closing a run answers, one line an order: `closed` are final now; nobody knows what became of the `unknown` ones."""
+
+    run_id: Identifier
+    closed: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 class FailureType(StrEnum):

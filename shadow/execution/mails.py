@@ -6,7 +6,7 @@ at most 100 printable ASCII characters, by SNS's rules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from shadow.contracts.events import FailureStep
 from shadow.contracts.vocabulary import ExecutionMode
-from shadow.contracts.workflow import CompletionNotice, FailureNotice, FailureType, GuardResult, RunSummary
+from shadow.contracts.workflow import ClosedRun, CompletionNotice, FailureNotice, FailureType, GuardResult, RunSummary
 from shadow.execution.effects import effect_of_failure
 from shadow.execution.ports import PlannedEffect
 
@@ -84,8 +84,8 @@ def completion_mail(summary: RunSummary, names: RunNames) -> Mail:
     return _mail(f"run {word}: {summary.summary}", lines, names)
 
 
-def blocked_mail(guard: GuardResult, buy_count: int, names: RunNames) -> Mail:
-    """Tell that nothing was bought because too much failed to sell."""
+def blocked_mail(guard: GuardResult, buy_count: int, names: RunNames, closing: Sequence[str] = ()) -> Mail:
+    """Tell that nothing was bought because too much failed to sell; `closing` says what became of orders that were still open."""
     lines = [
         f"Planned sells of {guard.sell_failed_amount} USD failed; the threshold is {guard.failure_threshold_usd} USD.",
         f"{guard.sell_failed_count} sells failed; sells of {guard.sell_succeeded_amount} USD were executed.",
@@ -95,6 +95,7 @@ def blocked_mail(guard: GuardResult, buy_count: int, names: RunNames) -> Mail:
         *(f"- {line}" for line in guard.failures),
         "",
         "What to do: find out why the sells failed, sell by hand if still wanted, and publish a new plan for the buys.",
+        *closing,
     ]
     return _mail(f"BUYs blocked: sells of {guard.sell_failed_amount} USD failed", lines, names)
 
@@ -114,8 +115,8 @@ def equity_limit_mail(summary: RunSummary, names: RunNames) -> Mail:
     return _mail(f"equity limit reached: {summary.equity_blocked_trades} BUYs refused", lines, names)
 
 
-def unknown_trades_mail(summary: RunSummary, names: RunNames) -> Mail:
-    """Tell that a run ended with orders of unknown fate."""
+def unknown_trades_mail(summary: RunSummary, names: RunNames, closing: Sequence[str] = ()) -> Mail:
+    """Tell that a run ended with orders of unknown fate; `closing` says what became of those that were still open."""
     lines = [
         f"{summary.unknown_trades} trades ended without a known fate: their orders may be live.",
         "",
@@ -124,11 +125,12 @@ def unknown_trades_mail(summary: RunSummary, names: RunNames) -> Mail:
         *(f"- {line}" for line in summary.failures),
         "",
         "What to do NOW: look these orders up at the broker (client order id: the trade's id) and cancel or book them.",
+        *closing,
     ]
     return _mail(f"ACTION NEEDED: {summary.unknown_trades} trades of unknown fate", lines, names)
 
 
-def failure_mail(state: Mapping[str, object], names: RunNames) -> Mail:
+def failure_mail(state: Mapping[str, object], names: RunNames, closing: Sequence[str] = ()) -> Mail:
     """Tell that a run broke, at which step and by which error; `state` is the workflow's state at that point."""
     key = broken_step(state) or ""
     error, cause = _error_of(state.get(key))
@@ -138,13 +140,29 @@ def failure_mail(state: Mapping[str, object], names: RunNames) -> Mail:
         if key in _BEFORE_ORDERS
         else "Orders may have been sent: check the trades of this run before publishing again (a new run would not know of them)."
     )
-    lines = [f"The run broke at {step}.", f"Error: {error}", f"Cause: {cause}", "", f"What to do: {todo}"]
+    lines = [f"The run broke at {step}.", f"Error: {error}", f"Cause: {cause}", "", f"What to do: {todo}", *closing]
     return _mail(f"run FAILED at {step}: {error}", lines, names)
 
 
 def broken_step(state: Mapping[str, object]) -> str | None:
     """Tell which step's error the state carries; None where no step broke."""
     return next((key for key in _STEPS if key in state), None)
+
+
+def _closing(state: Mapping[str, object], run_id: str) -> list[str]:
+    """Say what became of orders that were still open when the run ended; nothing where there were none."""
+    command = f"shadow orders {run_id} --cancel"
+    if "closingError" in state:
+        error, cause = _error_of(state["closingError"])
+        return ["", f"Orders may still be working: closing the run failed ({error}: {cause}).", f"What to do NOW: {command}"]
+    if "closing" not in state:
+        return []
+    run = ClosedRun.parse(state["closing"])
+    lines = ["", "Orders that were still open, closed now:", *(f"- {line}" for line in run.closed)] if run.closed else []
+    if run.unknown:
+        lines += ["", "Orders that the broker does not show, which may have been accepted:"]
+        lines += [*(f"- {line}" for line in run.unknown), f"What to do in ten minutes: {command}"]
+    return lines
 
 
 def _error_of(value: object) -> tuple[str, str]:
@@ -177,14 +195,15 @@ _STEP_OF = {
 def mail_of_failure(notice: FailureNotice, names: RunNames) -> Mail:
     """Write the mail. Raises InvalidPayload when a safety rule's notice lacks what the rule saw."""
     state = notice.state
+    closing = _closing(state, notice.run_id)
     match notice.failure_type:
         case FailureType.BUY_PHASE_BLOCKED:
-            return blocked_mail(GuardResult.parse(state.get("guard")), _count(state.get("buyCount")), names)
+            return blocked_mail(GuardResult.parse(state.get("guard")), _count(state.get("buyCount")), names, closing)
         case FailureType.EQUITY_LIMIT_REACHED:
             return equity_limit_mail(RunSummary.parse(state), names)
         case FailureType.WORKFLOW_FAILED:
             broke = "unknownTrades" not in state or broken_step(state) is not None
-            return failure_mail(state, names) if broke else unknown_trades_mail(RunSummary.parse(state), names)
+            return failure_mail(state, names, closing) if broke else unknown_trades_mail(RunSummary.parse(state), names, closing)
 
 
 def effects_of_failure(notice: FailureNotice, at: datetime) -> tuple[PlannedEffect, ...]:

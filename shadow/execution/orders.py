@@ -66,10 +66,10 @@ class OrderDesk:
             raise OrderMismatch(self._end_other(intent, order).detail or "")
         return self._finish(intent, order, seconds)
 
-    def look(self, intent: IntentRecord) -> IntentRecord:
+    def look(self, intent: IntentRecord, turn: int) -> IntentRecord:
         """Find out what became of `intent` and cancel it if it is open, sending nothing; unchanged if nobody knows.
 
-        One that counts as refused, and has no order, is looked up once more.
+        One that counts as refused, and has no order, is looked up once more. `turn` is this process's.
         """
         if intent.status.is_final:
             order = None if intent.order_id else self._broker.order_by_client_id(intent.client_order_id)
@@ -77,6 +77,7 @@ class OrderDesk:
             order = self._find(intent)
         if order is None:
             return intent
+        intent = intent.model_copy(update={"turn": turn})
         order = self._followed(order)
         return self._end_other(intent, order) if _difference(intent, order) else self._finish(intent, order, 0)
 

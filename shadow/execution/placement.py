@@ -151,10 +151,10 @@ class Placement:
             turn=turn,
         )
 
-    def look(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:
-        """Find out what became of a trade's orders, cancelling what is open and sending nothing. The caller has the turn."""
+    def look(self, run_id: str, trade_id: str, turn: int) -> tuple[IntentRecord, ...]:
+        """Find out what became of a trade's orders, cancelling what is open and sending nothing. `turn` is this process's."""
         intents = self._log.of_trade(run_id, trade_id)
-        return tuple(self._desk.look(intent) for intent in intents)
+        return tuple(self._desk.look(intent, turn) for intent in intents)
 
 
 def _may_be_freed(known: dict[int, IntentRecord], step: Step) -> bool:

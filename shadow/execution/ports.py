@@ -103,6 +103,10 @@ class IntentLog(Protocol):
         """Give a trade's intents in the order of their steps."""
         ...
 
+    def of_run(self, run_id: str) -> tuple[IntentRecord, ...]:
+        """Give the intents of all trades of a run, those of one trade in the order of their steps."""
+        ...
+
 
 EffectDetail = TradeExecuted | AllTradesCompleted | WorkflowFailed | LedgerEntry
 

@@ -78,7 +78,7 @@ class TradeExecutor:
         """
         started = self._clock.now()
         turn = self._log.take(trade.run_id, trade.trade_id)
-        intents = self._placement.look(trade.run_id, trade.trade_id)
+        intents = self._placement.look(trade.run_id, trade.trade_id, turn)
         if not intents:
             result = result_without_orders(trade, Ending.of_error(error), started, self._clock.now())
         else:

@@ -27,8 +27,9 @@ class WalkPolicy:
 
     The defaults are the control's (legacy contract, section 6 and section 5 rule 3). `refusal_seconds` is how long a refused
     order is looked up before another id is used, `work_seconds` after how long a process takes no further step: the next
-    process goes on, and no order is open while they change. A quote is refused that is older than `quote_seconds` or wider than
-    `quote_width_bps` basis points of its mid: these two are not the control's.
+    process goes on, and no order is open while they change. An intended order that the broker does not know after
+    `abandoned_seconds` was never sent: no process lives that long. A quote is refused that is older than `quote_seconds` or wider
+    than `quote_width_bps` basis points of its mid: these two are not the control's.
     """
 
     fractions: tuple[Decimal, ...] = FRACTIONS
@@ -41,6 +42,7 @@ class WalkPolicy:
     lookups: int = 3
     settle_seconds: float = 20
     refusal_seconds: float = 7
+    abandoned_seconds: float = 600
     work_seconds: float = 200
     quote_seconds: float = 900
     quote_width_bps: Decimal = Decimal(1000)

@@ -109,6 +109,10 @@ class PausingLog:
         self._play.at("read intents")
         return self._inner.of_trade(run_id, trade_id)
 
+    def of_run(self, run_id: str) -> tuple[IntentRecord, ...]:
+        self._play.at("read all intents")
+        return self._inner.of_run(run_id)
+
 
 class PausingLedger:
     """The equity ledger, with a place before and after each write."""

@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 
 
 @cache
-def retries_of(phase: str, state: str) -> tuple[frozenset[str], int]:
-    """Read from the definition which errors a trade's state retries, and how often."""
+def retries_of(phase: str, state: str) -> tuple[tuple[frozenset[str], int], ...]:
+    """Read from the definition which errors a trade's state retries, and how often each group of them."""
     found = json.loads(DEFINITION.read_text())["States"][phase]["ItemProcessor"]["States"][state]["Retry"]
-    (retry,) = found
-    return frozenset(retry["ErrorEquals"]), int(retry["MaxAttempts"])
+    return tuple((frozenset(retry["ErrorEquals"]), int(retry["MaxAttempts"])) for retry in found)
 
 
 Work = Callable[[], object]
@@ -161,12 +160,13 @@ class TradeDrive:
             error_message=self.error or None,
         )
 
-    def _task(self, state: str, work: Work, done: Done, caught: Caught, attempt: int = 0) -> None:
-        errors, most = retries_of(self.phase, state)
+    def _task(self, state: str, work: Work, done: Done, caught: Caught, used: tuple[int, ...] = ()) -> None:
+        retriers = retries_of(self.phase, state)
 
         def failed(error: str) -> None:
-            if error in errors and attempt < most:
-                self._task(state, work, done, caught, attempt + 1)
+            match = next((at for at, (errors, _) in enumerate(retriers) if error in errors), None)
+            if match is not None and used.count(match) < retriers[match][1]:
+                self._task(state, work, done, caught, (*used, match))
             else:
                 caught(error)
 
@@ -180,5 +180,5 @@ class TradeDrive:
             self.lanes.overlapped = True
             failed(error)
 
-        name = f"{self.execution.name} {self.trade.symbol} {state} {attempt}"
+        name = f"{self.execution.name} {self.trade.symbol} {state} {len(used)}"
         self.lanes.play.add(Job(name, work, ended, lost))

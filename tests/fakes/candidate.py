@@ -262,6 +262,9 @@ class MemoryLog:
         mine = [entry for entry in self.intents.values() if (entry.run_id, entry.trade_id) == (run_id, trade_id)]
         return tuple(sorted(mine, key=lambda entry: entry.step))
 
+    def of_run(self, run_id: str) -> tuple[IntentRecord, ...]:
+        return tuple(self.intents[key] for key in sorted(self.intents) if self.intents[key].run_id == run_id)
+
 
 class MemoryLedger:
     """The equity ledger in memory, by the same rules as the table."""

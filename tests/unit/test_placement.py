@@ -260,7 +260,7 @@ def test_reconciling_cancels_what_is_open_and_sends_nothing() -> None:
         desk.place()
     desk.clock.on_sleep = lambda: None
 
-    (intent,) = Placement(desk.broker, desk.log, desk.clock, POLICY).look(BUY.run_id, BUY.trade_id)
+    (intent,) = Placement(desk.broker, desk.log, desk.clock, POLICY).look(BUY.run_id, BUY.trade_id, 1)
 
     assert (intent.status, intent.filled_quantity) == (IntentStatus.CANCELED, d("4"))
     assert len(desk.broker.submitted) == 1

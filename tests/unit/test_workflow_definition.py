@@ -78,15 +78,16 @@ def test_it_runs_on_every_interpreter() -> None:
 @pytest.mark.parametrize(("name", "task"), TASKS)
 def test_a_step_that_can_be_done_again_is_tried_again_when_its_function_died(name: str, task: dict[str, Any]) -> None:
     """A trade's function is not: what it did is found out first, by reconciling."""
-    died = {"Lambda.Unknown", "Runtime.ExitError"} & set(task["Retry"][0]["ErrorEquals"])
+    died = {"Lambda.Unknown", "Runtime.ExitError"} & set(task["Retry"][-1]["ErrorEquals"])
 
     assert len(died) == (0 if name.startswith(("Execute", "Reconcile")) else 2)
 
 
 @pytest.mark.parametrize(("name", "task"), TASKS)
 def test_every_task_has_a_timeout_and_retries_what_is_transient(name: str, task: dict[str, Any]) -> None:
-    (retrier,) = task["Retry"]
+    *waits, retrier = task["Retry"]
 
+    assert len(waits) <= 1
     assert task["TimeoutSeconds"] > 0, name
     assert LAMBDA_TRANSIENT | {"States.Timeout", "Sandbox.Timedout"} <= set(retrier["ErrorEquals"])
     assert (retrier["MaxAttempts"], retrier["BackoffRate"], retrier["JitterStrategy"]) == (3, 2, "FULL")
@@ -95,7 +96,7 @@ def test_every_task_has_a_timeout_and_retries_what_is_transient(name: str, task:
 
 @pytest.mark.parametrize(("name", "task"), TASKS)
 def test_the_librarys_errors_are_named_as_their_classes(name: str, task: dict[str, Any]) -> None:
-    ours = [error for error in task["Retry"][0]["ErrorEquals"] if "." not in error]
+    ours = [error for retrier in task["Retry"] for error in retrier["ErrorEquals"] if "." not in error]
     transient = (shadow.broker.errors.BrokerTransientError, shadow.execution.errors.ExecutionTransientError)
     known = {
         error.__name__
@@ -142,7 +143,35 @@ def test_c9_every_failure_gives_notice_before_it_ends() -> None:
     for name, state in MACHINE["States"].items():
         for catcher in state.get("Catch", []):
             follows = catcher["Next"]
-            assert follows == "NotifyWorkflowFailed" or (name.startswith("Notify") and follows == state["Next"])
+            ends = name.startswith(("Notify", "CloseOrders"))
+            assert follows in ("NotifyWorkflowFailed", "CloseOrders") or (ends and follows == state["Next"])
+
+
+def test_l2_a_full_window_of_requests_is_waited_out() -> None:
+    """Six tries with full jitter wait 5, 10, 20, 40, 60, 60 seconds at most: the window is a minute."""
+    for name, task in TASKS:
+        if name.startswith(("Execute", "Reconcile", "CloseOrders")) or name == "PrepareTrades":
+            window = task["Retry"][0]
+            assert set(window["ErrorEquals"]) == {"BrokerThrottled", "WorkTimeSpent"} - (
+                {"WorkTimeSpent"} if name == "PrepareTrades" else set()
+            )
+            waits = [
+                min(window["IntervalSeconds"] * window["BackoffRate"] ** n, window["MaxDelaySeconds"])
+                for n in range(window["MaxAttempts"])
+            ]
+            assert (waits, window["JitterStrategy"]) == ([5, 10, 20, 40, 60, 60], "FULL")
+
+
+def test_l2_no_run_ends_with_an_unknown_trade_or_a_broken_step_before_its_orders_are_closed() -> None:
+    states = MACHINE["States"]
+    closing = {name: state["Next"] for name, state in states.items() if state.get("Parameters", {}).get("closeRun")}
+    assert closing == {"CloseOrdersOfBlockedRun": "NotifyBuyPhaseBlocked", "CloseOrders": "NotifyWorkflowFailed"}
+    assert states["CheckBuyPhaseGuard"]["Default"] == "CloseOrdersOfBlockedRun"
+    assert states["CheckRunOutcome"]["Default"] == "CloseOrders"
+    straight = {
+        name for name, state in states.items() for catcher in state.get("Catch", []) if catcher["Next"] == "NotifyWorkflowFailed"
+    }
+    assert straight == {"PrepareTrades", "SendNotification", "CloseOrders"}
 
 
 def test_c10_a_trade_that_cannot_be_executed_is_reconciled_and_then_unknown() -> None:
