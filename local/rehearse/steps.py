@@ -37,6 +37,8 @@ CHANGED = {
     "WalkMarketSeconds": "31",
     "WalkPollSeconds": "2",
     "SellAttemptPauseSeconds": "6",
+    "QuoteMaxAgeSeconds": "901",
+    "QuoteMaxWidthBps": "1001",
     "BrokerRequestsPerMinute": "151",
     "BrokerEndpoint": "https://broker.example.com",
     "BrokerDataEndpoint": "https://data.example.com",

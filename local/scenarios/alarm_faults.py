@@ -26,10 +26,12 @@ from local.scenarios.corpus_run import DECIDES_AT_ONCE, play, set_up
 from local.scenarios.planting import Place, Plant
 from local.stack import FAST, STAGE
 from shadow.aws.pair_ledger import pair_to_item
+from shadow.aws.table import item_of
+from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.events import DetailType
 from shadow.contracts.pair import Pair, PairState
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import ExecutionMode, Role, Side, SizingBasis
 from shadow.settlement.sweeper import MARKET_ZONE
 from shadow.settlement.trading_days import is_exchange_open
 
@@ -170,6 +172,36 @@ class Mishaps:
         """Let the control lose a trade, and stand still for longer than it may."""
         case = self._stuck(stuck_after=0.1, missing_after=100_000.0, late_after=100_000.0)
         return lambda: self._decide(case)
+
+    def order_left_working(self) -> Mend:
+        """Let a run that is over have recorded an order and not what became of it."""
+        pair = self._copy()
+        table = self.operator.stack.output("CandidateStateTableName")
+        key = {"PK": {"S": candidate_pk(pair.run_id)}, "SK": {"S": intent_sk("left-working", 0)}}
+        now = datetime.now(UTC)
+        intent = IntentRecord(
+            PK=key["PK"]["S"],
+            SK=key["SK"]["S"],
+            run_id=pair.run_id,
+            trade_id="left-working",
+            symbol="AAPL",
+            side=Side.BUY,
+            step=0,
+            attempt=0,
+            client_order_id="left-working-0",
+            order_type="limit",
+            quantity=Decimal(1),
+            asked_quantity=Decimal(1),
+            sizing_basis=SizingBasis.TRADE_AMOUNT,
+            bid=Decimal(99),
+            ask=Decimal(101),
+            decision_price=Decimal(100),
+            execution_mode=ExecutionMode.PAPER,
+            status=IntentStatus.OPEN,
+            intended_at=now,
+        )
+        self.operator.stack.tables().put_item(TableName=table, Item=item_of(intent))
+        return lambda: self.operator.stack.tables().delete_item(TableName=table, Key=key) and None
 
     # ------------------------------------------------------------------ what the ledger says
 

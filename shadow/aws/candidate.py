@@ -178,7 +178,7 @@ class TradeDesk:
     """Executes trades at the one broker that was connected when the process started."""
 
     environment: ExecuteEnvironment
-    broker: Broker
+    broker: PacedBroker
     state: DynamoCandidateState
     modes: RunModes
     clock: Clock
@@ -200,6 +200,7 @@ class TradeDesk:
         redriven after the change), and RunNotPrepared.
         """
         mode = self.environment.execution_mode
+        self.broker.begin()
         self.modes.refuse_other(run_id, mode)
         dry_run = mode is ExecutionMode.DRY_RUN
         return TradeExecutor(
@@ -212,6 +213,7 @@ class TradeDesk:
 
     def close(self, run_id: str) -> ClosedRun:
         """Leave no order of a run working; a dry run has none. Raises as `RunCloser.close`, and as `executor` does."""
+        self.broker.begin()
         self.modes.refuse_other(run_id, self.environment.execution_mode)
         return RunCloser(self.broker, self.state, self.clock, self.environment.policy()).close(run_id)
 

@@ -38,14 +38,17 @@ class RequestLimits:
     """How many requests may be made. `per_minute` is this system's part of the account's limit, in any 60 seconds.
 
     Seconds: `window` is the length of one window, `closed` how long to stay away from a broker that refuses and does not say
-    how long, `patience` the longest wait for one request. `reserve` places of a window are for orders and cancels alone;
-    looks that can wait use at most half of it.
+    how long, `patience` the longest wait for one request; since a process took its work up, it waits for no read or order longer
+    than `work`, for nothing longer than `last`, so that a function of 300 s ends by itself and says why. `reserve` places of a
+    window are for orders and cancels alone; looks that can wait use at most half of it.
     """
 
     per_minute: int = 150
     window: int = 6
     closed: float = 15
     patience: float = 140
+    work: float = 220
+    last: float = 270
     reserve: int = 2
 
     def __post_init__(self) -> None:
@@ -94,6 +97,11 @@ class PacedBroker:
         self._limits = limits
         self._now = now
         self._sleep = sleep
+        self._began = now()
+
+    def begin(self) -> None:
+        """Take a new piece of work up: how long may be waited is counted from now."""
+        self._began = self._now()
 
     def clock(self) -> MarketClock:
         """Tell whether the market is open."""
@@ -117,7 +125,7 @@ class PacedBroker:
 
     def submit(self, request: OrderRequest) -> Order:
         """Send one order exactly once: a refusal for the limit is not repeated here, it raises BrokerThrottled."""
-        self._wait_for_a_place(self._limits.most, self._patience_ends())
+        self._wait_for_a_place(self._limits.most, self._patience_ends(self._limits.work))
         try:
             return self._inner.submit(request)
         except BrokerThrottled as error:
@@ -148,7 +156,7 @@ class PacedBroker:
 
     def _paced(self, most: int, ask: Callable[[], _Answer]) -> _Answer:
         """Ask when there is a place, and again when the broker's own window turns out to be full. Raises BrokerThrottled."""
-        end = self._patience_ends()
+        end = self._patience_ends(self._limits.work if most == self._limits.reads else self._limits.last)
         while True:
             self._wait_for_a_place(most, end)
             try:
@@ -156,15 +164,17 @@ class PacedBroker:
             except BrokerThrottled as error:
                 self._stay_away(error)
 
-    def _patience_ends(self) -> datetime:
-        return self._now() + timedelta(seconds=self._limits.patience)
+    def _patience_ends(self, seconds: float) -> datetime:
+        """Tell until when a request may wait: `seconds` after the work was taken up at the latest."""
+        return min(self._now() + timedelta(seconds=self._limits.patience), self._began + timedelta(seconds=seconds))
 
     def _wait_for_a_place(self, most: int, end: datetime) -> None:
         while not self._budget.take(self._limits.window_at(self._now()), most):
             now = self._now()
             following = datetime.fromtimestamp(self._limits.window_at(now) + self._limits.window, UTC)
             if following > end:
-                raise BrokerThrottled(f"request budget: expected a place within {self._limits.patience:g} s, was none")
+                left = max((end - now).total_seconds(), 0)
+                raise BrokerThrottled(f"request budget: expected a place within {left:.0f} s, was none")
             self._sleep((following - now).total_seconds())
 
     def _stay_away(self, error: BrokerThrottled) -> None:

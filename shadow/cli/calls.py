@@ -13,13 +13,17 @@ from botocore.config import Config
 from shadow.cli.errors import FunctionFailed
 from shadow.cli.target import Target
 
-WAIT_SECONDS = 120
+WAIT_SECONDS = 310
 _WAIT = Config(connect_timeout=5, read_timeout=WAIT_SECONDS, retries={"total_max_attempts": 1})
 
 
 def invoke(target: Target, output: str, payload: object) -> dict[str, object]:
     """Call the function that the stack's `output` names and give its answer. Raises `MissingOutput`, `FunctionFailed`."""
-    name = target.name(output)
+    return invoke_named(target.name(output), payload)
+
+
+def invoke_named(name: str, payload: object) -> dict[str, object]:
+    """Call the function of that name and give its answer. Raises `FunctionFailed`."""
     response = boto3.client("lambda", config=_WAIT).invoke(FunctionName=name, Payload=json.dumps(payload).encode())
     answer: object = json.loads(response["Payload"].read() or b"null")
     values = answer if isinstance(answer, dict) else {}

@@ -42,6 +42,7 @@ class Metric(StrEnum):
     DOUBLE_LIVE_ORDERS = "DoubleLiveOrders"
     KNOWN_DIVERGENCE_OVER_BUDGET = "KnownDivergenceOverBudget"
     STUCK_RUNS = "StuckRuns"
+    ORDERS_LEFT_WORKING = "OrdersLeftWorking"
     COMPARATOR_ERRORS = "ComparatorErrors"
     CONTRACT_VIOLATIONS = "ContractViolations"
     DURATION_RATIO = "DurationRatioPercent"

@@ -2,7 +2,8 @@
 
 The sweeper: what no event ever comes for. It visits every open pair, looks again at the closed ones of the last days (a
 redrive or a late lane whose event was lost), completes starts whose fate is unknown, emits what a dead comparator left
-unannounced, and states the ledger's gauges. One pair's trouble never keeps it from the next.
+unannounced, counts the orders of ours that a dead run left working, and states the ledger's gauges. One pair's trouble never
+keeps it from the next.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from shadow.contracts.candidate_state import INTENT_SK_PREFIX, IntentRecord
+from shadow.contracts.events import ExecutionStatus
 from shadow.contracts.ledger import PairLedger, Transition, UnreadablePair, moved
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
@@ -20,6 +23,7 @@ from shadow.contracts.vocabulary import Lane, Origin
 from shadow.lanes.lane import CandidateSource
 from shadow.lanes.settledness import Deadlines
 from shadow.settlement.conservation import Conservation, conservation
+from shadow.settlement.documents import plain_item
 from shadow.settlement.ports import Recorder, Starter
 from shadow.settlement.settler import Settlement, Settler, announce
 from shadow.settlement.trading_days import is_exchange_open
@@ -28,6 +32,8 @@ MARKET_ZONE = ZoneInfo("America/New_York")
 RECENT_DAYS = 5
 UNANNOUNCED_AFTER = timedelta(seconds=120)
 MAX_RECHECKED = 200
+LONGEST_ORDER = timedelta(minutes=30)
+"""How long an order of a running execution may be open before nobody works on it: a walk's orders rest a minute at most."""
 TRANSITION_USD = Decimal("0.000025")
 """What one state transition of a standard workflow costs (https://aws.amazon.com/step-functions/pricing/, us-east-1)."""
 _OPEN = frozenset({PairState.PENDING, PairState.LATE})
@@ -45,12 +51,13 @@ class SweepReport:
     pending: int = 0
     late: int = 0
     stuck: int = 0
+    left_working: int = 0
     oldest_pending_seconds: float = 0.0
     days: list[Conservation] = field(default_factory=list)
 
     def to_wire(self) -> dict[str, object]:
         """Give a JSON-ready summary."""
-        plain = ("visited", "judged", "errors", "starts_completed", "announced", "pending", "late", "stuck")
+        plain = ("visited", "judged", "errors", "starts_completed", "announced", "pending", "late", "stuck", "left_working")
         return {name: getattr(self, name) for name in plain} | {
             "oldest_pending_seconds": self.oldest_pending_seconds,
             "conservation": [f"{day.trading_day}: {day.sentence()}" for day in self.days],
@@ -81,11 +88,12 @@ class Sweeper:
         closed = [pair for pair in recent if pair.state not in _OPEN and pair.plan_id not in visited]
         for pair in closed[-MAX_RECHECKED:]:
             self._guarded(report, pair, lambda pair=pair: self._visit(report, pair, now))  # type: ignore[misc]
+        for pair in {pair.run_id: pair for pair in (*waiting, *recent) if pair.origin is not Origin.REPLAY}.values():
+            self._guarded(report, pair, lambda pair=pair: self._count_left_working(report, pair, now))  # type: ignore[misc]
         self._gauge(report, now)
         return report
 
     def _guarded(self, report: SweepReport, pair: Pair, visit: Callable[[], None]) -> None:
-        report.visited += 1
         try:
             visit()
         except Exception as error:  # noqa: BLE001 - whatever one pair brings is counted, logged, and tried again next time
@@ -98,7 +106,29 @@ class Sweeper:
         self.recorder.emit({Metric.COMPARATOR_ERRORS: 1.0})
         self.recorder.log(message, fields, problem=True)
 
+    def _count_left_working(self, report: SweepReport, pair: Pair, now: datetime) -> None:
+        """Count the orders of a run that may be working at the broker and that nobody looks after: a person must cancel them."""
+        items = map(plain_item, self.candidate.state_items(pair.run_id))
+        intents = [IntentRecord.parse(item) for item in items if str(item.get("SK")).startswith(INTENT_SK_PREFIX)]
+        orders = [intent for intent in intents if intent.may_work]
+        if not orders:
+            return
+        described = self.candidate.describe(pair.execution_arn or self.candidate.execution_arn(pair.run_id)) or {}
+        oldest = min(intent.intended_at for intent in orders)
+        if described.get("status") == ExecutionStatus.RUNNING and now - oldest < LONGEST_ORDER:
+            return
+        report.left_working += len(orders)
+        named = ", ".join(intent.client_order_id for intent in orders)
+        fields = {
+            "plan_id": pair.plan_id,
+            "run_id": pair.run_id,
+            "orders": named,
+            "cancel": f"shadow orders {pair.run_id} --cancel",
+        }
+        self.recorder.log("orders of ours may have been left working", fields, problem=True)
+
     def _visit(self, report: SweepReport, pair: Pair, now: datetime) -> None:
+        report.visited += 1
         if pair.start_state is StartState.INTENDED and _age(pair, now) >= self.deadlines.start_unknown_after:
             self._complete_start(report, pair, now)
         self._settle(report, pair, now)
@@ -162,6 +192,7 @@ class Sweeper:
             Metric.PAIRS_LATE: float(report.late),
             Metric.OLDEST_PENDING_SECONDS: report.oldest_pending_seconds,
             Metric.STUCK_RUNS: float(report.stuck),
+            Metric.ORDERS_LEFT_WORKING: float(report.left_working),
             Metric.CONSERVATION_ERROR: float(sum(abs(day.error) for day in report.days)),
         }
         metrics[Metric.UNCOMPARED_TRADING_DAYS] = float(_uncompared(report.days))

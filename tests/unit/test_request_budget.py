@@ -6,6 +6,7 @@ One request budget for an account: no minute has more requests than allowed, ord
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
@@ -74,3 +75,23 @@ def test_who_waits_too_long_is_told() -> None:
 
     with pytest.raises(BrokerThrottled, match="within 5 s"):
         paced(limits, budget, clock).cancel("any")
+
+
+def test_l2_a_process_waits_for_no_place_beyond_its_functions_time() -> None:
+    """A function has 300 s: orders wait until 220 s of it are over, cancels until 270. The next process goes on."""
+    clock, budget, limits = FakeClock(), Windows(), RequestLimits()
+    for second in range(0, 900, limits.window):
+        budget.close(limits.window_at(clock.now()) + second)
+    broker, began = paced(limits, budget, clock), clock.now()
+    clock.time += timedelta(seconds=199)
+
+    with pytest.raises(BrokerThrottled):
+        broker.quote("any")
+    assert 199 <= (clock.now() - began).total_seconds() <= 220
+    with pytest.raises(BrokerThrottled):
+        broker.cancel("any")
+    assert 220 <= (clock.now() - began).total_seconds() + limits.window <= 276
+
+    clock.time += timedelta(seconds=700)
+    broker.begin()
+    broker.cancel("any")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
+from shadow.aws.table import RawItem, item_of
+from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.ledger import Announcement, UnreadablePair
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
+from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
 from shadow.lanes.settledness import Deadlines
 from shadow.settlement.sweeper import Sweeper, SweepReport
 from tests.factories.pairs import pair_of
@@ -72,3 +76,69 @@ def test_the_month_costs_what_its_transitions_do() -> None:
     of_month = [judged(MONDAY, "a", 300), judged(date(2026, 11, 1), "b", 100), judged(FRIDAY, "c")]
     before = judged(date(2026, 10, 31), "d", 9_000)
     assert gauges(*of_month, before)[Metric.MONTH_TRANSITION_COST_USD] == pytest.approx(0.01)
+
+
+def intent(status: IntentStatus, run_id: str, mode: ExecutionMode = ExecutionMode.PAPER, detail: str | None = None) -> RawItem:
+    key = {"PK": candidate_pk(run_id), "SK": intent_sk(f"trade-{status}", 0)}
+    return item_of(
+        IntentRecord(
+            **key,
+            run_id=run_id,
+            trade_id=f"trade-{status}",
+            symbol="KO",
+            side=Side.BUY,
+            step=0,
+            attempt=0,
+            client_order_id=f"order-{status}",
+            order_type="limit",
+            quantity=Decimal(1),
+            asked_quantity=Decimal(1),
+            sizing_basis=SizingBasis.TRADE_AMOUNT,
+            bid=Decimal(9),
+            ask=Decimal(11),
+            decision_price=Decimal(10),
+            execution_mode=mode,
+            status=status,
+            detail=detail,
+            intended_at=TUESDAY_NOON - timedelta(minutes=5),
+        )
+    )
+
+
+@pytest.mark.parametrize("status", IntentStatus)
+@pytest.mark.parametrize("execution", ["ABORTED", "TIMED_OUT", "FAILED", "RUNNING", None])
+def test_l2_the_sweep_counts_the_orders_that_a_dead_run_left(status: IntentStatus, execution: str | None) -> None:
+    world, fuse = World(), Fuse()
+    pair = judged(MONDAY)
+    world.pairs = {pair.plan_id: pair}
+    world.state_items[pair.run_id] = [intent(status, pair.run_id)]
+    recorder, lane = FakeRecorder(world, fuse), FakeCandidate(world)
+    if execution is not None:
+        world.executions[pair.execution_arn or lane.execution_arn(pair.run_id)] = ({"status": execution}, [])
+    sweeper = Sweeper(FakeLedger(world, fuse), settler_of(world), lane, lambda _: StartState.STARTED, recorder, Deadlines(), "s")
+
+    sweeper.sweep(TUESDAY_NOON)
+
+    left = 0 if status.is_final or execution == "RUNNING" else 1
+    assert world.emitted[-1][Metric.ORDERS_LEFT_WORKING] == left
+    assert ("orders of ours may have been left working" in world.logs) is bool(left)
+    sweeper.sweep(TUESDAY_NOON + timedelta(hours=1))
+    assert world.emitted[-1][Metric.ORDERS_LEFT_WORKING] == (0 if status.is_final else 1)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        intent(IntentStatus.INTENDED, "r", ExecutionMode.DRY_RUN),
+        intent(IntentStatus.AMBIGUOUS, "r", detail="OrderMismatch: expected KO, was PEP"),
+    ],
+    ids=["a dry run sends none", "another order was ended"],
+)
+def test_an_order_that_cannot_be_working_is_not_counted(item: RawItem) -> None:
+    world, fuse = World(), Fuse()
+    pair = judged(MONDAY)
+    world.pairs = {pair.plan_id: pair}
+    world.state_items[pair.run_id] = [item]
+    parts = FakeLedger(world, fuse), settler_of(world), FakeCandidate(world), lambda _: StartState.STARTED
+    report = Sweeper(*parts, FakeRecorder(world, fuse), Deadlines(), "s").sweep(TUESDAY_NOON)
+    assert report.left_working == 0

@@ -1,0 +1,77 @@
+"""Business Unit: command line | Status: current.
+
+`shadow orders`: which orders of a run may still be working, and, asked to, cancel them. The function that trades does it, with
+the account and behind the interlocks that it trades with: no key of a broker comes to this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from shadow.aws import clients
+from shadow.aws.candidate_state import DynamoCandidateState
+from shadow.cli.calls import invoke_named
+from shadow.cli.output import ExitCode, finish, print_json, progress, say
+from shadow.cli.stored import StackStore
+from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
+from shadow.cli.words import count, moment_text, number
+from shadow.contracts.candidate_state import IntentRecord
+from shadow.contracts.workflow import ClosedRun
+
+_FUNCTION = "execute-trade-sfn"
+Named = Annotated[str, typer.Argument(help="The plan, or the run's own id.", metavar="PLAN_OR_RUN_ID")]
+CancelOption = Annotated[bool, typer.Option("--cancel", help="Cancel what is open, and write down what was filled.")]
+
+
+def orders(
+    named: Named, *, cancel: CancelOption = False, stage: StageOption = "dev", aws: AwsOption = False, as_json: JsonOption = False
+) -> None:
+    """Show the orders of a run that may still be working at the broker; with --cancel, leave none of them.
+
+    [bold]Examples[/bold]
+
+      shadow orders portfolio_v2_workflow-2026-11-24_1795466700
+
+      shadow orders PLAN_ID --cancel
+
+    Cancelling again does no harm. Exit code 1 while an order may be working.
+    """
+    target = find_target(stage, aws=aws, as_json=as_json)
+    store = StackStore(target)
+    pair = store.ledger.get(named)
+    run_id = named if pair is None else pair.run_id
+    closed: tuple[str, ...] = ()
+    if cancel:
+        with progress("cancelling what is open", quiet=as_json):
+            closed = ClosedRun.parse(invoke_named(target.of_stage(_FUNCTION), {"closeRun": True, "runId": run_id})).closed
+    recorded = DynamoCandidateState(clients.dynamodb(), target.name("CandidateStateTableName")).of_run(run_id)
+    working = [intent for intent in recorded if intent.may_work]
+    if as_json:
+        print_json({"run_id": run_id, "closed": list(closed), "working": [_wire(intent) for intent in working]})
+    else:
+        _print(run_id, closed, recorded, working)
+    finish(ExitCode.DIVERGED if working else ExitCode.FINE)
+
+
+def _wire(intent: IntentRecord) -> dict[str, object]:
+    names = ("client_order_id", "order_id", "symbol", "side", "quantity", "filled_quantity", "status", "detail", "intended_at")
+    wire = intent.to_wire()
+    return {name: wire.get(name) for name in names}
+
+
+def _print(run_id: str, closed: Sequence[str], recorded: Sequence[IntentRecord], working: Sequence[IntentRecord]) -> None:
+    for line in closed:
+        say(f"[green]closed[/green]   {escape(line)}")
+    for intent in working:
+        say(
+            f"[bold red]working?[/] {intent.side} {escape(intent.symbol)} {number(intent.quantity)} shares, "
+            f"{number(intent.filled_quantity)} filled, {intent.status}, intended {moment_text(intent.intended_at)} New York"
+        )
+        say(f"         order {escape(intent.client_order_id)}{f': {escape(intent.detail)}' if intent.detail else ''}")
+    say(f"run {escape(run_id)}: {count(len(recorded), 'order')} recorded, {len(working)} may be working")
+    if working:
+        say(f"next: [bold]shadow orders {escape(run_id)} --cancel[/bold]")
