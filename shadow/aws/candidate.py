@@ -175,13 +175,14 @@ class CompletionEnvironment(ModeEnvironment):
 
 @dataclass(frozen=True, slots=True)
 class TradeDesk:
-    """Executes trades at the one broker that was connected when the process started."""
+    """Executes trades at the one broker that was connected when the process started; `begin` starts the time of each call."""
 
     environment: ExecuteEnvironment
-    broker: PacedBroker
+    broker: Broker
     state: DynamoCandidateState
     modes: RunModes
     clock: Clock
+    begin: Callable[[], None] = lambda: None
 
     @classmethod
     def open(cls, environment: ExecuteEnvironment, connect: Connect, clock: Clock | None = None) -> TradeDesk:
@@ -191,7 +192,7 @@ class TradeDesk:
         time = clock or SystemClock()
         account = environment.connect(connect)
         broker = PacedBroker(account, budget, environment.limits(), now=time.now, sleep=time.sleep)
-        return cls(environment, broker, environment.state(), modes, time)
+        return cls(environment, broker, environment.state(), modes, time, broker.begin)
 
     def executor(self, run_id: str) -> TradeExecutor:
         """Give the executor for one trade of a run. In dry run it cannot reach an order endpoint: it holds a recording broker.
@@ -200,7 +201,7 @@ class TradeDesk:
         redriven after the change), and RunNotPrepared.
         """
         mode = self.environment.execution_mode
-        self.broker.begin()
+        self.begin()
         self.modes.refuse_other(run_id, mode)
         dry_run = mode is ExecutionMode.DRY_RUN
         return TradeExecutor(
@@ -213,7 +214,7 @@ class TradeDesk:
 
     def close(self, run_id: str) -> ClosedRun:
         """Leave no order of a run working; a dry run has none. Raises as `RunCloser.close`, and as `executor` does."""
-        self.broker.begin()
+        self.begin()
         self.modes.refuse_other(run_id, self.environment.execution_mode)
         return RunCloser(self.broker, self.state, self.clock, self.environment.policy()).close(run_id)
 
