@@ -88,8 +88,13 @@ class AlpacaBroker:
     def quote(self, symbol: str) -> Quote:
         """Read the latest quote; raises QuoteUnavailable where a side is missing or zero, or the symbol is unknown."""
         name = _named(symbol)
+        is_pair = "/" in name  # a pair of currencies, which has an endpoint of its own
         try:
-            answer: object = self._data.get("/stocks/quotes/latest", {"symbols": name})
+            answer: object = (
+                self._data.get("/crypto/us/latest/quotes", {"symbols": name}, api_version="v1beta3")
+                if is_pair
+                else self._data.get("/stocks/quotes/latest", {"symbols": name})
+            )
         except Refusal as refusal:
             if refusal.message and refusal.status in (_BAD_REQUEST, _NOT_FOUND, _UNPROCESSABLE):
                 raise QuoteUnavailable(f"{symbol}: {refusal}") from refusal
@@ -155,20 +160,25 @@ class AlpacaBroker:
     def _listed(self, symbols: Sequence[str], after: datetime, until: datetime | None) -> Iterator[Order]:
         """Page through a list of orders by the time of submission; an order on the border of two pages comes twice.
 
-        The API leaves `after` itself out, and its times are finer than ours: so the next page looks back a little.
+        The API leaves `after` itself out, and its times are finer than ours: so the next page looks back a little. Where a whole
+        page is of one moment, the next begins after its last order; the API takes no times beside an order's id.
         """
         query = {"status": "all", "symbols": ",".join(symbols), "limit": str(_PAGE), "direction": "asc"}
-        if until is not None:
-            query["until"] = _utc(until)
+        times = {} if until is None else {"until": _utc(until)}
+        place = times | {"after": _utc(after)}
         while True:
-            page = wire.parse_orders(self._read("/orders", query | {"after": _utc(after)}))
-            yield from page
+            page = wire.parse_orders(self._read("/orders", query | place))
+            yield from (order for order in page if until is None or order.submitted_at is None or order.submitted_at < until)
             if len(page) < _PAGE:
                 return
             last = page[-1].submitted_at
             if last is None or last - _LOOK_BACK <= after:
-                raise BrokerProtocolError(f"orders: expected fewer than {_PAGE} submitted at one moment, was {_PAGE} at {last}")
-            after = last - _LOOK_BACK
+                if place.get("after_order_id") == page[-1].order_id:
+                    raise BrokerProtocolError(f"orders: expected others after {page[-1].order_id}, was the same page again")
+                place = {"after_order_id": page[-1].order_id}
+            else:
+                after = last - _LOOK_BACK
+                place = times | {"after": _utc(after)}
 
     def _read(self, path: str, query: dict[str, str] | None = None) -> object:
         """Read what must be there."""

@@ -141,7 +141,8 @@ class TradeExecutor:
             except QuoteUnavailable as error:
                 problem, reason = str(error), Reason.NO_QUOTE
                 continue
-            problem = self._settings.policy.fault_in(quote, market.at + (self._clock.now() - began))
+            now = self._clock.now()
+            problem = self._settings.policy.fault_in(quote, market.at + (now - began), now)
             if not problem:
                 return quote
             reason = Reason.IMPLAUSIBLE_QUOTE

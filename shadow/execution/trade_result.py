@@ -21,6 +21,7 @@ SHOWN_ORDERS = 3
 RESULT_BYTES = 1_700
 """What a result takes of a state payload at most, in bytes of JSON."""
 MESSAGE_LENGTH = 200
+_LONGEST_CHARACTER = 12  # bytes of JSON, where it is written in ASCII
 _PRICE_QUANTUM = Decimal("0.000001")
 _REASON_OF_ERROR = {
     "BrokerUnavailable": Reason.BROKER_UNAVAILABLE,
@@ -164,8 +165,10 @@ def compact(result: TradeResult) -> TradeResult:
         if len(json.dumps(small.to_wire())) <= RESULT_BYTES:
             return small
     small = result.model_copy(update={"orders": ()})
-    over = len(json.dumps(small.to_wire())) - RESULT_BYTES
-    return small.model_copy(update={"error_message": (small.error_message or "")[: max(MESSAGE_LENGTH - over, 0)] or None})
+    while (over := len(json.dumps(small.to_wire())) - RESULT_BYTES) > 0 and small.error_message:
+        message = small.error_message[: -max(over // _LONGEST_CHARACTER, 1)]
+        small = small.model_copy(update={"error_message": message or None})
+    return small
 
 
 def _place(entry: tuple[int, OrderTrace]) -> int:

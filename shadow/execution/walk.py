@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from shadow.broker.port import OrderType, Quote
@@ -28,8 +28,8 @@ class WalkPolicy:
     The defaults are the control's (legacy contract, section 6 and section 5 rule 3). `refusal_seconds` is how long a refused
     order is looked up before another id is used, `work_seconds` after how long a process takes no further step: the next
     process goes on, and no order is open while they change. An intended order that the broker does not know after
-    `abandoned_seconds` was never sent: no process lives that long. A quote is refused that is older than `quote_seconds` or wider
-    than `quote_width_bps` basis points of its mid: these two are not the control's.
+    `abandoned_seconds` was never sent: no process lives that long. A quote is refused that is older than `quote_seconds`, dated
+    more than `ahead_seconds` ahead, or wider than `quote_width_bps` basis points of its mid: these are not the control's.
     """
 
     fractions: tuple[Decimal, ...] = FRACTIONS
@@ -45,6 +45,7 @@ class WalkPolicy:
     abandoned_seconds: float = 600
     work_seconds: float = 200
     quote_seconds: float = 900
+    ahead_seconds: float = 60
     quote_width_bps: Decimal = Decimal(1000)
 
     def attempts(self, side: Side) -> int:
@@ -59,9 +60,16 @@ class WalkPolicy:
             seconds -= pause
             pause *= 2
 
-    def fault_in(self, quote: Quote, at: datetime | None = None) -> str:
-        """Say why nothing may be decided on `quote`, by the market's own time `at` (None: its age is not asked); else nothing."""
+    def fault_in(self, quote: Quote, at: datetime | None = None, ours: datetime | None = None) -> str:
+        """Say why nothing may be decided on `quote`; else nothing.
+
+        `at` is the market's own time (None: the quote's age is not asked), `ours` this machine's: a quote is ahead that is ahead
+        of both.
+        """
         age = Decimal(0) if at is None else Decimal((at - quote.at).total_seconds())
+        ahead = timedelta(0) if at is None else quote.at - max(at, ours or at)
+        if ahead.total_seconds() > self.ahead_seconds:
+            return f"{quote.symbol}: expected a quote of up to now, was {ahead.total_seconds():.0f} s ahead of the clocks"
         if age > Decimal(self.quote_seconds):
             return f"{quote.symbol}: expected a quote of the last {self.quote_seconds:g} s, was {age:.0f} s old"
         width = (quote.ask - quote.bid) / quote.mid * BPS

@@ -17,7 +17,6 @@ from local.broker_simulator.values import Fault, FaultKind
 from shadow.broker.alpaca import AlpacaBroker, AlpacaCredentials
 from shadow.broker.errors import (
     AssetUnknown,
-    BrokerProtocolError,
     BrokerThrottled,
     BrokerUnauthorized,
     DuplicateClientOrderId,
@@ -287,15 +286,24 @@ def test_a_long_list_comes_in_pages_and_each_order_once(
     assert [o.client_order_id for o in found] == [*(f"t-{number}" for number in range(8)), "other"]
 
 
-def test_more_orders_in_one_moment_than_a_page_holds_are_not_quietly_left_out(
-    simulator: BrokerSimulator, broker: AlpacaBroker, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("until", [None, OPENING + timedelta(seconds=2)])
+def test_l7_more_orders_in_one_moment_than_a_page_holds_are_all_listed(
+    simulator: BrokerSimulator, broker: AlpacaBroker, monkeypatch: pytest.MonkeyPatch, count: int, until: datetime | None
 ) -> None:
     monkeypatch.setattr("shadow.broker.alpaca._PAGE", 2)
     simulator.set_clock(OPENING, is_open=True)
-    for number in range(3):
-        broker.submit(order(f"t-{number}"))
-    with pytest.raises(BrokerProtocolError, match="at one moment"):
-        broker.orders_of(["AAPL"], OPENING - timedelta(minutes=1), None)
+    names = [f"t-{number}" for number in range(count)]
+    for name in names:
+        broker.submit(order(name))
+    simulator.set_clock(OPENING + timedelta(seconds=1), is_open=True)
+    broker.submit(order("later"))
+    simulator.set_clock(OPENING + timedelta(seconds=2), is_open=True)
+    broker.submit(order("last"))
+
+    found = broker.orders_of(["AAPL"], OPENING - timedelta(minutes=1), until)
+
+    assert [each.client_order_id for each in found] == [*names, "later", *(["last"] if until is None else [])]
 
 
 def test_nothing_is_asked_about_no_symbols(simulator: BrokerSimulator, broker: AlpacaBroker) -> None:

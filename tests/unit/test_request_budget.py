@@ -9,7 +9,10 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from benchmarks.request_budget import simulate
 from shadow.broker.errors import BrokerThrottled
 from shadow.broker.pacing import PacedBroker, RequestLimits
 from tests.fakes.candidate import FakeBroker, FakeClock
@@ -95,3 +98,22 @@ def test_l2_a_process_waits_for_no_place_beyond_its_functions_time() -> None:
     clock.time += timedelta(seconds=700)
     broker.begin()
     broker.cancel("any")
+
+
+@pytest.mark.parametrize(("per_minute", "limit"), [(150, 200), (100, 200), (60, 200), (22, 200)])
+def test_l2_ten_trades_that_walk_the_whole_book_stay_within_the_limit_and_end_known(per_minute: int, limit: int) -> None:
+    outcome = simulate(10, per_minute, limit)
+
+    assert (outcome.unknown, outcome.working, outcome.refused, outcome.killed) == (0, 0, 0, 0)
+    assert outcome.most_in_a_minute <= per_minute
+
+
+@settings(max_examples=25, deadline=None)
+@given(trades=st.integers(1, 10), per_minute=st.integers(22, 400), limit=st.integers(40, 250))
+def test_l2_a_broker_that_refuses_for_its_limit_leaves_no_trade_unknown_and_no_order_working(
+    trades: int, per_minute: int, limit: int
+) -> None:
+    """Also where the budget is larger than the limit, because somebody else uses the account."""
+    outcome = simulate(trades, per_minute, limit)
+
+    assert (outcome.unknown, outcome.working, outcome.killed) == (0, 0, 0)
