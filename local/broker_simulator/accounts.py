@@ -46,6 +46,8 @@ class SimOrder:
     resting: bool = False
     ended_at: datetime | None = None
     filled_at: datetime | None = None
+    replaced_by: str | None = None
+    replaces: str | None = None
 
     @property
     def is_open(self) -> bool:

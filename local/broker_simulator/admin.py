@@ -15,6 +15,7 @@ from local.broker_simulator.values import (
     Command,
     Fault,
     FillOpen,
+    ReplaceOpen,
     Reset,
     SetAccount,
     SetAsset,
@@ -43,6 +44,7 @@ COMMANDS: dict[str, type[Command]] = {
     "fill-rule": SetFillRule,
     "rate-limit": SetRateLimit,
     "fill-open": FillOpen,
+    "replace-open": ReplaceOpen,
     "fault": Fault,
     "clear-faults": ClearFaults,
     "reset": Reset,
@@ -78,6 +80,8 @@ def apply_to_exchange(exchange: Exchange, command: Command) -> None:
             exchange.set_fill_rule(command)
         case FillOpen():
             exchange.fill_open(command)
+        case ReplaceOpen():
+            exchange.replace_open(command)
         case Fault():
             exchange.faults.add(command)
         case ClearFaults():
@@ -116,6 +120,7 @@ def order_views(accounts: Iterable[SimAccount]) -> list[dict[str, object]]:
             filled_quantity=order.filled_quantity,
             average_price=order.average_price,
             submitted_at=order.submitted_at,
+            replaced_by=order.replaced_by,
         ).to_wire()
         for account in accounts
         for order in account.orders.values()

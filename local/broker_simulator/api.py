@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from urllib.parse import unquote
 
@@ -24,6 +24,8 @@ _MAX_CLIENT_ORDER_ID = 128
 _MAX_ORDERS = 500
 _LONGEST_CALENDAR = 3660
 _CENTS, _SUB_CENTS, _SHARE_DECIMALS = 2, 4, 9
+_STALE = timedelta(days=4)
+_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +219,11 @@ def _quote(exchange: Exchange, account: SimAccount, request: Request, symbol: st
     if prices is None or exchange.faults.take({FaultKind.QUOTE_MISSING}, occasion):
         return None
     exchange.market.count_quote(symbol)
-    # A simulated day stands still while the lanes go by the machine's clock: a quote is as fresh as the asking.
-    return wire.quote_json(prices, datetime.now(UTC))
+    if exchange.faults.take({FaultKind.QUOTE_STALE}, occasion):
+        return wire.quote_json(prices, exchange.market.now() - _STALE)
+    if exchange.faults.take({FaultKind.QUOTE_WIDE}, occasion):
+        prices = replace(prices, bid=_CENT)
+    return wire.quote_json(prices, exchange.market.now())
 
 
 def _shown(exchange: Exchange, account: SimAccount, order: SimOrder) -> dict[str, object]:

@@ -19,6 +19,7 @@ from local.broker_simulator.values import (
     FaultKind,
     FillOpen,
     LoggedRequest,
+    ReplaceOpen,
     Reset,
     SetAccount,
     SetAsset,
@@ -99,6 +100,10 @@ class SimulatorControls(ABC):
     def fill_open(self, account: Role | None = None, symbol: str | None = None) -> None:
         """Fill what is left of the open orders that match."""
         self.apply(FillOpen(account=account, symbol=symbol))
+
+    def replace_open(self, account: Role | None = None, symbol: str | None = None) -> None:
+        """Replace the open orders that match, as a person does who changes them by hand."""
+        self.apply(ReplaceOpen(account=account, symbol=symbol))
 
     def add_fault(self, fault: Fault) -> None:
         """Let `fault` strike from now on."""

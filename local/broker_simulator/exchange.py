@@ -7,7 +7,7 @@ from Alpaca's documents, stand with the functions. Fractional limit orders are a
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 from uuid import NAMESPACE_URL, uuid5
 
@@ -17,6 +17,7 @@ from local.broker_simulator.market import Market, Prices
 from local.broker_simulator.values import (
     FaultKind,
     FillOpen,
+    ReplaceOpen,
     SetAccount,
     SetAsset,
     SetDay,
@@ -162,6 +163,30 @@ class Exchange:
             for order in list(account.open_orders.values()):
                 if command.symbol in (None, order.symbol):
                     self._fill_rest(account, order)
+
+    def replace_open(self, command: ReplaceOpen) -> None:
+        """Let other orders take the place of open ones, for what is left of them; they rest as the first did."""
+        for account in self.accounts.values():
+            if command.account not in (None, account.role):
+                continue
+            for order in [each for each in account.open_orders.values() if command.symbol in (None, each.symbol)]:
+                at, number = self.market.now(), len(account.orders) + 1
+                successor = replace(
+                    order,
+                    order_id=str(uuid5(NAMESPACE_URL, f"{self.seed}:{account.role}:replaced:{number}")),
+                    client_order_id=f"by-hand-{account.role}-{number}",
+                    sequence=number,
+                    quantity=order.left,
+                    submitted_at=at,
+                    filled_quantity=Decimal(0),
+                    filled_value=Decimal(0),
+                    status="new",
+                    resting=True,
+                    replaces=order.order_id,
+                )
+                account.end(order, "replaced", at)
+                order.replaced_by = successor.order_id
+                account.add(successor)
 
     def cancel(self, account: SimAccount, order: SimOrder) -> None:
         """End an open order. Raises Refused when it has ended already."""

@@ -19,6 +19,11 @@ AFTER = frozenset(
         FaultKind.HANG_ANSWER,
         FaultKind.MALFORMED,
         FaultKind.EMPTY,
+        FaultKind.REFUSED_IN_CODE,
+        FaultKind.REFUSED_BY_PROXY,
+        FaultKind.REFUSED_BARELY,
+        FaultKind.REFUSED_EMPTY,
+        FaultKind.OTHER_QUANTITY,
         FaultKind.UNKNOWN_STATUS,
         FaultKind.MISSING_FIELD,
     }

@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import ceil
 from threading import RLock
+from time import time
 from urllib.parse import unquote, urlencode
 
 from local.broker_simulator import admin, api
@@ -22,7 +24,8 @@ from local.broker_simulator.faults import AFTER, BEFORE, Occasion
 from local.broker_simulator.values import Command, Fault, FaultKind, LoggedRequest, Reset, SetRateLimit
 from shadow.contracts.vocabulary import Role
 
-_UNAUTHORIZED, _THROTTLED = 40110000, 42910000
+_UNAUTHORIZED, _FORBIDDEN, _THROTTLED = 40110000, 40310000, 42910000
+_MINUTE = 60
 _HTML = b"<html><head><title>504 Gateway Time-out</title></head><body>The server did not respond.</body></html>"
 _PAPER = "/paper"
 _SUCCESS = range(200, 300)
@@ -132,9 +135,11 @@ class Simulator(SimulatorControls):
             return _struck_before(before), before
         if account is None:
             return Reply(refusal(401, _UNAUTHORIZED, "request is not authorized")), before
-        if self._is_over_limit(account):
-            return Reply(refusal(429, _THROTTLED, "rate limit exceeded")), before
+        headers, is_over = self._counted(account)
+        if is_over:
+            return Reply(replace(refusal(429, _THROTTLED, "rate limit exceeded"), headers=headers)), before
         answer = api.answer(self._exchange, account, request)
+        answer = replace(answer, headers={**answer.headers, **headers})
         after = faults.take(AFTER, occasion) if answer.status in _SUCCESS else None
         reply = _struck_after(after, answer) if after else Reply(answer)
         return replace(reply, after=reply.after + (before.seconds if before else 0)), after or before
@@ -144,12 +149,19 @@ class Simulator(SimulatorControls):
         given = (headers.get("apca-api-key-id"), headers.get("apca-api-secret-key"))
         return next((a for a in self._exchange.accounts.values() if (a.key, a.secret) == given), None)
 
-    def _is_over_limit(self, account: SimAccount) -> bool:
+    def _counted(self, account: SimAccount) -> tuple[dict[str, str], bool]:
+        """Count a request; give the headers that tell of the limit, and whether it is over. It ends by this machine's clock."""
         if self._per_minute is None:
-            return False
-        minute = (account.role, f"{self._exchange.market.now():%Y-%m-%dT%H:%M}")
+            return {}, False
+        now = self._exchange.market.now()
+        minute = (account.role, f"{now:%Y-%m-%dT%H:%M}")
         self._made[minute] += 1
-        return self._made[minute] > self._per_minute
+        headers = {
+            "X-RateLimit-Limit": str(self._per_minute),
+            "X-RateLimit-Remaining": str(max(self._per_minute - self._made[minute], 0)),
+            "X-RateLimit-Reset": str(ceil(time() + _MINUTE - now.second)),
+        }
+        return headers, self._made[minute] > self._per_minute
 
 
 def _struck_before(fault: Fault) -> Reply:
@@ -172,6 +184,11 @@ def _struck_after(fault: Fault, answer: Answer) -> Reply:
         FaultKind.GATEWAY_TIMEOUT: Answer(504, _HTML),
         FaultKind.MALFORMED: Answer(200, _HTML),
         FaultKind.EMPTY: Answer(200, b""),
+        FaultKind.REFUSED_IN_CODE: refusal(403, _FORBIDDEN, "insufficient buying power"),
+        FaultKind.REFUSED_BY_PROXY: Answer(404, _HTML),
+        FaultKind.REFUSED_BARELY: Answer(422, {"message": "unprocessable"}),
+        FaultKind.REFUSED_EMPTY: Answer(422, b""),
+        FaultKind.OTHER_QUANTITY: Answer(answer.status, {**fields, "qty": "999"}),
         FaultKind.UNKNOWN_STATUS: Answer(answer.status, {**fields, "status": "pondering"}),
         FaultKind.MISSING_FIELD: Answer(answer.status, {k: v for k, v in fields.items() if k != fault.field}),
     }

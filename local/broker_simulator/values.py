@@ -41,6 +41,11 @@ class FaultKind(StrEnum):
     HANG_ANSWER = "hang_answer"  # no answer for `seconds`
     MALFORMED = "malformed"  # 200 with a body that is not JSON
     EMPTY = "empty"  # 200 without a body
+    REFUSED_IN_CODE = "refused_in_code"  # 403 in the broker's own words, for want of buying power
+    REFUSED_BY_PROXY = "refused_by_proxy"  # 404 with an HTML body
+    REFUSED_BARELY = "refused_barely"  # 422 without an error code
+    REFUSED_EMPTY = "refused_empty"  # 422 without a body
+    OTHER_QUANTITY = "other_quantity"  # the answer names another quantity than was ordered
     UNKNOWN_STATUS = "unknown_status"  # an order status nobody documented
     MISSING_FIELD = "missing_field"  # the answer lacks `field`
     # what the exchange does with an order
@@ -52,6 +57,8 @@ class FaultKind(StrEnum):
     FILL_ON_CANCEL = "fill_on_cancel"  # filled just before the cancel arrives
     # what the market shows
     QUOTE_MISSING = "quote_missing"
+    QUOTE_STALE = "quote_stale"  # four days old
+    QUOTE_WIDE = "quote_wide"  # the bid is a cent
     MARKET_CLOSED = "market_closed"
 
 
@@ -142,13 +149,23 @@ class SetFillRule(Frozen):
 
 
 class SetRateLimit(Frozen):
-    """Allow this many requests an account in one minute of the simulated clock; None (as at first): any number."""
+    """Allow this many requests an account in one minute of the simulated clock; None (as at first): any number.
+
+    While there is a limit every answer says it, what is left of it, and when the minute is over, in the broker's headers.
+    """
 
     per_minute: Annotated[int, Field(ge=0)] | None
 
 
 class FillOpen(Frozen):
     """Fill what is left of the open orders that match, at their price."""
+
+    account: Role | None = None
+    symbol: Symbol | None = None
+
+
+class ReplaceOpen(Frozen):
+    """Let a person replace the open orders that match by orders of the same kind, under ids of their own."""
 
     account: Role | None = None
     symbol: Symbol | None = None
@@ -175,6 +192,7 @@ Command = (
     | SetFillRule
     | SetRateLimit
     | FillOpen
+    | ReplaceOpen
     | Fault
     | ClearFaults
     | Reset
@@ -197,6 +215,7 @@ class SimulatedOrder(Frozen):
     filled_quantity: Exact
     average_price: Exact | None
     submitted_at: Moment
+    replaced_by: str | None = None
 
 
 class SimulatedAccount(Frozen):

@@ -39,7 +39,9 @@ def asset_id(symbol: str) -> str:
 
 def order_json(order: SimOrder) -> dict[str, object]:
     """Write one order."""
-    ended = {"canceled": "canceled_at", "expired": "expired_at", "rejected": "failed_at"}.get(order.status)
+    ended = {"canceled": "canceled_at", "expired": "expired_at", "rejected": "failed_at", "replaced": "replaced_at"}.get(
+        order.status
+    )
     submitted = moment(order.submitted_at)
     fields: dict[str, object] = {
         "id": order.order_id,
@@ -52,8 +54,8 @@ def order_json(order: SimOrder) -> dict[str, object]:
         "canceled_at": None,
         "failed_at": None,
         "replaced_at": None,
-        "replaced_by": None,
-        "replaces": None,
+        "replaced_by": order.replaced_by,
+        "replaces": order.replaces,
         "asset_id": asset_id(order.symbol),
         "symbol": order.symbol,
         "asset_class": "us_equity",
@@ -186,7 +188,7 @@ def session_json(session: Session) -> dict[str, object]:
 
 
 def quote_json(prices: Prices, at: datetime) -> dict[str, object]:
-    """Write a quote. Cents survive a binary float's shortest form."""
+    """Write a quote of the time `at`. Cents survive a binary float's shortest form."""
     return {
         "t": moment(at),
         "bx": "Q",

@@ -52,10 +52,9 @@ def test_the_adapter_is_a_broker(broker: AlpacaBroker) -> None:
 def test_what_there_is_to_read(simulator: BrokerSimulator, broker: AlpacaBroker) -> None:
     simulator.set_positions(Role.CANDIDATE, {"AAPL": Decimal("12.345678")})
     simulator.set_asset("BRK.B", fractionable=False)
-    asked = datetime.now(UTC)
     quote = broker.quote("AAPL")
     assert (quote.bid, quote.ask) == (Decimal("187.14"), Decimal("187.32"))
-    assert asked <= quote.at <= datetime.now(UTC)
+    assert quote.at == broker.clock().at
     account = broker.account()
     assert (account.account_number, account.cash) == ("SIMCANDIDATE01", Decimal(100_000))
     assert account.equity == Decimal(100_000) + Decimal("12.345678") * Decimal("187.23")
