@@ -101,6 +101,7 @@ class CandidateRun:
             status=TradeStatus.COMPLETED, quantity=quantity, average_price=price, total_value=quantity * price,
             order_id=order.order_id, planned_amount=message.trade_amount, asked_quantity=quantity,
             sizing_basis=_basis(message), bid=price - _SPREAD, ask=price + _SPREAD, decision_price=price,
+            quote_at=self.moment(message, 0), market_at=self.moment(message, 0),
             order_type="limit", attempts=1, orders=(order,), equity_check=self._check(message),
             started_at=self.moment(message, 0), completed_at=self.moment(message, 2), filled_at=self.moment(message, 1),
         ).to_wire()  # fmt: skip

@@ -96,6 +96,8 @@ def trade_outcome(plan: RebalancePlan, item: PlanItem, role: Role, rng: random.R
             order_type="limit",
             bid=mid - CENT,
             ask=mid + CENT,
+            quote_at=start,
+            market_at=start,
             decision_price=mid,
         ),
         filled_quantity=quantity,

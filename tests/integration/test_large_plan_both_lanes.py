@@ -26,8 +26,10 @@ from tests.fakes.plans import plan_of
 from tests.fakes.quick_table import QuickTables, quick_tables
 
 CONSTANT = 11
-PAYLOAD_BYTES, ITEM_BYTES, EVIDENCE_BYTES, COMPARISON_BYTES = 2_048, 4_096, 1_024, 4_096
-"""The longest payload of a state, the largest item of the state table; evidence and verdict, for each trade."""
+PAYLOAD_BYTES, ITEM_BYTES, EVIDENCE_BYTES = 2_048, 4_096, 1_024
+"""The longest payload of a state, the largest item of the state table; the evidence of a trade."""
+COMPARISON_BYTES = 5_120
+"""A trade in a comparison: both lanes' records of it, with its orders and effects."""
 
 
 @pytest.fixture
@@ -132,7 +134,14 @@ def _outcome(comparison: Comparison) -> dict[str, Any]:
             "completed_at": True,
             "buy_phase_started_at": True,
             "effects": {"__all__": {"at": True, "detail": True}},
-            "trades": {"__all__": {"started_at": True, "completed_at": True, "orders": {"__all__": True}}},
+            "trades": {
+                "__all__": {
+                    "started_at": True,
+                    "completed_at": True,
+                    "orders": {"__all__": True},
+                    "intent": {"quote_at": True, "market_at": True},
+                }
+            },
         },
     )
 

@@ -21,7 +21,10 @@ UNREAD = {
     "control execution data": {"filled_at"},
     "TradeExecuted event": {"causation_id", "trade_amount", "order_id", "error_message"},
     "AllTradesCompleted event": {"causation_id"},
-    "candidate intent": {"TTL", "limit_price", "fractionable", "order_id", "submitted_at", "filled_at", "updated_at", "turn"},
+    "candidate intent": {
+        *("TTL", "limit_price", "fractionable", "order_id", "submitted_at", "filled_at", "updated_at", "turn"),
+        *("quote_at", "market_at"),  # the trade's result tells them too
+    },
     "candidate effect": {"TTL", "trade_id"},
     "trade result": {"errorMessage", "reason", "orders", "filledAt"},
     "guard result": {"sellFailedCount", "reason", "failures"},

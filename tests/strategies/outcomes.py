@@ -362,6 +362,8 @@ class LaneMaker:
                 order_type="limit",
                 bid=mid - CENT,
                 ask=mid + CENT,
+                quote_at=trade.started_at or START,
+                market_at=trade.started_at or START,
                 decision_price=mid,
             ),
             "filled_quantity": filled,
