@@ -20,6 +20,7 @@ from local.cloud.cfn_yaml import read_template
 from local.deleting import NotDeletable
 from local.deploying import NotDeployable, command
 from local.rehearse.project import Project, StepFailed
+from shadow.cli.doctor.template import deployed_template, differences, parse_template
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import FunctionConfigurationTypeDef
@@ -104,7 +105,12 @@ def nothing_changed(project: Project) -> str:
         raise StepFailed(f"expected no changes to deploy, the SAM CLI said: {said[-400:]}")
     if before != {name: each["LastModified"] for name, each in _functions(project).items()}:
         raise StepFailed("expected every function as it was")
-    return "no change, nothing deployed"
+    here, cloud = parse_template((project.folder / "template.yaml").read_text()), project.access.cloudformation()
+    there = cloud.get_template(StackName=STACK, TemplateStage="Original")["TemplateBody"]
+    differing = differences(here, deployed_template(there))
+    if differing:
+        raise StepFailed(f"expected doctor to take the stack's template for this one, it names {', '.join(differing[:6])}")
+    return "no change, nothing deployed, and the stack's template is this one"
 
 
 def a_changed_line_runs_everywhere(project: Project) -> str:

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
 from shadow.cli import target as targets
-from shadow.cli.doctor import accounts, basics, control, deployed, people, plans
+from shadow.cli.doctor import accounts, basics, control, deployed, people, plans, template
 from shadow.cli.doctor.finding import Account, Check, Finding, Level, findings
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ExitCode, fail, finish, print_json, progress, say
@@ -42,6 +42,7 @@ def checks() -> Sequence[tuple[str, Check]]:
         ("publishing mode", basics.mode_parameter),
         ("plan sizes", plans.payload_sizes),
         ("stack", deployed.stack),
+        ("template", template.template),
         ("running code", deployed.functions),
         ("subscriptions", deployed.subscriptions),
         ("concurrency", deployed.concurrency),

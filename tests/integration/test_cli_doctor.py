@@ -19,12 +19,13 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from shadow.aws.table import to_item
 from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.errors import BrokerUnauthorized
-from shadow.cli.doctor import accounts, basics, deployed
+from shadow.cli.doctor import accounts, basics, deployed, template
 from shadow.cli.doctor.finding import Account, Finding, findings
 from tests.fakes.cli_cloud import ACCOUNT, REGION, RUNS, CliCloud, cli_cloud, shadow, table
 from tests.fakes.plans import plan_of
@@ -397,3 +398,29 @@ def test_w5_the_accounts_limit_and_the_controls_reservation_are_read(
     parameters = {"ExecutionQueueArn": "arn", "RejudgeInCloud": rejudges}
     (found,) = deployed.concurrency(replace(DEPLOYED, parameters=parameters))
     assert (found.level, f"the control keeps {kept or 'none'}" in found.found) == (level, True)
+
+
+@pytest.mark.parametrize("short", [True, False], ids=["as written", "as the SAM CLI writes it"])
+def test_the_checkouts_template_is_held_against_the_stacks(monkeypatch: pytest.MonkeyPatch, short: bool) -> None:  # noqa: FBT001
+    text = Path("template.yaml").read_text()
+    sent = text if short else yaml.safe_dump(template.parse_template(text), sort_keys=False)
+    sent = sent.replace("Timeout: 300", "Timeout: 299", 1)
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: SimpleNamespace(get_template=lambda **_: {"TemplateBody": sent}))
+
+    (found,) = template.template(DEPLOYED)
+    assert found.level == "warn"
+    assert found.found.startswith("the stack's template differs in Resources.")
+    assert "," not in found.found
+
+    sent = sent.replace("Timeout: 299", "Timeout: 300", 1)
+    (found,) = template.template(DEPLOYED)
+    assert found.level == "ok"
+
+
+def test_where_uploads_went_and_how_scalars_are_written_is_no_difference() -> None:
+    here = {"Resources": {"One": {"Type": "T", "Properties": {"CodeUri": "build/one", "Size": 1, "On": True}}}}
+    there = {
+        "Resources": {"One": {"Type": "T", "Properties": {"CodeUri": "s3://b/k", "Size": "1", "On": "true"}, "Metadata": {}}}
+    }
+    assert template.differences(here, there) == []
+    assert template.differences(here, {"Resources": {}, "Outputs": {"A": 1}}) == ["Outputs.A", "Resources.One"]
