@@ -1,12 +1,13 @@
 """Business Unit: local cloud | Status: current.
 
 `python -m local.security`: scan with bandit and checkov, in an environment of their own below `build/`, and end with 1 when they
-report what no written reason covers, or a reason covers nothing any more.
+report what no written reason covers, or a reason covers nothing any more. Where npm is, asl-validator reads the machines too.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -22,6 +23,7 @@ from shadow.contracts.model import Frozen
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = Path("build/security-venv")
 PINNED = ("bandit==1.9.4", "checkov==3.3.30")
+ASL_VALIDATOR = "asl-validator@4.0.0"
 CODE = ("shadow", "functions", "reports", "local")
 _INSTALL_SECONDS, _SCAN_SECONDS = 600, 300
 
@@ -76,6 +78,15 @@ def _checkov() -> Iterator[Finding]:
         yield Finding(id=result["check_id"], where=result["resource"], told=result["check_name"])
 
 
+def _asl_validator(npm: str) -> Iterator[Finding]:
+    for path in sorted((ROOT / "statemachines").glob("*.asl.json")):
+        command = [npm, "exec", "--yes", f"--prefix={ROOT / 'build'}", ASL_VALIDATOR, "--", "--json-path", str(path)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_SCAN_SECONDS, check=False)  # noqa: S603 - npm and our own arguments
+        if done.returncode or "is valid" not in done.stdout:
+            told = " ".join((done.stdout + done.stderr).split())[-500:]
+            yield Finding(id="asl-validator", where=path.name, told=told or f"no opinion (exit {done.returncode})")
+
+
 def _scan(tool: str, *arguments: str) -> str:
     command = [str(ROOT / ENVIRONMENT / "bin" / tool), *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_SCAN_SECONDS, check=False)  # noqa: S603 - our own environment and arguments
@@ -93,7 +104,11 @@ def _ensure_environment() -> None:
 def main() -> int:
     """Scan; give the exit code."""
     _ensure_environment()
-    wrong = judged([*_bandit(), *_checkov()], exceptions())
+    npm = shutil.which("npm")
+    if npm is None:
+        sys.stderr.write("security: no npm here, so asl-validator did not read the state machines\n")
+    machines = [] if npm is None else [*_asl_validator(npm)]
+    wrong = judged([*_bandit(), *_checkov(), *machines], exceptions())
     for line in wrong:
         sys.stderr.write(f"security: {line}\n")
     return 1 if wrong else 0
