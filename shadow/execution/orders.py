@@ -194,8 +194,9 @@ class OrderDesk:
 
         Fills of another symbol or side are not counted as the trade's: its fate stays open for a person to see.
         """
+        difference = _difference(intent, order)
         order = self._ended(order)
-        told = f"OrderMismatch: {_difference(intent, order)}; {order.filled_quantity} filled, the rest is {order.status}"
+        told = f"OrderMismatch: {difference}; {order.filled_quantity} filled, the rest is {order.status}"
         detail = told[:_DETAIL_LENGTH]
         if order.side is not intent.side or not is_same_symbol(order.symbol, intent.symbol):
             return self._note(intent, IntentStatus.AMBIGUOUS, OrderMismatch(told.partition(": ")[2]))

@@ -24,6 +24,7 @@ class Happening(StrEnum):
     KILL = "the process dies"
     LOSE = "its answer is lost: it goes on, and is tried again beside it"
     FILL = "open orders fill"
+    REPLACE = "a person replaces the open orders"
     FAULT = "the broker fails"
     HOLD = "the next order is on its way while its sender times out"
     ARRIVE = "what was on its way arrives"
@@ -49,6 +50,13 @@ FAULTS = (
     FaultKind.QUOTE_MISSING,
     FaultKind.EMPTY,
     FaultKind.UNKNOWN_STATUS,
+    FaultKind.REFUSED_IN_CODE,
+    FaultKind.REFUSED_BY_PROXY,
+    FaultKind.REFUSED_BARELY,
+    FaultKind.REFUSED_EMPTY,
+    FaultKind.OTHER_QUANTITY,
+    FaultKind.QUOTE_STALE,
+    FaultKind.QUOTE_WIDE,
 )
 
 
@@ -109,6 +117,8 @@ def _outside(lanes: Lanes, step: Step) -> None:
     match step.what:
         case Happening.FILL:
             lanes.simulator.fill_open()
+        case Happening.REPLACE:
+            lanes.simulator.replace_open(lanes.account)
         case Happening.ARRIVE:
             lanes.let_through()
         case Happening.PUBLISH:
@@ -131,6 +141,9 @@ def run(schedule: Schedule, simulator: Simulator | None = None) -> Lanes:
         lanes.simulator.clear_faults()
         lanes.holds_back = False
         lanes.let_through()
+        lanes.close()
+        lanes.play.run()
+        lanes.check_closed()
         for index in range(len(lanes.results)):
             lanes.redrive(index)
         lanes.play.run()

@@ -24,6 +24,7 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import ExecutionMode, Role, Side, TradeStatus
 from shadow.contracts.workflow import TradeResult, WorkflowInput, WorkflowTrade
+from shadow.execution.closing import RunCloser
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
 from shadow.intake.payload import candidate_input
@@ -123,6 +124,12 @@ class Lanes:
             self.executions += 1
             TradeDrive(Execution(self, f"redrive {self.executions}"), trade).execute()
 
+    def close(self) -> None:
+        """Leave no order of the run working, as the workflow's last step does."""
+        log = PausingLog(self.log, self.play)
+        closer = RunCloser(self.broker, log, self.clock, self.policy)
+        self.play.add(Job("close", lambda: closer.close(self.run_id)))
+
     # ------------------------------------------------------------------ the control
 
     def publish(self) -> None:
@@ -180,13 +187,27 @@ class Lanes:
 
     def strike(self, kind: FaultKind, account: Role | None = None) -> None:
         """Let a fault strike the next request that it can strike."""
+        account = self.account if kind in _OF_CANDIDATE else account
         self.simulator.add_fault(Fault(kind=kind, account=account, method="POST" if kind in _OF_ORDERS else None))
 
     # ------------------------------------------------------------------ the rules
 
     def orders(self, trade_id: str) -> list[SimulatedOrder]:
-        """Give the candidate's accepted orders of a trade."""
-        return [order for order in self.simulator.orders(self.account) if order.client_order_id[:36] == trade_id]
+        """Give the candidate's accepted orders of a trade, and those that a person put in their place."""
+        return [link for chain in self.chains(trade_id) for link in chain]
+
+    def chains(self, trade_id: str) -> list[list[SimulatedOrder]]:
+        """Give each accepted order of a trade with those that took its place one after the other."""
+        orders = self.simulator.orders(self.account)
+        by_id = {order.order_id: order for order in orders}
+        chains = []
+        for order in orders:
+            if order.client_order_id[:36] == trade_id:
+                chain = [order]
+                while chain[-1].replaced_by:
+                    chain.append(by_id[chain[-1].replaced_by])
+                chains.append(chain)
+        return chains
 
     def _intent_of(self, client_order_id: str) -> IntentRecord | None:
         return next((each for each in self.log.intents.values() if each.client_order_id == client_order_id), None)
@@ -223,17 +244,23 @@ class Lanes:
                 assert not mine, f"{trade.symbol}: {len(mine)} orders and no answer"
                 continue
             shown = {order.client_order_id: order for order in result.orders}
-            for order in mine:
-                self._check_known(trade, order, shown.get(order.client_order_id), result)
+            for chain in self.chains(trade.trade_id):
+                self._check_known(trade, chain, shown.get(chain[0].client_order_id), result)
 
-    def _check_known(self, trade: WorkflowTrade, order: SimulatedOrder, shown: object, result: TradeResult) -> None:
+    def _check_known(self, trade: WorkflowTrade, chain: list[SimulatedOrder], shown: object, result: TradeResult) -> None:
+        order = chain[0]
         intent = self._intent_of(order.client_order_id)
         assert intent is not None, f"{trade.symbol}: order {order.client_order_id} without an intent"
         told = getattr(shown, "filled_quantity", None), getattr(shown, "status", None)
         written = intent.filled_quantity, intent.status.value
-        truth = order.filled_quantity, "open" if order.status in _LIVE else order.status
+        truth = _filled(chain), "open" if chain[-1].status in _LIVE else chain[-1].status
         in_doubt = result.status is TradeStatus.UNKNOWN
         assert truth in (told, written) or in_doubt, f"{trade.symbol}: {truth} is told {told}, written {written}, {result.status}"
+
+    def check_closed(self) -> None:
+        """Check that nothing is left working once the run is closed, whatever went wrong before."""
+        for trade in self.trades:
+            assert not [order for order in self.orders(trade.trade_id) if order.status in _LIVE], f"{trade.symbol}: still working"
 
     def check_reconciled(self) -> None:
         """Check what must hold once a redrive has looked with nothing going wrong: no doubt, and every figure the broker's."""
@@ -246,11 +273,29 @@ class Lanes:
                 continue
             filled = sum((order.filled_quantity for order in mine), Decimal(0))
             assert (result.quantity or Decimal(0)) == filled, f"{trade.symbol}: {result.quantity} told, {filled} filled"
-            for order in mine:
-                intent = self._intent_of(order.client_order_id)
+            for chain in self.chains(trade.trade_id):
+                intent = self._intent_of(chain[0].client_order_id)
                 assert intent is not None
-                assert (intent.status.value, intent.filled_quantity) == (order.status, order.filled_quantity), intent
+                assert (intent.status.value, intent.filled_quantity) == (chain[-1].status, _filled(chain)), intent
+
+
+def _filled(chain: list[SimulatedOrder]) -> Decimal:
+    return sum((link.filled_quantity for link in chain), Decimal(0))
 
 
 _LIVE = frozenset({"accepted", "new", "pending_new", "partially_filled"})
-_OF_ORDERS = frozenset({FaultKind.REFUSE, FaultKind.REJECT, FaultKind.PARTIAL_FILL, FaultKind.REST})
+_OF_CANDIDATE = frozenset(
+    {
+        FaultKind.REFUSED_IN_CODE,
+        FaultKind.REFUSED_BY_PROXY,
+        FaultKind.REFUSED_BARELY,
+        FaultKind.REFUSED_EMPTY,
+        FaultKind.OTHER_QUANTITY,
+        FaultKind.QUOTE_STALE,
+        FaultKind.QUOTE_WIDE,
+    }
+)
+_OF_ORDERS = frozenset(
+    {FaultKind.REFUSE, FaultKind.REJECT, FaultKind.PARTIAL_FILL, FaultKind.REST}
+    | (_OF_CANDIDATE - {FaultKind.QUOTE_STALE, FaultKind.QUOTE_WIDE})
+)

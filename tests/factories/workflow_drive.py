@@ -78,6 +78,7 @@ class Execution:
     def _phase_ended(self) -> None:
         if self.after is not Side.SELL:
             self.after = None
+            self._close()
             return
         request = GuardInput(
             sell_results=tuple(self.answers.values()),
@@ -91,6 +92,12 @@ class Execution:
         else:
             self.after = None
             self.lanes.blocked = True
+            self._close()
+
+    def _close(self) -> None:
+        """Close the run where a trade has an unknown fate, as the workflow does before it ends."""
+        if any(result.status is TradeStatus.UNKNOWN for result in self.answers.values()):
+            self.lanes.close()
 
 
 class TradeDrive:
