@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 from shadow.contracts.candidate_state import INTENT_SK_PREFIX, IntentRecord
@@ -32,6 +33,8 @@ MARKET_ZONE = ZoneInfo("America/New_York")
 RECENT_DAYS = 5
 UNANNOUNCED_AFTER = timedelta(seconds=120)
 MAX_RECHECKED = 200
+SWEEP_SECONDS = 40
+"""For how long a sweep takes up further pairs."""
 LONGEST_ORDER = timedelta(minutes=30)
 """How long an order of a running execution may be open before nobody works on it: a walk's orders rest a minute at most."""
 TRANSITION_USD = Decimal("0.000025")
@@ -52,12 +55,24 @@ class SweepReport:
     late: int = 0
     stuck: int = 0
     left_working: int = 0
+    postponed: int = 0
     oldest_pending_seconds: float = 0.0
     days: list[Conservation] = field(default_factory=list)
 
     def to_wire(self) -> dict[str, object]:
         """Give a JSON-ready summary."""
-        plain = ("visited", "judged", "errors", "starts_completed", "announced", "pending", "late", "stuck", "left_working")
+        plain = (
+            "visited",
+            "judged",
+            "errors",
+            "starts_completed",
+            "announced",
+            "pending",
+            "late",
+            "stuck",
+            "left_working",
+            "postponed",
+        )
         return {name: getattr(self, name) for name in plain} | {
             "oldest_pending_seconds": self.oldest_pending_seconds,
             "conservation": [f"{day.trading_day}: {day.sentence()}" for day in self.days],
@@ -75,21 +90,30 @@ class Sweeper:
     recorder: Recorder
     deadlines: Deadlines
     actor: str
+    ticks: Callable[[], float] = monotonic
 
     def sweep(self, now: datetime) -> SweepReport:
-        """Visit every pair that may need it, then emit the gauges. Raises `EvidenceUnavailable` without the ledger."""
-        report = SweepReport()
+        """Visit every pair that may need it, then emit the gauges. Raises `EvidenceUnavailable` without the ledger.
+
+        A sweep begins every minute, so one that takes longer would meet the next. Each begins with another pair, so that each
+        has its turn.
+        """
+        report, ends = SweepReport(), self.ticks() + SWEEP_SECONDS
         self._emit_unannounced(report, now)
         waiting = list(self.ledger.open_pairs())
-        for pair in waiting:
-            self._guarded(report, pair, lambda pair=pair: self._visit(report, pair, now))  # type: ignore[misc]
-        visited = {pair.plan_id for pair in waiting}
         recent = [pair for pair in self._recent(now) if isinstance(pair, Pair)]
-        closed = [pair for pair in recent if pair.state not in _OPEN and pair.plan_id not in visited]
-        for pair in closed[-MAX_RECHECKED:]:
-            self._guarded(report, pair, lambda pair=pair: self._visit(report, pair, now))  # type: ignore[misc]
         for pair in {pair.run_id: pair for pair in (*waiting, *recent) if pair.origin is not Origin.REPLAY}.values():
             self._guarded(report, pair, lambda pair=pair: self._count_left_working(report, pair, now))  # type: ignore[misc]
+        visited = {pair.plan_id for pair in waiting}
+        closed = [pair for pair in recent if pair.state not in _OPEN and pair.plan_id not in visited]
+        for pair in (*_in_turn(waiting, now), *_in_turn(closed[-MAX_RECHECKED:], now)):
+            if self.ticks() >= ends:
+                report.postponed += 1
+                continue
+            self._guarded(report, pair, lambda pair=pair: self._visit(report, pair, now))  # type: ignore[misc]
+        if report.postponed:
+            fields = {"pairs": str(report.postponed), "seconds": str(SWEEP_SECONDS)}
+            self.recorder.log("the sweep's time is over, the other pairs wait for the next one", fields, problem=True)
         self._gauge(report, now)
         return report
 
@@ -219,6 +243,12 @@ def _divergence_rate(days: Iterable[Conservation]) -> float | None:
     totals = [(day.diverged, day.judged) for day in days]
     judged = sum(count for _, count in totals)
     return 100 * sum(count for count, _ in totals) / judged if judged else None
+
+
+def _in_turn(pairs: Sequence[Pair], now: datetime) -> tuple[Pair, ...]:
+    """Begin with another pair each minute."""
+    first = int(now.timestamp()) // 60 % len(pairs) if pairs else 0
+    return (*pairs[first:], *pairs[:first])
 
 
 def _age(pair: Pair, now: datetime) -> float:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from functools import partial
 from itertools import count
 from typing import Any
@@ -416,3 +417,30 @@ def test_only_what_may_pass_is_worth_another_try(code: str, status: int, raised:
 
     with pytest.raises(raised), transient_as():
         raise error
+
+
+LONG_AMOUNTS = st.lists(
+    st.tuples(st.integers(10**27, 10**28 - 1), st.integers(-24, -22)).map(lambda parts: Decimal(parts[0]).scaleb(parts[1])),
+    min_size=2,
+    max_size=6,
+)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(amounts=LONG_AMOUNTS, fits=st.booleans())
+def test_v11_a_table_that_sums_with_38_digits_reserves_exactly_to_the_limit(
+    client: Any, amounts: list[Decimal], *, fits: bool
+) -> None:
+    """As DynamoDB sums. Planned amounts have 28 digits of their own, and their sum more."""
+    run_id = f"run-{next(RUNS)}"
+    with localcontext(prec=38):
+        exact = sum(amounts, Decimal(0))
+        state = DynamoCandidateState(client, TABLE)
+        limit = exact if fits else exact - Decimal("1e-24")
+        state.open_run(replace(opening("0", run_id), equity_limit=limit))
+
+        checks = [state.reserve(run_id, trade_id, amount) for trade_id, amount in zip(IDS, amounts, strict=False)]
+
+        assert [check.allowed for check in checks] == [*([True] * (len(amounts) - 1)), fits]
+        assert checks[-1].cumulative == (exact if fits else exact - amounts[-1])
+        assert checks[-1].headroom == limit - checks[-1].cumulative

@@ -15,7 +15,7 @@ from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
 from shadow.lanes.settledness import Deadlines
-from shadow.settlement.sweeper import Sweeper, SweepReport
+from shadow.settlement.sweeper import Sweeper, SweepReport, _in_turn
 from tests.factories.pairs import pair_of
 from tests.fakes.evidence import FakeCandidate, FakeLedger, FakeRecorder, Fuse, World, settler_of
 from tests.fakes.plans import plan_of
@@ -142,3 +142,25 @@ def test_an_order_that_cannot_be_working_is_not_counted(item: RawItem) -> None:
     parts = FakeLedger(world, fuse), settler_of(world), FakeCandidate(world), lambda _: StartState.STARTED
     report = Sweeper(*parts, FakeRecorder(world, fuse), Deadlines(), "s").sweep(TUESDAY_NOON)
     assert report.left_working == 0
+
+
+def test_a_sweep_that_takes_too_long_leaves_the_rest_to_the_next_and_comes_to_its_gauges() -> None:
+    world, fuse = World(), Fuse()
+    pairs = [judged(MONDAY, f"plan-{number}") for number in range(5)]
+    world.pairs = {pair.plan_id: pair for pair in pairs}
+    passed = iter(range(0, 10_000, 15))
+    parts = FakeLedger(world, fuse), settler_of(world), FakeCandidate(world), lambda _: StartState.STARTED
+    sweeper = Sweeper(*parts, FakeRecorder(world, fuse), Deadlines(), "s", lambda: float(next(passed)))
+
+    report = sweeper.sweep(TUESDAY_NOON)
+
+    assert (report.visited, report.postponed) == (2, 3)
+    assert world.emitted[-1][Metric.PAIRS_PENDING] == 0
+    assert "the sweep's time is over, the other pairs wait for the next one" in world.logs
+
+
+def test_each_pair_has_its_turn() -> None:
+    pairs = [judged(MONDAY, f"plan-{number}") for number in range(5)]
+    first = {_in_turn(pairs, TUESDAY_NOON + timedelta(minutes=number))[0].plan_id for number in range(5)}
+    assert first == {pair.plan_id for pair in pairs}
+    assert _in_turn((), TUESDAY_NOON) == ()
