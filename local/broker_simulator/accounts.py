@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import NAMESPACE_URL, uuid5
 
+from local.broker_simulator.values import OrderForm
 from shadow.contracts.vocabulary import Role
 
 _FIRST_CASH = Decimal(100_000)
@@ -48,6 +49,7 @@ class SimOrder:
     filled_at: datetime | None = None
     replaced_by: str | None = None
     replaces: str | None = None
+    form: OrderForm = OrderForm.SIMPLE
 
     @property
     def is_open(self) -> bool:

@@ -15,6 +15,7 @@ from local.broker_simulator.values import (
     Command,
     Fault,
     FillOpen,
+    PlaceByHand,
     ReplaceOpen,
     Reset,
     SetAccount,
@@ -44,6 +45,7 @@ COMMANDS: dict[str, type[Command]] = {
     "fill-rule": SetFillRule,
     "rate-limit": SetRateLimit,
     "fill-open": FillOpen,
+    "place-by-hand": PlaceByHand,
     "replace-open": ReplaceOpen,
     "fault": Fault,
     "clear-faults": ClearFaults,
@@ -78,16 +80,24 @@ def apply_to_exchange(exchange: Exchange, command: Command) -> None:
             exchange.assets[command.symbol] = command
         case SetFillRule():
             exchange.set_fill_rule(command)
-        case FillOpen():
-            exchange.fill_open(command)
-        case ReplaceOpen():
-            exchange.replace_open(command)
+        case FillOpen() | PlaceByHand() | ReplaceOpen():
+            _apply_to_orders(exchange, command)
         case Fault():
             exchange.faults.add(command)
         case ClearFaults():
             exchange.faults.clear()
         case _:
             _apply_to_prices(exchange, command)
+
+
+def _apply_to_orders(exchange: Exchange, command: FillOpen | PlaceByHand | ReplaceOpen) -> None:
+    match command:
+        case FillOpen():
+            exchange.fill_open(command)
+        case PlaceByHand():
+            exchange.place_by_hand(command)
+        case ReplaceOpen():
+            exchange.replace_open(command)
 
 
 def _apply_to_prices(exchange: Exchange, command: Command) -> None:

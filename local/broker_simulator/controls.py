@@ -19,6 +19,8 @@ from local.broker_simulator.values import (
     FaultKind,
     FillOpen,
     LoggedRequest,
+    OrderForm,
+    PlaceByHand,
     ReplaceOpen,
     Reset,
     SetAccount,
@@ -100,6 +102,12 @@ class SimulatorControls(ABC):
     def fill_open(self, account: Role | None = None, symbol: str | None = None) -> None:
         """Fill what is left of the open orders that match."""
         self.apply(FillOpen(account=account, symbol=symbol))
+
+    def place_by_hand(
+        self, account: Role, symbol: str, form: OrderForm = OrderForm.SIMPLE, quantity: Decimal = Decimal(1)
+    ) -> None:
+        """Buy `quantity` shares as a person does at the broker's own page."""
+        self.apply(PlaceByHand(account=account, symbol=symbol, form=form, quantity=quantity))
 
     def replace_open(self, account: Role | None = None, symbol: str | None = None) -> None:
         """Replace the open orders that match, as a person does who changes them by hand."""

@@ -17,6 +17,8 @@ from local.broker_simulator.market import Market, Prices
 from local.broker_simulator.values import (
     FaultKind,
     FillOpen,
+    OrderForm,
+    PlaceByHand,
     ReplaceOpen,
     SetAccount,
     SetAsset,
@@ -163,6 +165,21 @@ class Exchange:
             for order in list(account.open_orders.values()):
                 if command.symbol in (None, order.symbol):
                     self._fill_rest(account, order)
+
+    def place_by_hand(self, command: PlaceByHand) -> None:
+        """Take an order of a person, if it can be: a stop or an order of several legs rests, any other fills at once."""
+        account = self.accounts[command.account]
+        ticket = Ticket(f"by-hand-{len(account.orders) + 1}", command.symbol, "buy", "market", command.quantity, None)
+        try:
+            order = self.place(account, ticket)
+        except Refused:
+            return
+        order.form = command.form
+        order.resting = command.form in (OrderForm.STOP, OrderForm.MULTI_LEG)
+        if order.resting:
+            order.status = "new"
+        else:
+            self._fill_rest(account, order)
 
     def replace_open(self, command: ReplaceOpen) -> None:
         """Let other orders take the place of open ones, for what is left of them; they rest as the first did."""

@@ -164,6 +164,25 @@ class FillOpen(Frozen):
     symbol: Symbol | None = None
 
 
+class OrderForm(StrEnum):
+    """The sorts of orders that the system never sends and a person may. SIMPLE is a market or limit order by quantity."""
+
+    SIMPLE = "simple"
+    NOTIONAL = "notional"  # in USD, filled at once
+    STOP = "stop"  # rests until a price
+    BRACKET = "bracket"  # with a limit and a stop behind it, filled at once
+    MULTI_LEG = "multi_leg"  # of several contracts, rests
+
+
+class PlaceByHand(Frozen):
+    """Let a person order at the broker's own page, past the system and its ids: `quantity` shares, bought."""
+
+    account: Role
+    symbol: Symbol
+    form: OrderForm = OrderForm.SIMPLE
+    quantity: Positive = Decimal(1)
+
+
 class ReplaceOpen(Frozen):
     """Let a person replace the open orders that match by orders of the same kind, under ids of their own."""
 
@@ -192,6 +211,7 @@ Command = (
     | SetFillRule
     | SetRateLimit
     | FillOpen
+    | PlaceByHand
     | ReplaceOpen
     | Fault
     | ClearFaults

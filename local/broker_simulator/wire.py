@@ -14,10 +14,12 @@ from uuid import NAMESPACE_URL, uuid5
 from local.broker_simulator.accounts import SimAccount, SimOrder
 from local.broker_simulator.exchange import Exchange
 from local.broker_simulator.market import Market, Prices, Session
+from local.broker_simulator.values import OrderForm
 from shadow.contracts.model import decimal_text
 
 _OPENED = datetime(2025, 1, 2, 15, tzinfo=UTC)
-_RATE = Decimal("1e-6")
+_RATE, _CENT = Decimal("1e-6"), Decimal("0.01")
+_OF_ONE_ASSET = frozenset({"symbol", "side", "asset_id", "asset_class", "position_intent"})
 
 
 def number(value: Decimal) -> str:
@@ -80,7 +82,23 @@ def order_json(order: SimOrder) -> dict[str, object]:
     }
     if ended and order.ended_at:
         fields[ended] = moment(order.ended_at)
-    return fields
+    return _in_form(order, fields)
+
+
+def _in_form(order: SimOrder, fields: dict[str, object]) -> dict[str, object]:
+    """Write an order that is none of the system's own as what it is."""
+    match order.form:
+        case OrderForm.SIMPLE:
+            return fields
+        case OrderForm.NOTIONAL:
+            return {**fields, "qty": None, "notional": number((order.quantity * order.reserved_price).quantize(_CENT))}
+        case OrderForm.STOP:
+            return {**fields, "type": "stop", "order_type": "stop", "stop_price": number(order.reserved_price)}
+        case OrderForm.BRACKET:
+            return {**fields, "order_class": "bracket", "legs": []}
+        case OrderForm.MULTI_LEG:
+            several = {name: value for name, value in fields.items() if name not in _OF_ONE_ASSET}
+            return {**several, "order_class": "mleg", "legs": []}
 
 
 def account_json(exchange: Exchange, account: SimAccount) -> dict[str, object]:

@@ -19,7 +19,7 @@ import requests
 from openapi_schema_validator import OAS30Validator, oas30_format_checker
 
 from local.broker_simulator import BrokerSimulator
-from local.broker_simulator.values import Fault, FaultKind
+from local.broker_simulator.values import Fault, FaultKind, OrderForm
 from shadow.contracts.vocabulary import Role
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -107,6 +107,18 @@ def test_positions(client: Documented) -> None:
     one = client.call("GET", "/v2/positions/{symbol_or_asset_id}", 200, symbol_or_asset_id="MSFT")
     assert one == positions[0]
     client.call("GET", "/v2/positions/{symbol_or_asset_id}", 404, symbol_or_asset_id="AAPL")
+
+
+def test_orders_that_a_person_placed_and_replaced(simulator: BrokerSimulator, client: Documented) -> None:
+    for form in OrderForm:
+        simulator.place_by_hand(Role.CONTROL, "AAPL", form)
+    simulator.replace_open(Role.CONTROL)
+    orders = client.call("GET", "/v2/orders", 200, status="all", direction="asc")
+
+    assert [order["order_class"] for order in orders] == ["simple", "simple", "simple", "bracket", "mleg", "simple", "mleg"]
+    assert [order["status"] for order in orders] == ["filled", "filled", "replaced", "filled", "replaced", "new", "new"]
+    assert (orders[1]["qty"], orders[1]["notional"], orders[2]["type"]) == (None, "187.32", "stop")
+    assert (orders[2]["replaced_by"], orders[5]["replaces"]) == (orders[5]["id"], orders[2]["id"])
 
 
 def test_quotes(client: Documented) -> None:

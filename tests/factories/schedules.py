@@ -11,7 +11,7 @@ from itertools import accumulate
 from hypothesis import strategies as st
 
 from local.broker_simulator.simulator import Simulator
-from local.broker_simulator.values import FaultKind
+from local.broker_simulator.values import FaultKind, OrderForm
 from tests.factories.interleaving import Event, Interleaving, Job, kill
 from tests.factories.two_lanes import Lanes, Setting
 from tests.fakes.plans import plan_of
@@ -25,6 +25,7 @@ class Happening(StrEnum):
     LOSE = "its answer is lost: it goes on, and is tried again beside it"
     FILL = "open orders fill"
     REPLACE = "a person replaces the open orders"
+    BY_HAND = "a person orders by hand in the candidate's account"
     FAULT = "the broker fails"
     HOLD = "the next order is on its way while its sender times out"
     ARRIVE = "what was on its way arrives"
@@ -117,6 +118,9 @@ def _outside(lanes: Lanes, step: Step) -> None:
     match step.what:
         case Happening.FILL:
             lanes.simulator.fill_open()
+        case Happening.BY_HAND:
+            forms = tuple(OrderForm)
+            lanes.simulator.place_by_hand(lanes.account, lanes.trades[0].symbol, forms[step.which % len(forms)])
         case Happening.REPLACE:
             lanes.simulator.replace_open(lanes.account)
         case Happening.ARRIVE:

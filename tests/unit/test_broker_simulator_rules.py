@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from time import time
 
 import pytest
 from pydantic import ValidationError
@@ -277,3 +278,57 @@ def test_a_day_without_a_price_is_not_a_day() -> None:
         SetDay(day=DAY, closes={})
     with pytest.raises(ValidationError, match="more than zero"):
         SetDay(day=DAY, closes={"AAPL": Decimal(0)})
+
+
+def test_every_answer_tells_of_the_limit_and_a_full_minute_is_refused_until_it_is_over() -> None:
+    simulator = fresh()
+    simulator.set_rate_limit(2)
+
+    answers = [ask(simulator, "GET", "/v2/clock").answer for _ in range(3)]
+
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["1", "0", "0"]
+    assert {answer.headers["X-RateLimit-Limit"] for answer in answers} == {"2"}
+    assert 0 < int(answers[2].headers["X-RateLimit-Reset"]) - time() <= 61
+    simulator.set_clock(datetime(2026, 1, 6, 20, 46, tzinfo=UTC))
+    assert ask(simulator, "GET", "/v2/clock").answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (FaultKind.REFUSED_IN_CODE, 403),
+        (FaultKind.REFUSED_BY_PROXY, 404),
+        (FaultKind.REFUSED_BARELY, 422),
+        (FaultKind.REFUSED_EMPTY, 422),
+    ],
+)
+def test_an_order_can_be_accepted_and_answered_as_if_it_were_not(kind: FaultKind, status: int) -> None:
+    simulator = fresh()
+    simulator.fault_on_submit(kind)
+
+    assert place(simulator).answer.status == status
+    assert [order.status for order in simulator.orders()] == ["filled"]
+
+
+def test_a_replaced_order_names_the_one_that_goes_on_for_what_is_left() -> None:
+    simulator = fresh()
+    simulator.add_fault(Fault(kind=FaultKind.PARTIAL_FILL))
+    place(simulator, qty="10")
+    simulator.replace_open()
+    first, second = simulator.orders()
+
+    assert (first.status, first.filled_quantity, first.replaced_by) == ("replaced", 5, second.order_id)
+    assert (second.status, second.quantity, second.filled_quantity) == ("new", 5, 0)
+    simulator.fill_open()
+    assert simulator.account(Role.CONTROL).positions == {"AAPL": Decimal(10)}
+
+
+def test_quotes_can_be_old_or_absurdly_wide() -> None:
+    simulator = fresh()
+    simulator.add_fault(Fault(kind=FaultKind.QUOTE_STALE))
+    simulator.add_fault(Fault(kind=FaultKind.QUOTE_WIDE))
+    old, wide, sound = (read(simulator, "/v2/stocks/AAPL/quotes/latest")["quote"] for _ in range(3))
+
+    assert (old["t"], wide["bp"]) == ("2026-01-02T20:45:00Z", 0.01)
+    assert (sound["t"], sound["bp"]) == ("2026-01-06T20:45:00Z", 187.14)
