@@ -178,6 +178,10 @@ class _Resolver:
         separator, text = _list(argument)
         return str(self.resolve(text)).split(str(separator))
 
+    def _join(self, argument: object) -> object:
+        separator, parts = _list(argument)
+        return str(separator).join(str(part) for part in _list(self.resolve(parts)))
+
     def _equals(self, argument: object) -> object:
         left, right = map(self.resolve, _list(argument))
         return left == right
@@ -189,6 +193,7 @@ class _Resolver:
         "Fn::If": _if,
         "Fn::Select": _select,
         "Fn::Split": _split,
+        "Fn::Join": _join,
         "Fn::Equals": _equals,
         "Fn::Not": lambda self, argument: not self.resolve(_list(argument)[0]),
         "Fn::And": lambda self, argument: all(map(self.resolve, _list(argument))),

@@ -59,7 +59,7 @@ CHANGED = {
     "ControlReservedConcurrency": "13",
     "CustomerKeyArns": "arn:aws:kms:us-east-1:000000000000:key/one,arn:aws:kms:us-east-1:000000000000:key/two",
     "NotificationEmail": "desk@example.com",
-    "PolicyPath": "/opt/python/policy.toml",
+    "PolicyFile": "policy.toml",
     "RejudgeInCloud": "true",
 }
 _EXISTING = "names a control that exists already; this stage deploys the reference control"
@@ -72,7 +72,8 @@ NOT_CHANGED = {
     "DualPublishing": "the cut-over needs it on, for the legacy lane to shadow",
     "BrokerSecretId": "the stack makes the secret; a name in its place is read from the template by test_template.py",
     "ControlBrokerSecretId": "as BrokerSecretId",
-    "PolicyLayerArn": "a layer of somebody else, which is not there to be named",
+    "FilesLayerArn": "a layer of somebody else, which is not there to be named",
+    **dict.fromkeys(("ExistingStateMachineArn", "LaneFile"), "another workflow is shadowed by another stack"),
     **dict.fromkeys(("ExecutionQueueUrl", "ExecutionQueueArn", "ExecutionRunsTableName"), _EXISTING),
     **dict.fromkeys(("RebalancePlanTableName", "TradeLedgerTableName", "EventBusName"), _EXISTING),
 }

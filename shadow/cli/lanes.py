@@ -54,7 +54,7 @@ def lane_states(target: Target, pair: Pair, refs: Mapping[str, EvidenceRef], now
         clients.stepfunctions(),
         target.name("StateMachineArn"),
         dynamodb,
-        target.name("CandidateStateTableName"),
+        target.outputs.get("CandidateStateTableName", ""),
     )
     return _control(control, pair, refs, now), _candidate(candidate, pair, refs, now)
 

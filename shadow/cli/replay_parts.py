@@ -30,7 +30,7 @@ from shadow.lanes.redaction import Redactor
 from shadow.lanes.settledness import Deadlines
 from shadow.replay.aws import AwsCandidate, LedgerJudging
 from shadow.replay.plans import PlanTable, plans_in_folder
-from shadow.replay.ports import Archived
+from shadow.replay.ports import Archived, ReplayRefused
 from shadow.replay.replayer import MODE_VARIABLE, Pace, Replayer, refuse_unless_dry_run
 from shadow.settlement.evidence_store import EvidenceStore
 from shadow.settlement.judging import judge_by, policy_at
@@ -129,7 +129,10 @@ def _is_live(comparison: Comparison) -> bool:
 
 
 def check_dry_run(target: Target) -> None:
-    """Raise `ReplayRefused` unless the stack and its functions are in dry run."""
+    """Raise `ReplayRefused` unless the stack and its functions are in dry run, which nobody can tell of another's workflow."""
+    theirs = target.parameters.get("ExistingStateMachineArn")
+    if theirs:
+        raise ReplayRefused(f"replay starts the workflow of this project alone; the stack shadows {theirs}, which might trade")
     client = boto3.client("lambda", config=clients.DEFAULT_LIMITS.config())
     modes: dict[str, str | None] = {}
     for name in map(target.of_stage, _TRADING_FUNCTIONS):

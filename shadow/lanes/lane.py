@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Protocol
 
+from shadow.aws.environment import text_of
 from shadow.aws.table import RawItem
 from shadow.contracts.comparison import EvidenceRef
-from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
@@ -116,8 +115,4 @@ def lane_file_at(path: str) -> LaneFile | None:
     """Read the lane file at `path`; None when it is empty. Raises `InvalidPayload`, `ConfigurationError`."""
     if not path:
         return None
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"LANE_FILE_PATH: expected a readable file, was {path} ({type(error).__name__})") from None
-    return LaneFile.read(text, path)
+    return LaneFile.read(text_of("LANE_FILE_PATH", path), path)

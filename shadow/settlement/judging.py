@@ -5,15 +5,13 @@ The judge, as settlement calls it: the pure comparison of `shadow.compare` under
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from shadow import __version__
+from shadow.aws.environment import text_of
 from shadow.broker.recording import RECORDED
 from shadow.compare.case import PairCase
 from shadow.compare.document import canonical_bytes
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
-from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Lane, SizingBasis
 from shadow.settlement.ports import Case, Judge, Judgement
@@ -23,11 +21,7 @@ def policy_at(path: str) -> Policy:
     """Read the policy at `path`; the default policy when it is empty. Raises `InvalidPolicy`, `ConfigurationError`."""
     if not path:
         return default_policy()
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"POLICY_PATH: expected a readable file, was {path} ({type(error).__name__})") from None
-    return Policy.read(text, path)
+    return Policy.read(text_of("POLICY_PATH", path), path)
 
 
 def policy_for(policy: Policy, production_lane: Lane) -> Policy:

@@ -18,6 +18,8 @@ NAMED = {
     "ExecutionQueueUrl": "https://sqs.us-east-1.amazonaws.com/000000000000/given.fifo",
     "ExecutionQueueArn": "arn:aws:sqs:us-east-1:000000000000:given.fifo",
 }
+THEIRS = "arn:aws:states:us-east-1:000000000000:stateMachine:orders-v2"
+FOREIGN = {"ExistingStateMachineArn": THEIRS, "LaneFile": "lane.toml"}
 pytestmark = [pytest.mark.local_cloud]
 
 
@@ -33,6 +35,9 @@ pytestmark = [pytest.mark.local_cloud]
             {"ProductionLane": "workflow", "ExecutionMode": "paper", "ControlAccountFingerprint": "0" * 64},
             "needs ExecutionMode live",
         ),
+        ({"ExistingStateMachineArn": THEIRS}, "given together"),
+        ({"LaneFile": "lane.toml"}, "given together"),
+        ({**FOREIGN, "ProductionLane": "workflow", "ControlAccountFingerprint": "0" * 64}, "can only shadow"),
         ({**NAMED, "ProductionLane": "workflow", "ControlAccountFingerprint": "0" * 64}, "ControlBrokerSecretId"),
     ],
     ids=[
@@ -42,6 +47,9 @@ pytestmark = [pytest.mark.local_cloud]
         "a control without a name",
         "a swap that does not know the account in production",
         "a workflow in production on paper",
+        "a workflow of somebody else without the file that describes it",
+        "a lane file without the workflow that it describes",
+        "a swap to a workflow of somebody else",
         "a swap beside an existing control without production's secret",
     ],
 )

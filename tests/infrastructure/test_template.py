@@ -93,6 +93,25 @@ def test_a_legacy_lane_that_shadows_can_touch_none_of_productions_places() -> No
     }
 
 
+THEIRS = "arn:aws:states:us-east-1:000000000000:stateMachine:orders-v2"
+
+
+def test_a_workflow_of_somebody_else_is_started_and_read_and_none_of_ours_is_deployed() -> None:
+    foreign = {**DEPLOYED_WITH, "ExistingStateMachineArn": THEIRS, "LaneFile": "/opt/lane.toml"}
+    allowed = statements_of(ROOT / "template.yaml", foreign)
+    deployed = {each.role for each in allowed}
+    assert {"IntakeRole", "CompareOutcomesRole"} <= deployed
+    assert not deployed & {"ExecutionWorkflowStateMachineRole", "PrepareTradesRole", "ExecuteTradeSfnRole", "NotifyFailureRole"}
+    reached = {
+        resource for each in allowed for action in each.actions if action.startswith("states:") for resource in each.resources
+    }
+    below = THEIRS.replace("stateMachine", "execution") + ":*", THEIRS.replace("stateMachine", "mapRun") + "/*"
+    assert reached == {THEIRS, *below}
+    started = {each.role for each in allowed if "states:StartExecution" in each.actions}
+    assert started == {"IntakeRole", "CompareOutcomesRole"}
+    assert not [each for each in allowed if "candidate-state" in str(each.resources)]
+
+
 def test_the_intake_reads_its_own_queue_and_no_secret() -> None:
     text = json.dumps([statement for role, statement in statements() if role == "IntakeRole"])
     assert "ExecutionFifoQueue" not in text
@@ -190,7 +209,7 @@ def test_the_composite_names_only_alarms_that_exist() -> None:
 
 
 def test_the_dashboard_shows_only_metrics_that_exist() -> None:
-    body = json.loads(RESOURCES["MigrationDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    body = json.loads(RESOURCES["MigrationDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0])
     shown = [metric for widget in body["widgets"] for metric in widget["properties"].get("metrics", [])]
     ours = [metric[1] for metric in shown if metric[0] == NAMESPACE]
     assert len(ours) >= 20
