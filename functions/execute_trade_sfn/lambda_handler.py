@@ -31,10 +31,10 @@ def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
     transient errors, OrderFateUnknown, OrderStillOpen and StateUnavailable.
     """
     del context
-    desk, effects = _parts()
-    if "closeRun" in event:
-        return _close(desk, CloseRequest.parse(event).run_id)
+    if isinstance(event, dict) and "closeRun" in event:
+        return _close(CloseRequest.parse(event).run_id)
     request = TradeRequest.of(event)
+    desk, effects = _parts()
     trade = request.trade
     executor = desk.executor(trade.run_id)
     result = executor.reconcile(trade, request.error) if request.reconcile else executor.execute(trade)
@@ -47,8 +47,8 @@ def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
     return compact(result).to_wire()
 
 
-def _close(desk: TradeDesk, run_id: str) -> dict[str, object]:
-    closed = desk.close(run_id)
+def _close(run_id: str) -> dict[str, object]:
+    closed = _parts()[0].close(run_id)
     for line in (*closed.closed, *closed.unknown):
         logger().warning("an order was open after its run", extra={"run_id": run_id, "order": line})
     return closed.to_wire()
