@@ -9,8 +9,10 @@ STAMP  := $(VENV)/.made-from-requirements
 STAGE  ?= dev
 FUZZ_SECONDS ?= 120
 FUZZ_OPTIONS ?=
+DRAWS  ?= 100000
+SIMULATE_OPTIONS ?=
 
-.PHONY: help demo test test-long fuzz lint security format bench bench-quick build deploy-dev delete-dev rehearse lock pages hooks clean
+.PHONY: help demo test test-long fuzz simulate lint security format bench bench-quick build deploy-dev delete-dev rehearse lock pages hooks clean
 
 help: ## Show what can be made
 	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +36,9 @@ test-long: $(STAMP) ## Run the long forms of the property, model-based and end-t
 fuzz: $(STAMP) ## Drive the properties of tests/fuzz by coverage for FUZZ_SECONDS, and say what was reached (Linux, x86-64)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_OPTIONS)
+
+simulate: $(STAMP) ## Let lanes misbehave in DRAWS seeded simulations and audit the verdicts; SEED=N shows one again
+	@$(BIN)/python -m tests.simulation --draws $(DRAWS) $(if $(SEED),--seed $(SEED)) $(SIMULATE_OPTIONS)
 
 lint: $(STAMP) ## Check style, types, the arrows of import, the template, the workflow and the generated pages
 	@mkdir -p build

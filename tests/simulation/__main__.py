@@ -1,0 +1,94 @@
+"""Business Unit: tests | Status: current.
+
+`make simulate`: many seeded simulations, each with faults drawn anew, and the auditor's word on each. What it does not agree with
+is printed with its seed, which runs it again: `make simulate SEED=…`. Exit code 1 where there is any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from multiprocessing import get_context
+
+from tests.simulation.auditor import audit
+from tests.simulation.draws import Draws, Result, mode_of, simulate
+from tests.simulation.world import simulation
+
+BLOCK = 200
+SHOWN = 20
+
+
+def say(line: str) -> None:
+    """Write a line."""
+    sys.stdout.write(f"{line}\n")
+
+
+def show(seed: int) -> Result:
+    """Run one draw again and print what the world saw."""
+    logging.disable(logging.CRITICAL)
+    with simulation(mode_of(seed)) as lanes:
+        seen, honest = Draws(lanes).run(seed)
+    wrong = audit(seen, honest)
+    say(f"seed {seed}, {seen.mode}: {len(seen.situation.plan.tradable_items)} trades")
+    for fault in seen.faults:
+        say(f"  fault {fault}")
+    for role, account in seen.accounts.items():
+        for order in account.orders:
+            price = order.average_price
+            say(f"  {role} {order.side} {order.quantity} {order.symbol} {order.status} {order.filled_quantity} at {price}")
+    if seen.comparison is not None:
+        say(f"  {seen.comparison.verdict}, gross {seen.comparison.gross_impact:.2f} USD")
+        for each in seen.comparison.differences:
+            say(f"    {each.severity} {each.kind} {each.symbol or ''} [{each.attribution}] {each.explanation}")
+        for gap in seen.comparison.gaps:
+            say(f"    gap {gap}")
+    for line in wrong or ["nothing is wrong"]:
+        say(f"  {line}")
+    return Result(1, {}, {}, {seed: wrong} if wrong else {})
+
+
+def blocks(first: int, count: int) -> Iterator[range]:
+    """Cut the seeds into blocks of whole worlds."""
+    for begin in range(first, first + count, BLOCK):
+        yield range(begin, min(begin + BLOCK, first + count))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="make simulate", description="Simulate misbehaving lanes and audit the verdicts.")
+    parser.add_argument("--draws", type=int, default=100_000, help="how many draws")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--seed", type=int, help="run this draw alone again, and show it")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    options = parser.parse_args(arguments)
+    if options.seed is not None:
+        return 1 if show(options.seed).failures else 0
+    total, begun = Result(), time.monotonic()
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(simulate, block) for block in blocks(options.first, options.draws)]):
+            total.add(done.result())
+            seconds = time.monotonic() - begun
+            left = seconds / total.draws * (options.draws - total.draws)
+            told = f"{total.draws} of {options.draws} draws, {len(total.failures)} failed, {seconds:.0f} s, {left:.0f} s to go"
+            sys.stderr.write(f"{told}\n")
+            sys.stderr.flush()
+    if options.json:
+        say(json.dumps(asdict(total)))
+    else:
+        say(f"{total.draws} draws: " + ", ".join(f"{count} {verdict}" for verdict, count in total.verdicts.items()))
+        for seed, lines in sorted(total.failures.items())[:SHOWN]:
+            say(f"seed {seed} (make simulate SEED={seed})\n  " + "\n  ".join(lines))
+        more = len(total.failures) - SHOWN
+        say(f"{len(total.failures)} failed" + (f", {more} of them not shown" if more > 0 else ""))
+    return 1 if total.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
