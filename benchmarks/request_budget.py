@@ -42,7 +42,18 @@ _MINUTE = 60
 _PLAN = "portfolio_v2_budget_1764000000"
 _RUN = run_id_of(_PLAN)
 _MANY = 1_000_000
-_ROWS = ((1, 150, 200), (5, 150, 200), (10, 150, 200), (10, 100, 200), (10, 60, 200), (10, 150, 100), (10, _MANY, 200))
+_AT_ONCE = 10
+_ROWS = (
+    (1, 150, 200),
+    (5, 150, 200),
+    (10, 150, 200),
+    (50, 150, 200),
+    (100, 150, 200),
+    (10, 100, 200),
+    (10, 60, 200),
+    (10, 150, 100),
+    (10, _MANY, 200),
+)
 
 
 class Killed(BaseException):
@@ -305,6 +316,11 @@ class Workflow:
         states = json.loads(_MACHINE.read_text(encoding="utf-8"))["States"]["ExecuteBuyPhase"]["ItemProcessor"]["States"]
         self.retries = {name: states[name]["Retry"] for name in ("ExecuteBuyTrade", "ReconcileBuyTrade")}
 
+    def work_through(self, numbers: Sequence[int]) -> None:
+        """Bring some trades to their end, one after the other."""
+        for number in numbers:
+            self.work(_trade(number))
+
     def work(self, trade: WorkflowTrade) -> None:
         """Bring one trade to its end."""
         error, result = self._state("ExecuteBuyTrade", lambda executor: executor.execute(trade))
@@ -376,11 +392,11 @@ class _Bounded:
 
 
 def simulate(trades: int, per_minute: int, limit: int) -> Outcome:
-    """Let `trades` BUYs walk the whole book at once, within `per_minute` requests, at a broker that allows `limit`."""
+    """Let `trades` BUYs walk the whole book, ten at once, within `per_minute` requests, at a broker that allows `limit`."""
     time = SimulatedTime()
     broker = SlowBroker(time, limit)
     workflow = Workflow(time, broker, per_minute)
-    time.run([partial(workflow.work, _trade(number)) for number in range(trades)])
+    time.run([partial(workflow.work_through, range(first, trades, _AT_ONCE)) for first in range(min(trades, _AT_ONCE))])
     unknown = sum(result is None or result.status.value == "UNKNOWN" for result in workflow.results)
     return Outcome(
         trades=trades,
@@ -418,7 +434,7 @@ def _trade(number: int) -> WorkflowTrade:
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """Write the outcomes as a table of Markdown."""
-    heads = ("trades at once", "our budget a minute", "the broker's limit", "time, s", "requests", "most in 60 s", "refused")
+    heads = ("trades", "our budget a minute", "the broker's limit", "time, s", "requests", "most in 60 s", "refused")
     lines = [f"| {' | '.join((*heads, 'unknown', 'left working'))} |", f"|{'---:|' * (len(heads) + 2)}"]
     for each in outcomes:
         budget = each.per_minute if each.per_minute < _MANY else "none"

@@ -20,6 +20,7 @@ from shadow.aws.effects import ProductionEmitter, RecordedEffects
 from shadow.aws.environment import Environment
 from shadow.aws.notifier import SnsNotifier
 from shadow.aws.objects import S3PlanStore
+from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.pacing import PacedBroker, RequestLimits
 from shadow.broker.port import Broker
 from shadow.broker.recording import RecordingBroker
@@ -190,9 +191,14 @@ class TradeDesk:
         modes = RunModes(clients.dynamodb(), environment.candidate_state_table_name)
         budget = DynamoRequestBudget(clients.dynamodb(), environment.candidate_state_table_name)
         time = clock or SystemClock()
-        account = environment.connect(connect)
-        broker = PacedBroker(account, budget, environment.limits(), now=time.now, sleep=time.sleep)
-        return cls(environment, broker, environment.state(), modes, time, broker.begin)
+        paced: list[PacedBroker] = []
+
+        def connect_paced(credentials: AlpacaCredentials) -> PacedBroker:
+            paced.append(PacedBroker(connect(credentials), budget, environment.limits(), now=time.now, sleep=time.sleep))
+            return paced[-1]
+
+        broker = environment.connect(connect_paced)
+        return cls(environment, broker, environment.state(), modes, time, paced[-1].begin)
 
     def executor(self, run_id: str) -> TradeExecutor:
         """Give the executor for one trade of a run. In dry run it cannot reach an order endpoint: it holds a recording broker.

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fakes.candidate import ACCEPTED_UNSEEN, FILL, LOST, REJECT, Behaviour, trade, workflow_input
+from shadow.broker.port import OrderStatus
+from tests.fakes.candidate import ACCEPTED_UNSEEN, FILL, LOST, REJECT, Behaviour, partly, trade, workflow_input
 from tests.fakes.workflow_cloud import Cloud, Run, cloud
 
 SELL = trade("AAA", "-300", held="100")
@@ -131,6 +132,50 @@ def test_c10_when_even_reconciling_fails_the_trade_is_unknown(paper: Cloud, item
     (result,) = phase["sellResults" if item is SELL else "buyResults"]
     assert (result["status"], result["errorMessage"], result["quantity"]) == ("UNKNOWN", "Sandbox.Timedout", None)
     assert (run.end, run.result_of("AggregateResults")["unknownTrades"]) == ("WorkflowFailed", 1)
+
+
+@pytest.mark.parametrize(
+    ("item", "threshold", "closing", "end"),
+    [
+        (BUY, "1000", "CloseOrders", "WorkflowFailed"),
+        (SELL, "1000", "CloseOrders", "WorkflowFailed"),
+        (SELL, "200", "CloseOrdersOfBlockedRun", "BuyPhaseBlocked"),
+    ],
+    ids=["buy", "sell", "sell that blocks"],
+)
+def test_l2_an_order_that_nobody_could_finish_is_cancelled_before_the_run_ends_and_told(
+    paper: Cloud, item: Any, threshold: str, closing: str, end: str
+) -> None:
+    paper.broker.script = [partly("1")]
+    paper.broker.after_submit = lambda _: _die_for_good(paper)
+
+    run = paper.run(workflow_input(item), threshold=threshold)
+
+    assert (run.end, run.counts[closing]) == (end, 1)
+    assert [order.status for order in paper.broker.accepted] == [OrderStatus.CANCELED]
+    ((_, body),) = paper.mails()
+    assert "Orders that were still open, closed now:" in body
+    assert f"{item.action} {item.symbol}, order {item.trade_id}: canceled, 1 of" in body
+    (intent,) = [entry for entry in paper.items() if entry["SK"].startswith("INTENT#")]
+    assert (intent["status"], intent["filled_quantity"]) == ("canceled", 1)
+
+
+def test_l2_a_run_whose_orders_cannot_be_closed_says_so_and_ends(paper: Cloud) -> None:
+    paper.broker.script = [partly("1")]
+    paper.broker.after_submit = lambda _: _die_for_good(paper, closes=False)
+
+    run = paper.run(workflow_input(BUY))
+
+    assert run.end == "WorkflowFailed"
+    ((_, body),) = paper.mails()
+    assert "Orders may still be working: closing the run failed (Sandbox.Timedout" in body
+    assert f"shadow orders {BUY.run_id} --cancel" in body
+
+
+def _die_for_good(paper: Cloud, *, closes: bool = True) -> None:
+    """Let this process die, and every later one but the one that closes the run."""
+    paper.faults["execute_trade_sfn"] = lambda event: None if closes and event.get("closeRun") else "Sandbox.Timedout"
+    raise RuntimeError
 
 
 def test_an_unknown_sell_counts_for_the_guard(paper: Cloud) -> None:
