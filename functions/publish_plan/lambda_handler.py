@@ -1,7 +1,8 @@
 """Business Unit: publish | Status: current.
 
 Publish one plan to the lane in production, and to the one that shadows beside it. The plan comes as the detail of an EventBridge
-event or as the event itself. The portfolio function of production wraps its own enqueue function instead.
+event or as the event itself. It does so as the portfolio function of production does: a method of an object that each event makes
+is called with a keyword, and answers with the run that it minted.
 """
 
 from __future__ import annotations
@@ -11,22 +12,17 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
-from shadow.publish import DualPublisher, dual_publisher_from_environment
+from shadow.publish import DualPublisher, dual_publisher_from_environment, no_control
 from shadow.reference.composition import LegacyPublisherEnvironment, control_broker, publisher_from
 from shadow.reference.publishing import NothingToExecute, Published
-from shadow.reference.shadowing import PlanPublisher
 
 
-@cache
-def _legacy() -> PlanPublisher:
-    return publisher_from(LegacyPublisherEnvironment.load())
+class _Legacy:
+    """Publishes one event's plan. What it needs is put together when it does: as a shadow it must not hold up production."""
 
-
-def _enqueue(plan: RebalancePlan) -> Published | NothingToExecute:
-    """Publish to the legacy lane. What it needs is put together at the first call: as a shadow it must not hold up production."""
-    return _legacy().publish(plan)
+    def publish(self, *, rebalance_plan: RebalancePlan) -> Published | NothingToExecute:
+        return publisher_from(LegacyPublisherEnvironment.load()).publish(rebalance_plan=rebalance_plan)
 
 
 def _positions(copy: object) -> Mapping[str, Decimal]:
@@ -36,16 +32,17 @@ def _positions(copy: object) -> Mapping[str, Decimal]:
 
 
 @cache
-def _publisher() -> DualPublisher[[RebalancePlan], Published | NothingToExecute]:
-    return dual_publisher_from_environment(_enqueue, positions=_positions)
+def _publisher() -> DualPublisher[..., None]:
+    return dual_publisher_from_environment(no_control, positions=_positions)
 
 
 def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
     """Publish the plan; raises `InvalidPlan` that names every faulty field, and whatever the lane in production raises."""
     del context
     plan = RebalancePlan.read(_payload(event))
-    _publisher().publish(plan)
-    return {"planId": plan.plan_id, "runId": run_id_of(plan.plan_id), "tradeCount": len(plan.tradable_items)}
+    answer = _publisher().beside(_Legacy().publish)(rebalance_plan=plan)
+    run_id = answer.run_id if isinstance(answer, Published) else None
+    return {"planId": plan.plan_id, "runId": run_id, "tradeCount": len(plan.tradable_items)}
 
 
 def _payload(event: object) -> object:

@@ -18,7 +18,6 @@ from local.scenarios.demo import FIRST_CASH, DemoDay
 from local.stack import STAGE, LocalStack
 from shadow.aws.table import from_item
 from shadow.contracts.candidate_state import INTENT_SK_PREFIX, IntentRecord, IntentStatus
-from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import METADATA_SK, LegacyRunStatus, LegacyTradeStatus, run_pk
 from shadow.contracts.vocabulary import Role
@@ -27,7 +26,8 @@ _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 120.0
 _ENDED = frozenset({LegacyRunStatus.COMPLETED.value, LegacyRunStatus.FAILED.value})
 _AT_WORK = frozenset({LegacyTradeStatus.PENDING.value, LegacyTradeStatus.RUNNING.value})
-_DIFFERS_ALWAYS = frozenset({"TTL", "order_id", "message_body", "run_timestamp", "correlation_id"})
+_MINTED = frozenset({"PK", "SK", "run_id", "trade_id", "trade_ids"})
+_DIFFERS_ALWAYS = _MINTED | {"TTL", "order_id", "message_body", "run_timestamp", "correlation_id"}
 _FORGOTTEN = frozenset({IntentStatus.INTENDED, IntentStatus.AMBIGUOUS, IntentStatus.OPEN})
 
 
@@ -39,6 +39,7 @@ class Stage:
         self.stack = stack
         self.operator = Operator(stack)
         self._meanwhile = meanwhile
+        self._runs: dict[str, str] = {}
         stack.broker.set_account(Role.CONTROL, cash=FIRST_CASH)
 
     def play(self, day: DemoDay, *, with_candidate: bool) -> tuple[RebalancePlan, ControlRecord]:
@@ -50,7 +51,7 @@ class Stage:
         broker.set_account(Role.CANDIDATE, cash=control.cash)
         plan = day.plan(Portfolio(control.positions, control.cash))
         before = len(broker.orders(Role.CONTROL))
-        self.operator.publish(plan)
+        self._runs[plan.plan_id] = str(self.operator.publish(plan)["runId"])
         self._wait(plan, lambda: self._control_ended(plan) and (not with_candidate or self._candidate_ended(plan)))
         return plan, ControlRecord(_orders(broker.orders(Role.CONTROL)[before:]), self._items(plan))
 
@@ -72,7 +73,7 @@ class Stage:
         answer = self.stack.tables().query(
             TableName=f"alchemiser-{STAGE}-execution-runs",
             KeyConditionExpression="PK = :run",
-            ExpressionAttributeValues={":run": {"S": run_pk(run_id_of(plan.plan_id))}},
+            ExpressionAttributeValues={":run": {"S": run_pk(self._runs[plan.plan_id])}},
             ConsistentRead=True,
         )
         return [from_item(item) for item in answer["Items"]]

@@ -26,7 +26,6 @@ from local.scenarios.legacy_defects import (
 from local.scenarios.legacy_faults import Fault, PlantedFault, PlantedFaults
 from shadow.contracts.errors import ShadowError
 from shadow.contracts.events import DetailType, LedgerEntry
-from shadow.contracts.identity import run_id_of
 from shadow.contracts.model import Frozen
 from shadow.contracts.plan import CENT, PlanItem, RebalancePlan
 from shadow.contracts.trade_message import TradeMessage
@@ -145,12 +144,13 @@ class FaultyPublisher:
         self._publisher = publisher
         self._faults = faults
 
-    def publish(self, plan: RebalancePlan) -> Published | NothingToExecute:
+    def publish(self, rebalance_plan: RebalancePlan) -> Published | NothingToExecute:
         """Publish one plan."""
+        plan = rebalance_plan
         planted = self._faults.of_plan(plan.plan_id)
         kinds = {fault.fault for fault in planted}
         if Fault.RUN_NOT_PUBLISHED in kinds:
-            return Published(plan.plan_id, run_id_of(plan.plan_id), (), ())
+            return Published(plan.plan_id, self._publisher.mint(), (), ())
         publisher = replace(self._publisher, plans=_Unchanged(self._publisher.plans, plan))
         changed = plan
         for fault in planted:

@@ -176,6 +176,20 @@ def from_item(item: Mapping[str, AttributeValueTypeDef]) -> dict[str, object]:
     return {name: _DESERIALIZE(value) for name, value in item.items()}
 
 
+def plain_item(item: Mapping[str, object]) -> dict[str, object]:
+    """Turn a raw DynamoDB item into plain values; an attribute that is none is left as it lies, for the reader to name."""
+    try:
+        return from_item(item)  # type: ignore[arg-type] # as below
+    except (TypeError, AttributeError, ValueError, ArithmeticError):
+        plain: dict[str, object] = {}
+    for name, value in item.items():
+        try:
+            plain |= from_item({name: value})  # type: ignore[dict-item] # it was written by the service, and is checked here
+        except (TypeError, AttributeError, ValueError, ArithmeticError):
+            plain[name] = value
+    return plain
+
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, QueryInputTypeDef

@@ -11,15 +11,15 @@ from datetime import datetime
 
 from shadow.aws import clients
 from shadow.aws.executions import AwsCandidateSource
+from shadow.aws.table import plain_item
 from shadow.cli.target import Target
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.pair import Pair
 from shadow.contracts.vocabulary import Role
 from shadow.lanes.legacy.reader import read_control
-from shadow.lanes.legacy.source import AwsControlSource
+from shadow.lanes.legacy.source import AwsControlSource, CapturedEvents, run_of_plan
 from shadow.lanes.records import as_moment
 from shadow.lanes.settledness import Deadlines, Settledness, candidate_settledness, control_settledness, is_stuck
-from shadow.settlement.documents import plain_item
 from shadow.settlement.looks import CANDIDATE, CONTROL
 
 
@@ -49,7 +49,8 @@ class LaneState:
 def lane_states(target: Target, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> tuple[LaneState, LaneState]:
     """Look at both lanes, control first. Raises `EvidenceUnavailable`."""
     dynamodb = clients.dynamodb()
-    control = AwsControlSource(dynamodb, target.control_name("ExecutionRunsTableName", "execution-runs"), None, None)
+    captured = CapturedEvents(dynamodb, target.name("PairLedgerTableName"))
+    control = AwsControlSource(dynamodb, target.control_name("ExecutionRunsTableName", "execution-runs"), None, captured)
     candidate = AwsCandidateSource(
         clients.stepfunctions(),
         target.name("StateMachineArn"),
@@ -60,8 +61,9 @@ def lane_states(target: Target, pair: Pair, refs: Mapping[str, EvidenceRef], now
 
 
 def _control(source: AwsControlSource, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> LaneState:
-    outcome = read_control(pair.run_id, pair.plan_id, map(plain_item, source.run_items(pair.run_id)), None)
-    if outcome is None:
+    run_id = run_of_plan(source, pair)
+    outcome = run_id and read_control(run_id, pair.plan_id, map(plain_item, source.run_items(run_id)), None)
+    if not outcome:
         kept = CONTROL in refs
         return LaneState(Role.CONTROL, "records expired, evidence kept" if kept else "no run found", settled=kept)
     found = control_settledness(outcome, now, Deadlines())

@@ -57,7 +57,8 @@ def publish(plan_file: PlanFile, *, stage: StageOption = "dev", aws: AwsOption =
     if as_json:
         print_json(answer)
         return
-    named = f"{answer.get('tradeCount')} trades, run {escape(str(answer.get('runId')))}"
+    run = answer.get("runId")
+    named = f"{answer.get('tradeCount')} trades" + (f", run {escape(str(run))}" if run else "")
     say(f"[green]published[/green] {escape(plan.plan_id)}: {named}")
     say(f"next: [bold]shadow status {escape(plan.plan_id)}[/bold], then [bold]shadow compare[/bold] or [bold]explain[/bold]")
 

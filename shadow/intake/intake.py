@@ -272,13 +272,14 @@ class Intake:
             self._moved(note.plan_id, start_state=StartState.STARTED, start_reason=None)
 
     def _note_end(self, plan_id: str, end: ControlEnd | None) -> None:
-        """Record how production's call ended: a run it named stays named, an error goes when a later attempt went well."""
+        """Record how production's call ended: the first run it named stays the plan's, a later success takes an error away."""
         if end is None:
             return
         if end.error is not None:
             self.recorder.log("production's publishing raised", {"plan_id": plan_id, "error": end.error}, problem=True)
-        named = {} if end.run_id is None else {"control_run_id": end.run_id}
-        self._moved(plan_id, control_error=end.error, **named)
+        pair = self.ledger.get(plan_id)
+        is_first = end.run_id is not None and (pair is None or pair.control_run_id is None)
+        self._moved(plan_id, control_error=end.error, **({"control_run_id": end.run_id} if is_first else {}))
 
     def _refused(self, pair: Pair, reason: str) -> Pair:
         self.recorder.emit({Metric.PLANS_REFUSED: 1.0})

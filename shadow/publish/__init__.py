@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     R = TypeVar("R")
+    Q = ParamSpec("Q")
+    S = TypeVar("S")
 
     class SqsClient(Protocol):
         """What is used of boto3's SQS client."""
@@ -495,9 +497,9 @@ class DualPublisher(_Typed[P, R]):
         self._to_plan, self._positions, self._named = to_plan, positions, plan_argument
         self._swapped, self._shadowed = swapped, shadowed
 
-    def beside(self, control: Callable[P, R]) -> Callable[P, R]:
+    def beside(self, control: Callable[Q, S]) -> Callable[Q, S]:
         """Give the call of another `control`, such as a method of an object made for each event; all else is shared."""
-        other = DualPublisher(control, self._core)
+        other: DualPublisher[Q, S] = DualPublisher(control, self._core)
         other.__dict__.update(self.__dict__, _control=control)
         return other.publish
 
@@ -671,14 +673,15 @@ class DualPublisher(_Typed[P, R]):
             if hasattr(type(result), "__await__"):
                 import asyncio  # noqa: PLC0415 - only for an asynchronous legacy lane
 
-                async def awaited() -> object:
-                    return await result  # type: ignore[misc]
+                async def awaited(promise: object) -> object:
+                    return await promise  # type: ignore[misc]
 
-                asyncio.run(awaited())
+                result = asyncio.run(awaited(result))
         except BaseException as error:  # noqa: BLE001 - see `_work`
             publication.fault("shadow", error)
             return
-        self._send(core, publication, {"kind": "note", "plan_id": publication.plan_id, "shadow": "published"})
+        note = {"kind": "note", "plan_id": publication.plan_id, "shadow": "published"}
+        self._send(core, publication, {**note, **_named_run(result)})
 
 
 def _text_of(plan: object, name: str) -> str | None:
@@ -694,9 +697,11 @@ def _text_of(plan: object, name: str) -> str | None:
 
 def _end_of(publication: _Publication) -> dict[str, object]:
     """Say how production ended where that tells something: the class it raised, or the run id that its answer names."""
-    if publication.error is not None:
-        return {"control": {"error": publication.error}}
-    answer = publication.result
+    return {"control": {"error": publication.error}} if publication.error is not None else _named_run(publication.result)
+
+
+def _named_run(answer: object) -> dict[str, object]:
+    """Give the run id that the legacy lane's answer is or names, as the intake reads it."""
     named = answer.get("run_id") if isinstance(answer, Mapping) else getattr(answer, "run_id", answer)
     text = str(named) if isinstance(named, str) or type(named).__name__ == "UUID" else ""
     is_id = [len(part) for part in text.split("-")] == _UUID_PARTS and text.replace("-", "").isalnum()

@@ -1,10 +1,8 @@
 """Business Unit: legacy | Status: current.
 
 The control's publishing half: the plan's item, the run item, one item a trade, then the messages. Nothing here is
-transactional, as the contract has it: a crash leaves whatever was written. Every write is made only where nothing is, and every
-message carries its trade id as deduplication id, so publishing the same plan again completes what is missing and resets nothing.
-(The contract does not say what a second publication does; deterministic names make this the harmless reading. A message that
-is repeated after the queue's five minutes is stopped by the duplicate check, unless its trade is RUNNING just then.)
+transactional, as the contract has it: a crash leaves whatever was written. The run's id and every trade's are minted anew with
+each publication, so publishing a plan again makes another run of it.
 """
 
 from __future__ import annotations
@@ -13,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 from shadow.contracts.errors import ConfigurationError
-from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import (
     METADATA_SK,
@@ -50,12 +48,16 @@ class NothingToExecute:
     """A plan of HOLDs only: it makes no trade, so nothing was written and nothing sent."""
 
     plan_id: str
-    run_id: str
+
+
+def minted() -> str:
+    """Mint an id that nobody can foresee, as production does."""
+    return str(uuid4())
 
 
 @dataclass(frozen=True, slots=True)
 class LegacyPublisher:
-    """Publishes a plan to the control. `equity` reads the account's equity in USD, once a plan."""
+    """Publishes a plan to the control. `equity` reads the account's equity in USD, once a plan; `mint` makes each id."""
 
     store: RunsStore
     queue: TradeQueue
@@ -63,13 +65,16 @@ class LegacyPublisher:
     equity: Callable[[], Decimal]
     deployment_fraction: Decimal
     now: Callable[[], datetime]
+    mint: Callable[[], str] = minted
 
-    def publish(self, plan: RebalancePlan) -> Published | NothingToExecute:
-        """Write `plan`, its run and its trades, then send the SELLs (or, where there is none, the BUYs)."""
-        messages = trade_messages(plan)
-        run_id = run_id_of(plan.plan_id)
+    def publish(self, rebalance_plan: RebalancePlan) -> Published | NothingToExecute:
+        """Write the plan, a run of it and its trades, then send the SELLs (or, where there is none, the BUYs)."""
+        plan, run_id = rebalance_plan, self.mint()
+        messages = tuple(
+            message.model_copy(update={"run_id": run_id, "trade_id": self.mint()}) for message in trade_messages(plan)
+        )
         if not messages:
-            return NothingToExecute(plan.plan_id, run_id)
+            return NothingToExecute(plan.plan_id)
         limit = equity_limit(self.equity(), self.deployment_fraction)
         created_at = self.now()
         self.plans.keep(plan)
@@ -103,10 +108,10 @@ def run_item(plan: RebalancePlan, messages: tuple[TradeMessage, ...], limit: Dec
     sells = sum(message.phase is Side.SELL for message in messages)
     selling = first_phase(messages) is Side.SELL
     return RunItem(
-        PK=run_pk(run_id_of(plan.plan_id)),
+        PK=run_pk(messages[0].run_id),
         SK=METADATA_SK,
         TTL=_expiry(created_at),
-        run_id=run_id_of(plan.plan_id),
+        run_id=messages[0].run_id,
         plan_id=plan.plan_id,
         correlation_id=plan.correlation_id,
         total_trades=len(messages),

@@ -71,7 +71,7 @@ class RecordProcessor(Protocol):
 class PlanPublisher(Protocol):
     """What publishes one plan to the legacy lane."""
 
-    def publish(self, plan: RebalancePlan) -> Published | NothingToExecute:
+    def publish(self, rebalance_plan: RebalancePlan) -> Published | NothingToExecute:
         """Publish one plan."""
         ...
 
@@ -134,9 +134,10 @@ class DryRunPublisher:
         self._publisher = publisher
         self._finished = finished
 
-    def publish(self, plan: RebalancePlan) -> Published | NothingToExecute:
+    def publish(self, rebalance_plan: RebalancePlan) -> Published | NothingToExecute:
         """Publish one plan."""
-        return self._finished(replace(self._publisher, equity=lambda: plan.total_portfolio_value)).publish(plan)
+        publisher = replace(self._publisher, equity=lambda: rebalance_plan.total_portfolio_value)
+        return self._finished(publisher).publish(rebalance_plan)
 
 
 class DryRunLane:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from shadow.aws.table import Reader, from_item, to_item
+from shadow.aws.table import Reader, from_item, plain_item, to_item
 from shadow.contracts.errors import EvidenceUnavailable
 from shadow.contracts.outcome import Effect, Gap, RunOutcome
 from shadow.contracts.pair import Pair
@@ -102,20 +102,6 @@ def unread(pair: Pair, role: Role, gaps: tuple[Gap, ...]) -> RunOutcome:
     return RunOutcome(
         role=role, lane=lane, run_id=pair.run_id, plan_id=pair.plan_id, status=RunStatus.UNFINISHED, trades=(), gaps=gaps
     )
-
-
-def plain_item(item: Mapping[str, object]) -> dict[str, object]:
-    """Turn a raw DynamoDB item into plain values; an attribute that is none is left as it lies, for the reader to name."""
-    try:
-        return from_item(item)  # type: ignore[arg-type] # as below
-    except (TypeError, AttributeError, ValueError, ArithmeticError):
-        plain: dict[str, object] = {}
-    for name, value in item.items():
-        try:
-            plain |= from_item({name: value})  # type: ignore[dict-item] # it was written by the service, and is checked here
-        except (TypeError, AttributeError, ValueError, ArithmeticError):
-            plain[name] = value
-    return plain
 
 
 def captured_effects(items: Iterable[Mapping[str, object]], faults: list[str]) -> list[Effect]:

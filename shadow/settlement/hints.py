@@ -15,6 +15,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from shadow.aws.table import plain_item
 from shadow.contracts.errors import FieldFault, InvalidPayload, UnknownPair, faults_of
 from shadow.contracts.events import EventSource, StatusChangeEvent
 from shadow.contracts.identity import run_id_of, run_id_of_execution
@@ -25,7 +26,6 @@ from shadow.lanes.lane import CandidateSource, ControlSource
 from shadow.lanes.legacy.source import CapturedEvent, CapturedEvents, captured_event
 from shadow.lanes.paths import value_at
 from shadow.lanes.records import as_json, is_identifier
-from shadow.settlement.documents import plain_item
 from shadow.settlement.ports import Recorder
 from shadow.settlement.settler import Settler
 

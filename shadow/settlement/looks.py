@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from shadow.aws.table import plain_item
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import PairMoved
 from shadow.contracts.events import MAX_EVENTS
@@ -21,6 +22,7 @@ from shadow.lanes.declared import LaneFile
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.lane import CandidateSource, ControlSource, Look, Presence
 from shadow.lanes.legacy.reader import read_control
+from shadow.lanes.legacy.source import run_of_plan
 from shadow.lanes.records import as_moment
 from shadow.lanes.settledness import Deadlines, Settledness, candidate_settledness, control_settledness, is_stuck
 from shadow.settlement.documents import (
@@ -34,7 +36,6 @@ from shadow.settlement.documents import (
     STATE_ITEM,
     WATCHED,
     captured_effects,
-    plain_item,
     recorded,
 )
 from shadow.settlement.evidence_store import EvidenceStore, Record
@@ -77,10 +78,10 @@ class Lanes:
         if CONTROL in refs:
             return Look(Role.CONTROL, Presence.SETTLED, Settledness(settled=True), refs[CONTROL])
         draft = self._store.writer()
-        run_id = self._run_id(pair)
-        items = recorded(draft, ITEM, self._control.run_items(run_id))
-        events = self._control.captured_events(run_id)
-        outcome = read_control(run_id, pair.plan_id, map(plain_item, items), captured_effects(events or (), []))
+        run_id = run_of_plan(self._control, pair)
+        items = recorded(draft, ITEM, self._control.run_items(run_id) if run_id else ())
+        events = self._control.captured_events(run_id) if run_id else ()
+        outcome = read_control(run_id or "", pair.plan_id, map(plain_item, items), captured_effects(events or (), []))
         if outcome is None:
             expired = (now - pair.published_at).total_seconds() >= self._deadlines.control_expiry
             gap = Gap(what="control items", reason="expired before they were read")
@@ -146,7 +147,8 @@ class Lanes:
         return draft
 
     def _effects_now(self, pair: Pair) -> list[Record] | None:
-        events = self._control.captured_events(self._run_id(pair))
+        run_id = run_of_plan(self._control, pair)
+        events = self._control.captured_events(run_id or pair.run_id)
         if events is None:
             return None
         rows = self._roles[pair.production_lane].ledger_rows(pair.correlation_id)
@@ -168,20 +170,6 @@ class Lanes:
         """Tell whether another plan of the day has the pair's correlation id, as when the publishing function was retried."""
         others = (other for other in self._ledger.pairs_of(pair.trading_day) if isinstance(other, Pair))
         return any(other.correlation_id == pair.correlation_id and other.plan_id != pair.plan_id for other in others)
-
-    def _run_id(self, pair: Pair) -> str:
-        """Find the control's run of the plan: what its own call answered, else the plan's own name, else what its events named.
-
-        The legacy lane mints its run id for each publication, so only a lane that was given our name has its run under it. Of
-        several runs that events named, the one that was created first is the plan's; the others are further runs of it.
-        """
-        if pair.control_run_id is not None:
-            return pair.control_run_id
-        named = [plain_item(item) for item in self._control.other_runs(pair.run_id)]
-        found = [(str(item.get("at")), str(item["name"])) for item in named if item.get("role") == Role.CONTROL.value]
-        if not found or next(iter(self._control.run_items(pair.run_id)), None) is not None:
-            return pair.run_id
-        return min(found)[1]
 
     def keep_unrecorded(self, pair: Pair, name: str, draft: DocumentWriter) -> EvidenceRef:
         """Copy evidence that may yet change: it belongs to one judgement, and does not stand for the lane."""

@@ -15,6 +15,7 @@ from decimal import Decimal
 from time import monotonic
 from zoneinfo import ZoneInfo
 
+from shadow.aws.table import plain_item
 from shadow.contracts.candidate_state import INTENT_SK_PREFIX, IntentRecord
 from shadow.contracts.events import ExecutionStatus
 from shadow.contracts.ledger import PairLedger, Transition, UnreadablePair, moved
@@ -24,7 +25,6 @@ from shadow.contracts.vocabulary import Lane, Origin
 from shadow.lanes.lane import CandidateSource
 from shadow.lanes.settledness import Deadlines
 from shadow.settlement.conservation import Conservation, conservation
-from shadow.settlement.documents import plain_item
 from shadow.settlement.ports import Recorder, Starter
 from shadow.settlement.settler import Settlement, Settler, announce
 from shadow.settlement.trading_days import is_exchange_open

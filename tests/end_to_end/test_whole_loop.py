@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from local.operator import FunctionFailed, Operator
-from shadow.contracts.comparison import Comparison, Verdict
-from shadow.contracts.identity import run_id_of
+from shadow.contracts.comparison import Attribution, Comparison, Verdict
 from shadow.contracts.pair import PairState, StartState
 from shadow.contracts.vocabulary import Role, RunStatus
 from shadow.settlement.conservation import conservation
@@ -50,20 +49,27 @@ def test_the_candidate_orders_nothing_while_it_is_a_candidate(operator: Operator
     assert len(broker.orders(Role.CONTROL)) >= len(plan.tradable_items)
 
 
-def test_publishing_a_plan_twice_creates_nothing_new(operator: Operator, market: Any) -> None:
+def test_a_plan_published_twice_runs_twice_in_the_control_alone_and_is_told(operator: Operator, market: Any) -> None:
+    """The control mints a run with each publication, as production does; the candidate runs a plan once."""
     _, plan = market.next_plan()
-    operator.publish(plan)
+    runs = [operator.publish(plan)["runId"]]
     first = operator.await_verdict(plan.plan_id)
-    orders = len(operator.stack.broker.orders(Role.CONTROL))
-    operator.publish(plan)
+    execution = operator.execution_arn(plan.plan_id)
+    runs.append(operator.publish(plan)["runId"])
+    operator.await_quiet()
+    operator.sweep()
+
     again = operator.await_verdict(plan.plan_id)
-    assert (again.run_id, again.published_at, again.start_state) == (
-        run_id_of(plan.plan_id),
-        first.published_at,
-        StartState.STARTED,
-    )
-    assert again.comparison_sha256 == first.comparison_sha256
-    assert len(operator.stack.broker.orders(Role.CONTROL)) == orders
+    comparison = judged(operator, plan.plan_id)
+    assert len(set(runs)) == 2
+    assert (again.control_run_id, again.execution_arn, again.start_state) == (runs[0], execution, StartState.STARTED)
+    assert (again.published_at, first.verdict) == (first.published_at, Verdict.MATCHED)
+    assert comparison.control is not None
+    assert (comparison.control.run_id, list(comparison.control.other_runs)) == (runs[0], runs[1:])
+    told = {
+        (difference.kind, difference.attribution) for difference in comparison.differences if difference.kind == "DUPLICATE_RUN"
+    }
+    assert told == {("DUPLICATE_RUN", Attribution.CONTROL)}
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import ExecutionMode, Role
 from shadow.intake.aws import S3PlanStore
 from shadow.intake.payload import candidate_input
+from shadow.reference.publishing import Published
 from shadow.reference.tables import DynamoTradeLedger
 from shadow.settlement.judging import judge_by, policy_at
 from shadow.settlement.settler import Settler
@@ -122,13 +123,16 @@ class AaLanes:
     def _run_control(self, plan: RebalancePlan, deployment: Decimal, world: World) -> None:
         control = Control(deployment=deployment, broker=self.control_broker)  # type: ignore[arg-type] # the port
         publisher = replace(control.publisher(), equity=lambda: control.broker.account().equity, now=lambda: datetime.now(UTC))
-        publisher.publish(plan)
+        published = publisher.publish(plan)
+        assert isinstance(published, Published)
         role = replace(control.parts(), now=lambda: datetime.now(UTC)).assemble()
         taken = 0
         while taken < len(control.queue.sent):
             role.process(TradeMessage.parse_json(control.queue.sent[taken].body))
             taken += 1
-        run_id = run_id_of(plan.plan_id)
+        run_id = published.run_id
+        pair = world.pairs[plan.plan_id]
+        world.pairs[plan.plan_id] = pair.model_copy(update={"control_run_id": run_id})
         world.control_items[run_id] = [raw_item(each) for each in (*control.store.runs.values(), *control.store.trades.values())]
         world.events[run_id] = {
             f"{number:04}": _captured(run_id, number, *event) for number, event in enumerate(control.bus.events)

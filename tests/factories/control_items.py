@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shadow.aws.table import to_item
-from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import (
     MARKET_CLOSED_MESSAGE,
@@ -23,6 +22,7 @@ from shadow.contracts.trade_message import TradeMessage, trade_messages
 from shadow.contracts.vocabulary import Side
 from shadow.reference.publishing import first_phase, run_item, trade_item
 from tests.factories.histories import BEGIN, PRICE
+from tests.factories.pairs import minted
 
 EQUITY_MESSAGE = "Equity circuit breaker: 0 deployed + 250 exceeds the limit of 100 USD"
 GUARD_MESSAGE = "SELL phase guard: 600 USD of sells failed, more than 500.00 USD"
@@ -39,16 +39,30 @@ class ControlRun:
     at: datetime = BEGIN
     counted: bool = True
 
+    @property
+    def run_id(self) -> str:
+        """The run's id, which the lane minted."""
+        return minted(self.plan.plan_id)
+
+    @property
+    def messages(self) -> tuple[TradeMessage, ...]:
+        """The trades' messages, under ids that the lane minted."""
+        names = {message.trade_id: minted(message.trade_id) for message in trade_messages(self.plan)}
+        return tuple(
+            message.model_copy(update={"run_id": self.run_id, "trade_id": names[message.trade_id]})
+            for message in trade_messages(self.plan)
+        )
+
     def items(self) -> list[dict[str, object]]:
         """Give the raw items."""
-        messages = trade_messages(self.plan)
+        messages = self.messages
         trades = [self._trade(message, first_phase(messages)) for message in messages]
         run = self._run(messages, trades)
         return [raw_item(model) for model in (run, *trades)]
 
     def events(self) -> list[dict[str, object]]:
         """Give the raw captured events that such a run emits."""
-        messages = trade_messages(self.plan)
+        messages = self.messages
         ended = [m for m in messages if self._ending(m) in ("COMPLETED", "FAILED", "CLOSED", "BREAKER")]
         found = [
             self._event("TradeExecuted", m.trade_id, {"trade_id": m.trade_id, "symbol": m.symbol, "action": m.action})
@@ -60,7 +74,7 @@ class ControlRun:
         return [*found, self._event(kind, None, detail)]
 
     def _event(self, kind: str, trade_id: str | None, detail: Mapping[str, object]) -> dict[str, object]:
-        run_id = run_id_of(self.plan.plan_id)
+        run_id = self.run_id
         body = {
             "correlation_id": self.plan.correlation_id,
             "run_id": run_id,

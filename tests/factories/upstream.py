@@ -64,7 +64,7 @@ def _item(pick: Callable[[Mapping[str, Any]], bool], where: Callable[[World], li
 
 def _detail(kind: str) -> Apply:
     def apply(world: World, change: Change) -> None:
-        for item in world.events[RUN_ID].values():
+        for item in world.events[_control_run(world)].values():
             if item["detail_type"]["S"] == kind:
                 value = json.loads(str(item["detail"]["S"]))
                 change(value)
@@ -74,7 +74,7 @@ def _detail(kind: str) -> Apply:
 
 
 def _execution_data(world: World, change: Change) -> None:
-    for item in world.control_items[RUN_ID]:
+    for item in _control(world):
         if "execution_data" in item:
             value = json.loads(str(item["execution_data"]["S"]))
             change(value)
@@ -135,8 +135,12 @@ def _starts(prefix: str) -> Callable[[Mapping[str, Any]], bool]:
     return lambda item: str(item["SK"]["S"]).startswith(prefix)
 
 
+def _control_run(world: World) -> str:
+    return str(world.pairs[PLAN.plan_id].control_run_id)
+
+
 def _control(world: World) -> list[Any]:
-    return world.control_items[RUN_ID]
+    return world.control_items[_control_run(world)]
 
 
 def _state(world: World) -> list[Any]:

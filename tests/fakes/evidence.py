@@ -239,8 +239,8 @@ def _verdict(control: RunOutcome | None, candidate: RunOutcome | None) -> Verdic
     return Verdict.MATCHED if same and control.status is not RunStatus.UNFINISHED else Verdict.DIVERGED
 
 
-def _statuses(outcome: RunOutcome) -> dict[str, str]:
-    return {trade.trade_id: trade.status.value for trade in outcome.trades}
+def _statuses(outcome: RunOutcome) -> dict[tuple[str, str], str]:
+    return {(trade.symbol, trade.action): trade.status.value for trade in outcome.trades}
 
 
 def settler_of(

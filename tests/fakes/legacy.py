@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from threading import Lock
+from uuid import UUID, uuid5
 
 from shadow.broker.errors import BrokerError, QuoteUnavailable
 from shadow.broker.port import Account, Asset, MarketClock, Order, OrderRequest, OrderStatus, OrderType, Quote
@@ -19,7 +21,7 @@ from shadow.contracts.vocabulary import Side
 from shadow.reference.execution import Pace
 from shadow.reference.lane import LaneParts
 from shadow.reference.ports import QueueRecord, Tally, TradeEnding, TradeRecord
-from shadow.reference.publishing import LegacyPublisher
+from shadow.reference.publishing import LegacyPublisher, Published
 
 NOON = datetime(2024, 3, 15, 19, 45, tzinfo=UTC)
 _IN_A_PHASE = (LegacyRunStatus.PENDING, LegacyRunStatus.RUNNING, LegacyRunStatus.SELL_PHASE, LegacyRunStatus.BUY_PHASE)
@@ -295,9 +297,15 @@ class World:
     broker: FakeBroker = field(default_factory=FakeBroker)
     slept: list[float] = field(default_factory=list)
     deployment: Decimal = Decimal(1)
+    names: Iterator[int] = field(default_factory=count)
+
+    def mint(self) -> str:
+        return str(uuid5(UUID(int=11), str(next(self.names))))
 
     def publisher(self) -> LegacyPublisher:
-        return LegacyPublisher(self.store, self.queue, self.plans, lambda: self.broker.equity, self.deployment, lambda: NOON)
+        return LegacyPublisher(
+            self.store, self.queue, self.plans, lambda: self.broker.equity, self.deployment, lambda: NOON, self.mint
+        )
 
     def parts(self) -> LaneParts:
         return LaneParts(
@@ -315,6 +323,7 @@ class World:
     def run_all(self, plan: RebalancePlan) -> RunItem:
         """Publish `plan` and work the queue until it is empty."""
         published = self.publisher().publish(plan)
+        assert isinstance(published, Published)
         return self.drain(published.run_id)
 
     def drain(self, run_id: str) -> RunItem:

@@ -117,10 +117,10 @@ def settled_world() -> World:
     world = World()
     pair = pair_of(PLAN)
     world.pairs[pair.plan_id] = pair
-    world.control_items[RUN_ID] = ControlRun(PLAN).items()  # type: ignore[assignment] # raw items
+    world.control_items[str(pair.control_run_id)] = ControlRun(PLAN).items()  # type: ignore[assignment] # raw items
     execution = play(Scenario(PLAN))
     world.executions[execution_arn(RUN_ID)] = (execution.describe, list(execution.history))
-    world.events[RUN_ID] = {str(event["SK"]): event for event in ControlRun(PLAN).events()}  # type: ignore[misc] # raw items
+    world.events[str(pair.control_run_id)] = {str(event["SK"]): event for event in ControlRun(PLAN).events()}  # type: ignore[misc] # raw items
     return world
 
 

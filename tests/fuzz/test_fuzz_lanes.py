@@ -14,7 +14,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow.aws.table import from_item
+from shadow.aws.table import from_item, plain_item
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import run_id_of
@@ -24,7 +24,7 @@ from shadow.lanes.brokers.truth import broker_corrected
 from shadow.lanes.legacy.reader import read_control
 from shadow.lanes.workflow.history import read_history
 from shadow.lanes.workflow.reader import CandidateRecords, read_candidate
-from shadow.settlement.documents import captured_effects, control_outcome, plain_item
+from shadow.settlement.documents import captured_effects, control_outcome
 from shadow.settlement.judging import judge_by
 from shadow.settlement.ports import Case
 from tests.factories.control_items import ControlRun

@@ -16,11 +16,9 @@ from shadow.aws import clients
 from shadow.broker.errors import BrokerUnavailable, OrderRejected
 from shadow.contracts.errors import ConfigurationError, InvalidPayload
 from shadow.contracts.events import DetailType
-from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import MARKET_CLOSED_MESSAGE, RunItem, TradeItem
 from shadow.contracts.trade_message import TradeMessage
-from shadow.contracts.vocabulary import Side
 from shadow.reference import composition
 from shadow.reference.tables import (
     DynamoPlanTable,
@@ -120,9 +118,18 @@ class Cloud:
         found = self.dynamodb.query(
             TableName=RUNS,
             KeyConditionExpression="PK = :pk",
-            ExpressionAttributeValues={":pk": {"S": f"RUN#{run_id_of(plan.plan_id)}"}},
+            ExpressionAttributeValues={":pk": {"S": f"RUN#{self.run_id(plan)}"}},
         )["Items"]
         return {item["SK"]["S"]: item for item in found}  # type: ignore[misc]
+
+    def run_id(self, plan: RebalancePlan) -> str:
+        """Give the id that the lane minted for its run of `plan`."""
+        (run,) = [item for item in self.dynamodb.scan(TableName=RUNS)["Items"] if item.get("plan_id") == {"S": plan.plan_id}]
+        return run["run_id"]["S"]
+
+    def key_of(self, plan: RebalancePlan, symbol: str) -> str:
+        """Give the sort key of a trade's item."""
+        return next(key for key, item in self.items(plan).items() if item.get("symbol") == {"S": symbol})
 
     def events(self) -> list[dict[str, object]]:
         seen = []
@@ -154,21 +161,17 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         client.cache_clear()
 
 
-def key_of(plan: RebalancePlan, symbol: str, side: Side) -> str:
-    return f"TRADE#{trade_id_of(run_id_of(plan.plan_id), symbol, side)}"
-
-
 def test_the_run_item_has_exactly_the_contract_s_attributes_and_types(cloud: Cloud) -> None:
     plan = plan_of(AAPL="-600", MSFT="1000")
     cloud.world().publisher().publish(plan)
     items = cloud.items(plan)
-    trades = [key_of(plan, "AAPL", Side.SELL), key_of(plan, "MSFT", Side.BUY)]
+    trades = [cloud.key_of(plan, "AAPL"), cloud.key_of(plan, "MSFT")]
     counters = ("completed", "succeeded", "failed", "skipped")
     assert items["METADATA"] == {
-        "PK": {"S": f"RUN#{run_id_of(plan.plan_id)}"},
+        "PK": {"S": f"RUN#{cloud.run_id(plan)}"},
         "SK": {"S": "METADATA"},
         "TTL": {"N": TTL},
-        "run_id": {"S": run_id_of(plan.plan_id)},
+        "run_id": {"S": cloud.run_id(plan)},
         "plan_id": {"S": plan.plan_id},
         "correlation_id": {"S": plan.correlation_id},
         "total_trades": {"N": "2"},
@@ -191,12 +194,12 @@ def test_the_run_item_has_exactly_the_contract_s_attributes_and_types(cloud: Clo
 def test_a_trade_item_starts_with_what_is_planned_and_nothing_else(cloud: Cloud) -> None:
     plan = plan_of(AAPL="-600.25", MSFT="1000")
     cloud.world().publisher().publish(plan)
-    item = cloud.items(plan)[key_of(plan, "MSFT", Side.BUY)]
+    item = cloud.items(plan)[cloud.key_of(plan, "MSFT")]
     body = TradeMessage.parse_json(str(item.pop("message_body")["S"]))
     assert body.trade_amount == Decimal(1000)
     assert item == {
-        "PK": {"S": f"RUN#{run_id_of(plan.plan_id)}"},
-        "SK": {"S": key_of(plan, "MSFT", Side.BUY)},
+        "PK": {"S": f"RUN#{cloud.run_id(plan)}"},
+        "SK": {"S": cloud.key_of(plan, "MSFT")},
         "TTL": {"N": TTL},
         "trade_id": {"S": body.trade_id},
         "symbol": {"S": "MSFT"},
@@ -206,18 +209,18 @@ def test_a_trade_item_starts_with_what_is_planned_and_nothing_else(cloud: Cloud)
         "trade_amount": {"N": "1000"},
         "status": {"S": "WAITING"},
     }
-    assert cloud.items(plan)[key_of(plan, "AAPL", Side.SELL)]["trade_amount"] == {"N": "-600.25"}
+    assert cloud.items(plan)[cloud.key_of(plan, "AAPL")]["trade_amount"] == {"N": "-600.25"}
 
 
 def test_a_message_is_addressed_as_the_contract_says(cloud: Cloud) -> None:
     plan = plan_of(AAPL="-600", MSFT="1000")
     cloud.world().publisher().publish(plan)
     (message,) = cloud.receive()
-    trade_id = key_of(plan, "AAPL", Side.SELL).removeprefix("TRADE#")
+    trade_id = cloud.key_of(plan, "AAPL").removeprefix("TRADE#")
     assert message["Attributes"]["MessageGroupId"] == "AAPL"  # type: ignore[index]
     assert message["Attributes"]["MessageDeduplicationId"] == trade_id  # type: ignore[index]
     attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}  # type: ignore[attr-defined]
-    assert attributes == {"RunId": run_id_of(plan.plan_id), "TradeId": trade_id, "Phase": "SELL"}
+    assert attributes == {"RunId": cloud.run_id(plan), "TradeId": trade_id, "Phase": "SELL"}
     assert json.loads(message["Body"])["trade_amount"] == "-600"
 
 
@@ -234,7 +237,7 @@ def test_a_finished_run_has_its_counters_times_and_executions(cloud: Cloud) -> N
     assert (run["status"], run["current_phase"]) == ({"S": "COMPLETED"}, {"S": "BUY"})
     assert {"buy_phase_started_at", "aggregation_started_at", "completed_at"} <= set(run)
     assert not {"failed_at", "failure_reason", "data_freshness", "strategies_evaluated"} & set(run)
-    trade = items[key_of(plan, "MSFT", Side.BUY)]
+    trade = items[cloud.key_of(plan, "MSFT")]
     assert trade["status"] == {"S": "COMPLETED"}
     assert json.loads(str(trade["execution_data"]["S"])) == {
         "shares": "10.000000",
@@ -251,7 +254,7 @@ def test_a_closed_market_is_written_as_completed_with_a_message(cloud: Cloud) ->
     cloud.broker.is_open = False
     plan = plan_of(AAPL="-600", MSFT="1000")
     items = cloud.run(plan)
-    trade = items[key_of(plan, "AAPL", Side.SELL)]
+    trade = items[cloud.key_of(plan, "AAPL")]
     assert (trade["status"], trade["error_message"]) == ({"S": "COMPLETED"}, {"S": MARKET_CLOSED_MESSAGE})
     assert not {"execution_data", "order_id"} & set(trade)
     assert (items["METADATA"]["skipped_trades"], items["METADATA"]["succeeded_trades"]) == ({"N": "2"}, {"N": "0"})
@@ -264,7 +267,7 @@ def test_the_guard_s_boundary_in_the_table(cloud: Cloud, amount: str, status: st
     plan = plan_of(AAPL=amount, MSFT="1000")
     items = cloud.run(plan)
     assert items["METADATA"]["status"] == {"S": status}
-    waiting = items[key_of(plan, "MSFT", Side.BUY)]["status"] == {"S": "WAITING"}
+    waiting = items[cloud.key_of(plan, "MSFT")]["status"] == {"S": "WAITING"}
     assert waiting is (status == "FAILED")
     assert {"failed_at", "failure_reason"} <= set(items["METADATA"]) or status == "COMPLETED"
 
@@ -291,7 +294,7 @@ def test_a_blocked_run_says_workflow_failed(cloud: Cloud) -> None:
 
 def test_a_filled_order_has_a_ledger_row_and_the_plan_is_kept_for_ninety_days(cloud: Cloud) -> None:
     plan = plan_of(MSFT="1000")
-    trade = cloud.run(plan)[key_of(plan, "MSFT", Side.BUY)]
+    trade = cloud.run(plan)[cloud.key_of(plan, "MSFT")]
     row = cloud.row(LEDGER, f"TRADE#{trade['order_id']['S']}")
     assert {name: Decimal(str(row[name]["N"])) for name in ("filled_qty", "fill_price")} == {
         "filled_qty": Decimal(10),
@@ -309,7 +312,7 @@ def test_what_is_written_can_be_read_as_the_contract_s_models(cloud: Cloud) -> N
     plan = plan_of(AAPL="-600", MSFT="1000")
     cloud.run(plan)
     store = DynamoRunsStore(cloud.dynamodb, RUNS)
-    run = store.run(run_id_of(plan.plan_id))
+    run = store.run(cloud.run_id(plan))
     assert isinstance(run, RunItem)
     assert all(isinstance(store.trade(run.run_id, trade_id), TradeItem) for trade_id in run.trade_ids)
     assert store.run("nobody") is None
@@ -318,7 +321,7 @@ def test_what_is_written_can_be_read_as_the_contract_s_models(cloud: Cloud) -> N
 def test_transitions_are_made_once(cloud: Cloud) -> None:
     plan = plan_of(AAPL="-600", MSFT="1000")
     cloud.world().publisher().publish(plan)
-    store, run_id = DynamoRunsStore(cloud.dynamodb, RUNS), run_id_of(plan.plan_id)
+    store, run_id = DynamoRunsStore(cloud.dynamodb, RUNS), cloud.run_id(plan)
     assert [store.start_buy_phase(run_id, NOON), store.start_buy_phase(run_id, NOON)] == [True, False]
     assert [store.claim_aggregation(run_id, NOON), store.claim_aggregation(run_id, NOON)] == [True, False]
     assert [store.fail_run(run_id, NOON, "x"), store.fail_run(run_id, NOON, "y")] == [True, False]

@@ -24,6 +24,7 @@ from shadow.contracts.pair import Pair, StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage
 from shadow.intake.payload import candidate_input
+from shadow.reference.publishing import Published
 from shadow.reference.tables import DynamoRunsStore, DynamoTradeLedger, EventBridgeBus
 from tests.factories.cloud_tables import make_table
 from tests.factories.pairs import pair_of
@@ -55,17 +56,20 @@ class BothLanes:
         self.control.ledger = DynamoTradeLedger(clients.dynamodb(), CONTROL_LEDGER)  # type: ignore[assignment]
 
     def publish(self, plan: RebalancePlan = PLAN) -> Pair:
-        pair = pair_of(plan, at=datetime.now(UTC), start_state=StartState.STARTED)
+        pair = pair_of(plan, at=datetime.now(UTC), start_state=StartState.STARTED, control_run_id=None)
         clients.dynamodb().put_item(TableName=PAIRS, Item=pair_to_item(pair))
         return pair
 
-    def run_control(self, plan: RebalancePlan = PLAN) -> None:
-        replace(self.control.publisher(), now=lambda: datetime.now(UTC)).publish(plan)
+    def run_control(self, plan: RebalancePlan = PLAN) -> str:
+        """Publish to the control and execute what it sent; gives the run that it minted."""
+        published = replace(self.control.publisher(), now=lambda: datetime.now(UTC)).publish(plan)
+        assert isinstance(published, Published)
         lane = replace(self.control.parts(), now=lambda: datetime.now(UTC)).assemble()
         done = 0
         while done < len(self.control.queue.sent):
             lane.process(TradeMessage.parse_json(self.control.queue.sent[done].body))
             done += 1
+        return published.run_id
 
     def run_candidate(self, plan: RebalancePlan = PLAN) -> None:
         self.candidate.run(json.loads(candidate_input(plan, pair_of(plan).run_id, {}, MemoryPlans())))
@@ -177,9 +181,10 @@ def test_a_poisoned_message_comes_back_alone(lanes: BothLanes) -> None:
 
 
 def test_the_sweeper_settles_what_no_event_came_for_and_states_the_ledger(lanes: BothLanes) -> None:
-    lanes.publish()
+    published = lanes.publish()
     lanes.run_candidate()
-    lanes.run_control()
+    answered = pair_to_item(published.model_copy(update={"control_run_id": lanes.run_control()}))
+    clients.dynamodb().put_item(TableName=PAIRS, Item=answered)
 
     with patch.object(compare, "datetime", SimpleNamespace(now=lambda _: datetime.now(UTC) + timedelta(minutes=5))):
         report = lanes.call({"sweep": True})

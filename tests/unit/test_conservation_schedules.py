@@ -103,7 +103,7 @@ class Schedule:
         if at is None:
             return []
         run = ControlRun(fate.plan, at=BEGIN + timedelta(seconds=at - 8))
-        run_id = self.world.pairs[fate.plan.plan_id].run_id
+        run_id = run.run_id
         running = ControlRun(fate.plan, {"GOOG": "RUNNING"}, LegacyRunStatus.BUY_PHASE, at=run.at)
 
         def begins() -> None:

@@ -14,7 +14,6 @@ from shadow.aws.table import to_item
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.pair import Pair
-from shadow.contracts.trade_message import trade_messages
 from shadow.settlement.judging import judge_by
 from shadow.settlement.settler import Settler
 from tests.factories.control_items import ControlRun
@@ -27,18 +26,13 @@ PLAN = plan_of(AAPL="-600", MSFT="-300.5", GOOG="1000", TSLA="250")
 SOON = BEGIN + timedelta(seconds=200)
 
 
-def minted(seed: int, name: str) -> str:
-    return str(uuid5(UUID(int=seed), name))
-
-
 def renamed(run: ControlRun, seed: int) -> tuple[str, list[Any], list[Any]]:
     """Give the run's id, items and events as a lane that mints every id writes them."""
-    messages = trade_messages(run.plan)
-    names = {messages[0].run_id, *(message.trade_id for message in messages)}
+    names = {name: str(uuid5(UUID(int=seed), name)) for name in (run.run_id, *(message.trade_id for message in run.messages))}
     items, events = json.dumps(run.items()), json.dumps(run.events())
-    for name in names:
-        items, events = items.replace(name, minted(seed, name)), events.replace(name, minted(seed, name))
-    return minted(seed, messages[0].run_id), json.loads(items), json.loads(events)
+    for old, new in names.items():
+        items, events = items.replace(old, new), events.replace(old, new)
+    return names[run.run_id], json.loads(items), json.loads(events)
 
 
 def note(world: World, pair: Pair, name: str, at: str) -> None:
@@ -67,18 +61,17 @@ def judged(world: World) -> list[dict[str, Any]]:
     return [each for each in document["differences"] if each["attribution"] == "control"]
 
 
-def with_our_ids() -> list[dict[str, Any]]:
-    """Give what is found of a control that was given our ids: whatever the factory's short events lack."""
+def with_other_ids() -> list[dict[str, Any]]:
+    """Give what is found of a control that minted other ids: whatever the factory's short events lack."""
     world, run = world_of(pair_of(PLAN)), ControlRun(PLAN)
-    run_id = pair_of(PLAN).run_id
-    world.control_items[run_id] = run.items()  # type: ignore[assignment] # raw items
-    world.events[run_id] = {str(item["SK"]): item for item in run.events()}  # type: ignore[misc] # raw items
+    world.control_items[run.run_id] = run.items()  # type: ignore[assignment] # raw items
+    world.events[run.run_id] = {str(item["SK"]): item for item in run.events()}  # type: ignore[misc] # raw items
     return judged(world)
 
 
 @pytest.mark.parametrize("known", ["by its answer", "by its events"])
 def test_the_controls_run_is_found_under_the_id_that_it_minted(known: str) -> None:
-    pair = pair_of(PLAN)
+    pair = pair_of(PLAN, control_run_id=None)
     world = world_of(pair)
     run_id = ran(world, 1)
     if known == "by its answer":
@@ -86,7 +79,7 @@ def test_the_controls_run_is_found_under_the_id_that_it_minted(known: str) -> No
     else:
         note(world, pair, run_id, BEGIN.isoformat())
 
-    assert judged(world) == with_our_ids()
+    assert judged(world) == with_other_ids()
     document: Any = document_of(world, PLAN.plan_id)
     assert document["control"]["run_id"] == run_id
     assert len(document["control"]["effects"]) == len(PLAN.tradable_items) + 1
@@ -94,25 +87,25 @@ def test_the_controls_run_is_found_under_the_id_that_it_minted(known: str) -> No
 
 
 def test_a_second_run_of_the_plan_is_told_of_and_the_first_is_the_plans() -> None:
-    pair = pair_of(PLAN)
+    pair = pair_of(PLAN, control_run_id=None)
     world = world_of(pair)
     second, first = ran(world, 2), ran(world, 1)
     note(world, pair, second, (BEGIN + timedelta(seconds=9)).isoformat())
     note(world, pair, first, BEGIN.isoformat())
 
-    assert [each["kind"] for each in judged(world)] == ["DUPLICATE_RUN", *(each["kind"] for each in with_our_ids())]
+    assert [each["kind"] for each in judged(world)] == ["DUPLICATE_RUN", *(each["kind"] for each in with_other_ids())]
     document: Any = document_of(world, PLAN.plan_id)
     assert (document["control"]["run_id"], document["control"]["other_runs"]) == (first, [second])
 
 
 def test_a_run_that_nothing_names_is_waited_for() -> None:
-    world = world_of(pair_of(PLAN))
+    world = world_of(pair_of(PLAN, control_run_id=None))
     ran(world, 1)
     assert settler_of(world).settle(PLAN.plan_id, SOON).waiting_for == ("the control lane",)
 
 
 def test_a_ledger_row_of_another_plan_with_the_same_correlation_id_is_that_plans() -> None:
-    pair = pair_of(PLAN)
+    pair = pair_of(PLAN, control_run_id=None)
     world = world_of(pair)
     run = ControlRun(PLAN, endings={"AAPL": "FAILED"})
     note(world, pair, ran(world, 1, run), BEGIN.isoformat())

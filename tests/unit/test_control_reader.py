@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shadow.aws.table import plain_item
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.runs_table import LegacyRunStatus
 from shadow.contracts.trade_message import trade_messages
 from shadow.contracts.vocabulary import Reason, RunStatus, TradeStatus
 from shadow.lanes.legacy.reader import read_control
-from shadow.settlement.documents import plain_item
 from tests.factories.control_items import GUARD_MESSAGE, ControlRun
 from tests.fakes.plans import plan_of
 

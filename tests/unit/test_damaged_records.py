@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from shadow.aws.table import from_item
+from shadow.aws.table import from_item, plain_item
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import run_id_of
 from shadow.lanes.legacy.reader import read_control
 from shadow.lanes.workflow.history import read_history
 from shadow.lanes.workflow.reader import CandidateRecords, read_candidate
-from shadow.settlement.documents import plain_item
 from shadow.settlement.judging import judge_by
 from shadow.settlement.ports import Case
 from tests.factories.control_items import ControlRun

@@ -53,7 +53,7 @@ def judged(edit: Callable[[dict[str, Any]], object] = lambda _body: None, **chan
     edit(answer["Payload"])
     pair = pair_of(PLAN)
     world = World(pairs={pair.plan_id: pair})
-    world.control_items[pair.run_id] = ControlRun(PLAN).items()  # type: ignore[assignment] # raw items
+    world.control_items[str(pair.control_run_id)] = ControlRun(PLAN).items()  # type: ignore[assignment] # raw items
     world.executions[execution_arn(pair.run_id)] = execution_of(answer, **changes)  # type: ignore[assignment] # raw
     parts = settler_of(world, lane_file=LANE)._parts
     by_policy = judge_by(lean_policy())

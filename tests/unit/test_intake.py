@@ -203,6 +203,13 @@ class TestAPublication:
         assert world.pair().control_error is None
         assert world.pair().published_at == AT
 
+    def test_the_run_that_the_first_publication_named_stays_the_plans(self) -> None:
+        world = World()
+        world.intake.take(sent(control={"run_id": RUN}))
+        world.intake.take(sent(at=AT + timedelta(seconds=30), control={"run_id": RUN[::-1]}))
+
+        assert world.pair().control_run_id == RUN
+
     def test_a_pair_that_others_change_meanwhile_is_read_again(self) -> None:
         world = World()
         world.ledger.conflicts = 3

@@ -14,7 +14,6 @@ from local.scenarios.legacy_variant import FaultyLane, FaultyPublisher
 from shadow.broker.errors import OrderRejected
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.events import DetailType
-from shadow.contracts.identity import run_id_of
 from shadow.contracts.runs_table import ExecutionData, RunItem
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import Side
@@ -22,7 +21,6 @@ from tests.fakes.legacy import World
 from tests.fakes.plans import plan_of
 
 PLAN = plan_of(AAPL="-600", T="-2000", MSFT="1000", KO="500", exits=("T",))
-RUN_ID = run_id_of(PLAN.plan_id)
 
 
 def run_with(*faults: dict[str, str], prepare: Callable[[World], None] = lambda _: None) -> World:
@@ -39,7 +37,7 @@ def run_with(*faults: dict[str, str], prepare: Callable[[World], None] = lambda 
 
 
 def run_of(world: World) -> RunItem:
-    return world.store.runs[RUN_ID]
+    return next(run for run in world.store.runs.values() if run.plan_id == PLAN.plan_id)
 
 
 def status_of(world: World, symbol: str) -> str:

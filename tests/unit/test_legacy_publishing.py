@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -12,7 +13,7 @@ from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.runs_table import LegacyPhase, LegacyRunStatus, LegacyTradeStatus
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import Side
-from shadow.reference.publishing import NothingToExecute, Published, equity_limit
+from shadow.reference.publishing import NothingToExecute, Published, equity_limit, minted
 from tests.fakes.legacy import NOON, World
 from tests.fakes.plans import plan_of
 
@@ -33,6 +34,7 @@ def test_sells_are_sent_and_buys_wait() -> None:
 def test_a_plan_without_sells_sends_its_buys_at_once() -> None:
     world = World()
     published = world.publisher().publish(plan_of(MSFT="1000", AAPL="2000"))
+    assert isinstance(published, Published)
     run = world.store.runs[published.run_id]
     assert len(world.queue.sent) == 2
     assert (run.status, run.current_phase, run.buy_phase_started_at) == (LegacyRunStatus.BUY_PHASE, LegacyPhase.BUY, None)
@@ -47,35 +49,45 @@ def test_the_run_is_written_before_the_trades_and_those_before_any_message() -> 
     assert world.store.log == ["put_run", "put_trade", "put_trade"]
 
 
-def test_names_are_the_ones_both_lanes_share() -> None:
-    world, plan = World(), plan_of(AAPL="-600")
-    world.publisher().publish(plan)
-    (record,) = world.queue.sent
-    assert record.run_id == run_id_of(plan.plan_id)
-    assert record.trade_id == trade_id_of(record.run_id, "AAPL", Side.SELL)
-    body = TradeMessage.parse_json(record.body)
-    assert (body.trade_id, body.sequence_number, body.shares) == (record.trade_id, 1003, None)
-    assert world.trade("AAPL").message_body == record.body
+def test_every_id_is_minted_and_the_message_carries_it() -> None:
+    world, plan = World(), plan_of(AAPL="-600", MSFT="-700")
+    published = world.publisher().publish(rebalance_plan=plan)
+    assert isinstance(published, Published)
+    assert published.run_id != run_id_of(plan.plan_id)
+    assert {record.run_id for record in world.queue.sent} == {published.run_id}
+    assert published.trade_ids == tuple(record.trade_id for record in world.queue.sent)
+    assert not {*published.trade_ids} & {trade_id_of(published.run_id, symbol, Side.SELL) for symbol in ("AAPL", "MSFT")}
+    body = TradeMessage.parse_json(world.queue.sent[0].body)
+    assert (body.run_id, body.trade_id, body.sequence_number, body.shares) == (
+        published.run_id,
+        published.trade_ids[0],
+        1003,
+        None,
+    )
+    assert world.trade("AAPL").message_body == world.queue.sent[0].body
+
+
+def test_production_mints_at_random() -> None:
+    assert len({minted() for _ in range(9)}) == 9
+    assert UUID(minted()).version == 4
 
 
 def test_holds_alone_leave_no_trace() -> None:
     world, plan = World(), plan_of(holds=("KO", "PEP"))
-    assert world.publisher().publish(plan) == NothingToExecute(plan.plan_id, run_id_of(plan.plan_id))
+    assert world.publisher().publish(plan) == NothingToExecute(plan.plan_id)
     assert (world.store.log, world.queue.sent, world.plans.kept) == ([], [], [])
 
 
-def test_publishing_again_completes_what_is_missing_and_resets_nothing() -> None:
+def test_publishing_again_makes_another_run_as_production_does() -> None:
     world, plan = World(), plan_of(AAPL="-600", MSFT="1000")
     world.queue.refuse = {"AAPL"}
     with pytest.raises(ConnectionError):
         world.publisher().publish(plan)
     world.queue.refuse = set()
-    done = world.run_all(plan)
-    assert done.status is LegacyRunStatus.COMPLETED
-    orders = len(world.broker.orders)
-    world.publisher().publish(plan)
-    assert world.drain(done.run_id) == done
-    assert len(world.broker.orders) == orders
+    first, second = world.run_all(plan), world.run_all(plan)
+    assert first.status is second.status is LegacyRunStatus.COMPLETED
+    assert (len(world.store.runs), len(world.broker.orders)) == (3, 4)
+    assert {run.plan_id for run in world.store.runs.values()} == {plan.plan_id}
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def world_of(*pairs: Pair) -> World:
 
 def control(world: World, run: ControlRun | None = None) -> None:
     run = run or ControlRun(PLAN)
-    run_id = pair_of(run.plan).run_id
+    run_id = run.run_id
     world.control_items[run_id] = run.items()
     world.events[run_id] = {str(item["SK"]): item for item in run.events()}
 
@@ -125,7 +125,7 @@ def test_effects_that_come_late_are_added_to_the_copy_and_take_nothing_from_it()
     settler.settle(PLAN.plan_id, SOON)
     before, effects = (document_of(world, PLAN.plan_id)[name] for name in ("differences", "control"))
     effects = len(effects["effects"])
-    run_id = pair_in(world).run_id
+    run_id = ControlRun(PLAN).run_id
     first = next(iter(world.events[run_id].values()))
     world.events[run_id] = {"late": {**first, "SK": {"S": "EVENT#late"}}}
 
@@ -235,7 +235,7 @@ def test_control_effects_still_on_their_way_are_waited_for_within_their_grace() 
     world = world_of()
     control(world)
     candidate(world)
-    events = world.events[pair_in(world).run_id]
+    events = world.events[ControlRun(PLAN).run_id]
     late = events.popitem()
 
     assert settler_of(world).settle(PLAN.plan_id, SOON).waiting_for == ("1 control effects",)

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, Field
 
-from shadow.aws.table import RawItem, Reader, to_item
+from shadow.aws.table import RawItem, Reader, plain_item, to_item
 from shadow.contracts.events import DetailType
 from shadow.contracts.model import Frozen, Identifier, canonical
+from shadow.contracts.pair import Pair
 from shadow.contracts.runs_table import run_pk
 from shadow.contracts.vocabulary import Role
+from shadow.lanes.lane import ControlSource
 from shadow.lanes.records import is_identifier
 
 
@@ -46,6 +48,19 @@ class AwsControlSource:
     def ledger_rows(self, correlation_id: str) -> Iterable[RawItem] | None:
         """Read the trade ledger's rows of a plan; None where there is no such table."""
         return None if self._ledger is None else self._ledger.query("GSI1PK", f"CORR#{correlation_id}", index="GSI1")
+
+
+def run_of_plan(source: ControlSource, pair: Pair) -> str | None:
+    """Find the legacy lane's run of a plan: what its own call answered, else what its events named; None while neither is known.
+
+    The lane mints its run id for each publication, so nothing can be computed from the plan. Of several runs that events named,
+    the one that was created first is the plan's; the others are further runs of it.
+    """
+    if pair.control_run_id is not None:
+        return pair.control_run_id
+    named = [plain_item(item) for item in source.other_runs(pair.run_id)]
+    found = [(str(item.get("at")), str(item["name"])) for item in named if item.get("role") == Role.CONTROL.value]
+    return min(found)[1] if found else None
 
 
 if TYPE_CHECKING:
