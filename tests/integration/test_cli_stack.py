@@ -147,11 +147,12 @@ class TestStatusOfAPair:
         assert "MISSING_CANDIDATE" in result.stdout
 
     def test_a_control_run_without_a_sign_of_life_is_stuck(self, cloud: CliCloud) -> None:
-        pair = cloud.record(pair_of(comparison_of(DAY), published_at=datetime.now(UTC) - timedelta(hours=2)))
+        at, run_id = datetime.now(UTC) - timedelta(hours=2), "minted-by-the-control"
+        pair = cloud.record(pair_of(comparison_of(DAY), published_at=at, control_run_id=run_id))
         item = {
-            "PK": f"RUN#{pair.run_id}",
+            "PK": f"RUN#{run_id}",
             "SK": "METADATA",
-            "run_id": pair.run_id,
+            "run_id": run_id,
             "plan_id": pair.plan_id,
             "status": "SELL_PHASE",
         }
