@@ -69,6 +69,20 @@ class SimOrder:
         return (self.filled_value / self.filled_quantity).quantize(_NINE_PLACES)
 
 
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One entry of an account's journal: a fill of an order, or `amount` USD booked for another reason."""
+
+    entry_id: str
+    at: datetime
+    kind: str
+    symbol: str | None
+    amount: Decimal | None = None
+    order_id: str | None = None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+
+
 @dataclass(slots=True)
 class SimAccount:
     """One account. A client order id stays used for ever, whatever became of its order."""
@@ -83,6 +97,7 @@ class SimAccount:
     orders: dict[str, SimOrder] = field(default_factory=dict)
     by_client_id: dict[str, SimOrder] = field(default_factory=dict)
     open_orders: dict[str, SimOrder] = field(default_factory=dict)
+    journal: list[JournalEntry] = field(default_factory=list)
 
     @classmethod
     def first(cls, role: Role) -> SimAccount:
@@ -134,6 +149,8 @@ class SimAccount:
     def fill(self, order: SimOrder, quantity: Decimal, price: Decimal, at: datetime) -> None:
         """Fill `quantity` shares of `order` at `price`: cash and holdings move."""
         value = quantity * price
+        entry_id = f"{at:%Y%m%d%H%M%S}{at.microsecond // 1000:03}::{len(self.journal)}"
+        self.journal.append(JournalEntry(entry_id, at, "FILL", order.symbol, None, order.order_id, quantity, price))
         order.filled_quantity += quantity
         order.filled_value += value
         order.status = "partially_filled"

@@ -22,6 +22,7 @@ from local.broker_simulator.values import FaultKind
 _BAD_PARAMETER, _NOT_FOUND = 40010001, 40410000
 _MAX_CLIENT_ORDER_ID = 128
 _MAX_ORDERS = 500
+_MAX_JOURNAL = 100
 _LONGEST_CALENDAR = 3660
 _CENTS, _SUB_CENTS, _SHARE_DECIMALS = 2, 4, 9
 _STALE = timedelta(days=4)
@@ -79,6 +80,22 @@ def _account(exchange: Exchange, account: SimAccount, request: Request, rest: st
     return Answer(200, wire.account_json(exchange, account))
 
 
+def _activities(exchange: Exchange, account: SimAccount, request: Request, rest: str) -> Answer:
+    """Give the journal, a page at a time: every fill by itself, and what was booked."""
+    del exchange, rest
+    query = request.query
+    after, token = _time(query, "after"), query.get("page_token")
+    found = [entry for entry in account.journal if after is None or entry.at > after]
+    if query.get("direction", "desc") == "desc":
+        found.reverse()
+    ids = [entry.entry_id for entry in found]
+    begin = ids.index(token) + 1 if token in ids else 0
+    size = query.get("page_size", "100")
+    if not size.isdigit() or not 0 < int(size) <= _MAX_JOURNAL:
+        raise Refused(422, _BAD_PARAMETER, "page_size must be between 1 and 100")
+    return Answer(200, [wire.activity_json(account, entry) for entry in found[begin : begin + int(size)]])
+
+
 def _place(exchange: Exchange, account: SimAccount, request: Request, rest: str) -> Answer:
     """Accept, answer as Alpaca does before the market is met (`pending_new`), then match."""
     del rest
@@ -96,10 +113,12 @@ def _orders(exchange: Exchange, account: SimAccount, request: Request, rest: str
     wanted = query.get("status", "open")
     symbols = set(filter(None, query.get("symbols", "").split(",")))
     after, until = _time(query, "after"), _time(query, "until")
+    last = account.orders.get(query.get("after_order_id", ""))
     kept = [
         order
         for order in found
-        if (wanted == "all" or order.is_open == (wanted == "open"))
+        if (last is None or (order.submitted_at, order.sequence) > (last.submitted_at, last.sequence))
+        and (wanted == "all" or order.is_open == (wanted == "open"))
         and (not symbols or order.symbol in symbols)
         and query.get("side") in (None, order.side)
         and (after is None or order.submitted_at > after)
@@ -199,6 +218,7 @@ def _quote_of_one(exchange: Exchange, account: SimAccount, request: Request, res
 
 
 _ROUTES: tuple[tuple[str, str, Callable[[Exchange, SimAccount, Request, str], Answer]], ...] = (
+    ("GET", "/v2/account/activities", _activities),
     ("GET", "/v2/account", _account),
     ("POST", "/v2/orders", _place),
     ("GET", "/v2/orders:by_client_order_id", _order_by_client_id),

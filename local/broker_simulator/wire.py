@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import cache
 from uuid import NAMESPACE_URL, uuid5
 
-from local.broker_simulator.accounts import SimAccount, SimOrder
+from local.broker_simulator.accounts import JournalEntry, SimAccount, SimOrder
 from local.broker_simulator.exchange import Exchange
 from local.broker_simulator.market import Market, Prices, Session
 from local.broker_simulator.values import OrderForm
@@ -132,6 +132,35 @@ def account_json(exchange: Exchange, account: SimAccount) -> dict[str, object]:
         "account_blocked": False,
         "trade_suspended_by_user": False,
         "created_at": moment(_OPENED),
+    }
+
+
+def activity_json(account: SimAccount, entry: JournalEntry) -> dict[str, object]:
+    """Write one entry of the journal."""
+    fields: dict[str, object] = {"id": entry.entry_id, "activity_type": entry.kind}
+    if entry.order_id is None:
+        return (
+            fields
+            | {
+                "date": moment(entry.at),
+                "created_at": moment(entry.at),
+                "net_amount": number(entry.amount or Decimal(0)),
+                "status": "executed",
+            }
+            | ({"symbol": entry.symbol} if entry.symbol else {})
+        )
+    order = account.orders[entry.order_id]
+    return fields | {
+        "transaction_time": moment(entry.at),
+        "type": "fill" if not order.left else "partial_fill",
+        "order_id": entry.order_id,
+        "order_status": order.status,
+        "symbol": entry.symbol,
+        "side": order.side,
+        "qty": number(entry.quantity or Decimal(0)),
+        "price": number(entry.price or Decimal(0)),
+        "cum_qty": number(order.filled_quantity),
+        "leaves_qty": number(order.left),
     }
 
 

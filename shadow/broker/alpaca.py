@@ -6,7 +6,7 @@ only a function that talks to a broker does. Only this module and `alpaca_http` 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NoReturn, Self
@@ -27,7 +27,7 @@ from shadow.broker.errors import (
     QuoteUnavailable,
     SubmitAmbiguous,
 )
-from shadow.broker.port import Account, Asset, MarketClock, Order, OrderRequest, Quote
+from shadow.broker.port import Account, Activity, Asset, Holding, MarketClock, Order, OrderList, OrderRequest, Quote
 from shadow.contracts.symbols import broker_symbol, is_same_symbol
 
 __all__ = ["AlpacaBroker", "AlpacaCredentials", "Timeouts", "is_paper_endpoint"]
@@ -35,7 +35,7 @@ __all__ = ["AlpacaBroker", "AlpacaCredentials", "Timeouts", "is_paper_endpoint"]
 _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _UNPROCESSABLE = 400, 401, 403, 404, 422
 _BAD_PARAMETER = 40010001
 _PAGE = 500  # the most orders that one answer may hold
-_SYMBOLS = 100  # in one query, so that its address stays short
+_JOURNAL_PAGE = 100
 _LOOK_BACK = timedelta(milliseconds=1)
 _REUSED = ("unique", "already", "duplicate", "exist", "used")
 
@@ -142,12 +142,49 @@ class AlpacaBroker:
         answer = self._find(f"/orders/{url_quote(order_id, safe='')}")
         return None if answer is None else wire.parse_order(answer)
 
-    def orders_of(self, symbols: Collection[str], after: datetime, until: datetime | None) -> Sequence[Order]:
-        """Give every order of `symbols` submitted between `after` and `until`, whatever became of it, the oldest first."""
-        names = sorted(set(symbols))
-        chunks = (names[start : start + _SYMBOLS] for start in range(0, len(names), _SYMBOLS))
-        found = {order.order_id: order for chunk in chunks for order in self._listed(chunk, after, until)}
-        return sorted(found.values(), key=lambda order: order.submitted_at or after)
+    def holdings(self) -> Sequence[Holding]:
+        """Read every position; what is not in the list is not held."""
+        return wire.parse_holdings(self._read("/positions"))
+
+    def activities(self, after: datetime) -> Sequence[Activity]:
+        """Read the account's journal after a moment: fills, fees, dividends, transfers. All pages, the oldest first."""
+        query = {"after": _utc(after), "direction": "asc", "page_size": str(_JOURNAL_PAGE)}
+        found: dict[str, Activity] = {}
+        while True:
+            page = wire.parse_activities(self._read("/account/activities", query))
+            fresh = [entry for entry in page if entry.activity_id not in found]
+            found.update((entry.activity_id, entry) for entry in fresh)
+            if len(page) < _JOURNAL_PAGE:
+                return list(found.values())
+            if not fresh:
+                raise BrokerProtocolError(f"activities: expected another page, was the same {_JOURNAL_PAGE} entries again")
+            query["page_token"] = page[-1].activity_id
+
+    def orders_between(self, after: datetime, until: datetime | None) -> OrderList:
+        """Give every order of the account submitted between `after` and `until`, whatever became of it, the oldest first.
+
+        Pages go by the time of submission; an order on the border of two pages comes twice. The API leaves `after` itself out,
+        and its times are finer than ours: so the next page looks back a little. Where a page is full of one moment, the next
+        goes on after its last order, by id.
+        """
+        query = {"status": "all", "limit": str(_PAGE), "direction": "asc"}
+        within = query if until is None else query | {"until": _utc(until)}
+        found: dict[str, object] = {}
+        begin, asked = after, within | {"after": _utc(after)}
+        while True:
+            page = wire.listed(self._read("/orders", asked))
+            before = len(found)
+            found.update((wire.id_of(entry), entry) for entry in page)
+            if len(page) < _PAGE:
+                return wire.order_list(found.values(), after, until)
+            last = wire.submitted_at(page[-1])
+            if last is not None and last - _LOOK_BACK > begin and "after_order_id" not in asked:
+                begin = last - _LOOK_BACK
+                asked = within | {"after": _utc(begin)}
+            elif len(found) == before and "after_order_id" in asked:
+                raise BrokerProtocolError(f"orders: expected another page, was the same {_PAGE} entries again")
+            else:
+                asked = query | {"after_order_id": wire.id_of(page[-1])}
 
     def cancel(self, order_id: str) -> None:
         """Ask for a cancel. An order that can no longer be cancelled is not an error; BrokerRefused if it is unknown."""
@@ -156,29 +193,6 @@ class AlpacaBroker:
         except Refusal as refusal:
             if refusal.status != _UNPROCESSABLE:
                 _raise_refused_read("cancel", refusal)
-
-    def _listed(self, symbols: Sequence[str], after: datetime, until: datetime | None) -> Iterator[Order]:
-        """Page through a list of orders by the time of submission; an order on the border of two pages comes twice.
-
-        The API leaves `after` itself out, and its times are finer than ours: so the next page looks back a little. Where a whole
-        page is of one moment, the next begins after its last order; the API takes no times beside an order's id.
-        """
-        query = {"status": "all", "symbols": ",".join(symbols), "limit": str(_PAGE), "direction": "asc"}
-        times = {} if until is None else {"until": _utc(until)}
-        place = times | {"after": _utc(after)}
-        while True:
-            page = wire.parse_orders(self._read("/orders", query | place))
-            yield from (order for order in page if until is None or order.submitted_at is None or order.submitted_at < until)
-            if len(page) < _PAGE:
-                return
-            last = page[-1].submitted_at
-            if last is None or last - _LOOK_BACK <= after:
-                if place.get("after_order_id") == page[-1].order_id:
-                    raise BrokerProtocolError(f"orders: expected others after {page[-1].order_id}, was the same page again")
-                place = {"after_order_id": page[-1].order_id}
-            else:
-                after = last - _LOOK_BACK
-                place = times | {"after": _utc(after)}
 
     def _read(self, path: str, query: dict[str, str] | None = None) -> object:
         """Read what must be there."""

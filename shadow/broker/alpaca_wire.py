@@ -7,7 +7,7 @@ the field.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import TypeVar
@@ -15,9 +15,13 @@ from typing import TypeVar
 from shadow.broker.errors import BrokerProtocolError, OrderRejected, QuoteUnavailable
 from shadow.broker.port import (
     Account,
+    Activity,
     Asset,
+    Holding,
     MarketClock,
+    OddOrder,
     Order,
+    OrderList,
     OrderRequest,
     OrderStatus,
     OrderType,
@@ -30,6 +34,8 @@ from shadow.contracts.vocabulary import Side
 MAX_CLIENT_ORDER_ID = 48  # documents disagree between 48 and 128
 _SHOWN = 60
 _ACTIVE = "active"
+_FILL = "FILL"
+_SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 _Word = TypeVar("_Word")
 
 # Statuses after which Alpaca's API says "no further updates" end an order; the rest may still fill. `replaced` is left
@@ -174,7 +180,7 @@ def parse_order(value: object) -> Order:
         order_id=fields.text("id"),
         client_order_id=fields.text("client_order_id"),
         symbol=fields.text("symbol"),
-        side=_one_of(fields, "side", {"buy": Side.BUY, "sell": Side.SELL}),
+        side=_one_of(fields, "side", _SIDES),
         quantity=fields.amount("qty"),
         order_type=_one_of(fields, "type", {"limit": OrderType.LIMIT, "market": OrderType.MARKET}),
         limit_price=fields.amount_or_none("limit_price"),
@@ -188,11 +194,80 @@ def parse_order(value: object) -> Order:
     )
 
 
-def parse_orders(value: object) -> list[Order]:
-    """Read a list of orders."""
+def listed(value: object, what: str = "orders") -> list[object]:
+    """Read a list, its entries as they are."""
     if not isinstance(value, list):
-        raise BrokerProtocolError(f"orders: expected a list, was {'nothing' if value is None else _type(value)}")
-    return [parse_order(order) for order in value]
+        raise BrokerProtocolError(f"{what}: expected a list, was {'nothing' if value is None else _type(value)}")
+    return value
+
+
+def id_of(entry: object) -> str:
+    """Give the id of an entry of a list of orders; all that it says where it has none that can be read."""
+    found = entry.get("id") if isinstance(entry, Mapping) else None
+    return found if isinstance(found, str) and found else repr(entry)
+
+
+def submitted_at(entry: object) -> datetime | None:
+    """Give when an entry of a list of orders was submitted; None where it does not say so."""
+    return _tolerant(lambda: Fields("order", entry).moment("submitted_at"))
+
+
+def order_list(entries: Iterable[object], after: datetime, until: datetime | None = None) -> OrderList:
+    """Read a list of orders. An entry that cannot be read costs itself alone: it is kept with what could be read, and why."""
+    orders: list[Order] = []
+    odd: list[OddOrder] = []
+    for entry in entries:
+        try:
+            orders.append(parse_order(entry))
+        except BrokerProtocolError as error:
+            odd.append(_odd_order(entry, str(error)))
+    if until is not None:
+        orders = [order for order in orders if order.submitted_at is None or order.submitted_at < until]
+    return OrderList(sorted(orders, key=lambda order: order.submitted_at or order.created_at or after), odd)
+
+
+def _odd_order(entry: object, fault: str) -> OddOrder:
+    fields = Fields("order", entry if isinstance(entry, Mapping) else {})
+    moment = _tolerant(lambda: fields.moment("submitted_at")) or _tolerant(lambda: fields.moment("created_at"))
+    return OddOrder(
+        order_id=_tolerant(lambda: fields.text("id")),
+        client_order_id=_tolerant(lambda: fields.text("client_order_id")),
+        symbol=_tolerant(lambda: fields.text("symbol")),
+        side=_tolerant(lambda: _one_of(fields, "side", _SIDES)),
+        status=_tolerant(lambda: fields.text("status")),
+        quantity=_tolerant(lambda: fields.amount("qty")),
+        filled_quantity=_tolerant(lambda: fields.amount("filled_qty")),
+        average_price=_tolerant(lambda: fields.amount("filled_avg_price")),
+        submitted_at=moment,
+        fault=fault,
+    )
+
+
+def _tolerant(read: Callable[[], _Word]) -> _Word | None:
+    """Give what `read` reads; None where it is not what it should be, which the entry's own fault has told."""
+    try:
+        return read()
+    except BrokerProtocolError:
+        return None
+
+
+def parse_holdings(value: object) -> list[Holding]:
+    """Read a list of positions; quantities are negative where they are short."""
+    found = [Fields("position", entry) for entry in listed(value, "positions")]
+    return [Holding(fields.text("symbol"), fields.number("qty"), fields.amount_or_none("current_price")) for fields in found]
+
+
+def parse_activities(value: object) -> list[Activity]:
+    """Read a page of the account's journal."""
+    return [_activity(Fields("activity", entry)) for entry in listed(value, "activities")]
+
+
+def _activity(fields: Fields) -> Activity:
+    kind, entry_id, symbol = fields.text("activity_type"), fields.text("id"), fields.text_or_none("symbol")
+    if kind != _FILL:
+        return Activity(entry_id, kind, symbol, fields.number("net_amount"))
+    side = _one_of(fields, "side", _SIDES | {"sell_short": Side.SELL})
+    return Activity(entry_id, kind, symbol, None, fields.text("order_id"), side, fields.amount("qty"), fields.amount("price"))
 
 
 def parse_account(value: object) -> Account:

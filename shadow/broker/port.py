@@ -8,7 +8,7 @@ The adapters are `shadow.broker.alpaca` (a real account) and `shadow.broker.reco
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -92,6 +92,59 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class OddOrder:
+    """One order of a list that an `Order` cannot say (sized in dollars, a stop, a new status word). What could be read, and why.
+
+    `quantity` and `filled_quantity` are shares, `average_price` USD a share; None: not known.
+    """
+
+    order_id: str | None
+    client_order_id: str | None
+    symbol: str | None
+    side: Side | None
+    status: str | None
+    quantity: Decimal | None
+    filled_quantity: Decimal | None
+    average_price: Decimal | None
+    submitted_at: datetime | None
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderList:
+    """Every order of an account in a stretch of time: those that could be read, the oldest first, and those that could not."""
+
+    orders: Sequence[Order] = ()
+    odd: Sequence[OddOrder] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One position: signed shares, and the broker's own mark in USD a share, where it gives one."""
+
+    symbol: str
+    quantity: Decimal
+    price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One entry of an account's own journal: a fill (`order_id`, signed by `side`), or money booked for another reason.
+
+    `amount` is signed USD, None for a fill; `quantity` shares, `price` USD a share.
+    """
+
+    activity_id: str
+    kind: str
+    symbol: str | None
+    amount: Decimal | None
+    order_id: str | None = None
+    side: Side | None = None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """One brokerage account. `account_number` is secret: compare it, never log or store it."""
 
@@ -172,9 +225,9 @@ class Broker(Protocol):
 class OrderHistory(Protocol):
     """What a broker tells of an account's orders, whoever sent them. Raises only errors of `shadow.broker.errors`."""
 
-    def orders_of(self, symbols: Collection[str], after: datetime, until: datetime | None) -> Sequence[Order]:
-        """Give every order of `symbols`, whatever became of it, that was submitted after `after` and before `until`.
+    def orders_between(self, after: datetime, until: datetime | None) -> OrderList:
+        """Give every order of the account submitted after `after` and before `until`, whatever its symbol and its end.
 
-        The oldest first. `until` None: up to now.
+        All pages. `until` None: up to now.
         """
         ...

@@ -6,23 +6,34 @@ either. Nothing is connected before the first question.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Protocol
 
-from shadow.broker.port import Order, OrderHistory
+from shadow.broker.port import Account, Activity, Holding, Order, OrderHistory, OrderList
 
 
 class AccountBook(OrderHistory, Protocol):
-    """What is asked of an account: its orders and what it holds. Raises only errors of `shadow.broker.errors`."""
+    """What is asked of an account: its orders, what it holds, what was booked. Raises only errors of `shadow.broker.errors`."""
 
     def order_by_client_id(self, client_order_id: str) -> Order | None:
         """Look one order up by the id we gave it; None when the broker has never seen it."""
         ...
 
-    def position(self, symbol: str) -> Decimal:
-        """Read the held quantity in shares; zero when nothing is held."""
+    def order_by_id(self, order_id: str) -> Order | None:
+        """Look one order up by the broker's own id; None when the broker does not know it."""
+        ...
+
+    def holdings(self) -> Sequence[Holding]:
+        """Read every position; what is not in the list is not held."""
+        ...
+
+    def account(self) -> Account:
+        """Read the account's equity and cash, USD."""
+        ...
+
+    def activities(self, after: datetime) -> Sequence[Activity]:
+        """Read the account's journal after a moment: fills, fees, dividends, transfers. All pages, the oldest first."""
         ...
 
 
@@ -42,14 +53,26 @@ class ReadOnlyAccount:
 
         self.__book = book
 
-    def orders_of(self, symbols: Collection[str], after: datetime, until: datetime | None) -> Sequence[Order]:
-        """Give every order of `symbols` submitted between `after` and `until`, the oldest first."""
-        return self.__book().orders_of(symbols, after, until)
+    def orders_between(self, after: datetime, until: datetime | None) -> OrderList:
+        """Give every order of the account submitted between `after` and `until`."""
+        return self.__book().orders_between(after, until)
 
     def order_by_client_id(self, client_order_id: str) -> Order | None:
         """Look one order up by the id we gave it."""
         return self.__book().order_by_client_id(client_order_id)
 
-    def position(self, symbol: str) -> Decimal:
-        """Read the held quantity in shares."""
-        return self.__book().position(symbol)
+    def order_by_id(self, order_id: str) -> Order | None:
+        """Look one order up by the broker's own id."""
+        return self.__book().order_by_id(order_id)
+
+    def holdings(self) -> Sequence[Holding]:
+        """Read every position."""
+        return self.__book().holdings()
+
+    def account(self) -> Account:
+        """Read the account's equity and cash."""
+        return self.__book().account()
+
+    def activities(self, after: datetime) -> Sequence[Activity]:
+        """Read the account's journal after a moment."""
+        return self.__book().activities(after)

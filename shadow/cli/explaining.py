@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from shadow.cli.money import money_lines
 from shadow.cli.output import OUT, ExitCode, code_of_verdict, fail, finish, print_json, progress, say
 from shadow.cli.sides import Line, run_lines, trade_lines
 from shadow.cli.stored import FileOption, FolderOption, StackStore, demand, offline_store
@@ -102,6 +103,8 @@ def print_explanation(comparison: Comparison, *, everything: bool) -> None:
     by_trade = _by_trade(comparison, {pair.trade_id for pair in view.trades})
     for difference in worst_first(by_trade[""]):
         print_difference(difference, indent=2, with_trade=True)
+    for line in money_lines(comparison):
+        say(line)
     say()
     differing = [pair for pair in view.trades if everything or any(map(is_worth_a_look, by_trade[pair.trade_id]))]
     for pair in sorted(differing, key=lambda pair: _worst(by_trade[pair.trade_id])):

@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import Enum
 
 from shadow.compare.case import LaneTrade, TradePair
-from shadow.contracts.comparison import Attribution
+from shadow.contracts.comparison import Attribution, Impact
 from shadow.contracts.model import decimal_text, iso
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Role
@@ -26,6 +26,8 @@ class Finding:
     """One difference, found. `role` is the lane that departs from what is right; None where nothing says which lane does.
 
     `at_stake` are trades whose dollars belong to this finding where no finding of their own carries them.
+
+    `impact` is what it is worth by itself, where that is not its trade's; `symbol` stands where there is no trade.
     """
 
     kind: str
@@ -38,6 +40,8 @@ class Finding:
     candidate: str | None = None
     pair: TradePair | None = None
     at_stake: tuple[TradePair, ...] = ()
+    symbol: str | None = None
+    impact: Impact | None = None
 
     @property
     def attribution(self) -> Attribution:

@@ -22,6 +22,7 @@ from decimal import Decimal, localcontext
 
 from shadow.compare.case import PairCase, PairView, TradePair
 from shadow.compare.causes import in_order, roots_of
+from shadow.compare.checks.accounts import account_findings
 from shadow.compare.checks.decisions import damage_findings, plan_findings, presence_findings, skip_findings
 from shadow.compare.checks.duties import Duties
 from shadow.compare.checks.effects import run_effect_findings, trade_effect_findings
@@ -36,9 +37,10 @@ from shadow.compare.completeness import gaps_of
 from shadow.compare.document import canonical_run
 from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.finding import Finding
-from shadow.compare.impact import NOTHING, impacts_of, net, writable
 from shadow.compare.kinds import KINDS
+from shadow.compare.ledger import ledger_of, told_of
 from shadow.compare.margins import ToleranceRecorder
+from shadow.compare.money import NOTHING, impacts_of, net, writable
 from shadow.compare.policy import Policy, worse
 from shadow.contracts.comparison import Comparison, Counts, Difference, Impact, Severity, Verdict
 
@@ -51,6 +53,7 @@ def judge(case: PairCase, policy: Policy) -> Comparison:
         asked = ToleranceRecorder(policy)
         findings = in_order(without_unseen_absences(find(view, asked), view))
         differences = differences_of(findings, policy, case.trading_day, both_ran=view.both is not None)
+        money = ledger_of(view)
     return with_totals(
         Comparison(
             plan_id=case.plan.plan_id,
@@ -66,6 +69,8 @@ def judge(case: PairCase, policy: Policy) -> Comparison:
             candidate=canonical_run(case.candidate),
             gaps=gaps,
             margins=asked.margins(),
+            money=money,
+            told=tuple(told for run in view.runs for told in told_of(run)),
             evidence=tuple(sorted(case.evidence, key=lambda ref: (ref.name, ref.key))),
             policy_hash=policy.hash,
             code_version=case.code_version,
@@ -93,6 +98,7 @@ def find_in_runs(view: PairView, duties: Duties) -> Iterator[Finding]:
     yield from end_findings(view, duties)
     yield from duration_findings(view, policy)
     yield from run_effect_findings(view, policy)
+    yield from account_findings(view)
 
 
 def find_in_copies(pair: TradePair, duties: Duties) -> Iterator[Finding]:
@@ -205,7 +211,7 @@ def _consequence(alone: Difference, root: Difference) -> Difference:
 
 
 def _worth(impact: Impact) -> Decimal:
-    return max(abs(impact.notional), abs(impact.cash))
+    return max(impact.gross, abs(impact.notional), abs(impact.cash))
 
 
 def _bare_difference(finding: Finding, impact: Impact, policy: Policy) -> Difference:
@@ -219,7 +225,7 @@ def _bare_difference(finding: Finding, impact: Impact, policy: Policy) -> Differ
         attribution=finding.attribution,
         field=finding.field,
         trade_id=pair.trade_id if pair else None,
-        symbol=pair.symbol if pair else None,
+        symbol=pair.symbol if pair else finding.symbol,
         action=pair.side if pair else None,
         planned=finding.planned,
         control=finding.control,

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment
+from shadow.contracts.money import MoneyLedger, Told
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Side
@@ -61,10 +62,12 @@ class Impact(Frozen):
     """What a difference is worth, candidate minus control, in signed USD.
 
     `notional` is the difference in exposure (a buy adds, a sell removes), `cash` the difference in money on the account.
+    `gross` sums absolute dollars trade by trade and never nets.
     """
 
     notional: Exact = Decimal(0)
     cash: Exact = Decimal(0)
+    gross: Exact = Decimal(0)
 
 
 class Difference(Frozen):
@@ -115,8 +118,8 @@ class Difference(Frozen):
 
     @property
     def gross(self) -> Decimal:
-        """What it is worth, USD: the larger of absolute notional and absolute cash."""
-        return max(abs(self.impact.notional), abs(self.impact.cash))
+        """What it is worth, USD, trade by trade: never less than its absolute notional and cash."""
+        return max(self.impact.gross, abs(self.impact.notional), abs(self.impact.cash))
 
 
 class Counts(Frozen):
@@ -187,7 +190,8 @@ class Comparison(Frozen):
 
     `production_lane` was in production when the plan was published.
 
-    `impact` is net and `gross_impact` the sum of the larger of absolute notional and absolute cash, over all differences;
+    `impact` is net and `gross_impact` the sum of absolute dollars trade by trade, over all differences; `money` is the ledger,
+    and `told` are orders in the accounts that are no trade's of the run;
     `uncovered_…` is the same without what a known divergence covers.
     """
 
@@ -204,6 +208,8 @@ class Comparison(Frozen):
     candidate: RunOutcome | None
     gaps: tuple[str, ...] = ()
     margins: Margins | None = None
+    money: MoneyLedger | None = None
+    told: tuple[Told, ...] = ()
     impact: Impact = Impact()
     gross_impact: Exact = Decimal(0)
     uncovered_gross_impact: Exact = Decimal(0)

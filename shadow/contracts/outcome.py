@@ -9,6 +9,7 @@ What is not known is None, never a zero: "missing reports do not mean flat".
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import StrEnum
 
 from shadow.contracts.events import FailureStep
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative, NonNegativeTotal, Total
@@ -54,7 +55,10 @@ class EquityDecision(Frozen):
 
 
 class OrderRecord(Frozen):
-    """One order of a trade. `accepted` is None where nobody asked the broker, `side` and `symbol` where nobody recorded them."""
+    """One order. `accepted` is None where nobody asked the broker, `side` where nobody recorded it.
+
+    `symbol` and `replaced_by` (the id of the order that took its place) are the broker's word, where it was asked.
+    """
 
     client_order_id: str | None = None
     order_id: str | None = None
@@ -68,6 +72,66 @@ class OrderRecord(Frozen):
     average_price: Exact | None = None
     submitted_at: Moment | None = None
     accepted: bool | None = None
+    replaced_by: str | None = None
+
+
+class Owner(StrEnum):
+    """Whose an order of an account is that is none of this run's."""
+
+    NOBODY = "nobody"
+    ANOTHER_RUN = "another run"
+    UNCLEAR = "unclear"
+    LATER = "after the run"
+
+
+class AccountOrder(Frozen):
+    """One order that the account's broker lists and no trade of the run accounts for. `note` says what is known of it."""
+
+    owner: Owner
+    order: OrderRecord
+    note: str | None = None
+
+
+class HeldPosition(Frozen):
+    """One position: signed shares and the broker's mark, USD a share."""
+
+    symbol: str
+    quantity: Exact
+    price: Exact | None = None
+
+
+class Books(Frozen):
+    """What an account held at one moment: cash in USD, and every position. What is not listed is not held."""
+
+    at: Moment
+    cash: Exact
+    positions: tuple[HeldPosition, ...] = ()
+
+
+class Booking(Frozen):
+    """One entry of the account's journal that no listed order explains: a fee, a dividend, a transfer, an older order's fill.
+
+    `amount` is signed USD of cash, `quantity` signed shares.
+    """
+
+    kind: str
+    symbol: str | None = None
+    amount: Exact = Decimal(0)
+    quantity: Exact = Decimal(0)
+
+
+class AccountRecord(Frozen):
+    """What the broker says of a lane's account beside the run's own orders.
+
+    `opening` is the account before the run: what an earlier look saw, less what had been filled by then. None where the only look
+    was after the run: then nothing proves what the account held before. `listed` counts the orders that the broker listed.
+    """
+
+    listed: int = 0
+    orders: tuple[AccountOrder, ...] = ()
+    opening: Books | None = None
+    closing: Books | None = None
+    bookings: tuple[Booking, ...] = ()
 
 
 class TradeOutcome(Frozen):
@@ -162,8 +226,9 @@ class RunOutcome(Frozen):
     `role` is what the lane was for when the plan was published, `lane` what it is; a declared one has a name of its own.
 
     `effect_kinds` are the kinds that were watched for (None: all of them, where `effects` is not None). `broker_truth` says
-    that orders, fills and residual positions were read from the broker itself. `other_runs` names further runs of the same
-    plan that were found in the lane. `notifications` counts the notifications the lane sent; None where nobody knows.
+    that orders, fills and residual positions were read from the broker itself; `account` is what it says of the rest of the
+    account. `other_runs` names further runs of the same plan that were found in the lane. `notifications` counts the
+    notifications the lane sent; None where nobody knows.
     """
 
     role: Role
@@ -184,6 +249,7 @@ class RunOutcome(Frozen):
     effects: tuple[Effect, ...] | None = None
     effect_kinds: tuple[EffectKind, ...] | None = None
     broker_truth: bool = False
+    account: AccountRecord | None = None
     other_runs: tuple[str, ...] = ()
     notifications: int | None = None
     started_at: Moment | None = None

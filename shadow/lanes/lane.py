@@ -5,8 +5,9 @@ The seam: what a lane's adapter offers, and what one look at a lane found.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Role
+from shadow.lanes.brokers.orders import Neighbours
 from shadow.lanes.declared import LaneFile
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.settledness import Settledness
@@ -105,9 +107,18 @@ class BrokerTruth(Protocol):
     """What the brokers say of both lanes' orders."""
 
     def read(
-        self, control: RunOutcome | None, candidate: RunOutcome | None, shared: Collection[str] = ()
+        self,
+        control: RunOutcome | None,
+        candidate: RunOutcome | None,
+        neighbours: Neighbours,
+        published_at: datetime,
+        now: datetime,
     ) -> Mapping[str, object]:
-        """Fetch both accounts' orders as an evidence document. `shared`: symbols that another run traded at the same time."""
+        """Fetch both accounts as an evidence document. `neighbours`: the day's other runs."""
+        ...
+
+    def look(self, published_at: datetime, now: datetime) -> Mapping[str, object]:
+        """Fetch what both accounts hold now, and what has been ordered since the plan, as an evidence document."""
         ...
 
 

@@ -18,7 +18,8 @@ from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Role
-from shadow.lanes.brokers.truth import broker_corrected, shared_symbols
+from shadow.lanes.brokers.reading import broker_corrected
+from shadow.lanes.brokers.truth import neighbours_of
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.lane import BrokerTruth, Look, PlanSource, Presence
 from shadow.lanes.settledness import Deadlines, effects_settled
@@ -28,6 +29,7 @@ from shadow.settlement.looks import CONTROL_EFFECTS, Lanes
 from shadow.settlement.ports import Case
 
 BROKER = "broker"
+OPENING = "broker-opening"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ class CaseBuilder:
         if not view.both_settled:
             return None
         broker = view.refs.get(_broker_name(view)) if self._broker is not None else None
-        digests = [ref.sha256 for ref in (view.control.ref, view.candidate.ref, broker) if ref is not None]
+        opening = view.refs.get(OPENING) if broker is not None else None
+        digests = [ref.sha256 for ref in (view.control.ref, view.candidate.ref, broker, opening) if ref is not None]
         effects = self._lanes.effects(view.pair, view.refs, view.now)
         if effects is not None:
             digests.append(effects.sha256 if isinstance(effects, EvidenceRef) else effects.finish()[0])
@@ -183,7 +186,8 @@ class CaseBuilder:
         if ref is None:
             try:
                 draft = self._store.writer()
-                draft.add(BROKER, broker.read(control, candidate, shared_symbols(view.pair, control, self._ledger, self._plans)))
+                neighbours = neighbours_of(view.pair, control, self._ledger, self._plans)
+                draft.add(BROKER, broker.read(control, candidate, neighbours, view.pair.published_at, view.now))
                 ref = self._lanes.keep_unrecorded(view.pair, name, draft)
             except EvidenceUnavailable as error:
                 if not view.final:
@@ -192,9 +196,22 @@ class CaseBuilder:
                 return _with_gaps(control, (gap,)), _with_gaps(candidate, (gap,))
             if view.both_settled:
                 ref = self._ledger.record_evidence(view.pair.plan_id, ref)
-        refs.append(ref)
-        document = next((value for what, value in list(self._store.read(ref)) if what == BROKER), None)
-        return broker_corrected(control, document), broker_corrected(candidate, document)
+        opening = view.refs.get(OPENING)
+        refs.extend(each for each in (ref, opening) if each is not None)
+        document, earlier = self._document(ref), self._document(opening)
+        return broker_corrected(control, document, earlier), broker_corrected(candidate, document, earlier)
+
+    def _document(self, ref: EvidenceRef | None) -> object:
+        """Read what the brokers said; None where nothing was kept."""
+        return None if ref is None else next((value for what, value in list(self._store.read(ref)) if what == BROKER), None)
+
+    def keep_opening(self, view: View) -> None:
+        """Keep what both accounts hold, at the first look at a pair that is not settled. Raises `EvidenceUnavailable`."""
+        if self._broker is None or OPENING in view.refs:
+            return
+        draft = self._store.writer()
+        draft.add(BROKER, self._broker.look(view.pair.published_at, view.now))
+        self._ledger.record_evidence(view.pair.plan_id, self._lanes.keep_unrecorded(view.pair, OPENING, draft))
 
 
 def evidence_digest(digests: Iterable[str]) -> str:

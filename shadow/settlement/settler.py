@@ -104,6 +104,7 @@ class Settler:
             raise UnknownPair(f"plan {plan_id}: expected a pair in the ledger, was none")
         view = self._view(pair, now)
         if not view.both_settled and not view.final:
+            self._keep_opening(view)
             return self._wait(view, view.waiting_for())
         if pair.evidence_sha256 is not None and pair.evidence_sha256 == self._parts.cases.settled_digest(view):
             return _standing(view, pair)
@@ -139,6 +140,13 @@ class Settler:
             self._parts.recorder.log("a lane could not be read by its last deadline", {"reason": str(error)}, problem=True)
             gap = Gap(what=f"{role} records", reason=str(error))
             return Look(role, Presence.UNREADABLE, Settledness(settled=False), gaps=(gap,))
+
+    def _keep_opening(self, view: View) -> None:
+        """Keep what the accounts hold before the lanes end. A broker that does not answer is asked at the next look."""
+        try:
+            self._parts.cases.keep_opening(view)
+        except EvidenceUnavailable as error:
+            self._parts.recorder.log("what the accounts hold could not be kept", {"reason": str(error)}, problem=True)
 
     def _wait(self, view: View, waiting_for: tuple[str, ...]) -> Settlement:
         """Note that the pair is late, when it is; else change nothing."""

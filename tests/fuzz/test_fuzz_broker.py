@@ -43,7 +43,7 @@ CALLS: dict[str, tuple[Call, Any]] = {
     "position": (lambda broker: broker.position("AAPL"), {"qty": "-1.5", "symbol": "AAPL"}),
     "submit": (lambda broker: broker.submit(order_request()), ORDER_JSON),
     "look up": (lambda broker: broker.order_by_client_id("t-1"), ORDER_JSON),
-    "list": (lambda broker: broker.orders_of(["AAPL"], AFTER, None), [ORDER_JSON, ORDER_JSON | {"id": "2"}]),
+    "list": (lambda broker: broker.orders_between(AFTER, None), [ORDER_JSON, ORDER_JSON | {"id": "2"}]),
     "cancel": (lambda broker: broker.cancel("id"), None),
 }
 REFUSED = {"code": 40310000, "message": f"insufficient buying power, key {SECRET}"}
@@ -134,7 +134,7 @@ def test_an_order_is_absent_only_when_the_broker_itself_says_so(status: int, bod
 def test_a_list_as_long_as_a_page_always_ends(damage: list[Any]) -> None:
     whole = [ORDER_JSON | {"id": str(number)} for number in range(500)]
     transport = FakeTransport(200, json.dumps([*damage, *whole][:499] + damage[:1]).encode())
-    outcome = ended(lambda: broker_over(transport).orders_of(["AAPL"], AFTER, AFTER + timedelta(days=1)))
+    outcome = ended(lambda: broker_over(transport).orders_between(AFTER, AFTER + timedelta(days=1)))
     assert outcome.error is None or isinstance(outcome.error, BrokerProtocolError)
     assert len(transport.sent) <= 3
 

@@ -20,7 +20,7 @@ from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.model import canonical
 from shadow.contracts.outcome import Gap, RunOutcome
-from shadow.lanes.brokers.truth import broker_corrected
+from shadow.lanes.brokers.reading import broker_corrected
 from shadow.lanes.legacy.reader import read_control
 from shadow.lanes.workflow.history import read_history
 from shadow.lanes.workflow.reader import CandidateRecords, read_candidate
@@ -122,6 +122,7 @@ def test_the_candidates_state_is_read_whatever_it_holds(items: Any, map_runs: li
 ORDER = {
     "client_order_id": TRADE,
     "order_id": "o",
+    "symbol": "AAPL",
     "side": "SELL",
     "order_type": "market",
     "quantity": "12",
@@ -131,14 +132,29 @@ ORDER = {
     "average_price": "50",
     "submitted_at": (PLAN.timestamp + timedelta(seconds=2)).isoformat(),
 }
-ANSWERS = {"control": {TRADE: {"orders": [ORDER], "unclear": None, "residual_position": "0"}}}
+ACCOUNT = {
+    "since": PLAN.timestamp.isoformat(),
+    "at": (PLAN.timestamp + timedelta(minutes=9)).isoformat(),
+    "is_steady": True,
+    "orders": [ORDER, {**ORDER, "order_id": "p", "client_order_id": "by-hand", "symbol": "MSFT", "status": "open"}],
+    "odd": [{**ORDER, "order_id": "q", "quantity": None, "fault": "order.qty: expected a number, was absent"}],
+    "cash": "1000",
+    "positions": [{"symbol": "AAPL", "quantity": "3", "price": "50"}],
+    "looked_up": [{"client_order_id": "n", "is_known": False}],
+    "activities": [
+        {"kind": "FEE", "amount": "-0.01"},
+        {"kind": "FILL", "order_id": "z", "side": "BUY", "quantity": "1", "price": "2"},
+    ],
+    "neighbours": {"symbols": ["MSFT"], "trade_ids": [TRADE]},
+}
+ANSWERS = {"control": ACCOUNT}
 
 
 @settings(max_examples=150)
-@given(damaged(ANSWERS))
-def test_the_brokers_word_is_read_whatever_it_says(document: Any) -> None:
+@given(damaged(ANSWERS), damaged(ANSWERS))
+def test_the_brokers_word_is_read_whatever_it_says(document: Any, opening: Any) -> None:
     control = read_control(RUN_ID, PLAN.plan_id, ITEMS, None)
-    read = ended(lambda: broker_corrected(control, document))
+    read = ended(lambda: broker_corrected(control, document, opening))
     checked(read.answer)
 
 

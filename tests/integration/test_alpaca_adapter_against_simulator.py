@@ -23,7 +23,7 @@ from shadow.broker.errors import (
     OrderRejected,
     QuoteUnavailable,
 )
-from shadow.broker.port import Broker, OrderHistory, OrderRequest, OrderStatus, OrderType
+from shadow.broker.port import Broker, OrderHistory, OrderList, OrderRequest, OrderStatus, OrderType
 from shadow.contracts.vocabulary import Role, Side
 from tests.factories.broker import CLOSES, connect, order
 
@@ -46,7 +46,7 @@ def test_the_adapter_is_a_broker(broker: AlpacaBroker) -> None:
     as_port: Broker = broker
     assert as_port.clock().is_open
     as_history: OrderHistory = broker
-    assert as_history.orders_of(["AAPL"], datetime(2026, 1, 1, tzinfo=UTC), None) == []
+    assert as_history.orders_between(datetime(2026, 1, 1, tzinfo=UTC), None) == OrderList([], [])
 
 
 def test_what_there_is_to_read(simulator: BrokerSimulator, broker: AlpacaBroker) -> None:
@@ -242,7 +242,9 @@ def test_the_rate_limit_counts_an_account_in_a_simulated_minute(simulator: Broke
 OPENING = datetime(2026, 1, 6, 15, tzinfo=UTC)
 
 
-def test_the_orders_of_some_symbols_are_listed_whatever_became_of_them(simulator: BrokerSimulator, broker: AlpacaBroker) -> None:
+def test_the_orders_of_the_whole_account_are_listed_whatever_became_of_them(
+    simulator: BrokerSimulator, broker: AlpacaBroker
+) -> None:
     simulator.set_clock(OPENING, is_open=True)
     simulator.set_fill_rule(9, "AAPL")
     resting = broker.submit(order("walked", limit="187.28"))
@@ -251,22 +253,23 @@ def test_the_orders_of_some_symbols_are_listed_whatever_became_of_them(simulator
     broker.submit(OrderRequest("other", "BRK.B", Side.BUY, Decimal(1), OrderType.MARKET))
     simulator.add_fault(Fault(kind=FaultKind.REJECT, symbol="AAPL"))
     broker.submit(order("rejected"))
-    found = broker.orders_of(["AAPL"], OPENING - timedelta(seconds=1), OPENING + timedelta(seconds=1))
+    found = broker.orders_between(OPENING - timedelta(seconds=1), OPENING + timedelta(seconds=1)).orders
 
     assert [(o.client_order_id, o.status) for o in found] == [
         ("walked", OrderStatus.CANCELED),
         ("filled", OrderStatus.FILLED),
+        ("other", OrderStatus.FILLED),
         ("rejected", OrderStatus.REJECTED),
     ]
     assert found[1].average_price is not None
-    assert len(broker.orders_of(["AAPL", "BRK.B"], OPENING - timedelta(seconds=1), None)) == 4
+    assert len(broker.orders_between(OPENING - timedelta(seconds=1), None).orders) == 4
 
 
 def test_a_window_of_time_has_open_ends(simulator: BrokerSimulator, broker: AlpacaBroker) -> None:
     for minute in range(4):
         simulator.set_clock(OPENING + timedelta(minutes=minute), is_open=True)
         broker.submit(order(f"t-{minute}"))
-    found = broker.orders_of(["AAPL"], OPENING, OPENING + timedelta(minutes=3))
+    found = broker.orders_between(OPENING, OPENING + timedelta(minutes=3)).orders
 
     assert [o.client_order_id for o in found] == ["t-1", "t-2"]
 
@@ -275,12 +278,11 @@ def test_a_long_list_comes_in_pages_and_each_order_once(
     simulator: BrokerSimulator, broker: AlpacaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shadow.broker.alpaca._PAGE", 3)
-    monkeypatch.setattr("shadow.broker.alpaca._SYMBOLS", 1)
     for number in range(8):
         simulator.set_clock(OPENING + timedelta(seconds=number // 2), is_open=True)
         broker.submit(order(f"t-{number}"))
     broker.submit(OrderRequest("other", "BRK.B", Side.BUY, Decimal(1), OrderType.MARKET))
-    found = broker.orders_of(["AAPL", "BRK.B"], OPENING - timedelta(minutes=1), None)
+    found = broker.orders_between(OPENING - timedelta(minutes=1), None).orders
 
     assert [o.client_order_id for o in found] == [*(f"t-{number}" for number in range(8)), "other"]
 
@@ -300,11 +302,6 @@ def test_l7_more_orders_in_one_moment_than_a_page_holds_are_all_listed(
     simulator.set_clock(OPENING + timedelta(seconds=2), is_open=True)
     broker.submit(order("last"))
 
-    found = broker.orders_of(["AAPL"], OPENING - timedelta(minutes=1), until)
+    found = broker.orders_between(OPENING - timedelta(minutes=1), until).orders
 
     assert [each.client_order_id for each in found] == [*names, "later", *(["last"] if until is None else [])]
-
-
-def test_nothing_is_asked_about_no_symbols(simulator: BrokerSimulator, broker: AlpacaBroker) -> None:
-    assert broker.orders_of([], OPENING, None) == []
-    assert simulator.requests() == ()

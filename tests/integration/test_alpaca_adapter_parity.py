@@ -76,16 +76,14 @@ def test_our_requests_are_those_of_alpacas_own_clients() -> None:
     market = MarketOrderRequest(qty=1.5, side=OrderSide.BUY, **common)
     limit = LimitOrderRequest(qty=1.234567, side=OrderSide.SELL, limit_price=187.25, **common)
     begin, end = datetime(2026, 1, 6, 20, 45, 0, 500_000, tzinfo=UTC), datetime(2026, 1, 6, 20, 50, tzinfo=UTC)
-    listing = GetOrdersRequest(
-        status=QueryOrderStatus.ALL, symbols=["AAPL", "BRK.B"], after=begin, until=end, limit=500, direction=Sort.ASC
-    )
+    listing = GetOrdersRequest(status=QueryOrderStatus.ALL, after=begin, until=end, limit=500, direction=Sort.ASC)
     pairs: list[tuple[Callable[[], object], Callable[[], object]]] = [
         (trading.get_clock, ours.clock),
         (trading.get_account, ours.account),
         (lambda: trading.get_asset("BRK.B"), lambda: ours.asset("BRK.B")),
         (lambda: trading.get_open_position("AAPL"), lambda: ours.position("AAPL")),
         (lambda: trading.get_order_by_client_id("t-1"), lambda: ours.order_by_client_id("t-1")),
-        (lambda: trading.get_orders(listing), lambda: ours.orders_of(["BRK.B", "AAPL"], begin, end)),
+        (lambda: trading.get_orders(listing), lambda: ours.orders_between(begin, end)),
         (lambda: trading.cancel_order_by_id(identity), lambda: ours.cancel(identity)),
         (lambda: trading.submit_order(market), lambda: ours.submit(order())),
         (

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from shadow.compare.case import PairCase
 from shadow.contracts.events import FailureStep
-from shadow.contracts.outcome import RunOutcome, TradeOutcome
+from shadow.contracts.outcome import AccountOrder, AccountRecord, Books, OrderRecord, Owner, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import EffectKind, Lane, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 from tests.strategies.outcomes import MICRO, World, plan_of
 from tests.strategies.planting import (
@@ -49,6 +49,31 @@ def target_sized(trade: TradeOutcome, case: PairCase) -> Decimal:
     assert trade.intent is not None
     assert trade.intent.decision_price is not None
     return (target / trade.intent.decision_price).quantize(MICRO)
+
+
+def denied(run: RunOutcome) -> dict[str, object]:
+    """Let the broker know every order of a run but one that the lane recorded besides."""
+    trades = [t.model_copy(update={"orders": (order(t, 0, symbol=t.symbol),)}) if t.filled_quantity else t for t in run.trades]
+    place = next(place for place, trade in enumerate(trades) if is_buy(trade))
+    nothing = {"status": "not_found", "accepted": False, "filled_quantity": Decimal(0), "average_price": None}
+    besides = order(trades[place], 1, **nothing)
+    trades[place] = trades[place].model_copy(update={"orders": (*trades[place].orders, besides)})
+    return {"trades": tuple(trades), "broker_truth": True}
+
+
+NOBODY_S = AccountOrder(
+    owner=Owner.NOBODY,
+    order=OrderRecord(
+        order_id="x", symbol="GME", side=Side.BUY, status="filled", filled_quantity=Decimal(2), average_price=Decimal(9)
+    ),
+)
+
+
+def account(run: RunOutcome, more: Decimal) -> AccountRecord:
+    """Give an account that holds so many USD more after the run than anything explains."""
+    assert run.started_at
+    before = Books(at=run.started_at, cash=Decimal(100))
+    return AccountRecord(opening=before, closing=Books(at=run.started_at + timedelta(hours=1), cash=before.cash + more))
 
 
 def at_the_edge(world: World) -> World:
@@ -295,6 +320,10 @@ PLANTS = (
         "COMPLETED_WITHOUT_ORDER",
         trade_edit(is_buy, lambda t: {"orders": (order(t, 0, status="rejected", filled_quantity=Decimal(0), accepted=False),)}),
     ),
+    Plant("ORDER_DENIED", run_edit(denied)),
+    Plant("ORDER_LEFT_WORKING", trade_edit(is_buy, lambda t: {"orders": (order(t, 0, status="open"),)})),
+    Plant("UNCLAIMED_ORDER", run_edit(lambda _r: {"account": AccountRecord(orders=(NOBODY_S,))}), lanes=(Role.CANDIDATE,)),
+    Plant("UNEXPLAINED_MONEY", run_edit(lambda r: {"account": account(r, Decimal(5))})),
     # fills
     Plant("SLIPPAGE", shifted(is_buy, 90)),
     Plant("VALUE", trade_edit(is_buy, lambda t: {"value": (t.value or Decimal(0)) + 5})),

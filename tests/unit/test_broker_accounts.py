@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,7 @@ from moto import mock_aws
 from functions.compare_outcomes import lambda_handler as compare
 from shadow.aws import clients
 from shadow.broker.credentials import AlpacaCredentials
+from shadow.broker.port import Account, Activity, Holding, OrderList
 from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable
 from shadow.contracts.ledger import PairLedger, UnreadablePair
@@ -26,10 +27,12 @@ from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.brokers.accounts import BrokerTruthEnvironment, broker_truth_from
-from shadow.lanes.brokers.truth import shared_symbols
+from shadow.lanes.brokers.orders import Neighbours
+from shadow.lanes.brokers.truth import neighbours_of
 from tests.factories.pairs import pair_of
 from tests.fakes.plans import plan_of
 
+NOW = datetime(2026, 11, 24, 21, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
 ON = {"broker_truth": True, "control_broker_secret_id": "control", "broker_secret_id": "candidate"}
 PLAN = plan_of(AAPL="-600", MSFT="1000")
@@ -46,16 +49,25 @@ class Nothing:
         self.reached.append(credentials)
         return self
 
-    def orders_of(self, symbols: object, after: object, until: object) -> list[Any]:
-        del symbols, after, until
-        return []
+    def orders_between(self, after: object, until: object) -> OrderList:
+        del after, until
+        return OrderList()
 
     def order_by_client_id(self, client_order_id: str) -> None:
         del client_order_id
 
-    def position(self, symbol: str) -> Decimal:
-        del symbol
-        return Decimal(0)
+    def order_by_id(self, order_id: str) -> None:
+        del order_id
+
+    def holdings(self) -> list[Holding]:
+        return []
+
+    def account(self) -> Account:
+        return Account("secret", Decimal(0), Decimal(0))
+
+    def activities(self, after: object) -> list[Activity]:
+        del after
+        return []
 
 
 @pytest.fixture
@@ -105,7 +117,7 @@ def test_the_candidate_s_account_is_asked_unless_it_runs_dry(mode: ExecutionMode
     values = {**ON, "execution_mode": mode, "control_broker_endpoint": "https://control.test"}
     reader = broker_truth_from(BrokerTruthEnvironment.model_validate(values), account.connect)
     assert reader is not None
-    document = reader.read(run_of(Role.CONTROL), run_of(Role.CANDIDATE))
+    document = reader.read(run_of(Role.CONTROL), run_of(Role.CANDIDATE), Neighbours(), NOW, NOW)
     lanes = ["control"] if mode is ExecutionMode.DRY_RUN else ["control", "candidate"]
 
     assert list(document) == lanes
@@ -124,7 +136,7 @@ def test_a_secret_that_is_not_named_is_told_at_once_and_one_that_is_not_there_is
     reader = broker_truth_from(absent, Nothing().connect)
     assert reader is not None
     with pytest.raises(EvidenceUnavailable, match="control broker"):
-        reader.read(run_of(Role.CONTROL), None)
+        reader.read(run_of(Role.CONTROL), None, Neighbours(), NOW, NOW)
 
 
 def test_the_comparator_starts_without_the_broker_s_library() -> None:
@@ -178,10 +190,10 @@ def test_a_symbol_is_shared_with_a_run_that_traded_it_at_the_same_time(changes: 
     other = pair_of(OTHER, **begun).model_copy(update=changes)
     day = cast("PairLedger", Day(pair_of(PLAN), other))
 
-    assert shared_symbols(pair_of(PLAN), run_of(Role.CONTROL), day, Plans()) == expected
+    assert neighbours_of(pair_of(PLAN), run_of(Role.CONTROL), day, Plans()).symbols == expected
 
 
 def test_a_pair_that_cannot_be_read_shares_everything_and_no_run_shares_nothing() -> None:
     day = cast("PairLedger", Day(pair_of(PLAN), UnreadablePair("PLAN#x", "torn")))
-    assert shared_symbols(pair_of(PLAN), run_of(Role.CONTROL), day, Plans()) == {"AAPL"}
-    assert shared_symbols(pair_of(PLAN), None, day, Plans()) == set()
+    assert neighbours_of(pair_of(PLAN), run_of(Role.CONTROL), day, Plans()).symbols == {"AAPL"}
+    assert neighbours_of(pair_of(PLAN), None, day, Plans()).symbols == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -17,12 +18,17 @@ from shadow.compare.policy_text import InvalidPolicy, PolicyText
 from shadow.contracts.comparison import Comparison, Severity, Verdict
 from shadow.contracts.vocabulary import Role
 from tests.strategies.outcomes import DAY, random_case
-from tests.strategies.planting import is_buy, shifted, trade_edit
+from tests.strategies.planting import is_buy, run_of, shifted, trade_edit
 from tests.strategies.policies import KNOWN, TEXT, policy_with
 
 
 def slipped(seed: int = 3) -> Comparison:
-    return judge(shifted(is_buy, 60)(random_case(seed), Role.CANDIDATE), policy_with())
+    """Judge a slip in paper: the candidate's orders were put to a broker."""
+    case = shifted(is_buy, 60)(random_case(seed), Role.CANDIDATE)
+    run = run_of(case, Role.CANDIDATE)
+    taken = [tuple(order.model_copy(update={"accepted": True}) for order in trade.orders) for trade in run.trades]
+    trades = tuple(t.model_copy(update={"orders": orders}) for t, orders in zip(run.trades, taken, strict=True))
+    return judge(replace(case, candidate=run.model_copy(update={"trades": trades})), policy_with())
 
 
 def test_the_packaged_policy_is_valid_and_its_hash_is_of_its_meaning() -> None:

@@ -13,15 +13,18 @@ from decimal import Decimal
 from shadow.compare.case import LaneTrade, memoized_per_trade
 from shadow.compare.checks.sizing import asked_quantity, decision_price
 from shadow.compare.exact import EXACT, ZERO
+from shadow.contracts.money import Executed, Word
 from shadow.contracts.outcome import OrderRecord
+from shadow.contracts.symbols import is_same_symbol
 from shadow.contracts.vocabulary import EffectKind, Side, TradeStatus
 
 LIVE = frozenset(
     {"open", "new", "accepted", "pending_new", "accepted_for_bidding", "partially_filled", "held", "pending_cancel", "stopped"}
 )
-DEAD = frozenset({"canceled", "expired", "rejected", "not_accepted", "done_for_day", "replaced", "suspended"})
+DEAD = frozenset({"canceled", "expired", "rejected", "not_accepted", "done_for_day", "replaced", "suspended", "not_found"})
 UNCERTAIN = frozenset({"unknown", "ambiguous", "intended"})
 FILLED = "filled"
+_NOT_KNOWN = frozenset({TradeStatus.UNKNOWN, TradeStatus.UNFINISHED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def status_of(order: OrderRecord) -> str:
 
 def is_accepted(order: OrderRecord) -> bool:
     """Tell whether the broker has, or may have, the order: it did not refuse it."""
-    return order.accepted is not False and status_of(order) not in ("rejected", "not_accepted")
+    return order.accepted is not False and status_of(order) not in ("rejected", "not_accepted", "not_found")
 
 
 def is_refused(order: OrderRecord) -> bool:
@@ -50,6 +53,11 @@ def is_refused(order: OrderRecord) -> bool:
 def has_wrong_side(order: OrderRecord, side: LaneTrade) -> bool:
     """Tell whether an order is known to go the other way than the trade that it was sent for."""
     return order.side not in (None, side.trade.action)
+
+
+def is_elsewhere(order: OrderRecord, side: LaneTrade) -> bool:
+    """Tell whether an order is known to be for another symbol than the trade that it was sent for."""
+    return order.symbol is not None and not is_same_symbol(order.symbol, side.trade.symbol)
 
 
 @memoized_per_trade
@@ -103,33 +111,76 @@ def seen_filled(side: LaneTrade) -> Decimal:
     return max((fill.quantity for fill in (order_fill(side), ledger_fill(side)) if fill is not None), default=ZERO)
 
 
-def executed_value(side: LaneTrade | None) -> Decimal:
-    """Give the signed USD executed: a buy adds, a sell removes.
+def is_answered(side: LaneTrade) -> bool:
+    """Tell whether the broker's word of a trade's orders is whole: it was asked, and nothing of its answer is unclear."""
+    unclear = f"broker orders of {side.trade.symbol}"
+    return side.run.broker_truth and all(gap.what != unclear for gap in side.run.gaps)
 
-    Filled quantity * price; without a price the decision price; of a completed trade without fills, what was asked for.
+
+def _sent(side: LaneTrade) -> tuple[Decimal, Decimal | None]:
+    """Sum what the orders filled, each on its own side: signed shares, and signed USD where every fill has a price."""
+    shares, value = ZERO, ZERO
+    is_priced = True
+    for order in side.trade.orders:
+        if is_accepted(order) and order.filled_quantity and not is_elsewhere(order, side):
+            signed = order.filled_quantity if (order.side or side.trade.action) is Side.BUY else -order.filled_quantity
+            shares = EXACT.add(shares, signed)
+            is_priced = is_priced and order.average_price is not None
+            value = EXACT.add(value, EXACT.multiply(signed, order.average_price or ZERO))
+    return shares, value if is_priced else None
+
+
+@memoized_per_trade
+def executed(side: LaneTrade) -> Executed:
+    """Give what a lane executed of a trade, by the best word there is for it.
+
+    The broker's, where it was asked. Else the lane's: its orders' fills, its ledger, its record; of a completed trade without
+    fills, what was asked for. A lane that does not know how its trade ended says nothing of it: that is not zero.
     """
-    if side is None:
-        return ZERO
-    sign = 1 if side.trade.action is Side.BUY else -1
-    if any(has_wrong_side(order, side) for order in side.trade.orders):
-        return _sent(side)
+    trade = side.trade
+    if is_answered(side):
+        shares, value = _sent(side)
+        return Executed(shares=shares, value=_at_decision(side, shares) if value is None else value, word=Word.BROKER)
+    if trade.orders and not any(is_accepted(order) for order in trade.orders):
+        return Executed(shares=ZERO, value=ZERO, word=Word.LANE)
+    if any(has_wrong_side(order, side) for order in trade.orders):
+        shares, value = _sent(side)
+        return Executed(shares=shares, value=value, word=Word.LANE)
+    return _claimed(side)
+
+
+def _claimed(side: LaneTrade) -> Executed:
+    """Give what a lane's own records say was executed."""
+    trade = side.trade
+    sign = 1 if trade.action is Side.BUY else -1
     fill = truest_fill(side)
     if fill is not None and fill.value is not None:
-        return sign * fill.value
-    price = decision_price(side.trade.intent)
-    quantity = seen_filled(side) or side.trade.filled_quantity
-    if quantity is None and side.trade.status is TradeStatus.COMPLETED:
+        return Executed(shares=sign * fill.quantity, value=sign * fill.value, word=Word.LANE)
+    quantity = seen_filled(side) or trade.filled_quantity
+    if not quantity and trade.status in _NOT_KNOWN:
+        return Executed(word=Word.NOT_KNOWN)
+    if quantity is None and trade.status is TradeStatus.COMPLETED:
         quantity = asked_quantity(side)
-    if price is None or quantity is None:
-        return ZERO
-    return sign * EXACT.multiply(quantity, price)
+        if quantity is None:
+            return Executed(word=Word.NOT_KNOWN)
+    shares = sign * (quantity or ZERO)
+    return Executed(shares=shares, value=_at_decision(side, shares), word=Word.LANE)
 
 
-def _sent(side: LaneTrade) -> Decimal:
-    """Sum what the orders did, each on its own side: the trade's record does not know that one went the other way."""
-    total = ZERO
-    for order in side.trade.orders:
-        if is_accepted(order) and order.filled_quantity and order.average_price is not None:
-            sign = 1 if (order.side or side.trade.action) is Side.BUY else -1
-            total = EXACT.add(total, sign * EXACT.multiply(order.filled_quantity, order.average_price))
-    return total
+def _at_decision(side: LaneTrade, shares: Decimal) -> Decimal | None:
+    price = decision_price(side.trade.intent)
+    return ZERO if not shares else None if price is None else EXACT.multiply(shares, price)
+
+
+def claimed_shares(side: LaneTrade) -> Decimal:
+    """Give the unsigned shares that a lane's own record says were filled; zero where it says nothing."""
+    trade = side.trade
+    if trade.filled_quantity is None and trade.status is TradeStatus.COMPLETED:
+        return asked_quantity(side) or ZERO
+    return trade.filled_quantity or ZERO
+
+
+def is_simulated(side: LaneTrade) -> bool:
+    """Tell whether a trade's fills were never put to a broker, as in dry run: they are at a price that the lane gave itself."""
+    filled = [order for order in side.trade.orders if order.filled_quantity]
+    return bool(filled) and not is_answered(side) and all(order.accepted is None for order in filled)

@@ -7,14 +7,27 @@ the quantity decided on, none of them live when the trade is over, and never two
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
 from shadow.compare.case import LaneTrade, TradePair
-from shadow.compare.checks.executed import DEAD, FILLED, LIVE, UNCERTAIN, has_wrong_side, is_accepted, order_fill, status_of
-from shadow.compare.checks.sizing import asked_quantity
-from shadow.compare.exact import EXACT, SHARE_STEP
+from shadow.compare.checks.executed import (
+    DEAD,
+    FILLED,
+    LIVE,
+    UNCERTAIN,
+    executed,
+    has_wrong_side,
+    is_accepted,
+    is_answered,
+    order_fill,
+    status_of,
+)
+from shadow.compare.checks.sizing import asked_quantity, decision_price
+from shadow.compare.exact import EXACT, SHARE_STEP, ZERO
 from shadow.compare.finding import Fault, Finding, own_faults, shown
+from shadow.compare.money import impact, working_dollars
 from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.identity import client_order_id_of
@@ -27,8 +40,8 @@ _STEP = "-step-"
 
 
 def chain_of(side: LaneTrade) -> tuple[OrderRecord, ...]:
-    """Give the trade's orders whose client ids are known, in the order they were sent."""
-    return tuple(order for order in side.trade.orders if order.client_order_id is not None)
+    """Give the trade's orders whose client ids are known, in the order they were sent; none that the broker does not know."""
+    return tuple(o for o in side.trade.orders if o.client_order_id is not None and status_of(o) != "not_found")
 
 
 def order_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
@@ -48,6 +61,9 @@ def standing_order_findings(pair: TradePair) -> Iterator[Finding]:
     yield from own_faults("ORDER_LIVE_WHILE_FAILED", "orders", pair.lanes, _live, pair, rule="no live order of an ended trade")
     yield from own_faults("ORDER_FATE_UNKNOWN", "orders", pair.lanes, _uncertain, pair, rule="every order's end is known")
     yield from own_faults("COMPLETED_WITHOUT_ORDER", "orders", pair.lanes, _none_accepted, pair, rule="an order was accepted")
+    yield from own_faults("ORDER_DENIED", "orders", pair.lanes, _denied, pair, rule="the broker knows what the lane records")
+    for side in pair.lanes:
+        yield from _left_working(pair, side)
 
 
 def _order_type(pair: TradePair, policy: Policy) -> Iterator[Finding]:
@@ -220,6 +236,38 @@ def _live(side: LaneTrade) -> Fault | None:
     return Fault(
         status_of(live[0]), f"records the trade as {side.trade.status.value} while an order of it is {status_of(live[0])}"
     )
+
+
+def _denied(side: LaneTrade) -> Fault | None:
+    """Tell of an order that the broker does not know, or of fewer shares than the lane records, however the trade ended."""
+    if not is_answered(side):
+        return None
+    absent = next((order for order in side.trade.orders if status_of(order) == "not_found"), None)
+    if absent is not None:
+        name = absent.client_order_id or absent.order_id or ""
+        return Fault(name, f"records the order {name}, which its broker does not know")
+    done, recorded = executed(side), side.trade.filled_quantity
+    if recorded is None or done.shares is None or side.trade.status is TradeStatus.COMPLETED:
+        return None
+    if EXACT.subtract(recorded, abs(done.shares)) <= SHARE_STEP:
+        return None
+    return Fault(
+        decimal_text(recorded), f"records {shown(recorded)} shares filled where its broker filled {shown(abs(done.shares))}"
+    )
+
+
+def _left_working(pair: TradePair, side: LaneTrade) -> Iterator[Finding]:
+    """Tell of an order that still works although its trade is executed, with what it may still fill in USD."""
+    live = [order for order in side.trade.orders if is_accepted(order) and status_of(order) in LIVE]
+    if side.trade.status is not TradeStatus.COMPLETED or not live or side.run.completed_at is None:
+        return
+    price = decision_price(side.trade.intent) or side.trade.average_price
+    worth = [working_dollars(order, price) or ZERO for order in live]
+    fault = Fault(status_of(live[0]), f"left an order working ({status_of(live[0])}) after the trade was recorded as executed")
+    found = own_faults(
+        "ORDER_LEFT_WORKING", f"orders.{side.role.value}", (side,), lambda _: fault, pair, rule="no live order is left"
+    )
+    yield from (replace(finding, impact=impact(ZERO, ZERO, sum(worth, ZERO))) for finding in found)
 
 
 def _uncertain(side: LaneTrade) -> Fault | None:

@@ -1,0 +1,287 @@
+"""Business Unit: compare | Status: current.
+
+Dollars. What one trade is worth where the lanes differ, in signed USD, candidate minus control: its exposure is the difference
+in shares at the middle of both prices, its price effect the rest, so that both add up to what was paid, whichever is first.
+A trade's dollars are counted once, at the first of its differences that can move money, and stand at the cause which that
+difference follows from. The ledger of the whole pair is in `shadow.compare.ledger`, from the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+from shadow.compare.case import LaneTrade, TradePair
+from shadow.compare.checks.executed import LIVE, claimed_shares, executed, is_accepted, is_simulated, status_of
+from shadow.compare.checks.sizing import asked_quantity, decision_price
+from shadow.compare.exact import EXACT, SHARE_STEP, ZERO
+from shadow.compare.finding import Finding
+from shadow.compare.kinds import KINDS
+from shadow.contracts.comparison import Impact
+from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS
+from shadow.contracts.money import Executed, MoneyLine, Word
+from shadow.contracts.outcome import OrderRecord
+from shadow.contracts.symbols import is_same_symbol
+from shadow.contracts.vocabulary import Role
+
+NOTHING = Impact()
+_WRITABLE = Context(prec=MAX_SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
+_PRICE = Context(prec=MAX_SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
+_HALF = Decimal("0.5")
+
+
+@dataclass(frozen=True, slots=True)
+class TradeMoney:
+    """One trade's money, by lane. `middle` is the middle of both lanes' prices, the one price where one lane traded."""
+
+    control: Executed
+    candidate: Executed
+    middle: Decimal | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether shares and USD of both lanes are known."""
+        return None not in (self.control.shares, self.control.value, self.candidate.shares, self.candidate.value)
+
+    @property
+    def exposure(self) -> Decimal:
+        """The difference in shares at the middle price, signed USD; zero where a lane's are not known."""
+        apart = _less(self.candidate.shares, self.control.shares)
+        if not self.is_known or self.middle is None or not self.is_of_both:
+            return -self.cash
+        return EXACT.multiply(apart, self.middle)
+
+    @property
+    def cash(self) -> Decimal:
+        """The difference in what was paid and received, signed USD; zero where a lane's is not known."""
+        return -_less(self.candidate.value, self.control.value) if self.is_known else ZERO
+
+    @property
+    def price(self) -> Decimal:
+        """What other prices alone are worth, signed USD."""
+        return EXACT.add(self.exposure, self.cash)
+
+    @property
+    def is_of_both(self) -> bool:
+        """Whether both lanes traded, and the same way."""
+        return self.is_known and (self.control.shares or ZERO) * (self.candidate.shares or ZERO) > 0
+
+
+def _less(first: Decimal | None, second: Decimal | None) -> Decimal:
+    return EXACT.subtract(first or ZERO, second or ZERO)
+
+
+def trade_money(pair: TradePair) -> TradeMoney:
+    """Give what both lanes executed of a trade, each by the best word there is."""
+    control, candidate = _executed(pair, pair.control), _executed(pair, pair.candidate)
+    simulated = {side.role for side in pair.lanes if is_simulated(side)}
+    if len(simulated) == 1 and pair.candidate is not None and Role.CANDIDATE in simulated:
+        candidate = _valued_elsewhere(pair, candidate, pair.candidate, control, pair.control)
+    elif len(simulated) == 1 and pair.control is not None:
+        control = _valued_elsewhere(pair, control, pair.control, candidate, pair.candidate)
+    return TradeMoney(_off_plan(pair, control), _off_plan(pair, candidate), _middle(pair, control, candidate))
+
+
+_ABSENT = Executed(shares=ZERO, value=ZERO)
+
+
+def _executed(pair: TradePair, side: LaneTrade | None) -> Executed:
+    """Give what a lane executed of the trade: nothing of it where it traded another symbol."""
+    if side is None:
+        return _ABSENT
+    if pair.planned is not None and not is_same_symbol(side.trade.symbol, pair.planned.symbol):
+        return _ABSENT
+    return executed(side)
+
+
+def _valued_elsewhere(pair: TradePair, done: Executed, side: LaneTrade, by: Executed, other: LaneTrade | None) -> Executed:
+    """Value what no broker filled at a price that is not the lane's own: the other's fill or decision, else the plan's amount."""
+    shares = done.shares
+    if not shares:
+        return done
+    price = price_of(by) or (decision_price(other.trade.intent) if other is not None else None)
+    if price is not None:
+        return done.model_copy(update={"value": EXACT.multiply(shares, price), "word": Word.OTHER_LANE})
+    asked = asked_quantity(side)
+    if pair.planned is None or not asked:
+        return done.model_copy(update={"value": None, "word": Word.NOT_VALUED})
+    amount = abs(pair.planned.amount) if shares > 0 else -abs(pair.planned.amount)
+    is_whole = abs(shares) == asked
+    value = amount if is_whole else _PRICE.divide(EXACT.multiply(amount, abs(shares)), asked)
+    return done.model_copy(update={"value": value, "word": Word.PLAN})
+
+
+def price_of(done: Executed) -> Decimal | None:
+    """Give the average price of what was executed, USD a share to 28 digits; None where nothing was, or it has no value."""
+    if not done.shares or done.value is None:
+        return None
+    return _PRICE.divide(done.value, done.shares)
+
+
+def _middle(pair: TradePair, control: Executed, candidate: Executed) -> Decimal | None:
+    prices = [price for price in (price_of(control), price_of(candidate)) if price is not None]
+    if len(prices) > 1:
+        return EXACT.multiply(EXACT.add(*prices), _HALF)
+    if prices:
+        return prices[0]
+    known = (decision_price(side.trade.intent) for side in pair.lanes)
+    return next((price for price in known if price is not None), None)
+
+
+def _off_plan(pair: TradePair, done: Executed) -> Executed:
+    if done.value is None:
+        return done
+    planned = pair.planned.amount if pair.planned is not None else ZERO
+    return done.model_copy(update={"off_plan": EXACT.subtract(done.value, planned)})
+
+
+def line_of(pair: TradePair) -> MoneyLine:
+    """Give the ledger's line of a trade."""
+    money = trade_money(pair)
+    return MoneyLine(
+        trade_id=pair.trade_id,
+        symbol=pair.symbol,
+        side=pair.side,
+        planned=pair.planned.amount if pair.planned is not None else None,
+        control=money.control,
+        candidate=money.candidate,
+        exposure=money.exposure if money.is_known else None,
+        price=money.price if money.is_known else None,
+    )
+
+
+def executed_impact(pair: TradePair) -> Impact:
+    """Give what executing the trade differently is worth. What a broker denied is worth what was claimed, in both lanes alike."""
+    money = trade_money(pair)
+    return impact(money.exposure, money.cash, max([abs(money.exposure), *(_denied(side) for side in pair.lanes)]))
+
+
+def impact(notional: Decimal, cash: Decimal, gross: Decimal | None = None) -> Impact:
+    """Give an impact of amounts that a document can hold; `gross` is the larger of both unless it is given."""
+    worth = max(abs(notional), abs(cash)) if gross is None else gross
+    if not any((notional, cash, worth)):
+        return NOTHING
+    return Impact.model_construct(notional=writable(notional), cash=writable(cash), gross=writable(worth))
+
+
+def _denied(side: LaneTrade) -> Decimal:
+    """Give the USD, unsigned, that a lane claims to have executed and its broker denies."""
+    done = executed(side)
+    if done.shares is None or (done.word is Word.LANE and not side.trade.orders):
+        return ZERO
+    more = EXACT.subtract(claimed_shares(side), abs(done.shares))
+    price = price_of(done) or side.trade.average_price or decision_price(side.trade.intent)
+    return ZERO if more <= SHARE_STEP or price is None else EXACT.multiply(more, price)
+
+
+def slippage_impact(pair: TradePair) -> Impact:
+    """Give what filling the same trade at other prices is worth, cash only: the price row of the ledger."""
+    money = trade_money(pair)
+    return impact(ZERO, money.price) if money.is_of_both else NOTHING
+
+
+def residual_impact(pair: TradePair) -> Impact:
+    """Give what is left of a full exit, or was sold beyond it, at the trade's own price, candidate minus control."""
+    money = trade_money(pair)
+    if money.middle is None:
+        return NOTHING
+    left = {side.role: side.trade.residual_position or ZERO for side in pair.lanes}
+    apart = EXACT.subtract(left.get(Role.CANDIDATE, ZERO), left.get(Role.CONTROL, ZERO))
+    most = max(abs(shares) for shares in left.values())
+    notional = EXACT.multiply(apart, money.middle)
+    return impact(notional, ZERO, EXACT.multiply(most, money.middle))
+
+
+def impacts_of(findings: Sequence[Finding], *, both_ran: bool) -> list[Impact]:
+    """Give each finding's own impact; a lane that is absent has none, but for what a finding is worth by itself.
+
+    A trade's dollars stand once, at the first difference that can move money. Where both lanes have such a difference, each
+    gets the dollars that its own lane executed off the plan, so that what one lane did wrong never hides the other's.
+    """
+    worth = [finding.impact or NOTHING for finding in findings]
+    if not both_ran:
+        return worth
+    first: dict[int, dict[Role | None, int]] = {}
+    for place, finding in enumerate(findings):
+        if finding.pair is not None and KINDS[finding.kind].impact:
+            first.setdefault(id(finding.pair), {}).setdefault(finding.role, place)
+    for places in first.values():
+        blamed = {role: place for role, place in places.items() if role is not None}
+        pair = findings[next(iter(places.values()))].pair
+        if pair is None:
+            continue
+        if len(blamed) == len(Role):
+            for role, place in blamed.items():
+                worth[place] = add(worth[place], _off_plan_impact(pair, role))
+        else:
+            place = min(blamed.values() or places.values())
+            found = executed_impact(pair)
+            is_left = found is NOTHING and any(f.kind in _RESIDUAL for f in findings if f.pair is pair)
+            worth[place] = add(worth[place], residual_impact(pair) if is_left else found)
+    _add_stakes(findings, first, worth)
+    for place, finding in enumerate(findings):
+        if finding.pair is not None and finding.kind == "SLIPPAGE" and id(finding.pair) not in first:
+            first[id(finding.pair)] = {}
+            worth[place] = slippage_impact(finding.pair)
+    return worth
+
+
+_RESIDUAL = frozenset({"RESIDUAL_POSITION", "OVERSELL"})
+
+
+def _add_stakes(findings: Sequence[Finding], first: Mapping[int, Mapping[Role | None, int]], worth: list[Impact]) -> None:
+    """Give findings the dollars of the trades they put at stake, where no difference of the lane in such a trade carries them."""
+    counted: set[tuple[int, Role | None]] = set()
+    for place, finding in enumerate(findings):
+        for pair in finding.at_stake:
+            name = (id(pair), finding.role)
+            if name not in counted and finding.role not in first.get(id(pair), {}):
+                counted.add(name)
+                worth[place] = add(worth[place], _signed(_of_role(trade_money(pair), finding.role).value or ZERO, finding.role))
+
+
+def _off_plan_impact(pair: TradePair, role: Role) -> Impact:
+    """Give what one lane executed off the plan, as the candidate minus the control would have it."""
+    return _signed(_of_role(trade_money(pair), role).off_plan or ZERO, role)
+
+
+def _of_role(money: TradeMoney, role: Role | None) -> Executed:
+    return money.control if role is Role.CONTROL else money.candidate
+
+
+def _signed(amount: Decimal, role: Role | None) -> Impact:
+    notional = -amount if role is Role.CONTROL else amount
+    return impact(notional, -notional)
+
+
+def working_dollars(order: OrderRecord, price: Decimal | None = None) -> Decimal | None:
+    """Give the USD of what an order may still fill, unsigned, at its limit, else at `price`; None where not known."""
+    if not is_accepted(order) or status_of(order) not in LIVE:
+        return ZERO
+    mark = order.limit_price or order.average_price or price
+    if order.quantity is None or mark is None:
+        return None
+    return EXACT.multiply(EXACT.subtract(order.quantity, order.filled_quantity or ZERO), mark)
+
+
+def writable(amount: Decimal) -> Decimal:
+    """Give `amount` with the 28 significant digits that a document can hold; real amounts have far fewer."""
+    return _WRITABLE.plus(amount)
+
+
+def add(first: Impact, second: Impact) -> Impact:
+    """Add two impacts."""
+    return Impact.model_construct(
+        notional=writable(EXACT.add(first.notional, second.notional)),
+        cash=writable(EXACT.add(first.cash, second.cash)),
+        gross=writable(EXACT.add(first.gross, second.gross)),
+    )
+
+
+def net(impacts: Iterable[Impact]) -> Impact:
+    """Add impacts with their signs."""
+    total = NOTHING
+    for each in impacts:
+        total = add(total, each)
+    return total

@@ -1,0 +1,276 @@
+"""Every order of both accounts is accounted for: a trade's, another run's, or nobody's, with its dollars."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from shadow.broker.port import OddOrder, Order, OrderStatus, OrderType
+from shadow.contracts.comparison import Attribution, Severity, Verdict
+from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
+from shadow.contracts.outcome import Owner, TradeOutcome
+from shadow.contracts.vocabulary import Side, TradeStatus
+from tests.factories.accounts import STEP, Lanes, candidate_account, kinds
+
+MINUTE = timedelta(minutes=1)
+
+
+def paper(seed: int = 1) -> tuple[Lanes, TradeOutcome]:
+    """Give lanes that both trade, and a trade that the candidate executed."""
+    lanes = Lanes(seed)
+    lanes.candidate = candidate_account(lanes.other)
+    return lanes, next(t for t in lanes.other.trades if t.status is TradeStatus.COMPLETED)
+
+
+def by_hand(trade: TradeOutcome, at: timedelta, **changes: object) -> Order:
+    """Give an order that a person sent so long after the trade ended."""
+    assert trade.completed_at
+    order = Order(
+        order_id="hand-1",
+        client_order_id="0b7f-by-hand",
+        symbol=trade.symbol,
+        side=trade.action,
+        quantity=Decimal(3),
+        order_type=OrderType.MARKET,
+        limit_price=None,
+        status=OrderStatus.FILLED,
+        filled_quantity=Decimal(3),
+        average_price=Decimal(100),
+        submitted_at=trade.completed_at + at,
+        filled_at=None,
+    )
+    return replace(order, **changes)  # type: ignore[arg-type]
+
+
+def other(side: Side) -> Side:
+    return Side.SELL if side is Side.BUY else Side.BUY
+
+
+def test_every_order_sent_twice_under_a_random_id_is_a_double_order_in_the_candidate_s_account() -> None:
+    lanes, trade = paper()
+    assert lanes.candidate
+    lanes.candidate.again(trade.symbol, "random-2")
+    difference = lanes.found("DOUBLE_ORDER")
+
+    assert (difference.severity, difference.attribution) == (Severity.CRITICAL, Attribution.CANDIDATE)
+    assert trade.value is not None
+    assert abs(abs(difference.impact.notional) - trade.value) < trade.value / 50  # the whole trade once more
+
+
+def test_an_order_of_the_other_side_in_the_candidate_s_account_is_critical_with_its_dollars() -> None:
+    lanes, trade = paper()
+    assert lanes.candidate
+    lanes.candidate.orders.append(by_hand(trade, STEP, side=other(trade.action)))
+    difference = lanes.found("UNCLAIMED_ORDER")
+
+    assert (difference.severity, difference.attribution, difference.symbol) == (
+        Severity.CRITICAL,
+        Attribution.CANDIDATE,
+        trade.symbol,
+    )
+    sign = 1 if trade.action is Side.SELL else -1
+    assert (difference.impact.notional, difference.impact.cash) == (sign * 300, -sign * 300)
+
+
+def test_an_order_of_a_symbol_that_no_plan_names_is_told_as_well() -> None:
+    lanes, trade = paper()
+    assert lanes.candidate
+    lanes.candidate.orders.append(by_hand(trade, STEP, symbol="GME", side=Side.BUY))
+    assert lanes.found("UNCLAIMED_ORDER").impact.notional == 300
+
+
+def test_an_order_named_after_another_plan_s_trade_is_that_run_s() -> None:
+    lanes, trade = paper()
+    assert lanes.candidate
+    theirs = trade_id_of(run_id_of("another-plan"), trade.symbol, trade.action)
+    lanes.candidate.orders.append(by_hand(trade, STEP, client_order_id=client_order_id_of(theirs, 1)))
+    lanes.neighbours = frozenset({theirs})
+    comparison = lanes.judged()
+
+    assert comparison.verdict is Verdict.MATCHED
+    assert comparison.candidate
+    assert comparison.candidate.account
+    assert [each.owner for each in comparison.candidate.account.orders] == [Owner.ANOTHER_RUN]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_order_by_hand_in_the_control_s_account_is_a_told_line_and_no_difference(turned: bool) -> None:  # noqa: FBT001
+    lanes = Lanes()
+    trade = lanes.trade()
+    lanes.control.orders.append(by_hand(trade, MINUTE, side=other(trade.action) if turned else trade.action))
+    comparison = lanes.judged()
+
+    assert comparison.verdict is Verdict.MATCHED
+    (told,) = comparison.told
+    assert (told.role, told.owner, told.symbol, told.filled) == ("control", Owner.NOBODY, trade.symbol, Decimal(300))
+
+
+def test_an_order_by_hand_during_the_trade_itself_is_told_unless_it_asks_for_as_much() -> None:
+    lanes = Lanes()
+    trade = lanes.trade()
+    lanes.control.orders.append(by_hand(trade, -STEP))
+    assert lanes.judged().verdict is Verdict.MATCHED
+
+    lanes = Lanes()
+    lanes.control.again(trade.symbol, "as-much")
+    assert "DOUBLE_ORDER" in kinds(lanes.judged())
+
+
+def test_an_order_that_could_be_the_trade_s_is_a_gap_that_names_it() -> None:
+    lanes = Lanes()
+    trade = lanes.trade()
+    lanes.control.orders.append(by_hand(trade, MINUTE, quantity=trade.filled_quantity))
+    comparison = lanes.judged()
+
+    assert comparison.verdict is Verdict.INCOMPLETE
+    assert any("order hand-1" in gap and trade.symbol in gap for gap in comparison.gaps)
+    assert comparison.differences == ()
+
+
+def test_a_held_order_without_a_time_of_submission_is_not_left_out() -> None:
+    lanes, trade = paper()
+    assert lanes.candidate
+    held = by_hand(trade, STEP, submitted_at=None, status=OrderStatus.OPEN, filled_quantity=Decimal(0), average_price=None)
+    lanes.candidate.orders.append(replace(held, limit_price=Decimal(100), side=other(trade.action)))
+    difference = lanes.found("UNCLAIMED_ORDER")
+
+    assert difference.severity is Severity.CRITICAL
+    assert (difference.impact.notional, difference.impact.gross) == (0, 300)  # nothing yet, and what it may still fill
+
+
+def test_an_order_left_working_after_its_trade_is_told_with_what_it_may_fill() -> None:
+    lanes, trade = paper()
+    assert lanes.candidate
+    working = {"status": OrderStatus.OPEN, "filled_quantity": Decimal(0), "average_price": None, "limit_price": Decimal(10)}
+    lanes.candidate.again(trade.symbol, client_order_id_of(trade.trade_id, 40), quantity=Decimal(7), **working)
+    comparison = lanes.judged()
+    found = next(d for d in comparison.differences if d.kind == "ORDER_LEFT_WORKING")
+
+    assert found.attribution is Attribution.CANDIDATE
+    assert found.own.gross == 70
+
+
+@pytest.mark.parametrize("answer", ["unknown", "rejected", "cancelled", "half"])
+@pytest.mark.parametrize("role", ["control", "candidate"])
+def test_fills_of_a_failed_trade_that_the_broker_denies_are_found_in_either_lane(role: str, answer: str) -> None:
+    lanes, _ = paper()
+    trade = lanes.trade()
+    account = lanes.control if role == "control" else lanes.candidate
+    assert account
+    run = lanes.run if role == "control" else lanes.other
+    mine = next(t for t in run.trades if t.trade_id == trade.trade_id)
+    failed = mine.model_copy(update={"status": TradeStatus.FAILED})
+    trades = tuple(failed if t.trade_id == trade.trade_id else t for t in run.trades)
+    if role == "control":
+        lanes.run = run.model_copy(update={"trades": trades})
+    else:
+        lanes.other = run.model_copy(update={"trades": trades})
+    none = {"filled_quantity": Decimal(0), "average_price": None}
+    if answer == "unknown":
+        account.orders = [order for order in account.orders if order.symbol != trade.symbol]
+    elif answer == "half":
+        account.change(trade.symbol, status=OrderStatus.CANCELED, filled_quantity=(mine.filled_quantity or Decimal(0)) / 2)
+    else:
+        status = OrderStatus.REJECTED if answer == "rejected" else OrderStatus.CANCELED
+        account.change(trade.symbol, status=status, **none)
+    comparison = lanes.judged()
+    denied = [d for d in comparison.differences if d.kind == "ORDER_DENIED" and d.trade_id == trade.trade_id]
+
+    assert [d.attribution.value for d in denied] == [role]
+    assert comparison.verdict is not Verdict.MATCHED
+    assert comparison.gross_impact > 0
+
+
+def test_an_executed_trade_whose_order_the_broker_does_not_know_is_worth_what_was_claimed() -> None:
+    lanes = Lanes()
+    trade = lanes.trade()
+    lanes.control.orders = [order for order in lanes.control.orders if order.symbol != trade.symbol]
+    comparison = lanes.judged()
+    assert trade.value is not None
+
+    assert "COMPLETED_WITHOUT_ORDER" in kinds(comparison)
+    assert comparison.verdict is Verdict.DIVERGED
+    assert abs(comparison.gross_impact - trade.value) < trade.value / 50
+
+
+def test_a_replaced_order_is_followed_to_the_one_that_took_its_place() -> None:
+    lanes = Lanes()
+    trade = lanes.trade()
+    order = next(each for each in lanes.control.orders if each.symbol == trade.symbol)
+    assert order.submitted_at
+    heir = replace(order, order_id="heir", client_order_id="heir-name", submitted_at=order.submitted_at + 3 * MINUTE)
+    nothing = {"status": OrderStatus.UNKNOWN, "filled_quantity": Decimal(0), "average_price": None, "replaced_by": "heir"}
+    lanes.control.change(trade.symbol, **nothing)
+    lanes.control.orders.append(heir)
+    comparison = lanes.judged()
+
+    assert kinds(comparison) == set()
+    assert comparison.gaps == ()
+    assert comparison.control
+    found = next(t for t in comparison.control.trades if t.trade_id == trade.trade_id)
+    assert [each.status for each in found.orders] == ["replaced", "filled"]
+
+
+ODD = OddOrder("stop-1", "desk-7", "GME", Side.SELL, "held", Decimal(5), Decimal(0), None, None, "order.type: expected limit")
+
+
+def test_an_order_of_a_desk_that_cannot_be_modelled_is_told_and_costs_nothing_else() -> None:
+    lanes = Lanes()
+    lanes.control.odd = [replace(ODD, order_id=f"stop-{number}", symbol=lanes.trade().symbol) for number in range(13)]
+    comparison = lanes.judged()
+
+    assert comparison.verdict is Verdict.MATCHED
+    assert {(told.order_id, told.owner) for told in comparison.told} == {(f"stop-{n}", Owner.UNCLEAR) for n in range(13)}
+
+
+def test_an_order_of_the_trade_that_cannot_be_read_costs_that_trade_and_accuses_nobody() -> None:
+    lanes = Lanes()
+    trade = lanes.trade()
+    lanes.control.odd = [replace(ODD, order_id=trade.order_id, symbol=trade.symbol)]
+    lanes.control.orders = [order for order in lanes.control.orders if order.symbol != trade.symbol]
+    comparison = lanes.judged()
+
+    assert comparison.verdict is Verdict.INCOMPLETE
+    assert comparison.differences == ()
+    assert any(f"order {trade.order_id} of {trade.symbol}: order.type" in gap for gap in comparison.gaps)
+
+
+def test_an_odd_order_in_the_candidate_s_account_is_a_gap_by_name_and_no_accusation() -> None:
+    lanes, _ = paper()
+    assert lanes.candidate
+    lanes.candidate.odd = [ODD]
+    comparison = lanes.judged()
+
+    assert comparison.verdict is Verdict.INCOMPLETE
+    assert comparison.differences == ()
+    assert comparison.gaps == ("candidate: broker orders: order stop-1 of GME: order.type: expected limit",)
+
+
+def test_a_walk_of_several_orders_is_claimed_by_its_shape() -> None:
+    lanes = Lanes()
+    trade = lanes.trade()
+    order = next(each for each in lanes.control.orders if each.symbol == trade.symbol)
+    assert order.submitted_at
+    earlier = [
+        replace(
+            order,
+            order_id=f"walk-{step}",
+            client_order_id=f"walk-name-{step}",
+            submitted_at=order.submitted_at - (2 - step) * timedelta(milliseconds=1),
+            status=OrderStatus.CANCELED,
+            filled_quantity=Decimal(0),
+            average_price=None,
+        )
+        for step in range(2)
+    ]
+    lanes.control.orders += earlier
+    comparison = lanes.judged()
+
+    assert comparison.verdict is Verdict.MATCHED
+    assert comparison.told == ()
+    assert comparison.control
+    found = next(t for t in comparison.control.trades if t.trade_id == trade.trade_id)
+    assert [each.order_id for each in found.orders] == ["walk-0", "walk-1", trade.order_id]
