@@ -22,6 +22,7 @@ from shadow.contracts.ledger import PairLedger, Transition, UnreadablePair, move
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.vocabulary import Lane, Origin
+from shadow.contracts.workflow import MAX_INLINE_TRADES
 from shadow.lanes.lane import CandidateSource
 from shadow.lanes.settledness import Deadlines
 from shadow.settlement.conservation import Conservation, conservation
@@ -131,13 +132,18 @@ class Sweeper:
         self.recorder.log(message, fields, problem=True)
 
     def _count_left_working(self, report: SweepReport, pair: Pair, now: datetime) -> None:
-        """Count the orders of a run that may be working at the broker and that nobody looks after: a person must cancel them."""
-        items = map(plain_item, self.candidate.state_items(pair.run_id))
-        intents = [IntentRecord.parse(item) for item in items if str(item.get("SK")).startswith(INTENT_SK_PREFIX)]
-        orders = [intent for intent in intents if intent.may_work]
+        """Count the orders of a run that may be working at the broker and that nobody looks after: a person must cancel them.
+
+        A run that succeeded has none: each of its trades is known to have ended. It is looked at all the same where it is small
+        enough to cost nothing.
+        """
+        described = self.candidate.describe(pair.execution_arn or self.candidate.execution_arn(pair.run_id)) or {}
+        if described.get("status") == ExecutionStatus.SUCCEEDED and pair.trade_count > MAX_INLINE_TRADES:
+            return
+        items = (item for item in self.candidate.state_items(pair.run_id) if INTENT_SK_PREFIX in str(item.get("SK")))
+        orders = [intent for intent in map(IntentRecord.parse, map(plain_item, items)) if intent.may_work]
         if not orders:
             return
-        described = self.candidate.describe(pair.execution_arn or self.candidate.execution_arn(pair.run_id)) or {}
         oldest = min(intent.intended_at for intent in orders)
         if described.get("status") == ExecutionStatus.RUNNING and now - oldest < LONGEST_ORDER:
             return

@@ -106,7 +106,7 @@ def intent(status: IntentStatus, run_id: str, mode: ExecutionMode = ExecutionMod
 
 
 @pytest.mark.parametrize("status", IntentStatus)
-@pytest.mark.parametrize("execution", ["ABORTED", "TIMED_OUT", "FAILED", "RUNNING", None])
+@pytest.mark.parametrize("execution", ["ABORTED", "TIMED_OUT", "FAILED", "RUNNING", "SUCCEEDED", None])
 def test_l2_the_sweep_counts_the_orders_that_a_dead_run_left(status: IntentStatus, execution: str | None) -> None:
     world, fuse = World(), Fuse()
     pair = judged(MONDAY)
@@ -124,6 +124,20 @@ def test_l2_the_sweep_counts_the_orders_that_a_dead_run_left(status: IntentStatu
     assert ("orders of ours may have been left working" in world.logs) is bool(left)
     sweeper.sweep(TUESDAY_NOON + timedelta(hours=1))
     assert world.emitted[-1][Metric.ORDERS_LEFT_WORKING] == (0 if status.is_final else 1)
+
+
+@pytest.mark.parametrize(("execution", "left"), [("SUCCEEDED", 0), ("FAILED", 1), (None, 1)])
+def test_the_records_of_a_large_run_that_succeeded_are_not_read_at_every_sweep(execution: str | None, left: int) -> None:
+    world, fuse = World(), Fuse()
+    pair = judged(MONDAY).model_copy(update={"trade_count": 5000})
+    world.pairs = {pair.plan_id: pair}
+    world.state_items[pair.run_id] = [intent(IntentStatus.OPEN, pair.run_id)]
+    lane = FakeCandidate(world)
+    if execution is not None:
+        world.executions[pair.execution_arn or lane.execution_arn(pair.run_id)] = ({"status": execution}, [])
+    parts = FakeLedger(world, fuse), settler_of(world), lane, lambda _: StartState.STARTED
+    report = Sweeper(*parts, FakeRecorder(world, fuse), Deadlines(), "s").sweep(TUESDAY_NOON)
+    assert report.left_working == left
 
 
 @pytest.mark.parametrize(
