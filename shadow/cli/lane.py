@@ -18,7 +18,8 @@ from shadow.cli.errors import BadInput
 from shadow.cli.output import ExitCode, finish, print_json, say
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Role
-from shadow.lanes.declared import LaneFile, read_with_words
+from shadow.lanes.declared import read_with_words
+from shadow.lanes.lane_file import LaneFile
 from shadow.lanes.paths import EACH, leaves, values_at
 from shadow.lanes.records import as_json
 
@@ -63,6 +64,14 @@ def draft(*, history: History) -> None:
         'schema = "shadow.lane/1"',
         'name = "my-lane"',
         'numbers = "string|number"',
+        "",
+        "[input]  # left: a path in the workflow's input; right: a field of the plan",
+        'plan_id = "plan_id"',
+        'trades = "trades"',
+        "[input.trade]",
+        'symbol = "symbol"',
+        'side = "action"',
+        'amount = "trade_amount"',
         "",
         "[run]",
         'from = "execution.output"',

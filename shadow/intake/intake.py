@@ -27,7 +27,8 @@ from shadow.intake.aws import StartRefused
 from shadow.intake.message import ControlEnd, Note, PlanMessage, read_message
 from shadow.intake.mode import PublishMode
 from shadow.intake.payload import PlanStore, StartContext
-from shadow.lanes.declared import LaneFile, input_of
+from shadow.lanes.declared import input_of
+from shadow.lanes.lane_file import LaneFile
 
 ACTOR = "intake"
 ATTEMPTS = 5

@@ -1,19 +1,15 @@
 """Business Unit: lanes | Status: current.
 
-A lane that a file describes: where its run and trades are in an execution's output, what its words mean, and how its input is
-made from a plan. There is no expression language: a field is a path, with a closed map for its words and a few named forms. A
-word that no map has makes the run INCOMPLETE and is named; a value that is neither read nor listed as unread is contract drift.
+A lane that a file describes: an execution is read into an outcome as the file says. There is no expression language: a field is a
+path, with a closed map for its words and a few named forms. A word that no map has makes the run INCOMPLETE and is named; a value
+that is neither read nor listed as unread is contract drift.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
-from enum import StrEnum
-from functools import cached_property
-from hashlib import sha256
 
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.events import ExecutionStatus
@@ -21,216 +17,17 @@ from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS
 from shadow.contracts.outcome import Gap, Intent, RunCounters, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Reason, Role, RunStatus, Side, TradeStatus
-from shadow.lanes.paths import ABSENT, EACH, Unreadable, instant_of, is_covered, leaves, number_of, steps, value_at, values_at
+from shadow.lanes.lane_file import COUNTS, MOMENTS, NUMBERS, PRODUCT, WORDS, FieldSpec, LaneFile, Part, text_or_none
+from shadow.lanes.paths import ABSENT, Unreadable, instant_of, is_covered, leaves, number_of, steps, value_at, values_at
 from shadow.lanes.records import as_json, as_moment, is_identifier
 from shadow.lanes.workflow.history import read_history
 
 _WRITABLE = Context(prec=MAX_SIGNIFICANT_DIGITS)
-SCHEMA = "shadow.lane/1"
-PRODUCT = "filled_quantity * average_price"
-_WORDS: Mapping[str, type[StrEnum]] = {"action": Side, "reason": Reason}
-_NUMBERS = ("planned_amount", "asked_quantity", "decision_price", "filled_quantity", "average_price", "value", "equity_limit")
-_MOMENTS = ("started_at", "completed_at")
-_COUNTS = ("attempts", "total_trades", "succeeded_trades", "failed_trades", "skipped_trades")
-_TEXTS = ("key", "symbol", "error_message", "order_id", "plan_id", "correlation_id", "failure_reason", "failure_step")
-RUN_FIELDS = frozenset(
-    {"plan_id", "correlation_id", "status", "failure_reason", "failure_step", "equity_limit", *_MOMENTS, *_COUNTS[1:]}
-)
-TRADE_FIELDS = frozenset(
-    {"key", "symbol", "action", "status", "reason", "error_message", "order_id", "attempts", *_MOMENTS, *_NUMBERS[:6]}
-)
-_SPEC = frozenset({"at", "map", "required", "when_null", "zone", "sign_from", "else"})
-_SOURCES = frozenset({"plan_id", "correlation_id", "run_id", "timestamp", "total_portfolio_value"})
-_TRADE_SOURCES = frozenset({"symbol", "action", "trade_amount", "target_value", "current_value", "priority"})
-_TOP = frozenset({"schema", "name", "owner", "numbers", "run", "trades", "maps", "ends", "unread", "examples", "input"})
 _ENDS = {
     ExecutionStatus.FAILED: RunStatus.FAILED,
     ExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
     ExecutionStatus.ABORTED: RunStatus.ABORTED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class FieldSpec:
-    """How one field is read."""
-
-    at: str
-    map: str | None = None
-    required: bool = False
-    when_null: object = None
-    zone: str | None = None
-    sign_from: str | None = None
-    otherwise: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Where the run, or each trade, is read: `source` is `execution.output`, `execution.cause` or `state.NAME`."""
-
-    source: str
-    root: str
-    fields: Mapping[str, FieldSpec]
-
-    def paths(self) -> set[str]:
-        """Give every path that is read, from the document's top."""
-        return {f"{self.root}.{spec.at}".strip(".") for spec in self.fields.values()}
-
-
-@dataclass(frozen=True)
-class LaneFile:
-    """A lane's description. `text` is the file as it is; its digest names it in evidence."""
-
-    text: str
-    name: str
-    numbers: frozenset[str]
-    run: Part
-    trades: Part
-    maps: Mapping[str, Mapping[str, str]]
-    ends: Mapping[str, RunStatus]
-    ignored: tuple[str, ...]
-    examples: tuple[Mapping[str, object], ...]
-    input: Mapping[str, object]
-
-    @cached_property
-    def digest(self) -> str:
-        """The SHA-256 of the file."""
-        return sha256(self.text.encode()).hexdigest()
-
-    @property
-    def plan_id_at(self) -> str:
-        """Where the plan's id stands in the lane's input; empty where it does not."""
-        return next((path for path, source in self.input.items() if source == "plan_id"), "")
-
-    @classmethod
-    def read(cls, text: str, name: str = "lane file") -> LaneFile:
-        """Read a lane file. Raises `InvalidPayload` that names every fault."""
-        try:
-            values = tomllib.loads(text, parse_float=Decimal)
-        except tomllib.TOMLDecodeError as error:
-            raise InvalidPayload(name, [FieldFault("file", "TOML", str(error))]) from None
-        return _Checker(name).lane(text, values)
-
-
-class _Checker:
-    """Reads a lane file's tables, noting every fault."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.faults: list[FieldFault] = []
-
-    def fault(self, place: str, expected: str, found: object) -> None:
-        self.faults.append(FieldFault(place, expected, repr(found)))
-
-    def lane(self, text: str, values: Mapping[str, object]) -> LaneFile:
-        for key in sorted(values.keys() - _TOP):
-            self.fault(key, f"one of {', '.join(sorted(_TOP))}", values[key])
-        if values.get("schema") != SCHEMA:
-            self.fault("schema", SCHEMA, values.get("schema"))
-        numbers = frozenset(str(values.get("numbers", "string")).split("|"))
-        if not numbers <= {"string", "number"}:
-            self.fault("numbers", "string, number or string|number", values.get("numbers"))
-        maps = {name: self.words(f"maps.{name}", table) for name, table in self.table(values, "maps").items()}
-        ends = {word: self.end(word, status) for word, status in self.table(values, "ends").items()}
-        ignored = self.table(values, "unread").get("ignore", [])
-        examples = values.get("examples", [])
-        lane = LaneFile(
-            text=text,
-            name=str(values.get("name") or ""),
-            numbers=numbers,
-            run=self.part("run", self.table(values, "run"), RUN_FIELDS),
-            trades=self.part("trades", self.table(values, "trades"), TRADE_FIELDS),
-            maps=maps,
-            ends=ends,
-            ignored=tuple(str(pattern) for pattern in ignored) if isinstance(ignored, list) else (),
-            examples=tuple(each for each in examples if isinstance(each, Mapping)) if isinstance(examples, list) else (),
-            input=self.table(values, "input"),
-        )
-        self.hold(lane)
-        if self.faults:
-            raise InvalidPayload(self.name, self.faults)
-        return lane
-
-    def table(self, values: Mapping[str, object], name: str) -> Mapping[str, object]:
-        found = values.get(name, {})
-        if isinstance(found, Mapping):
-            return found
-        self.fault(name, "a table", found)
-        return {}
-
-    def words(self, place: str, table: object) -> Mapping[str, str]:
-        if isinstance(table, Mapping) and all(isinstance(word, str) for word in table.values()):
-            return table
-        self.fault(place, "a table of words", table)
-        return {}
-
-    def end(self, word: str, status: object) -> RunStatus:
-        if isinstance(status, str) and status in RunStatus.__members__:
-            return RunStatus(status)
-        self.fault(f"ends.{word}", " or ".join(RunStatus), status)
-        return RunStatus.FAILED
-
-    def part(self, name: str, table: Mapping[str, object], known: frozenset[str]) -> Part:
-        source = str(table.get("from", "execution.output"))
-        if source not in ("execution.output", "execution.cause") and not source.startswith("state."):
-            self.fault(f"{name}.from", "execution.output, execution.cause or state.NAME", source)
-        fields = {}
-        for key, value in table.items():
-            if key in ("from", "root"):
-                continue
-            if key not in known:
-                self.fault(f"{name}.{key}", f"one of {', '.join(sorted(known))}", value)
-            else:
-                fields[key] = self.spec(f"{name}.{key}", value)
-        return Part(source, str(table.get("root", "")), fields)
-
-    def spec(self, place: str, value: object) -> FieldSpec:
-        values = {"at": value} if isinstance(value, str) else value
-        if not isinstance(values, Mapping) or not isinstance(values.get("at"), str) or values.keys() - _SPEC:
-            self.fault(place, f"a path, or a table of {', '.join(sorted(_SPEC))}", value)
-            return FieldSpec("")
-        try:
-            steps(str(values["at"]))
-        except Unreadable as error:
-            self.fault(f"{place}.at", str(error), values["at"])
-        if values.get("else") not in (None, PRODUCT):
-            self.fault(f"{place}.else", PRODUCT, values["else"])
-        if values.get("sign_from") not in (None, "action"):
-            self.fault(f"{place}.sign_from", "action", values["sign_from"])
-        return FieldSpec(
-            at=str(values["at"]),
-            map=_text_or_none(values.get("map")),
-            required=values.get("required") is True,
-            when_null=values.get("when_null"),
-            zone=_text_or_none(values.get("zone")),
-            sign_from=_text_or_none(values.get("sign_from")),
-            otherwise=_text_or_none(values.get("else")),
-        )
-
-    def hold(self, lane: LaneFile) -> None:
-        """Hold the parts against each other: what must be there, and that every map ends in words of the glossary."""
-        if not is_identifier(lane.name):
-            self.fault("name", "an identifier", lane.name)
-        for key in ("symbol", "action", "status"):
-            if key not in lane.trades.fields:
-                self.fault(f"trades.{key}", "a path", None)
-        if lane.trades.root.count(EACH) != 1:
-            self.fault("trades.root", f"a path with one {EACH}", lane.trades.root)
-        for name, part, status in (("run", lane.run, RunStatus), ("trades", lane.trades, TradeStatus)):
-            for key, spec in part.fields.items():
-                kind = status if key == "status" else _WORDS.get(key)
-                if spec.map is not None and spec.map not in lane.maps:
-                    self.fault(f"{name}.{key}.map", "a table of maps", spec.map)
-                elif spec.map is not None and kind is not None:
-                    self.meanings(spec.map, lane.maps[spec.map], kind)
-
-    def meanings(self, name: str, words: Mapping[str, str], kind: type[StrEnum]) -> None:
-        for word, meaning in words.items():
-            if meaning not in kind.__members__:
-                self.fault(f"maps.{name}.{word}", " or ".join(kind), meaning)
-
-
-def _text_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 @dataclass
@@ -269,17 +66,17 @@ class _Reading:
                 raise Unreadable(f"a word of {spec.map} ({', '.join(sorted(words))})")
             self.words.add((spec.map, found))
             found = words[found]
-        if name in _NUMBERS:
+        if name in NUMBERS:
             return number_of(found, self.lane.numbers)
-        if name in _MOMENTS:
+        if name in MOMENTS:
             return instant_of(found, spec.zone)
-        if name in _COUNTS:
+        if name in COUNTS:
             if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
                 return found
             raise Unreadable("a whole number, zero or more")
         if not isinstance(found, str):
             raise Unreadable("a text")
-        kind = _WORDS.get(name)
+        kind = WORDS.get(name)
         if kind is not None and found not in kind.__members__:
             raise Unreadable(" or ".join(kind))
         return found
@@ -328,7 +125,7 @@ def read_with_words(
         status=_run_status(lane, run, ended, describe, reading),
         raw_status=str(value_at(record, lane.run.fields["status"].at)) if "status" in run and record is not None else str(status),
         terminal_state=facts.terminal_state or facts.last_state,
-        failure_reason=run.get("failure_reason") or _text_or_none(describe.get("cause")),
+        failure_reason=run.get("failure_reason") or text_or_none(describe.get("cause")),
         failure_step=run.get("failure_step"),
         equity_limit=run.get("equity_limit"),
         counters=_counters(run),
@@ -362,7 +159,7 @@ def _run_status(
 
 
 def _counters(run: Mapping[str, object]) -> RunCounters | None:
-    told = {name.removesuffix("_trades"): value for name, value in run.items() if name in _COUNTS and value is not None}
+    told = {name.removesuffix("_trades"): value for name, value in run.items() if name in COUNTS and value is not None}
     return RunCounters(**told) if told else None
 
 
@@ -380,7 +177,7 @@ def _trade(reading: _Reading, number: int, row: object) -> TradeOutcome | None:
     fields = reading.lane.trades.fields
     where = f"{reading.lane.name} trade {number} ({value_at(row, fields['symbol'].at)!s:.40})"
     told = {name: reading.value(name, spec, row, where) for name, spec in fields.items()}
-    symbol, action, status = (_text_or_none(told.get(name)) for name in ("symbol", "action", "status"))
+    symbol, action, status = (text_or_none(told.get(name)) for name in ("symbol", "action", "status"))
     if symbol is None or action is None or status not in TradeStatus.__members__:
         reading.gap(where, "symbol, action or status cannot be read, so nothing is said of this trade")
         return None
@@ -403,13 +200,13 @@ def _trade(reading: _Reading, number: int, row: object) -> TradeOutcome | None:
         action=Side(action),
         status=TradeStatus(str(status)),
         reason=Reason(str(told["reason"])) if told.get("reason") else None,
-        error_message=_text_or_none(told.get("error_message")),
+        error_message=text_or_none(told.get("error_message")),
         planned_amount=planned,
         intent=Intent(quantity=asked, decision_price=numbers.get("decision_price")) if asked is not None else None,
         filled_quantity=filled,
         average_price=price,
         value=value,
-        order_id=_text_or_none(told.get("order_id")),
+        order_id=text_or_none(told.get("order_id")),
         attempts=told.get("attempts"),
         started_at=told.get("started_at"),
         completed_at=told.get("completed_at"),
@@ -441,22 +238,21 @@ def _note_drift(reading: _Reading, *read: tuple[object, Part]) -> None:
 
 
 def input_of(lane: LaneFile, plan: RebalancePlan, run_id: str) -> dict[str, object]:
-    """Make the lane's input from a plan, by the file's `input` table. Raises `InvalidPayload` for a source that is none."""
+    """Make the lane's input from a plan, by the file's `input` table. Raises `InvalidPayload` where a word has no map to it."""
     faults: list[FieldFault] = []
     table = dict(lane.input)
-    place, each = str(table.pop("trades", "")), table.pop("trade", {})
+    place, each = str(table.pop("trades")), table.pop("trade")
     document: dict[str, object] = {}
     wire = plan.to_wire() | {"run_id": run_id}
     for path, source in table.items():
-        _put(document, path, _source(lane, source, wire, _SOURCES, f"input.{path}", faults))
-    if place and isinstance(each, Mapping):
-        rows = []
-        for item in plan.tradable_items:
-            row: dict[str, object] = {}
-            for path, source in each.items():
-                _put(row, path, _source(lane, source, item.to_wire(), _TRADE_SOURCES, f"input.trade.{path}", faults))
-            rows.append(row)
-        _put(document, place, rows)
+        _put(document, path, _source(lane, source, wire, f"input.{path}", faults))
+    rows = []
+    for item in plan.tradable_items:
+        row: dict[str, object] = {}
+        for path, source in each.items() if isinstance(each, Mapping) else ():
+            _put(row, path, _source(lane, source, item.to_wire(), f"input.trade.{path}", faults))
+        rows.append(row)
+    _put(document, place, rows)
     if faults:
         raise InvalidPayload(lane.name, faults)
     return document
@@ -469,19 +265,14 @@ def _put(document: dict[str, object], path: str, value: object) -> None:
     document[last] = value
 
 
-def _source(  # noqa: PLR0917 - all of them are needed to name what is wrong
-    lane: LaneFile, source: object, wire: Mapping[str, object], known: frozenset[str], place: str, faults: list[FieldFault]
-) -> object:
+def _source(lane: LaneFile, source: object, wire: Mapping[str, object], place: str, faults: list[FieldFault]) -> object:
     """Give one value of the input: a field of the plan or of a trade, as it is, absolute, or in the lane's own word for it."""
-    spec = {"from": source} if isinstance(source, str) else source
-    if not isinstance(spec, Mapping) or spec.get("from") not in known or spec.keys() - {"from", "form", "map"}:
-        faults.append(FieldFault(place, f"one of {', '.join(sorted(known))}", repr(source)))
-        return None
+    spec = source if isinstance(source, Mapping) else {"from": source}
     value = wire.get(str(spec["from"]))
     if spec.get("form") == "absolute":
         return str(value).removeprefix("-")
     if "map" in spec:
-        words = {meaning: word for word, meaning in lane.maps.get(str(spec["map"]), {}).items()}
+        words = {meaning: word for word, meaning in lane.maps[str(spec["map"])].items()}
         if value not in words:
             faults.append(FieldFault(place, f"a word of {spec['map']} for it", repr(value)))
             return None

@@ -19,8 +19,8 @@ from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Role
 from shadow.lanes.brokers.orders import Neighbours
-from shadow.lanes.declared import LaneFile
 from shadow.lanes.draft import DocumentWriter
+from shadow.lanes.lane_file import LaneFile
 from shadow.lanes.settledness import Settledness
 
 

@@ -20,9 +20,10 @@ from shadow.contracts.outcome import Effect, Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import EffectKind, Lane, Role, RunStatus
-from shadow.lanes.declared import LaneFile, read_declared
+from shadow.lanes.declared import read_declared
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.effects import read_effect
+from shadow.lanes.lane_file import LaneFile
 from shadow.lanes.legacy.reader import read_control
 from shadow.lanes.records import as_json
 from shadow.lanes.workflow.reader import CandidateRecords, read_candidate

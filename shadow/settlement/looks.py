@@ -18,9 +18,9 @@ from shadow.contracts.model import canonical
 from shadow.contracts.outcome import Gap
 from shadow.contracts.pair import Pair
 from shadow.contracts.vocabulary import Lane, Role
-from shadow.lanes.declared import LaneFile
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.lane import CandidateSource, ControlSource, Look, Presence
+from shadow.lanes.lane_file import LaneFile
 from shadow.lanes.legacy.reader import read_control
 from shadow.lanes.legacy.source import run_of_plan
 from shadow.lanes.records import as_moment

@@ -113,10 +113,6 @@ def adopter(stack: LocalStack) -> Iterator[Adopter]:
     delete_stack(stack.access.cloudformation(), f"shadow-{STAGE}")
 
 
-def test_the_lane_file_has_at_most_60_lines() -> None:
-    assert len((EXAMPLE / "lane.toml").read_text().splitlines()) <= 60
-
-
 def test_the_stack_deploys_no_workflow_of_ours(adopter: Adopter) -> None:
     pages = adopter.stack.access.cloudformation().get_paginator("list_stack_resources").paginate(StackName=f"shadow-{STAGE}")
     made = {each["LogicalResourceId"] for page in pages for each in page["StackResourceSummaries"]}

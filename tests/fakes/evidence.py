@@ -19,7 +19,7 @@ from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import RunStatus
-from shadow.lanes.declared import LaneFile
+from shadow.lanes.lane_file import LaneFile
 from shadow.lanes.redaction import Redactor
 from shadow.lanes.settledness import Deadlines
 from shadow.settlement.cases import CaseBuilder

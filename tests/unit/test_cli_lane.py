@@ -54,6 +54,12 @@ def whole(folder: Path) -> list[Path]:
     return [history_of(folder, f"{number}.json", **row) for number, row in enumerate(words)]
 
 
+def test_the_lane_file_of_the_examples_reads_its_own_examples_and_hits_every_word() -> None:
+    folder = Path(__file__).parents[2] / "examples" / "own_workflow"
+    assert run("check", folder / "lane.toml", "--history", folder / "filled.json")[0] == 0
+    assert len((folder / "lane.toml").read_text().splitlines()) <= 60
+
+
 def test_examples_must_hit_every_word_of_every_map(tmp_path: Path) -> None:
     file = with_examples(tmp_path, *whole(tmp_path))
     code, text = run("check", file)
@@ -93,6 +99,7 @@ def test_a_draft_guesses_fields_by_name_and_lists_what_is_left(tmp_path: Path) -
     assert lane["trades"]["action"] == {"at": "side", "map": "action"}
     assert lane["trades"]["filled_quantity"] == "filled_qty"
     assert lane["maps"]["action"] == {"buy": "", "sell": ""}
+    assert lane["input"]["trade"]["symbol"] == "symbol"
     assert "Payload.run_status" in lane["unread"]["ignore"]
 
 

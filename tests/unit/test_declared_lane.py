@@ -18,7 +18,8 @@ from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Reason, Role, RunStatus, Side, TradeStatus
-from shadow.lanes.declared import LaneFile, input_of, read_declared, read_with_words
+from shadow.lanes.declared import input_of, read_declared, read_with_words
+from shadow.lanes.lane_file import LaneFile
 from shadow.settlement.judging import judge_by
 from shadow.settlement.ports import Case, Judgement
 from shadow.settlement.settler import Settler
@@ -181,6 +182,11 @@ FAULTY = [
     (LANE_FILE.replace('"filled_quantity * average_price"', '"filled_quantity + 1"'), "trades.value.else"),
     (LANE_FILE.replace('map = "run_status"', 'map = "nowhere"'), "run.status.map"),
     (LANE_FILE.replace('[*]"\nkey', '"\nkey'), "trades.root"),
+    (LANE_FILE.replace('"request.plan_id" = "plan_id"\n', ""), "input"),
+    (LANE_FILE.replace('trades = "orders"\n', ""), "input"),
+    (LANE_FILE.replace('ticker = "symbol"', 'ticker = "sybol"'), "input.trade.ticker"),
+    (LANE_FILE.replace('form = "absolute"', 'form = "rounded"'), "input.trade.target_usd.form"),
+    (LANE_FILE.replace('{ from = "action", map = "side" }', '{ from = "action", map = "nowhere" }'), "input.trade.side.map"),
     ("= 1", "file"),
 ]
 

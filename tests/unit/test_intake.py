@@ -33,7 +33,7 @@ from shadow.intake.intake import START_WITHIN, Intake, OtherContent, StartedTooL
 from shadow.intake.message import message_of
 from shadow.intake.mode import PublishMode
 from shadow.intake.payload import digest
-from shadow.lanes.declared import LaneFile
+from shadow.lanes.lane_file import LaneFile
 from tests.factories.foreign_lane import LANE_FILE
 from tests.factories.plans import example_plan
 from tests.fakes.plans import MemoryPlans

@@ -1,0 +1,240 @@
+"""Business Unit: lanes | Status: current.
+
+The file that describes a lane: where its run and trades are in an execution's output, what its words mean, and how its input is
+made from a plan. It is read whole and refused whole, each fault by its place.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from functools import cached_property
+from hashlib import sha256
+
+from shadow.contracts.errors import FieldFault, InvalidPayload
+from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
+from shadow.lanes.paths import EACH, Unreadable, steps
+from shadow.lanes.records import is_identifier
+
+SCHEMA = "shadow.lane/1"
+PRODUCT = "filled_quantity * average_price"
+WORDS: Mapping[str, type[StrEnum]] = {"action": Side, "reason": Reason}
+NUMBERS = ("planned_amount", "asked_quantity", "decision_price", "filled_quantity", "average_price", "value", "equity_limit")
+MOMENTS = ("started_at", "completed_at")
+COUNTS = ("attempts", "total_trades", "succeeded_trades", "failed_trades", "skipped_trades")
+RUN_FIELDS = frozenset(
+    {"plan_id", "correlation_id", "status", "failure_reason", "failure_step", "equity_limit", *MOMENTS, *COUNTS[1:]}
+)
+TRADE_FIELDS = frozenset(
+    {"key", "symbol", "action", "status", "reason", "error_message", "order_id", "attempts", *MOMENTS, *NUMBERS[:6]}
+)
+_SPEC = frozenset({"at", "map", "required", "when_null", "zone", "sign_from", "else"})
+SOURCES = frozenset({"plan_id", "correlation_id", "run_id", "timestamp", "total_portfolio_value"})
+TRADE_SOURCES = frozenset({"symbol", "action", "trade_amount", "target_value", "current_value", "priority"})
+_TOP = frozenset({"schema", "name", "owner", "numbers", "run", "trades", "maps", "ends", "unread", "examples", "input"})
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """How one field is read."""
+
+    at: str
+    map: str | None = None
+    required: bool = False
+    when_null: object = None
+    zone: str | None = None
+    sign_from: str | None = None
+    otherwise: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where the run, or each trade, is read: `source` is `execution.output`, `execution.cause` or `state.NAME`."""
+
+    source: str
+    root: str
+    fields: Mapping[str, FieldSpec]
+
+    def paths(self) -> set[str]:
+        """Give every path that is read, from the document's top."""
+        return {f"{self.root}.{spec.at}".strip(".") for spec in self.fields.values()}
+
+
+@dataclass(frozen=True)
+class LaneFile:
+    """A lane's description. `text` is the file as it is; its digest names it in evidence."""
+
+    text: str
+    name: str
+    numbers: frozenset[str]
+    run: Part
+    trades: Part
+    maps: Mapping[str, Mapping[str, str]]
+    ends: Mapping[str, RunStatus]
+    ignored: tuple[str, ...]
+    examples: tuple[Mapping[str, object], ...]
+    input: Mapping[str, object]
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the file."""
+        return sha256(self.text.encode()).hexdigest()
+
+    @property
+    def plan_id_at(self) -> str:
+        """Where the plan's id stands in the lane's input; empty where it does not."""
+        return next((path for path, source in self.input.items() if source == "plan_id"), "")
+
+    @classmethod
+    def read(cls, text: str, name: str = "lane file") -> LaneFile:
+        """Read a lane file. Raises `InvalidPayload` that names every fault."""
+        try:
+            values = tomllib.loads(text, parse_float=Decimal)
+        except tomllib.TOMLDecodeError as error:
+            raise InvalidPayload(name, [FieldFault("file", "TOML", str(error))]) from None
+        return _Checker(name).lane(text, values)
+
+
+class _Checker:
+    """Reads a lane file's tables, noting every fault."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.faults: list[FieldFault] = []
+
+    def fault(self, place: str, expected: str, found: object) -> None:
+        self.faults.append(FieldFault(place, expected, repr(found)))
+
+    def lane(self, text: str, values: Mapping[str, object]) -> LaneFile:
+        for key in sorted(values.keys() - _TOP):
+            self.fault(key, f"one of {', '.join(sorted(_TOP))}", values[key])
+        if values.get("schema") != SCHEMA:
+            self.fault("schema", SCHEMA, values.get("schema"))
+        numbers = frozenset(str(values.get("numbers", "string")).split("|"))
+        if not numbers <= {"string", "number"}:
+            self.fault("numbers", "string, number or string|number", values.get("numbers"))
+        maps = {name: self.words(f"maps.{name}", table) for name, table in self.table(values, "maps").items()}
+        ends = {word: self.end(word, status) for word, status in self.table(values, "ends").items()}
+        ignored = self.table(values, "unread").get("ignore", [])
+        examples = values.get("examples", [])
+        lane = LaneFile(
+            text=text,
+            name=str(values.get("name") or ""),
+            numbers=numbers,
+            run=self.part("run", self.table(values, "run"), RUN_FIELDS),
+            trades=self.part("trades", self.table(values, "trades"), TRADE_FIELDS),
+            maps=maps,
+            ends=ends,
+            ignored=tuple(str(pattern) for pattern in ignored) if isinstance(ignored, list) else (),
+            examples=tuple(each for each in examples if isinstance(each, Mapping)) if isinstance(examples, list) else (),
+            input=self.table(values, "input"),
+        )
+        self.hold(lane)
+        if self.faults:
+            raise InvalidPayload(self.name, self.faults)
+        return lane
+
+    def table(self, values: Mapping[str, object], name: str) -> Mapping[str, object]:
+        found = values.get(name, {})
+        if isinstance(found, Mapping):
+            return found
+        self.fault(name, "a table", found)
+        return {}
+
+    def words(self, place: str, table: object) -> Mapping[str, str]:
+        if isinstance(table, Mapping) and all(isinstance(word, str) for word in table.values()):
+            return table
+        self.fault(place, "a table of words", table)
+        return {}
+
+    def end(self, word: str, status: object) -> RunStatus:
+        if isinstance(status, str) and status in RunStatus.__members__:
+            return RunStatus(status)
+        self.fault(f"ends.{word}", " or ".join(RunStatus), status)
+        return RunStatus.FAILED
+
+    def part(self, name: str, table: Mapping[str, object], known: frozenset[str]) -> Part:
+        source = str(table.get("from", "execution.output"))
+        if source not in ("execution.output", "execution.cause") and not source.startswith("state."):
+            self.fault(f"{name}.from", "execution.output, execution.cause or state.NAME", source)
+        fields = {}
+        for key, value in table.items():
+            if key in ("from", "root"):
+                continue
+            if key not in known:
+                self.fault(f"{name}.{key}", f"one of {', '.join(sorted(known))}", value)
+            else:
+                fields[key] = self.spec(f"{name}.{key}", value)
+        return Part(source, str(table.get("root", "")), fields)
+
+    def spec(self, place: str, value: object) -> FieldSpec:
+        values = {"at": value} if isinstance(value, str) else value
+        if not isinstance(values, Mapping) or not isinstance(values.get("at"), str) or values.keys() - _SPEC:
+            self.fault(place, f"a path, or a table of {', '.join(sorted(_SPEC))}", value)
+            return FieldSpec("")
+        try:
+            steps(str(values["at"]))
+        except Unreadable as error:
+            self.fault(f"{place}.at", str(error), values["at"])
+        if values.get("else") not in (None, PRODUCT):
+            self.fault(f"{place}.else", PRODUCT, values["else"])
+        if values.get("sign_from") not in (None, "action"):
+            self.fault(f"{place}.sign_from", "action", values["sign_from"])
+        return FieldSpec(
+            at=str(values["at"]),
+            map=text_or_none(values.get("map")),
+            required=values.get("required") is True,
+            when_null=values.get("when_null"),
+            zone=text_or_none(values.get("zone")),
+            sign_from=text_or_none(values.get("sign_from")),
+            otherwise=text_or_none(values.get("else")),
+        )
+
+    def hold(self, lane: LaneFile) -> None:
+        """Hold the parts against each other: what must be there, and that every map ends in words of the glossary."""
+        if not is_identifier(lane.name):
+            self.fault("name", "an identifier", lane.name)
+        for key in ("symbol", "action", "status"):
+            if key not in lane.trades.fields:
+                self.fault(f"trades.{key}", "a path", None)
+        if lane.trades.root.count(EACH) != 1:
+            self.fault("trades.root", f"a path with one {EACH}", lane.trades.root)
+        for name, part, status in (("run", lane.run, RunStatus), ("trades", lane.trades, TradeStatus)):
+            for key, spec in part.fields.items():
+                kind = status if key == "status" else WORDS.get(key)
+                if spec.map is not None and spec.map not in lane.maps:
+                    self.fault(f"{name}.{key}.map", "a table of maps", spec.map)
+                elif spec.map is not None and kind is not None:
+                    self.meanings(spec.map, lane.maps[spec.map], kind)
+        self.inputs(lane)
+
+    def inputs(self, lane: LaneFile) -> None:
+        """Hold the table that makes the lane's input: the plan's id and its trades are in it, from sources that there are."""
+        table = dict(lane.input)
+        place, each = table.pop("trades", None), table.pop("trade", None)
+        if lane.plan_id_at == "" or not isinstance(place, str) or not isinstance(each, Mapping) or not each:
+            self.fault("input", "paths for plan_id and for trades, and a table trade", dict(lane.input))
+        sources = [(f"input.{path}", source, SOURCES) for path, source in table.items()]
+        if isinstance(each, Mapping):
+            sources += [(f"input.trade.{path}", source, TRADE_SOURCES) for path, source in each.items()]
+        for name, source, known in sources:
+            spec = {"from": source} if isinstance(source, str) else source
+            if not isinstance(spec, Mapping) or spec.get("from") not in known or spec.keys() - {"from", "form", "map"}:
+                self.fault(name, f"one of {', '.join(sorted(known))}", source)
+            elif spec.get("form") not in (None, "absolute"):
+                self.fault(f"{name}.form", "absolute", spec["form"])
+            elif "map" in spec and spec["map"] not in lane.maps:
+                self.fault(f"{name}.map", "a table of maps", spec["map"])
+
+    def meanings(self, name: str, words: Mapping[str, str], kind: type[StrEnum]) -> None:
+        for word, meaning in words.items():
+            if meaning not in kind.__members__:
+                self.fault(f"maps.{name}.{word}", " or ".join(kind), meaning)
+
+
+def text_or_none(value: object) -> str | None:
+    """Give a text as it is, and None for anything else."""
+    return value if isinstance(value, str) else None
