@@ -201,12 +201,16 @@ def _sentence(counts: Counts, impact: ImpactSum, pairs: pd.DataFrame, difference
             f"{counts.unaccounted} pairs are unaccounted for and {counts.uncompared} have a verdict in the ledger that no stored"
             f" comparison bears out: {counts.line}."
         )
+    if counts.published == 0 and counts.unpaired:
+        return f"NOTHING WAS PUBLISHED TO BOTH LANES: {_without_pair(counts.unpaired)} No evidence was gathered."
     if counts.published == 0:
         return "NOTHING WAS PUBLISHED on this trading day. No evidence was gathered, and the row of covered days is broken."
     unexplained = int(differences["unexplained"].sum())
     known = int(differences["counts"].sum()) - unexplained
     agreed = counts.published - counts.missing - counts.incomplete - counts.pending - int((pairs["unexplained"] > 0).sum())
     parts = [f"{agreed} of {counts.published} pairs agree."]
+    if counts.unpaired:
+        parts.append(_without_pair(counts.unpaired))
     if unexplained:
         parts.append(f"{count(unexplained, 'unexplained difference')}, worth {usd(impact.unexplained)} gross.")
     if known:
@@ -214,6 +218,10 @@ def _sentence(counts: Counts, impact: ImpactSum, pairs: pd.DataFrame, difference
     if counts.missing + counts.incomplete + counts.pending:
         parts.append(f"{counts.missing} missing, {counts.incomplete} incomplete, {counts.pending} pending.")
     return " ".join(parts)
+
+
+def _without_pair(plans: int) -> str:
+    return f"{count(plans, 'published plan')} with trades got no pair, so the day is not covered."
 
 
 def _changes(live: Frames, frames: Frames, days: Sequence[date], settings: ReportSettings) -> tuple[Change, ...]:

@@ -47,6 +47,7 @@ class Counts(Frozen):
     conserved: bool
     settle_seconds: float | None
     drills: int
+    unpaired: int | None = None
 
     @property
     def line(self) -> str:
@@ -55,6 +56,7 @@ class Counts(Frozen):
         return (
             f"{self.published} published {sign} {self.matched} matched + {self.diverged} diverged + {self.ignored} ignored"
             f" + {self.incomplete} incomplete + {self.missing} missing + {self.pending} pending"
+            f"{f'; {self.unpaired} more published without a pair' if self.unpaired else ''}"
         )
 
 

@@ -207,6 +207,7 @@ LEDGER = (
     Column("settle_seconds", Kind.FLOAT, "the slowest pair's seconds from publication to settlement"),
     Column("drills", Kind.COUNT, "replayed and planted pairs, which are no coverage"),
     Column("swapped", Kind.COUNT, "published with the workflow in production, which is no evidence about cutting over"),
+    Column("unpaired", Kind.MAYBE_COUNT, "plans with trades that were published and have no pair; missing: not known"),
 )
 
 FRAMES = {

@@ -191,4 +191,4 @@ def _ledger(pairs: pd.DataFrame, days: Iterable[date], ledger: Ledger | None) ->
 def _row(day: date, compared: Mapping[str, Verdict], drills: int, ledger: Ledger | None) -> LedgerRow:
     if ledger is None:
         return derived_row(day, compared, drills)
-    return day_row(day, list(ledger.pairs_of(day)), compared)
+    return day_row(day, list(ledger.pairs_of(day)), compared, ledger.unpaired_of(day))

@@ -126,7 +126,7 @@ def _why_broken(day: DayEvidence) -> str:
     if day.swapped:
         return "the workflow was in production"
     if day.unpublished:
-        return f"{day.unpublished} of {day.planned} plans of the control were never published to both lanes"
+        return f"{day.unpublished} of {day.planned} plans of the day have no pair: they did not reach both lanes"
     if day.published == 0:
         return "nothing was published"
     return f"{day.published - day.judged} of {day.published} pairs missing, incomplete or still open"

@@ -63,8 +63,8 @@ class Tally:
 class DayEvidence:
     """One trading day. Only live pairs count, except in `drilled`: what replayed and planted runs went through in agreement.
 
-    `planned` is what the control's own plan table says was planned; where it is not known, what was published. `version` names
-    what was compared: both lanes' code, the policy and the template. `swapped` pairs were published with the workflow in
+    `planned` counts the plans with trades that were published, with a pair or without; None where it is not known. `version`
+    names what was compared: both lanes' code, the policy and the template. `swapped` pairs were published with the workflow in
     production already: a day that has one says nothing about cutting over. `runs` is (runs with an unexplained difference,
     runs), `replayed` the strata of replayed pairs.
     """
@@ -99,7 +99,7 @@ class DayEvidence:
 
     @property
     def unpublished(self) -> int:
-        """How many plans of the control were never compared because they were not published to both lanes (a ramp, a failure)."""
+        """How many plans were never compared because they did not reach both lanes (a ramp, a failure)."""
         return max((self.planned or 0) - self.published, 0)
 
     @property
@@ -146,8 +146,10 @@ def _day(day: date, pairs: pd.DataFrame, trades: pd.DataFrame, differences: pd.D
     live_trades = trades[trades["origin"] == Origin.LIVE.value]
     ours = differences[(differences["origin"] == Origin.LIVE.value) & differences["attribution"].isin(_OURS)]
     published = int(ledger["published"].sum())
+    unpaired = ledger["unpaired"].sum(min_count=1)
     return DayEvidence(
         day=day,
+        planned=None if pd.isna(unpaired) else published + int(unpaired),
         published=published,
         judged=int(ledger[list(_JUDGED)].to_numpy().sum()),
         pending=int(ledger["pending"].sum()),

@@ -28,7 +28,7 @@ from shadow.contracts.comparison import Comparison
 from shadow.contracts.errors import InvalidPayload, UnreachableSource, UnreadableDocument
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.ledger import UnreadablePair
-from shadow.contracts.pair import Pair
+from shadow.contracts.pair import Pair, UnpairedPlan
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -73,6 +73,10 @@ class Ledger(Protocol):
         """Give every pair published on `trading_day`, whatever became of it."""
         ...
 
+    def unpaired_of(self, trading_day: date) -> Sequence[UnpairedPlan | UnreadablePair] | None:
+        """Give the plans published on `trading_day` that have no pair; None where the ledger does not keep them."""
+        ...
+
 
 class Source(Protocol):
     """Stored comparisons of trading days, by name and content."""
@@ -114,6 +118,9 @@ class JsonlLedger:
     def pairs_of(self, trading_day: date) -> Sequence[Pair]:
         """Give the day's pairs. Raises `UnreachableSource`, `UnreadableDocument`."""
         return self._by_day.get(trading_day, ())
+
+    def unpaired_of(self, trading_day: date) -> None:
+        """Give None: the file has a line a pair, and a plan without a pair has no line."""
 
     def digests(self) -> frozenset[str]:
         """Give the digests of the comparisons that hold. Raises `UnreachableSource`, `UnreadableDocument`."""

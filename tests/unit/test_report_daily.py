@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from email import message_from_bytes
@@ -36,7 +36,7 @@ from reports.data.trading_calendar import (
 from reports.readiness.readiness import KnownEntry, Readiness
 from shadow.contracts.comparison import Attribution, Comparison, Severity, Verdict
 from shadow.contracts.errors import InvalidPayload
-from shadow.contracts.pair import Pair, PairState
+from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan
 from tests.factories.comparisons import comparison_of, difference, diverged, document, incomplete, missing_candidate, story
 
 DAYS = trading_days(date(2025, 11, 3), date(2025, 11, 20))
@@ -58,11 +58,15 @@ class Given:
 class LedgerOf:
     """A ledger that knows these pairs."""
 
-    def __init__(self, *pairs: Pair) -> None:
+    def __init__(self, *pairs: Pair, unpaired: Sequence[UnpairedPlan] = ()) -> None:
         self._pairs = pairs
+        self._unpaired = unpaired
 
     def pairs_of(self, trading_day: date) -> list[Pair]:
         return [pair for pair in self._pairs if pair.trading_day == trading_day]
+
+    def unpaired_of(self, trading_day: date) -> list[UnpairedPlan]:
+        return [plan for plan in self._unpaired if plan.trading_day == trading_day]
 
 
 def report_of(comparisons: Iterable[Comparison], day: date = DAYS[0], **options: object) -> DailyReport:
@@ -122,6 +126,25 @@ def test_a_pair_that_waits_is_pending_and_counted() -> None:
     report = report_of([], ledger=LedgerOf(waiting))
     assert report.verdict is DayVerdict.PENDING
     assert report.counts.line == "1 published = 0 matched + 0 diverged + 0 ignored + 0 incomplete + 0 missing + 1 pending"
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "sentence"),
+    [([PAIR], "1 of 1 pairs agree. 1 published plan with trades got no pair"), ([], "NOTHING WAS PUBLISHED TO BOTH LANES")],
+)
+def test_a_plan_that_got_no_pair_is_told_and_breaks_the_row(comparisons: list[Comparison], sentence: str) -> None:
+    unpaired = UnpairedPlan(
+        plan_id="never-paired", trading_day=DAYS[0], published_at=PAIR.published_at, reason=Unpaired.NOT_SAMPLED
+    )
+    pairs = [judged(comparison) for comparison in comparisons]
+    report = report_of(comparisons, ledger=LedgerOf(*pairs, unpaired=[unpaired]))
+    assert report.sentence.startswith(sentence)
+    assert report.counts.line.endswith("; 1 more published without a pair")
+    assert (report.readiness.in_a_row, report.readiness.days) == (0, 0)
+    coverage = next(entry.reason for entry in report.readiness.criteria if entry.name == "coverage")
+    assert f"1 of {len(pairs) + 1} plans of the day have no pair" in coverage
+    whole = report_of(comparisons, ledger=LedgerOf(*pairs))
+    assert whole.readiness.in_a_row == len(pairs)
 
 
 def test_a_verdict_that_no_comparison_bears_out_is_the_worst_of_all() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from shadow.compare.policy import KnownDivergence, default_policy
 from shadow.contracts.comparison import Comparison, Severity, Verdict
 from shadow.contracts.errors import UnreachableSource, UnreadableDocument
 from shadow.contracts.ledger import UnreadablePair
-from shadow.contracts.pair import Pair, PairState
+from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan
 from shadow.contracts.vocabulary import Origin, Reason, RunStatus, TradeStatus
 from shadow.settlement.stored import FolderSource, JsonlLedger, JsonlSource, S3Source, source_of
 from tests.factories.comparisons import (
@@ -359,6 +359,31 @@ def test_a_verdict_without_its_stored_comparison_breaks_conservation(compared: d
 def test_an_unreadable_item_of_the_ledger_is_unaccounted_for() -> None:
     row = day_row(DAY, [UnreadablePair("PAIR#x", "no verdict")], {})
     assert (row["published"], row["unaccounted"], row["conserved"]) == (1, 1, False)
+
+
+def noted(plan_id: str, reason: Unpaired) -> UnpairedPlan:
+    published = datetime(2025, 11, 3, 15, 0, tzinfo=UTC)
+    return UnpairedPlan(plan_id=plan_id, trading_day=DAY, published_at=published, reason=reason)
+
+
+def test_plans_that_were_published_and_have_no_pair_are_counted() -> None:
+    compared = comparison_of(DAY)
+    plans = [
+        noted("sampled-away", Unpaired.NOT_SAMPLED),
+        noted("sampled-away", Unpaired.INVALID),
+        noted("nothing-to-trade", Unpaired.HOLD_ONLY),
+        noted(compared.plan_id, Unpaired.NOT_COPIED),
+        noted(compared.plan_id, Unpaired.OTHER_CONTENT),
+        UnreadablePair("PAIR#x UNPAIRED#OFF", "no day"),
+    ]
+    row = day_row(DAY, [pair_of(compared)], {compared.run_id: Verdict.MATCHED}, plans)
+    assert (row["published"], row["unpaired"], row["conserved"]) == (1, 3, True)
+
+
+def test_plans_without_a_pair_are_not_known_where_the_ledger_does_not_keep_them(tmp_path: Path) -> None:
+    assert day_row(DAY, [], {})["unpaired"] is None
+    assert day_row(DAY, [], {}, [])["unpaired"] == 0
+    assert JsonlLedger(tmp_path / "ledger.jsonl").unpaired_of(DAY) is None
 
 
 def test_a_ledger_of_lines_names_its_faulty_line(tmp_path: Path) -> None:
