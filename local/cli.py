@@ -1,13 +1,14 @@
 """Business Unit: local cloud | Status: current.
 
-The commands that bring the system up on this machine: `shadow up`, `shadow down`, `shadow demo`, `shadow chaos`.
+The commands that bring the system up on this machine: `shadow up`, `shadow down`, `shadow demo`, `shadow chaos`; and
+`shadow example`, which gives a plan to publish there.
 """
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -15,6 +16,9 @@ from rich.markup import escape
 from local.chaos.cli import register as register_chaos
 from shadow.cli.output import ERR, OUT, ExitCode, fail, print_json
 from shadow.cli.target import JsonOption
+
+if TYPE_CHECKING:
+    from local.scenarios.demo import DemoDay
 
 LOCAL_FOLDER = Path("build/local")
 DEMO_FOLDER = Path("build/demo")
@@ -24,6 +28,7 @@ OutOption = Annotated[Path, typer.Option("--out", help="Where to leave everythin
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands."""
+    app.command()(example)
     app.command()(up)
     app.command()(down)
     app.command()(demo)
@@ -53,6 +58,32 @@ def up(*, as_json: JsonOption = False) -> None:
     OUT.print(f"[green]up[/green]   cloud  {stack.emulator.endpoint}   (log: {escape(stack.emulator.log)})")
     OUT.print(f"     broker {stack.broker_url}")
     OUT.print("     shadow publish, status, compare and explain now talk to it; [bold]shadow down[/bold] ends it")
+
+
+def example(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
+    """Print a rebalance plan to publish: the newest day of the closing prices, from an account with 100,000 USD in cash.
+
+    [bold]Examples[/bold]
+
+      shadow example > plan.json
+
+      shadow example --prices my-closes.csv > plan.json
+    """
+    from local.planner import Portfolio  # noqa: PLC0415 - only the commands that need prices load them
+    from local.scenarios.demo import FIRST_CASH  # noqa: PLC0415
+
+    print_json(_newest_day(prices, as_json=as_json).plan(Portfolio({}, FIRST_CASH)).to_wire())
+
+
+def _newest_day(prices: Path | None, *, as_json: bool) -> DemoDay:
+    """Give the newest day of the closing prices, or end the command with exit code 2 and what is wrong with them."""
+    from local.market import ClosingPrices, InvalidPrices  # noqa: PLC0415
+    from local.scenarios.demo import TooFewDays, demo_days  # noqa: PLC0415
+
+    try:
+        return next(demo_days(ClosingPrices.read(prices) if prices else ClosingPrices.bundled(), count=1))
+    except (InvalidPrices, TooFewDays) as invalid:
+        fail(ExitCode.BAD_INPUT, str(invalid), as_json=as_json)
 
 
 def down(*, as_json: JsonOption = False) -> None:
