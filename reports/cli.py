@@ -231,6 +231,7 @@ def _print_report(built: DailyReport, path: Path) -> None:
         f"impact: net notional {usd(built.impact.notional, signed=True)}, cash {usd(built.impact.cash, signed=True)}, "
         f"gross {usd(built.impact.gross)} ({usd(built.impact.unexplained)} unexplained)"
     )
+    say(f"money: {escape(built.money.line)}")
     style = _READINESS_STYLE[built.readiness.readiness.value]
     say(f"cut-over: [{style}]{built.readiness.readiness.value}[/], {built.readiness.days} of {built.readiness.days_needed} days")
     if built.kinds:

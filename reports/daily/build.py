@@ -91,6 +91,7 @@ def build_report(
         sentence=sentence,
         counts=counts,
         impact=impact,
+        money=sections.money_of(pairs),
         readiness=statement,
         changes=_changes(live, frames, days, settings),
         kinds=sections.kinds_of(differences),

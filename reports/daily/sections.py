@@ -12,7 +12,19 @@ from decimal import Decimal
 
 import pandas as pd
 
-from reports.daily.values import CauseGroup, Cost, Counts, Example, Group, ImpactSum, KnownCoverage, PairRow, Spread, TrendDay
+from reports.daily.values import (
+    CauseGroup,
+    Cost,
+    Counts,
+    Example,
+    Group,
+    ImpactSum,
+    KnownCoverage,
+    MoneySum,
+    PairRow,
+    Spread,
+    TrendDay,
+)
 from reports.data.columns import Unit
 from reports.readiness.readiness import KnownEntry, ReadinessPolicy
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
@@ -59,6 +71,20 @@ def impact_of(pairs: pd.DataFrame, differences: pd.DataFrame) -> ImpactSum:
         cash=dollars(pairs["impact_cash"]),
         gross=dollars(pairs["gross_impact"]),
         unexplained=dollars(differences.loc[differences["unexplained"], "gross"]),
+    )
+
+
+def money_of(pairs: pd.DataFrame) -> MoneySum:
+    """Sum the money ledgers of pairs; what is unexplained is summed without signs."""
+    ledgers, proved = pairs["money_gross"].dropna(), pairs["money_unexplained"].dropna()
+    return MoneySum(
+        ledgers=len(ledgers),
+        proved=len(proved),
+        gross=dollars(ledgers),
+        net=dollars(pairs["money_net"].dropna()),
+        accounts=dollars(pairs["account_difference"].dropna()),
+        unexplained=dollars(proved.map(abs)),
+        told=int(pairs["told_orders"].sum()),
     )
 
 

@@ -7,12 +7,14 @@ renderings decide only how it looks. Amounts USD, durations seconds, slippage ba
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 
 from reports.data.columns import Path
 from reports.headline import Headline
 from reports.noise import ToleranceRow, ToleranceUse
 from reports.readiness.readiness import Statement
+from reports.words import count, signed_usd, usd
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
 from shadow.contracts.model import Exact, Frozen, Moment
 from shadow.contracts.vocabulary import Role, RunStatus, Side
@@ -67,6 +69,39 @@ class ImpactSum(Frozen):
     cash: Exact
     gross: Exact
     unexplained: Exact
+
+
+class MoneySum(Frozen):
+    """The day's money ledgers. USD, candidate minus control; `accounts` and `unexplained` are of the `proved` ones alone.
+
+    A ledger is proved where both brokers were asked for cash and positions before and after the run. `unexplained` sums absolute
+    dollars, so that two pairs never cancel out; `told` counts orders that are no trade's of their run.
+    """
+
+    ledgers: int = 0
+    proved: int = 0
+    gross: Exact = Decimal(0)
+    net: Exact = Decimal(0)
+    accounts: Exact = Decimal(0)
+    unexplained: Exact = Decimal(0)
+    told: int = 0
+
+    @property
+    def line(self) -> str:
+        """Say what the ledgers come to, and what of it is proved."""
+        if not self.ledgers:
+            return "no pair has a ledger"
+        parts = [f"{count(self.ledgers, 'ledger')}: {usd(self.gross)} gross exposure, {signed_usd(self.net)} net"]
+        if self.proved:
+            parts.append(
+                f"{self.proved} proved by the brokers: the accounts differ by {signed_usd(self.accounts)}, "
+                f"{usd(self.unexplained)} unexplained"
+            )
+        if self.proved < self.ledgers:
+            parts.append(f"{self.ledgers - self.proved} not proved: the brokers were not asked before and after the run")
+        if self.told:
+            parts.append(f"{count(self.told, 'order')} in the accounts that no trade of the run accounts for")
+        return "; ".join(parts)
 
 
 class Change(Frozen):
@@ -208,6 +243,7 @@ class DailyReport(Frozen):
     sentence: str
     counts: Counts
     impact: ImpactSum
+    money: MoneySum = MoneySum()
     readiness: Statement
     changes: tuple[Change, ...]
     kinds: tuple[Group, ...]

@@ -99,6 +99,17 @@ PAIRS = (
     Column("impact_notional", Kind.DECIMAL, "signed USD, candidate minus control, exposure"),
     Column("impact_cash", Kind.DECIMAL, "signed USD, candidate minus control, cash"),
     Column("gross_impact", Kind.DECIMAL, "USD, sum over all differences of the larger of absolute notional and absolute cash"),
+    Column(
+        "money_gross", Kind.DECIMAL, "USD, money ledger: absolute exposure, trade by trade, never netted; None without a ledger"
+    ),
+    Column("money_net", Kind.DECIMAL, "signed USD, money ledger: candidate minus control, exposure; None without a ledger"),
+    Column(
+        "account_difference",
+        Kind.DECIMAL,
+        "signed USD, candidate minus control, both brokers' closing balances; None unless proved",
+    ),
+    Column("money_unexplained", Kind.DECIMAL, "signed USD of the account difference that no row explains; None unless proved"),
+    Column("told_orders", Kind.COUNT, "orders in the accounts that are no trade's of the run"),
     Column("control_seconds", Kind.FLOAT, "wall seconds of the control's run"),
     Column("candidate_seconds", Kind.FLOAT, "wall seconds of the candidate's run"),
     Column("state_transitions", Kind.MAYBE_COUNT, "state transitions of the candidate's execution"),

@@ -57,6 +57,8 @@ def add_pair(lists: Lists, document: Comparison, path: Path, trade_count: int, n
     """Append the pair's row."""
     control, candidate = document.control, document.candidate
     open_ones = [entry.severity for entry in document.differences if entry.unexplained]
+    money = document.money
+    proved = money if money and money.is_proved else None
     row: dict[str, Value] = {
         "trading_day": document.trading_day,
         "run_id": document.run_id,
@@ -78,6 +80,11 @@ def add_pair(lists: Lists, document: Comparison, path: Path, trade_count: int, n
         "impact_notional": document.impact.notional,
         "impact_cash": document.impact.cash,
         "gross_impact": document.gross_impact,
+        "money_gross": money.gross if money else None,
+        "money_net": money.net if money else None,
+        "account_difference": proved.equity if proved else None,
+        "money_unexplained": proved.unexplained if proved else None,
+        "told_orders": len(document.told),
         "control_seconds": control.duration_seconds if control else None,
         "candidate_seconds": candidate.duration_seconds if candidate else None,
         "state_transitions": candidate.state_transitions if candidate else None,

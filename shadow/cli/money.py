@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from shadow.cli.words import count, usd
 from shadow.contracts.comparison import Comparison
-from shadow.contracts.money import Executed, MoneyLedger, MoneyLine
+from shadow.contracts.money import Executed, MoneyLedger, MoneyLine, Word
 
 _MOST = 12
 
@@ -67,4 +67,7 @@ def _words(line: MoneyLine) -> str:
 
 
 def _done(done: Executed) -> str:
-    return done.word.value if done.value is None else f"{usd(done.value, signed=True)} by {done.word.value}"
+    if done.value is None:
+        return done.word.value
+    by = "" if done.word is Word.NOTHING else f" by {done.word.value}"
+    return f"{usd(done.value, signed=True)}{by}"

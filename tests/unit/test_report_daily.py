@@ -36,7 +36,10 @@ from reports.data.trading_calendar import (
 from reports.readiness.readiness import KnownEntry, Readiness
 from shadow.contracts.comparison import Attribution, Comparison, Severity, Verdict
 from shadow.contracts.errors import InvalidPayload
+from shadow.contracts.money import Cause, MoneyLedger, MoneyRow, Told
+from shadow.contracts.outcome import Owner
 from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan
+from shadow.contracts.vocabulary import Role
 from tests.factories.comparisons import comparison_of, difference, diverged, document, incomplete, missing_candidate, story
 
 DAYS = trading_days(date(2025, 11, 3), date(2025, 11, 20))
@@ -424,3 +427,38 @@ def test_today_is_a_day_in_new_york() -> None:
 def test_a_day_that_is_none_is_refused(asked: object) -> None:
     with pytest.raises(InvalidPayload, match="day: expected a date"):
         report_day(asked, NOW)
+
+
+def ledger_of(unexplained: str) -> MoneyLedger:
+    """A proved ledger: 40,000 USD gross that nets to nothing, accounts 12.50 USD and what is unexplained apart."""
+    rest = Decimal(unexplained)
+    rows = (MoneyRow(cause=Cause.FEES, dollars=Decimal("12.50")), MoneyRow(cause=Cause.UNEXPLAINED, dollars=rest))
+    return MoneyLedger(
+        rows=rows, gross=Decimal(40_000), equity=Decimal("12.50") + rest, unexplained=rest, is_proved=True, basis="the brokers"
+    )
+
+
+def test_the_money_ledgers_of_a_day_are_told_on_page_and_mail_and_never_cancel_out() -> None:
+    told = (Told(role=Role.CONTROL, owner=Owner.NOBODY, order_id="by-hand"),)
+    pairs = [
+        comparison_of(DAYS[0], number=1).model_copy(update={"money": ledger_of("3.00"), "told": told}),
+        comparison_of(DAYS[0], number=2).model_copy(update={"money": ledger_of("-3.00")}),
+        comparison_of(DAYS[0], number=3).model_copy(update={"money": MoneyLedger(gross=Decimal(5), net=Decimal(-5))}),
+        comparison_of(DAYS[0], number=4).model_copy(update={"money": None}),
+    ]
+    report = report_of(pairs)
+
+    line = (
+        "3 ledgers: 80,005.00 USD gross exposure, -5.00 USD net; 2 proved by the brokers: the accounts differ by +25.00 USD, "
+        "6.00 USD unexplained; 1 not proved: the brokers were not asked before and after the run; "
+        "1 order in the accounts that no trade of the run accounts for"
+    )
+    assert report.money.line == line
+    assert line in render_page(report)
+    mail = render_mail(report, sender="a@example.com", recipients=("b@example.com",), page_url="", table="")
+    assert all(line in part.get_content().replace("\n", "") for part in mail.walk() if part.get_content_type() == "text/html")
+    assert line in next(part.get_content() for part in mail.walk() if part.get_content_type() == "text/plain")
+
+
+def test_a_day_without_a_ledger_says_so() -> None:
+    assert report_of([comparison_of(DAYS[0], number=1).model_copy(update={"money": None})]).money.line == "no pair has a ledger"

@@ -17,6 +17,9 @@ from reports.headline import headline_of
 from reports.site.values import gather, identity_of
 from reports.site.write import LIST, Folder, Options, write_site
 from shadow.contracts.comparison import Attribution, Comparison, Severity
+from shadow.contracts.money import Cause, Executed, MoneyLedger, MoneyLine, MoneyRow, Told, Word
+from shadow.contracts.outcome import Owner
+from shadow.contracts.vocabulary import Role, Side
 from tests.factories.comparisons import comparison_of, difference, diverged, incomplete, missing_candidate, story
 
 DAYS = trading_days(date(2025, 11, 3), date(2025, 11, 20))
@@ -141,3 +144,29 @@ def test_gross_is_never_netted() -> None:
     impact = second.impact.model_copy(update={"notional": Decimal(-100), "cash": Decimal(100)})
     found = headline_of([diverged(PAIR, first, second.model_copy(update={"impact": impact}))])
     assert "346.80 USD gross" in found.worth
+
+
+def test_the_page_of_a_pair_has_its_money_ledger_and_the_orders_that_are_told(tmp_path: Path) -> None:
+    lines = (
+        MoneyLine(
+            trade_id="t",
+            symbol="SPY",
+            side=Side.BUY,
+            planned=Decimal(1000),
+            control=Executed(shares=Decimal(10), value=Decimal(1000), word=Word.BROKER),
+            candidate=Executed(word=Word.NOT_KNOWN),
+        ),
+    )
+    rows = (MoneyRow(cause=Cause.FEES, dollars=Decimal("-0.07")), MoneyRow(cause=Cause.UNEXPLAINED, dollars=Decimal("12.34")))
+    ledger = MoneyLedger(
+        lines=lines, rows=rows, equity=Decimal("12.27"), unexplained=Decimal("12.34"), is_proved=True, basis="the brokers' orders"
+    )
+    told = (Told(role=Role.CONTROL, owner=Owner.NOBODY, order_id="by-hand", symbol="<b>", filled=Decimal(500)),)
+    pair = comparison_of(DAYS[0], number=1).model_copy(update={"money": ledger, "told": told})
+    write_site(lambda: [pair], Folder(tmp_path))
+    page = (tmp_path / "pair" / f"{pair.run_id}.html").read_text(encoding="utf-8")
+
+    assert "The accounts differ by +12.27 USD, and +12.34 USD of that is unexplained." in page
+    assert '+1,000.00 USD <span class="quiet">by the broker</span>' in page
+    assert ">not known</td>" in page
+    assert "order &lt;b&gt; <code>by-hand</code>, nobody, status not known, 500.00 USD filled" in page
