@@ -102,7 +102,7 @@ def innocent_spared(seen: Seen, honest: Seen) -> Iterator[str]:
     guilty = {fault.role for fault in seen.faults}
     known = {each.key for each in honest.comparison.differences} if honest.comparison is not None else set()
     for each in counting(seen.comparison) if seen.comparison is not None else ():
-        if each.key in known:
+        if each.key in known or _failed_by_the_world(each, honest):
             continue
         if each.attribution.value in set(Role) - guilty:
             yield f"{each.kind} of {each.symbol} names the {each.attribution}, which did nothing wrong"
@@ -135,6 +135,16 @@ def dollars_told(seen: Seen, honest: Seen) -> Iterator[str]:
     gross = sum((abs(usd) for usd in between(seen).values()), Decimal(0))
     if comparison.gross_impact < gross * (1 - SHARE) - FLOOR_USD:
         yield f"gross {comparison.gross_impact:.2f} USD, and the accounts are apart by {gross:.2f} USD"
+
+
+def _failed_by_the_world(difference: Difference, honest: Seen) -> bool:
+    """Tell whether the lane executes this otherwise than planned where nobody misbehaves: that it did is then no false word."""
+    account = honest.accounts.get(Role(difference.attribution.value)) if difference.attribution.value in set(Role) else None
+    if account is None:
+        return False
+    planned = {item.symbol: item.trade_amount for item in honest.situation.plan.tradable_items}
+    failed = apart(honest, moved(honest, account), planned)
+    return difference.symbol in failed if difference.symbol is not None else bool(failed)
 
 
 def equal_match(seen: Seen, honest: Seen) -> Iterator[str]:

@@ -813,3 +813,23 @@ def test_v7f_a_safety_rule_explains_only_the_end_that_it_makes(
     other = replace(rule, role=next(each for each in ROLES if each is not role))
     assert (roots_of(in_order([rule, ended])) == [0, 0]) is explained
     assert roots_of(in_order([other, ended])) == [0, 1]
+
+
+def left_of_exits(case: PairCase, role: Role, shares: str, left: str) -> PairCase:
+    """Let a lane sell so many shares at each exit, and be left with the rest."""
+    values = {"filled_quantity": Decimal(shares), "residual_position": Decimal(left)}
+    return trade_edit(is_exit, lambda _t: values)(case, role)
+
+
+def test_what_an_exit_in_whole_shares_leaves_is_no_residue_where_both_lanes_sold_alike() -> None:
+    """Found by simulation (seed 624): an asset that does not trade in fractions, and 0.64 shares of it left in both accounts."""
+    case = random_case(11, 8)
+    for role in ROLES:
+        case = left_of_exits(case, role, "11", "0.64")
+    kinds = {d.kind for d in judge(case, default_policy()).differences}
+    assert "RESIDUAL_POSITION" not in kinds
+    floored = left_of_exits(case, Role.CONTROL, "11.64", "0")
+    named = {d.attribution.value for d in judge(floored, default_policy()).differences if d.kind == "RESIDUAL_POSITION"}
+    assert named == {"candidate"}
+    much = left_of_exits(case, Role.CONTROL, "11", "1.64")
+    assert "RESIDUAL_POSITION" in {d.kind for d in judge(much, default_policy()).differences}

@@ -35,7 +35,7 @@ def fill_findings(pair: TradePair, policy: Policy, duties: Duties) -> Iterator[F
         "COMPLETED_WITHOUT_FILL", "filled_quantity", pair.lanes, _nothing_filled, pair, rule="an executed trade filled something"
     )
     yield from _filled_quantity(pair, policy)
-    yield from _partial(pair, policy)
+    yield from _partial(pair, duties)
     yield from _recorded_price(pair, policy)
     yield from _value(pair, policy)
     yield from _residual(pair, policy)
@@ -228,12 +228,13 @@ def _filled_quantity(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     )
 
 
-def _partial(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+def _partial(pair: TradePair, duties: Duties) -> Iterator[Finding]:
     """Two failed trades may have filled different parts: compared in USD at each lane's own decision price.
 
     The lane whose record says something else than its orders departs; where both records are right, nothing says which lane does.
+    Where the broker says that one lane filled everything, the other one departs as from a trade that was executed.
     """
-    both = pair.both
+    both, policy = pair.both, duties.policy
     if both is None or any(side.trade.status is not TradeStatus.FAILED for side in both):
         return
     dollars = [_filled_dollars(side) for side in both]
@@ -249,7 +250,16 @@ def _partial(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         candidate=decimal_text(dollars[1]),
         pair=pair,
     )
-    yield from of_each(parts, {side.role for side in both if _filled(side, pair) or _lost(side, pair)})
+    false = {side.role for side in both if _filled(side, pair) or _lost(side, pair)}
+    yield from of_each(parts, false | {side.role for side in both if _alone_failed(side, both, pair, duties)})
+
+
+def _alone_failed(side: LaneTrade, both: tuple[LaneTrade, LaneTrade], pair: TradePair, duties: Duties) -> bool:
+    """Tell whether a lane failed a trade that the other executed whatever it recorded, by the broker's word."""
+    other = both[0] if side is both[1] else both[1]
+    if not other.run.broker_truth or _filled(side, pair) or not _filled(other, pair):
+        return False
+    return side.trade.reason not in _OUTAGES or _is_proved(other, pair, duties)
 
 
 def _filled_dollars(side: LaneTrade) -> Decimal | None:
@@ -292,6 +302,18 @@ def _value(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     yield from own_faults("VALUE", "value", pair.lanes, check, pair, rule=rule, right=lambda side: shown(side.trade.value))
 
 
+def _sold(side: LaneTrade) -> Decimal | None:
+    told = filled_by_orders(side) if side.run.broker_truth else None
+    return side.trade.filled_quantity if told is None else told
+
+
+def _both_sold_whole_shares(pair: TradePair) -> bool:
+    """Tell whether both lanes sold the same whole number of shares, as they must where an asset does not trade in fractions."""
+    sold = {_sold(side) for side in pair.lanes if side.trade.status is TradeStatus.COMPLETED}
+    quantity = sold.pop() if len(sold) == 1 and pair.both is not None else None
+    return quantity is not None and quantity > 0 and quantity == quantity.to_integral_value()
+
+
 def _residual(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     """Less than nothing is an oversell; something is a residue, where a full exit was planned and executed."""
     rule = policy.rules.residual_position
@@ -307,6 +329,8 @@ def _residual(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         left = side.trade.residual_position
         done = side.trade.status is TradeStatus.COMPLETED
         if left is None or left <= 0 or not exit_planned or not done or within(rule, left, ZERO):
+            return None
+        if left < 1 and _both_sold_whole_shares(pair):
             return None
         return Fault(decimal_text(left), f"is left with {shown(left)} shares")
 
