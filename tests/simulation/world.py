@@ -34,6 +34,7 @@ from shadow.execution.ports import SystemClock
 from shadow.lanes.brokers.truth import BrokerTruthReader
 from shadow.lanes.settledness import Deadlines
 from shadow.reference import execution as reference
+from shadow.reference.publishing import Published
 from shadow.reference.tables import DynamoTradeLedger
 from tests.factories import aa_lanes as lanes_module
 from tests.factories import small_states
@@ -170,12 +171,14 @@ class Simulation(AaLanes):
     def _run_control(self, plan: Any, deployment: Decimal, world: World) -> None:
         control = Control(deployment=deployment, broker=self.control_broker)  # type: ignore[arg-type] # the port
         publisher = replace(control.publisher(), equity=self._equity, now=CLOCK.now)
-        publisher.publish(plan)
+        published = publisher.publish(plan)
+        assert isinstance(published, Published)
         taken = 0
         while taken < len(control.queue.sent):
             self._deliver(control, control.queue.sent[taken].body)
             taken += 1
-        run_id = run_id_of(plan.plan_id)
+        run_id = published.run_id
+        world.pairs[plan.plan_id] = world.pairs[plan.plan_id].model_copy(update={"control_run_id": run_id})
         world.control_items[run_id] = [raw_item(each) for each in (*control.store.runs.values(), *control.store.trades.values())]
         world.events[run_id] = {
             f"{number:04}": _captured(run_id, number, *event) for number, event in enumerate(control.bus.events)
@@ -215,7 +218,10 @@ class Simulation(AaLanes):
             else:
                 describe, history = world.executions[arn]
                 world.executions[arn] = (describe, spoil(list(history), fault, others))
-        elif fault.number % 3 == 0:
+            return
+        run_id = next(iter(world.control_items))
+        others = {run_id: OTHER, **others}
+        if fault.number % 3 == 0:
             world.control_items[run_id] = spoil(world.control_items[run_id], fault, others)
         elif fault.number % 3 == 1:
             events = world.events[run_id]
