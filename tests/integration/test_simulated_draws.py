@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.simulation.draws import simulate
 
 
+@pytest.mark.long
 def test_the_auditor_agrees_with_the_verdicts_on_misbehaving_lanes() -> None:
     result = simulate(range(32))
     assert result.failures == {}
     assert result.verdicts["DIVERGED"] > 5
 
 
+@pytest.mark.long
 def test_what_the_simulation_found_stays_mended() -> None:
     """Whole shares sold alike that leave a part of one (624); a failed trade behind the other lane's false FAILED (663)."""
     assert simulate((624, 663)).failures == {}
