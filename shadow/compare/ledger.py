@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from shadow.compare.case import PairView, TradePair
-from shadow.compare.checks.executed import executed, is_accepted, is_answered, is_elsewhere
+from shadow.compare.checks.executed import is_answered
 from shadow.compare.exact import EXACT, ZERO
-from shadow.compare.money import TradeMoney, line_of, price_of, trade_money, working_dollars, writable
+from shadow.compare.money import TradeMoney, flow_of, line_of, stray_exposure, strays_of, trade_money, working_dollars, writable
 from shadow.contracts.money import AccountCheck, Cause, MoneyLedger, MoneyLine, MoneyRow, Told
 from shadow.contracts.outcome import AccountRecord, Books, OrderRecord, Owner, RunOutcome
-from shadow.contracts.symbols import is_same_symbol, joined_symbol
-from shadow.contracts.vocabulary import Role, Side
+from shadow.contracts.symbols import joined_symbol
+from shadow.contracts.vocabulary import Role
 
 _HALF = Decimal("0.5")
 _FEES = frozenset({"FEE", "CFEE", "PTC"})
@@ -30,12 +30,13 @@ _Accounts = Mapping[Role, AccountRecord]
 def ledger_of(view: PairView) -> MoneyLedger:
     """Give the ledger of a pair."""
     money = [(joined_symbol(pair.symbol), trade_money(_witnessed(pair))) for pair in view.trades]
-    strays = [stray for pair in view.trades for stray in _strays(pair)]
+    strays = [stray for pair in view.trades for stray in strays_of(pair)]
     accounts = {run.role: run.account for run in view.runs if run.account is not None}
     marks = _marks(money, [*(order for _, order in strays), *_other_orders(accounts)], accounts)
     rows = _summed([*_trade_rows(money, marks), *_stray_rows(strays, marks), *_other_rows(accounts, marks)])
     lines = tuple(line_of(pair) for pair in view.trades)
     exposures = [line.exposure for line in lines if line.exposure is not None]
+    exposures += [stray_exposure(role, order) for role, order in strays]
     ledger = MoneyLedger(
         lines=lines,
         marks={symbol: writable(mark) for symbol, mark in sorted(marks.items())},
@@ -103,20 +104,6 @@ def _witnessed(pair: TradePair) -> TradePair:
     return TradePair(pair.planned, clear.get(Role.CONTROL), clear.get(Role.CANDIDATE)) if clear else pair
 
 
-def _strays(pair: TradePair) -> Iterator[tuple[Role, OrderRecord]]:
-    """Give what the lanes executed in another symbol than the trade's, as orders."""
-    for side in pair.lanes:
-        yield from ((side.role, order) for order in side.trade.orders if is_accepted(order) and is_elsewhere(order, side))
-        if pair.planned is not None and not is_same_symbol(side.trade.symbol, pair.planned.symbol):
-            done = executed(side)
-            way = Side.SELL if (done.shares or ZERO) < 0 else Side.BUY
-            filled = None if done.shares is None else abs(done.shares)
-            yield (
-                side.role,
-                OrderRecord(symbol=side.trade.symbol, side=way, filled_quantity=filled, average_price=price_of(done)),
-            )
-
-
 def _stray_rows(strays: Iterable[tuple[Role, OrderRecord]], marks: Mapping[str, Decimal]) -> Iterator[MoneyRow]:
     for role, order in strays:
         yield _row(Cause.ONE_LANE, role, order, marks)
@@ -144,13 +131,6 @@ def _other_rows(accounts: _Accounts, marks: Mapping[str, Decimal]) -> Iterator[M
             symbol = joined_symbol(booking.symbol or "")
             dollars = EXACT.add(EXACT.multiply(booking.quantity, marks.get(symbol, ZERO)), booking.amount)
             yield MoneyRow(cause=cause, symbol=symbol or None, dollars=sign * dollars)
-
-
-def flow_of(order: OrderRecord) -> tuple[Decimal, Decimal]:
-    """Give what an order moved: signed shares, and signed USD of cash."""
-    shares = order.filled_quantity or ZERO
-    shares = -shares if order.side is Side.SELL else shares
-    return shares, EXACT.multiply(-shares, order.average_price or ZERO)
 
 
 def _summed(rows: Iterable[MoneyRow]) -> tuple[MoneyRow, ...]:

@@ -8,12 +8,21 @@ difference follows from. The ledger of the whole pair is in `shadow.compare.ledg
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from shadow.compare.case import LaneTrade, TradePair
-from shadow.compare.checks.executed import LIVE, claimed_shares, executed, is_accepted, is_simulated, status_of
+from shadow.compare.checks.executed import (
+    LIVE,
+    claimed_shares,
+    executed,
+    is_accepted,
+    is_answered,
+    is_elsewhere,
+    is_simulated,
+    status_of,
+)
 from shadow.compare.checks.sizing import asked_quantity, decision_price
 from shadow.compare.exact import EXACT, SHARE_STEP, ZERO
 from shadow.compare.finding import Finding
@@ -23,7 +32,7 @@ from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS
 from shadow.contracts.money import Executed, MoneyLine, Word
 from shadow.contracts.outcome import OrderRecord
 from shadow.contracts.symbols import is_same_symbol
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import Role, Side
 
 NOTHING = Impact()
 _WRITABLE = Context(prec=MAX_SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
@@ -151,6 +160,52 @@ def line_of(pair: TradePair) -> MoneyLine:
     )
 
 
+def strays_of(pair: TradePair) -> Iterator[tuple[Role, OrderRecord]]:
+    """Give what the lanes executed in another symbol than the trade's, as orders."""
+    for side in pair.lanes:
+        astray = [order for order in side.trade.orders if is_accepted(order) and is_elsewhere(order, side)]
+        yield from ((side.role, _filled_by_record(order, side, is_last=order is astray[-1])) for order in astray)
+        if pair.planned is not None and not is_same_symbol(side.trade.symbol, pair.planned.symbol):
+            done = executed(side)
+            way = Side.SELL if (done.shares or ZERO) < 0 else Side.BUY
+            filled = None if done.shares is None else abs(done.shares)
+            yield (
+                side.role,
+                OrderRecord(symbol=side.trade.symbol, side=way, filled_quantity=filled, average_price=price_of(done)),
+            )
+
+
+def _filled_by_record(order: OrderRecord, side: LaneTrade, *, is_last: bool) -> OrderRecord:
+    """Give an order with its trade's side, and where no broker says what it filled, with the fill that the lane records."""
+    known = order if order.side is not None else order.model_copy(update={"side": side.trade.action})
+    if not is_last or order.filled_quantity is not None or is_answered(side):
+        return known
+    return known.model_copy(update={"filled_quantity": side.trade.filled_quantity, "average_price": side.trade.average_price})
+
+
+def flow_of(order: OrderRecord) -> tuple[Decimal, Decimal]:
+    """Give what an order moved: signed shares, and signed USD of cash."""
+    shares = order.filled_quantity or ZERO
+    shares = -shares if order.side is Side.SELL else shares
+    return shares, EXACT.multiply(-shares, order.average_price or ZERO)
+
+
+def stray_exposure(role: Role, order: OrderRecord) -> Decimal:
+    """Give the exposure, signed USD, candidate minus control, of what one lane executed in another symbol."""
+    _, cash = flow_of(order)
+    return -cash if role is Role.CANDIDATE else cash
+
+
+def _stray_impact(pair: TradePair, role: Role | None) -> Impact:
+    """Give what a lane executed in another symbol than the trade's, beside what it thereby did not execute of the trade's own."""
+    found = NOTHING
+    for lane, order in strays_of(pair):
+        if lane is role:
+            usd = stray_exposure(lane, order)
+            found = add(found, impact(usd, -usd))
+    return found
+
+
 def executed_impact(pair: TradePair) -> Impact:
     """Give what executing the trade differently is worth. What a broker denied is worth what was claimed, in both lanes alike."""
     money = trade_money(pair)
@@ -219,12 +274,26 @@ def impacts_of(findings: Sequence[Finding], *, both_ran: bool) -> list[Impact]:
             found = executed_impact(pair)
             is_left = found is NOTHING and any(f.kind in _RESIDUAL for f in findings if f.pair is pair)
             worth[place] = add(worth[place], residual_impact(pair) if is_left else found)
+    _add_strays(findings, worth)
     _add_stakes(findings, first, worth)
     for place, finding in enumerate(findings):
         if finding.pair is not None and finding.kind == "SLIPPAGE" and id(finding.pair) not in first:
             first[id(finding.pair)] = {}
             worth[place] = slippage_impact(finding.pair)
     return worth
+
+
+_ASTRAY = frozenset({"SYMBOL", "ORDER_SYMBOL"})
+
+
+def _add_strays(findings: Sequence[Finding], worth: list[Impact]) -> None:
+    """Add what a lane executed in a wrong symbol to the first difference that says so: both are wrong, it and what is missing."""
+    counted: set[tuple[int, Role | None]] = set()
+    for place, finding in enumerate(findings):
+        name = (id(finding.pair), finding.role)
+        if finding.pair is not None and finding.kind in _ASTRAY and name not in counted:
+            counted.add(name)
+            worth[place] = add(worth[place], _stray_impact(finding.pair, finding.role))
 
 
 _RESIDUAL = frozenset({"RESIDUAL_POSITION", "OVERSELL"})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +24,7 @@ from shadow.contracts.outcome import AccountOrder, AccountRecord, Booking, Books
 from shadow.contracts.vocabulary import Role, Side, TradeStatus
 from tests.factories.accounts import Lanes, candidate_account
 from tests.strategies.outcomes import random_case
-from tests.strategies.planting import is_buy, is_sell, order, run_of, trade_edit
+from tests.strategies.planting import is_buy, is_sell, order, run_of, trade_edit, with_run
 
 BEFORE = datetime(2026, 3, 2, 20, 40, tzinfo=UTC)
 LATER = BEFORE + timedelta(hours=1)
@@ -309,3 +310,25 @@ def test_completed_with_a_rejected_order_is_worth_the_trade() -> None:
     assert (
         abs(difference.impact.notional - worth) < 4
     )  # a SELL that was not made: so much more is held, but for the ledger's price
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("where", ["SYMBOL", "ORDER_SYMBOL"])
+def test_a_wrong_symbol_is_worth_what_was_bought_of_it_and_what_was_not_bought_of_the_right_one(role: Role, where: str) -> None:
+    case = random_case(11, 8)
+    run = run_of(case, role)
+    trade = next(t for t in run.trades if t.status is TradeStatus.COMPLETED and t.action is Side.BUY)
+    orders = tuple(each.model_copy(update={"symbol": "BIL"}) for each in trade.orders)
+    wrong = trade.model_copy(update={"orders": orders, "symbol": "BIL" if where == "SYMBOL" else trade.symbol})
+    trades = tuple(wrong if each is trade else each for each in run.trades)
+    honest, comparison = judge(case, default_policy()), judge(with_run(case, role, trades=trades), default_policy())
+    difference = the(comparison, where)
+
+    assert trade.value
+    assert honest.money
+    assert comparison.money
+    assert difference.attribution == role
+    assert difference.severity == "CRITICAL"
+    assert abs(difference.impact.gross - 2 * trade.value) < trade.value / 100
+    assert abs(difference.impact.notional) < trade.value / 100
+    assert abs(comparison.money.gross - honest.money.gross - 2 * trade.value) < trade.value / 100

@@ -13,8 +13,8 @@ from decimal import Decimal
 from shadow.compare.case import PairView
 from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.finding import Fault, Finding, run_faults, shown
-from shadow.compare.ledger import check_of, flow_of
-from shadow.compare.money import impact, working_dollars
+from shadow.compare.ledger import check_of
+from shadow.compare.money import flow_of, impact, working_dollars
 from shadow.contracts.comparison import Impact
 from shadow.contracts.outcome import AccountOrder, Owner, RunOutcome
 from shadow.contracts.vocabulary import Role

@@ -143,7 +143,7 @@ def executed(side: LaneTrade) -> Executed:
         return Executed(shares=shares, value=_at_decision(side, shares) if value is None else value, word=Word.BROKER)
     if trade.orders and not any(is_accepted(order) for order in trade.orders):
         return Executed(shares=ZERO, value=ZERO, word=Word.LANE)
-    if any(has_wrong_side(order, side) for order in trade.orders):
+    if any(has_wrong_side(order, side) or is_elsewhere(order, side) for order in trade.orders):
         shares, value = _sent(side)
         return Executed(shares=shares, value=value, word=Word.LANE)
     return _claimed(side)
