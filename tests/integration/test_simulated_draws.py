@@ -7,7 +7,6 @@ import pytest
 from tests.simulation.draws import simulate
 
 
-@pytest.mark.long
 def test_the_auditor_agrees_with_the_verdicts_on_misbehaving_lanes() -> None:
     result = simulate(range(32))
     assert result.failures == {}
