@@ -119,6 +119,20 @@ def test_an_order_by_hand_during_the_trade_itself_is_told_unless_it_asks_for_as_
     assert "DOUBLE_ORDER" in kinds(lanes.judged())
 
 
+def test_an_order_that_filled_while_a_trade_failed_may_be_that_trade_s() -> None:
+    built = (Lanes(seed, "failures") for seed in range(50))
+    lanes, failed = next(
+        (lanes, trade)
+        for lanes in built
+        for trade in lanes.run.trades
+        if trade.status is TradeStatus.FAILED and trade.completed_at and trade.filled_quantity
+    )
+    lanes.control.orders.append(by_hand(failed, -STEP))
+    comparison = lanes.judged()
+
+    assert any("order hand-1" in gap and "which failed" in gap for gap in comparison.gaps)
+
+
 def test_an_order_that_could_be_the_trade_s_is_a_gap_that_names_it() -> None:
     lanes = Lanes()
     trade = lanes.trade()

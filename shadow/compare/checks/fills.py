@@ -232,7 +232,8 @@ def _partial(pair: TradePair, duties: Duties) -> Iterator[Finding]:
     """Two failed trades may have filled different parts: compared in USD at each lane's own decision price.
 
     The lane whose record says something else than its orders departs; where both records are right, nothing says which lane does.
-    Where the broker says that one lane filled everything, the other one departs as from a trade that was executed.
+    Where the broker says that one lane filled everything, or something where the other sent no order, the other one departs as
+    from a trade that was executed.
     """
     both, policy = pair.both, duties.policy
     if both is None or any(side.trade.status is not TradeStatus.FAILED for side in both):
@@ -255,9 +256,14 @@ def _partial(pair: TradePair, duties: Duties) -> Iterator[Finding]:
 
 
 def _alone_failed(side: LaneTrade, both: tuple[LaneTrade, LaneTrade], pair: TradePair, duties: Duties) -> bool:
-    """Tell whether a lane failed a trade that the other executed whatever it recorded, by the broker's word."""
+    """Tell whether a lane failed a trade that the other executed whatever it recorded, by the broker's word.
+
+    A lane that sent no order failed alone as well where the other's orders filled a part.
+    """
     other = both[0] if side is both[1] else both[1]
-    if not other.run.broker_truth or _filled(side, pair) or not _filled(other, pair):
+    if not other.run.broker_truth or _filled(side, pair):
+        return False
+    if not _filled(other, pair) and (side.trade.orders or not filled_by_orders(other)):
         return False
     return side.trade.reason not in _OUTAGES or _is_proved(other, pair, duties)
 

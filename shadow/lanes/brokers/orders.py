@@ -16,7 +16,7 @@ from decimal import Decimal
 from shadow.contracts.identity import client_order_id_of
 from shadow.contracts.outcome import AccountOrder, OrderRecord, Owner, RunOutcome, TradeOutcome
 from shadow.contracts.symbols import is_same_symbol
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import Role, TradeStatus
 
 BEFORE = timedelta(seconds=5)
 """How far the broker's clock may be behind the lane's."""
@@ -241,17 +241,22 @@ def _tell(order: Listed, run: RunOutcome, window: Span | None, neighbours: Neigh
             result.gaps.append(_odd(order))
     elif run.role is Role.CONTROL and any(is_same_symbol(order.symbol, symbol) for symbol in neighbours.symbols):
         owner, note = Owner.UNCLEAR, f"another run traded {order.symbol} at the same time"
-    elif run.role is Role.CONTROL and (trade := _could_be(order, run, result)) is not None:
-        owner = Owner.UNCLEAR
-        note = f"it asks for as much as the run's {trade.action.value} of {trade.symbol}, outside the trade's own times"
+    elif run.role is Role.CONTROL and (why := _could_be_a_trades(order, run, result)) is not None:
+        owner, note = Owner.UNCLEAR, why
         result.gaps.append(f"order {record.order_id} of {order.symbol}: {note}")
     result.others.append(AccountOrder(owner=owner, order=record, note=note))
 
 
-def _could_be(order: Listed, run: RunOutcome, result: Accounted) -> TradeOutcome | None:
-    """Give the trade that an order of the control's account may have executed a second time."""
-    trades = (trade for trade in run.trades if _may_be_of(order, trade))
-    return next((t for t in trades if _is_alike(order.record, result.by_trade[t.trade_id], t)), None)
+def _could_be_a_trades(order: Listed, run: RunOutcome, result: Accounted) -> str | None:
+    """Say why an order of the control's account, which no walk took, may be a trade's all the same; None where it cannot."""
+    for trade in (each for each in run.trades if _may_be_of(order, each)):
+        named, own = f"the run's {trade.action.value} of {trade.symbol}", _own_span(trade)
+        if _is_alike(order.record, result.by_trade[trade.trade_id], trade):
+            return f"it asks for as much as {named}, outside the trade's own times"
+        failed = trade.status is not TradeStatus.COMPLETED
+        if failed and order.record.filled_quantity and own is not None and own.holds(order.record.submitted_at):
+            return f"it filled {order.record.filled_quantity} shares while {named}, which failed, was at work"
+    return None
 
 
 def _odd(order: Listed) -> str:
