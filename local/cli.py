@@ -35,28 +35,41 @@ def register(app: typer.Typer) -> None:
     register_chaos(app)
 
 
-def up(*, as_json: JsonOption = False) -> None:
+def up(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
     """Start a local cloud with the template deployed, and leave it running.
+
+    Its broker simulator quotes the newest day of the closing prices, and both accounts hold 100,000 USD in cash.
 
     [bold]Examples[/bold]
 
       shadow up
 
+      shadow up --prices my-closes.csv
+
       shadow up --json | jq .endpoint
     """
     from local.cloud.errors import LocalCloudError  # noqa: PLC0415 - only the commands that need the local cloud load it
+    from local.scenarios.demo import FIRST_CASH  # noqa: PLC0415
     from local.stack import bring_up  # noqa: PLC0415
+    from shadow.contracts.vocabulary import Role  # noqa: PLC0415
 
+    market = _newest_day(prices, as_json=as_json)
     try:
         stack = bring_up(LOCAL_FOLDER, stay=True, progress=_silent if as_json else _say)
+        stack.broker.set_day(market.day, market.closes, half_day=market.half_day)
+        for account in Role:
+            stack.broker.set_account(account, cash=FIRST_CASH)
     except LocalCloudError as error:
         fail(ExitCode.UNAVAILABLE, str(error), as_json=as_json)
     if as_json:
         outputs = dict(stack.deployment.outputs)
-        print_json({"endpoint": stack.emulator.endpoint, "broker": stack.broker_url, "outputs": outputs})
+        print_json(
+            {"endpoint": stack.emulator.endpoint, "broker": stack.broker_url, "day": market.day.isoformat(), "outputs": outputs}
+        )
         return
     OUT.print(f"[green]up[/green]   cloud  {stack.emulator.endpoint}   (log: {escape(stack.emulator.log)})")
-    OUT.print(f"     broker {stack.broker_url}")
+    OUT.print(f"     broker {stack.broker_url}   closing prices of {market.day}; each account holds {FIRST_CASH:,} USD")
+    OUT.print("     next: [bold]shadow example > plan.json[/bold], then [bold]shadow publish plan.json[/bold]")
     OUT.print("     shadow publish, status, compare and explain now talk to it; [bold]shadow down[/bold] ends it")
 
 
