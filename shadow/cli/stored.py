@@ -49,7 +49,10 @@ class StackStore:
         """Read the pair of a plan; raises `BadInput` where the plan was never published."""
         pair = self.ledger.get(plan_id)
         if pair is None:
-            raise BadInput(f"plan {plan_id}: expected a published plan, was none: `shadow status` lists what is there")
+            raise BadInput(
+                f"plan {plan_id}: expected a published plan, was none. `shadow status` lists what is there; "
+                "a plan that was published just now is there within seconds"
+            )
         return pair
 
     def of_pair(self, pair: Pair) -> Found | None:
