@@ -194,7 +194,7 @@ class KnownDivergence(Frozen):
     field: Pattern = "*"
     symbol: Pattern = "*"
     side: Annotated[Side | Literal["*"], Field(description="BUY, SELL, or `*` for both and for the run itself")] = "*"
-    role: Annotated[Attribution | Literal["*"], Field(description="control, candidate, both, neither, or `*`")] = "*"
+    role: Annotated[Attribution | Literal["*"], Field(description="control, candidate, neither, or `*`")] = "*"
     expires: date
     budget_a_day: Annotated[StrictInt, Field(ge=1)]
 
