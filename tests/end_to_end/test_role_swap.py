@@ -66,7 +66,7 @@ class Walk:
         before = {role: len(self.stack.broker.orders(role)) for role in Role}
         self.stack.broker.add_fault(Fault(kind=fault, account=PAPER, path="/v2/account", count=1, seconds=HANG_SECONDS))
         begun = time.monotonic()
-        self.operator.publish(plan)
+        self.operator.call("PublishPlanFunctionName", plan.to_wire())
         self.story.seconds[name] = time.monotonic() - begun
         self.story.statuses[name] = self.operator.await_candidate(plan.plan_id)
         pair = self.operator.ledger.get(plan.plan_id)
