@@ -126,10 +126,8 @@ def _orders(exchange: Exchange, account: SimAccount, request: Request, rest: str
     ]
     if query.get("direction", "desc") == "desc":
         kept.reverse()
-    if "after_order_id" in query:
-        if after is not None or until is not None:
-            raise Refused(422, _BAD_PARAMETER, "after_order_id cannot be used together with after or until")
-        kept = kept[1 + next((at for at, order in enumerate(kept) if order.order_id == query["after_order_id"]), len(kept)) :]
+    if "after_order_id" in query and (after is not None or until is not None):
+        raise Refused(422, _BAD_PARAMETER, "after_order_id cannot be used together with after or until")
     return Answer(200, [_shown(exchange, account, order) for order in kept[: _limit(query)]])
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from shadow.contracts.identity import client_order_id_of
+from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
 from shadow.contracts.outcome import AccountOrder, OrderRecord, Owner, RunOutcome, TradeOutcome
 from shadow.contracts.symbols import is_same_symbol
 from shadow.contracts.vocabulary import Role, TradeStatus
@@ -118,8 +118,14 @@ def named_after(client_order_id: str | None) -> str:
 
 
 def _take_named(run: RunOutcome, listed: Sequence[Listed], result: Accounted) -> list[Listed]:
-    """Give each trade the orders that bear its name, and what replaced them; give back the rest."""
-    owners = {name: trade.trade_id for trade in run.trades for name in _names_of(trade)}
+    """Give each trade the orders that bear its name, and what replaced them; give back the rest.
+
+    The names that the workflow gives the orders of this plan are a trade's in either account: in the control's they are orders
+    of a candidate that traded there.
+    """
+    ours = {trade_id_of(run_id_of(run.plan_id), trade.symbol, trade.action): trade.trade_id for trade in run.trades}
+    owners = ours | {client_order_id_of(name, 0): trade_id for name, trade_id in ours.items()}
+    owners |= {name: trade.trade_id for trade in run.trades for name in _names_of(trade)}
     owners |= {trade.trade_id: trade.trade_id for trade in run.trades}
     owners |= {client_order_id_of(trade.trade_id, 0): trade.trade_id for trade in run.trades}
     heirs: dict[str, str] = {}
