@@ -119,6 +119,17 @@ def test_an_order_by_hand_during_the_trade_itself_is_told_unless_it_asks_for_as_
     assert "DOUBLE_ORDER" in kinds(lanes.judged())
 
 
+def test_an_order_of_the_candidate_in_the_control_s_account_is_a_double_order() -> None:
+    lanes = Lanes()
+    trade = lanes.trade()
+    ours = trade_id_of(run_id_of(lanes.run.plan_id), trade.symbol, trade.action)
+    trades = tuple(each.model_copy(update={"trade_id": f"minted-{each.symbol}"}) for each in lanes.run.trades)
+    lanes.run = lanes.run.model_copy(update={"trades": trades})
+    lanes.control.orders.append(by_hand(trade, MINUTE, client_order_id=client_order_id_of(ours, 1)))
+
+    assert "DOUBLE_ORDER" in kinds(lanes.judged())
+
+
 def test_an_order_that_filled_while_a_trade_failed_may_be_that_trade_s() -> None:
     built = (Lanes(seed, "failures") for seed in range(50))
     lanes, failed = next(
