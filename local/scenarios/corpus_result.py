@@ -29,8 +29,9 @@ class FoundKind(Frozen):
 
     @property
     def is_right(self) -> bool:
-        """Whether it was found, under its own severity. The attribution is part of finding it."""
-        return self.severity is KINDS[self.kind].severity
+        """Whether it was found, at least as severe as its kind: what it is worth may raise it. The attribution is part of it."""
+        ranks = list(Severity)
+        return self.severity is not None and ranks.index(self.severity) <= ranks.index(KINDS[self.kind].severity)
 
 
 class CorpusLine(Frozen):

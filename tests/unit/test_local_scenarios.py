@@ -19,7 +19,7 @@ from local.scenarios import candidate_defects
 from local.scenarios.candidate_defects import Event, PlantedFailure
 from local.scenarios.candidate_variant import FAULTS, FUNCTIONS, planted
 from local.scenarios.corpus import INSTANCES, CorpusCase, corpus
-from local.scenarios.corpus_result import CorpusResult
+from local.scenarios.corpus_result import CorpusResult, FoundKind
 from local.scenarios.demo import FIRST_CASH, TooFewDays, demo_days
 from local.scenarios.legacy_faults import Fault, PlantedFaults
 from local.scenarios.planting import (
@@ -36,7 +36,7 @@ from local.scenarios.planting import (
 from local.scenarios.reckoning import reckon
 from local.scenarios.variants import CANDIDATE, plantable
 from shadow.compare.kinds import KINDS
-from shadow.contracts.comparison import Attribution, Difference
+from shadow.contracts.comparison import Attribution, Difference, Severity
 from shadow.contracts.vocabulary import Role
 from tests.fakes.plans import plan_of
 
@@ -399,3 +399,11 @@ def test_the_recorded_run_of_the_corpus_found_everything() -> None:
     assert {(line.role, line.fault) for line in recorded.lines if line.fault} == {
         (plant.role.value, plant.fault) for plant in bundled_scenario("corpus.toml")
     }
+
+
+@pytest.mark.parametrize(
+    ("told", "right"), [(None, False), (Severity.INFO, False), (Severity.MAJOR, True), (Severity.CRITICAL, True)]
+)
+def test_a_planted_kind_is_found_at_least_as_severe_as_it_is(told: Severity | None, *, right: bool) -> None:
+    kind = next(name for name, kind in KINDS.items() if kind.severity is Severity.MAJOR)
+    assert FoundKind(kind=kind, severity=told).is_right is right
