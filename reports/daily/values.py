@@ -91,14 +91,15 @@ class MoneySum(Frozen):
         """Say what the ledgers come to, and what of it is proved."""
         if not self.ledgers:
             return "no pair has a ledger"
-        parts = [f"{count(self.ledgers, 'ledger')}: {usd(self.gross)} gross exposure, {signed_usd(self.net)} net"]
+        parts = [f"{usd(self.gross)} gross exposure and {signed_usd(self.net)} net in {count(self.ledgers, 'pair')}"]
         if self.proved:
             parts.append(
                 f"{self.proved} proved by the brokers: the accounts differ by {signed_usd(self.accounts)}, "
                 f"{usd(self.unexplained)} unexplained"
             )
         if self.proved < self.ledgers:
-            parts.append(f"{self.ledgers - self.proved} not proved: the brokers were not asked before and after the run")
+            pairs = count(self.ledgers - self.proved, "pair")
+            parts.append(f"{pairs} not proved: the brokers were not asked before and after the run")
         if self.told:
             parts.append(f"{count(self.told, 'order')} in the accounts that no trade of the run accounts for")
         return "; ".join(parts)

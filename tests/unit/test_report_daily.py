@@ -449,8 +449,8 @@ def test_the_money_ledgers_of_a_day_are_told_on_page_and_mail_and_never_cancel_o
     report = report_of(pairs)
 
     line = (
-        "3 ledgers: 80,005.00 USD gross exposure, -5.00 USD net; 2 proved by the brokers: the accounts differ by +25.00 USD, "
-        "6.00 USD unexplained; 1 not proved: the brokers were not asked before and after the run; "
+        "80,005.00 USD gross exposure and -5.00 USD net in 3 pairs; 2 proved by the brokers: the accounts differ by +25.00 USD, "
+        "6.00 USD unexplained; 1 pair not proved: the brokers were not asked before and after the run; "
         "1 order in the accounts that no trade of the run accounts for"
     )
     assert report.money.line == line
