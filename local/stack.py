@@ -45,7 +45,6 @@ CREDENTIALS = {
 BROKER = "{broker}"
 """Stands for the broker simulator's address in a parameter's value."""
 _BROKER_SECONDS = 10.0
-_RETRY_SECONDS = "60"
 FAST = {
     "ControlLane": "reference",
     "Stage": STAGE,
@@ -140,19 +139,10 @@ def bring_up(
         raise
     stack = LocalStack(emulator, broker_url, broker_pid, deployment, folder.absolute(), artefacts, chosen)
     _note(stack)
-    _retry_soon(stack)
     _fill_secrets(stack)
     stack.plant([])
     stack.plant_in_candidate([])
     return stack
-
-
-def _retry_soon(stack: LocalStack) -> None:
-    """Bring a hint that failed once back within a minute, as waits are shorter here: both readers may take it twice."""
-    sqs = stack.access.sqs()
-    for queue in ("shadow-intake", "shadow-comparator"):
-        url = sqs.get_queue_url(QueueName=f"alchemiser-{STAGE}-{queue}")["QueueUrl"]
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": _RETRY_SECONDS})
 
 
 def redeploy(stack: LocalStack, changes: Mapping[str, str], progress: Progress = silent) -> LocalStack:

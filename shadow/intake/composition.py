@@ -5,6 +5,7 @@ The one place where the intake is put together.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 
 from shadow.aws import clients
@@ -12,11 +13,15 @@ from shadow.aws.environment import Environment
 from shadow.aws.mode_parameter import TextParameter
 from shadow.aws.observability import PowertoolsRecorder
 from shadow.aws.pair_ledger import DynamoDbPairLedger
+from shadow.contracts.errors import UnknownPair
 from shadow.contracts.metrics import Metric
 from shadow.intake.aws import ParameterMode, S3PlanStore, StepFunctionsStarter
 from shadow.intake.intake import Intake, Recorder
 from shadow.intake.mode import PublishMode
 from shadow.lanes.lane import lane_file_at
+
+EARLY_PAUSES = (0.5, 1.5, 3.0, 5.0)
+"""How long to wait for a plan that its note overtook, in seconds: a cold start beside this one, well within the function's 60."""
 
 
 class IntakeEnvironment(Environment):
@@ -47,15 +52,33 @@ def intake_from(environment: IntakeEnvironment) -> Intake:
     )
 
 
-def take_batch(take: Callable[[str], None], recorder: Recorder, messages: Iterable[tuple[str, str]]) -> list[str]:
-    """Take messages, given as id and body; give the ids of those that failed, counted and logged, so that they come again."""
-    failed = []
-    for message_id, body in messages:
-        try:
-            take(body)
-        except Exception as error:  # noqa: BLE001 - whatever one message brings must not cost the others
-            failed.append(message_id)
-            recorder.emit({Metric.INTAKE_FAILURES: 1.0})
-            fields = {"message_id": message_id, "error": type(error).__name__, "reason": str(error)[:500]}
-            recorder.log("a message of the intake queue could not be taken", fields, problem=True)
+def take_batch(
+    take: Callable[[str], None],
+    recorder: Recorder,
+    messages: Iterable[tuple[str, str]],
+    pause: Callable[[float], None] = time.sleep,
+) -> list[str]:
+    """Take messages, given as id and body; give the ids of those that failed, counted and logged, so that they come again.
+
+    What is known of a call often overtakes its plan: both are sent at once, and the queue keeps no order. Such a message is taken
+    again after the others and a few waits of `EARLY_PAUSES` seconds; brought again by the queue it would be minutes late.
+    """
+    failed, left = [], list(messages)
+    for seconds in (*EARLY_PAUSES, None):
+        early = []
+        for message_id, body in left:
+            try:
+                take(body)
+            except Exception as error:  # noqa: BLE001 - whatever one message brings must not cost the others
+                if isinstance(error, UnknownPair) and seconds is not None:
+                    early.append((message_id, body))
+                    continue
+                failed.append(message_id)
+                recorder.emit({Metric.INTAKE_FAILURES: 1.0})
+                fields = {"message_id": message_id, "error": type(error).__name__, "reason": str(error)[:500]}
+                recorder.log("a message of the intake queue could not be taken", fields, problem=True)
+        if not early or seconds is None:
+            break
+        left = early
+        pause(seconds)
     return failed

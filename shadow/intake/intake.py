@@ -266,8 +266,12 @@ class Intake:
             self.recorder.log("a published plan has no pair", fields, problem=reason not in _METRIC_OF)
 
     def _note(self, note: Note) -> None:
-        if note.plan_id is None or (self.ledger.get(note.plan_id) is None and self.ledger.is_unpaired(note.plan_id)):
+        if note.plan_id is None:
             return
+        if self.ledger.get(note.plan_id) is None:
+            if self.ledger.is_unpaired(note.plan_id):
+                return
+            raise UnknownPair(f"plan {note.plan_id}: expected its pair, was none yet")
         self._note_end(note.plan_id, note.control)
         if note.shadow is not None:
             self._moved(note.plan_id, start_state=StartState.STARTED, start_reason=None)

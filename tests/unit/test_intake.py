@@ -186,7 +186,7 @@ class TestAPublication:
         }
         waiting = list(order)
         while waiting:
-            failed = take_batch(world.intake.take, world, [(name, messages[name]) for name in waiting])
+            failed = take_batch(world.intake.take, world, [(name, messages[name]) for name in waiting], pause=lambda _: None)
             assert len(failed) < len(waiting)
             waiting = failed
 
@@ -356,6 +356,31 @@ class TestTheStart:
     def test_a_note_before_its_plan_comes_again(self) -> None:
         with pytest.raises(UnknownPair):
             World().intake.take(note(control={"run_id": RUN}))
+
+    def test_a_note_that_overtook_its_plan_in_a_batch_is_taken_after_it(self) -> None:
+        world = World()
+        early = ("note", note(control={"run_id": RUN}))
+        assert take_batch(world.intake.take, world, [early, ("plan", sent())], pause=lambda _: None) == []
+
+        assert world.pair().control_run_id == RUN
+        assert Metric.INTAKE_FAILURES not in world.counted
+
+    def test_a_note_waits_for_a_plan_that_is_taken_beside_it(self) -> None:
+        world = World()
+
+        def beside(_: float) -> None:
+            world.intake.take(sent())
+
+        assert take_batch(world.intake.take, world, [("note", note(control={"run_id": RUN}))], pause=beside) == []
+        assert world.pair().control_run_id == RUN
+
+    def test_a_note_whose_plan_does_not_come_fails_once_after_a_few_seconds(self) -> None:
+        world, waited = World(), list[float]()
+        assert take_batch(world.intake.take, world, [("note", note(control={"run_id": RUN}))], pause=waited.append) == ["note"]
+
+        assert sum(waited) == 10
+        assert world.counted[Metric.INTAKE_FAILURES] == 1
+        assert [problem["error"] for problem in world.problems] == ["UnknownPair"]
 
     def test_a_replay_goes_the_same_road(self) -> None:
         world = World("off")
