@@ -36,7 +36,6 @@ from shadow.contracts.vocabulary import Role, Side
 
 NOTHING = Impact()
 _WRITABLE = Context(prec=MAX_SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
-_PRICE = Context(prec=MAX_SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
 _HALF = Decimal("0.5")
 
 
@@ -117,7 +116,7 @@ def _valued_elsewhere(pair: TradePair, done: Executed, side: LaneTrade, by: Exec
         return done.model_copy(update={"value": None, "word": Word.NOT_VALUED})
     amount = abs(pair.planned.amount) if shares > 0 else -abs(pair.planned.amount)
     is_whole = abs(shares) == asked
-    value = amount if is_whole else _PRICE.divide(EXACT.multiply(amount, abs(shares)), asked)
+    value = amount if is_whole else _WRITABLE.divide(EXACT.multiply(amount, abs(shares)), asked)
     return done.model_copy(update={"value": value, "word": Word.PLAN})
 
 
@@ -125,7 +124,7 @@ def price_of(done: Executed) -> Decimal | None:
     """Give the average price of what was executed, USD a share to 28 digits; None where nothing was, or it has no value."""
     if not done.shares or done.value is None:
         return None
-    return _PRICE.divide(done.value, done.shares)
+    return _WRITABLE.divide(done.value, done.shares)
 
 
 def _middle(pair: TradePair, control: Executed, candidate: Executed) -> Decimal | None:
