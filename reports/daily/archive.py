@@ -17,6 +17,7 @@ from urllib.parse import quote
 from botocore.exceptions import BotoCoreError, ClientError
 
 from reports.data.errors import MailRefused
+from shadow.aws.errors import code_of
 from shadow.contracts.errors import UnreachableSource
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class S3Archive:
         try:
             return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read().decode()
         except ClientError as error:
-            if error.response["Error"].get("Code") in ("NoSuchKey", "404"):
+            if code_of(error) in ("NoSuchKey", "404"):
                 return None
             raise UnreachableSource(f"s3://{self.bucket}/{key}", "to be read", type(error).__name__) from error
         except BotoCoreError as error:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shadow.aws.errors import code_of
-from shadow.aws.table import RawItem, Reader, unavailable
+from shadow.aws.errors import code_of, unavailable
+from shadow.aws.table import RawItem, Reader
 from shadow.contracts.candidate_state import candidate_pk
 from shadow.contracts.errors import EvidenceUnavailable
 from shadow.contracts.events import MAX_EVENTS

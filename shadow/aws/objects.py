@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from shadow.aws.errors import code_of, transient_as
+from shadow.aws.errors import code_of, transient_as, unavailable
 from shadow.contracts.errors import EvidenceUnavailable, FieldFault, InvalidPayload
 from shadow.contracts.vocabulary import Side
 from shadow.contracts.workflow import ClaimCheck, WorkflowPlan, WorkflowTrade
@@ -44,13 +44,12 @@ class S3Objects:
             try:
                 self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*")
             except ClientError as error:
-                code = error.response.get("Error", {}).get("Code")
-                if code in _EXISTS:
+                if code_of(error) in _EXISTS:
                     return False
-                if code != _CONFLICT:
-                    raise EvidenceUnavailable(f"s3 put {key}: {error}") from error
+                if code_of(error) != _CONFLICT:
+                    raise unavailable(f"s3 put {key}", error) from error
             except BotoCoreError as error:
-                raise EvidenceUnavailable(f"s3 put {key}: {error}") from error
+                raise unavailable(f"s3 put {key}", error) from error
             else:
                 return True
         raise EvidenceUnavailable(f"s3 put {key}: another write of the same key was in progress {_ATTEMPTS} times")
@@ -60,11 +59,11 @@ class S3Objects:
         try:
             return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in _ABSENT:
+            if code_of(error) in _ABSENT:
                 return None
-            raise EvidenceUnavailable(f"s3 get {key}: {error}") from error
+            raise unavailable(f"s3 get {key}", error) from error
         except BotoCoreError as error:
-            raise EvidenceUnavailable(f"s3 get {key}: {error}") from error
+            raise unavailable(f"s3 get {key}", error) from error
 
 
 class FolderObjects:

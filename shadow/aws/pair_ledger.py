@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ConfigDict
 
-from shadow.aws.errors import code_of
-from shadow.aws.table import Reader, from_item, to_item, unavailable
+from shadow.aws.errors import code_of, unavailable
+from shadow.aws.table import Reader, from_item, to_item
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import InvalidPayload, PairMoved
 from shadow.contracts.ledger import Announcement, Transition, UnreadablePair

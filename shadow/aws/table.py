@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shadow.aws.errors import code_of, transient_as
+from shadow.aws.errors import code_of, transient_as, unavailable
 from shadow.contracts.candidate_state import TTL_DAYS
 from shadow.contracts.errors import EvidenceUnavailable
 from shadow.contracts.model import Frozen
@@ -253,12 +253,6 @@ class Reader:
         except BotoCoreError as error:
             raise unavailable(self._table, error) from error
         return True
-
-
-def unavailable(what: str, error: Exception) -> EvidenceUnavailable:
-    """Say that `what` did not answer, by the error's class and code alone."""
-    detail = code_of(error) if isinstance(error, ClientError) else ""
-    return EvidenceUnavailable(f"{what}: {type(error).__name__} {detail}".rstrip())
 
 
 RawItem = Mapping[str, Mapping[str, object]]

@@ -109,6 +109,10 @@ class EvidenceUnavailable(ShadowError):
     """A source of evidence did not answer; worth another try."""
 
 
+class MissingPermission(ShadowError):
+    """AWS refuses the role. No verdict is made of what could not be read for that: the call fails, is counted, and alarms."""
+
+
 class EvidenceCorrupt(ShadowError):
     """Stored bytes do not have the digest that their key promises."""
 

@@ -86,7 +86,7 @@ MAX_MESSAGE_BYTES = 1_048_576
 CONNECT_SECONDS = 1.0
 READ_SECONDS = 2.0
 HTTP_SERVER_ERROR = 500
-MAX_BOUND_MS = 10_000
+MAX_BOUND_MS, MAX_BOUND_DIGITS = 10_000, 9
 _UUID_PARTS = [8, 4, 4, 4, 12]
 FAILURES = "CandidatePublishFailures"
 BOUND_EXCEEDED = "PublishBoundExceeded"
@@ -159,8 +159,10 @@ def _fields_of(value: object, kind: type) -> list[tuple[object, object]] | None:
         return [(name, getattr(value, name)) for name in declared]
     models = kind.__dict__.get("__pydantic_fields__") or kind.__dict__.get("__fields__") or getattr(kind, "model_fields", None)
     if isinstance(models, dict):
-        extra = getattr(value, "__pydantic_extra__", None)
-        return [*vars(value).items(), *(extra.items() if isinstance(extra, dict) else ())]
+        # Values of cached properties stand among the fields and are none. Version 1 keeps extra fields there as well.
+        own = [(name, inner) for name, inner in vars(value).items() if name in models]
+        extra = getattr(value, "__pydantic_extra__", vars(value))
+        return [*own, *(extra.items() if isinstance(extra, dict) else ())]
     return None
 
 
@@ -747,7 +749,7 @@ def dual_publisher_from_environment(
         wrong.append("SHADOW_INTAKE_QUEUE_URL: expected the intake queue's address, was nothing")
     if is_on and not stage:
         wrong.append("SHADOW_STAGE: expected the stage that metrics are counted under, was nothing")
-    if bound and not (bound.isascii() and bound.isdigit() and 1 <= int(bound) <= MAX_BOUND_MS):
+    if bound and not (bound.isascii() and bound.isdigit() and len(bound) <= MAX_BOUND_DIGITS and 1 <= int(bound) <= MAX_BOUND_MS):
         wrong.append(f"PUBLISH_BOUND_MS: expected 1 to 10000, was {bound!r:.40}")
         bound = ""
     core: _Core | None = None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 from pydantic import BaseModel
 
+from shadow.aws.errors import code_of
 from shadow.aws.observability import emit, logger
 from shadow.aws.table import from_item, to_attribute, to_item
 from shadow.contracts.errors import ShadowError
@@ -173,7 +174,7 @@ def _unless_refused(write: Callable[[], object]) -> bool:
     try:
         write()
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+        if code_of(error) != "ConditionalCheckFailedException":
             raise
         return False
     return True

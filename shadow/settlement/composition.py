@@ -7,7 +7,6 @@ must not know (the publisher, which can start a candidate again; the broker's ad
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -16,11 +15,10 @@ from shadow.aws import clients
 from shadow.aws.environment import Environment
 from shadow.aws.executions import AwsCandidateSource
 from shadow.aws.objects import S3Objects
-from shadow.aws.observability import emit, logger
+from shadow.aws.observability import PowertoolsRecorder
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.compare.policy import Deadlines as PolicyDeadlines
 from shadow.contracts.errors import ConfigurationError
-from shadow.contracts.metrics import Metric
 from shadow.lanes.lane import BrokerTruth, lane_file_at
 from shadow.lanes.legacy.source import AwsControlSource, CapturedEvents
 from shadow.lanes.redaction import Redactor
@@ -59,18 +57,6 @@ class ComparatorEnvironment(Environment):
     secret_fingerprints: str = ""
     control_account_fingerprint: str = ""
     capture_control_events: bool = True
-
-
-class PowertoolsRecorder:
-    """Metrics and logs of the comparator."""
-
-    def emit(self, values: Mapping[Metric, float]) -> None:
-        """Write metrics."""
-        emit(values)
-
-    def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
-        """Write one log line, without payloads."""
-        (logger().warning if problem else logger().info)(message, extra=dict(fields))
 
 
 @dataclass(frozen=True, slots=True)

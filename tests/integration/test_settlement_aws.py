@@ -15,7 +15,14 @@ from shadow.aws.objects import S3Objects
 from shadow.aws.pair_ledger import DynamoDbPairLedger, pair_key, pair_to_item
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import EvidenceRef, Verdict
-from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable, InvalidPayload, PairMoved
+from shadow.contracts.errors import (
+    ConfigurationError,
+    EvidenceUnavailable,
+    InvalidPayload,
+    MissingPermission,
+    PairMoved,
+    ShadowError,
+)
 from shadow.contracts.ledger import Announcement, Transition, UnreadablePair, moved
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState
@@ -193,14 +200,22 @@ def test_every_page_of_a_history_is_read() -> None:
         stub.assert_no_pending_responses()
 
 
-@pytest.mark.parametrize(("code", "raises"), [("ThrottlingException", True), ("ExecutionDoesNotExist", False)])
-def test_a_throttled_service_is_unavailable_and_an_absent_execution_absent(code: str, *, raises: bool) -> None:
+@pytest.mark.parametrize(
+    ("code", "raises"),
+    [
+        ("ThrottlingException", EvidenceUnavailable),
+        ("AccessDeniedException", MissingPermission),
+        ("KmsAccessDeniedException", MissingPermission),
+        ("ExecutionDoesNotExist", None),
+    ],
+)
+def test_throttled_is_unavailable_and_refused_an_error_and_absent_absent(code: str, raises: type[ShadowError] | None) -> None:
     client = boto3.client("stepfunctions", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     source = AwsCandidateSource(client, STATE_MACHINE, boto3.client("dynamodb", region_name="us-east-1"), "state")
     with Stubber(client) as stub:
         stub.add_client_error("describe_execution", code)
         if raises:
-            with pytest.raises(EvidenceUnavailable, match=code):
+            with pytest.raises(raises, match=f"DescribeExecution.*{code}"):
                 source.describe("arn:x")
         else:
             assert source.describe("arn:x") is None

@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from shadow.broker.port import Holding, OrderStatus
 from shadow.broker.read_only import ReadOnlyAccount
 from shadow.compare.judge import judge
 from shadow.contracts.comparison import Attribution, Severity, Verdict
-from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable
+from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable, MissingPermission
 from shadow.contracts.identity import client_order_id_of
 from shadow.contracts.outcome import OrderRecord
 from shadow.contracts.vocabulary import Side, TradeStatus
@@ -225,6 +226,13 @@ def test_an_order_that_the_candidate_named_and_the_broker_never_saw_was_not_acce
     assert [order.accepted for order in orders] == [True] * len(trade.orders) + [False]
     assert lanes.candidate.looked_up == [never]
     assert "ORDER_FATE_UNKNOWN" not in kinds(comparison)
+
+
+def test_a_secret_that_the_role_may_not_read_is_no_gap_of_the_pair() -> None:
+    lanes = Lanes()
+    lanes.control.error = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetSecretValue")
+    with pytest.raises(MissingPermission, match=r"control broker: GetSecretValue is refused \(AccessDeniedException\)"):
+        lanes.judged()
 
 
 @pytest.mark.parametrize("error", [BrokerUnavailable("timeout"), ConfigurationError("no secret")])

@@ -22,10 +22,11 @@ from collections import UserList, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from types import FrameType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -322,6 +323,29 @@ class TestWhatIsCopied:
         assert as_json(Plan(plan_id="plan-1", items=[Item(symbol="SPY", trade_amount=amount)])) == wanted
         assert as_json(Named("plan-1", (PlainItem("SPY", amount),))) == wanted
 
+    def test_what_a_model_remembers_of_itself_is_no_field(self) -> None:
+        class Plan(BaseModel, extra="allow"):
+            plan_id: str
+
+            @cached_property
+            def total(self) -> Decimal:
+                return Decimal(1)
+
+        plan = Plan.model_validate({"plan_id": "plan-1", "note": "extra"})
+        assert plan.total == Decimal(1)
+        assert as_json(plan) == {"plan_id": "plan-1", "note": "extra"}
+
+    def test_a_model_of_version_1_is_copied_by_its_fields(self) -> None:
+        class Old:
+            """As pydantic 1 makes them: extra fields stand among the others."""
+
+            __fields__: ClassVar = {"plan_id": object()}
+
+            def __init__(self, **fields: object) -> None:
+                self.__dict__.update(fields)
+
+        assert as_json(Old(plan_id="plan-1", note="extra")) == {"plan_id": "plan-1", "note": "extra"}
+
     def test_our_own_plan_comes_back_the_same(self) -> None:
         plan = example_plan()
 
@@ -587,6 +611,12 @@ class TestTheEnvironment:
                 "SHADOW_INTAKE_QUEUE_URL": "https://queue",
                 "SHADOW_STAGE": "s",
                 "PUBLISH_BOUND_MS": "-1",
+            },
+            {
+                "DUAL_PUBLISHING": "true",
+                "SHADOW_INTAKE_QUEUE_URL": "https://queue",
+                "SHADOW_STAGE": "s",
+                "PUBLISH_BOUND_MS": "9" * 5_000,
             },
         ],
     )

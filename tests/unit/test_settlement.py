@@ -9,7 +9,7 @@ import pytest
 
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.errors import UnknownPair
+from shadow.contracts.errors import MissingPermission, UnknownPair
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.plan import RebalancePlan
@@ -305,6 +305,32 @@ def test_settling_again_changes_nothing() -> None:
         settler_of(world).settle(PLAN.plan_id, SOON + timedelta(minutes=minutes))
 
     assert (dict(world.pairs), dict(world.objects), list(world.emitted)) == before
+
+
+class Refusing(Fuse):
+    """The role is refused at call number `at`."""
+
+    def burn(self, *, after: bool) -> None:
+        self.calls += not after
+        if self.calls == self.at and not after:
+            raise MissingPermission("table: Query is refused (AccessDeniedException)")
+
+
+def test_a_missing_permission_never_becomes_a_verdict() -> None:
+    counter = Fuse()
+    world = world_of()
+    control(world)
+    candidate(world)
+    settler_of(world, fuse=counter).settle(PLAN.plan_id, MISSING)
+
+    for call in range(1, counter.calls + 1):
+        world = world_of()
+        control(world)
+        candidate(world)
+        with pytest.raises(MissingPermission):
+            settler_of(world, fuse=Refusing(call)).settle(PLAN.plan_id, MISSING)
+        assert pair_in(world).verdict in (Verdict.PENDING, Verdict.MATCHED)
+        assert settler_of(world).settle(PLAN.plan_id, MISSING).verdict is Verdict.MATCHED
 
 
 def test_a_crash_at_any_call_and_a_second_try_give_the_same_end() -> None:

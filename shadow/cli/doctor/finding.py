@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shadow.aws.errors import code_of
+from shadow.aws.errors import code_of, is_denied
 
 
 class Level(StrEnum):
@@ -97,8 +97,7 @@ def findings(name: str, check: Check, account: Account) -> list[Finding]:
     try:
         return list(check(account))
     except ClientError as error:
-        denied = "AccessDenied" in code_of(error) or "Unauthorized" in code_of(error)
-        advice = f"allow {error.operation_name} to who runs the doctor" if denied else "the check could not be made"
+        advice = f"allow {error.operation_name} to who runs the doctor" if is_denied(error) else "the check could not be made"
         return [bad(name, f"{error.operation_name}: {code_of(error)}", advice)]
     except BotoCoreError as error:
         return [bad(name, f"{type(error).__name__}: {error}", "check the network and the endpoint")]

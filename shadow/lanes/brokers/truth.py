@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shadow.aws.errors import unavailable
 from shadow.broker.errors import BrokerError, BrokerProtocolError, BrokerRefused
 from shadow.broker.port import Activity, OddOrder, Order, OrderList
 from shadow.broker.read_only import AccountBook
@@ -82,7 +83,9 @@ def _asking(role: Role) -> Iterator[None]:
     """
     try:
         yield
-    except (BrokerError, ConfigurationError, ExecutionTransientError, ClientError, BotoCoreError) as error:
+    except ClientError as error:
+        raise unavailable(f"{role} broker", error) from error
+    except (BrokerError, ConfigurationError, ExecutionTransientError, BotoCoreError) as error:
         told = f": {error}" if isinstance(error, BrokerProtocolError) else ""
         raise EvidenceUnavailable(f"{role} broker: {type(error).__name__}{told}") from error
 
