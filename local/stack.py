@@ -113,15 +113,17 @@ def bring_up(
     enforce_iam: bool = False,
     parameters: Mapping[str, str] | None = None,
     seed: int = 0,
+    version: Path = CHECKOUT,
     progress: Progress = silent,
 ) -> LocalStack:
     """Start everything below `folder` and deploy `template.yaml`. Raises LocalCloudError with what went wrong.
 
     The reference lane's functions are wrapped so that faults can be planted in them, with `plantable` the candidate's as well;
     all others are exactly what is deployed to AWS. With `enforce_iam` every function is held to its own role.
+    `version` is the checkout whose template, workflow and functions are deployed; this one's harness works it.
     """
     environment = ensure_environment(CHECKOUT, progress)
-    artefacts = build_artefacts(CHECKOUT, progress=progress)
+    artefacts = build_artefacts(version, CHECKOUT / "build" / "artefacts", progress=progress)
     folder.mkdir(parents=True, exist_ok=True)
     artefacts = variants.plantable(artefacts, variants.LEGACY, folder / FAULTS_FILE, folder / "variants")
     if plantable:
@@ -132,7 +134,7 @@ def bring_up(
         endpoints = dict.fromkeys(("BrokerEndpoint", "BrokerDataEndpoint", "ControlBrokerEndpoint"), broker_url)
         chosen = {**FAST, **endpoints, **_named(parameters or {}, broker_url)}
         deployment = deploy(
-            emulator.access, CHECKOUT / "template.yaml", artefacts, stack=f"shadow-{STAGE}", parameters=chosen, progress=progress
+            emulator.access, version / "template.yaml", artefacts, stack=f"shadow-{STAGE}", parameters=chosen, progress=progress
         )
     except BaseException:
         take_down(folder)
@@ -181,10 +183,19 @@ def local_stack(
     enforce_iam: bool = False,
     parameters: Mapping[str, str] | None = None,
     seed: int = 0,
+    version: Path = CHECKOUT,
     progress: Progress = silent,
 ) -> Iterator[LocalStack]:
     """Have everything up for the length of a block."""
-    stack = bring_up(folder, plantable=plantable, enforce_iam=enforce_iam, parameters=parameters, seed=seed, progress=progress)
+    stack = bring_up(
+        folder,
+        plantable=plantable,
+        enforce_iam=enforce_iam,
+        parameters=parameters,
+        seed=seed,
+        version=version,
+        progress=progress,
+    )
     try:
         yield stack
     finally:

@@ -26,6 +26,7 @@ from local.broker_simulator.values import (
     SetFillRule,
     SetRateLimit,
     SetSpread,
+    SetTape,
     ShiftMarket,
     SimulatedAccount,
     SimulatedOrder,
@@ -36,6 +37,7 @@ from shadow.contracts.vocabulary import Role
 PREFIX = "/_sim/"
 COMMANDS: dict[str, type[Command]] = {
     "day": SetDay,
+    "tape": SetTape,
     "clock": SetClock,
     "account": SetAccount,
     "asset": SetAsset,
@@ -71,6 +73,8 @@ def apply_to_exchange(exchange: Exchange, command: Command) -> None:
     match command:
         case SetDay():
             exchange.set_day(command)
+        case SetTape():
+            exchange.set_tape(command)
         case SetClock():
             market.set_clock(command)
             exchange.match_waiting()

@@ -24,6 +24,7 @@ from local.broker_simulator.values import (
     SetAsset,
     SetDay,
     SetFillRule,
+    SetTape,
 )
 from shadow.contracts.vocabulary import Role
 
@@ -82,11 +83,20 @@ class Exchange:
 
     def set_day(self, command: SetDay) -> None:
         """Let every DAY order of the day before expire, then move on."""
+        self._expire()
+        self.market.set_day(command)
+
+    def set_tape(self, command: SetTape) -> None:
+        """Let every open order expire, then show exactly what a recording holds."""
+        self._expire()
+        self.assets = {symbol: SetAsset(symbol=symbol, fractionable=False) for symbol in command.whole_shares}
+        self.market.set_tape(command)
+
+    def _expire(self) -> None:
         for account in self.accounts.values():
             for order in list(account.open_orders.values()):
                 account.end(order, "expired", self.market.now())
         self._rested.clear()
-        self.market.set_day(command)
 
     def set_account(self, command: SetAccount) -> None:
         """Change one account."""

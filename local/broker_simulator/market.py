@@ -15,7 +15,7 @@ from datetime import time as time_of_day
 from decimal import ROUND_HALF_EVEN, Decimal
 from zoneinfo import ZoneInfo
 
-from local.broker_simulator.values import SetClock, SetDay
+from local.broker_simulator.values import SetClock, SetDay, SetTape, Shown
 from shadow.contracts.vocabulary import Role
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -59,6 +59,7 @@ class Market:
         self.shifts: dict[tuple[str | None, Role | None], Decimal] = {}
         self.drift = Decimal(0)
         self._walked: Counter[str] = Counter()
+        self._tape: dict[str, Shown] = {}
         self._half_days: set[date] = set()
         self._at = self._session(self.day).closes - _BEFORE_CLOSE
         self._open: bool | None = None
@@ -71,9 +72,18 @@ class Market:
         self.day = command.day
         if command.half_day:
             self._half_days.add(command.day)
+        self._tape.clear()
         self.shifts.clear()
         self._walked.clear()
         self.set_clock(SetClock(at=self._session(command.day).closes - _BEFORE_CLOSE, is_open=True))
+
+    def set_tape(self, command: SetTape) -> None:
+        """Show exactly these quotes, and know no other symbol."""
+        self.day = command.day
+        self.closes = {symbol: (shown.bid + shown.ask) / 2 for symbol, shown in command.quotes.items()}
+        self._tape = dict(command.quotes)
+        at = command.at or self._session(command.day).closes - _BEFORE_CLOSE
+        self.set_clock(SetClock(at=at, is_open=command.is_open))
 
     def set_clock(self, command: SetClock) -> None:
         """Set the time, whether the market is open, and whether time passes."""
@@ -116,6 +126,9 @@ class Market:
         close = self.closes.get(symbol)
         if close is None:
             return None
+        if symbol in self._tape:
+            shown = self._tape[symbol]
+            return Prices(shown.bid, shown.ask, (shown.bid + shown.ask) / 2)
         shift = sum(
             (bps for (of, who), bps in self.shifts.items() if of in (None, symbol) and who in (None, account)), Decimal(0)
         )

@@ -88,6 +88,26 @@ class SetDay(Frozen):
     half_day: bool = False
 
 
+class Shown(Frozen):
+    """What the market shows of one symbol, exactly."""
+
+    bid: Positive
+    ask: Positive
+
+
+class SetTape(Frozen):
+    """Show exactly these quotes on a day and know no other symbol; those of `whole_shares` do not trade in fractions.
+
+    `at` None: 15 minutes before the close.
+    """
+
+    day: date
+    quotes: dict[Symbol, Shown]
+    at: Moment | None = None
+    is_open: bool = True
+    whole_shares: frozenset[Symbol] = frozenset()
+
+
 class SetClock(Frozen):
     """Set the clock. `is_open` None follows the calendar; `running` lets the time pass with the machine's."""
 
@@ -202,6 +222,7 @@ class Reset(Frozen):
 
 Command = (
     SetDay
+    | SetTape
     | SetClock
     | SetAccount
     | SetAsset

@@ -15,26 +15,18 @@ from typing import TYPE_CHECKING
 import boto3
 
 from shadow.aws import clients
-from shadow.aws.executions import AwsCandidateSource
-from shadow.aws.objects import S3Objects
 from shadow.cli.errors import BadInput
 from shadow.cli.stored import StackStore, find, offline_store
 from shadow.cli.target import Target
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin
-from shadow.intake.composition import IntakeEnvironment, intake_from
 from shadow.intake.payload import read_held
-from shadow.lanes.legacy.source import AwsControlSource
-from shadow.lanes.redaction import Redactor
-from shadow.lanes.settledness import Deadlines
-from shadow.replay.aws import AwsCandidate, LedgerJudging
+from shadow.replay.aws import ReplayStack
 from shadow.replay.plans import PlanTable, plans_in_folder
 from shadow.replay.ports import Archived, ReplayRefused
 from shadow.replay.replayer import MODE_VARIABLE, Pace, Replayer, refuse_unless_dry_run
-from shadow.settlement.evidence_store import EvidenceStore
 from shadow.settlement.judging import judge_by, policy_at
-from shadow.settlement.looks import Lanes
 from shadow.settlement.stored import FolderSource, Found, JsonlSource, everything
 
 if TYPE_CHECKING:
@@ -150,20 +142,16 @@ def _mode_of(client: LambdaClient, name: str, alias: str = "") -> str | None:
 
 def replayer_for(target: Target, archive: StoredArchive, pace: Pace, policy: Path | None) -> Replayer:
     """Put the replayer together; without `policy` it judges by the default one. Raises `InvalidPolicy`."""
-    judge = judge_by(policy_at(str(policy or "")))
-    dynamodb, stepfunctions, s3 = clients.dynamodb(), clients.stepfunctions(), clients.s3()
-    bucket, machine = target.name("EvidenceBucketName"), target.name("StateMachineArn")
-    table = target.name("PairLedgerTableName")
-    environment = IntakeEnvironment(pair_ledger_table_name=table, state_machine_arn=machine, evidence_bucket_name=bucket)
-    ledger = StackStore(target).ledger
     prints = frozenset({target.parameters.get("ControlAccountFingerprint", "")}) - {""}
-    store = EvidenceStore(S3Objects(s3, bucket), Redactor(prints))
-    source = AwsCandidateSource(stepfunctions, machine, dynamodb, target.name("CandidateStateTableName"))
-    runs = AwsControlSource(dynamodb, target.control_name("ExecutionRunsTableName", "execution-runs"), None, None)
-    candidate = AwsCandidate(
-        intake=intake_from(environment),
-        ledger=ledger,
-        lanes=Lanes(runs, source, store, ledger, Deadlines()),
-        store=store,
+    stack = ReplayStack(
+        dynamodb=clients.dynamodb(),
+        stepfunctions=clients.stepfunctions(),
+        s3=clients.s3(),
+        machine=target.name("StateMachineArn"),
+        bucket=target.name("EvidenceBucketName"),
+        pair_table=target.name("PairLedgerTableName"),
+        state_table=target.name("CandidateStateTableName"),
+        runs_table=target.control_name("ExecutionRunsTableName", "execution-runs"),
+        secret_prints=prints,
     )
-    return Replayer(archive, candidate, LedgerJudging(ledger, store, judge), pace)
+    return stack.replayer(archive, judge_by(policy_at(str(policy or ""))), pace)

@@ -16,6 +16,7 @@ import typer
 from rich.markup import escape
 
 from shadow.cli.errors import BadInput
+from shadow.cli.gating import GateRequest, run_gate
 from shadow.cli.output import ERR, ExitCode, code_of_verdict, finish, print_json, progress, say, styled_verdict
 from shadow.cli.replay_parts import ReplaySource, archive_of, check_dry_run, gather, replayer_for
 from shadow.cli.status import parse_day
@@ -41,6 +42,18 @@ WindowOption = Annotated[int, typer.Option("--window", min=1, max=50, help="Plan
 PatienceOption = Annotated[int, typer.Option("--patience", min=1, max=7_200, help="Seconds to wait for one run.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=MAX_PLANS, help="At most so many plans.")]
 PolicyOption = Annotated[Path | None, typer.Option("--policy", help="Judge by this policy.", metavar="FILE")]
+GateOption = Annotated[
+    bool, typer.Option("--gate", help="Run recorded plans through a version on a local cloud, without an account.")
+]
+CandidateOption = Annotated[
+    str, typer.Option("--candidate", help="With --gate: the version, a checkout's folder or a git revision.", metavar="VERSION")
+]
+LastOption = Annotated[str | None, typer.Option("--last", help="With --gate: the last N recorded days.", metavar="N-days")]
+ItselfOption = Annotated[
+    bool, typer.Option("--against-itself", help="With --gate: run each plan twice; what differs is noise of the harness.")
+]
+MarkdownOption = Annotated[Path | None, typer.Option("--markdown", help="With --gate: write it as a table.", metavar="FILE")]
+JunitOption = Annotated[Path | None, typer.Option("--junit", help="With --gate: write it for a build server.", metavar="FILE")]
 StateOption = Annotated[Path | None, typer.Option("--state", help="Where the state is kept, to resume.", metavar="FILE")]
 
 
@@ -60,6 +73,12 @@ def replay(
     limit: LimitOption = 200,
     state: StateOption = None,
     policy: PolicyOption = None,
+    gate: GateOption = False,
+    candidate: CandidateOption = ".",
+    recorded: LastOption = None,
+    against_itself: ItselfOption = False,
+    markdown: MarkdownOption = None,
+    junit: JunitOption = None,
     stage: StageOption = "dev",
     aws: AwsOption = False,
     as_json: JsonOption = False,
@@ -74,9 +93,19 @@ def replay(
 
       shadow replay --folder build/demo --label again --json | jq .verdicts
 
+      shadow replay --gate --last 5-days --candidate HEAD --folder build/demo --junit gate.xml
+
     Replays carry names of their own and are never counted as live coverage. The same label resumes where it stopped. Refused
-    unless the candidate is in dry run. Replay while the market is open: the candidate skips trades when it is closed.
+    unless the candidate is in dry run. Replay while the market is open: the candidate skips trades when it is closed. With --gate
+    the market shows what was recorded of each plan's day; what a recording cannot answer is INCONCLUSIVE, and never passes.
     """
+    if gate:
+        run_gate(
+            GateRequest(
+                candidate, recorded, folder, file, policy, markdown, junit, against_itself, stage=stage, aws=aws, as_json=as_json
+            )
+        )
+        return
     days = _days(first, last)
     name = checked_label(label or datetime.now(UTC).date().isoformat())
     target = find_target(stage, aws=aws, as_json=as_json)

@@ -30,7 +30,7 @@ def gaps_of(view: PairView, policy: Policy) -> tuple[str, ...]:
 
 
 def _run_gaps(run: RunOutcome, policy: Policy) -> Iterator[str]:
-    role, needs = run.role.value, policy.evidence_of(run.role)
+    role, needs = run.role.value, policy.evidence_of(run.lane)
     yield from (f"{role}: {gap.what}: {gap.reason}" for gap in run.gaps)
     yield from (f"{role}: contract violation: {violation}" for violation in run.violations)
     yield from (f"{role}: {path}: absent" for path in _absent(run, _needed_of_run(run, needs)))

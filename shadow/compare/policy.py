@@ -24,7 +24,7 @@ from shadow.compare.policy_text import InvalidPolicy, PolicyText
 from shadow.compare.rules import BpsRule, DriftRule, DurationRatioRule, NumericRule, OrderedRule, SetRule, ToleranceRule
 from shadow.contracts.comparison import Attribution, Difference, Severity
 from shadow.contracts.model import Frozen, NonNegative
-from shadow.contracts.vocabulary import EffectKind, Role, Side
+from shadow.contracts.vocabulary import EffectKind, Lane, Role, Side
 
 Named = Annotated[str, Field(min_length=1, max_length=200)]
 Pattern = Annotated[str, Field(min_length=1, description="`*` stands for anything, `?` for one character")]
@@ -266,9 +266,9 @@ class Policy(Frozen):
         """Give a kind's severity: the policy's own, else the kind's default."""
         return self.severity.get(kind) or KINDS[kind].severity
 
-    def evidence_of(self, role: Role) -> LaneEvidence:
-        """Give what must be known of `lane`."""
-        return self.evidence.control if role is Role.CONTROL else self.evidence.candidate
+    def evidence_of(self, lane: Lane) -> LaneEvidence:
+        """Give what must be known of a run of `lane`, whatever its role: `control` is the legacy lane's table."""
+        return self.evidence.control if lane is Lane.LEGACY else self.evidence.candidate
 
     @classmethod
     def read(cls, text: str, name: str = "policy") -> Self:

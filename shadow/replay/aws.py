@@ -2,6 +2,7 @@
 
 The replay's ports on AWS. Pairs are created and executions started by the publisher's own adapters, outcomes are read and
 verdicts kept by the comparator's: a replay differs from a live pair in its origin, and in where its control comes from.
+`ReplayStack` puts them together for one stack, wherever that is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING
 
+from shadow.aws.executions import AwsCandidateSource
+from shadow.aws.objects import S3Objects
+from shadow.aws.observability import PowertoolsRecorder
+from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.errors import PairMoved, UnknownPair
 from shadow.contracts.ledger import PairLedger, Transition, moved
@@ -18,14 +25,25 @@ from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin
+from shadow.intake.aws import S3PlanStore, StepFunctionsStarter
 from shadow.intake.intake import Intake
+from shadow.intake.mode import PublishMode
 from shadow.lanes.lane import Presence
+from shadow.lanes.legacy.source import AwsControlSource
+from shadow.lanes.redaction import Redactor
+from shadow.lanes.settledness import Deadlines
 from shadow.replay.identity import archived_under
-from shadow.replay.ports import ReplayRun
+from shadow.replay.ports import Archive, ReplayRun
+from shadow.replay.replayer import Pace, Replayer
 from shadow.settlement.documents import candidate_outcome
 from shadow.settlement.evidence_store import EvidenceStore
 from shadow.settlement.looks import Lanes
 from shadow.settlement.ports import Case, Judge
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
 
 ACTOR = "replay"
 _ATTEMPTS = 5
@@ -89,3 +107,42 @@ class LedgerJudging:
                 continue
             return verdict, key
         raise PairMoved(f"pair {pair.plan_id}: expected to close it within {_ATTEMPTS} attempts")
+
+
+@dataclass(frozen=True)
+class ReplayStack:
+    """The stack that replays run in: its clients, and the names of what they use.
+
+    `machine` is the state machine's ARN. `secret_prints` are fingerprints of what must never be stored.
+    """
+
+    dynamodb: DynamoDBClient
+    stepfunctions: SFNClient
+    s3: S3Client
+    machine: str
+    bucket: str
+    pair_table: str
+    state_table: str
+    runs_table: str
+    secret_prints: frozenset[str] = frozenset()
+
+    @cached_property
+    def store(self) -> EvidenceStore:
+        """Give the evidence store."""
+        return EvidenceStore(S3Objects(self.s3, self.bucket), Redactor(self.secret_prints))
+
+    def replayer(self, archive: Archive, judge: Judge, pace: Pace) -> Replayer:
+        """Put the replayer together. It samples nothing, and starts the workflow by the intake's own road."""
+        ledger = DynamoDbPairLedger(self.dynamodb, self.pair_table)
+        source = AwsCandidateSource(self.stepfunctions, self.machine, self.dynamodb, self.state_table)
+        runs = AwsControlSource(self.dynamodb, self.runs_table, None, None)
+        intake = Intake(
+            ledger=ledger,
+            starter=StepFunctionsStarter(self.stepfunctions, self.machine),
+            store=S3PlanStore(self.s3, self.bucket),
+            recorder=PowertoolsRecorder(),
+            mode=lambda: PublishMode.parse("shadow"),
+        )
+        lanes = Lanes(runs, source, self.store, ledger, Deadlines())
+        candidate = AwsCandidate(intake=intake, ledger=ledger, lanes=lanes, store=self.store)
+        return Replayer(archive, candidate, LedgerJudging(ledger, self.store, judge), pace)

@@ -6,11 +6,16 @@ The names of a replay, and the control's archived outcome under them. Pure.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import TypeVar
 
 from shadow.contracts.errors import FieldFault, InvalidPayload
+from shadow.contracts.identity import run_id_of, trade_id_of
+from shadow.contracts.model import Frozen
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.plan import RebalancePlan
 
+R = TypeVar("R", bound=Frozen)
 MARK = "~replay-"
 _LABEL = re.compile(r"[a-z0-9][a-z0-9-]{0,23}")
 
@@ -33,5 +38,23 @@ def replayed_plan(plan: RebalancePlan, label: str) -> RebalancePlan:
 
 
 def archived_under(outcome: RunOutcome, plan: RebalancePlan) -> RunOutcome:
-    """Give the control's outcome as one of `plan`, the replay. Its run and trades keep the ids that the lane minted."""
-    return outcome.model_copy(update={"plan_id": plan.plan_id})
+    """Give production's outcome as one of `plan`, the replay.
+
+    Ids that follow from the plan's are those of the replay then; ids that the lane minted itself, and wrong ones, stay.
+    """
+    old, names = outcome.plan_id, {outcome.plan_id: plan.plan_id}
+    if outcome.lane.has_our_ids:
+        then, now = run_id_of(old), run_id_of(plan.plan_id)
+        names[then] = now
+        names |= {
+            trade_id_of(then, item.symbol, item.action): trade_id_of(now, item.symbol, item.action)
+            for item in plan.tradable_items
+        }
+    trades = tuple(_renamed(trade, names, "trade_id") for trade in outcome.trades)
+    effects = outcome.effects and tuple(_renamed(effect, names, "trade_id", "run_id", "plan_id") for effect in outcome.effects)
+    return _renamed(outcome, names, "run_id", "plan_id").model_copy(update={"trades": trades, "effects": effects})
+
+
+def _renamed(record: R, names: Mapping[str, str], *fields: str) -> R:
+    found = {field: getattr(record, field) for field in fields}
+    return record.model_copy(update={field: names.get(value, value) for field, value in found.items()})

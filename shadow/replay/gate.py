@@ -1,0 +1,197 @@
+"""Business Unit: replay | Status: current.
+
+The gate: may a version go to production, by what it does with the recorded plans? Each plan is REFUSED where the version departs
+from the plan or the lanes differ for a reason that is not production's, INCONCLUSIVE where the recording could not answer what
+was asked, and PASSED else. The gate passes when every plan has; a gate that judged nothing does not. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Protocol
+from xml.sax.saxutils import escape, quoteattr
+
+from shadow.contracts.comparison import Attribution, Comparison, Difference, Verdict
+from shadow.replay.ports import Replayed
+from shadow.replay.recording import Recording, Unanswered
+
+_WHOLE = frozenset({Verdict.MATCHED, Verdict.IGNORED, Verdict.DIVERGED})
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class GateWord(StrEnum):
+    """What the gate says of one plan, and of all of them."""
+
+    PASSED = "PASSED"
+    REFUSED = "REFUSED"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One recorded plan run through the version: how the replay ended, its comparison, and what it asked in vain."""
+
+    recording: Recording
+    replayed: Replayed
+    comparison: Comparison | None = None
+    unanswered: tuple[Unanswered, ...] = ()
+
+
+class Engine(Protocol):
+    """Runs recorded plans through one version."""
+
+    def play(self, recordings: Sequence[Recording]) -> Iterator[Played]:
+        """Run each plan against what is recorded of its day, and compare with what production did."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GatedPlan:
+    """What the gate says of one plan: why it does not pass, and the `differences` that production made itself."""
+
+    plan_id: str
+    trading_day: date
+    word: GateWord
+    verdict: Verdict
+    refusing: tuple[Difference, ...] = ()
+    reasons: tuple[str, ...] = ()
+    production_departs: tuple[Difference, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Say why it does not pass, a line each."""
+        return (*(told(difference) for difference in self.refusing), *self.reasons)
+
+    def to_wire(self) -> dict[str, object]:
+        """Give the JSON-ready form."""
+        return {
+            "plan_id": self.plan_id,
+            "trading_day": self.trading_day.isoformat(),
+            "result": self.word.value,
+            "verdict": self.verdict.value,
+            "reasons": list(self.lines),
+            "differences": [difference.to_wire() for difference in self.refusing],
+            "production_departs": [told(difference) for difference in self.production_departs],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """What the gate says of a version. `candidate` names the version."""
+
+    candidate: str
+    plans: tuple[GatedPlan, ...]
+
+    @property
+    def word(self) -> GateWord:
+        """Give the whole gate's word: the worst of its plans', INCONCLUSIVE where there is none."""
+        words = {plan.word for plan in self.plans}
+        if GateWord.REFUSED in words:
+            return GateWord.REFUSED
+        return GateWord.PASSED if words == {GateWord.PASSED} else GateWord.INCONCLUSIVE
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """Count the plans by word."""
+        return {word.value: amount for word, amount in sorted(Counter(plan.word for plan in self.plans).items())}
+
+    def to_wire(self) -> dict[str, object]:
+        """Give the JSON-ready form."""
+        plans = [plan.to_wire() for plan in self.plans]
+        return {"candidate": self.candidate, "result": self.word.value, "counts": self.counted, "plans": plans}
+
+    def markdown(self) -> str:
+        """Write it for a pull request."""
+        sums = ", ".join(f"{amount} {word}" for word, amount in self.counted.items()) or "no recorded plan"
+        lines = [f"## Replay gate: {self.word.value}", "", f"Version `{_cell(self.candidate)}` · {sums}.", ""]
+        lines += ["| day | plan | result | why |", "|---|---|---|---|"]
+        for plan in self.plans:
+            why = "<br>".join(map(_cell, plan.lines)) or _cell(_aside(plan))
+            lines.append(f"| {plan.trading_day} | {_cell(plan.plan_id)} | {plan.word.value} | {why} |")
+        return "\n".join(lines) + "\n"
+
+    def junit(self) -> str:
+        """Write it for a build server: a REFUSED plan is a failure, an INCONCLUSIVE one an error."""
+        words = Counter(plan.word for plan in self.plans)
+        cases = list(map(_case, self.plans)) or [
+            '  <testcase classname="shadow.replay" name="plans"><error message="no recorded plan was judged"/></testcase>'
+        ]
+        failures, errors = words[GateWord.REFUSED], words[GateWord.INCONCLUSIVE] + (not self.plans)
+        head = f'<testsuite name="shadow replay gate" tests="{len(cases)}" failures="{failures}" errors="{errors}" skipped="0">'
+        return "\n".join(['<?xml version="1.0" encoding="utf-8"?>', head, *cases, "</testsuite>"]) + "\n"
+
+
+def gated(played: Played) -> GatedPlan:
+    """Say what one played plan means for the gate."""
+    recording, comparison = played.recording, played.comparison
+    missing = (*recording.unanswered, *played.unanswered)
+    reasons = tuple(dict.fromkeys(map(str, missing)))
+    if comparison is None:
+        why = (played.replayed.reason or f"the replay ended as {played.replayed.end.value}",)
+        return GatedPlan(
+            recording.plan.plan_id, recording.trading_day, GateWord.INCONCLUSIVE, Verdict.PENDING, (), (*reasons, *why)
+        )
+    open_ones = [difference for difference in comparison.differences if difference.unexplained]
+    others = [difference for difference in open_ones if difference.attribution is not Attribution.CONTROL]
+    refusing = tuple(difference for difference in others if not _may_follow(difference, missing))
+    reasons += tuple(comparison.gaps)
+    if len(refusing) < len(others):
+        reasons += ("what differs may follow from what the recording does not hold",)
+    if not reasons and comparison.verdict not in _WHOLE:
+        reasons = (f"the verdict is {comparison.verdict.value}",)
+    word = GateWord.REFUSED if refusing else GateWord.INCONCLUSIVE if reasons else GateWord.PASSED
+    return GatedPlan(
+        recording.plan.plan_id,
+        recording.trading_day,
+        word,
+        comparison.verdict,
+        refusing,
+        reasons,
+        tuple(difference for difference in open_ones if difference.attribution is Attribution.CONTROL),
+    )
+
+
+def gate(candidate: str, played: Iterable[Played]) -> GateReport:
+    """Say what played plans mean for a version."""
+    return GateReport(candidate, tuple(map(gated, played)))
+
+
+def told(difference: Difference) -> str:
+    """Tell a difference in one line: the kind, the trade, what is the matter, and the USD."""
+    trade = " ".join(filter(None, (difference.action.value if difference.action else "", difference.symbol)))
+    return f"{difference.kind}{' ' + trade if trade else ''}: {difference.explanation} ({difference.gross:,.2f} USD)"
+
+
+def _may_follow(difference: Difference, missing: Sequence[Unanswered]) -> bool:
+    """Tell whether a difference may come from what the recording could not answer: of the same symbol, or of the run."""
+    symbols = {entry.symbol for entry in missing}
+    return bool(symbols) and (None in symbols or difference.symbol is None or difference.symbol in symbols)
+
+
+def _aside(plan: GatedPlan) -> str:
+    count = len(plan.production_departs)
+    return f"production departs from the plan in {count} finding{'' if count == 1 else 's'}" if count else ""
+
+
+def _cell(text: str) -> str:
+    """Write foreign text into one cell of a markdown table: it makes no cell, no line and no element of its own."""
+    plain = _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
+    return escape(plain).replace("|", "\\|").replace("`", "'")
+
+
+def _case(plan: GatedPlan) -> str:
+    def attribute(text: str) -> str:
+        return quoteattr(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
+
+    head = f"  <testcase classname={attribute(f'shadow.replay.{plan.trading_day}')} name={attribute(plan.plan_id)}"
+    if plan.word is GateWord.PASSED:
+        return f"{head}/>"
+    element = "failure" if plan.word is GateWord.REFUSED else "error"
+    text = escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", "\n".join(plan.lines)))
+    first = attribute(plan.lines[0] if plan.lines else plan.word.value)
+    return f"{head}><{element} type={attribute(plan.word.value)} message={first}>{text}</{element}></testcase>"
