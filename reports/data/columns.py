@@ -118,6 +118,8 @@ PAIRS = (
     Column("margins", Kind.COUNT, "rows of the frame margins"),
     Column("policy_hash", Kind.TEXT, "the policy the pair was judged by"),
     Column("code_version", Kind.TEXT, "the code that judged it"),
+    Column("control_version", Kind.TEXT, "published version of the control's workflow and functions; None where none was named"),
+    Column("candidate_version", Kind.TEXT, "the same of the candidate's"),
     Column("document", Kind.TEXT, "where the document lies"),
 )
 

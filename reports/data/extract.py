@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from hashlib import sha256
 
 from reports.data.columns import Path, Size
 from reports.data.tables import Value
@@ -93,6 +94,8 @@ def add_pair(lists: Lists, document: Comparison, path: Path, trade_count: int, n
         "margins": len(document.margins.rules) if document.margins else 0,
         "policy_hash": document.policy_hash,
         "code_version": document.code_version,
+        "control_version": _version(control),
+        "candidate_version": _version(candidate),
         "document": name,
     }
     for column, value in row.items():
@@ -125,6 +128,14 @@ def add_trades(lists: Lists, document: Comparison, path: Path) -> int:
     _add_lane(lists, "control", control)
     _add_lane(lists, "candidate", candidate)
     return number
+
+
+def _version(run: RunOutcome | None) -> str | None:
+    """Name a lane's version: the workflow's, and a digest of those of its functions, so that each set has a name."""
+    if run is None or not (run.version or run.functions):
+        return None
+    functions = f" functions {sha256(' '.join(run.functions).encode()).hexdigest()[:8]}" if run.functions else ""
+    return f"{run.version or 'unpublished'}{functions}"
 
 
 _NONE = (0, 0)

@@ -228,7 +228,8 @@ class RunOutcome(Frozen):
     `effect_kinds` are the kinds that were watched for (None: all of them, where `effects` is not None). `broker_truth` says
     that orders, fills and residual positions were read from the broker itself; `account` is what it says of the rest of the
     account. `other_runs` names further runs of the same plan that were found in the lane. `notifications` counts the
-    notifications the lane sent; None where nobody knows.
+    notifications the lane sent; None where nobody knows. `version` is the published version of the workflow that ran, as
+    `name:number`, None where none was named; `functions` are the published versions of its functions that were called.
     """
 
     role: Role
@@ -257,6 +258,8 @@ class RunOutcome(Frozen):
     buy_phase_started_at: Moment | None = None
     state_transitions: int | None = None
     redrive_count: int = 0
+    version: str | None = None
+    functions: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
 

@@ -20,7 +20,7 @@ from shadow.contracts.vocabulary import Lane, Reason, Role, RunStatus, Side, Tra
 from shadow.lanes.lane_file import COUNTS, MOMENTS, NUMBERS, PRODUCT, WORDS, FieldSpec, LaneFile, Part, text_or_none
 from shadow.lanes.paths import ABSENT, Unreadable, instant_of, is_covered, leaves, number_of, steps, value_at, values_at
 from shadow.lanes.records import as_json, as_moment, is_identifier
-from shadow.lanes.workflow.history import read_history
+from shadow.lanes.workflow.history import function_versions, read_history, version_of
 
 _WRITABLE = Context(prec=MAX_SIGNIFICANT_DIGITS)
 _ENDS = {
@@ -134,6 +134,8 @@ def read_with_words(
         completed_at=run.get("completed_at") or as_moment(describe.get("stopDate")),
         state_transitions=facts.transitions,
         redrive_count=facts.redrives,
+        version=version_of(describe),
+        functions=function_versions(facts),
         violations=tuple(sorted(reading.violations)),
         gaps=tuple(dict.fromkeys(reading.gaps)),
     )

@@ -269,3 +269,30 @@ def test_each_record_of_a_trade_that_a_phase_gives_twice_is_kept(dialect: str) -
     named = [trade for trade in outcome.trades if trade.symbol == "GOOG"]
     assert [trade.filled_quantity for trade in named] == [Decimal(20), Decimal(9999)]
     assert len(outcome.trades) == len(PLAN.tradable_items) + 1
+
+
+MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:workflow"
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:"
+
+
+def test_the_versions_that_ran_are_named() -> None:
+    execution = play(scenario := Scenario(PLAN, "aws"))
+    called = iter([f"{FUNCTION}prepare:4", f"{FUNCTION}trade:7", f"{FUNCTION}trade:7", f"{FUNCTION}unqualified"])
+    for event in execution.history:
+        details = event.get("lambdaFunctionScheduledEventDetails") or event.get("taskScheduledEventDetails")
+        if isinstance(details, dict):
+            details["resource"] = next(called, "arn:function")
+    described = {**execution.describe, "stateMachineVersionArn": f"{MACHINE}:3", "stateMachineAliasArn": f"{MACHINE}:live"}
+
+    outcome = read(replace(execution, describe=described), scenario)
+
+    assert (outcome.version, outcome.functions) == ("workflow:3", ("prepare:4", "trade:7"))
+
+
+@pytest.mark.parametrize("named", [None, "", "no-arn", 7])
+def test_a_run_that_names_no_version_has_none(named: object) -> None:
+    execution = play(scenario := Scenario(PLAN, "aws"))
+
+    outcome = read(replace(execution, describe={**execution.describe, "stateMachineVersionArn": named}), scenario)
+
+    assert (outcome.version, outcome.functions) == (None, ())

@@ -162,6 +162,22 @@ def test_a_missing_lane_is_missing_and_not_zero() -> None:
     assert pairs["candidate_status"].isna().all()
 
 
+def test_each_set_of_versions_has_a_name_of_its_own() -> None:
+    base = comparison_of(DAY)
+    assert base.candidate is not None
+    runs = [{"version": "workflow:3"}, {"version": "workflow:3", "functions": ("trade:7",)}, {"functions": ("trade:8",)}, {}]
+    many = [
+        comparison_of(DAY, number=number).model_copy(update={"candidate": base.candidate.model_copy(update=changes)})
+        for number, changes in enumerate(runs)
+    ]
+
+    names = [None if pd.isna(name) else name for name in frames_of(*many).pairs["candidate_version"]]
+
+    assert names[0] == "workflow:3"
+    assert names[3] is None
+    assert len(set(names)) == 4
+
+
 def test_only_what_counts_is_counted() -> None:
     pair = comparison_of(DAY)
     cause = difference(pair, 0)

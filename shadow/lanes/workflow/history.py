@@ -21,6 +21,7 @@ from shadow.contracts.events import MAX_EVENTS
 from shadow.lanes.records import as_json
 
 Event = Mapping[str, object]
+_FUNCTION, _MACHINE = ":function:", ":stateMachine:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class HistoryFacts:
     `outputs` and `entered` are the last output and first entry by state name. A state whose failure was caught exits too, with
     what it hands to the catcher: that is no output of its own, and is left out. `lost` counts the events between the first and
     the last that are not there: a service numbers them from 1 without a hole. `results` are the outputs of tasks and of Pass
-    states (which write the result of a trade whose task failed for good), in order.
+    states (which write the result of a trade whose task failed for good), in order. `functions` are the ARNs that were called.
     """
 
     events: int = 0
@@ -54,6 +55,7 @@ class HistoryFacts:
     results: list[Payload] = field(default_factory=list)
     task_failures: list[TaskFailure] = field(default_factory=list)
     map_runs: list[str] = field(default_factory=list)
+    functions: set[str] = field(default_factory=set)
     redrives: int = 0
     states_entered: int = 0
     tasks_entered: int = 0
@@ -222,6 +224,9 @@ def _task(facts: HistoryFacts, event: Event, kind: str, requests: dict[object, s
     if kind in _SCHEDULED:
         holder, name = _SCHEDULED[kind]
         facts.tasks_scheduled += 1
+        resource = _text(_details(event, holder).get("resource"))
+        if resource is not None and _FUNCTION in resource:
+            facts.functions.add(resource)
         request = _text(_details(event, holder).get(name))
         if request is not None and before is not None:
             requests[event.get("id")] = request
@@ -277,6 +282,18 @@ _HANDLERS: dict[str, Callable[[HistoryFacts, Event], None]] = {
     **{f"{kind}StateEntered": _entered for kind in _STATE_KINDS},
     **{f"{kind}StateExited": _exited for kind in _STATE_KINDS},
 }
+
+
+def version_of(describe: Mapping[str, object]) -> str | None:
+    """Name the published version that an execution ran, as `name:number`; None where it was started without one."""
+    name = _text(describe.get("stateMachineVersionArn"))
+    return None if name is None or _MACHINE not in name else name.split(_MACHINE, 1)[1]
+
+
+def function_versions(facts: HistoryFacts) -> tuple[str, ...]:
+    """Name the published versions of functions that an execution called, as `name:number`; without one, nothing is named."""
+    names = (arn.split(_FUNCTION, 1)[1] for arn in facts.functions)
+    return tuple(sorted(name for name in names if ":" in name))
 
 
 def answer_in(output: Mapping[str, object], mark: str) -> Mapping[str, object]:

@@ -28,9 +28,11 @@ from shadow.lanes.workflow.history import (
     answer_in,
     collect_one,
     collect_results,
+    function_versions,
     list_in,
     mapping_in,
     read_history,
+    version_of,
 )
 from shadow.lanes.workflow.trades import (
     PlannedTrade,
@@ -135,6 +137,8 @@ class _Reader:
             buy_phase_started_at=self._phase_started(Side.BUY),
             notifications=mails_of(self.facts) if self.status and self.status.is_terminal else None,
             state_transitions=self.facts.transitions + self.child_transitions,
+            version=version_of(self.describe),
+            functions=function_versions(self.facts),
             redrive_count=max(self.facts.redrives, redrives if isinstance(redrives, int) else 0),
             violations=tuple(sorted(set(self.faults))),
             gaps=tuple(self.gaps),
