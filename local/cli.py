@@ -7,8 +7,6 @@ The commands that bring the system up on this machine: `shadow up`, `shadow down
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,14 +14,11 @@ import typer
 from rich.markup import escape
 
 from local.chaos.cli import register as register_chaos
-from shadow.cli.gating import use_engine
 from shadow.cli.output import ERR, OUT, ExitCode, fail, print_json
 from shadow.cli.target import JsonOption
 
 if TYPE_CHECKING:
     from local.scenarios.demo import DemoDay
-    from shadow.compare.policy import Policy
-    from shadow.replay.gate import Engine
 
 LOCAL_FOLDER = Path("build/local")
 DEMO_FOLDER = Path("build/demo")
@@ -38,7 +33,6 @@ def register(app: typer.Typer) -> None:
     app.command()(down)
     app.command()(demo)
     register_chaos(app)
-    use_engine(_gate_engine)
 
 
 def up(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
@@ -152,18 +146,6 @@ def demo(*, prices: PricesOption = None, out: OutOption = DEMO_FOLDER, as_json: 
         show_demo(result, out)
     if not result.is_right:
         raise typer.Exit(int(ExitCode.DIVERGED))
-
-
-@contextmanager
-def _gate_engine(version: str, policy: Policy, progress: Callable[[str], None]) -> Iterator[Engine]:
-    """Have a version deployed in a local cloud of its own for the length of a block."""
-    from local.replay_gate import CLOUD_FOLDER, CloudEngine, version_at  # noqa: PLC0415 - only the gate loads the local cloud
-    from local.stack import local_stack  # noqa: PLC0415
-    from shadow.settlement.judging import judge_by  # noqa: PLC0415
-
-    checkout = version_at(version)
-    with local_stack(CLOUD_FOLDER, version=checkout, progress=progress) as stack:
-        yield CloudEngine(stack, judge_by(policy))
 
 
 def _say(message: str) -> None:

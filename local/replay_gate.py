@@ -9,20 +9,24 @@ from __future__ import annotations
 import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
 from local.broker_simulator.values import LoggedRequest, SetTape, Shown
-from local.stack import STAGE, LocalStack
+from local.cloud.progress import Progress
+from local.stack import STAGE, LocalStack, local_stack
 from shadow.cli.errors import BadInput
+from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison
 from shadow.replay.aws import ReplayStack
 from shadow.replay.gate import Played
 from shadow.replay.ports import Archived
 from shadow.replay.recording import Recording, Unanswered
 from shadow.replay.replayer import Pace
+from shadow.settlement.judging import judge_by
 from shadow.settlement.ports import Judge
 
 CLOUD_FOLDER = Path("build/gate-cloud")
@@ -30,6 +34,13 @@ VERSIONS_FOLDER = Path("build/versions")
 _GIT_SECONDS = 60
 _PACE = Pace(rate=100_000, window=1, poll_seconds=0.05, patience_seconds=90)
 _QUOTES, _ASSETS, _CLOCK = "/v2/stocks/quotes/latest", "/v2/assets/", "/v2/clock"
+
+
+@contextmanager
+def open_engine(version: str, policy: Policy, progress: Progress) -> Iterator[CloudEngine]:
+    """Have a version deployed in a local cloud of its own for the length of a block."""
+    with local_stack(CLOUD_FOLDER, version=version_at(version), progress=progress) as stack:
+        yield CloudEngine(stack, judge_by(policy))
 
 
 def version_at(name: str) -> Path:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
-from reports.data.trading_calendar import NEW_YORK
+_NEW_YORK = ZoneInfo("America/New_York")
 
 
 def usd(value: Decimal) -> str:
@@ -33,12 +34,12 @@ def basis_points(value: float) -> str:
 
 def clock(value: datetime) -> str:
     """Write a time of day in New York."""
-    return f"{value.astimezone(NEW_YORK):%H:%M:%S}"
+    return f"{value.astimezone(_NEW_YORK):%H:%M:%S}"
 
 
 def when(value: datetime) -> str:
     """Write date and time in New York."""
-    return f"{value.astimezone(NEW_YORK):%Y-%m-%d %H:%M} New York"
+    return f"{value.astimezone(_NEW_YORK):%Y-%m-%d %H:%M} New York"
 
 
 def count(number: int, one: str) -> str:

@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from local.demo.result import DayResult, DemoResult
-from shadow.cli.output import OUT, styled_verdict
+from shadow.cli.output import OUT
+from shadow.cli.verdicts import styled_verdict
 from shadow.contracts.comparison import Difference
 
 _SHOWN = 6

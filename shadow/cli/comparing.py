@@ -12,17 +12,19 @@ import typer
 from rich.markup import escape
 
 from shadow.cli.calls import invoke
-from shadow.cli.output import code_of_verdict, finish, print_json, progress, say, styled_verdict
+from shadow.cli.output import finish, print_json, progress, say
 from shadow.cli.stored import StackStore
 from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
 from shadow.cli.verdicts import (
     Links,
+    code_of_verdict,
     is_worth_a_look,
     links_of,
     print_difference,
     print_headline,
     print_links,
     quiet_text,
+    styled_verdict,
     worst_first,
 )
 from shadow.contracts.pair import Pair

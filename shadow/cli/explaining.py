@@ -16,11 +16,20 @@ from rich.padding import Padding
 from rich.table import Table
 
 from shadow.cli.money import money_lines
-from shadow.cli.output import OUT, ExitCode, code_of_verdict, fail, finish, print_json, progress, say
+from shadow.cli.output import OUT, ExitCode, fail, finish, print_json, progress, say
 from shadow.cli.sides import Line, run_lines, trade_lines
 from shadow.cli.stored import FileOption, FolderOption, StackStore, demand, offline_store
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
-from shadow.cli.verdicts import is_worth_a_look, links_of, print_difference, print_headline, print_links, quiet_text, worst_first
+from shadow.cli.verdicts import (
+    code_of_verdict,
+    is_worth_a_look,
+    links_of,
+    print_difference,
+    print_headline,
+    print_links,
+    quiet_text,
+    worst_first,
+)
 from shadow.cli.words import count, usd
 from shadow.compare.case import PairCase, PairView, TradePair
 from shadow.contracts.comparison import Comparison, Difference, Severity, Verdict

@@ -1,7 +1,7 @@
 """Business Unit: command line | Status: current.
 
-`shadow replay --gate`: may a version go to production, by what it does with the recorded plans? The engine that runs them is
-another room's, which registers it (`use_engine`): a local cloud, so that a pipeline needs no account.
+`shadow replay --gate`: may a version go to production, by what it does with the recorded plans? They are
+run in a local cloud, so that a pipeline needs no account.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from shadow.cli.target import find_target
 from shadow.cli.words import count
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison
-from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.pair import Pair
 from shadow.contracts.vocabulary import Role
 from shadow.intake.payload import read_held
@@ -36,18 +35,13 @@ from shadow.settlement.stored import Ledger, S3Source, Source, read_comparison
 _LAST = re.compile(r"([1-9][0-9]{0,2})-days?")
 _CLOSED_DAYS = 10
 _STYLE = {GateWord.PASSED: "green", GateWord.REFUSED: "bold red", GateWord.INCONCLUSIVE: "magenta"}
-EngineMaker = Callable[[str, Policy, Callable[[str], None]], AbstractContextManager[Engine]]
-"""Opens the engine of a version, by the version's name, the policy to judge by, and where to say how far it is."""
-_engines: list[EngineMaker] = []
 
 
-class NoEngine(ConfigurationError):
-    """Nothing is installed that could run the recorded plans."""
+def open_engine(version: str, policy: Policy, tell: Callable[[str], None]) -> AbstractContextManager[Engine]:
+    """Open what runs recorded plans with a version, judged by `policy`; `tell` is told how far it is."""
+    from local.replay_gate import open_engine  # noqa: PLC0415 - the local cloud is not part of a plain installation
 
-
-def use_engine(maker: EngineMaker) -> None:
-    """Register what runs recorded plans."""
-    _engines[:] = [maker]
+    return open_engine(version, policy, tell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +63,13 @@ class GateRequest:
 
 def run_gate(request: GateRequest) -> None:
     """Run the gate, say what came of it, and end the command: 0 where it passed, 1 where it did not."""
-    if not _engines:
-        raise NoEngine("--gate: expected the local cloud to be installed (pip install 'shadow[local]'), was not")
     days = _days(request.last)
     policy = policy_at(str(request.policy or ""))
     recordings = _recordings(request, days)
     if not recordings:
         raise BadInput("--gate: expected at least one recorded plan with trades and production's outcome, was none")
     told: list[GatedPlan] = []
-    with _engines[0](request.candidate, policy, _silent if request.as_json else _progress) as engine:
+    with open_engine(request.candidate, policy, _silent if request.as_json else _progress) as engine:
         played = engine.play(recordings)
         for entry in _against_itself(engine, played) if request.against_itself else played:
             told.append(gated(entry))

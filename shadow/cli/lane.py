@@ -23,7 +23,9 @@ from shadow.lanes.lane_file import LaneFile
 from shadow.lanes.paths import EACH, leaves, values_at
 from shadow.lanes.records import as_json
 
-app = typer.Typer(help="Describe a workflow of your own by a file, so that it can be shadowed.", no_args_is_help=True)
+lane = typer.Typer(
+    help="Describe a workflow of your own by a file, so that it can be shadowed.", no_args_is_help=True, add_completion=False
+)
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "instrument"),
@@ -46,7 +48,7 @@ _ENDS = {
 History = Annotated[Path, typer.Option(help="A file as `aws stepfunctions get-execution-history` answers.")]
 
 
-@app.command()
+@lane.command()
 def draft(*, history: History) -> None:
     """Write a first lane file from an execution's output, to be finished by hand: what was guessed, and what is left."""
     describe, _ = _execution(history)
@@ -89,7 +91,7 @@ def draft(*, history: History) -> None:
     typer.echo("\n".join(lines))
 
 
-@app.command()
+@lane.command()
 def check(
     file: Annotated[Path, typer.Argument(help="The lane file.")],
     *,

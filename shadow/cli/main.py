@@ -1,27 +1,23 @@
 """Business Unit: command line | Status: current.
 
-The root of the `shadow` command: its own commands, and those that other rooms registered. Whatever goes wrong below it ends
-in a sentence and a stable exit code, never in a traceback.
+The root of the `shadow` command. Whatever goes wrong below it ends in a sentence and a stable exit code, never in a traceback.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, NoReturn
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.markup import escape
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from shadow import __version__
+from shadow.cli.commands import COMMANDS, LaterCommand
 from shadow.cli.errors import BadInput
-from shadow.cli.output import ERR, ExitCode, fail, refuse
-from shadow.compare.policy_text import InvalidPolicy
+from shadow.cli.installed import install_command
+from shadow.cli.output import ExitCode, fail, refuse
 from shadow.contracts.errors import ConfigurationError, ContractViolation, ShadowError, UnknownPair
 
-COMMAND_GROUP = "shadow.commands"
 _JSON = "shadow.as_json"
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer does not export the base of its own refusals
 
@@ -41,10 +37,31 @@ class ShadowGroup(TyperGroup):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            fail(ExitCode.INTERRUPTED, "interrupted", as_json=bool(ctx.meta.get(_JSON)))
         except _UsageError as error:
             _refuse_usage(error, as_json=bool(ctx.meta.get(_JSON)))
         except (ShadowError, BotoCoreError, ClientError) as error:
             explain_failure(error, as_json=bool(ctx.meta.get(_JSON)))
+        except ModuleNotFoundError as error:
+            how = install_command(error)
+            if how is None:
+                raise
+            fail(ExitCode.UNAVAILABLE, how, as_json=bool(ctx.meta.get(_JSON)), details={"kind": type(error).__name__})
+
+
+class RootGroup(ShadowGroup):
+    """The group of all commands, none of which is loaded before it is used."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override] # typer's own context
+        """Give the names in the order of help."""
+        del ctx
+        return [entry.name for entry in COMMANDS]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | None:  # type: ignore[override] # typer's own context
+        """Give the stand-in of a command, which loads it when it is used."""
+        del ctx
+        return next((LaterCommand(entry) for entry in COMMANDS if entry.name == cmd_name), None)
 
 
 def _refuse_usage(error: Exception, *, as_json: bool) -> NoReturn:
@@ -56,6 +73,8 @@ def _refuse_usage(error: Exception, *, as_json: bool) -> NoReturn:
 
 def explain_failure(error: Exception, *, as_json: bool) -> NoReturn:
     """End the command because of `error`: 2 where the input or the configuration is wrong, 3 where something is unavailable."""
+    from shadow.compare.policy_text import InvalidPolicy  # noqa: PLC0415 - help does without the models
+
     if isinstance(error, ContractViolation):
         refuse(error, as_json=as_json)
     wrong = isinstance(error, (BadInput, ConfigurationError, InvalidPolicy, UnknownPair))
@@ -70,13 +89,13 @@ def explain_failure(error: Exception, *, as_json: bool) -> NoReturn:
 
 app = typer.Typer(
     name="shadow",
-    cls=ShadowGroup,
+    cls=RootGroup,
     help="Publish every plan to both lanes, explain every difference in dollars, and say when it is safe to cut over.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 fine · 1 diverged or not ready · 2 bad input · 3 unavailable.",
+    epilog="Exit codes: 0 fine · 1 diverged or not ready · 2 bad input · 3 unavailable or not installed · 130 interrupted.",
 )
 
 
@@ -86,23 +105,3 @@ def root(*, version: Annotated[bool, typer.Option("--version", help="Print the v
     if version:
         typer.echo(f"shadow {__version__}")
         raise typer.Exit
-
-
-def load_commands(target: typer.Typer = app, entries: Iterable[EntryPoint] | None = None) -> list[str]:
-    """Let every room add its commands; gives a warning for each that could not, and goes on with the others."""
-    warnings = []
-    for entry in sorted(entry_points(group=COMMAND_GROUP) if entries is None else entries, key=lambda point: point.name):
-        try:
-            register: Callable[[typer.Typer], None] = entry.load()
-        except (ImportError, AttributeError) as error:
-            warnings.append(f"the commands of {entry.name} ({entry.value}) are missing: {type(error).__name__}: {error}")
-            continue
-        register(target)
-    return warnings
-
-
-def main() -> None:
-    """Run the command."""
-    for warning in load_commands():
-        ERR.print(f"[yellow]warning:[/yellow] {escape(warning)}", soft_wrap=True)
-    app()

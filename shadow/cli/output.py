@@ -21,7 +21,6 @@ from rich.markup import escape
 from rich.style import Style
 from rich.text import Text
 
-from shadow.contracts.comparison import Severity, Verdict
 from shadow.contracts.errors import ContractViolation
 
 PAGE_WIDTH = 116
@@ -89,34 +88,7 @@ class ExitCode(IntEnum):
     DIVERGED = 1
     BAD_INPUT = 2
     UNAVAILABLE = 3
-
-
-VERDICT_STYLE = {
-    Verdict.MATCHED: "green",
-    Verdict.IGNORED: "yellow",
-    Verdict.PENDING: "cyan",
-    Verdict.INCOMPLETE: "magenta",
-    Verdict.DIVERGED: "bold red",
-    Verdict.MISSING_CONTROL: "bold red",
-    Verdict.MISSING_CANDIDATE: "bold red",
-}
-SEVERITY_STYLE = {
-    Severity.CRITICAL: "bold red",
-    Severity.MAJOR: "red",
-    Severity.MINOR: "yellow",
-    Severity.INFO: "dim",
-}
-GOOD_VERDICTS = frozenset({Verdict.MATCHED, Verdict.IGNORED})
-
-
-def styled_verdict(verdict: Verdict, width: int = 0) -> str:
-    """Colour a verdict for a person, padded to `width`."""
-    return f"[{VERDICT_STYLE[verdict]}]{verdict.value:<{width}}[/]"
-
-
-def code_of_verdict(verdict: Verdict) -> ExitCode:
-    """Give the exit code of a verdict: only MATCHED and IGNORED are fine."""
-    return ExitCode.FINE if verdict in GOOD_VERDICTS else ExitCode.DIVERGED
+    INTERRUPTED = 130
 
 
 def print_json(document: object) -> None:

@@ -17,11 +17,12 @@ from rich.markup import escape
 
 from shadow.cli.errors import BadInput
 from shadow.cli.gating import GateRequest, run_gate
-from shadow.cli.output import ERR, ExitCode, code_of_verdict, finish, print_json, progress, say, styled_verdict
+from shadow.cli.output import ERR, ExitCode, finish, print_json, progress, say
 from shadow.cli.replay_parts import ReplaySource, archive_of, check_dry_run, gather, replayer_for
 from shadow.cli.status import parse_day
 from shadow.cli.stored import FileOption, FolderOption
 from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
+from shadow.cli.verdicts import code_of_verdict, styled_verdict
 from shadow.cli.words import count
 from shadow.contracts.plan import RebalancePlan
 from shadow.replay.identity import checked_label

@@ -16,9 +16,10 @@ from rich.markup import escape
 from shadow.aws.pair_ledger import AuditEntry, DynamoDbPairLedger
 from shadow.cli.errors import BadInput
 from shadow.cli.lanes import LaneState, lane_states
-from shadow.cli.output import ExitCode, code_of_verdict, finish, print_json, progress, say, styled_verdict
+from shadow.cli.output import ExitCode, finish, print_json, progress, say
 from shadow.cli.stored import StackStore
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.verdicts import code_of_verdict, styled_verdict
 from shadow.cli.words import age, clock, count, moment_text
 from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.ledger import UnreadablePair

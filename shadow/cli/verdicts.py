@@ -14,13 +14,29 @@ from dataclasses import dataclass
 from rich.markup import escape
 from rich.padding import Padding
 
-from shadow.cli.output import OUT, SEVERITY_STYLE, say, styled_verdict
+from shadow.cli.output import OUT, ExitCode, say
 from shadow.cli.target import Target
 from shadow.cli.words import count, moment_text, usd
-from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity
+from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
 from shadow.contracts.identity import execution_name_of
 from shadow.settlement.stored import Found
 
+VERDICT_STYLE = {
+    Verdict.MATCHED: "green",
+    Verdict.IGNORED: "yellow",
+    Verdict.PENDING: "cyan",
+    Verdict.INCOMPLETE: "magenta",
+    Verdict.DIVERGED: "bold red",
+    Verdict.MISSING_CONTROL: "bold red",
+    Verdict.MISSING_CANDIDATE: "bold red",
+}
+SEVERITY_STYLE = {
+    Severity.CRITICAL: "bold red",
+    Severity.MAJOR: "red",
+    Severity.MINOR: "yellow",
+    Severity.INFO: "dim",
+}
+GOOD_VERDICTS = frozenset({Verdict.MATCHED, Verdict.IGNORED})
 _BY = {
     Attribution.CONTROL: "the control departs from the plan",
     Attribution.CANDIDATE: "the candidate departs from the plan",
@@ -29,6 +45,16 @@ _BY = {
 _TRADE_GAP = re.compile(r"(?P<role>\w+): trade (?P<symbol>\S+): (?P<what>.*)")
 _ORDER_NUMBER = re.compile(r"^orders\.\d+\.")
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+def styled_verdict(verdict: Verdict, width: int = 0) -> str:
+    """Colour a verdict for a person, padded to `width`."""
+    return f"[{VERDICT_STYLE[verdict]}]{verdict.value:<{width}}[/]"
+
+
+def code_of_verdict(verdict: Verdict) -> ExitCode:
+    """Give the exit code of a verdict: only MATCHED and IGNORED are fine."""
+    return ExitCode.FINE if verdict in GOOD_VERDICTS else ExitCode.DIVERGED
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
-from typer import Typer
 from typer.testing import CliRunner, Result
 
 from shadow.aws import clients
 from shadow.aws.pair_ledger import pair_to_item
 from shadow.cli import target
-from shadow.cli.main import app, load_commands
+from shadow.cli.main import app
 from shadow.contracts.comparison import Comparison, Verdict
 from shadow.contracts.pair import Pair, PairState, StartState
 from tests.factories.comparisons import document, key_of
@@ -46,17 +45,10 @@ _CLIENTS = (
 )
 _MACHINE = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
 _KEYS = [{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}]
-_loaded: list[Typer] = []
 
 
 def shadow(*arguments: str) -> Result:
     """Run the command as a user does, output not being a terminal."""
-    if not _loaded:
-        load_commands(app, [])
-        from shadow.cli.commands import register  # noqa: PLC0415 - once, as the entry point does
-
-        register(app)
-        _loaded.append(app)
     return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
 
 

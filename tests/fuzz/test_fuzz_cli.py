@@ -18,14 +18,11 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from typer import Typer
-from typer.main import get_command
 from typer.testing import CliRunner
 
-import local.cli
-import reports.cli
 from shadow.cli import commands, target
-from shadow.cli.main import ShadowGroup
+from shadow.cli.commands import load
+from shadow.cli.main import app
 from tests.factories.comparisons import comparison_of, document
 from tests.fuzz.mutations import TEXTS, as_text, damaged
 
@@ -35,15 +32,7 @@ NEVER = ("up", "down", "demo", "chaos")
 """Commands that start a cloud: their arguments are parsed only as far as their help."""
 
 
-def _app() -> Typer:
-    app = Typer(cls=ShadowGroup, no_args_is_help=True, pretty_exceptions_enable=False)
-    for register in (commands.register, local.cli.register, reports.cli.register):
-        register(app)
-    return app
-
-
-APP = _app()
-COMMANDS: dict[str, Any] = get_command(APP).commands  # type: ignore[attr-defined] # a group
+COMMANDS: dict[str, Any] = {entry.name: load(entry) for entry in commands.COMMANDS}
 LEFT = {"--help", "--open"}
 OPTIONS = {
     name: sorted({flag for option in command.params for flag in option.opts if flag.startswith("--")} - LEFT)
@@ -113,7 +102,7 @@ lines = st.sampled_from([name for name in sorted(COMMANDS) if name not in NEVER]
 
 def checked(arguments: list[str]) -> int:
     """Run a command and check how it ended."""
-    result = CliRunner().invoke(APP, arguments)
+    result = CliRunner().invoke(app, arguments)
     raised = result.exception
     assert raised is None or isinstance(raised, SystemExit), f"{arguments}: {type(raised).__name__}: {raised}"
     assert result.exit_code in (0, 1, 2, 3), arguments
@@ -137,7 +126,7 @@ def test_a_command_ends_with_one_of_four_codes(arguments: list[str]) -> None:
 @given(lines)
 def test_with_json_there_is_one_document_whatever_happens(arguments: list[str]) -> None:
     line = [*arguments[:1], "--json", *(word for word in arguments[1:] if word != "--json")]
-    result = CliRunner().invoke(APP, line)
+    result = CliRunner().invoke(app, line)
     assert result.exit_code in (0, 1, 2, 3)
     assert isinstance(json.loads(result.stdout), dict), line
 

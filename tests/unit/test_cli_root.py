@@ -1,22 +1,26 @@
 """Business Unit: tests | Status: current.
 
-The root of the command: help with examples everywhere, a version, and rooms that are missing without taking others along.
+The root of the command: help with examples everywhere and at once, a version, and parts that are not installed told in a line.
 """
 
 from __future__ import annotations
 
 import json
-from importlib.metadata import EntryPoint
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from shadow import __version__
-from shadow.cli.main import COMMAND_GROUP, app, load_commands
+from shadow.cli.commands import COMMANDS, Entry, load
+from shadow.cli.installed import install_command
+from shadow.cli.main import app
+from tests.factories.comparisons import comparison_of, write_jsonl
 from tests.fakes.cli_cloud import shadow
 
-COMMANDS = ("publish", "status", "compare", "explain", "replay", "redrive", "doctor")
+HEAVY = {"boto3", "pydantic", "pandas", "exchange_calendars", "matplotlib", "reports", "local"}
 
 
 def test_the_version_is_told() -> None:
@@ -26,7 +30,7 @@ def test_the_version_is_told() -> None:
     assert result.stdout.strip() == f"shadow {__version__}"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [entry.name for entry in COMMANDS if entry.name not in {"lane", "down"}])
 def test_every_command_has_examples_and_json(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     result = shadow(command, "--help")
@@ -52,20 +56,46 @@ def test_arguments_that_are_not_taken_are_told_as_json_where_that_was_asked_for(
     assert json.loads(result.stdout)["error"]
 
 
-def test_a_room_that_is_missing_is_a_warning_and_no_loss_to_the_others() -> None:
-    tool = typer.Typer()
-    entries = [
-        EntryPoint("cli", "shadow.cli.commands:register", COMMAND_GROUP),
-        EntryPoint("gone", "shadow.nowhere:register", COMMAND_GROUP),
-        EntryPoint("half", "shadow.cli.commands:no_such_name", COMMAND_GROUP),
-    ]
+@pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: entry.name)
+def test_the_line_in_the_list_of_commands_is_the_first_of_the_commands_own_help(entry: Entry) -> None:
+    first = str(load(entry).help).partition("\n\n")[0]
 
-    warnings = load_commands(tool, entries)
+    assert " ".join(first.split()) == entry.summary
 
-    assert len(warnings) == 2
-    assert "gone (shadow.nowhere:register)" in warnings[0]
-    assert "half" in warnings[1]
-    assert "explain" in CliRunner().invoke(tool, ["--help"]).output
+
+def test_help_loads_no_command_and_nothing_heavy() -> None:
+    asked = "import sys; from shadow.__main__ import main; sys.argv[1:] = ['--help']\ntry: main()\nfinally: print(*sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)  # noqa: S603
+    loaded = {name.partition(".")[0] for name in answer.stdout.splitlines()[-1].split()}
+
+    assert "typer" in loaded
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize(("package", "part"), [("pandas", "reports"), ("exchange_calendars", "reports")])
+def test_a_part_that_is_not_installed_is_told_with_the_command_that_installs_it(
+    package: str, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_jsonl(tmp_path / "comparisons.jsonl", [comparison_of(date(2026, 11, 24))])
+    for name in [name for name in sys.modules if name.partition(".")[0] in {package, "reports"}]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    result = shadow("readiness", "--folder", str(tmp_path), "--json")
+
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["error"].endswith(f"pip install 'shadow-lanes[{part}]'")
+
+
+def test_a_package_that_no_part_brings_is_our_own_fault_and_no_advice_is_given() -> None:
+    assert install_command(ModuleNotFoundError("no", name="shadow.nowhere")) is None
+
+
+def test_an_interruption_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_given: object, **_named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shadow.cli.comparing.find_target", interrupted)
+    assert shadow("compare", "plan-1").exit_code == 130
 
 
 def test_completion_can_be_shown() -> None:

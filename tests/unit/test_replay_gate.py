@@ -339,7 +339,7 @@ class Version:
 @pytest.fixture
 def version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Version:
     made = Version(lambda comparison: comparison.model_copy(update={"differences": (), "verdict": Verdict.MATCHED}))
-    monkeypatch.setattr(gating, "_engines", [made.open])
+    monkeypatch.setattr(gating, "open_engine", made.open)
     monkeypatch.chdir(tmp_path)
     write_jsonl(tmp_path / "comparisons.jsonl", [comparison_of(date(2026, 11, day), trades=4) for day in (17, 18, 19, 20)])
     return made
@@ -394,13 +394,6 @@ class TestCommand:
     def test_what_makes_no_sense_is_bad_input(self, arguments: tuple[str, ...], version: Version) -> None:
         assert shadow("replay", "--gate", "--folder", ".", *arguments).exit_code == 2
         assert version.names == []
-
-    def test_without_a_local_cloud_it_says_what_is_missing(self, version: Version, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(gating, "_engines", [])
-
-        answer = json.loads(shadow("replay", "--gate", "--folder", ".", "--json").stdout)
-
-        assert (answer["kind"], answer["exit_code"], version.names) == ("NoEngine", 2, [])
 
     def test_an_archive_of_replays_only_has_nothing_to_gate_by(self, version: Version, tmp_path: Path) -> None:
         write_jsonl(tmp_path / "comparisons.jsonl", [comparison_of(DAY, trades=2, origin="replay")])

@@ -1,0 +1,23 @@
+"""Business Unit: command line | Status: current.
+
+Where the `shadow` command begins. Nothing is imported before an interruption is provided for.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command; an interruption ends it with 130, as shells expect."""
+    try:
+        from shadow.cli.main import app  # noqa: PLC0415
+
+        app()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
