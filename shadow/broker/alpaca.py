@@ -131,7 +131,12 @@ class AlpacaBroker:
     def order_by_client_id(self, client_order_id: str) -> Order | None:
         """Look one order up by the id we gave it; None when the broker itself says that it has never seen it."""
         answer = self._find("/orders:by_client_order_id", {"client_order_id": client_order_id})
-        return None if answer is None else wire.parse_order(answer)
+        if answer is None:
+            return None
+        order = wire.parse_order(answer)
+        if order.client_order_id != client_order_id:
+            raise BrokerProtocolError(f"order.client_order_id: expected {client_order_id}, was {order.client_order_id}")
+        return order
 
     def glance(self, client_order_id: str) -> Order | None:
         """Look one order up: this adapter knows of no budget, so there is always a request to spare."""
@@ -140,7 +145,12 @@ class AlpacaBroker:
     def order_by_id(self, order_id: str) -> Order | None:
         """Look one order up by the broker's own id; None when the broker itself says that it does not know it."""
         answer = self._find(f"/orders/{url_quote(order_id, safe='')}")
-        return None if answer is None else wire.parse_order(answer)
+        if answer is None:
+            return None
+        order = wire.parse_order(answer)
+        if order.order_id != order_id:
+            raise BrokerProtocolError(f"order.id: expected {order_id}, was {order.order_id}")
+        return order
 
     def holdings(self) -> Sequence[Holding]:
         """Read every position; what is not in the list is not held."""

@@ -37,6 +37,7 @@ from shadow.broker.errors import (
 _SHOWN = 200
 _UNAUTHORIZED, _REQUEST_TIMEOUT, _THROTTLED = 401, 408, 429
 _FIRST_REDIRECT, _FIRST_REFUSAL, _FIRST_FAILURE = 300, 400, 500
+_CODES = range(40_000_000, 60_000_000)  # Alpaca's own: 40010001. A gateway's body may repeat the status as a code
 
 
 class Refusal(Exception):
@@ -121,7 +122,7 @@ class AlpacaHttp(RESTClient):
         code = found.get("code")
         message = found.get("message")
         return (
-            code if isinstance(code, int) and not isinstance(code, bool) else None,
+            code if isinstance(code, int) and code in _CODES else None,
             self._presentable(message) if isinstance(message, str) else "",
         )
 
@@ -150,7 +151,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Read how many seconds the broker asks to wait: `Retry-After`, else when its window resets (epoch seconds)."""
     for name, since in (("Retry-After", 0.0), ("X-RateLimit-Reset", time())):
         text = headers.get(name, "")
-        if text.strip().isdigit():
+        if text.strip().isdecimal():
             return max(float(text) - since, 0.0)
     return None
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import TypeVar
 
-from shadow.broker.errors import BrokerProtocolError, OrderRejected, QuoteUnavailable
+from shadow.broker.errors import BrokerProtocolError, OrderRejected, OrderUnreadable, QuoteUnavailable
 from shadow.broker.port import (
     Account,
     Activity,
@@ -35,6 +35,9 @@ MAX_CLIENT_ORDER_ID = 48  # documents disagree between 48 and 128
 _SHOWN = 60
 _ACTIVE = "active"
 _FILL = "FILL"
+_SHORT = "short"
+_DUST = Decimal("1e-6")
+"""How many shares a filled order may lack: an account may count more coarsely than an order may ask."""
 _SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 _Word = TypeVar("_Word")
 
@@ -172,19 +175,34 @@ def order_fields(request: OrderRequest, symbol: str) -> dict[str, object]:
 
 
 def parse_order(value: object) -> Order:
-    """Read one order. A status that is not in Alpaca's list gives UNKNOWN, so that the order itself is not lost."""
+    """Read one order; raises OrderUnreadable where its id can be read and another field cannot.
+
+    A status that is not in Alpaca's list gives UNKNOWN, so that the order itself is not lost; so does "filled" of an order that
+    lacks shares, whose fill is still being booked.
+    """
     fields = Fields("order", value)
-    filled = fields.amount("filled_qty")
+    order_id = fields.text("id")
+    try:
+        return _order(fields, order_id)
+    except BrokerProtocolError as error:
+        raise OrderUnreadable(str(error), order_id, _tolerant(lambda: fields.text("client_order_id"))) from error
+
+
+def _order(fields: Fields, order_id: str) -> Order:
+    quantity, filled = fields.amount("qty"), fields.amount("filled_qty")
     price = fields.amount_or_none("filled_avg_price")
+    status = _STATUS.get(fields.text("status"), OrderStatus.UNKNOWN)
+    if status is OrderStatus.FILLED and quantity - filled >= _DUST:
+        status = OrderStatus.UNKNOWN
     return Order(
-        order_id=fields.text("id"),
+        order_id=order_id,
         client_order_id=fields.text("client_order_id"),
         symbol=fields.text("symbol"),
         side=_one_of(fields, "side", _SIDES),
-        quantity=fields.amount("qty"),
+        quantity=quantity,
         order_type=_one_of(fields, "type", {"limit": OrderType.LIMIT, "market": OrderType.MARKET}),
         limit_price=fields.amount_or_none("limit_price"),
-        status=_STATUS.get(fields.text("status"), OrderStatus.UNKNOWN),
+        status=status,
         filled_quantity=filled,
         average_price=price if filled and price else None,
         submitted_at=fields.moment_or_none("submitted_at"),
@@ -254,7 +272,13 @@ def _tolerant(read: Callable[[], _Word]) -> _Word | None:
 def parse_holdings(value: object) -> list[Holding]:
     """Read a list of positions; quantities are negative where they are short."""
     found = [Fields("position", entry) for entry in listed(value, "positions")]
-    return [Holding(fields.text("symbol"), fields.number("qty"), fields.amount_or_none("current_price")) for fields in found]
+    return [Holding(fields.text("symbol"), _signed(fields), fields.amount_or_none("current_price")) for fields in found]
+
+
+def _signed(position: Fields) -> Decimal:
+    """Read the quantity of a position, negative when it is short, however the broker writes that."""
+    quantity = position.number("qty")
+    return -abs(quantity) if position.object_or_none("side") == _SHORT else quantity
 
 
 def parse_activities(value: object) -> list[Activity]:
@@ -296,7 +320,7 @@ def parse_position(symbol: str, value: object) -> Decimal:
     fields = Fields("position", value)
     if not is_same_symbol(fields.text("symbol"), symbol):
         raise fields.fault("symbol", symbol)
-    return fields.number("qty")
+    return _signed(fields)
 
 
 def parse_latest_quote(symbol: str, value: object) -> Quote:

@@ -14,6 +14,7 @@ BrokerError
 │   └── DuplicateClientOrderId  the client order id was used before: the order exists
 ├── SubmitAmbiguous             the order may or may not exist: look it up, never repeat it
 └── BrokerProtocolError         the answer could not be understood
+    └── OrderUnreadable         the answer is an order, and little but its id could be understood
 """
 
 from __future__ import annotations
@@ -72,3 +73,13 @@ class SubmitAmbiguous(BrokerError):
 
 class BrokerProtocolError(BrokerError):
     """The broker's answer could not be understood."""
+
+
+class OrderUnreadable(BrokerProtocolError):
+    """The broker shows an order of which little but its own id could be understood: it can be cancelled, and no more."""
+
+    def __init__(self, message: str, order_id: str, client_order_id: str | None) -> None:
+        """Remember the broker's id of the order, and ours, where that could be read."""
+        super().__init__(message)
+        self.order_id = order_id
+        self.client_order_id = client_order_id

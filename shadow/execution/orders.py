@@ -19,10 +19,12 @@ from shadow.broker.errors import (
     BrokerProtocolError,
     BrokerRefused,
     BrokerThrottled,
+    BrokerTransientError,
     BrokerUnauthorized,
     BrokerUnavailable,
     DuplicateClientOrderId,
     OrderRejected,
+    OrderUnreadable,
     SubmitAmbiguous,
 )
 from shadow.broker.port import Broker, Order, OrderRequest, OrderStatus, OrderType
@@ -62,9 +64,11 @@ class OrderDesk:
         order = self._submit(intent, is_first=True) if is_new else self._resume(intent)
         if isinstance(order, IntentRecord):
             return order
-        if _difference(intent, order):
-            raise OrderMismatch(self._end_other(intent, order).detail or "")
-        return self._finish(intent, order, seconds)
+        if not _difference(intent, order):
+            order, intent = self._finish(intent, order, seconds)
+            if not _difference(intent, order):
+                return intent
+        raise OrderMismatch(self._end_other(intent, order).detail or "")
 
     def look(self, intent: IntentRecord, turn: int) -> IntentRecord:
         """Find out what became of `intent` and cancel it if it is open, sending nothing; unchanged if nobody knows.
@@ -72,14 +76,16 @@ class OrderDesk:
         One that counts as refused, and has no order, is looked up once more. `turn` is this process's.
         """
         if intent.status.is_final:
-            order = None if intent.order_id else self._broker.order_by_client_id(intent.client_order_id)
+            order = None if intent.order_id else self._shown(intent.client_order_id)
         else:
             order = self._find(intent)
         if order is None:
             return intent
         intent = intent.model_copy(update={"turn": turn})
         order = self._followed(order)
-        return self._end_other(intent, order) if _difference(intent, order) else self._finish(intent, order, 0)
+        if not _difference(intent, order):
+            order, intent = self._finish(intent, order, 0)
+        return self._end_other(intent, order) if _difference(intent, order) else intent
 
     # ------------------------------------------------------------------ sending, once
 
@@ -91,13 +97,13 @@ class OrderDesk:
         """
         if intent.status is not IntentStatus.INTENDED:
             return self._found_or(intent, _refusal_in(intent))
-        order = self._broker.order_by_client_id(intent.client_order_id)
+        order = self._shown(intent.client_order_id)
         return self._submit(intent, is_first=False) if order is None else self._followed(order)
 
     def _submit(self, intent: IntentRecord, *, is_first: bool) -> Order | IntentRecord:
         """Send the order once; give it as the broker has it, or the intent if the broker refused its first sending."""
         try:
-            return self._followed(self._broker.submit(_request(intent)))
+            order = self._broker.submit(_request(intent))
         except BrokerUnavailable as error:
             if is_first:
                 self._note(intent, IntentStatus.NOT_ACCEPTED, error)
@@ -107,6 +113,7 @@ class OrderDesk:
             return self._found_or(noted, _refusal_in(noted))
         except (DuplicateClientOrderId, SubmitAmbiguous, BrokerProtocolError, BrokerRefused) as error:
             return self._found_or(self._note(intent, IntentStatus.AMBIGUOUS, error), None)
+        return self._followed(order)
 
     def _found_or(self, intent: IntentRecord, refusal: IntentStatus | None) -> Order | IntentRecord:
         """Give the order that the broker shows after all; else write `refusal` down, where its own word was one.
@@ -130,7 +137,7 @@ class OrderDesk:
         for turn in range(self._policy.lookups):
             if turn:
                 self._clock.sleep(self._policy.poll_seconds)
-            order = self._broker.order_by_client_id(intent.client_order_id)
+            order = self._shown(intent.client_order_id)
             if order is not None:
                 return order
         return None
@@ -139,22 +146,36 @@ class OrderDesk:
         """Look a refused order up until the settling time is over: only then is the broker's "not found" its last word."""
         for pause in self._policy.pauses(self._policy.refusal_seconds):
             self._clock.sleep(pause)
-            order = self._broker.order_by_client_id(intent.client_order_id)
+            order = self._shown(intent.client_order_id)
             if order is not None:
                 return order
         return None
 
+    def _shown(self, client_order_id: str) -> Order | None:
+        """Give the order that the broker shows under our id; one of ours that cannot be read is cancelled, and raised."""
+        try:
+            return self._broker.order_by_client_id(client_order_id)
+        except OrderUnreadable as error:
+            if error.client_order_id in (None, client_order_id):
+                self._cancel_given_up(error.order_id, error)
+            raise
+
     # ------------------------------------------------------------------ ending
 
-    def _finish(self, intent: IntentRecord, order: Order, seconds: float) -> IntentRecord:
-        """Let our order rest for `seconds`, then cancel what is left and wait until nothing can change any more."""
+    def _finish(self, intent: IntentRecord, order: Order, seconds: float) -> tuple[Order, IntentRecord]:
+        """Let our order rest for `seconds`, then cancel what is left and wait until nothing can change any more.
+
+        An order that the broker shows as another one by then is given as it is, and is not written down.
+        """
         try:
             intent = self._adopt(intent, order)
             order = self._ended(self._wait(order, seconds))
         except (BrokerError, StateUnavailable) as error:
             self._give_up(order, error)
             raise
-        return self._adopt(intent, order) if _differs(intent, order) else intent
+        if _difference(intent, order) or not _differs(intent, order):
+            return order, intent
+        return order, self._adopt(intent, order)
 
     def _ended(self, order: Order) -> Order:
         """Cancel what is left of `order` and look until it is final; ask a second time where the first had no effect."""
@@ -182,12 +203,14 @@ class OrderDesk:
 
     def _give_up(self, order: Order, error: Exception) -> None:
         """Ask for a cancel before the trade is given up, so that nothing is left working while nobody looks."""
-        if order.status.is_final:
-            return
+        if not order.status.is_final:
+            self._cancel_given_up(order.order_id, error)
+
+    def _cancel_given_up(self, order_id: str, error: Exception) -> None:
         try:
-            self._broker.cancel(order.order_id)
+            self._broker.cancel(order_id)
         except BrokerError as refusal:
-            error.add_note(f"order {order.client_order_id} may still be working: its cancel failed ({refusal})")
+            error.add_note(f"order {order_id} may still be working: its cancel failed ({refusal})")
 
     def _end_other(self, intent: IntentRecord, order: Order) -> IntentRecord:
         """End an order under our id that is not the one that was intended, and write down what it was.
@@ -211,12 +234,19 @@ class OrderDesk:
             if _is_settled(order) or self._clock.now() >= end:
                 break
             self._clock.sleep(pause)
-            found = self._broker.glance(order.client_order_id)
-            order = order if found is None else self._followed(found)
+            order = self._glanced(order)
         return order
 
+    def _glanced(self, order: Order) -> Order:
+        """Look once; a look that fails is made up for by the next one, and the last is one that must not fail."""
+        try:
+            found = self._broker.glance(order.client_order_id)
+            return order if found is None else self._followed(found)
+        except BrokerTransientError:
+            return order
+
     def _seen_again(self, order: Order) -> Order:
-        found = self._broker.order_by_client_id(order.client_order_id)
+        found = self._shown(order.client_order_id)
         return order if found is None else self._followed(found)
 
     def _followed(self, order: Order) -> Order:
@@ -224,7 +254,7 @@ class OrderDesk:
         chain = [order]
         while chain[-1].status is OrderStatus.UNKNOWN and chain[-1].replaced_by and len(chain) < _LONGEST_CHAIN:
             successor = self._broker.order_by_id(chain[-1].replaced_by)
-            if successor is None:
+            if successor is None or successor.order_id in {link.order_id for link in chain}:
                 break
             chain.append(successor)
         if len(chain) == 1:
@@ -289,7 +319,12 @@ def _request(intent: IntentRecord) -> OrderRequest:
 
 
 def _refusal_in(intent: IntentRecord) -> IntentStatus | None:
-    """Read in an ambiguous intent what it comes to if its order does not show, by what its sender was told; None: unknown."""
+    """Read in an ambiguous intent what it comes to if its order does not show, by what its sender was told; None: unknown.
+
+    An order that the broker has shown was accepted, whatever its sender was told.
+    """
+    if intent.order_id is not None:
+        return None
     word = (intent.detail or "").partition(":")[0]
     return {OrderRejected.__name__: IntentStatus.REJECTED, BrokerThrottled.__name__: IntentStatus.NOT_ACCEPTED}.get(word)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from shadow.broker.errors import QuoteUnavailable
+from shadow.broker.errors import BrokerProtocolError, QuoteUnavailable
 from shadow.broker.port import Broker, Quote
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.identity import client_order_id_of
@@ -87,7 +87,9 @@ class Placement:
         trade = SizedTrade.resumed(known[min(known)]) if known else trade
         ended_attempt = -1
         quote = trade.quote
-        last_start = self._clock.now() + timedelta(seconds=self._policy.work_seconds)
+        began = self._clock.now()
+        decided_at = known[min(known)].intended_at if known else began
+        last_start = began + timedelta(seconds=self._policy.work_seconds)
         for step in self._policy.steps(trade.side):
             rest = trade.asked - filled_shares(known.values())
             if rest <= 0:
@@ -98,7 +100,7 @@ class Placement:
             if intent is None:
                 if self._clock.now() > last_start:
                     raise WorkTimeSpent(f"{trade.symbol}: {rest} of {trade.asked} shares are left to ask for")
-                quote = self._quote_for(step, trade, quote)
+                quote = self._quote_for(step, trade, quote, decided_at)
                 drafted = self._intent(trade, step, rest, quote, turn)
                 intent = self._log.record(drafted)
                 is_new = intent is drafted
@@ -112,17 +114,22 @@ class Placement:
         """Tell whether an earlier process went past `step` without an order (its attempt had ended)."""
         return step.number not in known and any(number > step.number for number in known)
 
-    def _quote_for(self, step: Step, trade: SizedTrade, last: Quote) -> Quote:
-        """Price the first step on the decision quote, later ones on a fresh quote where there is a plausible one."""
+    def _quote_for(self, step: Step, trade: SizedTrade, last: Quote, decided_at: datetime) -> Quote:
+        """Price the first step on the decision quote, later ones on a fresh quote where there is a plausible one.
+
+        The market's own time is that of the decision and what has passed since `decided_at`.
+        """
         if step.number == 0:
             return trade.quote
         if step.position == 0:
             self._clock.sleep(self._policy.pause_seconds)
         try:
             fresh = self._broker.quote(trade.symbol)
-        except QuoteUnavailable:
+        except (QuoteUnavailable, BrokerProtocolError):
             return last
-        return last if self._policy.fault_in(fresh) else fresh
+        now = self._clock.now()
+        at = None if trade.market_at is None else trade.market_at + (now - decided_at)
+        return last if self._policy.fault_in(fresh, at, now) else fresh
 
     def _intent(self, trade: SizedTrade, step: Step, rest: Decimal, quote: Quote, turn: int) -> IntentRecord:
         return IntentRecord(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from shadow.broker.errors import AssetUnknown, QuoteUnavailable
+from shadow.broker.errors import AssetUnknown, BrokerProtocolError, QuoteUnavailable
 from shadow.broker.port import Broker, MarketClock, Quote
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.vocabulary import ExecutionMode, Reason, Side, TradeStatus
@@ -138,7 +138,7 @@ class TradeExecutor:
                 self._clock.sleep(self._settings.policy.pause_seconds)
             try:
                 quote = self._broker.quote(trade.symbol)
-            except QuoteUnavailable as error:
+            except (QuoteUnavailable, BrokerProtocolError) as error:
                 problem, reason = str(error), Reason.NO_QUOTE
                 continue
             now = self._clock.now()

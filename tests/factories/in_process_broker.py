@@ -22,6 +22,7 @@ class _Response:
     def __init__(self, answer: Answer) -> None:
         body = answer.body
         self.status_code = answer.status
+        self.headers = answer.headers
         self.content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
 
 

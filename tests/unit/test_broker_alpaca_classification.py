@@ -79,6 +79,8 @@ UNANSWERED = (
         (409, HTML, SubmitAmbiguous),
         (422, b"", SubmitAmbiguous),
         (422, {"code": "42210000", "message": "a code is a number"}, SubmitAmbiguous),
+        (422, {"code": 422, "message": "a gateway's own code"}, SubmitAmbiguous),
+        (404, {"code": 5, "message": "another service's own code"}, SubmitAmbiguous),
         (425, b"", SubmitAmbiguous),
         (431, HTML, SubmitAmbiguous),
         (499, b"", SubmitAmbiguous),
@@ -146,6 +148,7 @@ def test_a_read_without_an_answer_is_unavailable(call: str, error: Exception) ->
         (302, b"", BrokerProtocolError),
         (404, HTML, BrokerProtocolError),
         (404, {"message": ""}, BrokerProtocolError),
+        (404, {"code": 404, "message": ""}, BrokerProtocolError),
         (418, {"code": 41810000, "message": "teapot"}, BrokerRefused),
     ],
 )
@@ -232,7 +235,8 @@ def _has_code(body: bytes) -> bool:
         found = json.loads(body)
     except ValueError:
         return False
-    return isinstance(found, dict) and type(found.get("code")) is int
+    code = found.get("code") if isinstance(found, dict) else None
+    return type(code) is int and 40_000_000 <= code < 60_000_000
 
 
 JSON = st.recursive(

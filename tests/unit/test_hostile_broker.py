@@ -1,0 +1,366 @@
+"""A hostile broker: whatever it answers, at whatever call, no order is left working, none is sent twice, no fill goes unrecorded.
+
+The real adapter trades against the simulator, whose answers are spoilt on their way. The simulator knows what was really traded.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from local.broker_simulator.api import Answer, Request
+from local.broker_simulator.simulator import Simulator
+from local.broker_simulator.values import SimulatedOrder
+from shadow.broker.alpaca_http import _retry_after
+from shadow.broker.errors import BrokerProtocolError, BrokerUnavailable, OrderRejected, OrderUnreadable
+from shadow.broker.port import Order, OrderStatus, Quote
+from shadow.contracts.candidate_state import IntentStatus
+from shadow.contracts.errors import ShadowError
+from shadow.contracts.vocabulary import ExecutionMode, Reason, Role, TradeStatus
+from shadow.contracts.workflow import TradeResult, WorkflowTrade
+from shadow.execution.closing import RunCloser
+from shadow.execution.errors import OrderFateUnknown
+from shadow.execution.trade import TradeExecutor, TradeSettings
+from shadow.execution.walk import WalkPolicy
+from tests.factories.broker import ORDER_JSON, answering
+from tests.factories.broker_simulator import DAY
+from tests.factories.in_process_broker import broker_of, exchange_with
+from tests.fakes.candidate import NOON, REST, RUN_ID, Behaviour, FakeBroker, FakeClock, MemoryLedger, MemoryLog, d, trade
+
+POLICY = WalkPolicy()
+BUY, SELL = trade("AAA", "1000"), trade("AAA", "-1000", held="30")
+TRIES = 4
+Spoil = Callable[[Answer], Answer | None]
+
+
+def body(**fields: object) -> Spoil:
+    """Give the answer with other `fields`."""
+    return lambda answer: replace(answer, body={**_fields(answer), **fields})
+
+
+def told(status: int, text: object = b"") -> Spoil:
+    """Give another answer than the broker's: what was asked for was done."""
+    return lambda _: Answer(status, text)
+
+
+def _fields(answer: Answer) -> Mapping[str, object]:
+    return answer.body if isinstance(answer.body, dict) else {}
+
+
+def _replaced_by_itself(answer: Answer) -> Answer:
+    return replace(answer, body={**_fields(answer), "status": "replaced", "replaced_by": _fields(answer).get("id")})
+
+
+HTML = b"<html>not here</html>"
+SPOILT: dict[str, Spoil] = {
+    "no answer": lambda _: None,
+    "another symbol": body(symbol="ZZZ"),
+    "no symbol": body(symbol=""),
+    "another side": body(side="sell"),
+    "a short sale": body(side="sell_short"),
+    "another quantity": body(qty="999"),
+    "sized in dollars": body(qty=None, notional="1000"),
+    "another type": body(type="stop"),
+    "no filled quantity": body(filled_qty=None),
+    "another client order id": body(client_order_id="of-somebody-else"),
+    "filled without shares": body(status="filled", filled_qty="0", filled_avg_price=None),
+    "an unknown status": body(status="pondering"),
+    "replaced by itself": _replaced_by_itself,
+    "replaced by nobody": body(status="replaced", replaced_by="6fb95507-6eda-5efb-8d47-ea735a71112b"),
+    "empty": told(200),
+    "a list": told(200, []),
+    "HTML": told(200, HTML),
+    "redirected": told(302),
+    "400": told(400, HTML),
+    "401 in code": told(401, {"code": 40110000, "message": "request is not authorized"}),
+    "403 in code": told(403, {"code": 40310000, "message": "insufficient buying power"}),
+    "404 of a proxy": told(404, HTML),
+    "404 of a gateway with a code": told(404, {"code": 404, "message": "not found"}),
+    "404 of another service": told(404, {"code": 5, "message": "Not Found"}),
+    "404 in code": told(404, {"code": 40410000, "message": "order not found"}),
+    "409": told(409),
+    "422 with the status as code": told(422, {"code": 422, "message": "unprocessable"}),
+    "422 in code": told(422, {"code": 42210000, "message": "unprocessable"}),
+    "425": told(425),
+    "429": told(429, {"code": 42910000, "message": "rate limit exceeded"}),
+    "431": told(431, HTML),
+    "499": told(499),
+    "500": told(500, {"code": 50010000, "message": "internal server error occurred"}),
+    "504": told(504, HTML),
+}
+PLACES = {
+    "submit": ("POST", "/v2/orders"),
+    "look": ("GET", "/v2/orders:by_client_order_id"),
+    "cancel": ("DELETE", "/v2/orders"),
+}
+
+
+@dataclass(frozen=True)
+class Spoiling:
+    """The answers at `place` number `first` to `last`, counted from 1, are spoilt."""
+
+    place: str
+    spoil: str
+    first: int = 1
+    last: int = 1
+
+
+@dataclass
+class Hostile:
+    """One trade against a broker whose answers are spoilt. Of the trade's orders, the first two rest."""
+
+    item: WorkflowTrade
+    spoilings: Sequence[Spoiling] = ()
+
+    def __post_init__(self) -> None:
+        self.simulator = Simulator()
+        self.simulator.set_day(DAY, {"AAA": Decimal(100)})
+        self.simulator.set_spread(Decimal(20))
+        self.simulator.set_positions(Role.CANDIDATE, {"AAA": Decimal(30)})
+        self.simulator.set_fill_rule(2)
+        self.log, self.ledger, self.clock = MemoryLog(), MemoryLedger("5000"), FakeClock()
+        self.clock.time = self.simulator._exchange.market.now()
+        self.seen: Counter[str] = Counter()
+        self.most = Decimal(0)
+        self._send = exchange_with(self.simulator)
+        self.broker = broker_of(Role.CANDIDATE, self._exchange)
+
+    def _exchange(self, request: Request) -> Answer | None:
+        answer = self._send(request)
+        self.most = max(self.most, self.traded + self.working)
+        place = next((name for name, (method, path) in PLACES.items() if _is_at(request, method, path)), "")
+        self.seen[place] += 1
+        for each in self.spoilings:
+            if answer is not None and each.place == place and each.first <= self.seen[place] <= each.last:
+                return SPOILT[each.spoil](answer)
+        return answer
+
+    def executor(self) -> TradeExecutor:
+        """Give an executor as a fresh process has it."""
+        settings = TradeSettings(ExecutionMode.PAPER, POLICY, lambda item: self.broker.position(item.symbol))
+        return TradeExecutor(broker=self.broker, log=self.log, ledger=self.ledger, clock=self.clock, settings=settings)
+
+    def run(self) -> TradeResult | None:
+        """Trade as the workflow does: execute, reconcile what failed, close the run; None where the fate stays unknown."""
+        executor, error = self.executor(), ""
+        for attempt in range(2 * TRIES):
+            try:
+                return executor.execute(self.item) if attempt < TRIES else executor.reconcile(self.item, error)
+            except ShadowError as failure:
+                error = type(failure).__name__
+                self.clock.sleep(30)
+        return None
+
+    def close(self) -> None:
+        """End the run; what it raises is tried again."""
+        for _ in range(TRIES):
+            try:
+                RunCloser(self.broker, self.log, self.clock, POLICY).close(RUN_ID)
+            except ShadowError:
+                self.clock.sleep(30)
+            else:
+                return
+
+    @property
+    def orders(self) -> list[SimulatedOrder]:
+        """What the broker really has."""
+        return self.simulator.orders(Role.CANDIDATE)
+
+    @property
+    def working(self) -> Decimal:
+        """The shares that may still be traded."""
+        alive = (order for order in self.orders if order.status not in ("filled", "canceled", "expired", "rejected"))
+        return sum((order.quantity - order.filled_quantity for order in alive), Decimal(0))
+
+    @property
+    def traded(self) -> Decimal:
+        return sum((order.filled_quantity for order in self.orders), Decimal(0))
+
+
+def _is_at(request: Request, method: str, path: str) -> bool:
+    return request.method == method and request.path.removeprefix("/paper").startswith(path)
+
+
+def check(world: Hostile) -> None:
+    """Trade, and hold what is recorded against what was really traded: while the broker is hostile, and when it is well again."""
+    result = world.run()
+    world.close()
+    assert world.most <= 10
+    assert not world.working or world.seen["look"] <= max(each.last for each in world.spoilings if each.place == "look")
+    if result is not None and result.status is not TradeStatus.UNKNOWN:
+        assert result.quantity == world.traded
+    world.spoilings = ()
+    world.clock.sleep(POLICY.abandoned_seconds)
+    world.close()
+    assert world.working == 0
+    written = world.log.of_run(RUN_ID)
+    assert not [intent for intent in written if intent.may_work]
+    of_another = any((intent.detail or "").startswith("OrderMismatch") for intent in written)
+    assert of_another or sum((intent.filled_quantity for intent in written), Decimal(0)) == world.traded
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("item", "first", "last"), [(BUY, 1, 1), (SELL, 2, 6)], ids=["buy-1", "sell-2-6"])
+def test_whatever_is_answered_the_record_is_what_was_traded_and_nothing_works(
+    item: WorkflowTrade, first: int, last: int, place: str, spoil: str
+) -> None:
+    check(Hostile(item, [Spoiling(place, spoil, first, last)]))
+
+
+@pytest.mark.parametrize("look", [spoil for spoil in SPOILT if spoil != "404 in code"])
+@pytest.mark.parametrize("submit", ["no answer", "422 in code", "422 with the status as code", "429"])
+def test_an_order_that_was_taken_and_refused_is_sent_once_whatever_the_looks_for_it_say(submit: str, look: str) -> None:
+    check(Hostile(SELL, [Spoiling("submit", submit), Spoiling("look", look, 1, 20)]))
+
+
+@pytest.mark.parametrize("look", ["no symbol", "a short sale", "sized in dollars", "another type", "no filled quantity"])
+@pytest.mark.parametrize("submit", ["no answer", "422 in code", "empty"])
+def test_an_order_of_ours_that_can_never_be_read_is_cancelled(submit: str, look: str) -> None:
+    world = Hostile(BUY, [Spoiling("submit", submit), Spoiling("look", look, 1, 10**6)])
+    assert world.run() is None
+    assert (world.working, world.traded, len(world.orders)) == (0, 0, 1)
+
+
+# ---------------------------------------------------------------------- what one call must make of one answer
+
+
+def test_an_answer_about_another_order_is_none_about_ours() -> None:
+    broker = answering(200, ORDER_JSON)
+    with pytest.raises(BrokerProtocolError, match=r"order\.client_order_id: expected t-2, was t-1"):
+        broker.order_by_client_id("t-2")
+    with pytest.raises(BrokerProtocolError, match=r"order\.id: expected another"):
+        broker.order_by_id("another")
+
+
+@pytest.mark.parametrize(("named", "shown"), [({}, "t-1"), ({"client_order_id": None}, None), ({"client_order_id": "x"}, "x")])
+def test_an_order_that_cannot_be_read_says_whose_it_is_as_far_as_it_can(named: dict[str, object], shown: str | None) -> None:
+    with pytest.raises(OrderUnreadable) as caught:
+        answering(200, ORDER_JSON | {"type": "stop"} | named).order_by_client_id("t-1")
+    assert (caught.value.order_id, caught.value.client_order_id) == (ORDER_JSON["id"], shown)
+
+
+@pytest.mark.parametrize(("filled", "status"), [("0", "unknown"), ("1.4", "unknown"), ("1.4999999", "filled"), ("1.5", "filled")])
+def test_an_order_is_filled_when_its_shares_are_there(filled: str, status: str) -> None:
+    found = answering(200, ORDER_JSON | {"filled_qty": filled}).order_by_client_id("t-1")
+    assert found is not None
+    assert found.status == OrderStatus(status)
+
+
+@pytest.mark.parametrize("quantity", ["-2", "2"])
+def test_a_short_position_is_negative_however_it_is_written(quantity: str) -> None:
+    short = {"symbol": "AAPL", "qty": quantity, "side": "short"}
+    assert answering(200, short).position("AAPL") == -2
+    assert answering(200, [short]).holdings()[0].quantity == -2
+
+
+@pytest.mark.parametrize("header", ["\u00b2", "-1", "soon", "Fri, 31 Dec 1999 23:59:59 GMT"])
+def test_a_retry_after_that_is_no_number_of_seconds_is_left_out(header: str) -> None:
+    assert _retry_after({"Retry-After": header}) is None
+
+
+# ---------------------------------------------------------------------- what a trade must make of them
+
+
+def _executor(broker: FakeBroker, log: MemoryLog, clock: FakeClock) -> TradeExecutor:
+    settings = TradeSettings(ExecutionMode.PAPER, POLICY, lambda item: item.current_position)
+    return TradeExecutor(broker=broker, log=log, ledger=MemoryLedger(), clock=clock, settings=settings)
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+class Hiding(FakeBroker):
+    """A broker that takes the first order, refuses it, shows it once, and then not for a while."""
+
+    hides = False
+
+    def order_by_client_id(self, client_order_id: str) -> Order | None:
+        return None if self.hides else super().order_by_client_id(client_order_id)
+
+
+def test_an_order_that_was_shown_once_is_never_taken_for_refused() -> None:
+    broker, log, clock = Hiding(script=[replace(REFUSED_TAKEN, rests=True), REST]), MemoryLog(), FakeClock()
+
+    def die_when_open() -> None:
+        if any(intent.status is IntentStatus.OPEN for intent in log.intents.values()):
+            raise Died
+
+    clock.on_sleep = die_when_open
+    with pytest.raises(Died):
+        _executor(broker, log, clock).execute(BUY)
+    broker.hides, clock.on_sleep = True, lambda: None
+    with pytest.raises(OrderFateUnknown):
+        _executor(broker, log, clock).execute(BUY)
+
+    assert len(broker.submitted) == 1
+    assert [intent.may_work for intent in log.intents.values()] == [True]
+
+
+REFUSED_TAKEN = Behaviour(filled=d(0), error=OrderRejected, accepts=True)
+
+
+class Blinking(FakeBroker):
+    """A broker of which every second look fails, and that fills an order when it was looked at five times."""
+
+    looks = 0
+
+    def glance(self, client_order_id: str) -> Order | None:
+        self.looks += 1
+        if self.looks % 2:
+            raise BrokerUnavailable("GET: HTTP 503")
+        if self.looks > 3:
+            self.orders[client_order_id] = replace(
+                self.orders[client_order_id], status=OrderStatus.FILLED, filled_quantity=d(10), average_price=d(100)
+            )
+        return super().order_by_client_id(client_order_id)
+
+
+def test_a_look_that_fails_ends_no_step() -> None:
+    broker = Blinking(script=[REST])
+    result = _executor(broker, MemoryLog(), FakeClock()).execute(BUY)
+    assert (result.status, len(broker.submitted), broker.cancelled) == (TradeStatus.COMPLETED, 1, [])
+
+
+class Quoting(FakeBroker):
+    """A broker whose quotes are a script; the last one for ever."""
+
+    quotes: tuple[Quote | Exception, ...] = ()
+
+    def quote(self, symbol: str) -> Quote:
+        del symbol
+        found, self.quotes = self.quotes[0], self.quotes[1:] or self.quotes
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+GOOD = Quote("AAA", d("99.90"), d("100.10"), NOON)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [replace(GOOD, bid=d(199), ask=d(200), at=NOON - timedelta(days=4)), BrokerProtocolError("quote.t: expected a time")],
+    ids=["four days old", "unreadable"],
+)
+def test_no_step_of_a_walk_is_priced_on_a_quote_that_cannot_be_one(later: Quote | Exception) -> None:
+    broker = Quoting(script=[REST])
+    broker.quotes = (GOOD, later)
+    _executor(broker, MemoryLog(), FakeClock()).execute(BUY)
+    limits = [request.limit_price for request in broker.submitted if request.limit_price]
+    assert len(limits) == 3
+    assert max(limits) <= d("100.10")
+
+
+@pytest.mark.parametrize(("item", "attempts"), [(BUY, 1), (SELL, 3)], ids=["buy", "sell"])
+def test_a_quote_that_cannot_be_read_is_no_quote(item: WorkflowTrade, attempts: int) -> None:
+    broker = Quoting()
+    broker.quotes = (BrokerProtocolError("quote.t: expected a time"),)
+    result = _executor(broker, MemoryLog(), FakeClock()).execute(item)
+    assert (result.status, result.reason, result.attempts) == (TradeStatus.FAILED, Reason.NO_QUOTE, attempts)
