@@ -95,9 +95,9 @@ def documents_of(trades: int, *, odd: int = _ODD) -> Documents:
     return Documents(
         pair=pair,
         plan=plan.model_dump_json().encode(),
-        control=kept("control", ((ITEM, item) for item in run.control_items())),
-        effects=kept("control-effects", run.effects()),
-        candidate=kept("candidate-00", candidate.records()),
+        control=kept("legacy", ((ITEM, item) for item in run.control_items())),
+        effects=kept("legacy-effects", run.effects()),
+        candidate=kept("workflow-00", candidate.records()),
         store=store,
         objects=objects,
     )

@@ -178,15 +178,16 @@ def entry_for(covered: Sequence[Difference], *, owner: str, reason: str, until: 
     """Give the narrowest entry that covers all of `covered`: what they have in common stands in it, the rest is left open."""
     patterns: dict[str, str] = {"kind": covered[0].kind}
     fields, symbols = {each.field for each in covered}, {each.symbol for each in covered}
-    sides, roles = {each.action for each in covered}, {each.attribution for each in covered}
+    sides, lanes = {each.action for each in covered}, {each.lane for each in covered}
     if len(fields) == 1:
         patterns["field"] = literal(fields.pop())
     if len(symbols) == 1 and (symbol := symbols.pop()) is not None:
         patterns["symbol"] = literal(symbol)
     if len(sides) == 1 and (side := sides.pop()) is not None:
         patterns["side"] = side.value
-    if len(roles) == 1:
-        patterns["role"] = roles.pop().value
+    if len(lanes) == 1:
+        lane = lanes.pop()
+        patterns["lane"] = "neither" if lane is None else lane.value
     return {"owner": owner, "reason": reason, **patterns, "expires": until.isoformat(), "budget_a_day": budget}
 
 

@@ -26,8 +26,6 @@ from shadow.compare.judge import verdict_by, weighed
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Difference, Verdict
 from shadow.contracts.errors import InvalidPayload, UnreadableDocument
-from shadow.contracts.vocabulary import Lane
-from shadow.settlement.judging import policy_for
 from shadow.settlement.rejudging import Again, Answer, Asker, Line, WhatIf
 from shadow.settlement.stored import Entry, Store
 
@@ -188,10 +186,9 @@ def _answer(portion: Portion, entry: Entry, line: Line | None, what_if: WhatIf) 
 def _told(answers: Sequence[Answer], policy: Policy) -> Rejudged:
     """Hold both judgements to the budgets of each day, and note what changed in the order of days, publication and plans."""
     result = Rejudged(policy.hash)
-    ours = {lane.value: policy_for(policy, lane).hash for lane in Lane}
     old = {line.run_id: Again(Verdict(line.verdict), line.differences) for line, _ in answers if line.found}
     new = {line.run_id: again or _weighed(line, old[line.run_id], policy) for line, again in answers if again or line.found}
-    before = _within_budgets([line for line, _ in answers if line.policy_hash == ours[line.lane]], old, policy)
+    before = _within_budgets([line for line, _ in answers if line.policy_hash == policy.hash], old, policy)
     after = _within_budgets([line for line, _ in answers], new, policy)
     for line, again in sorted(answers, key=lambda answer: _place(answer[0])):
         result.judged += again is not None

@@ -47,8 +47,9 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("deadlines", Deadlines),
     ("applies", Applies),
     ("evidence", Evidence),
-    ("evidence.control", LaneEvidence),
-    ("evidence.candidate", LaneEvidence),
+    ("evidence.legacy", LaneEvidence),
+    ("evidence.workflow", LaneEvidence),
+    ("evidence.declared", LaneEvidence),
     ("known", KnownDivergence),
 )
 MADE = "<!-- Made by `python -m local.pages.policy_reference`. Change the models, not this page. -->"

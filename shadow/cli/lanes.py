@@ -6,7 +6,7 @@ What both lanes of a pair are doing just now, read only: nothing is copied, noth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shadow.aws import clients
@@ -15,18 +15,19 @@ from shadow.aws.table import plain_item
 from shadow.cli.target import Target
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.pair import Pair
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import Lane, Role
 from shadow.lanes.legacy.reader import read_control
 from shadow.lanes.legacy.source import AwsControlSource, CapturedEvents, run_of_plan
 from shadow.lanes.records import as_moment
 from shadow.lanes.settledness import Deadlines, Settledness, candidate_settledness, control_settledness, is_stuck
-from shadow.settlement.looks import CANDIDATE, CONTROL
+from shadow.settlement.looks import LEGACY, WORKFLOW
 
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
     """One lane of a pair now. `state` is the lane's own word, `since` when it last showed a sign of life."""
 
+    lane: Lane
     role: Role
     state: str
     settled: bool
@@ -37,6 +38,7 @@ class LaneState:
     def to_wire(self, now: datetime) -> dict[str, object]:
         """Give the JSON-ready form; the age is in seconds."""
         return {
+            "lane": self.lane.value,
             "state": self.state,
             "settled": self.settled,
             "since": self.since.isoformat() if self.since else None,
@@ -57,32 +59,38 @@ def lane_states(target: Target, pair: Pair, refs: Mapping[str, EvidenceRef], now
         dynamodb,
         target.outputs.get("CandidateStateTableName", ""),
     )
-    return _control(control, pair, refs, now), _candidate(candidate, pair, refs, now)
+    states = _legacy(control, pair, refs, now), _workflow(candidate, pair, refs, now)
+    return states if pair.production_lane is Lane.LEGACY else states[::-1]
 
 
-def _control(source: AwsControlSource, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> LaneState:
+def _legacy(source: AwsControlSource, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> LaneState:
     run_id = run_of_plan(source, pair)
     outcome = run_id and read_control(run_id, pair.plan_id, map(plain_item, source.run_items(run_id)), None)
     if not outcome:
-        kept = CONTROL in refs
-        return LaneState(Role.CONTROL, "records expired, evidence kept" if kept else "no run found", settled=kept)
+        kept = LEGACY in refs
+        return _ended(Lane.LEGACY, pair, "records expired, evidence kept" if kept else "no run found", kept=kept)
     found = control_settledness(outcome, now, Deadlines())
     since = found.since or outcome.completed_at or outcome.started_at
-    return _state(Role.CONTROL, outcome.raw_status or outcome.status.value, found, since, now)
+    return _state(_ended(Lane.LEGACY, pair, outcome.raw_status or outcome.status.value), found, since, now)
 
 
-def _candidate(source: AwsCandidateSource, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> LaneState:
+def _workflow(source: AwsCandidateSource, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> LaneState:
     describe = source.describe(pair.execution_arn or source.execution_arn(pair.run_id))
     if describe is None:
-        kept = any(name.startswith(f"{CANDIDATE}-") for name in refs)
+        kept = any(name.startswith(f"{WORKFLOW}-") for name in refs)
         reason = f": start {pair.start_state.value}" + (f", {pair.start_reason}" if pair.start_reason else "")
-        return LaneState(Role.CANDIDATE, "history expired, evidence kept" if kept else f"no execution{reason}", settled=kept)
+        return _ended(Lane.WORKFLOW, pair, "history expired, evidence kept" if kept else f"no execution{reason}", kept=kept)
     stopped = as_moment(describe.get("stopDate"))
     found = candidate_settledness(describe.get("status"), stopped, now, Deadlines().aborted_quiet)
     since = found.since or stopped or as_moment(describe.get("redriveDate")) or as_moment(describe.get("startDate"))
-    return _state(Role.CANDIDATE, str(describe.get("status")), found, since, now)
+    return _state(_ended(Lane.WORKFLOW, pair, str(describe.get("status"))), found, since, now)
 
 
-def _state(role: Role, state: str, found: Settledness, since: datetime | None, now: datetime) -> LaneState:
+def _ended(lane: Lane, pair: Pair, state: str, *, kept: bool = False) -> LaneState:
+    return LaneState(lane, lane.role_beside(pair.production_lane), state, settled=kept)
+
+
+def _state(lane: LaneState, found: Settledness, since: datetime | None, now: datetime) -> LaneState:
     active = Settledness(settled=found.settled, waiting_for=found.waiting_for, since=since)
-    return LaneState(role, state, found.settled, since, found.waiting_for, is_stuck(active, now, Deadlines()))
+    stuck = is_stuck(active, now, Deadlines())
+    return replace(lane, settled=found.settled, since=since, waiting_for=found.waiting_for, stuck=stuck)

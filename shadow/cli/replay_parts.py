@@ -27,6 +27,7 @@ from shadow.replay.plans import PlanTable, plans_in_folder
 from shadow.replay.ports import Archived, ReplayRefused
 from shadow.replay.replayer import MODE_VARIABLE, Pace, Replayer, refuse_unless_dry_run
 from shadow.settlement.judging import judge_by, policy_at
+from shadow.settlement.looks import LEGACY
 from shadow.settlement.stored import FolderSource, Found, JsonlSource, everything
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class StoredArchive:
         control = found.comparison.control if found else None
         if found is None or control is None:
             return None
-        evidence = tuple(ref for ref in found.comparison.evidence if ref.name.startswith("control"))
+        evidence = tuple(ref for ref in found.comparison.evidence if ref.name.startswith(LEGACY))
         held = read_held(found.pair.held_json) if found.pair else {}
         return Archived(control, evidence, held)
 

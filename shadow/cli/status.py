@@ -210,11 +210,10 @@ def _print_pair(target: Target, page: PairPage, now: datetime) -> None:
     if pair.previous_verdict is not None and pair.previous_verdict is not Verdict.PENDING:
         say(f"before      {styled_verdict(pair.previous_verdict)}")
     for lane in page.lanes:
-        say(f"{lane.role.value:<12}{_lane_text(lane, now)}")
-    say(f"production  {pair.production_lane.role} ({pair.production_lane}), shadowed by {pair.production_lane.shadow}")
+        say(f"{lane.role.value:<12}{lane.lane} · {_lane_text(lane, now)}")
     say(f"start       {pair.start_state.value}{f' · {escape(pair.start_reason)}' if pair.start_reason else ''}")
     if pair.control_error:
-        say(f"            [red]publishing to the {pair.production_lane.role} raised {escape(pair.control_error)}[/]")
+        say(f"            [red]publishing to the control raised {escape(pair.control_error)}[/]")
     arn = pair.execution_arn or target.execution_arn(pair.run_id)
     say(f"execution   {target.console_url(arn) or arn}")
     if pair.comparison_key:

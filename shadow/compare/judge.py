@@ -15,7 +15,7 @@ The verdict, first that holds:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal, localcontext
@@ -43,6 +43,8 @@ from shadow.compare.margins import ToleranceRecorder
 from shadow.compare.money import NOTHING, impacts_of, net, writable
 from shadow.compare.policy import Policy, worse
 from shadow.contracts.comparison import Comparison, Counts, Difference, Impact, Severity, Verdict
+from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.vocabulary import Lane, Role
 
 
 def judge(case: PairCase, policy: Policy) -> Comparison:
@@ -52,7 +54,7 @@ def judge(case: PairCase, policy: Policy) -> Comparison:
         gaps = gaps_of(view, policy)
         asked = ToleranceRecorder(policy)
         findings = in_order(without_unseen_absences(find(view, asked), view))
-        differences = differences_of(findings, policy, case.trading_day, both_ran=view.both is not None)
+        differences = differences_of(findings, policy, case.trading_day, view.runs)
         money = ledger_of(view)
     return with_totals(
         Comparison(
@@ -140,10 +142,11 @@ def without_unseen_absences(findings: Iterable[Finding], view: PairView) -> Iter
             yield finding
 
 
-def differences_of(findings: list[Finding], policy: Policy, on: date, *, both_ran: bool) -> tuple[Difference, ...]:
+def differences_of(findings: list[Finding], policy: Policy, on: date, runs: Sequence[RunOutcome]) -> tuple[Difference, ...]:
     """Make differences of findings that are in order: causes found, dollars counted once, the register of day `on` applied."""
-    own = impacts_of(findings, both_ran=both_ran)
-    alone = [_bare_difference(finding, impact, policy) for finding, impact in zip(findings, own, strict=True)]
+    own = impacts_of(findings, both_ran=len(runs) == len(Role))
+    lanes = {run.role: run.lane for run in runs}
+    alone = [_bare_difference(finding, impact, policy, lanes) for finding, impact in zip(findings, own, strict=True)]
     roots = roots_of(findings)
     caused = (
         difference if root == place else difference.model_copy(update={"root": alone[root].key})
@@ -214,7 +217,7 @@ def _worth(impact: Impact) -> Decimal:
     return max(impact.gross, abs(impact.notional), abs(impact.cash))
 
 
-def _bare_difference(finding: Finding, impact: Impact, policy: Policy) -> Difference:
+def _bare_difference(finding: Finding, impact: Impact, policy: Policy, lanes: Mapping[Role, Lane]) -> Difference:
     pair = finding.pair
     trade_usd = abs(pair.planned.amount) if pair is not None and pair.planned is not None else ZERO
     return Difference(
@@ -223,6 +226,7 @@ def _bare_difference(finding: Finding, impact: Impact, policy: Policy) -> Differ
         severity=policy.severity_of(finding.kind),
         by_worth=policy.materiality.raised(Severity.INFO, _worth(impact), trade_usd),
         attribution=finding.attribution,
+        lane=None if finding.role is None else lanes.get(finding.role),
         field=finding.field,
         trade_id=pair.trade_id if pair else None,
         symbol=pair.symbol if pair else finding.symbol,

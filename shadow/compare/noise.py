@@ -81,9 +81,9 @@ def _measure(two: TwoRuns, policy: Policy, seen: dict[str, list[Decimal]]) -> No
 
 
 def _for_both(policy: Policy, role: Role) -> Policy:
-    """Give `policy` with the one-sided rules that are for the lane asked of both of its runs."""
-    applies = {name: tuple(Role) if role in lanes else () for name, lanes in policy.applies}
-    return policy.model_copy(update={"applies": policy.applies.model_copy(update=applies)})
+    """Give `policy` with the rule on durations, where it is for that role, asked of both of the lane's runs."""
+    both = {"duration_ratio": tuple(Role) if role in policy.applies.duration_ratio else ()}
+    return policy.model_copy(update={"applies": policy.applies.model_copy(update=both)})
 
 
 def _as_pair(two: TwoRuns) -> PairCase:

@@ -138,13 +138,13 @@ class Deadlines(Frozen):
 
 
 class Applies(Frozen):
-    """The lanes that the one-sided rules are for: not everything can be asked of both."""
+    """The lanes (and, for `duration_ratio`, roles) that the one-sided rules are for: not everything can be asked of both."""
 
-    client_order_id: Annotated[tuple[Role, ...], Field(description="whose client order ids must derive from the trade")]
-    effect_emitted: Annotated[tuple[Role, ...], Field(description="who only shadows, and must not emit effects")]
-    equity_counted: Annotated[tuple[Role, ...], Field(description="whose breaker reserves, so that it counts a BUY at once")]
-    duration_ratio: Annotated[tuple[Role, ...], Field(description="whose slowness counts")]
-    recorded_price: Annotated[tuple[Role, ...], Field(description="whose recorded price must be its fills' price")]
+    client_order_id: Annotated[tuple[Lane, ...], Field(description="whose client order ids must derive from the trade")]
+    effect_emitted: Annotated[tuple[Lane, ...], Field(description="who must not emit effects while it is the candidate")]
+    equity_counted: Annotated[tuple[Lane, ...], Field(description="whose breaker reserves, so that it counts a BUY at once")]
+    duration_ratio: Annotated[tuple[Role, ...], Field(description="whose slowness counts: control, candidate, or both")]
+    recorded_price: Annotated[tuple[Lane, ...], Field(description="whose recorded price must be its fills' price")]
 
 
 class LaneEvidence(Frozen):
@@ -167,11 +167,12 @@ class LaneEvidence(Frozen):
 
 
 class Evidence(Frozen):
-    """What must be known before a pair can match."""
+    """What must be known before a pair can match, by what a lane is: a cut-over changes nothing here."""
 
     effects: Annotated[tuple[EffectKind, ...], Field(description="kinds of effect that must have been watched, in both lanes")]
-    control: LaneEvidence
-    candidate: LaneEvidence
+    legacy: LaneEvidence
+    workflow: LaneEvidence
+    declared: LaneEvidence
 
 
 def _coverable(pattern: str) -> str:
@@ -184,7 +185,8 @@ def _coverable(pattern: str) -> str:
 class KnownDivergence(Frozen):
     """One registered reason why a difference is expected. It covers what all of its patterns match, until it expires.
 
-    `lane` is the attribution. It covers differences of trading days up to and with `expires`, at most `budget_a_day` of them.
+    `lane` is the lane that departs, by its name and not by its role: after a cut-over an entry is still about the same lane. It
+    covers differences of trading days up to and with `expires`, at most `budget_a_day` of them.
     """
 
     id: Named
@@ -194,13 +196,16 @@ class KnownDivergence(Frozen):
     field: Pattern = "*"
     symbol: Pattern = "*"
     side: Annotated[Side | Literal["*"], Field(description="BUY, SELL, or `*` for both and for the run itself")] = "*"
-    role: Annotated[Attribution | Literal["*"], Field(description="control, candidate, neither, or `*`")] = "*"
+    lane: Annotated[
+        Lane | Literal["neither", "*"], Field(description="legacy, workflow, declared, `neither` where no lane departs, or `*`")
+    ] = "*"
     expires: date
     budget_a_day: Annotated[StrictInt, Field(ge=1)]
 
     def covers(self, difference: Difference, on: date) -> bool:
         """Tell whether it covers `difference` on the trading day `on`."""
         kind, symbol = difference.kind, difference.symbol
+        departs = "neither" if difference.attribution is Attribution.NEITHER else difference.lane
         return (
             on <= self.expires
             and KINDS[kind].coverable
@@ -208,7 +213,7 @@ class KnownDivergence(Frozen):
             and fnmatchcase(difference.field, self.field)
             and (self.symbol == "*" or (symbol is not None and fnmatchcase(symbol, self.symbol)))
             and self.side in ("*", difference.action)
-            and self.role in ("*", difference.attribution)
+            and self.lane in ("*", departs)
         )
 
 
@@ -267,8 +272,8 @@ class Policy(Frozen):
         return self.severity.get(kind) or KINDS[kind].severity
 
     def evidence_of(self, lane: Lane) -> LaneEvidence:
-        """Give what must be known of a run of `lane`, whatever its role: `control` is the legacy lane's table."""
-        return self.evidence.control if lane is Lane.LEGACY else self.evidence.candidate
+        """Give what must be known of `lane`."""
+        return {Lane.LEGACY: self.evidence.legacy, Lane.WORKFLOW: self.evidence.workflow}.get(lane, self.evidence.declared)
 
     @classmethod
     def read(cls, text: str, name: str = "policy") -> Self:

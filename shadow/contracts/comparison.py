@@ -73,6 +73,8 @@ class Impact(Frozen):
 class Difference(Frozen):
     """One thing that differs beyond its rule.
 
+    `attribution` is the role of the lane that departs, `lane` what that lane is; None where neither does.
+
     A difference that merely follows from another one names it by key in `caused_by`; it is then INFO, worth nothing, and
     covered as its cause is: counts, dollars and the highest severity stand in the cause alone, so plain sums over all
     differences are right. `root` names the cause too where a known divergence covers that and not this more severe one, which
@@ -84,6 +86,7 @@ class Difference(Frozen):
     level: Level
     severity: Severity
     attribution: Attribution
+    lane: Lane | None = None
     field: str
     trade_id: str | None = None
     symbol: str | None = None

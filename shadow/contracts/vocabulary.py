@@ -30,15 +30,12 @@ class Lane(StrEnum):
         """Whether its run and trade ids derive from the plan's. The legacy lane mints its own for each publication."""
         return self is Lane.WORKFLOW
 
-    @property
-    def role(self) -> Role:
-        """The lane in production."""
-        return Role.CONTROL if self is Lane.LEGACY else Role.CANDIDATE
+    def role_beside(self, production: Lane) -> Role:
+        """Give what the lane is for while `production` is in production: control where it is that lane, else candidate.
 
-    @property
-    def shadow(self) -> Role:
-        """The lane that shadows it."""
-        return Role.CANDIDATE if self is Lane.LEGACY else Role.CONTROL
+        Example: `Lane.LEGACY.role_beside(Lane.WORKFLOW)` is `Role.CANDIDATE`.
+        """
+        return Role.CONTROL if self is production else Role.CANDIDATE
 
 
 class Side(StrEnum):

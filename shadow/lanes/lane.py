@@ -17,7 +17,7 @@ from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import Lane
 from shadow.lanes.brokers.orders import Neighbours
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.lane_file import LaneFile
@@ -37,11 +37,11 @@ class Presence(StrEnum):
 class Look:
     """What one look at a lane found.
 
-    Of a lane that has not settled, `draft` (control) is its evidence as it is just now, and `describe` (candidate) what its
+    Of a lane that has not settled, `draft` (legacy) is its evidence as it is just now, and `describe` (workflow) what its
     execution says of itself.
     """
 
-    role: Role
+    lane: Lane
     presence: Presence
     settledness: Settledness
     ref: EvidenceRef | None = None

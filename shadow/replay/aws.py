@@ -66,7 +66,7 @@ class AwsCandidate:
 
     def outcome(self, pair: Pair, plan: RebalancePlan, now: datetime) -> tuple[RunOutcome, EvidenceRef] | None:
         """Read what the candidate did, its evidence copied; None while it is running."""
-        look = self.lanes.candidate(pair, self.ledger.evidence_of(pair.plan_id), now)
+        look = self.lanes.workflow(pair, self.ledger.evidence_of(pair.plan_id), now)
         if look.presence is not Presence.SETTLED or look.ref is None:
             return None
         return candidate_outcome(pair, self.store.read(look.ref), plan), look.ref

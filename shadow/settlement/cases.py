@@ -17,7 +17,7 @@ from shadow.contracts.ledger import PairLedger
 from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import Lane, Role
 from shadow.lanes.brokers.reading import broker_corrected
 from shadow.lanes.brokers.truth import neighbours_of
 from shadow.lanes.draft import DocumentWriter
@@ -25,7 +25,7 @@ from shadow.lanes.lane import BrokerTruth, Look, PlanSource, Presence
 from shadow.lanes.settledness import Deadlines, effects_settled
 from shadow.settlement.documents import candidate_outcome, control_outcome, unread, watches_ledger, with_other_runs
 from shadow.settlement.evidence_store import EvidenceStore
-from shadow.settlement.looks import CONTROL_EFFECTS, Lanes
+from shadow.settlement.looks import LEGACY, LEGACY_EFFECTS, WORKFLOW, Lanes
 from shadow.settlement.ports import Case
 
 BROKER = "broker"
@@ -38,15 +38,19 @@ class View:
 
     pair: Pair
     refs: Mapping[str, EvidenceRef]
-    control: Look
-    candidate: Look
+    legacy: Look
+    workflow: Look
     now: datetime
     final: bool
 
     @property
     def looks(self) -> tuple[Look, Look]:
-        """Give both looks."""
-        return self.control, self.candidate
+        """Give both looks, the control's first."""
+        return (self.legacy, self.workflow) if self.pair.production_lane is Lane.LEGACY else (self.workflow, self.legacy)
+
+    def role_of(self, look: Look) -> Role:
+        """Say what the lane was for when the plan was published."""
+        return look.lane.role_beside(self.pair.production_lane)
 
     @property
     def both_settled(self) -> bool:
@@ -56,7 +60,7 @@ class View:
     def waiting_for(self) -> tuple[str, ...]:
         """Say what each lane that has not settled is waiting for."""
         return tuple(
-            look.settledness.waiting_for or f"the {look.role} lane"
+            look.settledness.waiting_for or f"the {self.role_of(look)}"
             for look in self.looks
             if look.presence is not Presence.SETTLED
         )
@@ -89,17 +93,18 @@ class CaseBuilder:
         self._broker = broker
 
     def build(self, view: View) -> tuple[Case, str]:
-        """Read both outcomes; the text says which control effects are still on their way (empty: none).
+        """Read both outcomes; the text says which effects of the legacy lane are still on their way (empty: none).
 
         Raises `EvidenceUnavailable`.
         """
         plan = self._plans.plan_of(view.pair)
         refs: list[EvidenceRef] = []
-        control, waiting = self._control(view, refs)
-        candidate = self._candidate(view, plan, refs)
-        effects = next((ref for ref in refs if ref.name == CONTROL_EFFECTS), None)
+        legacy, waiting = self._legacy(view, refs)
+        workflow = self._workflow(view, plan, refs)
+        effects = next((ref for ref in refs if ref.name == LEGACY_EFFECTS), None)
         if effects is not None:
-            control, candidate = (with_other_runs(run, self._store.read(effects)) for run in (control, candidate))
+            legacy, workflow = (with_other_runs(run, self._store.read(effects)) for run in (legacy, workflow))
+        control, candidate = in_their_roles(legacy, workflow, view.pair.production_lane)
         if self._broker is not None and (view.final or not waiting):
             control, candidate = self._with_broker_truth(view, self._broker, (control, candidate), refs)
         evidence = tuple(sorted(refs, key=lambda ref: ref.name))
@@ -114,29 +119,29 @@ class CaseBuilder:
             return None
         broker = view.refs.get(_broker_name(view)) if self._broker is not None else None
         opening = view.refs.get(OPENING) if broker is not None else None
-        digests = [ref.sha256 for ref in (view.control.ref, view.candidate.ref, broker, opening) if ref is not None]
+        digests = [ref.sha256 for ref in (view.legacy.ref, view.workflow.ref, broker, opening) if ref is not None]
         effects = self._lanes.effects(view.pair, view.refs, view.now)
         if effects is not None:
             digests.append(effects.sha256 if isinstance(effects, EvidenceRef) else effects.finish()[0])
         return evidence_digest(digests)
 
-    def _control(self, view: View, refs: list[EvidenceRef]) -> tuple[RunOutcome | None, str]:
-        look, pair = view.control, view.pair
+    def _legacy(self, view: View, refs: list[EvidenceRef]) -> tuple[RunOutcome | None, str]:
+        look, pair = view.legacy, view.pair
         ref = self._ref(pair, look)
         if ref is None:
-            return (unread(pair, Role.CONTROL, look.gaps) if look.gaps else None), ""
+            return (unread(pair, look.lane, look.gaps) if look.gaps else None), ""
         refs.append(ref)
         gaps = look.gaps
         effects: EvidenceRef | None = None
         try:
             found = self._lanes.effects(pair, view.refs, view.now)
             if isinstance(found, DocumentWriter):
-                found = self._lanes.keep_unrecorded(pair, CONTROL_EFFECTS, found)
+                found = self._lanes.keep_unrecorded(pair, LEGACY_EFFECTS, found)
             effects = found
         except EvidenceUnavailable as error:
             if not view.final:
                 raise
-            gaps = (*gaps, Gap(what="control effects", reason=str(error)))
+            gaps = (*gaps, Gap(what="legacy effects", reason=str(error)))
         if effects is not None:
             refs.append(effects)
         emitted = None if effects is None else self._store.read(effects)
@@ -149,16 +154,16 @@ class CaseBuilder:
             self._lanes.record(pair, view.refs, effects)
         return outcome, waiting
 
-    def _candidate(self, view: View, plan: RebalancePlan, refs: list[EvidenceRef]) -> RunOutcome | None:
-        look, pair = view.candidate, view.pair
+    def _workflow(self, view: View, plan: RebalancePlan, refs: list[EvidenceRef]) -> RunOutcome | None:
+        look, pair = view.workflow, view.pair
         try:
             ref = self._ref(pair, look)
         except EvidenceUnavailable as error:
             if not view.final:
                 raise
-            return unread(pair, Role.CANDIDATE, (*look.gaps, Gap(what="candidate records", reason=str(error))))
+            return unread(pair, look.lane, (*look.gaps, Gap(what="workflow records", reason=str(error))))
         if ref is None:
-            return unread(pair, Role.CANDIDATE, look.gaps) if look.gaps else None
+            return unread(pair, look.lane, look.gaps) if look.gaps else None
         refs.append(ref)
         return _with_gaps(candidate_outcome(pair, self._store.read(ref), plan), look.gaps)
 
@@ -167,7 +172,8 @@ class CaseBuilder:
         if look.ref is not None:
             return look.ref
         draft = self._lanes.draft(pair, look)
-        return None if draft is None else self._lanes.keep_unrecorded(pair, f"{look.role}-unsettled", draft)
+        name = LEGACY if look.lane is Lane.LEGACY else WORKFLOW
+        return None if draft is None else self._lanes.keep_unrecorded(pair, f"{name}-unsettled", draft)
 
     def _is_old(self, view: View) -> bool:
         """Tell whether a pair was judged so long ago that only what was copied then is read."""
@@ -220,8 +226,20 @@ def evidence_digest(digests: Iterable[str]) -> str:
 
 
 def _broker_name(view: View) -> str:
-    """Name the broker's records after the candidate's evidence: a redrive may have sent more orders."""
-    return f"{BROKER}-{view.candidate.ref.name if view.candidate.ref else 'unsettled'}"
+    """Name the broker's records after the workflow's evidence: a redrive may have sent more orders."""
+    return f"{BROKER}-{view.workflow.ref.name if view.workflow.ref else 'unsettled'}"
+
+
+def in_their_roles(
+    legacy: RunOutcome | None, workflow: RunOutcome | None, production: Lane
+) -> tuple[RunOutcome | None, RunOutcome | None]:
+    """Give control and candidate: the lane that was in production when the plan was published, and the one that shadowed it."""
+    control, candidate = (legacy, workflow) if production is Lane.LEGACY else (workflow, legacy)
+    return _in_role(control, Role.CONTROL), _in_role(candidate, Role.CANDIDATE)
+
+
+def _in_role(outcome: RunOutcome | None, role: Role) -> RunOutcome | None:
+    return outcome if outcome is None or outcome.role is role else outcome.model_copy(update={"role": role})
 
 
 def _with_gaps(outcome: RunOutcome | None, gaps: tuple[Gap, ...]) -> RunOutcome | None:

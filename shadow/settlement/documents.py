@@ -76,7 +76,8 @@ def with_other_runs(outcome: RunOutcome | None, effects: Iterable[Record]) -> Ru
     if outcome is None:
         return None
     seen = [plain_item(item) for what, item in effects if what == OTHER_RUN and isinstance(item, Mapping)]
-    names = {str(item.get("name")) for item in seen if item.get("role") == outcome.role.value} - {outcome.run_id}
+    is_legacy = outcome.lane is Lane.LEGACY
+    names = {str(item.get("name")) for item in seen if (item.get("lane") == Lane.LEGACY.value) is is_legacy} - {outcome.run_id}
     return outcome.model_copy(update={"other_runs": tuple(sorted(names))}) if names else outcome
 
 
@@ -97,9 +98,9 @@ def candidate_outcome(pair: Pair, records: Iterable[Record], plan: RebalancePlan
     return read_candidate(pair.run_id, pair.plan_id, read, plan)
 
 
-def unread(pair: Pair, role: Role, gaps: tuple[Gap, ...]) -> RunOutcome:
+def unread(pair: Pair, lane: Lane, gaps: tuple[Gap, ...]) -> RunOutcome:
     """Stand in for a lane that could not be read: it has gaps, so that no verdict but INCOMPLETE can come of it."""
-    lane = Lane.LEGACY if role is Role.CONTROL else Lane.WORKFLOW
+    role = lane.role_beside(pair.production_lane)
     return RunOutcome(
         role=role, lane=lane, run_id=pair.run_id, plan_id=pair.plan_id, status=RunStatus.UNFINISHED, trades=(), gaps=gaps
     )

@@ -21,7 +21,7 @@ from shadow.contracts.events import EventSource, StatusChangeEvent
 from shadow.contracts.identity import run_id_of, run_id_of_execution
 from shadow.contracts.metrics import Metric
 from shadow.contracts.runs_table import METADATA_SK
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import Lane
 from shadow.lanes.lane import CandidateSource, ControlSource
 from shadow.lanes.legacy.source import CapturedEvent, CapturedEvents, captured_event
 from shadow.lanes.paths import value_at
@@ -112,20 +112,20 @@ class Hints:
         hence before any event: a run that is not there does not exist, or expired long ago.
         """
         own = run_id_of(event.plan_id)
-        if self.captured.knows_other_run(own, Role.CONTROL, event.run_id):
+        if self.captured.knows_other_run(own, Lane.LEGACY, event.run_id):
             return True
         run = next((item for item in self.control.run_items(event.run_id) if item.get("SK") == {"S": METADATA_SK}), {})
         values = plain_item(run)
         if values.get("plan_id") != event.plan_id:
-            self._disbelieved(event.plan_id, Role.CONTROL, event.run_id, "the runs table has no such run of the plan")
+            self._disbelieved(event.plan_id, Lane.LEGACY, event.run_id, "the runs table has no such run of the plan")
             return False
-        self.captured.note_other_run(own, Role.CONTROL, event.run_id, self.now(), str(values.get("created_at") or ""))
+        self.captured.note_other_run(own, Lane.LEGACY, event.run_id, self.now(), str(values.get("created_at") or ""))
         return True
 
-    def _disbelieved(self, plan_id: str, role: Role, name: str, reason: str) -> None:
+    def _disbelieved(self, plan_id: str, lane: Lane, name: str, reason: str) -> None:
         """Count and log a hint that no service confirms."""
         self.recorder.emit({Metric.HINTS_DISBELIEVED: 1.0})
-        fields = {"plan": plan_id, "role": role.value, "run": name, "reason": reason}
+        fields = {"plan": plan_id, "lane": lane.value, "run": name, "reason": reason}
         self.recorder.log("an event tells of a run that is not there", fields, problem=True)
 
     def _may_be_over(self, captured: CapturedEvent) -> bool:
@@ -148,7 +148,7 @@ class Hints:
             return told
         describe = self.candidate.describe(change.execution_arn)
         if describe is None:
-            self._disbelieved(told or "", Role.CANDIDATE, change.name, "the service knows no such execution")
+            self._disbelieved(told or "", Lane.WORKFLOW, change.name, "the service knows no such execution")
             return None
         plan_id = self._plan_id(describe.get("input"))
         if plan_id is None:
@@ -156,8 +156,8 @@ class Hints:
             return None
         if run_id_of(plan_id) == run_id:
             return plan_id
-        fields = {"plan": plan_id, "role": Role.CANDIDATE.value, "run": change.name}
-        self.captured.note_other_run(run_id_of(plan_id), Role.CANDIDATE, change.name, self.now())
+        fields = {"plan": plan_id, "lane": Lane.WORKFLOW.value, "run": change.name}
+        self.captured.note_other_run(run_id_of(plan_id), Lane.WORKFLOW, change.name, self.now())
         self.recorder.log("a plan was run under another name", fields, problem=True)
         return plan_id
 

@@ -24,26 +24,12 @@ def policy_at(path: str) -> Policy:
     return Policy.read(text_of("POLICY_PATH", path), path)
 
 
-def policy_for(policy: Policy, production_lane: Lane) -> Policy:
-    """Give `policy` for pairs that were published with `production_lane` in production.
-
-    The lane in production emits for real, so it is taken out of those that must not. The legacy lane is not put in: as the
-    shadow it emits on a bus of its own, where its effects stay whole evidence and nobody downstream hears them. Everything else
-    in a policy is about what a lane is, not about its role, and stays.
-    """
-    shadowing = tuple(lane for lane in policy.applies.effect_emitted if lane is not production_lane.role)
-    if shadowing == policy.applies.effect_emitted:
-        return policy
-    return policy.model_copy(update={"applies": policy.applies.model_copy(update={"effect_emitted": shadowing})})
-
-
 def judge_by(policy: Policy) -> Judge:
-    """Give the judge of a policy, which holds for either lane in production (`policy_for`)."""
+    """Give the judge of a policy, which holds whichever lane is in production."""
     code = code_version()
-    policies = {lane: policy_for(policy, lane) for lane in Lane}
 
     def by_policy(case: Case) -> Judgement:
-        comparison = judge(pair_case(case, code), policies[case.pair.production_lane])
+        comparison = judge(pair_case(case, code), policy)
         return Judgement(comparison, canonical_bytes(comparison))
 
     return by_policy
@@ -55,8 +41,8 @@ def pair_case(case: Case, code: str) -> PairCase:
         plan=case.plan,
         trading_day=case.pair.trading_day,
         published_at=case.pair.published_at,
-        control=_as_sized(case.control),
-        candidate=_as_emitted(case.candidate, case.pair.production_lane),
+        control=_as_emitted(_as_sized(case.control)),
+        candidate=_as_sized(case.candidate),
         code_version=code,
         origin=case.pair.origin.value,
         production_lane=case.pair.production_lane,
@@ -64,27 +50,27 @@ def pair_case(case: Case, code: str) -> PairCase:
     )
 
 
-def _as_sized(control: RunOutcome | None) -> RunOutcome | None:
+def _as_sized(run: RunOutcome | None) -> RunOutcome | None:
     """Say of a legacy lane's dry run what its table cannot: its account holds the plan's values, so exits are sized by them."""
-    if control is None or not any((trade.order_id or "").startswith(RECORDED) for trade in control.trades):
-        return control
+    if run is None or run.lane is not Lane.LEGACY or not any((trade.order_id or "").startswith(RECORDED) for trade in run.trades):
+        return run
     trades = tuple(
         trade.model_copy(update={"intent": trade.intent.model_copy(update={"sizing_basis": SizingBasis.HELD_VALUE})})
         if trade.is_complete_exit and trade.intent is not None and (trade.order_id or "").startswith(RECORDED)
         else trade
-        for trade in control.trades
+        for trade in run.trades
     )
-    return control.model_copy(update={"trades": trades})
+    return run.model_copy(update={"trades": trades})
 
 
-def _as_emitted(candidate: RunOutcome | None, production_lane: Lane) -> RunOutcome | None:
+def _as_emitted(control: RunOutcome | None) -> RunOutcome | None:
     """Leave out of a workflow in production the effects that it recorded and, as far as is known, never emitted.
 
     As a candidate it only intends them. In production an effect that did not go out is one that is missing.
     """
-    if candidate is None or candidate.effects is None or production_lane is Lane.LEGACY:
-        return candidate
-    return candidate.model_copy(update={"effects": tuple(effect for effect in candidate.effects if effect.emitted)})
+    if control is None or control.effects is None or control.lane is not Lane.WORKFLOW:
+        return control
+    return control.model_copy(update={"effects": tuple(effect for effect in control.effects if effect.emitted)})
 
 
 def code_version() -> str:

@@ -17,7 +17,7 @@ from shadow.contracts.ledger import PairLedger
 from shadow.contracts.model import canonical
 from shadow.contracts.outcome import Gap
 from shadow.contracts.pair import Pair
-from shadow.contracts.vocabulary import Lane, Role
+from shadow.contracts.vocabulary import Lane
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.lane import CandidateSource, ControlSource, Look, Presence
 from shadow.lanes.lane_file import LaneFile
@@ -40,9 +40,10 @@ from shadow.settlement.documents import (
 )
 from shadow.settlement.evidence_store import EvidenceStore, Record
 
-CONTROL = "control"
-CONTROL_EFFECTS = "control-effects"
-CANDIDATE = "candidate"
+LEGACY = "legacy"
+LEGACY_EFFECTS = "legacy-effects"
+WORKFLOW = "workflow"
+"""What a lane's documents are called, whatever its role."""
 _ENDS = frozenset({"ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut"})
 
 
@@ -73,10 +74,10 @@ class Lanes:
         self._deadlines = deadlines
         self._lane_file = lane_file
 
-    def control(self, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> Look:
-        """Look at the control. Raises `EvidenceUnavailable`."""
-        if CONTROL in refs:
-            return Look(Role.CONTROL, Presence.SETTLED, Settledness(settled=True), refs[CONTROL])
+    def legacy(self, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> Look:
+        """Look at the legacy lane. Raises `EvidenceUnavailable`."""
+        if LEGACY in refs:
+            return Look(Lane.LEGACY, Presence.SETTLED, Settledness(settled=True), refs[LEGACY])
         draft = self._store.writer()
         run_id = run_of_plan(self._control, pair)
         items = recorded(draft, ITEM, self._control.run_items(run_id) if run_id else ())
@@ -85,39 +86,39 @@ class Lanes:
         if outcome is None:
             expired = (now - pair.published_at).total_seconds() >= self._deadlines.control_expiry
             gap = Gap(what="control items", reason="expired before they were read")
-            return Look(Role.CONTROL, Presence.ABSENT, Settledness(settled=False), gaps=(gap,) if expired else ())
+            return Look(Lane.LEGACY, Presence.ABSENT, Settledness(settled=False), gaps=(gap,) if expired else ())
         settledness = control_settledness(outcome, now, self._deadlines)
         if not settledness.settled:
             stuck = is_stuck(settledness, now, self._deadlines)
-            return Look(Role.CONTROL, Presence.ACTIVE, settledness, draft=draft, stuck=stuck)
-        return Look(Role.CONTROL, Presence.SETTLED, settledness, self._keep(pair, CONTROL, draft))
+            return Look(Lane.LEGACY, Presence.ACTIVE, settledness, draft=draft, stuck=stuck)
+        return Look(Lane.LEGACY, Presence.SETTLED, settledness, self._keep(pair, LEGACY, draft))
 
-    def candidate(self, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> Look:
-        """Look at the candidate. Raises `EvidenceUnavailable`."""
+    def workflow(self, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime) -> Look:
+        """Look at the workflow, ours or a declared one. Raises `EvidenceUnavailable`."""
+        lane = Lane.WORKFLOW if self._lane_file is None else Lane.DECLARED
         describe = self._candidate.describe(self._arn(pair))
         if describe is None:
-            copies = sorted(name for name in refs if name.startswith(f"{CANDIDATE}-"))
+            copies = sorted(name for name in refs if name.startswith(f"{WORKFLOW}-"))
             if copies:
-                return Look(Role.CANDIDATE, Presence.SETTLED, Settledness(settled=True), refs[copies[-1]])
-            return Look(Role.CANDIDATE, Presence.ABSENT, Settledness(settled=False))
+                return Look(lane, Presence.SETTLED, Settledness(settled=True), refs[copies[-1]])
+            return Look(lane, Presence.ABSENT, Settledness(settled=False))
         count = describe.get("redriveCount")
-        name = f"{CANDIDATE}-{count if isinstance(count, int) else 0:02d}"
+        name = f"{WORKFLOW}-{count if isinstance(count, int) else 0:02d}"
         stopped = as_moment(describe.get("stopDate"))
         settledness = candidate_settledness(describe.get("status"), stopped, now, self._deadlines.aborted_quiet)
         if not settledness.settled:
             since = settledness.since or as_moment(describe.get("redriveDate")) or as_moment(describe.get("startDate"))
             active = Settledness(settled=False, waiting_for=settledness.waiting_for, since=since)
             stuck = is_stuck(active, now, self._deadlines)
-            return Look(Role.CANDIDATE, Presence.ACTIVE, active, describe=describe, stuck=stuck)
+            return Look(lane, Presence.ACTIVE, active, describe=describe, stuck=stuck)
         if name in refs:
-            return Look(Role.CANDIDATE, Presence.SETTLED, settledness, refs[name])
+            return Look(lane, Presence.SETTLED, settledness, refs[name])
         history = self._candidate.history(self._arn(pair))
         if not _is_whole(history):
-            behind = Settledness(settled=False, waiting_for="the end of the candidate's history", since=stopped)
-            return Look(Role.CANDIDATE, Presence.ACTIVE, behind, describe=describe)
-        return Look(
-            Role.CANDIDATE, Presence.SETTLED, settledness, self._keep(pair, name, self._draft_candidate(pair, describe, history))
-        )
+            behind = Settledness(settled=False, waiting_for="the end of the workflow's history", since=stopped)
+            return Look(lane, Presence.ACTIVE, behind, describe=describe)
+        draft = self._draft_candidate(pair, describe, history)
+        return Look(lane, Presence.SETTLED, settledness, self._keep(pair, name, draft))
 
     def draft(self, pair: Pair, look: Look) -> DocumentWriter | None:
         """Write what there is of a lane that has not settled by its last deadline; None where there is nothing."""
@@ -161,8 +162,8 @@ class Lanes:
         """Record effects that are judged, so that they are judged for ever; raises `PairMoved` where others came first."""
         if latest_effects(refs) == ref:
             return
-        number = sum(name.startswith(CONTROL_EFFECTS) for name in refs)
-        numbered = ref.model_copy(update={"name": f"{CONTROL_EFFECTS}-{number:02d}"})
+        number = sum(name.startswith(LEGACY_EFFECTS) for name in refs)
+        numbered = ref.model_copy(update={"name": f"{LEGACY_EFFECTS}-{number:02d}"})
         if self._ledger.record_evidence(pair.plan_id, numbered) != numbered:
             raise PairMoved(f"pair {pair.plan_id}: other effects have been recorded as {numbered.name}")
 
@@ -197,8 +198,8 @@ class Lanes:
 
 def latest_effects(refs: Mapping[str, EvidenceRef]) -> EvidenceRef | None:
     """Give the last copy of the control's effects that was recorded, without its number; None where there is none."""
-    names = sorted(name for name in refs if name.startswith(CONTROL_EFFECTS))
-    return refs[names[-1]].model_copy(update={"name": CONTROL_EFFECTS}) if names else None
+    names = sorted(name for name in refs if name.startswith(LEGACY_EFFECTS))
+    return refs[names[-1]].model_copy(update={"name": LEGACY_EFFECTS}) if names else None
 
 
 def merged_effects(kept: Sequence[Record], found: Sequence[Record]) -> list[Record]:

@@ -25,7 +25,7 @@ from shadow.contracts.comparison import Comparison, Difference, Margin, Margins,
 from shadow.contracts.errors import EvidenceUnavailable, InvalidPayload, faults_of
 from shadow.contracts.model import Frozen
 from shadow.contracts.vocabulary import Lane, Origin
-from shadow.settlement.judging import code_version, policy_for
+from shadow.settlement.judging import code_version
 
 _LOG = logging.getLogger(__name__)
 _Asked = tuple[str, str, bool, str | None, dict[str, tuple[str, str | None]]]
@@ -165,13 +165,13 @@ class WhatIf:
     """Tells which stored pairs a policy can find otherwise. Asked of lines of the index, a million trades take a second."""
 
     def __init__(self, policy: Policy) -> None:
-        """Ask about judging by `policy`, whichever lane was in production."""
+        """Ask about judging by `policy`."""
         self._code = code_version()
-        self._by_lane = {lane.value: Unchanged(policy_for(policy, lane)) for lane in Lane}
+        self._unchanged = Unchanged(policy)
 
     def needs_the_judge(self, line: Line) -> bool:
         """Tell whether only the judge can say what is found in a pair; False is certain."""
-        unchanged = self._by_lane[line.lane]
+        unchanged = self._unchanged
         if line.code_version != self._code or line.basis != unchanged.basis:
             return True
         words = unchanged.words
@@ -207,7 +207,7 @@ def _judged(name: str, content: bytes, policy: Policy) -> Again:
         stored = Comparison.parse_json(content)
     except InvalidPayload as invalid:
         raise InvalidPayload(name, invalid.faults) from None
-    again = judge(case_of(stored, code_version()), policy_for(policy, stored.production_lane))
+    again = judge(case_of(stored, code_version()), policy)
     return Again(again.verdict, again.differences)
 
 

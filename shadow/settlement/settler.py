@@ -118,28 +118,28 @@ class Settler:
         refs = self._parts.ledger.evidence_of(pair.plan_id)
         is_open = pair.state in (PairState.PENDING, PairState.LATE)
         overdue = is_open and (now - pair.published_at).total_seconds() >= deadlines.missing_after
-        control = self._look(Role.CONTROL, pair, refs, now, overdue=overdue)
-        candidate = self._look(Role.CANDIDATE, pair, refs, now, overdue=overdue)
-        legacy = pair.production_lane is Lane.LEGACY
-        production, shadow = (control, candidate) if legacy else (candidate, control)
+        legacy = self._look(Lane.LEGACY, pair, refs, now, overdue=overdue)
+        workflow = self._look(Lane.WORKFLOW, pair, refs, now, overdue=overdue)
+        view = View(pair, refs, legacy, workflow, now, final=overdue)
+        control, candidate = view.looks
         refused = (
             is_open
             and pair.start_state is StartState.REFUSED
-            and shadow.presence is Presence.ABSENT
-            and production.presence is Presence.SETTLED
+            and candidate.presence is Presence.ABSENT
+            and control.presence is Presence.SETTLED
         )
-        return View(pair, refs, control, candidate, now, final=overdue or refused)
+        return replace(view, final=overdue or refused)
 
-    def _look(self, role: Role, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime, *, overdue: bool) -> Look:
-        look = self._parts.lanes.control if role is Role.CONTROL else self._parts.lanes.candidate
+    def _look(self, lane: Lane, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime, *, overdue: bool) -> Look:
+        look = self._parts.lanes.legacy if lane is Lane.LEGACY else self._parts.lanes.workflow
         try:
             return look(pair, refs, now)
         except EvidenceUnavailable as error:
             if not overdue:
                 raise
             self._parts.recorder.log("a lane could not be read by its last deadline", {"reason": str(error)}, problem=True)
-            gap = Gap(what=f"{role} records", reason=str(error))
-            return Look(role, Presence.UNREADABLE, Settledness(settled=False), gaps=(gap,))
+            gap = Gap(what=f"{lane} records", reason=str(error))
+            return Look(lane, Presence.UNREADABLE, Settledness(settled=False), gaps=(gap,))
 
     def _keep_opening(self, view: View) -> None:
         """Keep what the accounts hold before the lanes end. A broker that does not answer is asked at the next look."""
@@ -207,7 +207,7 @@ def _next_state(state: PairState, *, missing: bool) -> PairState:
 
 
 def _standing(view: View, pair: Pair) -> Settlement:
-    stuck = tuple(look.role for look in view.looks if look.stuck)
+    stuck = tuple(view.role_of(look) for look in view.looks if look.stuck)
     return Settlement(
         plan_id=pair.plan_id,
         run_id=pair.run_id,

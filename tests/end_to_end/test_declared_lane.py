@@ -23,7 +23,6 @@ from local.stack import CHECKOUT, CREDENTIALS, LocalStack
 from shadow.contracts.comparison import Attribution, Comparison, Verdict
 from shadow.contracts.pair import PairState
 from shadow.contracts.vocabulary import Lane, Role
-from tests.factories.foreign_policy import foreign_policy
 
 pytestmark = [pytest.mark.local_cloud]
 
@@ -95,13 +94,12 @@ def adopter(stack: LocalStack) -> Iterator[Adopter]:
         Environment={"Variables": {"BROKER_DATA": stack.broker_url, "BROKER_KEY": keys["key"], "BROKER_SECRET": keys["secret"]}},
     )
     states.create_state_machine(name="orders-v2", definition=(EXAMPLE / "workflow.asl.json").read_text(), roleArn=ROLE)
-    files = {"python/lane.toml": (EXAMPLE / "lane.toml").read_bytes(), "python/policy.toml": foreign_policy().encode()}
+    files = {"python/lane.toml": (EXAMPLE / "lane.toml").read_bytes()}
     layer = functions.publish_layer_version(LayerName="orders-v2-files", Content={"ZipFile": zipped(files)})
     theirs = {
         "Stage": STAGE,
         "ExistingStateMachineArn": MACHINE,
         "LaneFile": "lane.toml",
-        "PolicyFile": "policy.toml",
         "FilesLayerArn": layer["LayerVersionArn"],
     }
     chosen = {**stack.parameters, **theirs}

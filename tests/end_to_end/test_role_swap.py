@@ -150,7 +150,7 @@ def test_after_the_cut_over_the_workflow_alone_trades_for_real(story: Story, nam
     assert day.pair.production_lane is Lane.WORKFLOW
     assert all(any(order.client_order_id.startswith(trade_id) for trade_id in ids(day)) for order in traces.production_orders)
     assert len(filled(traces.production_orders)) == len(day.plan.tradable_items)
-    assert traces.production_events == once_each(day.comparison, Role.CANDIDATE)
+    assert traces.production_events == once_each(day.comparison, Role.CONTROL)
     assert traces.production_rows == filled(traces.production_orders)
 
 
@@ -159,7 +159,7 @@ def test_the_legacy_lane_shadows_it_where_nobody_hears(story: Story) -> None:
     assert (day.comparison.verdict, day.pair.state) == (Verdict.MATCHED, PairState.JUDGED)
     assert [difference.kind for difference in day.comparison.differences] == []
     assert len(filled(traces.paper_orders)) == len(day.plan.tradable_items)
-    assert traces.shadow_events == once_each(day.comparison, Role.CONTROL)
+    assert traces.shadow_events == once_each(day.comparison, Role.CANDIDATE)
     assert traces.shadow_rows == filled(traces.paper_orders)
 
 
@@ -167,7 +167,7 @@ def test_a_legacy_lane_in_dry_run_sends_no_order_at_all(story: Story) -> None:
     day = story.days["dry shadow"]
     assert day.comparison.verdict is Verdict.MATCHED
     assert day.traces.paper_orders == ()
-    assert day.traces.shadow_events == once_each(day.comparison, Role.CONTROL)
+    assert day.traces.shadow_events == once_each(day.comparison, Role.CANDIDATE)
     assert all(row.startswith(RECORDED) for row in day.traces.shadow_rows)
     assert len(day.traces.shadow_rows) == len(day.plan.tradable_items)
 
@@ -176,8 +176,9 @@ def test_a_defect_of_the_shadow_is_found_and_is_its_own(story: Story) -> None:
     day = story.days["defect"]
     assert day.comparison.verdict is Verdict.DIVERGED
     (found,) = [difference for difference in day.comparison.differences if difference.counts]
-    assert (found.kind, found.attribution, found.severity) == ("ASKED_QUANTITY", Attribution.CONTROL, Severity.CRITICAL)
-    assert day.traces.production_events == once_each(day.comparison, Role.CANDIDATE)
+    assert found.lane is Lane.LEGACY
+    assert (found.kind, found.attribution, found.severity) == ("ASKED_QUANTITY", Attribution.CANDIDATE, Severity.CRITICAL)
+    assert day.traces.production_events == once_each(day.comparison, Role.CONTROL)
 
 
 @pytest.mark.parametrize("name", ["erring shadow", "hanging shadow"])
@@ -186,11 +187,11 @@ def test_a_broken_shadow_leaves_production_alone_and_is_never_published_to_twice
     assert story.seconds[name] < HANG_SECONDS / 2
     assert story.unconfirmed[name] is StartState.INTENDED
     day = story.days[name]
-    assert (day.pair.start_state, day.comparison.verdict) == (StartState.REFUSED, Verdict.MISSING_CONTROL)
+    assert (day.pair.start_state, day.comparison.verdict) == (StartState.REFUSED, Verdict.MISSING_CANDIDATE)
     assert (day.traces.paper_orders, day.traces.shadow_events) == ((), Counter())
 
 
 def ids(day: Day) -> list[str]:
     """Give the ids of the day's trades, by which the workflow names its orders."""
-    assert day.comparison.candidate is not None
-    return [trade.trade_id for trade in day.comparison.candidate.trades]
+    (workflow,) = (run for run in (day.comparison.control, day.comparison.candidate) if run and run.lane is Lane.WORKFLOW)
+    return [trade.trade_id for trade in workflow.trades]

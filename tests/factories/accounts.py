@@ -15,14 +15,14 @@ from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Comparison, Difference
 from shadow.contracts.model import canonical
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import Role, TradeStatus
+from shadow.contracts.vocabulary import Lane, TradeStatus
 from shadow.lanes.brokers.orders import Neighbours
 from shadow.lanes.brokers.reading import broker_corrected
 from shadow.lanes.brokers.truth import BrokerTruthReader
 from tests.strategies.outcomes import random_case
 
 DEFAULT = default_policy()
-PRICED = DEFAULT.model_copy(update={"applies": DEFAULT.applies.model_copy(update={"recorded_price": tuple(Role)})})
+PRICED = DEFAULT.model_copy(update={"applies": DEFAULT.applies.model_copy(update={"recorded_price": tuple(Lane)})})
 STEP = timedelta(milliseconds=10)
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 PART = Decimal("0.4")

@@ -162,6 +162,7 @@ def difference(comparison: Comparison, index: int = 0, **changes: object) -> Dif
         level=Level.ORDER,
         severity=Severity.MAJOR,
         attribution=Attribution.CANDIDATE,
+        lane=Lane.WORKFLOW,
         field="quantity",
         trade_id=trade.trade_id if trade else None,
         symbol=trade.symbol if trade else None,

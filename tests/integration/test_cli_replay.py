@@ -114,7 +114,7 @@ def test_a_replay_is_a_pair_of_its_own_and_the_live_one_stays_as_it_was(cloud: C
     comparison: Comparison = stored.comparison
     assert (comparison.origin, comparison.plan_id, comparison.run_id) == ("replay", replay_id, found.run_id)
     assert comparison.control is not None
-    assert {ref.name for ref in comparison.evidence} == {"control", "candidate-00"}
+    assert {ref.name for ref in comparison.evidence} == {"legacy", "workflow-00"}
     items = boto3.client("dynamodb").query(
         TableName=TABLE,
         KeyConditionExpression="PK = :p AND begins_with(SK, :a)",

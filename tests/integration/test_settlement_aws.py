@@ -26,7 +26,7 @@ from shadow.contracts.errors import (
 from shadow.contracts.ledger import Announcement, Transition, UnreadablePair, moved
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import Lane
 from shadow.lanes.legacy.source import CapturedEvents, captured_event
 from shadow.settlement.composition import deadlines_from
 from tests.factories.cloud_tables import make_table
@@ -158,11 +158,11 @@ def test_an_event_is_captured_once_by_its_id(ledger: DynamoDbPairLedger) -> None
 def test_a_further_run_of_a_plan_is_kept_once(ledger: DynamoDbPairLedger) -> None:
     assert ledger is not None
     captured = CapturedEvents(boto3.client("dynamodb"), TABLE)
-    assert [captured.note_other_run("r", Role.CANDIDATE, "again", NOW) for _ in range(2)] == [True, False]
-    captured.note_other_run("r", Role.CONTROL, "again", NOW)
-    assert [(item["role"], item["name"]) for item in captured.other_runs("r")] == [
-        ({"S": "candidate"}, {"S": "again"}),
-        ({"S": "control"}, {"S": "again"}),
+    assert [captured.note_other_run("r", Lane.WORKFLOW, "again", NOW) for _ in range(2)] == [True, False]
+    captured.note_other_run("r", Lane.LEGACY, "again", NOW)
+    assert [(item["lane"], item["name"]) for item in captured.other_runs("r")] == [
+        ({"S": "legacy"}, {"S": "again"}),
+        ({"S": "workflow"}, {"S": "again"}),
     ]
     assert list(captured.of_run("r")) == []
 

@@ -155,7 +155,7 @@ def test_two_lanes_that_do_the_same_match(lanes: BothLanes) -> None:
     assert (lanes.pair().verdict, document["gaps"]) == (Verdict.MATCHED, [])
     assert {difference["kind"] for difference in document["differences"]} <= {"PRICE_NOT_THE_FILL"}
     assert document["control"]["violations"] == document["candidate"]["violations"] == []
-    assert {ref["name"] for ref in document["evidence"]} == {"candidate-00", "control", "control-effects"}
+    assert {ref["name"] for ref in document["evidence"]} == {"workflow-00", "legacy", "legacy-effects"}
 
 
 def test_a_lane_that_finds_the_market_closed_diverges(lanes: BothLanes) -> None:

@@ -16,7 +16,7 @@ owner = "execution"
 reason = "the candidate fills from its own quote"
 kind = "SLIPP*"
 side = "BUY"
-role = "candidate"
+lane = "workflow"
 expires = {expires}
 budget_a_day = {budget}
 """

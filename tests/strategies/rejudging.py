@@ -185,7 +185,7 @@ def drawn_policy(rng: random.Random) -> Policy:
         expires = DAY + timedelta(days=rng.randint(-1, 3))
         kind, symbol = rng.choice(("SLIPP*", "*", "PLANNED*", "GUARD*")), rng.choice(("*", "SYM00*", "SYM001"))
         policy = policy_with(
-            expires, rng.randint(1, 3), kind=kind, side=rng.choice(("*", "BUY")), role=rng.choice(("*", "candidate"))
+            expires, rng.randint(1, 3), kind=kind, side=rng.choice(("*", "BUY")), lane=rng.choice(("*", "workflow"))
         )
         known = (
             policy.known[0].model_copy(update={"symbol": symbol}),
@@ -194,8 +194,9 @@ def drawn_policy(rng: random.Random) -> Policy:
         policy = policy.model_copy(update={"known": known[: rng.randint(1, 2)]})
     rules = {name: drawn_rule(rng, kinds) for name, kinds in KINDS.items()}
     limits = {"guard_threshold_usd": Decimal(rng.choice((0, 400, 500))), "run_seconds": rng.choice((10, 1800, 9000))}
-    lanes = rng.choice(((), (Role.CONTROL,), (Role.CONTROL, Role.CANDIDATE)))
-    applies = dict.fromkeys(("effect_emitted", "equity_counted", "duration_ratio", "recorded_price"), lanes)
+    lanes = rng.choice(((), (Lane.LEGACY,), (Lane.LEGACY, Lane.WORKFLOW)))
+    applies: dict[str, object] = dict.fromkeys(("effect_emitted", "equity_counted", "recorded_price"), lanes)
+    applies["duration_ratio"] = rng.choice(((), (Role.CONTROL,), (Role.CONTROL, Role.CANDIDATE)))
     updates: dict[str, object] = {
         "rules": policy.rules.model_copy(update={name: rule for name, rule in rules.items() if rng.random() < 0.25}),
         "limits": policy.limits.model_copy(update={name: limits[name] for name in limits if rng.random() < 0.3}),
@@ -203,6 +204,6 @@ def drawn_policy(rng: random.Random) -> Policy:
         "severity": rng.choice(({}, {"SLIPPAGE": Severity.INFO, "PLANNED_AMOUNT": Severity.MINOR})),
     }
     if rng.random() < 0.2:
-        candidate = policy.evidence.candidate.model_copy(update={"trade": ("planned_amount", "residual_position")})
-        updates["evidence"] = policy.evidence.model_copy(update={"candidate": candidate})
+        workflow = policy.evidence.workflow.model_copy(update={"trade": ("planned_amount", "residual_position")})
+        updates["evidence"] = policy.evidence.model_copy(update={"workflow": workflow})
     return policy.model_copy(update=updates)

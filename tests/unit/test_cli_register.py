@@ -22,6 +22,7 @@ from shadow.cli.main import ShadowGroup
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution
+from shadow.contracts.vocabulary import Lane
 from tests.factories.comparisons import comparison_of, difference, diverged, write_jsonl
 from tests.strategies.policies import TEXT
 
@@ -52,7 +53,7 @@ def test_the_entry_covers_the_difference_that_was_pointed_at_and_no_other_lane_o
     assert (entry.owner, entry.reason, entry.expires) == ("ana", 'says "ten"\nticket 12', date(2026, 12, 31))
     assert entry.covers(found, DAY)
     assert not entry.covers(found, date(2027, 1, 4))
-    assert not entry.covers(found.model_copy(update={"attribution": Attribution.CONTROL}), DAY)
+    assert not entry.covers(found.model_copy(update={"attribution": Attribution.CONTROL, "lane": Lane.LEGACY}), DAY)
     assert not entry.covers(found.model_copy(update={"symbol": "OTHER"}), DAY)
     assert not entry.covers(found.model_copy(update={"field": "other"}), DAY)
     assert policy.rules == default_policy().rules
@@ -94,7 +95,7 @@ def test_several_trades_leave_open_only_what_they_do_not_share() -> None:
     values = entry_for([first, second], owner="a", reason="b", until=DAY, budget=2)
 
     assert "symbol" not in values
-    assert (values["field"], values["role"]) == ("quantity", "candidate")
+    assert (values["field"], values["lane"]) == ("quantity", "workflow")
 
 
 @given(owner=st.text(min_size=1, max_size=20), reason=st.text(min_size=1, max_size=20))

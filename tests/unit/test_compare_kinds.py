@@ -12,7 +12,7 @@ from shadow.compare.judge import judge
 from shadow.compare.kinds import KINDS, Basis
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import Lane, Role
 from tests.strategies.outcomes import random_case
 from tests.strategies.planting import (
     Edit,
@@ -31,9 +31,8 @@ EVERYBODY = (Role.CONTROL, Role.CANDIDATE)
 def strict_policy() -> Policy:
     """The default policy, with the one-sided rules asked of both lanes."""
     policy = default_policy()
-    applies = policy.applies.model_copy(update=dict.fromkeys(type(policy.applies).model_fields, EVERYBODY))
-    lanes = policy.applies.model_copy(update=applies.model_dump() | {"effect_emitted": (Role.CANDIDATE,)})
-    return policy.model_copy(update={"applies": lanes})
+    applies = dict.fromkeys(type(policy.applies).model_fields, tuple(Lane)) | {"duration_ratio": EVERYBODY}
+    return policy.model_copy(update={"applies": policy.applies.model_copy(update=applies)})
 
 
 def swapped_world() -> PairCase:

@@ -52,10 +52,10 @@ def test_the_packaged_policy_is_valid_and_its_hash_is_of_its_meaning() -> None:
         ("[severity]", '[severity]\nSIDE = "HUGE"', "severity.SIDE", "'CRITICAL', 'MAJOR', 'MINOR' or 'INFO'"),
         ("[severity]", '[severity]\nDOUBLE_ORDER = "INFO"', "severity", "DOUBLE_ORDER to be left alone, it is CRITICAL whatever"),
         (
+            'client_order_id = ["workflow"]',
             'client_order_id = ["candidate"]',
-            'client_order_id = ["candidates"]',
             "applies.client_order_id.0",
-            "'control' or 'candidate'",
+            "'legacy', 'workflow' or 'declared'",
         ),
         ("run_seconds = 1800\n", "", "limits.run_seconds", "a value"),
     ],
@@ -152,7 +152,7 @@ def test_a_registered_difference_is_told_covered_and_counted_both_ways() -> None
     [
         ({}, Verdict.IGNORED),
         ({"side": "SELL"}, Verdict.DIVERGED),
-        ({"role": "control"}, Verdict.DIVERGED),
+        ({"lane": "legacy"}, Verdict.DIVERGED),
         ({"kind": "VALUE"}, Verdict.DIVERGED),
     ],
 )

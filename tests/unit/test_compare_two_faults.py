@@ -115,7 +115,8 @@ def test_the_order_of_findings_changes_nothing(seed: int) -> None:
     first, second = rng.choice(planted()[Role.CONTROL]), rng.choice(planted()[Role.CANDIDATE])
     case = combined(first, second) or first.case
     policy = strict_policy()
-    findings = list(find(PairView(case), ToleranceRecorder(policy)))
-    told = differences_of(in_order(findings), policy, case.trading_day, both_ran=True)
+    view = PairView(case)
+    findings = list(find(view, ToleranceRecorder(policy)))
+    told = differences_of(in_order(findings), policy, case.trading_day, view.runs)
     rng.shuffle(findings)
-    assert differences_of(in_order(findings), policy, case.trading_day, both_ran=True) == told
+    assert differences_of(in_order(findings), policy, case.trading_day, view.runs) == told

@@ -36,7 +36,7 @@ def renamed(run: ControlRun, seed: int) -> tuple[str, list[Any], list[Any]]:
 
 
 def note(world: World, pair: Pair, name: str, at: str) -> None:
-    noted = {"PK": f"RUN#{pair.run_id}", "SK": f"OTHER_RUN#control#{name}", "role": "control", "name": name, "at": at}
+    noted = {"PK": f"RUN#{pair.run_id}", "SK": f"OTHER_RUN#legacy#{name}", "lane": "legacy", "name": name, "at": at}
     world.other_runs.setdefault(pair.run_id, []).append(to_item(noted))
 
 
@@ -101,7 +101,7 @@ def test_a_second_run_of_the_plan_is_told_of_and_the_first_is_the_plans() -> Non
 def test_a_run_that_nothing_names_is_waited_for() -> None:
     world = world_of(pair_of(PLAN, control_run_id=None))
     ran(world, 1)
-    assert settler_of(world).settle(PLAN.plan_id, SOON).waiting_for == ("the control lane",)
+    assert settler_of(world).settle(PLAN.plan_id, SOON).waiting_for == ("the control",)
 
 
 def test_a_ledger_row_of_another_plan_with_the_same_correlation_id_is_that_plans() -> None:

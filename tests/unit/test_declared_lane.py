@@ -39,12 +39,12 @@ NAMES = (pair_of(PLAN).run_id, PLAN.plan_id)
 def lean_policy() -> Policy:
     """Ask of the declared lane what it has, and of the control no effects: nobody captures its events here."""
     policy = default_policy()
-    nothing = dict.fromkeys(type(policy.evidence.candidate).model_fields, ())
+    nothing = dict.fromkeys(type(policy.evidence.declared).model_fields, ())
     fields = nothing | {"run": ("raw_status",), "completed": ("filled_quantity", "value"), "trade": ("planned_amount",)}
-    lean = policy.evidence.candidate.model_copy(update=fields)
-    control = policy.evidence.control.model_copy(update=nothing)
+    lean = policy.evidence.declared.model_copy(update=fields)
+    legacy = policy.evidence.legacy.model_copy(update=nothing)
     return policy.model_copy(
-        update={"evidence": policy.evidence.model_copy(update={"candidate": lean, "control": control, "effects": ()})}
+        update={"evidence": policy.evidence.model_copy(update={"declared": lean, "legacy": legacy, "effects": ()})}
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.pair import PairState
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import Lane
 from shadow.settlement.hints import PAUSES_SECONDS, Hints, Message
 from shadow.settlement.settler import Settlement
 
@@ -67,22 +67,22 @@ class Known:
 
 class Captured:
     def __init__(self) -> None:
-        self.other_runs: list[tuple[str, Role, str]] = []
+        self.other_runs: list[tuple[str, Lane, str]] = []
 
     def record(self, event: Any, now: datetime) -> None:
         assert (event.plan_id, now) == ("plan-1", NOW)
 
-    def knows_other_run(self, run_id: str, role: Role, name: str) -> bool:
-        return (run_id, role, name) in self.other_runs
+    def knows_other_run(self, run_id: str, lane: Lane, name: str) -> bool:
+        return (run_id, lane, name) in self.other_runs
 
     def has_terminal(self, run_id: str) -> bool:
         assert run_id
         return False
 
-    def note_other_run(self, run_id: str, role: Role, name: str, now: datetime, created_at: str = "") -> bool:
+    def note_other_run(self, run_id: str, lane: Lane, name: str, now: datetime, created_at: str = "") -> bool:
         assert now == NOW
-        assert created_at or role is Role.CANDIDATE
-        self.other_runs.append((run_id, role, name))
+        assert created_at or lane is Lane.WORKFLOW
+        self.other_runs.append((run_id, lane, name))
         return True
 
 
@@ -157,7 +157,7 @@ def test_whatever_else_one_message_brings_keeps_no_other_from_being_done() -> No
 class Quiet(Recorder):
     def log(self, message: str, fields: Any, *, problem: bool) -> None:
         assert problem
-        self.problems.append(f"{message}: {fields['role']} {fields['run']}")
+        self.problems.append(f"{message}: {fields['lane']} {fields['run']}")
 
 
 def ended(name: str) -> dict[str, Any]:
@@ -183,13 +183,13 @@ def ended(name: str) -> dict[str, Any]:
     ("event", "noted"),
     [
         (ended(execution_name_of(run_id_of("plan-1"))), []),
-        (ended("by-hand"), [(run_id_of("plan-1"), Role.CANDIDATE, "by-hand")]),
+        (ended("by-hand"), [(run_id_of("plan-1"), Lane.WORKFLOW, "by-hand")]),
         (
             ended(execution_name_of(run_id_of("plan-2"))),
-            [(run_id_of("plan-1"), Role.CANDIDATE, execution_name_of(run_id_of("plan-2")))],
+            [(run_id_of("plan-1"), Lane.WORKFLOW, execution_name_of(run_id_of("plan-2")))],
         ),
         (COMPLETED, []),
-        (COMPLETED | {"detail": COMPLETED["detail"] | {"run_id": "run-2"}}, [(run_id_of("plan-1"), Role.CONTROL, "run-2")]),
+        (COMPLETED | {"detail": COMPLETED["detail"] | {"run_id": "run-2"}}, [(run_id_of("plan-1"), Lane.LEGACY, "run-2")]),
     ],
     ids=["the plan's own execution", "started by hand", "another plan's name", "the control's own run", "the control again"],
 )
@@ -198,7 +198,7 @@ def test_a_plan_that_a_lane_ran_under_another_name_is_noted_and_its_pair_judged(
     hints = Hints(settler, Control(), Known(), captured, recorder, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
     assert hints.take([Message("m-1", json.dumps(event))]) == []
     assert captured.other_runs == noted
-    assert len(recorder.problems) == sum(role is Role.CANDIDATE for _, role, _ in noted)
+    assert len(recorder.problems) == sum(lane is Lane.WORKFLOW for _, lane, _ in noted)
     assert settler.looks == 1
 
 

@@ -27,7 +27,7 @@ from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule
 from shadow.contracts.comparison import Comparison, Severity
 from shadow.contracts.errors import UnreadableDocument
-from shadow.settlement.judging import code_version, policy_for
+from shadow.settlement.judging import code_version
 from shadow.settlement.stored import FolderSource, JsonlSource, Store
 from tests.strategies.outcomes import DAY, random_case
 from tests.strategies.policies import policy_with
@@ -42,7 +42,7 @@ def stored(folder: Path, cases: list[PairCase], rng: random.Random, policies: li
     documents = []
     for case in cases:
         judged = replace(case, code_version=code_version() if rng.random() < 0.9 else "an older one")
-        documents.append((case, canonical_bytes(judge(judged, policy_for(rng.choice(policies), case.production_lane)))))
+        documents.append((case, canonical_bytes(judge(judged, rng.choice(policies)))))
     if as_lines:
         (folder / "comparisons.jsonl").write_bytes(b"\n".join(content for _, content in documents) + b"\n\n")
         return JsonlSource(folder / "comparisons.jsonl")
@@ -74,9 +74,9 @@ def reference(source: Store, policy: Policy, days: tuple[date, date] = EVER) -> 
     changes, pairs = [], []
     for _, group in groupby(every, key=lambda entry: (entry.trading_day, entry.origin)):
         day = list(group)
-        ours = [entry for entry in day if entry.policy_hash == policy_for(policy, entry.production_lane).hash]
+        ours = [entry for entry in day if entry.policy_hash == policy.hash]
         before = {entry.plan_id: entry for entry in [*day, *apply_budgets(ours, policy)]}
-        again = [judge(case_of(e, code_version()), policy_for(policy, e.production_lane)) for e in day]
+        again = [judge(case_of(e, code_version()), policy) for e in day]
         pairs += [(before[after.plan_id], after) for after in apply_budgets(again, policy)]
     for before_, after_ in pairs:
         old, new = Counter(marks(before_)), Counter(marks(after_))

@@ -35,7 +35,7 @@ from tests.fakes.plans import plan_of
 
 DAY = date(2026, 11, 24)
 AT = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
-REF = EvidenceRef(name="candidate-00", key="evidence/x", sha256="0" * 64, size=1)
+REF = EvidenceRef(name="workflow-00", key="evidence/x", sha256="0" * 64, size=1)
 
 
 class TestNames:

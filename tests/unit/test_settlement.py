@@ -14,7 +14,7 @@ from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.runs_table import LegacyRunStatus
-from shadow.contracts.vocabulary import Role, TradeStatus
+from shadow.contracts.vocabulary import Lane, Role, TradeStatus
 from shadow.lanes.settledness import Deadlines
 from shadow.settlement.judging import judge_by
 from shadow.settlement.settler import Settler
@@ -63,7 +63,7 @@ def test_two_settled_lanes_that_agree_match() -> None:
     assert (settlement.state, settlement.verdict) == (PairState.JUDGED, Verdict.MATCHED)
     assert pair_in(world).comparison_key == settlement.comparison_key
     assert settlement.comparison_key in world.objects
-    assert {ref["name"] for ref in document_of(world, PLAN.plan_id)["evidence"]} == {"candidate-00", "control", "control-effects"}
+    assert {ref["name"] for ref in document_of(world, PLAN.plan_id)["evidence"]} == {"workflow-00", "legacy", "legacy-effects"}
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -74,7 +74,8 @@ def test_a_lane_that_ran_the_plan_again_is_told_of_even_after_the_verdict(role: 
     settler = Settler(replace(settler_of(world)._parts, judge=judge_by(default_policy())))
     settler.settle(PLAN.plan_id, SOON)
     before = {each["kind"] for each in document_of(world, PLAN.plan_id)["differences"]}
-    noted = {"PK": {"S": "RUN#x"}, "SK": {"S": f"OTHER_RUN#{role}#again"}, "role": {"S": role.value}, "name": {"S": "again"}}
+    lane = "legacy" if role is Role.CONTROL else "workflow"
+    noted = {"PK": {"S": "RUN#x"}, "SK": {"S": f"OTHER_RUN#{lane}#again"}, "lane": {"S": lane}, "name": {"S": "again"}}
     world.other_runs[pair_in(world).run_id] = [noted]
 
     settler.settle(PLAN.plan_id, SOON)
@@ -131,8 +132,8 @@ def test_effects_that_come_late_are_added_to_the_copy_and_take_nothing_from_it()
 
     assert settler.settle(PLAN.plan_id, SOON + timedelta(minutes=1)).judged is True
     document = document_of(world, PLAN.plan_id)
-    assert {ref["name"] for ref in document["evidence"]} == {"candidate-00", "control", "control-effects"}
-    assert {"control-effects-00", "control-effects-01"} <= world.refs[PLAN.plan_id].keys()
+    assert {ref["name"] for ref in document["evidence"]} == {"workflow-00", "legacy", "legacy-effects"}
+    assert {"legacy-effects-00", "legacy-effects-01"} <= world.refs[PLAN.plan_id].keys()
     missing = [each for each in document["differences"] if "MISSING" in each["kind"]]
     assert all(each in before for each in missing)
     assert len(document["control"]["effects"]) == effects + 1
@@ -305,6 +306,31 @@ def test_settling_again_changes_nothing() -> None:
         settler_of(world).settle(PLAN.plan_id, SOON + timedelta(minutes=minutes))
 
     assert (dict(world.pairs), dict(world.objects), list(world.emitted)) == before
+
+
+def test_a_cut_over_swaps_the_roles_and_says_the_same_of_each_lane() -> None:
+    told = {}
+    for production in (Lane.LEGACY, Lane.WORKFLOW):
+        world = world_of(pair_of(PLAN, production_lane=production))
+        control(world)
+        candidate(world)
+        Settler(replace(settler_of(world)._parts, judge=judge_by(default_policy()))).settle(PLAN.plan_id, MISSING)
+        document = document_of(world, PLAN.plan_id)
+        assert [document["control"][name] for name in ("role", "lane")] == ["control", production]
+        found = [(each["kind"], each["symbol"], each["lane"], each["attribution"]) for each in document["differences"]]
+        assert {(lane, role) for *_, lane, role in found} == {
+            (lane, lane.role_beside(production)) for lane in (Lane.LEGACY, Lane.WORKFLOW)
+        }
+        told[production] = {(kind, symbol, lane) for kind, symbol, lane, _ in found}
+    assert told[Lane.LEGACY] == told[Lane.WORKFLOW]
+
+
+@pytest.mark.parametrize(("present", "verdict"), [(candidate, Verdict.MISSING_CANDIDATE), (control, Verdict.MISSING_CONTROL)])
+def test_after_a_cut_over_the_lane_that_is_missing_is_named_by_its_role(present: object, verdict: Verdict) -> None:
+    world = world_of(pair_of(PLAN, production_lane=Lane.WORKFLOW))
+    present(world)
+    missing = settler_of(world).settle(PLAN.plan_id, MISSING)
+    assert (missing.state, missing.verdict) == (PairState.MISSING, verdict)
 
 
 class Refusing(Fuse):

@@ -21,7 +21,7 @@ from shadow.compare.rules import within
 from shadow.contracts.events import FailureStep
 from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import Effect, RunOutcome
-from shadow.contracts.vocabulary import EffectKind, RunStatus, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Role, RunStatus, TradeStatus
 
 IDS = ".ids"
 """Ends the field of what is found of the ids that an effect carries."""
@@ -225,7 +225,7 @@ def run_effect_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
 
     def emitted(run: RunOutcome) -> Fault | None:
         real = [effect for effect in run.effects or () if effect.emitted]
-        if run.role not in policy.applies.effect_emitted or not real:
+        if run.role is Role.CONTROL or run.lane not in policy.applies.effect_emitted or not real:
             return None
         return Fault(f"{len(real)} emitted", f"emitted {len(real)} real effects")
 

@@ -281,7 +281,7 @@ def _recorded_price(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 
     def check(side: LaneTrade) -> Fault | None:
         fill, price = truest_fill(side), side.trade.average_price
-        if fill is None or fill.value is None or price is None or side.role not in policy.applies.recorded_price:
+        if fill is None or fill.value is None or price is None or side.run.lane not in policy.applies.recorded_price:
             return None
         if within(rule, EXACT.multiply(price, fill.quantity), fill.value, fill.quantity):
             return None

@@ -180,7 +180,7 @@ def _client_ids(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     trade_id = pair.trade_id
 
     def check(side: LaneTrade) -> Fault | None:
-        if side.role not in policy.applies.client_order_id:
+        if side.run.lane not in policy.applies.client_order_id:
             return None
         foreign = foreign_ids(side, trade_id)
         return Fault(foreign[0], f"sent an order under the client id {foreign[0]}") if foreign else None

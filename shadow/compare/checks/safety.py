@@ -217,7 +217,7 @@ def _misjudged(view: PairView, run: RunOutcome, duties: Duties) -> Fault | None:
 
 def _foreign(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
     """Tell of a breaker that counted more than all BUYs of its own run come to: it reads another lane's counter."""
-    if run.role not in policy.applies.equity_counted or not run.equity_limit:
+    if run.lane not in policy.applies.equity_counted or not run.equity_limit:
         return None
     buys = [(pair, side) for pair, side in view.trades_of(run.role) if side.trade.action is Side.BUY]
     own = sum((planned_of(pair, side) for pair, side in buys), Decimal(0))
@@ -266,7 +266,7 @@ def _may_have_reserved(side: LaneTrade, by: datetime) -> bool:
 
 def _uncounted(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
     """Tell of a breaker that reserves, and had not counted a BUY by the time it let it pass."""
-    if run.role not in policy.applies.equity_counted or not run.equity_limit:
+    if run.lane not in policy.applies.equity_counted or not run.equity_limit:
         return None
     for pair, side in view.trades_of(run.role):
         equity = side.trade.equity

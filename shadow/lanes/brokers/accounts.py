@@ -43,8 +43,8 @@ def broker_truth_from(environment: BrokerTruthEnvironment, connect: Connect) -> 
         "control_broker": legacy_trades or environment.legacy_shadow_mode is not ExecutionMode.DRY_RUN,
         "broker": environment.execution_mode is not ExecutionMode.DRY_RUN,
     }
-    control, candidate = (_account(environment, whose, connect) if orders else None for whose, orders in sends.items())
-    return BrokerTruthReader(control, candidate)
+    legacy, workflow = (_account(environment, whose, connect) if orders else None for whose, orders in sends.items())
+    return BrokerTruthReader(legacy, workflow) if legacy_trades else BrokerTruthReader(workflow, legacy)
 
 
 def _account(environment: BrokerTruthEnvironment, whose: str, connect: Connect) -> ReadOnlyAccount:

@@ -16,7 +16,7 @@ from decimal import Decimal
 from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
 from shadow.contracts.outcome import AccountOrder, OrderRecord, Owner, RunOutcome, TradeOutcome
 from shadow.contracts.symbols import is_same_symbol
-from shadow.contracts.vocabulary import Role, TradeStatus
+from shadow.contracts.vocabulary import Lane, Role, TradeStatus
 
 BEFORE = timedelta(seconds=5)
 """How far the broker's clock may be behind the lane's."""
@@ -89,10 +89,10 @@ def accounted(run: RunOutcome, listed: Sequence[Listed], neighbours: Neighbours)
     result = Accounted({trade.trade_id: [] for trade in run.trades})
     left = _take_named(run, listed, result)
     window = span_of(run)
-    if run.role is Role.CONTROL:
+    if run.lane is Lane.LEGACY:
         for trade in run.trades:
             left = _take_walk(trade, left, window, neighbours, result)
-    else:
+    elif run.role is Role.CANDIDATE:
         left = _take_strays(run, left, window, neighbours, result)
     for order in left:
         _tell(order, run, window, neighbours, result)

@@ -17,7 +17,7 @@ from shadow.contracts.events import DetailType
 from shadow.contracts.model import Frozen, Identifier, canonical
 from shadow.contracts.pair import Pair
 from shadow.contracts.runs_table import run_pk
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import Lane
 from shadow.lanes.lane import ControlSource
 from shadow.lanes.records import is_identifier
 
@@ -59,7 +59,7 @@ def run_of_plan(source: ControlSource, pair: Pair) -> str | None:
     if pair.control_run_id is not None:
         return pair.control_run_id
     named = [plain_item(item) for item in source.other_runs(pair.run_id)]
-    found = [(str(item.get("at")), str(item["name"])) for item in named if item.get("role") == Role.CONTROL.value]
+    found = [(str(item.get("at")), str(item["name"])) for item in named if item.get("lane") == Lane.LEGACY.value]
     return min(found)[1] if found else None
 
 
@@ -151,15 +151,15 @@ class CapturedEvents:
         for item in self._reader.query("PK", f"RUN#{run_id}", prefix=EVENT_SK_PREFIX):
             yield {name: value for name, value in item.items() if name != "TTL"}
 
-    def note_other_run(self, run_id: str, role: Role, name: str, now: datetime, created_at: str = "") -> bool:
+    def note_other_run(self, run_id: str, lane: Lane, name: str, now: datetime, created_at: str = "") -> bool:
         """Keep once that a lane ran the plan of `run_id` as `name`, created at that time. Raises `EvidenceUnavailable`."""
-        sk = f"{OTHER_RUN_SK_PREFIX}{role}#{name}"
-        item = {"PK": f"RUN#{run_id}", "SK": sk, "role": role.value, "name": name, "at": created_at}
+        sk = f"{OTHER_RUN_SK_PREFIX}{lane}#{name}"
+        item = {"PK": f"RUN#{run_id}", "SK": sk, "lane": lane.value, "name": name, "at": created_at}
         return self._reader.put_if_absent(to_item(item | {"TTL": int((now + timedelta(days=TTL_DAYS)).timestamp())}))
 
-    def knows_other_run(self, run_id: str, role: Role, name: str) -> bool:
+    def knows_other_run(self, run_id: str, lane: Lane, name: str) -> bool:
         """Tell whether a lane's run of the plan of `run_id` as `name` has been noted."""
-        return self._reader.get(to_item({"PK": f"RUN#{run_id}", "SK": f"{OTHER_RUN_SK_PREFIX}{role}#{name}"})) is not None
+        return self._reader.get(to_item({"PK": f"RUN#{run_id}", "SK": f"{OTHER_RUN_SK_PREFIX}{lane}#{name}"})) is not None
 
     def other_runs(self, run_id: str) -> Iterator[dict[str, AttributeValueTypeDef]]:
         """Give the further runs of the run's plan, without their expiry."""
