@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from importlib.resources import files
 from io import StringIO
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +24,7 @@ from shadow.contracts.model import Exact, Frozen, Symbol
 COLUMNS = ("date", "symbol", "close")
 PUBLISHED_BEFORE_CLOSE = timedelta(minutes=15)
 _SHOWN_FAULTS = 20
+_BUNDLED = Path(__file__).parent / "data" / "closing_prices.csv"
 
 
 class InvalidPrices(ShadowError):
@@ -93,7 +93,7 @@ class ClosingPrices:
     @classmethod
     def bundled(cls) -> Self:
         """Read the prices that come with the project (see `local/data/README.md`)."""
-        return cls.parse(files("local").joinpath("data/closing_prices.csv").read_text(encoding="utf-8"), "closing_prices.csv")
+        return cls.parse(_BUNDLED.read_text(encoding="utf-8"), _BUNDLED.name)
 
     @classmethod
     def parse(cls, text: str, source: str) -> Self:

@@ -16,12 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from mypy_boto3_dynamodb import DynamoDBClient
-from mypy_boto3_lambda import LambdaClient
-from mypy_boto3_secretsmanager import SecretsManagerClient
+from typing import TYPE_CHECKING
 
 from local.broker_simulator.client import SimulatorClient
+from local.checkout import checkout
 from local.cloud.access import CloudAccess
 from local.cloud.build import Artefacts, build_artefacts
 from local.cloud.deploy import Deployment, deploy
@@ -32,7 +30,13 @@ from local.cloud.progress import Progress, silent
 from local.scenarios import variants
 from shadow.contracts.vocabulary import Role
 
-CHECKOUT = Path(__file__).parents[1]
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+CHECKOUT = checkout()
+_BROKER = f"{__package__}.broker_simulator"
 STAGE = "dev"
 WAIT_SCALE = 0.05
 BROKER_FILE = "broker.json"
@@ -213,7 +217,7 @@ def _start_broker(folder: Path, seed: int) -> tuple[int, str]:
     """Start the simulator as a process of its own and wait until it says its port."""
     port_file = folder / "broker.port"
     port_file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "local.broker_simulator", "--port-file", str(port_file), "--seed", str(seed)]
+    command = [sys.executable, "-m", _BROKER, "--port-file", str(port_file), "--seed", str(seed)]
     with (folder / "broker.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and program
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=CHECKOUT, start_new_session=True
@@ -233,8 +237,8 @@ def _start_broker(folder: Path, seed: int) -> tuple[int, str]:
 def _end_broker(pid: int) -> None:
     """Ask the simulator that we started to end; it may have ended by itself."""
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes() if Path("/proc").is_dir() else b"local.broker_simulator"
-        if b"local.broker_simulator" in command:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes() if Path("/proc").is_dir() else _BROKER.encode()
+        if _BROKER.encode() in command:
             os.kill(pid, signal.SIGTERM)
     except (ProcessLookupError, FileNotFoundError):
         return

@@ -14,8 +14,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-
-from mypy_boto3_events import EventBridgeClient
+from typing import TYPE_CHECKING
 
 from local.broker_simulator.controls import ORDERS_PATH
 from local.broker_simulator.values import Fault, FaultKind
@@ -23,6 +22,9 @@ from local.operator import Operator
 from local.stack import STAGE
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Role
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
 
 BROKER_FAULTS = (
     FaultKind.THROTTLE,

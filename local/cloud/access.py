@@ -11,17 +11,20 @@ import os
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 from botocore.session import Session as BareSession
-from mypy_boto3_cloudformation import CloudFormationClient
-from mypy_boto3_cloudwatch import CloudWatchClient
-from mypy_boto3_lambda import LambdaClient
-from mypy_boto3_logs import CloudWatchLogsClient
-from mypy_boto3_s3 import S3Client
-from mypy_boto3_sqs import SQSClient
-from mypy_boto3_stepfunctions import SFNClient
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"

@@ -10,12 +10,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
-from mypy_boto3_cloudformation import CloudFormationClient
-from mypy_boto3_cloudformation.literals import CapabilityType
-from mypy_boto3_cloudformation.type_defs import ParameterTypeDef, StackTypeDef
-from mypy_boto3_s3 import S3Client
 
 from local.cloud.access import CloudAccess
 from local.cloud.adaptations import Adaptation, summary
@@ -23,6 +20,12 @@ from local.cloud.build import Artefacts
 from local.cloud.errors import ResourceFailure, StackFailed
 from local.cloud.progress import Progress, silent
 from local.cloud.template import PreparedTemplate, prepare_template
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.literals import CapabilityType
+    from mypy_boto3_cloudformation.type_defs import ParameterTypeDef, StackTypeDef
+    from mypy_boto3_s3 import S3Client
 
 _BUCKET = "shadow-local-artefacts"
 _CAPABILITIES: list[CapabilityType] = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]

@@ -14,13 +14,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from mypy_boto3_cloudwatch import CloudWatchClient
-from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from local.cloud.logs import LogReader
 from shadow.contracts.errors import FieldFault, InvalidPayload, faults_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
 
 _BATCH = 500
 _YEAR_10000_MS = 253_402_300_800_000

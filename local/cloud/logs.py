@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from mypy_boto3_logs import CloudWatchLogsClient
-from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
+
 
 _PREFIX = "/aws/lambda/"
 _PLATFORM = ("START RequestId: ", "END RequestId: ", "REPORT RequestId: ")

@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-
-from mypy_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
+from typing import TYPE_CHECKING
 
 from local.cloud.access import CloudAccess
 from local.cloud.emf import EmittedMetric, forward
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
 
 _QUEUE_METRICS = {
     "ApproximateNumberOfMessages": "ApproximateNumberOfMessagesVisible",

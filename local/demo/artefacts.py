@@ -18,7 +18,7 @@ from local.cloud.progress import Progress
 from local.demo.result import DemoResult
 from reports.daily.build import build_report
 from reports.daily.composition import settings_of
-from reports.daily.html import render_page
+from reports.daily.html import TEMPLATES, render_page
 from reports.daily.mail import render_mail, report_csv
 from reports.site.write import Folder, Options, write_site
 from shadow.compare.policy import default_policy
@@ -26,7 +26,7 @@ from shadow.contracts.comparison import Comparison
 from shadow.contracts.pair import Pair
 from shadow.settlement.stored import FolderSource, JsonlLedger
 
-NOTEBOOK = Path(__file__).parents[2] / "reports" / "notebooks" / "divergence_analysis.ipynb"
+NOTEBOOK = TEMPLATES.parent / "notebooks" / "divergence_analysis.ipynb"
 _NOTEBOOK_SECONDS = 180
 
 

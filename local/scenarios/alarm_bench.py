@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-
-from mypy_boto3_cloudwatch.type_defs import DescribeAlarmsOutputTypeDef
+from typing import TYPE_CHECKING
 
 from local.cloud.emf import EmittedMetric, forward_new
 from local.cloud.emulator_side.alarm_rules import ALARM, OK, AlarmRule, Sample, state_at
@@ -21,6 +20,9 @@ from local.cloud.logs import LogReader
 from local.cloud.service_metrics import ServiceMetrics
 from local.operator import Operator
 from local.stack import STAGE
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch.type_defs import DescribeAlarmsOutputTypeDef
 
 PREFIX = f"alchemiser-{STAGE}-shadow-"
 COMPOSITE = "do-not-cut-over"

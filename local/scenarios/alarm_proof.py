@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 
 from pydantic import Field
 
@@ -43,7 +43,7 @@ class Proof:
 
 def alarm_faults() -> dict[str, AlarmFault]:
     """Read `alarms.toml`."""
-    text = files("local.scenarios").joinpath("alarms.toml").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("alarms.toml").read_text(encoding="utf-8")
     return {name: AlarmFault.model_validate(row) for name, row in tomllib.loads(text).items()}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import date
-from importlib.resources import files
+from pathlib import Path
 from typing import Self
 
 from local.scenarios.corpus_run import CaseResult
@@ -70,7 +70,7 @@ class CorpusResult(Frozen):
     @classmethod
     def recorded(cls) -> Self:
         """Read the recorded result."""
-        return cls.parse(json.loads(files("local.scenarios").joinpath(RESULT_FILE).read_text(encoding="utf-8")))
+        return cls.parse(json.loads(Path(__file__).with_name(RESULT_FILE).read_text(encoding="utf-8")))
 
     @property
     def planted_kinds(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
@@ -154,7 +154,7 @@ def demo_plants() -> tuple[Plant, ...]:
 
 def bundled_scenario(name: str) -> tuple[Plant, ...]:
     """Read a scenario that comes with the project."""
-    return read_scenario(files("local.scenarios").joinpath(name).read_text(encoding="utf-8"), name)
+    return read_scenario(Path(__file__).with_name(name).read_text(encoding="utf-8"), name)
 
 
 def plant_in(plan: RebalancePlan, plants: Iterable[Plant], symbols: Iterable[str]) -> Planting:

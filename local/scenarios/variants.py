@@ -16,7 +16,7 @@ from local.scenarios import candidate_variant, legacy_variant
 
 HANDLER = "lambda_handler.py"
 SOUND = "sound_handler.py"
-PACKAGE = "local/scenarios"
+PACKAGE = __name__.rpartition(".")[0]
 _DATE = (1980, 1, 1, 0, 0, 0)
 _FILE_MODE = 0o100644 << 16
 _SHIM = '''"""Business Unit: local cloud | Status: current.
@@ -27,7 +27,7 @@ The handler of a function that faults can be planted in. Local cloud only.
 from pathlib import Path
 
 import sound_handler
-from local.scenarios.{variant} import planted
+from {package}.{variant} import planted
 
 lambda_handler = planted({sound}, {function!r}, Path({faults_file!r}))
 '''
@@ -57,14 +57,16 @@ def plantable(artefacts: Artefacts, variant: Variant, faults_file: Path, out: Pa
 
 def _function(sound: Artefact, variant: Variant, faults_file: Path, out: Path) -> Artefact:
     shipped = {f"{name}.py": Path(__file__).with_name(f"{name}.py") for name in variant.modules}
-    shim = _SHIM.format(variant=variant.modules[0], sound=variant.sound, function=sound.name, faults_file=str(faults_file))
+    wrapped = {"sound": variant.sound, "function": sound.name, "faults_file": str(faults_file)}
+    shim = _SHIM.format(package=PACKAGE, variant=variant.modules[0], **wrapped)
     path = out / f"{sound.name}-planted-{digest({'sound': sound.path, **shipped}, shim)}.zip"
     if not path.exists():
         out.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(sound.path) as archive:
             files = {_renamed(entry.filename): archive.read(entry) for entry in archive.infolist()}
-        package = {f"{folder}/__init__.py": b"" for folder in ("local", PACKAGE)}
-        modules = {f"{PACKAGE}/{name}": module.read_bytes() for name, module in shipped.items()}
+        inner = PACKAGE.replace(".", "/")
+        package = {f"{folder}/__init__.py": b"" for folder in (inner, inner.partition("/")[0])}
+        modules = {f"{inner}/{name}": module.read_bytes() for name, module in shipped.items()}
         _write(path, {**files, **package, **modules, HANDLER: shim.encode()})
     return Artefact(sound.name, path, unzipped_bytes(path))
 

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import words
 from reports.daily.charts import charts_of
 from reports.daily.values import DailyReport
 
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
 
 @cache
 def environment() -> Environment:
     """Give the template environment: escaping on, unknown names refused."""
     made = Environment(
-        loader=PackageLoader("reports", "templates"),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -41,7 +43,7 @@ def render_page(report: DailyReport) -> str:
 
 
 def _style() -> Markup:
-    return Markup(files("reports.templates").joinpath("page.css").read_text(encoding="utf-8"))  # noqa: S704 - our own style sheet
+    return Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))  # noqa: S704 - our own style sheet
 
 
 def to_json(report: DailyReport) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
-from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +19,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment
 
-from reports.daily.html import environment
+from reports.daily.html import TEMPLATES, environment
 from reports.headline import headline_of, runbook_of, tone_of, worst_first
 from reports.site.values import Gathered, Row, Seen, gather, identity_of
 from shadow.cli.sides import run_lines, trade_lines
@@ -111,9 +110,9 @@ def write_site(
 def _pages(gathered: Gathered, comparisons: Callable[[], Iterable[Comparison]], options: Options) -> Iterator[tuple[str, str]]:
     """Give every page's name and text."""
     render = _Renderer(gathered, options)
-    own = files("reports.templates")
-    yield "style.css", own.joinpath("page.css").read_text("utf-8") + own.joinpath("site", "site.css").read_text("utf-8")
-    yield "script.js", own.joinpath("site", "site.js").read_text("utf-8")
+    own = TEMPLATES / "site"
+    yield "style.css", (TEMPLATES / "page.css").read_text("utf-8") + (own / "site.css").read_text("utf-8")
+    yield "script.js", (own / "site.js").read_text("utf-8")
     yield "index.html", render("index", "", kinds=gathered.by_kind(), symbols=gathered.by_symbol())
     for at, day in enumerate(gathered.days):
         before = gathered.days[at - 1].day if at else None
