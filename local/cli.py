@@ -6,6 +6,7 @@ The commands that bring the system up on this machine: `shadow up`, `shadow down
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 LOCAL_FOLDER = Path("build/local")
 DEMO_FOLDER = Path("build/demo")
+EXAMPLE = Path(__file__).parent / "data" / "example_plan.json"
+"""What `shadow example` prints of the prices that come with the project; a test holds it against them."""
 PricesOption = Annotated[Path | None, typer.Option("--prices", help="Closing prices as CSV: date,symbol,close.", metavar="FILE")]
 OutOption = Annotated[Path, typer.Option("--out", help="Where to leave everything.", metavar="FOLDER")]
 
@@ -82,6 +85,10 @@ def example(*, prices: PricesOption = None, as_json: JsonOption = False) -> None
 
       shadow example --prices my-closes.csv > plan.json
     """
+    if prices is None:
+        print_json(json.loads(EXAMPLE.read_text(encoding="utf-8")))
+        return
+
     from local.planner import Portfolio  # noqa: PLC0415 - only the commands that need prices load them
     from local.scenarios.demo import FIRST_CASH  # noqa: PLC0415
 

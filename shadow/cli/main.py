@@ -44,7 +44,7 @@ class ShadowGroup(TyperGroup):
         except (ShadowError, BotoCoreError, ClientError) as error:
             explain_failure(error, as_json=bool(ctx.meta.get(_JSON)))
         except ModuleNotFoundError as error:
-            how = install_command(error)
+            how = install_command(error, ctx.invoked_subcommand)
             if how is None:
                 raise
             fail(ExitCode.UNAVAILABLE, how, as_json=bool(ctx.meta.get(_JSON)), details={"kind": type(error).__name__})

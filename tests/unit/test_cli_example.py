@@ -38,8 +38,10 @@ def test_the_plan_it_prints_is_one_that_publish_takes(tmp_path: Path) -> None:
     assert plan.total_trade_value <= plan.total_portfolio_value
 
 
-def test_it_prints_the_same_plan_every_time() -> None:
-    assert example().stdout == example().stdout
+def test_the_packaged_plan_is_the_one_that_the_bundled_prices_give() -> None:
+    bundled = cli.EXAMPLE.with_name("closing_prices.csv")
+
+    assert example().stdout == example("--prices", str(bundled)).stdout
 
 
 def test_prices_that_cannot_be_used_end_in_a_sentence(tmp_path: Path) -> None:
