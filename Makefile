@@ -59,8 +59,9 @@ format: $(STAMP) ## Format the code and mend what can be mended by machine
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-build: $(STAMP) ## Build the artefacts that are deployed to AWS (build/artefacts/)
+build: $(STAMP) ## Build the artefacts that are deployed to AWS (build/artefacts/), and the package (build/dist/)
 	@$(BIN)/python -m local.cloud.build --target aws
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -w build/dist .
 
 deploy-dev: build ## Deploy to AWS what samconfig.toml says, stage dev or STAGE=prod (needs the SAM CLI and credentials)
 	@command -v sam > /dev/null || { echo "deploy-dev: expected the SAM CLI on the path (pip install aws-sam-cli)"; exit 3; }

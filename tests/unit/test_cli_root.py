@@ -12,7 +12,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import typer
 
+import local.cli
+import reports.cli
 from shadow import __version__
 from shadow.cli.commands import COMMANDS, Entry, load
 from shadow.cli.installed import install_command
@@ -61,6 +64,16 @@ def test_the_line_in_the_list_of_commands_is_the_first_of_the_commands_own_help(
     first = str(load(entry).help).partition("\n\n")[0]
 
     assert " ".join(first.split()) == entry.summary
+
+
+def test_every_command_that_a_room_registers_is_in_the_list() -> None:
+    tool = typer.Typer()
+    reports.cli.register(tool)
+    local.cli.register(tool)
+
+    assert {str(command.callback.__name__) for command in tool.registered_commands if command.callback} < {
+        entry.name for entry in COMMANDS
+    }
 
 
 def test_help_loads_no_command_and_nothing_heavy() -> None:
