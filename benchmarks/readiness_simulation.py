@@ -1,7 +1,7 @@
 """Business Unit: benchmarks | Status: current.
 
 How often is a migration called READY, by what is true of it? Simulates whole migrations through the real `assess`, looked at
-every day. Run it with `python -m benchmarks.readiness_simulation [--migrations N] [--only WORD] [--json]`.
+every day. Run it with `python -m benchmarks.readiness_simulation [--migrations N] [--only WORD] [--write PAGE | --json]`.
 
 Dishonest lines hold one thing exactly at its limit and let nothing else stand in the way: only the criteria about that thing
 are asked. Honest lines are asked everything; what a desk hardly has is accepted by name, as a person would.
@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -24,10 +25,11 @@ import numpy as np
 from reports.data.columns import Path
 from reports.readiness.criteria import assess
 from reports.readiness.day_evidence import DayEvidence, Feature, Stratum, Tally
-from reports.readiness.readiness import Acceptance, Criterion, CriterionState, ReadinessPolicy, Restart
+from reports.readiness.readiness import Acceptance, CriterionState, ReadinessPolicy, Restart
 from reports.readiness.statistics import region
 
 SEED = 20_261_128
+WEEK, FRIDAY = 5, 4
 HORIZON_DAYS = 60
 FIRST = date(2026, 1, 5)
 Draw = Callable[[np.random.Generator], list[DayEvidence]]
@@ -50,7 +52,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What came out: how many of the migrations were READY on any day, by day 10 and by day 20."""
+    """What came out: the shares of migrations that were READY on any day, by day 10, by day 20, and on the last day."""
 
     name: str
     promise: str
@@ -58,6 +60,7 @@ class Share:
     ready_ever: float
     ready_by_10: float
     ready_by_20: float
+    ready_at_end: float
 
 
 def day(number: int, bad: int, trades: int, ratio: float = 0.0, **changes: object) -> DayEvidence:
@@ -155,15 +158,15 @@ def _rate_lines() -> Iterator[Line]:
             RATE,
             promise,
         )
-    yield Line(
-        "the same, 15 a day, one day in ten without a verdict",
-        lambda rng: _broken(rng, _days(_two_points(rng, LIMIT, 0.1, 15), 15), 0.1),
-        RATE,
-        promise,
-    )
     again = Restart(day=FIRST + timedelta(days=20), owner="desk", reason="begun anew")
     restarts = ALONE.model_copy(update={"restarts": (again,)})
-    for trades in (5, 15):
+    for trades in (5, 15, 50):
+        yield Line(
+            f"the same, {trades} a day, one day in ten without a verdict",
+            lambda rng, n=trades: _broken(rng, _days(_two_points(rng, LIMIT, 0.1, n), n), 0.1),  # type: ignore[misc]
+            RATE,
+            promise,
+        )
         yield Line(
             f"the same, {trades} a day, begun anew after the look of day 20",
             lambda rng, n=trades: _days(_two_points(rng, LIMIT, 0.1, n), n),  # type: ignore[misc]
@@ -171,6 +174,46 @@ def _rate_lines() -> Iterator[Line]:
             promise,
             restarts,
         )
+
+
+def _uneven_lines() -> Iterator[Line]:
+    """Divergences that are spread unevenly: over time, the week, a symbol, or days of different size."""
+    promise, outside = "at most 5 %", "not covered: the share is not the same on all days"
+    every = range(HORIZON_DAYS)
+
+    def weekly(rng: np.random.Generator, trades: int) -> list[DayEvidence]:
+        return _days([int(rng.binomial(trades, 5 * LIMIT)) if at % WEEK == FRIDAY else 0 for at in every], trades)
+
+    def rising(rng: np.random.Generator) -> list[DayEvidence]:
+        return _days([int(rng.binomial(15, 2 * LIMIT * at / HORIZON_DAYS)) for at in every], 15)
+
+    def sizes(rng: np.random.Generator, size: Callable[[int], int]) -> list[DayEvidence]:
+        bads = [_two_points(rng, LIMIT, 0.1, size(at))[0] for at in every]
+        return [day(at, bad, size(at), paths={}) for at, bad in enumerate(bads)]
+
+    for trades in (5, 15):
+        yield Line(
+            f"Fridays only, 25 % of their trades, {trades} a day",
+            lambda rng, n=trades: weekly(rng, n),  # type: ignore[misc]
+            RATE,
+            outside,
+        )
+    yield Line("a share that rises evenly from 0 to 10 % within 60 days, 15 a day", rising, RATE, outside)
+    yield Line(
+        "one symbol whose every trade diverges, traded on one day in four at random, 5 a day",
+        lambda rng: _days([int(rng.random() < 5 * LIMIT) for _ in every], 5),
+        RATE,
+        promise,
+    )
+    yield Line(
+        "5 % of trades, correlation 0.10, one trade a day", lambda rng: _days(_two_points(rng, LIMIT, 0.1, 1), 1), RATE, promise
+    )
+    yield Line(
+        "5 % of trades, correlation 0.10, 30 trades each Monday and 2 on the other days",
+        lambda rng: sizes(rng, lambda at: 2 if at % WEEK else 30),
+        RATE,
+        promise,
+    )
 
 
 def _clustered_lines() -> Iterator[Line]:
@@ -206,6 +249,20 @@ def _duration_lines() -> Iterator[Line]:
             ("coverage", "latency"),
             f"at most {promise} %",
         )
+    yield Line(
+        "duration at the margin on average: 1.05 times on Mondays to Thursdays, 2.5 times on Fridays",
+        lambda rng: _timed(
+            [v + math.log(1.25**5 / 1.05**4 if at % WEEK == FRIDAY else 1.05) for at, v in enumerate(_ratios(rng, 0.0, 0.0, 0.1))]
+        ),
+        ("coverage", "latency"),
+        "at most 5 %",
+    )
+    yield Line(
+        "duration that rises evenly from 1 to 1.56 times within 60 days",
+        lambda rng: _timed([v + math.log(1.25) * 2 * at / HORIZON_DAYS for at, v in enumerate(_ratios(rng, 0.0, 0.0, 0.1))]),
+        ("coverage", "latency"),
+        "not covered: the duration is not the same on all days",
+    )
     for times in (4, 8):
         yield Line(
             f"one run in ten {times} times slower",
@@ -240,35 +297,41 @@ def _honest_lines() -> Iterator[Line]:
 
 def lines() -> list[Line]:
     """Give every kind of migration that is simulated."""
-    return [*_rate_lines(), *_clustered_lines(), *_duration_lines(), *_honest_lines()]
+    return [*_rate_lines(), *_clustered_lines(), *_uneven_lines(), *_duration_lines(), *_honest_lines()]
 
 
 def first_ready(days: Sequence[DayEvidence], asked: Sequence[str], policy: ReadinessPolicy) -> int | None:
     """Look every day; give the first day (from 1) on which all criteria that are asked pass, None where none is.
 
-    Where every day is covered, READY can only begin at a planned look, so only these days are asked.
+    Days on which READY cannot begin are passed over: without a row of covered days, and, where every day is covered, between
+    planned looks.
     """
     whole = all(each.is_covered for each in days)
     for end in range(policy.days, len(days) + 1):
         if whole and (end - policy.days) % policy.look_step:
             continue
-        found = assess(days[:end], as_of=days[end - 1].day, policy=policy)
-        if all(_passes(each) for each in found.criteria if not asked or each.name in asked):
+        if all(each.is_covered for each in days[end - policy.days : end]) and is_ready(days[:end], asked, policy):
             return end
     return None
 
 
-def _passes(criterion: Criterion) -> bool:
-    return criterion.state is CriterionState.PASS
+def is_ready(days: Sequence[DayEvidence], asked: Sequence[str], policy: ReadinessPolicy) -> bool:
+    """Tell whether all criteria that are asked (all where empty) pass on the last day."""
+    found = assess(days, as_of=days[-1].day, policy=policy)
+    return all(each.state is CriterionState.PASS for each in found.criteria if not asked or each.name in asked)
 
 
-def simulate(number: int, migrations: int) -> Share:
-    """Simulate one line."""
-    line = lines()[number]
-    rng = np.random.default_rng((SEED, number))
-    ready = [first_ready(line.draw(rng), line.asked, line.policy) for _ in range(migrations)]
-    shares = [sum(each is not None and each <= by for each in ready) / migrations for by in (HORIZON_DAYS, 10, 20)]
-    return Share(line.name, line.promise, migrations, *shares)
+def simulate(name: str, migrations: int) -> Share:
+    """Simulate one line, by its name; the name is the seed, so that a line comes out alike whatever stands beside it."""
+    line = next(each for each in lines() if each.name == name)
+    rng = np.random.default_rng((SEED, zlib.crc32(name.encode())))
+    ready, at_end = [], 0
+    for _ in range(migrations):
+        days = line.draw(rng)
+        ready.append(first_ready(days, line.asked, line.policy))
+        at_end += ready[-1] is not None and is_ready(days, line.asked, line.policy)
+    by = {last: sum(each is not None and each <= last for each in ready) / migrations for last in (10, 20, HORIZON_DAYS)}
+    return Share(line.name, line.promise, migrations, by[HORIZON_DAYS], by[10], by[20], at_end / migrations)
 
 
 def power_table() -> str:
@@ -291,39 +354,47 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--migrations", type=int, default=1_000)
     parser.add_argument("--only", default="", help="only lines whose name holds this")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--write", type=FilePath, help="put the table into this page, between its marks", metavar="PAGE")
+    parser.add_argument("--write", type=FilePath, help="put each row into this page's table as it is made", metavar="PAGE")
+    parser.add_argument("--processes", type=int, help="how many at once (default: one a core)", metavar="N")
     parser.add_argument("--power", action="store_true", help="print what each look lets pass, and simulate nothing")
     options = parser.parse_args(arguments)
     if options.power:
         print(power_table())
         return
-    chosen = [number for number, line in enumerate(lines()) if options.only in line.name]
+    chosen = [line.name for line in lines() if options.only in line.name]
     found = []
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(options.processes) as pool:
         for share in pool.map(simulate, chosen, [options.migrations] * len(chosen)):
             found.append(share)
             print(f"{len(found)}/{len(chosen)} {share.name}: {share.ready_ever:.1%}", file=sys.stderr)
+            if options.write is not None:
+                write(options.write, share)
     if options.json:
         print(json.dumps([asdict(share) for share in found], indent=2))
-        return
-    table = _table(found, options.migrations)
-    if options.write is None:
-        print(table)
-        return
-    before, rest = options.write.read_text(encoding="utf-8").split(MARK)
-    after = rest.split("<!-- end -->", 1)[1]
-    options.write.write_text(f"{before}{MARK}\n{table}\n<!-- end -->{after}", encoding="utf-8")
+    elif options.write is None:
+        print("\n".join((*HEAD, *map(_row, found))))
 
 
-def _table(found: Sequence[Share], migrations: int) -> str:
-    rows = [
-        f"| what is true ({migrations:,} migrations each) | promise | READY ever | by day 10 | by day 20 |",
-        "|---|---|---|---|---|",
-    ]
-    for share in found:
-        figures = " | ".join(f"{each:.1%}" for each in (share.ready_ever, share.ready_by_10, share.ready_by_20))
-        rows.append(f"| {share.name} | {share.promise} | {figures} |")
-    return "\n".join(rows)
+HEAD = (
+    "| what is true | promise | READY ever | by day 10 | by day 20 | on day 60 | migrations |",
+    "|---|---|---|---|---|---|---|",
+)
+
+
+def _row(share: Share) -> str:
+    shares = (share.ready_ever, share.ready_by_10, share.ready_by_20, share.ready_at_end)
+    return f"| {share.name} | {share.promise} | {' | '.join(f'{each:.1%}' for each in shares)} | {share.migrations:,} |"
+
+
+def write(page: FilePath, share: Share) -> None:
+    """Put a line's row into the page's table; the other rows stay as they are, and those of no line any more go."""
+    before, rest = page.read_text(encoding="utf-8").split(f"{MARK}\n")
+    table, after = rest.split("<!-- end -->", 1)
+    rows = {row.split(" | ", 1)[0].removeprefix("| "): row for row in table.splitlines()[len(HEAD) :]}
+    rows[share.name] = _row(share)
+    kept = [rows[line.name] for line in lines() if line.name in rows]
+    text = "\n".join((*HEAD, *kept))
+    page.write_text(f"{before}{MARK}\n{text}\n<!-- end -->{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -241,19 +241,31 @@ def latency_criteria(history: History) -> list[Criterion]:
     return [_latency(history), _criterion(history, slow)]
 
 
-def _latency(history: History) -> Criterion:
+def _passed_a_look(history: History) -> bool:
+    """Take the planned looks at the duration, out of one budget, until one passes; another period begins them anew.
+
+    A look that passed is not taken again: what happens later may take it away, but no later look asks for more.
+    """
     policy, looks, left, passed = history.policy, history.policy.looks, history.policy.alpha, False
-    limit = 1 + policy.latency_margin
     for period in history.periods:
         passed = False
         for number in range(1, looks.number(len(period.days)) + 1):
-            error = left * (0.1 if looks.days(number) < looks.full else 0.8)
+            if passed:
+                break
+            length = looks.days(number)
+            error = left * (0.1 if length < looks.full else 0.8)
             left -= error
-            bound = ratio_bound(_day_means(period.days[: looks.days(number)]), error, policy.autocorrelation)
-            passed = bound.upper is not None and bound.upper < limit
+            bound = ratio_bound(_day_means(period.days[:length]), error, policy.autocorrelation)
+            passed = bound.upper is not None and bound.upper < 1 + policy.latency_margin
+    return passed
+
+
+def _latency(history: History) -> Criterion:
+    policy, looks, limit = history.policy, history.policy.looks, 1 + history.policy.latency_margin
     now = ratio_bound(_day_means(history.today), policy.alpha, policy.autocorrelation)
     recent = ratio_bound(_day_means(history.today[-_RECENT_DAYS:]), policy.alpha, policy.autocorrelation)
-    passed = passed and now.upper is not None and now.upper < limit and recent.estimate is not None and recent.estimate < limit
+    holds = now.upper is not None and now.upper < limit and recent.estimate is not None and recent.estimate < limit
+    passed = holds and _passed_a_look(history)
     if now.estimate is None:
         figure, reason = "no run with both durations", "No data yet. No data never passes."
     else:

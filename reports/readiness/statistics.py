@@ -69,6 +69,7 @@ def _summed(days: tuple[int, ...], share: float, correlation: float) -> Floats:
     return total
 
 
+@lru_cache(maxsize=256)
 def _over_days(days: tuple[int, ...], share: float, correlation: float) -> tuple[Floats, Floats]:
     """Give, for each number of first days, the chance of at most 0, 1, … diverging trades in them, and of none in the rest."""
     sums = np.zeros((len(days) + 1, MOST_DIVERGED + 1))
@@ -95,6 +96,17 @@ class Region:
         return sum(diverged) <= self.most and not any(last)
 
 
+@lru_cache(maxsize=512)
+def _errors_and_powers(days: tuple[int, ...], target: float, correlation: float) -> tuple[Floats, Floats]:
+    """Give, for each region (first days, most diverging), the chance that the target passes it, and that an honest lane does."""
+    error = np.zeros((len(days) + 1, MOST_DIVERGED + 1))
+    for within in sorted({0.0, correlation / 2, correlation}):
+        sums, clean = _over_days(days, target, within)
+        error = np.maximum(error, sums * clean[:, None])
+    sums, clean = _over_days(days, min(_HONEST_SHARE, target / 4), 0.0)
+    return error, sums * clean[:, None]
+
+
 @lru_cache(maxsize=65536)
 def region(days: tuple[int, ...], target: float, correlation: float, allowed: float) -> Region | None:
     """Choose what may pass after `days` (trades a day) with an error of at most `allowed`; None where nothing may.
@@ -104,12 +116,8 @@ def region(days: tuple[int, ...], target: float, correlation: float, allowed: fl
     """
     if not any(days):
         return None
-    error = np.zeros((len(days) + 1, MOST_DIVERGED + 1))
-    for within in sorted({0.0, correlation / 2, correlation}):
-        sums, clean = _over_days(days, target, within)
-        error = np.maximum(error, sums * clean[:, None])
-    sums, clean = _over_days(days, min(_HONEST_SHARE, target / 4), 0.0)
-    power = np.where(error <= allowed, sums * clean[:, None], -1.0)
+    error, honest = _errors_and_powers(days, target, correlation)
+    power = np.where(error <= allowed, honest, -1.0)
     first, most = divmod(int(power.argmax()), MOST_DIVERGED + 1)
     return Region(most, len(days) - first, float(error[first, most])) if power[first, most] >= 0 else None
 

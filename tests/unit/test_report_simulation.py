@@ -10,8 +10,8 @@ FEW = 30
 """Migrations a line in the short form: a broken promise (35 % and more, as the first rule had) is seen, a good one passes."""
 
 
-def line(name: str) -> int:
-    return next(number for number, each in enumerate(lines()) if each.name.startswith(name))
+def line(name: str) -> str:
+    return next(each.name for each in lines() if each.name.startswith(name))
 
 
 @pytest.mark.parametrize("name", ["5 % of trades, correlation 0.10, 15 a day", "one run in ten 4 times slower"])
@@ -24,10 +24,10 @@ def test_an_honest_migration_is_ready_by_day_twenty() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("number", range(len(lines())), ids=[each.name for each in lines()])
-def test_every_promise_holds(number: int) -> None:
+@pytest.mark.parametrize("name", [each.name for each in lines()])
+def test_every_promise_holds(name: str) -> None:
     """400 migrations: at 5 % true, 4 standard errors are 4.4 %."""
-    found = simulate(number, 400)
+    found = simulate(name, 400)
     assert holds(found), found
 
 
