@@ -76,18 +76,18 @@ def day(number: int, bad: int, trades: int, ratio: float = 0.0, **changes: objec
         Stratum.SMALL: Tally(min(round(bad * small / max(trades, 1)), small), small),
         Stratum.LARGE: Tally(bad - min(round(bad * small / max(trades, 1)), small), trades - small),
     }
-    made = DayEvidence(
-        day=FIRST + timedelta(days=number),
-        published=1,
-        judged=1,
-        transitions=50,
-        strata=strata,
-        runs=Tally(int(bad > 0), 1),
-        paths={Path.BOTH_PHASES: Tally(bad, trades)},
-        log_ratios=(ratio,),
-        exercised=EVERYTHING,
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    made: dict[str, object] = {
+        "day": FIRST + timedelta(days=number),
+        "published": 1,
+        "judged": 1,
+        "transitions": 50,
+        "strata": strata,
+        "runs": Tally(int(bad > 0), 1),
+        "paths": {Path.BOTH_PHASES: Tally(bad, trades)},
+        "log_ratios": (ratio,),
+        "exercised": EVERYTHING,
+    }
+    return DayEvidence(**made | changes)  # type: ignore[arg-type]
 
 
 def _two_points(rng: np.random.Generator, share: float, correlation: float, trades: int) -> list[int]:

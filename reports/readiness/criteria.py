@@ -46,6 +46,7 @@ def assess(
     criteria = (
         _coverage(history, evidence),
         _unexplained(history),
+        _last_day(history),
         *shares,
         *latency_criteria(history),
         _safety(evidence),
@@ -155,6 +156,23 @@ def _reason_unexplained(period: History, found: int) -> str:
         return "every difference of that weight is explained"
     days = ", ".join(str(day.day) for day in period.days if day.critical + day.major)
     return f"Explain these differences, or fix them and restart the evidence period: {days}"
+
+
+def _last_day(history: History) -> Criterion:
+    """Take READY away on a day on which everything diverged, however many clean days stand against it."""
+    last = history.today[-1] if history.today else None
+    trades = last.strata.get(Stratum.ALL, Tally()) if last else Tally()
+    runs = last.runs if last else Tally()
+    whole = trades.diverged == trades.total > 0 or (runs.diverged == runs.total > 0 and not trades.diverged)
+    return Criterion(
+        name="last_day",
+        title="The last day did not diverge as a whole",
+        state=PASS if last and not whole else WAIT,
+        figure=f"{trades.diverged} of {trades.total} trades, {runs.diverged} of {runs.total} runs" if last else "no day",
+        target="not every trade, and not every run for a reason of its own",
+        reason=f"everything on {last.day} diverged" if last and whole else ("something agreed" if last else "no day was covered"),
+        more_days=1 if last and whole else (0 if last else history.policy.days),
+    )
 
 
 def _safety(evidence: Sequence[DayEvidence]) -> Criterion:

@@ -6,7 +6,7 @@ Only a planned look makes one of them pass; what happens afterwards takes the pa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -86,7 +86,7 @@ def _path(history: History, path: Path) -> Criterion:
         lambda day: day.paths.get(path, Tally()),
         policy.correlation,
     )
-    total = sum((share.counted(day) for day in history.days), Tally())
+    total = _total([share.counted(day) for day in history.days])
     if path in policy.bounded_paths or total.diverged:
         return _criterion(history, share)
     return Criterion(
@@ -108,7 +108,7 @@ def judge_share(history: History, share: Share) -> Judged:
     tallies = [share.counted(day) for day in history.today]
     if passed and _is_worse(tallies, share, history.policy.alpha):
         passed, withdrawn = False, True
-    total = sum(tallies, Tally())
+    total = _total(tallies)
     bound = share_bound(total.diverged, _sizes(tallies), _correlation(tallies, share), history.policy.alpha)
     return Judged(passed, last, left, total, bound, withdrawn)
 
@@ -132,8 +132,12 @@ def _looks(history: History, period: Period, share: Share, left: float) -> tuple
     return passed, withdrawn and not passed, chosen, left
 
 
+def _total(tallies: Sequence[Tally]) -> Tally:
+    return Tally(sum([tally.diverged for tally in tallies]), sum([tally.total for tally in tallies]))
+
+
 def _sizes(tallies: list[Tally]) -> tuple[int, ...]:
-    return tuple(tally.total for tally in tallies)
+    return tuple([tally.total for tally in tallies])
 
 
 def _correlation(tallies: list[Tally], share: Share) -> float:
@@ -146,10 +150,10 @@ def _correlation(tallies: list[Tally], share: Share) -> float:
 
 def _is_worse(tallies: list[Tally], share: Share, alpha: float) -> bool:
     """Tell whether what happened since says no: the last five days are above the target, or the whole is surely not below it."""
-    recent = sum(tallies[-_RECENT_DAYS:], Tally())
+    recent = _total(tallies[-_RECENT_DAYS:])
     if recent.diverged > share.target * max(recent.total, 1):
         return True
-    total = sum(tallies, Tally())
+    total = _total(tallies)
     likely = chance_of_at_most(total.diverged, _sizes(tallies), share.target, share.correlation)
     return likely > _SURELY_WORSE * alpha
 
@@ -211,8 +215,8 @@ def _reason(history: History, judged: Judged, days: int | None) -> str:
 def _needed(history: History, share: Share, judged: Judged) -> tuple[int | None, int | None]:
     """Work out the days and trades until a planned look passes, if all goes on as so far; None where none does."""
     days = [share.counted(day) for day in history.days]
-    total = sum(days, Tally())
-    if not days or not total.total:
+    total = _total(days)
+    if not total.total or total.diverged >= share.target * total.total:
         return None, None
     looks, left = history.policy.looks, judged.left
     for number in range(history.look + 1, history.look + _MAX_LOOKS):

@@ -25,7 +25,7 @@ from math import exp, inf, sqrt
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 Floats = npt.NDArray[np.float64]
 MOST_DIVERGED = 40
@@ -41,7 +41,7 @@ def upper_bound(diverged: int, total: int, alpha: float) -> float:
     """
     if not 0 <= diverged <= total:
         raise ValueError(f"diverged: expected 0 to {total}, was {diverged}")
-    return 1.0 if diverged == total else float(stats.beta.ppf(1 - alpha, diverged + 1, total - diverged))
+    return 1.0 if diverged == total else float(special.betaincinv(diverged + 1, total - diverged, 1 - alpha))
 
 
 @lru_cache(maxsize=4096)
