@@ -87,7 +87,7 @@ CASES: list[tuple[str, Readiness, Change]] = [
         )
         for stratum in Stratum
     ],
-    ("bad_days", Readiness.NOT_YET, lambda days: with_every_day(days, runs=Tally(1, 1))),
+    ("bad_days", Readiness.NOT_YET, lambda days: with_every_day(days, runs=Tally(1, 2))),
     ("rate.small", Readiness.NOT_YET, lambda days: with_every_day(days, strata=strata_with(Stratum.SMALL, Tally(0, 1)))),
     ("path.both_phases", Readiness.NOT_YET, lambda days: with_every_day(days, paths={Path.BOTH_PHASES: Tally(1, 16)})),
     ("path.both_phases", Readiness.NOT_YET, lambda days: with_every_day(days, paths={})),
@@ -156,17 +156,50 @@ def test_replayed_and_planted_runs_are_counted_apart() -> None:
     assert "broker rejection" in found.never_exercised
 
 
-def everything_diverges(days: list[DayEvidence], begin: int) -> list[DayEvidence]:
-    strata = {name: Tally(tally.total, tally.total) for name, tally in days[0].strata.items()}
-    paths = {Path.BOTH_PHASES: Tally(16, 16)}
-    return [replace(day, strata=strata, paths=paths, runs=Tally(1, 1)) if at >= begin else day for at, day in enumerate(days)]
+def all_diverged(day: DayEvidence) -> DayEvidence:
+    strata = {name: Tally(tally.total, tally.total) for name, tally in day.strata.items()}
+    return replace(day, strata=strata, paths={Path.BOTH_PHASES: Tally(16, 16)}, runs=Tally(1, 1))
 
 
-@pytest.mark.parametrize("begin", [10, 11, 14, 16, 38])
-def test_ready_is_gone_on_the_first_day_on_which_everything_diverges(begin: int) -> None:
-    days = everything_diverges(honest_migration(begin + 4), begin)
+EVERYTHING_DIVERGES: dict[str, tuple[Callable[[DayEvidence], DayEvidence], str]] = {
+    "every trade, minor": (all_diverged, "last_day"),
+    "every trade, major": (lambda day: replace(all_diverged(day), major=16), "unexplained"),
+    "every trade, and a verdict is still waited for": (
+        lambda day: replace(all_diverged(day), published=2, judged=1, pending=1),
+        "last_day",
+    ),
+    "the one trade of a quiet day": (
+        lambda day: replace(day, strata={Stratum.ALL: Tally(1, 1)}, paths={}, runs=Tally(1, 1)),
+        "last_day",
+    ),
+    "every run, none of its trades": (lambda day: replace(day, runs=Tally(1, 1)), "last_day"),
+    "every run lasts ten times as long": (lambda day: replace(day, log_ratios=(math.log(10),)), "latency"),
+    "every pair incomplete": (lambda day: replace(day, judged=0), "coverage"),
+    "nothing reached both lanes": (lambda day: replace(day, planned=1, published=0, judged=0), "coverage"),
+    "a double order": (lambda day: replace(day, safety=1), "safety"),
+    "another version": (lambda day: replace(day, version="the next"), "coverage"),
+}
+
+
+@pytest.mark.parametrize("sort", EVERYTHING_DIVERGES)
+@pytest.mark.parametrize("begin", [10, 11, 16, 38])
+def test_ready_is_gone_on_the_first_day_on_which_everything_diverges(begin: int, sort: str) -> None:
+    change, criterion = EVERYTHING_DIVERGES[sort]
+    days = [change(day) if at >= begin else day for at, day in enumerate(honest_migration(begin + 3))]
     assert statement(days[:begin]).readiness is Readiness.READY
-    assert [statement(days[:end]).readiness for end in range(begin + 1, begin + 5)] == [Readiness.NOT_YET] * 4
+    found = [statement(days[:end]) for end in range(begin + 1, begin + 4)]
+    assert all(each.readiness is not Readiness.READY for each in found)
+    assert criterion in failing(found[0])
+
+
+def test_one_diverging_trade_of_many_is_not_everything() -> None:
+    one = strata_with(Stratum.ALL, Tally(1, 16)) | {Stratum.BUYS: Tally(1, 8), Stratum.LARGE: Tally(1, 12)}
+    assert "last_day" not in failing(statement(with_day(honest_migration(16), 15, strata=one, runs=Tally(1, 1))))
+
+
+def test_an_honest_migration_stays_ready() -> None:
+    days = honest_migration(60)
+    assert all(statement(days[:end]).readiness is Readiness.READY for end in range(10, 61, 2))
 
 
 def test_a_change_to_nine_percent_after_forty_clean_days_takes_ready_away_within_the_week() -> None:
