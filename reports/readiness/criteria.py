@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from reports.readiness.day_evidence import DayEvidence, Feature, Stratum, Tally
+from reports.readiness.day_evidence import NOTHING, DayEvidence, Feature, Stratum, Tally
 from reports.readiness.readiness import (
     Criterion,
     CriterionState,
@@ -85,7 +85,7 @@ def assess(
 def _bad_days(history: History) -> str:
     """Say what the days show when nothing is assumed about the trades within one."""
     days = len(history.days)
-    bad = sum(day.runs.diverged > 0 or day.strata.get(Stratum.ALL, Tally()).diverged > 0 for day in history.days)
+    bad = sum(day.runs.diverged > 0 or day.strata.get(Stratum.ALL, NOTHING).diverged > 0 for day in history.days)
     bound = upper_bound(bad, days, history.policy.alpha) if days else 1.0
     sure = f"{1 - history.policy.alpha:.0%} confidence"
     return f"{bad} of {days} days had an unexplained difference: at most {bound:.1%} of all days do ({sure}, one look)"
@@ -97,7 +97,7 @@ def _most(values: Sequence[int | None]) -> int | None:
 
 
 def _sum(days: Sequence[DayEvidence], stratum: Stratum) -> Tally:
-    return sum((day.strata.get(stratum, Tally()) for day in days), Tally())
+    return sum((day.strata.get(stratum, NOTHING) for day in days), NOTHING)
 
 
 def _coverage(history: History, evidence: Sequence[DayEvidence]) -> Criterion:
@@ -161,8 +161,8 @@ def _reason_unexplained(period: History, found: int) -> str:
 def _last_day(history: History) -> Criterion:
     """Take READY away on a day on which everything diverged, however many clean days stand against it."""
     last = history.today[-1] if history.today else None
-    trades = last.strata.get(Stratum.ALL, Tally()) if last else Tally()
-    runs = last.runs if last else Tally()
+    trades = last.strata.get(Stratum.ALL, NOTHING) if last else NOTHING
+    runs = last.runs if last else NOTHING
     whole = trades.diverged == trades.total > 0 or (runs.diverged == runs.total > 0 and not trades.diverged)
     return Criterion(
         name="last_day",

@@ -59,6 +59,10 @@ class Tally:
         return Tally(self.diverged + other.diverged, self.total + other.total)
 
 
+NOTHING = Tally()
+"""What a day has of a stratum or path that it did not see."""
+
+
 @dataclass(frozen=True, slots=True)
 class DayEvidence:
     """One trading day. Only live pairs count, except in `drilled`: what replayed and planted runs went through in agreement.
@@ -94,7 +98,7 @@ class DayEvidence:
     @property
     def is_covered(self) -> bool:
         """Whether all that was planned was published and compared as a candidate's: nothing missing, incomplete or open."""
-        whole = self.published > 0 and self.judged == self.published and self.unpublished == 0
+        whole = self.judged == self.published > 0 and (self.planned is None or self.planned <= self.published)
         return whole and self.conserved and not self.swapped
 
     @property

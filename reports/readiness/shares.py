@@ -7,18 +7,29 @@ Only a planned look makes one of them pass; what happens afterwards takes the pa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import log
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import ceil, log
 
 from reports.data.columns import Path
-from reports.readiness.day_evidence import DayEvidence, Stratum, Tally
-from reports.readiness.readiness import Acceptance, Criterion, CriterionState, History, Period
-from reports.readiness.statistics import Region, chance_of_at_most, ratio_bound, region, share_bound, within_day_correlation
+from reports.readiness.day_evidence import NOTHING, DayEvidence, Stratum, Tally
+from reports.readiness.readiness import Acceptance, Criterion, CriterionState, History
+from reports.readiness.statistics import (
+    Looks,
+    Region,
+    chance_of_at_most,
+    ratio_bound,
+    region,
+    share_bound,
+    within_day_correlation,
+)
 
 _MAX_LOOKS = 20
+_NO_DAYS: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 _RECENT_DAYS = 5
 _SURELY_WORSE = 4
 PASS, WAIT = CriterionState.PASS, CriterionState.WAIT
+Columns = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +46,17 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Where a share stands: whether it passes, the last look's region, what is left of the error, and the figures."""
+    """Where a share stands: whether it passes, the last look's region, what is left of the error, and the figures.
+
+    `days` are the covered days of the period: how many diverged on each, and how many there were.
+    """
 
     passed: bool
     region: Region | None
     left: float
     total: Tally
     bound: float
+    days: Columns
     withdrawn: bool = False
 
 
@@ -68,12 +83,12 @@ def share_criteria(history: History) -> list[Criterion]:
 
 def _with_replays(day: DayEvidence, stratum: Stratum) -> Tally:
     """Count a stratum's live trades, and, except for the whole, the replayed ones of the same version."""
-    live = day.strata.get(stratum, Tally())
-    return live if stratum is Stratum.ALL else live + day.replayed.get(stratum, Tally())
+    live = day.strata.get(stratum, NOTHING)
+    return live if stratum is Stratum.ALL else live + day.replayed.get(stratum, NOTHING)
 
 
 def _bad_day(day: DayEvidence) -> Tally:
-    bad = day.runs.diverged > 0 or day.strata.get(Stratum.ALL, Tally()).diverged > 0
+    bad = day.runs.diverged > 0 or day.strata.get(Stratum.ALL, NOTHING).diverged > 0
     return Tally(int(bad), 1)
 
 
@@ -83,10 +98,10 @@ def _path(history: History, path: Path) -> Criterion:
         f"path.{path.name.lower()}",
         f"Diverging trades, path {path.value}",
         policy.path_target,
-        lambda day: day.paths.get(path, Tally()),
+        lambda day: day.paths.get(path, NOTHING),
         policy.correlation,
     )
-    total = _total([share.counted(day) for day in history.days])
+    total = sum((share.counted(day) for day in history.days), Tally())
     if path in policy.bounded_paths or total.diverged:
         return _criterion(history, share)
     return Criterion(
@@ -102,60 +117,80 @@ def _path(history: History, path: Path) -> Criterion:
 
 def judge_share(history: History, share: Share) -> Judged:
     """Take every planned look of every period, out of one budget, and say where the share stands today."""
-    left, passed, withdrawn, last = history.policy.alpha, False, False, None
+    alpha, days = history.policy.alpha, _NO_DAYS
+    state = _Looked(left=alpha)
     for period in history.periods:
-        passed, withdrawn, last, left = _looks(history, period, share, left)
-    tallies = [share.counted(day) for day in history.today]
-    if passed and _is_worse(tallies, share, history.policy.alpha):
-        passed, withdrawn = False, True
-    total = _total(tallies)
-    bound = share_bound(total.diverged, _sizes(tallies), _correlation(tallies, share), history.policy.alpha)
-    return Judged(passed, last, left, total, bound, withdrawn)
+        days = _columns([share.counted(day) for day in period.days])
+        state = _looks(days, share.target, share.correlation, history.policy.looks, _Looked(left=state.left))
+    bad, sizes = days
+    if history.open_day is not None:
+        today = share.counted(history.open_day)
+        bad, sizes = (*bad, today.diverged), (*sizes, today.total)
+    worse = state.passed and _is_worse(bad, sizes, share.target, share.correlation, alpha)
+    bound = share_bound(sum(bad), sizes, _correlation(bad, sizes, share.correlation), alpha)
+    withdrawn = worse or (state.withdrawn and not state.passed)
+    return Judged(state.passed and not worse, state.region, state.left, Tally(sum(bad), sum(sizes)), bound, days, withdrawn)
 
 
-def _looks(history: History, period: Period, share: Share, left: float) -> tuple[bool, bool, Region | None, float]:
-    """Take the looks of one period; gives whether the last one holds, whether it was taken away, its region, and what is left."""
-    looks, alpha = history.policy.looks, history.policy.alpha
-    tallies = [share.counted(day) for day in period.days]
-    passed, withdrawn, chosen = False, False, None
-    for end in range(looks.first, len(tallies) + 1):
-        seen = tallies[:end]
-        if passed:
-            withdrawn = _is_worse(seen, share, alpha)
-            passed = not withdrawn
-        if passed or (end - looks.first) % looks.step:
-            continue
-        chosen = region(_sizes(seen), share.target, _correlation(seen, share), looks.allowed(end, left))
-        if chosen is not None:
-            left -= chosen.error
-            passed = chosen.holds([tally.diverged for tally in seen]) and not _is_worse(seen, share, alpha)
-    return passed, withdrawn and not passed, chosen, left
+def _columns(tallies: Sequence[Tally]) -> Columns:
+    """Give how many diverged on each day, and how many there were."""
+    return tuple([tally.diverged for tally in tallies]), tuple([tally.total for tally in tallies])
 
 
-def _total(tallies: Sequence[Tally]) -> Tally:
-    return Tally(sum([tally.diverged for tally in tallies]), sum([tally.total for tally in tallies]))
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """Where a period stands after some of its days: whether a look's pass holds or was taken away, the last look's region."""
+
+    left: float
+    passed: bool = False
+    withdrawn: bool = False
+    region: Region | None = None
 
 
-def _sizes(tallies: list[Tally]) -> tuple[int, ...]:
-    return tuple([tally.total for tally in tallies])
+@lru_cache(maxsize=8192)
+def _looks(columns: Columns, target: float, correlation: float, looks: Looks, begun: _Looked) -> _Looked:
+    """Take the looks of one period, from where the days up to the look before had led; the same days are gone through once."""
+    bad, sizes = columns
+    number = looks.number(len(sizes))
+    if number == 0:
+        return begun
+    before = looks.days(number) - looks.step if len(sizes) == looks.days(number) else looks.days(number)
+    if before < looks.first:
+        state, first = begun, looks.first
+    else:
+        state, first = _looks((bad[:before], sizes[:before]), target, correlation, looks, begun), before + 1
+    for end in range(first, len(sizes) + 1):
+        state = _next_day((bad[:end], sizes[:end]), target, correlation, looks, state)
+    return state
 
 
-def _correlation(tallies: list[Tally], share: Share) -> float:
-    """Allow for what is declared, or for more where the days themselves show more."""
-    if not share.correlation or sum(tally.diverged for tally in tallies) < _RECENT_DAYS:
-        return share.correlation
-    seen = within_day_correlation([(tally.diverged, tally.total) for tally in tallies])
-    return max(share.correlation, min(round(seen + 0.005, 2), 0.95))
+def _next_day(columns: Columns, target: float, correlation: float, looks: Looks, state: _Looked) -> _Looked:
+    """Take the last of these days: what happened may take a pass away, and where it is a look's day it may give one."""
+    bad, sizes = columns
+    end, worse = len(sizes), _is_worse(bad, sizes, target, correlation, looks.alpha)
+    if state.passed:
+        state = replace(state, passed=not worse, withdrawn=worse)
+    if state.passed or (end - looks.first) % looks.step:
+        return state
+    chosen = region(sizes, target, _correlation(bad, sizes, correlation), looks.allowed(end, state.left))
+    if chosen is None:
+        return replace(state, region=None)
+    return replace(state, region=chosen, left=state.left - chosen.error, passed=chosen.holds(bad) and not worse)
 
 
-def _is_worse(tallies: list[Tally], share: Share, alpha: float) -> bool:
+def _correlation(bad: tuple[int, ...], sizes: tuple[int, ...], declared: float) -> float:
+    """Allow for what is declared, or, where the days themselves show more, for that, in steps of 0.05 upwards."""
+    if not declared or sum(bad) < _RECENT_DAYS:
+        return declared
+    seen = within_day_correlation(tuple(zip(bad, sizes, strict=True)))
+    return declared if seen <= declared else min(ceil(seen * 20) / 20, 0.95)
+
+
+def _is_worse(bad: tuple[int, ...], sizes: tuple[int, ...], target: float, correlation: float, alpha: float) -> bool:
     """Tell whether what happened since says no: the last five days are above the target, or the whole is surely not below it."""
-    recent = _total(tallies[-_RECENT_DAYS:])
-    if recent.diverged > share.target * max(recent.total, 1):
+    if sum(bad[-_RECENT_DAYS:]) > target * max(sum(sizes[-_RECENT_DAYS:]), 1):
         return True
-    total = _total(tallies)
-    likely = chance_of_at_most(total.diverged, _sizes(tallies), share.target, share.correlation)
-    return likely > _SURELY_WORSE * alpha
+    return chance_of_at_most(sum(bad), sizes, target, correlation) > _SURELY_WORSE * alpha
 
 
 def _criterion(history: History, share: Share) -> Criterion:
@@ -214,18 +249,17 @@ def _reason(history: History, judged: Judged, days: int | None) -> str:
 
 def _needed(history: History, share: Share, judged: Judged) -> tuple[int | None, int | None]:
     """Work out the days and trades until a planned look passes, if all goes on as so far; None where none does."""
-    days = [share.counted(day) for day in history.days]
-    total = _total(days)
-    if not total.total or total.diverged >= share.target * total.total:
+    days, diverged, total = len(judged.days[0]), sum(judged.days[0]), sum(judged.days[1])
+    if not total or diverged >= share.target * total:
         return None, None
-    looks, left = history.policy.looks, judged.left
+    looks, left, a_day = history.policy.looks, judged.left, max(round(total / days), 1)
     for number in range(history.look + 1, history.look + _MAX_LOOKS):
         length = looks.days(number)
-        more, a_day = length - len(days), max(round(total.total / len(days)), 1)
+        more = length - days
         chosen = region((a_day,) * length, share.target, share.correlation, looks.allowed(length, left))
         if chosen is None:
             continue
-        if round(total.diverged * length / len(days)) <= chosen.most:
+        if round(diverged * length / days) <= chosen.most:
             return more, more * a_day
         left -= chosen.error
     return None, None
@@ -233,12 +267,12 @@ def _needed(history: History, share: Share, judged: Judged) -> tuple[int | None,
 
 def latency_criteria(history: History) -> list[Criterion]:
     """Judge the candidate's duration against the control's, and the share of runs that take much longer."""
-    policy = history.policy
+    policy, limit = history.policy, log(history.policy.slow_ratio)
     slow = Share(
         "latency_tail",
         f"Runs slower than {policy.slow_ratio:g} times the control",
         policy.slow_target,
-        lambda day: Tally(sum(ratio > log(policy.slow_ratio) for ratio in day.log_ratios), len(day.log_ratios)),
+        lambda day: Tally(sum([ratio > limit for ratio in day.log_ratios]), len(day.log_ratios)),
         policy.correlation,
         "runs",
     )
