@@ -262,7 +262,7 @@ def history_of(evidence: Sequence[DayEvidence], as_of: date, policy: ReadinessPo
         row = row + 1 if day.is_covered else 0
         if not day.is_covered:
             continue
-        now = names.get(day.version, day.version)
+        now = ", ".join(sorted({names.get(each, each) for each in day.version.split(", ")}))
         if version is not None and now != version:
             periods.append(Period((), f"another version since {day.day}: {now}"))
             row = 1

@@ -5,6 +5,10 @@ The judge, as settlement calls it: the pure comparison of `shadow.compare` under
 
 from __future__ import annotations
 
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
 from shadow import __version__
 from shadow.aws.environment import text_of
 from shadow.broker.recording import RECORDED
@@ -15,6 +19,8 @@ from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Lane, SizingBasis
 from shadow.settlement.ports import Case, Judge, Judgement
+
+_ROOMS = ("aws", "broker", "compare", "contracts", "execution", "lanes", "settlement")
 
 
 def policy_at(path: str) -> Policy:
@@ -73,6 +79,16 @@ def _as_emitted(control: RunOutcome | None) -> RunOutcome | None:
     return control.model_copy(update={"effects": tuple(effect for effect in control.effects if effect.emitted)})
 
 
+@cache
 def code_version() -> str:
-    """Give the version of the code that judges."""
-    return __version__
+    """Name the code that executes and judges: the version, and a digest of its sources, which every change of them changes.
+
+    Candidate, comparator and `shadow rejudge` have these sources from one build, so evidence of another build is of another
+    version, though nobody counted the version up.
+    """
+    root = Path(__file__).parents[1]
+    files = sorted(path for room in _ROOMS for suffix in ("*.py", "*.toml") for path in (root / room).rglob(suffix))
+    digest = sha256()
+    for path in files:
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return f"{__version__}+{digest.hexdigest()[:12]}"

@@ -318,3 +318,11 @@ def test_the_statement_is_a_value_that_goes_to_json_and_back() -> None:
     found = statement(honest_migration(12))
     assert Statement.parse_json(found.model_dump_json()) == found
     assert replace(honest_migration(1)[0]) == honest_migration(1)[0]
+
+
+def test_a_day_on_which_the_version_changed_counts_with_both_where_they_are_declared_one() -> None:
+    versions = ["a"] * 6 + ["a, b"] + ["b"] * 7
+    days = [replace(day, version=version) for day, version in zip(honest_migration(14), versions, strict=True)]
+    assert statement(days).days == 7
+    same = SameVersion(versions=("a", "b"), owner="ada", reason="a comment changed")
+    assert statement(days, policy=ReadinessPolicy(accepted=(ACCEPTED,), same_versions=(same,))).days == 14
