@@ -24,6 +24,8 @@ _ENDED = frozenset({TradeStatus.COMPLETED, TradeStatus.FAILED, TradeStatus.SKIPP
 class Deadlines:
     """How long the comparator waits, in seconds, from publication unless said otherwise.
 
+    The first three are the default policy's; `deadlines_from` takes them from the policy in force and the stack's parameter.
+
     `late_after`, `missing_after`: the pair's first and last deadline; the last well before the control's items expire.
     `stuck_after`: the age of a lane's state at which it counts as stuck. `quiet`: how long the control's second write
     may follow its first. `effects_grace`: how long, after the control's end, its events may take to arrive.
@@ -32,9 +34,9 @@ class Deadlines:
     `effects_final`: the age from which nothing is read any more but what was copied; captured events expire after 30 days.
     """
 
-    late_after: float = 1_800.0
-    missing_after: float = 14_400.0
-    stuck_after: float = 2_700.0
+    late_after: float = 3_600.0
+    missing_after: float = 21_600.0
+    stuck_after: float = 3_600.0
     quiet: float = 30.0
     effects_grace: float = 120.0
     aborted_quiet: float = 300.0

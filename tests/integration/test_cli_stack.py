@@ -138,16 +138,19 @@ class TestStatusOfAPair:
 
         assert result.exit_code == 1
         assert "DIVERGED · JUDGED" in result.stdout
-        assert "control     no run found" in result.stdout
-        assert "candidate   SUCCEEDED" in result.stdout or "candidate   RUNNING" in result.stdout
+        assert "control     legacy · no run found" in result.stdout
+        assert "candidate   workflow · SUCCEEDED" in result.stdout or "candidate   workflow · RUNNING" in result.stdout
         assert arn in result.stdout
         assert f"s3://{BUCKET}/{pair.comparison_key}" in result.stdout
         assert "comparator-1" in result.stdout
         assert "state → JUDGED, verdict → DIVERGED" in result.stdout
         assert "MISSING_CANDIDATE" in result.stdout
 
-    def test_a_control_run_without_a_sign_of_life_is_stuck(self, cloud: CliCloud) -> None:
-        at, run_id = datetime.now(UTC) - timedelta(hours=2), "minted-by-the-control"
+    @pytest.mark.parametrize(("minutes", "stuck"), [(50, False), (120, True)])
+    def test_a_run_without_a_sign_of_life_is_stuck_when_the_comparator_says_so(
+        self, cloud: CliCloud, minutes: int, *, stuck: bool
+    ) -> None:
+        at, run_id = datetime.now(UTC) - timedelta(minutes=minutes), "minted-by-the-control"
         pair = cloud.record(pair_of(comparison_of(DAY), published_at=at, control_run_id=run_id))
         item = {
             "PK": f"RUN#{run_id}",
@@ -165,8 +168,8 @@ class TestStatusOfAPair:
 
         assert code == 1
         assert answer["lanes"]["control"]["state"] == "SELL_PHASE"
-        assert answer["lanes"]["control"]["stuck"] is True
-        assert answer["lanes"]["control"]["age_seconds"] >= 7_200
+        assert answer["lanes"]["control"]["stuck"] is stuck
+        assert answer["lanes"]["control"]["age_seconds"] >= 60 * minutes
         assert answer["lanes"]["candidate"]["state"].startswith("no execution")
         assert "plan_json" not in answer
 

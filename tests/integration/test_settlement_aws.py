@@ -28,6 +28,7 @@ from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.vocabulary import Lane
 from shadow.lanes.legacy.source import CapturedEvents, captured_event
+from shadow.lanes.settledness import Deadlines
 from shadow.settlement.composition import deadlines_from
 from tests.factories.cloud_tables import make_table
 from tests.factories.histories import STATE_MACHINE
@@ -219,6 +220,10 @@ def test_throttled_is_unavailable_and_refused_an_error_and_absent_absent(code: s
                 source.describe("arn:x")
         else:
             assert source.describe("arn:x") is None
+
+
+def test_nobody_has_deadlines_of_his_own() -> None:
+    assert deadlines_from("", default_policy().deadlines) == Deadlines()
 
 
 def test_deadlines_come_from_the_policy_and_may_be_overridden() -> None:
