@@ -49,8 +49,8 @@ def template_limits(checkout: Path) -> list[str]:
     """Say what of the template is larger or longer than CloudFormation takes."""
     path = checkout / "template.yaml"
     template = read_template(path)
-    resources, outputs, parameters = (_mapping(template.get(part)) for part in ("Resources", "Outputs", "Parameters"))
-    functions = sum(_mapping(each).get("Type") == "AWS::Serverless::Function" for each in resources.values())
+    resources, outputs, parameters = (as_mapping(template.get(part)) for part in ("Resources", "Outputs", "Parameters"))
+    functions = sum(as_mapping(each).get("Type") == "AWS::Serverless::Function" for each in resources.values())
     size = len(path.read_bytes())
     counted = {
         "bytes of template.yaml": (size, _TEMPLATE_BYTES),
@@ -62,7 +62,7 @@ def template_limits(checkout: Path) -> list[str]:
     for definition in sorted((checkout / "statemachines").glob("*.asl.json")):
         counted[f"bytes of {definition.name}"] = (len(definition.read_bytes()), _DEFINITION_BYTES)
     for name, each in outputs.items():
-        described = len(str(_mapping(each).get("Description", "")).encode())
+        described = len(str(as_mapping(each).get("Description", "")).encode())
         counted[f"bytes of the description of output {name}"] = (described, _DESCRIPTION_BYTES)
     return [f"{was} {what}, at most {most}" for what, (was, most) in counted.items() if was > most]
 
@@ -73,10 +73,10 @@ def name_limits(checkout: Path) -> list[str]:
     wrong = []
     for logical, kind, properties in longest.resources():
         for path, most in _NAMES.get(kind, {}).items():
-            was = longest.of(_at(properties, path.split(".")))
+            was = longest.of(at(properties, path.split(".")))
             wrong += [f"{logical}.{path}: up to {was} characters, at most {most}"] if was > most else []
-        for event, given in _mapping(properties.get("Events")).items():
-            schedule = _mapping(_mapping(given).get("Properties")) if "Schedule" in str(_mapping(given).get("Type")) else {}
+        for event, given in as_mapping(properties.get("Events")).items():
+            schedule = as_mapping(as_mapping(given).get("Properties")) if "Schedule" in str(as_mapping(given).get("Type")) else {}
             for path, most in _SCHEDULE.items():
                 was = longest.of(schedule.get(path))
                 wrong += [f"{logical}.{event}.{path}: up to {was} characters, at most {most}"] if was > most else []
@@ -87,11 +87,11 @@ def environment_limits(checkout: Path) -> list[str]:
     """Say which functions' variables can become larger than Lambda takes, names and values together."""
     template = read_template(checkout / "template.yaml")
     longest = _Longest(template)
-    shared = _mapping(_at(template, ["Globals", "Function", "Environment", "Variables"]))
+    shared = as_mapping(at(template, ["Globals", "Function", "Environment", "Variables"]))
     wrong = []
     for logical, kind, properties in longest.resources():
         if kind == "AWS::Serverless::Function":
-            variables = {**shared, **_mapping(_at(properties, ["Environment", "Variables"]))}
+            variables = {**shared, **as_mapping(at(properties, ["Environment", "Variables"]))}
             was = sum(len(name) + longest.of(value) for name, value in variables.items())
             wrong += (
                 [f"{logical}: up to {was} bytes of variables, at most {_ENVIRONMENT_BYTES}"] if was > _ENVIRONMENT_BYTES else []
@@ -107,8 +107,8 @@ def policy_limits(checkout: Path) -> list[str]:
         if kind == "AWS::IAM::ManagedPolicy":
             sizes = {"characters of its document": (longest.of(properties["PolicyDocument"]), _MANAGED_CHARACTERS)}
         elif kind == "AWS::IAM::Role":
-            inline = sum(longest.of(_mapping(each)["PolicyDocument"]) for each in _list(properties.get("Policies")))
-            attached = len(_list(properties.get("ManagedPolicyArns")))
+            inline = sum(longest.of(as_mapping(each)["PolicyDocument"]) for each in as_list(properties.get("Policies")))
+            attached = len(as_list(properties.get("ManagedPolicyArns")))
             sizes = {
                 "characters of inline policies": (inline, _INLINE_CHARACTERS),
                 "managed policies": (attached, _MANAGED_COUNT),
@@ -123,13 +123,13 @@ class _Longest:
     """Tells how many characters a value of the template has at the most."""
 
     def __init__(self, template: Mapping[str, object]) -> None:
-        self._resources = _mapping(template["Resources"])
-        self._parameters = _mapping(template.get("Parameters"))
+        self._resources = as_mapping(template["Resources"])
+        self._parameters = as_mapping(template.get("Parameters"))
 
     def resources(self) -> Iterator[tuple[str, str, Mapping[str, object]]]:
         """List the resources: logical id, type, properties."""
         for logical, resource in self._resources.items():
-            yield logical, str(_mapping(resource).get("Type")), _mapping(_mapping(resource).get("Properties"))
+            yield logical, str(as_mapping(resource).get("Type")), as_mapping(as_mapping(resource).get("Properties"))
 
     def of(self, value: object) -> int:
         """Give the most characters of a text, or of a structure as JSON without whitespace."""
@@ -153,10 +153,10 @@ class _Longest:
         if name == "Ref":
             return self._named(str(argument))
         if name == "Fn::If":
-            return max(self.of(each) for each in _list(argument)[1:])
+            return max(self.of(each) for each in as_list(argument)[1:])
         if name == "Fn::Sub":
-            text, given = _list(argument) if isinstance(argument, list) else (argument, {})
-            known = _mapping(given)
+            text, given = as_list(argument) if isinstance(argument, list) else (argument, {})
+            known = as_mapping(given)
             parts = _VARIABLE.findall(str(text))
             return len(_VARIABLE.sub("", str(text))) + sum(
                 self.of(known[each]) if each in known else self._named(each) for each in parts
@@ -167,10 +167,10 @@ class _Longest:
         if name in _PSEUDO or name in _STATED:
             return _PSEUDO.get(name, _STATED.get(name, 0))
         if name in self._parameters:
-            allowed = _list(_mapping(self._parameters[name]).get("AllowedValues"))
+            allowed = as_list(as_mapping(self._parameters[name]).get("AllowedValues"))
             return max((len(str(each)) for each in allowed), default=_FREE)
-        kind = str(_mapping(self._resources.get(name)).get("Type"))
-        properties = _mapping(_mapping(self._resources.get(name)).get("Properties"))
+        kind = str(as_mapping(self._resources.get(name)).get("Type"))
+        properties = as_mapping(as_mapping(self._resources.get(name)).get("Properties"))
         own = [properties[key] for key in _NAMES.get(kind, {}) if key.endswith("Name") and key in properties]
         return self.of(own[0]) if own and kind not in _REF_IS_ARN else _FREE
 
@@ -179,15 +179,18 @@ _REF_IS_ARN = frozenset({"AWS::SNS::Topic", "AWS::SecretsManager::Secret", "AWS:
 _TEXTS = frozenset({"Ref", "Fn::Sub", "Fn::GetAtt", "Fn::Select", "Fn::Join"})
 
 
-def _at(value: object, path: list[str]) -> object:
+def at(value: object, path: list[str]) -> object:
+    """Give what stands at `path` below `value`, or None."""
     for part in path:
-        value = _mapping(value).get(part)
+        value = as_mapping(value).get(part)
     return value
 
 
-def _mapping(value: object) -> Mapping[str, object]:
+def as_mapping(value: object) -> Mapping[str, object]:
+    """Give `value` if it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
-def _list(value: object) -> list[object]:
+def as_list(value: object) -> list[object]:
+    """Give `value` if it is a list, else an empty one."""
     return list(value) if isinstance(value, list) else []

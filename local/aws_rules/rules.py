@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.aws_rules import limits, machine
+from local.aws_rules import budgets, limits, machine
 
 _DOCS = "https://docs.aws.amazon.com/"
 _STATES = f"{_DOCS}step-functions/latest/dg/"
@@ -86,6 +86,27 @@ RULES = (
         f"{_DOCS}IAM/latest/UserGuide/reference_iam-quotas.html",
         "moto",
         limits.policy_limits,
+    ),
+    Rule(
+        "a-state-outwaits-its-function",
+        "A function's time begins after its start, which may take ten seconds; a state that gives up earlier calls it twice.",
+        f"{_DOCS}lambda/latest/dg/lambda-runtime-environment.html",
+        "moto, the emulator",
+        budgets.state_times,
+    ),
+    Rule(
+        "a-queue-outwaits-its-function",
+        "A queue hides a message for at least the time of the function that polls it, and better for six times that.",
+        f"{_DOCS}lambda/latest/dg/services-sqs-configure.html",
+        "moto, the emulator",
+        budgets.queue_times,
+    ),
+    Rule(
+        "reserved-for-what-calls",
+        "What is reserved for a function is its limit too: a poll or a call beyond it is throttled, and counts as a receive.",
+        f"{_DOCS}lambda/latest/dg/services-sqs-scaling.html",
+        "moto, the emulator",
+        budgets.reservations,
     ),
 )
 

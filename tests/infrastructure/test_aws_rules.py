@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.aws_rules import limits, machine
+from local.aws_rules import budgets, limits, machine
 from local.aws_rules.rules import RULES, breaches
 from local.cloud.build import LAYERS, UNZIPPED_LIMIT, Artefact, Artefacts, beyond_limits
 
@@ -130,3 +130,52 @@ def test_too_many_outputs_a_long_description_and_a_large_template_are_found(tmp_
         "outputs",
         "bytes of the description of output O0",
     ]
+
+
+MACHINE = {
+    "States": {
+        "Each": {
+            "Type": "Map",
+            "MaxConcurrency": 10,
+            "ItemProcessor": {"States": {"One": {"Type": "Task", "TimeoutSeconds": 60, "Resource": "${OneFunctionArn}"}}},
+        }
+    }
+}
+TIMES = """
+Parameters:
+  Kept: {{Type: String, AllowedPattern: '{pattern}'}}
+Resources:
+  Waiting: {{Type: AWS::SQS::Queue, Properties: {{VisibilityTimeout: {hidden}}}}}
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties: {{DefinitionUri: statemachines/one.asl.json, DefinitionSubstitutions: {{OneFunctionArn: !GetAtt One.Arn}}}}
+  One:
+    Type: AWS::Serverless::Function
+    Properties:
+      Timeout: {timeout}
+      ReservedConcurrentExecutions: !If [Reserves, !Ref Kept, !Ref AWS::NoValue]
+      Events: {{Queue: {{Type: SQS, Properties: {{Queue: !GetAtt Waiting.Arn, ScalingConfig: {{MaximumConcurrency: {polls}}}}}}}}}
+"""
+FITTING = {"pattern": "^(0|[1-9][0-9])$", "hidden": 300, "timeout": 50, "polls": 5}
+
+
+@pytest.mark.parametrize(
+    ("check", "change", "told"),
+    [
+        ("state_times", {}, []),
+        ("state_times", {"timeout": 51}, ["one.asl.json, state One: gives up after 60 s, One may take 61 s with its start"]),
+        ("queue_times", {}, []),
+        ("queue_times", {"hidden": 299}, ["Waiting: hides a message for 299 s, One needs 300 s"]),
+        ("reservations", {}, []),
+        ("reservations", {"pattern": "^(0|[5-9]|[1-9][0-9])$"}, ["One: Kept may be 9, it is called 10 times at once"]),
+        ("reservations", {"polls": 12}, ["One: Kept may be 11, it is called 12 times at once"]),
+    ],
+)
+def test_w5_times_and_reservations_that_do_not_fit_are_found(
+    check: str, change: dict[str, object], told: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "statemachines").mkdir()
+    (tmp_path / "statemachines" / "one.asl.json").write_text(json.dumps(MACHINE))
+    (tmp_path / "template.yaml").write_text(TIMES.format(**FITTING | change))
+
+    assert getattr(budgets, check)(tmp_path) == told

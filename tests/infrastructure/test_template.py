@@ -226,6 +226,25 @@ def test_w4_a_layer_that_functions_outside_of_the_stack_name_outlives_a_deployme
     assert RESOURCES["SharedCodeLayer"]["Properties"]["RetentionPolicy"] == "Retain"
 
 
+def test_w5_a_sweep_is_not_tried_again_beside_the_next_one() -> None:
+    """Lambda calls a function that failed twice more, and keeps throttled events for six hours; a sweep comes every minute."""
+    comparator = RESOURCES["CompareOutcomesFunction"]["Properties"]
+
+    assert comparator["Events"]["Sweep"]["Properties"]["ScheduleExpression"] == "rate(1 minute)"
+    assert comparator["EventInvokeConfig"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+
+
+def test_every_queue_that_takes_events_or_plans_takes_a_whole_megabyte() -> None:
+    """EventBridge and Lambda hand over up to 1 MB; what is larger than its queue is lost with its dead letter."""
+    sizes = {
+        name: resource["Properties"].get("MaximumMessageSize")
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == "AWS::SQS::Queue"
+    }
+
+    assert {name for name, size in sizes.items() if size != 1_048_576} == {"ExecutionFifoQueue", "ExecutionDlq"}
+
+
 def test_w8_what_is_kept_does_not_survive_a_failed_first_create() -> None:
     policies = {each.get("DeletionPolicy") for each in RESOURCES.values()}
     assert "Retain" not in policies

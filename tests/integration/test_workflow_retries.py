@@ -65,6 +65,17 @@ def test_a_transient_error_is_tried_three_more_times(paper: Cloud, error: str) -
     assert len(paper.broker.accepted) == 1
 
 
+def test_w5_a_trade_that_is_throttled_while_another_plan_runs_is_executed_in_the_end(paper: Cloud) -> None:
+    """Ten invocations are reserved, and another plan has them all for a while: nothing is reconciled, nothing unknown."""
+    paper.faults["execute_trade_sfn"] = failing(20, "Lambda.TooManyRequestsException")
+
+    run = paper.run(workflow_input(BUY))
+
+    assert (run.end, run.output["succeededTrades"], run.output["unknownTrades"]) == ("WorkflowCompleted", 1, 0)
+    assert [call.get("reconcile", False) for call in paper.calls_of("execute_trade_sfn")] == [False] * 21
+    assert len(paper.broker.accepted) == 1
+
+
 @pytest.mark.parametrize("error", ["KeyError", "OrderMismatch", "InterlockViolation", "Runtime.ExitError"])
 def test_any_other_error_is_not_tried_again_but_reconciled(paper: Cloud, error: str) -> None:
     paper.faults["execute_trade_sfn"] = failing(1, error)

@@ -47,7 +47,6 @@ LAMBDA_TRANSIENT = {
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
-    "Lambda.TooManyRequestsException",
 }
 
 
@@ -85,9 +84,10 @@ def test_a_step_that_can_be_done_again_is_tried_again_when_its_function_died(nam
 
 @pytest.mark.parametrize(("name", "task"), TASKS)
 def test_every_task_has_a_timeout_and_retries_what_is_transient(name: str, task: dict[str, Any]) -> None:
-    *waits, retrier = task["Retry"]
+    *waits, throttled, retrier = task["Retry"]
 
     assert len(waits) <= 1
+    assert throttled["ErrorEquals"] == ["Lambda.TooManyRequestsException"]
     assert task["TimeoutSeconds"] > 0, name
     assert LAMBDA_TRANSIENT | {"States.Timeout", "Sandbox.Timedout"} <= set(retrier["ErrorEquals"])
     assert (retrier["MaxAttempts"], retrier["BackoffRate"], retrier["JitterStrategy"]) == (3, 2, "FULL")
@@ -160,6 +160,19 @@ def test_l2_a_full_window_of_requests_is_waited_out() -> None:
                 for n in range(window["MaxAttempts"])
             ]
             assert (waits, window["JitterStrategy"]) == ([5, 10, 20, 40, 60, 60], "FULL")
+
+
+@pytest.mark.parametrize(("name", "task"), TASKS)
+def test_w5_a_throttled_call_waits_out_another_plans_trades(name: str, task: dict[str, Any]) -> None:
+    """A throttled call did nothing. Ten trades of another plan hold what is reserved for five minutes a trade at the most."""
+    throttled = task["Retry"][-2]
+    longest = [
+        min(throttled["IntervalSeconds"] * throttled["BackoffRate"] ** n, throttled["MaxDelaySeconds"])
+        for n in range(throttled["MaxAttempts"])
+    ]
+
+    assert sum(longest) / 2 > 2 * 330, name
+    assert throttled["JitterStrategy"] == "FULL"
 
 
 def test_l2_no_run_ends_with_an_unknown_trade_or_a_broken_step_before_its_orders_are_closed() -> None:
