@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
+from shadow.aws.errors import code_of
 from shadow.cli import target as targets
 from shadow.cli.doctor import accounts, basics, control, deployed, people, plans, template
 from shadow.cli.doctor.finding import Account, Check, Finding, Level, findings
@@ -27,6 +30,7 @@ ParameterOption = Annotated[
     typer.Option("--parameter", help="A parameter of the deployment, over samconfig.toml's.", metavar="NAME=VALUE"),
 ]
 _NOTHING_RUNS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"})
+_NO_SUCH_STACK = "ValidationError"
 _STYLE = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 
@@ -37,6 +41,8 @@ def checks() -> Sequence[tuple[str, Check]]:
         ("tables", control.tables),
         ("queue", control.queue),
         ("event bus", control.bus),
+        ("customer keys", control.customer_keys),
+        ("existing workflow", control.workflow),
         ("broker accounts", accounts.broker_accounts()),
         ("mail", people.mail),
         ("publishing mode", basics.mode_parameter),
@@ -45,6 +51,7 @@ def checks() -> Sequence[tuple[str, Check]]:
         ("template", template.template),
         ("running code", deployed.functions),
         ("subscriptions", deployed.subscriptions),
+        ("switches", deployed.switches),
         ("concurrency", deployed.concurrency),
     )
 
@@ -92,13 +99,16 @@ def _examine(account: Account, *, as_json: bool) -> list[Finding]:
 
 def _account(stage: str, given: Mapping[str, str], *, local: bool) -> Account:
     """Take the parameters of the deployed stack, else those that samconfig.toml would deploy; `given` ones win."""
+    configured, region = _configured(stage)
     try:
         stack = targets.describe_stack(stage)
-    except (ClientError, BotoCoreError):
-        return Account(stage, _configured(stage) | dict(given), str(SAM_CONFIG), local=local)
-    configured, state = _configured(stage), str(stack.get("StackStatus", ""))
+    except (ClientError, BotoCoreError) as error:
+        code = code_of(error) if isinstance(error, ClientError) else type(error).__name__
+        unread = "" if code == _NO_SUCH_STACK else code
+        return Account(stage, configured | dict(given), str(SAM_CONFIG), local=local, region=region, unread=unread)
+    state = str(stack.get("StackStatus", ""))
     if state in _NOTHING_RUNS:
-        return Account(stage, configured | dict(given), str(SAM_CONFIG), local=local, state=state)
+        return Account(stage, configured | dict(given), str(SAM_CONFIG), local=local, state=state, region=region)
     values = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack.get("Parameters", [])}
     return Account(
         stage,
@@ -110,21 +120,24 @@ def _account(stage: str, given: Mapping[str, str], *, local: bool) -> Account:
         stack_parameters=values,
         configured={} if local else configured,
         outputs={entry["OutputKey"]: entry["OutputValue"] for entry in stack.get("Outputs", [])},
+        region=region,
     )
 
 
-def _configured(stage: str) -> dict[str, str]:
-    """Read the parameters that a deployment of `stage` would use."""
+def _configured(stage: str) -> tuple[dict[str, str], str]:
+    """Read the parameters and the region that a deployment of `stage` would use; a stage without a table has those of dev."""
     try:
         config = tomllib.loads(SAM_CONFIG.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {"Stage": stage}
+        return {"Stage": stage}, ""
     except (OSError, ValueError) as error:
         raise BadInput(f"{SAM_CONFIG}: expected TOML, was {error}") from None
-    given = config.get(stage, {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", {})
+    table = config.get(stage) or json.loads(re.sub(r"\bdev\b", stage, json.dumps(config.get("dev", {}))))
+    given = table.get("deploy", {}).get("parameters", {}).get("parameter_overrides", {})
     if not isinstance(given, dict):
         raise BadInput(f"{SAM_CONFIG}: expected a table of parameters for stage {stage}, was {type(given).__name__}")
-    return {"Stage": stage} | {name: str(value) for name, value in given.items()}
+    region = str(table.get("global", {}).get("parameters", {}).get("region", ""))
+    return {"Stage": stage} | {name: str(value) for name, value in given.items()}, region
 
 
 def _given(pairs: Sequence[str]) -> dict[str, str]:

@@ -135,8 +135,8 @@ class SmallExecution:
         return value, following, last
 
     def _task(self, state: Mapping[str, Json], given: Json, last: int) -> tuple[Json, int]:
-        retrier = state["Retry"][0]
-        for attempt in range(retrier["MaxAttempts"] + 1):
+        retried = [0] * len(state["Retry"])
+        while True:
             asked = {"resource": state["Resource"], **_payload("input", given)}
             last = self._add("LambdaFunctionScheduled", last, lambdaFunctionScheduledEventDetails=asked)
             last = self._add("LambdaFunctionStarted", last)
@@ -145,12 +145,14 @@ class SmallExecution:
             except TaskError as error:
                 failed = {"error": error.error, "cause": error.cause}
                 last = self._add("LambdaFunctionFailed", last, lambdaFunctionFailedEventDetails=failed)
-                if error.error not in retrier["ErrorEquals"] or attempt == retrier["MaxAttempts"]:
+                matching = (place for place, each in enumerate(state["Retry"]) if error.error in each["ErrorEquals"])
+                place = next(matching, None)
+                if place is None or retried[place] == state["Retry"][place]["MaxAttempts"]:
                     raise
+                retried[place] += 1
             else:
                 succeeded = _payload("output", answer)
                 return answer, self._add("LambdaFunctionSucceeded", last, lambdaFunctionSucceededEventDetails=succeeded)
-        raise AssertionError(state)
 
     def _map(self, name: str, state: Mapping[str, Json], items: Sequence[Json], last: int) -> tuple[list[Json], int]:
         opened = self._add("MapStateStarted", last, mapStateStartedEventDetails={"length": len(items)})

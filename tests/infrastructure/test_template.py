@@ -311,6 +311,14 @@ def test_w10_customer_keys_are_used_by_way_of_their_services_and_only_when_given
     assert not [each for each in statements_of(ROOT / "template.yaml", DEPLOYED_WITH) if each.sid == "CustomerKeys"]
 
 
+def test_w10_an_alias_of_a_key_is_refused_because_a_policy_that_names_one_allows_nothing() -> None:
+    pattern = TEMPLATE["Parameters"]["CustomerKeyArns"]["AllowedPattern"]
+    key, alias = (f"arn:aws:kms:us-east-1:000000000000:{each}" for each in ("key/1234-abcd", "alias/desk"))
+
+    assert all(re.fullmatch(pattern, given) for given in ("", key, f"{key},{key}"))
+    assert not any(re.fullmatch(pattern, given) for given in (alias, f"{key},{alias}", f"{key}, {key}"))
+
+
 @pytest.mark.parametrize("sender", ["a@example.com", "Shadow report <a@example.com>", "レポート <a@example.com>"])
 def test_w13_a_sender_with_a_name_may_send_with_a_configuration_set(sender: str) -> None:
     own = statements_of(ROOT / "template.yaml", {**DEPLOYED_WITH, "ReportSender": sender})

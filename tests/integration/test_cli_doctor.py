@@ -97,6 +97,7 @@ def healthy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Healthy
     with cli_cloud(monkeypatch, tmp_path) as stack:
         monkeypatch.setattr(accounts.broker_accounts, "__defaults__", (ask,))
         monkeypatch.setattr(deployed, "account_limits", lambda: (1000, 900))  # moto does not know GetAccountSettings
+        monkeypatch.setattr(deployed, "stack_resources", lambda _stage: [])
         yield Healthy(stack)
 
 
@@ -163,6 +164,20 @@ def test_text_says_what_to_do(healthy: Healthy) -> None:
         ),
         ("parameters", {"Stage": "Production!"}, "Stage: expected 2 to 12 lower-case letters"),
         ("parameters", {"TradeLedgerTableName": ""}, "TradeLedgerTableName: expected a value"),
+        (
+            "candidate secret",
+            {"BrokerSecretId": f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:b-abcdef"},
+            "another account",
+        ),
+        ("candidate secret", {"BrokerSecretId": f"arn:aws:secretsmanager:{REGION}:1{ACCOUNT[1:-1]}:secret:b-abcdef"}, "another"),
+        ("candidate secret", {"KeptNamesSuffix": "-2"}, "alchemiser/dev/candidate-broker-2 does not exist"),
+        ("control secret", {"BrokerTruth": "true", "ControlBrokerSecretId": "nowhere"}, "nowhere does not exist"),
+        (
+            "existing workflow",
+            {"ExistingStateMachineArn": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:nowhere"},
+            "does not exist",
+        ),
+        ("mail recipients", {"ReportRecipients": ",".join(f"a{n}@desk.example" for n in range(51))}, "SES takes 50 a mail"),
         ("mail recipients", {"ReportRecipients": "carl@elsewhere.example"}, "carl@elsewhere.example not verified"),
     ],
 )
@@ -366,6 +381,16 @@ def test_w6_a_subscription_that_was_not_confirmed_gets_nothing(monkeypatch: pyte
     assert (found.level, found.found) == ("fail", "nobody gets the alarms: anna@desk.example did not confirm")
 
 
+def test_w6_a_subscription_that_was_cancelled_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SNS goes on listing who unsubscribed, with `Deleted` in place of an ARN."""
+    cancelled = {"Endpoint": "anna@desk.example", "SubscriptionArn": "Deleted"}
+    client = SimpleNamespace(list_subscriptions_by_topic=lambda **_: {"Subscriptions": [cancelled]})
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: client)
+
+    (found,) = deployed.subscriptions(replace(DEPLOYED, outputs={"AlarmTopicArn": "arn"}))
+    assert (found.level, found.found) == ("fail", "nobody gets the alarms")
+
+
 def test_w7_parameters_that_samconfig_has_otherwise_are_named() -> None:
     account = replace(DEPLOYED, configured={"ExecutionMode": "live"}, stack_parameters={"ExecutionMode": "dry_run"})
 
@@ -378,6 +403,187 @@ def test_w8_a_stack_that_was_rolled_back_is_not_read_as_deployed() -> None:
     (found,) = deployed.stack(Account("dev", {}, "samconfig.toml", state="ROLLBACK_COMPLETE"))
 
     assert (found.level, "sam delete" in found.advice) == ("fail", True)
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "words"),
+    [
+        ("UPDATE_ROLLBACK_COMPLETE", "warn", "deploy again"),
+        ("UPDATE_ROLLBACK_FAILED", "fail", "continue-update-rollback"),
+        ("UPDATE_IN_PROGRESS", "warn", "when it has ended"),
+        ("UPDATE_ROLLBACK_IN_PROGRESS", "warn", "when it has ended"),
+        ("DELETE_FAILED", "warn", "deploy again"),
+    ],
+)
+def test_w8_each_state_that_a_failed_update_leaves_has_its_own_advice(state: str, level: str, words: str) -> None:
+    (found,) = deployed.stack(replace(DEPLOYED, state=state))
+
+    assert (found.level, words in found.advice) == (level, True)
+
+
+def test_a_stack_that_may_not_be_read_is_not_taken_for_none(healthy: Healthy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_stage: str) -> dict[str, object]:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeStacks")
+
+    monkeypatch.setattr("shadow.cli.target.describe_stack", denied)
+    code, found = doctor()
+
+    assert healthy.queue
+    assert code == 1
+    assert found["stack"][0]["found"].startswith("shadow-dev cannot be read (AccessDenied)")
+
+
+def test_w7_another_region_than_the_one_deployed_to_is_found(healthy: Healthy) -> None:
+    Path("samconfig.toml").write_text('[dev.global.parameters]\nregion = "eu-west-1"\n')
+
+    code, found = doctor()
+
+    assert healthy.queue
+    assert (code, found["region"][0]["level"]) == (1, "fail")
+    assert "AWS_REGION=eu-west-1" in found["region"][0]["advice"]
+
+
+def test_w13_a_stage_without_a_table_is_looked_at_as_it_would_be_deployed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with cli_cloud(monkeypatch, tmp_path, deployed=False):
+        (tmp_path / "samconfig.toml").write_text('[dev.deploy.parameters.parameter_overrides]\nControlLane = "reference"\n')
+
+        _, found = doctor("--stage", "qa")
+
+    assert "alchemiser-qa-rebalance-plans will be made" in found["table rebalance-plans"][0]["found"]
+
+
+def test_w10_a_customers_key_that_the_roles_may_not_use_is_found(healthy: Healthy) -> None:
+    kms, secrets = boto3.client("kms"), boto3.client("secretsmanager")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    boto3.client("dynamodb").create_table(
+        TableName="encrypted",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "PK", "AttributeType": "S"}],
+        SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key},
+    )
+    secrets.create_secret(Name="own", SecretString="{}", KmsKeyId=key)
+    for changed, what in (({"TradeLedgerTableName": "encrypted"}, "table encrypted"), ({"BrokerSecretId": "own"}, "secret own")):
+        before = dict(healthy.cloud.parameters)
+        healthy.cloud.parameters |= changed
+        (found,) = doctor()[1]["customer keys"]
+        assert (found["level"], found["found"]) == ("fail", f"{what} is under {key}")
+
+        healthy.cloud.parameters["CustomerKeyArns"] = f"arn:aws:kms:us-east-1:000000000000:key/one,{key}"
+        assert doctor()[1]["customer keys"][0]["level"] == "ok"
+        healthy.cloud.parameters = before
+
+
+def test_an_existing_workflow_that_keeps_no_history_is_refused(healthy: Healthy) -> None:
+    express = boto3.client("stepfunctions").create_state_machine(
+        name="express",
+        type="EXPRESS",
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/any",
+        definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
+    )["stateMachineArn"]
+    healthy.cloud.parameters["ExistingStateMachineArn"] = express
+
+    assert "type: expected STANDARD, was EXPRESS" in doctor()[1]["existing workflow"][0]["found"]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_what_is_switched_off_or_gone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    events, alarms, client = boto3.client("events"), boto3.client("cloudwatch"), boto3.client("lambda")
+    queue = boto3.client("sqs").create_queue(QueueName="hints")["QueueUrl"]
+    arn = boto3.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    mapping = client.create_event_source_mapping(EventSourceArn=arn, FunctionName=deployed_function())["UUID"]
+    events.put_rule(Name="plain", EventPattern="{}")
+    events.put_rule(Name="bussed", EventPattern="{}", EventBusName="alchemiser-dev-events")
+    target = {"Arn": arn, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/any"}
+    schedule: dict[str, Any] = {
+        "Name": "sweep",
+        "ScheduleExpression": "rate(1 minute)",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "Target": target,
+    }
+    boto3.client("scheduler").create_schedule(**schedule)
+    metric: dict[str, Any] = {"Namespace": "N", "MetricName": "M", "Statistic": "Sum", "Period": 60, "Threshold": 1}
+    alarm = metric | {"AlarmName": "critical", "EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold"}
+    alarms.put_metric_alarm(**alarm)
+    stands = [
+        ("Calls", "AWS::Lambda::EventSourceMapping", mapping),
+        ("Plain", "AWS::Events::Rule", "plain"),
+        ("Bussed", "AWS::Events::Rule", "alchemiser-dev-events|bussed"),
+        ("Sweep", "AWS::Scheduler::Schedule", "sweep"),
+        ("Critical", "AWS::CloudWatch::Alarm", "critical"),
+        ("Other", "AWS::SQS::Queue", queue),
+    ]
+    monkeypatch.setattr(deployed, "stack_resources", lambda _stage: stands)
+    (found,) = deployed.switches(DEPLOYED)
+    assert (found.level, found.found) == ("ok", "5 queues' calls, schedules, rules and alarms are on")
+
+    client.update_event_source_mapping(UUID=mapping, Enabled=False)
+    events.disable_rule(Name="plain")
+    events.delete_rule(Name="bussed", EventBusName="alchemiser-dev-events")
+    boto3.client("scheduler").update_schedule(**schedule, State="DISABLED")
+    alarms.put_metric_alarm(**alarm, ActionsEnabled=False)
+    (found,) = deployed.switches(DEPLOYED)
+    off = "Calls is Disabled; Plain is DISABLED; Bussed is gone; Sweep is DISABLED; Critical is without its actions"
+    assert (found.level, found.found) == ("fail", off)
+
+
+@pytest.mark.parametrize(("lane", "level"), [("legacy", "fail"), ("workflow", "ok")])
+def test_the_controls_rule_is_off_after_a_cut_over_and_only_then(monkeypatch: pytest.MonkeyPatch, lane: str, level: str) -> None:
+    monkeypatch.setattr(deployed, "stack_resources", lambda _stage: [("ControlEventsRule", "AWS::Events::Rule", "bus|rule")])
+    monkeypatch.setitem(deployed._SWITCHES, "AWS::Events::Rule", lambda _: "DISABLED")
+
+    (found,) = deployed.switches(replace(DEPLOYED, parameters={"ProductionLane": lane}))
+    assert found.level == level
+
+
+@pytest.mark.parametrize(
+    ("limits", "before", "wanted", "level"),
+    [
+        ((1000, 900), {}, {"Candidate": "10", "Comparator": "6"}, None),
+        ((1000, 135), {}, {"Candidate": "10", "Comparator": "6"}, "fail"),
+        ((1000, 136), {}, {"Candidate": "10", "Comparator": "6"}, None),
+        ((10, 10), {}, {"Comparator": "6"}, "fail"),
+        ((10, 10), {}, {}, None),
+        ((1000, 100), {"Candidate": "10"}, {"Candidate": "10"}, None),
+        ((1000, 100), {"Candidate": "10"}, {"Candidate": "11"}, "fail"),
+        ((1000, 145), {}, {"Candidate": "10", "Control": "16"}, None),
+    ],
+)
+def test_w5_what_a_deployment_reserves_must_leave_a_hundred(
+    monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], before: dict[str, str], wanted: dict[str, str], level: str | None
+) -> None:
+    """Lambda leaves a hundred to the functions without a reservation, or all of a new account's ten, and refuses what is more."""
+
+    def named(kept: dict[str, str]) -> dict[str, str]:
+        return {f"{name}ReservedConcurrency": value for name, value in kept.items()}
+
+    monkeypatch.setattr(deployed, "account_limits", lambda: limits)
+    account = Account("dev", named(wanted), "samconfig.toml")
+    if before:
+        account = Account("dev", {}, "stack", deployed=True, stack_parameters=named(before), configured=named(wanted))
+
+    found = [entry.level for entry in deployed.concurrency(account) if entry.check == "reservations"]
+    assert found == ([level] if level else [])
+
+
+def test_w5_a_control_that_is_called_by_an_alias_is_asked_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    function, asked = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:control", list[str]()
+
+    def kept(**given: str) -> dict[str, int]:
+        asked.append(given["FunctionName"])
+        return {"ReservedConcurrentExecutions": 10}
+
+    client = SimpleNamespace(
+        list_event_source_mappings=lambda **_: {"EventSourceMappings": [{"FunctionArn": f"{function}:live"}]},
+        get_function_concurrency=kept,
+    )
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: client)
+    monkeypatch.setattr(deployed, "account_limits", lambda: (1000, 900))
+
+    (found,) = deployed.concurrency(replace(DEPLOYED, parameters={"ExecutionQueueArn": "arn"}))
+    assert (asked, "the control keeps 10" in found.found) == ([function], True)
 
 
 @pytest.mark.parametrize(

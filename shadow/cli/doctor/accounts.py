@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import boto3
+
 from shadow.aws import clients
 from shadow.aws.broker import BrokerSecret, fingerprint_of, read_secret
 from shadow.broker.credentials import AlpacaCredentials
@@ -48,7 +50,7 @@ def broker_accounts(ask: AccountNumber = ask_alpaca) -> Callable[[Account], Iter
 
     def check(account: Account) -> Iterator[Finding]:
         prints: dict[str, str] = {}
-        for side in (CANDIDATE,) if account.existing_control else (CANDIDATE, CONTROL):
+        for side in (CANDIDATE, CONTROL) if _knows_production(account) else (CANDIDATE,):
             secret, finding = _secret(account, side)
             yield finding
             if secret is not None:
@@ -61,10 +63,21 @@ def broker_accounts(ask: AccountNumber = ask_alpaca) -> Callable[[Account], Iter
     return check
 
 
+def _knows_production(account: Account) -> bool:
+    """Tell whether the stack reads the credentials of the account in production."""
+    asked = account.parameter("BrokerTruth") == "true" or account.parameter("ProductionLane") == "workflow"
+    return not account.existing_control or asked or bool(account.parameter(CONTROL.secret_parameter))
+
+
 def _secret(account: Account, side: Side) -> tuple[BrokerSecret | None, Finding]:
-    name = account.parameter(side.secret_parameter, f"alchemiser/{account.stage}/{side.default_name}")
+    made = f"alchemiser/{account.stage}/{side.default_name}{account.parameter('KeptNamesSuffix')}"
+    name = account.parameter(side.secret_parameter, made)
     check = f"{side.lane} secret"
     client = clients.secretsmanager()
+    here = f":{client.meta.region_name}:{_own_number()}:" if name.startswith("arn:") else ""
+    if here not in name:
+        advice = f"name a secret of this account and region in {side.secret_parameter}: the stack's roles can read no other"
+        return None, bad(check, f"{name} is of another account or region", advice)
     fill = f'put {{"key": "…", "secret": "…"}} into {name}'
     try:
         secret = read_secret(client, name)
@@ -77,6 +90,10 @@ def _secret(account: Account, side: Side) -> tuple[BrokerSecret | None, Finding]
     if secret.key == PLACEHOLDER or not secret.key.strip() or not secret.secret.strip():
         return None, bad(check, f"{name} is not filled in", fill)
     return secret, ok(check, f"{name} is complete")
+
+
+def _own_number() -> str:
+    return boto3.client("sts", config=clients.DEFAULT_LIMITS.config()).get_caller_identity()["Account"]
 
 
 def _number(account: Account, side: Side, secret: BrokerSecret, ask: AccountNumber) -> tuple[str | None, Finding]:

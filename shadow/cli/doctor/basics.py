@@ -46,6 +46,9 @@ def identity(account: Account) -> Iterator[Finding]:
     region = boto3.session.Session().region_name or "no region"
     name = answer["Arn"].rsplit(":", 1)[-1]
     yield ok("identity", f"account {answer['Account']}, {name}, {region}{' (local cloud)' if account.local else ''}")
+    if account.region and not account.local and region != account.region:
+        advice = f"set AWS_REGION={account.region}, or correct samconfig.toml"
+        yield bad("region", f"what is asked is {region}, samconfig.toml deploys to {account.region}", advice)
     header = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
     yield clock(header, datetime.now(UTC))
 

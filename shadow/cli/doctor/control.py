@@ -5,8 +5,10 @@ The control's own resources against the contract: tables, queue, bus. With the r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+import boto3
 
 from shadow.aws import clients
 from shadow.cli.doctor.finding import Account, Finding, bad, judged, ok, warn
@@ -20,6 +22,7 @@ _UNDERWAY = (
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
 )
+TABLES = ("ExecutionRunsTableName", "RebalancePlanTableName", "TradeLedgerTableName")
 _KEYS = {"PK": "HASH", "SK": "RANGE"}
 _DEPLOYED_LATER = "will be made by the deployment"
 
@@ -111,6 +114,67 @@ def bus(account: Account) -> Iterator[Finding]:
         yield _absent(account, "event bus", name, "EventBusName")
         return
     yield ok("event bus", name)
+
+
+class Keys(Protocol):
+    """KMS, as far as it is asked."""
+
+    def describe_key(self, *, KeyId: str) -> Mapping[str, Mapping[str, object]]:  # noqa: N803 - as boto3 has it
+        """Give a key's metadata."""
+
+
+def customer_keys(account: Account) -> Iterator[Finding]:
+    """Check that CustomerKeyArns names every customer's key under which something is that the stack's roles read."""
+    named = account.parameter("CustomerKeyArns").split(",")
+    kms: Keys = boto3.client("kms", config=clients.DEFAULT_LIMITS.config())
+    under = [
+        f"{what} is under {described['Arn']}"
+        for what, key in (*_keys_of_tables(account), *_keys_of_secrets(account))
+        for described in [kms.describe_key(KeyId=key)["KeyMetadata"]]
+        if described.get("KeyManager") == "CUSTOMER" and described["Arn"] not in named
+    ]
+    if under:
+        yield bad("customer keys", "; ".join(under), "name the key in CustomerKeyArns: without it the stack's roles cannot read")
+    else:
+        yield ok("customer keys", "none that CustomerKeyArns does not name")
+
+
+def _keys_of_tables(account: Account) -> Iterator[tuple[str, str]]:
+    client = clients.dynamodb()
+    for name in (account.parameter(parameter) for parameter in TABLES):
+        try:
+            table = client.describe_table(TableName=name)["Table"] if name else {}
+        except client.exceptions.ResourceNotFoundException:
+            continue
+        key = table.get("SSEDescription", {}).get("KMSMasterKeyArn")
+        if key:
+            yield f"table {name}", key
+
+
+def _keys_of_secrets(account: Account) -> Iterator[tuple[str, str]]:
+    client = clients.secretsmanager()
+    for name in (account.parameter(parameter) for parameter in ("BrokerSecretId", "ControlBrokerSecretId")):
+        try:
+            key = client.describe_secret(SecretId=name).get("KmsKeyId") if name else None
+        except client.exceptions.ResourceNotFoundException:
+            continue
+        if key:
+            yield f"secret {name}", key
+
+
+def workflow(account: Account) -> Iterator[Finding]:
+    """Check that a workflow that exists already is there, and of a type whose executions can be read afterwards."""
+    arn = account.parameter("ExistingStateMachineArn")
+    if not arn:
+        return
+    client = clients.stepfunctions()
+    try:
+        found = client.describe_state_machine(stateMachineArn=arn)
+    except (client.exceptions.StateMachineDoesNotExist, client.exceptions.InvalidArn):
+        yield bad("existing workflow", f"{arn} does not exist", "correct ExistingStateMachineArn, the region or the account")
+        return
+    wanted: dict[str, tuple[object, object]] = {"type": ("STANDARD", found["type"]), "status": ("ACTIVE", found.get("status"))}
+    yield judged("existing workflow", arn, wanted, "an EXPRESS workflow keeps no history to read: name one of type STANDARD")
 
 
 def _absent(account: Account, check: str, name: str, parameter: str) -> Finding:

@@ -19,16 +19,31 @@ if TYPE_CHECKING:
 _SAME = ("CodeSha256", "Layers", "Environment", "Timeout", "MemorySize")
 _BESIDE_THE_CONTROL = 36  # two functions that a Map calls ten times at once, the intake's ten, and the comparator's six
 _REJUDGING = 40
+_CANDIDATE_FUNCTIONS = 3
+"""Of how many functions CandidateReservedConcurrency is kept for each: the intake, the breaker and the trades."""
+_LEAST_FREE = 100
+"""How many Lambda keeps for functions without a reservation, where the account may have as many."""
+_GONE = "gone"
+_ON = frozenset({"ENABLED", "Enabled", "Enabling", "Creating", "Updating"})
+_OFF_AFTER_CUT_OVER = frozenset({"ControlEventsRule"})
 
 
 def stack(account: Account) -> Iterator[Finding]:
     """Look at the stack's state, and hold its parameters against samconfig.toml."""
+    if account.unread:
+        found = f"shadow-{account.stage} cannot be read ({account.unread}): whether anything is deployed is not known"
+        yield bad("stack", found, "allow cloudformation:DescribeStacks to who runs the doctor, or check the network")
     if not account.deployed:
         if account.state:
             advice = f"sam delete --stack-name shadow-{account.stage}, then deploy again: docs/runbooks/deploy-again.md"
             yield bad("stack", f"shadow-{account.stage} is {account.state}: nothing of it runs", advice)
         return
-    if account.state.endswith("_FAILED") or "ROLLBACK" in account.state:
+    if account.state == "UPDATE_ROLLBACK_FAILED":
+        advice = "read the stack's events, then aws cloudformation continue-update-rollback --stack-name shadow-" + account.stage
+        yield bad("stack", f"shadow-{account.stage} is {account.state}: it takes no deployment until it is rolled back", advice)
+    elif account.state.endswith("_IN_PROGRESS"):
+        yield warn("stack", f"shadow-{account.stage} is {account.state}: what runs is changing", "look again when it has ended")
+    elif account.state.endswith("_FAILED") or "ROLLBACK" in account.state:
         advice = "read the stack's events, mend what failed, and deploy again"
         yield warn("stack", f"shadow-{account.stage} is {account.state}: the deployment before it is what runs", advice)
     else:
@@ -76,18 +91,81 @@ def subscriptions(account: Account) -> Iterator[Finding]:
             continue
         found = client.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
         pending = [each["Endpoint"] for each in found if each["SubscriptionArn"] == "PendingConfirmation"]
-        if len(found) == len(pending):
+        told_to = sum(each["SubscriptionArn"].startswith("arn:") for each in found)  # one that was cancelled says "Deleted"
+        if not told_to:
             told = f"nobody gets the {what}" + (f": {', '.join(pending)} did not confirm" if pending else "")
             yield bad("subscriptions", told, "confirm the mail from AWS, or set NotificationEmail and deploy")
         elif pending:
             yield warn("subscriptions", f"{', '.join(pending)} did not confirm and gets no {what}", "confirm the mail from AWS")
         else:
-            yield ok("subscriptions", f"{len(found)} get the {what}")
+            yield ok("subscriptions", f"{told_to} get the {what}")
+
+
+def switches(account: Account) -> Iterator[Finding]:
+    """Look whether everything of the stack that calls a function, hears an event or tells somebody is there and switched on."""
+    if not account.deployed or account.local:
+        return
+    off, seen = [], 0
+    for logical, kind, physical in stack_resources(account.stage):
+        if kind not in _SWITCHES or (logical in _OFF_AFTER_CUT_OVER and account.parameter("ProductionLane") == "workflow"):
+            continue
+        seen += 1
+        state = _SWITCHES[kind](physical)
+        off += [f"{logical} is {state}"] if state not in _ON else []
+    if off:
+        yield bad("switches", "; ".join(off), "switch it on again, or deploy again what is gone")
+    else:
+        yield ok("switches", f"{seen} queues' calls, schedules, rules and alarms are on")
+
+
+def stack_resources(stage: str) -> list[tuple[str, str, str]]:
+    """List the resources of the stack: logical id, type, physical id."""
+    client = boto3.client("cloudformation", config=clients.DEFAULT_LIMITS.config())
+    pages = client.get_paginator("list_stack_resources").paginate(StackName=f"shadow-{stage}")
+    found = [each for page in pages for each in page["StackResourceSummaries"]]
+    return [(each["LogicalResourceId"], each["ResourceType"], each.get("PhysicalResourceId", "")) for each in found]
+
+
+def _mapping_state(uuid: str) -> str:
+    client = _lambda()
+    try:
+        return client.get_event_source_mapping(UUID=uuid)["State"]
+    except client.exceptions.ResourceNotFoundException:
+        return _GONE
+
+
+def _schedule_state(name: str) -> str:
+    client = boto3.client("scheduler", config=clients.DEFAULT_LIMITS.config())
+    try:
+        return str(client.get_schedule(Name=name)["State"])
+    except client.exceptions.ResourceNotFoundException:
+        return _GONE
+
+
+def _rule_state(physical: str) -> str:
+    bus, _, name = physical.rpartition("|")
+    client = clients.events()
+    try:
+        return str(client.describe_rule(Name=name, EventBusName=bus or "default")["State"])
+    except client.exceptions.ResourceNotFoundException:
+        return _GONE
+
+
+def _alarm_state(name: str) -> str:
+    answer = clients.cloudwatch().describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+    actions = [each["ActionsEnabled"] for each in (*answer["MetricAlarms"], *answer["CompositeAlarms"])]
+    return _GONE if not actions else "ENABLED" if all(actions) else "without its actions"
 
 
 def concurrency(account: Account) -> Iterator[Finding]:
     """Read the account's limit and what is kept for the control, whose polls a throttle counts as receives."""
     total, free = account_limits()
+    wanted = _reserved({**account.stack_parameters, **account.configured} if account.deployed else account.parameters)
+    more = wanted - (_reserved(account.stack_parameters) if account.deployed else 0)
+    least = min(_LEAST_FREE, total)
+    if more > 0 and free - more < least:
+        found = f"the deployment reserves {more} of {free} that are free, and Lambda wants {least} left: it would be rolled back"
+        yield bad("reservations", found, "ask for a higher limit, or set CandidateReservedConcurrency and the others to 0")
     kept = _kept_for_control(account)
     told = f"{total} at a time in the account, {free} not reserved, the control keeps {kept or 'none'}"
     beside = _BESIDE_THE_CONTROL + (_REJUDGING if account.parameter("RejudgeInCloud") == "true" else 0)
@@ -111,8 +189,21 @@ def _kept_for_control(account: Account) -> int:
     names = [account.of_stage("legacy-execution")] if account.deployed and not account.existing_control else []
     if queue:
         mapped = client.list_event_source_mappings(EventSourceArn=queue)["EventSourceMappings"]
-        names = [each["FunctionArn"] for each in mapped]
+        names = sorted({_without_alias(each["FunctionArn"]) for each in mapped})
     return sum(client.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions", 0) for name in names)
+
+
+def _without_alias(arn: str) -> str:
+    """Give the function's own ARN: what is reserved is the function's, and Lambda refuses the question for an alias."""
+    return ":".join(arn.split(":")[:7])
+
+
+def _reserved(parameters: Mapping[str, str]) -> int:
+    """Give how many invocations a stack with `parameters` takes out of what the account shares."""
+    kept = {name: int(parameters.get(f"{name}ReservedConcurrency") or 0) for name in ("Control", "Candidate", "Comparator")}
+    candidates = 1 if parameters.get("ExistingStateMachineArn") else _CANDIDATE_FUNCTIONS
+    reference = parameters.get("ControlLane") == "reference"
+    return kept["Candidate"] * candidates + kept["Comparator"] + (kept["Control"] if reference else 0)
 
 
 def _lambda() -> LambdaClient:
@@ -124,3 +215,12 @@ def _part(configuration: object, name: str) -> object:
     if name == "Layers" and isinstance(value, list):
         return [each.get("Arn") for each in value]
     return value or None
+
+
+_SWITCHES = {
+    "AWS::Lambda::EventSourceMapping": _mapping_state,
+    "AWS::Scheduler::Schedule": _schedule_state,
+    "AWS::Events::Rule": _rule_state,
+    "AWS::CloudWatch::Alarm": _alarm_state,
+    "AWS::CloudWatch::CompositeAlarm": _alarm_state,
+}

@@ -38,7 +38,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is known before anything is asked: the stage, its parameters and where they were read, and the stack as it stands."""
+    """What is known before anything is asked: the stage, its parameters and where they were read, and the stack as it stands.
+
+    `region` is where samconfig.toml deploys to; `unread` is why the stack could not be read, or nothing.
+    """
 
     stage: str
     parameters: Mapping[str, str]
@@ -49,6 +52,8 @@ class Account:
     stack_parameters: Mapping[str, str] = field(default_factory=dict)
     configured: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
+    region: str = ""
+    unread: str = ""
 
     def parameter(self, name: str, default: str = "") -> str:
         """Give a parameter of the stack."""

@@ -12,6 +12,8 @@ from shadow.aws import clients
 from shadow.cli.doctor.finding import Account, Finding, bad, ok, warn
 
 SANDBOX_QUOTA = 200.0
+MOST_RECIPIENTS = 50
+"""How many recipients SES takes for one mail."""
 
 
 def mail(account: Account) -> Iterator[Finding]:
@@ -23,6 +25,10 @@ def mail(account: Account) -> Iterator[Finding]:
         return
     if not recipients:
         yield warn("mail recipients", "ReportRecipients is empty: nobody gets the report", "name who is to read it")
+    if len(recipients) > MOST_RECIPIENTS:
+        found = f"{len(recipients)} in ReportRecipients, SES takes {MOST_RECIPIENTS} a mail"
+        yield bad("mail recipients", found, "name a list's address in their place")
+        return
     states = _states([sender, *recipients])
     if _verified(sender, states):
         yield ok("mail sender", sender)
