@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_ses import SESClient
@@ -75,6 +76,12 @@ def sns(limits: CallLimits = DEFAULT_LIMITS) -> SNSClient:
 def s3(limits: CallLimits = DEFAULT_LIMITS) -> S3Client:
     """Give the S3 client."""
     return boto3.client("s3", config=limits.config())
+
+
+@cache
+def lambda_(limits: CallLimits = DEFAULT_LIMITS) -> LambdaClient:
+    """Give the Lambda client."""
+    return boto3.client("lambda", config=limits.config())
 
 
 @cache

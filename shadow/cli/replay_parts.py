@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from shadow.aws import clients
+from shadow.aws.versions import MODE_VARIABLE
 from shadow.cli.errors import BadInput
 from shadow.cli.stored import StackStore, find, offline_store
 from shadow.cli.target import Target
@@ -25,9 +26,9 @@ from shadow.intake.payload import read_held
 from shadow.replay.aws import ReplayStack
 from shadow.replay.plans import PlanTable, plans_in_folder
 from shadow.replay.ports import Archived, ReplayRefused
-from shadow.replay.replayer import MODE_VARIABLE, Pace, Replayer, refuse_unless_dry_run
+from shadow.replay.recording import production_of
+from shadow.replay.replayer import Pace, Replayer, refuse_unless_dry_run
 from shadow.settlement.judging import judge_by, policy_at
-from shadow.settlement.looks import LEGACY
 from shadow.settlement.stored import FolderSource, Found, JsonlSource, everything
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class ReplaySource:
 
 @dataclass(frozen=True, slots=True)
 class StoredArchive:
-    """The control's outcomes in stored comparisons."""
+    """Production's outcomes in stored comparisons."""
 
     store: StackStore | FolderSource | JsonlSource
 
@@ -66,14 +67,14 @@ class StoredArchive:
             return None
 
     def archived(self, plan_id: str) -> Archived | None:
-        """Give what is kept of the plan's live run; None where its control was never read."""
+        """Give what is kept of the plan's live run; None where production's was never read."""
         found = self.found(plan_id)
-        control = found.comparison.control if found else None
-        if found is None or control is None:
+        production = production_of(found.comparison) if found else None
+        if found is None or production is None:
             return None
-        evidence = tuple(ref for ref in found.comparison.evidence if ref.name.startswith(LEGACY))
+        evidence = tuple(ref for ref in found.comparison.evidence if ref.name.startswith(production.lane.value))
         held = read_held(found.pair.held_json) if found.pair else {}
-        return Archived(control, evidence, held)
+        return Archived(production, evidence, held)
 
 
 def archive_of(target: Target, folder: Path | None, file: Path | None) -> StoredArchive:

@@ -32,9 +32,19 @@ def is_replay(plan_id: str) -> bool:
     return MARK in plan_id
 
 
+def replay_id_of(plan_id: str, label: str) -> str:
+    """Name the replay of a plan that has this label."""
+    return f"{plan_id}{MARK}{checked_label(label)}"
+
+
+def label_of_version(name: str) -> str:
+    """Give the label of the runs by which a published version (`machine:number`, or its ARN) shadows production."""
+    return f"version-{name.rpartition(':')[2]}"
+
+
 def replayed_plan(plan: RebalancePlan, label: str) -> RebalancePlan:
     """Give `plan` under the name that its replay of this label has; raises `InvalidPlan` where the name becomes too long."""
-    return RebalancePlan.read(plan.model_dump() | {"plan_id": f"{plan.plan_id}{MARK}{checked_label(label)}"})
+    return RebalancePlan.read(plan.model_dump() | {"plan_id": replay_id_of(plan.plan_id, label)})
 
 
 def archived_under(outcome: RunOutcome, plan: RebalancePlan) -> RunOutcome:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from shadow.aws.versions import MODE_VARIABLE
 from shadow.contracts.errors import ShadowError
 from shadow.contracts.pair import StartState
 from shadow.contracts.plan import RebalancePlan
@@ -134,9 +135,6 @@ def _reason_not_to(plan: RebalancePlan, archived: Archived | None) -> str:
     if not plan.tradable_items:
         return NO_TRADES
     return NO_CONTROL if archived is None else ""
-
-
-MODE_VARIABLE = "EXECUTION_MODE"
 
 
 def refuse_unless_dry_run(parameter: str | None, functions: Mapping[str, str | None]) -> None:

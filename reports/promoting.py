@@ -1,0 +1,202 @@
+"""Business Unit: reports | Status: current.
+
+`shadow promote` and `shadow rollback`: one recorded move of the alias that says which version of the workflow is in production.
+The record is written first, so that there is no move without one. Runs that have started go on as they began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from shadow.aws import clients
+from shadow.aws.promotions import PromotionLog
+from shadow.aws.versions import (
+    PRODUCTION,
+    Version,
+    Versions,
+    refuse_other_modes,
+    refuse_unless_whole,
+    refuse_without_alarm,
+)
+from shadow.cli.errors import BadInput
+from shadow.cli.output import print_json, progress, say
+from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.promotion import Promotion
+
+if TYPE_CHECKING:
+    from reports.readiness.readiness import Statement
+
+VersionOption = Annotated[str, typer.Option("--version", help="The version's number, or its ARN.", metavar="N|ARN")]
+ByOption = Annotated[str | None, typer.Option("--by", help="Who promotes although it is not READY.", metavar="NAME")]
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why, in a sentence.", metavar="TEXT")]
+AlarmOption = Annotated[
+    str, typer.Option("--alarm", help="The alarm that watches the deployment; it must exist.", metavar="NAME")
+]
+DecidedOption = Annotated[Path | None, typer.Option("--decided", help="What people decided about readiness.", metavar="FILE")]
+PolicyOption = Annotated[Path | None, typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE")]
+_READY = "READY"
+
+
+class NotReady(ConfigurationError):
+    """The version is not READY by its own evidence, and nobody took it upon themselves."""
+
+
+class AlreadyInProduction(ConfigurationError):
+    """The alias names this version already."""
+
+
+class NothingBefore(ConfigurationError):
+    """No recorded promotion says what was in production before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a promotion works with."""
+
+    versions: Versions
+    log: PromotionLog
+    mode: str
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def check(self, version: Version) -> None:
+        """Raise unless a version is the whole workflow, in the mode that the stack is in."""
+        refuse_unless_whole(version)
+        refuse_other_modes(version, clients.lambda_(), self.mode)
+
+    def move(self, kind: str, version: Version, **words: str | bool | None) -> Promotion:
+        """Record the move, then make it. Raises `AlreadyInProduction`."""
+        before = self.versions.in_production()
+        if before == version.arn:
+            raise AlreadyInProduction(f"version {version.name}: expected another one than what is in production, was the same")
+        record = Promotion.parse(
+            {"kind": kind, "at": self.now(), "machine": self.versions.machine, "before": before, "after": version.arn} | words
+        )
+        key = self.log.keep(record)
+        self.versions.point(version.arn, f"{kind} by {record.by}, {key}"[:256])
+        return record
+
+
+def promote(
+    *,
+    version: VersionOption,
+    alarm: AlarmOption,
+    by: ByOption = None,
+    reason: ReasonOption = None,
+    decided: DecidedOption = None,
+    policy: PolicyOption = None,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a version into production: the alias names it from now on, and a record says who, when and why.
+
+    [bold]Examples[/bold]
+
+      shadow promote --version 3 --alarm alchemiser-prod-executions-failed
+
+      shadow promote --version 3 --alarm alchemiser-prod-executions-failed --by "A. Name" --reason "mends the halt of 11-27"
+
+    Refused unless the version is READY by its own evidence (`shadow candidate`), or a named person says why it goes all the same;
+    where a function of it has no version of its own or another mode; where the alarm does not exist or rings.
+    """
+    if (by is None) is not (reason is None):
+        raise BadInput("--by and --reason: expected both of an override, was one")
+    target = find_target(stage, aws=aws, as_json=as_json)
+    desk = desk_of(target)
+    found = desk.versions.find(version)
+    desk.check(found)
+    refuse_without_alarm(clients.cloudwatch(), alarm)
+    with progress("weighing the version's evidence", quiet=as_json):
+        statement = statement_of(target, found, decided, policy, as_json=as_json)
+    word = statement.readiness.value
+    if word != _READY and by is None:
+        waits = "; ".join(criterion.reason for criterion in statement.criteria if criterion.state.value != "pass")
+        told = f"expected READY by its own evidence, was {word}: {waits}"
+        raise NotReady(f"version {found.name}: {told}. A named person may override it: --by, --reason")
+    record = desk.move(
+        "promote",
+        found,
+        by=by or "readiness",
+        reason=reason or f"READY as of {statement.as_of}",
+        readiness=word,
+        override=word != _READY,
+        alarm=alarm,
+    )
+    _say(record, target, as_json=as_json)
+
+
+def rollback(
+    *,
+    by: Annotated[str, typer.Option("--by", help="Who rolls back.", metavar="NAME")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, in a sentence.", metavar="TEXT")],
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the version back that was in production before the last promotion. It needs no evidence: production judged it.
+
+    [bold]Examples[/bold]
+
+      shadow rollback --by "A. Name" --reason "executions fail since the promotion"
+
+      shadow rollback --by "A. Name" --reason "as above" --json | jq .after
+    """
+    target = find_target(stage, aws=aws, as_json=as_json)
+    desk = desk_of(target)
+    current = desk.versions.in_production()
+    made = [entry for entry in desk.log.all() if entry.kind == "promote" and entry.after == current]
+    before = made[-1].before if made else None
+    if before is None:
+        raise NothingBefore(
+            f"{desk.versions.alias}: expected a recorded promotion to what it names from another version, was none"
+        )
+    found = desk.versions.find(before)
+    desk.check(found)
+    record = desk.move("rollback", found, by=by, reason=reason, readiness="not asked")
+    _say(record, target, as_json=as_json)
+
+
+def desk_of(target: Target) -> Desk:
+    """Put together what a promotion in a stack works with."""
+    versions = Versions(clients.stepfunctions(), target.name("StateMachineArn"))
+    log = PromotionLog(clients.s3(), target.name("EvidenceBucketName"))
+    return Desk(versions, log, target.parameters.get("ExecutionMode", "dry_run"))
+
+
+def statement_of(target: Target, version: Version, decided: Path | None, policy: Path | None, *, as_json: bool) -> Statement:
+    """Weigh a version's own evidence up to the last day that has closed."""
+    from reports.daily.build import build_statement  # noqa: PLC0415 - pandas is loaded by whoever needs it
+    from reports.material import Place, open_material  # noqa: PLC0415
+    from reports.readiness.readiness import ReadinessPolicy  # noqa: PLC0415
+    from reports.versions import LedgerOfVersion, OfVersion  # noqa: PLC0415
+
+    material = open_material(Place(None, None, target.stage, aws=target.endpoint is None), policy, as_json=as_json)
+    settings = material.settings.model_copy(update={"policy": ReadinessPolicy.read(str(decided or ""))})
+    ledger = LedgerOfVersion(material.ledger, version.name) if material.ledger is not None else None
+    return build_statement(OfVersion(material.source, version.name), material.latest_day(), ledger=ledger, settings=settings)
+
+
+def _say(record: Promotion, target: Target, *, as_json: bool) -> None:
+    started = target.parameters.get("WorkflowAlias") == PRODUCTION
+    if as_json:
+        print_json(record.to_wire() | {"started_by_alias": started})
+        return
+    before, after = ((arn or "none").rpartition(":")[2] for arn in (record.before, record.after))
+    say(f"[green]{record.kind}[/green]  version {escape(before)} -> {escape(after)}  by {escape(record.by)}")
+    say(f"[dim]{escape(record.reason)}; readiness: {escape(record.readiness)}[/dim]")
+    if not started:
+        say(f"the intake does not start the alias yet: deploy [bold]WorkflowAlias={PRODUCTION}[/bold] (docs/versions.md)")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(promote)
+    app.command()(rollback)

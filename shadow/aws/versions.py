@@ -1,0 +1,150 @@
+"""Business Unit: AWS adapters | Status: current.
+
+Published versions of the workflow, and the alias that says which of them is in production. A version is the whole workflow only
+where its definition names a published version of each function that it calls.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from shadow.aws.errors import code_of
+from shadow.contracts.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_stepfunctions.type_defs import RoutingConfigurationListItemTypeDef
+
+PRODUCTION = "production"
+"""The alias that names the version in production."""
+_FUNCTION = re.compile(r"arn:[a-z0-9-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:([A-Za-z0-9_-]+)(?::([A-Za-z0-9_$-]+))?")
+_ABSENT = frozenset({"StateMachineDoesNotExist", "ResourceNotFound", "ResourceNotFoundException"})
+_WHOLE = 100
+MODE_VARIABLE = "EXECUTION_MODE"
+
+
+class UnknownVersion(ConfigurationError):
+    """The state machine has no such published version."""
+
+
+class SplitAlias(ConfigurationError):
+    """The alias sends runs to several versions: nobody could say which one is in production."""
+
+
+class NotWhole(ConfigurationError):
+    """A version that calls functions without a version of theirs: what it does changes with every deployment."""
+
+
+class WrongMode(ConfigurationError):
+    """Functions of a version do not have the mode that is needed."""
+
+
+class AlarmMissing(ConfigurationError):
+    """The alarm that is to watch a deployment does not exist; Step Functions and CodeDeploy take a misspelt one for quiet."""
+
+
+class AlarmRings(ConfigurationError):
+    """The alarm that is to watch a deployment rings already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One published version, and the versions of functions that its definition names, by function (None: it names none)."""
+
+    arn: str
+    functions: dict[str, str | None]
+
+    @property
+    def name(self) -> str:
+        """Name it as evidence does, `machine:number`."""
+        return self.arn.split(":stateMachine:", 1)[-1]
+
+
+class Versions:
+    """The versions and the production alias of one state machine."""
+
+    def __init__(self, client: SFNClient, machine: str) -> None:
+        """Look at the state machine whose unqualified ARN is `machine`."""
+        self._client = client
+        self.machine = machine
+        self.alias = f"{machine}:{PRODUCTION}"
+
+    def find(self, name: str) -> Version:
+        """Find a version by its number or ARN. Raises `UnknownVersion`."""
+        arn = f"{self.machine}:{name}" if name.isascii() and name.isdigit() else name
+        if not re.fullmatch(rf"{re.escape(self.machine)}:[1-9][0-9]*", arn):
+            raise UnknownVersion(f"version {name}: expected a number, or the ARN of a version of {self.machine}")
+        try:
+            answer = self._client.describe_state_machine(stateMachineArn=arn)
+        except ClientError as error:
+            if code_of(error) in _ABSENT:
+                raise UnknownVersion(f"version {name}: expected a published version of {self.machine}, was none") from None
+            raise
+        return Version(arn, dict(functions_in(answer["definition"])))
+
+    def in_production(self) -> str | None:
+        """Give the ARN of the version that the alias names; None while there is no alias. Raises `SplitAlias`."""
+        try:
+            answer = self._client.describe_state_machine_alias(stateMachineAliasArn=self.alias)
+        except ClientError as error:
+            if code_of(error) in _ABSENT:
+                return None
+            raise
+        routes = answer.get("routingConfiguration", [])
+        if len(routes) != 1 or routes[0].get("weight") != _WHOLE:
+            raise SplitAlias(f"{self.alias}: expected one version with all runs, was {len(routes)} versions")
+        return routes[0]["stateMachineVersionArn"]
+
+    def point(self, arn: str, description: str) -> None:
+        """Let the alias name the version `arn`, for all runs that start from now on; make it where there is none."""
+        routing: list[RoutingConfigurationListItemTypeDef] = [{"stateMachineVersionArn": arn, "weight": _WHOLE}]
+        if self.in_production() is None:
+            self._client.create_state_machine_alias(name=PRODUCTION, description=description, routingConfiguration=routing)
+        else:
+            self._client.update_state_machine_alias(
+                stateMachineAliasArn=self.alias, description=description, routingConfiguration=routing
+            )
+
+
+def functions_in(definition: str) -> Iterator[tuple[str, str | None]]:
+    """Give each function that a definition calls, and the version that it names of it."""
+    for name, version in sorted(set(_FUNCTION.findall(json.dumps(json.loads(definition))))):
+        yield name, version if version.isdigit() else None
+
+
+def refuse_unless_whole(version: Version) -> None:
+    """Raise `NotWhole` unless every function that a version calls is named by version too."""
+    loose = sorted(name for name, number in version.functions.items() if number is None)
+    if loose or not version.functions:
+        what = f"was none of {', '.join(loose)}" if loose else "was no function at all"
+        raise NotWhole(f"version {version.name}: expected a published version of each function that it calls, {what}")
+
+
+def refuse_other_modes(version: Version, client: LambdaClient, wanted: str) -> None:
+    """Raise `WrongMode` unless every function of a version, as published, has the execution mode `wanted`."""
+    wrong = []
+    for name, number in version.functions.items():
+        answer = client.get_function_configuration(FunctionName=name, Qualifier=number or "$LATEST")
+        mode = answer.get("Environment", {}).get("Variables", {}).get(MODE_VARIABLE)
+        if mode != wanted:
+            wrong.append(f"{name}:{number or '$LATEST'} has {mode or 'none'}")
+    if wrong:
+        raise WrongMode(f"version {version.name}: expected {MODE_VARIABLE} {wanted}, {', '.join(wrong)}")
+
+
+def refuse_without_alarm(client: CloudWatchClient, name: str) -> None:
+    """Raise `AlarmMissing` unless the alarm exists, and `AlarmRings` where it rings now."""
+    answer = client.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+    states = [alarm["StateValue"] for alarm in (*answer.get("MetricAlarms", ()), *answer.get("CompositeAlarms", ()))]
+    if not states:
+        raise AlarmMissing(f"alarm {name}: expected a metric or composite alarm of this account and region, was none")
+    if "ALARM" in states:
+        raise AlarmRings(f"alarm {name}: expected it to be quiet before a promotion, rings")

@@ -1,0 +1,237 @@
+"""Business Unit: tests | Status: current.
+
+`shadow promote` and `shadow rollback` against moto: one recorded move of the alias, and every reason not to make it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from reports import promoting
+from reports.promoting import register
+from shadow.aws import clients
+from shadow.aws.promotions import PromotionLog
+from shadow.cli.main import ShadowGroup
+from shadow.contracts.errors import EvidenceCorrupt
+from tests.fakes.cli_cloud import ACCOUNT, BUCKET, REGION, CliCloud, cli_cloud
+
+ALARM = "alchemiser-dev-executions-failed"
+FUNCTIONS = ("alchemiser-dev-prepare-trades", "alchemiser-dev-execute-trade-sfn")
+
+
+@dataclass
+class Stage:
+    """A machine whose versions 1, 2, … are published as their functions are."""
+
+    cloud: CliCloud
+    machine: str
+
+    def publish(self, mode: str = "dry_run", *, qualified: bool = True) -> str:
+        """Publish another version of the functions and of the machine; give the machine version's ARN."""
+        client, states = boto3.client("lambda"), {}
+        for index, name in enumerate(FUNCTIONS):
+            client.update_function_configuration(FunctionName=name, Environment={"Variables": {"EXECUTION_MODE": mode}})
+            number = client.publish_version(FunctionName=name)["Version"]
+            resource = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}{f':{number}' if qualified else ''}"
+            states[f"Step{index}"] = {"Type": "Task", "Resource": resource} | (
+                {"Next": f"Step{index + 1}"} if index + 1 < len(FUNCTIONS) else {"End": True}
+            )
+        definition = json.dumps({"StartAt": "Step0", "States": states})
+        steps = boto3.client("stepfunctions")
+        answer = steps.update_state_machine(stateMachineArn=self.machine, definition=definition, publish=True)
+        return str(answer["stateMachineVersionArn"])
+
+    def production(self) -> str | None:
+        steps = boto3.client("stepfunctions")
+        try:
+            answer = steps.describe_state_machine_alias(stateMachineAliasArn=f"{self.machine}:production")
+        except steps.exceptions.ClientError:
+            return None
+        return str(answer["routingConfiguration"][0]["stateMachineVersionArn"])
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stage]:
+    with cli_cloud(monkeypatch, tmp_path) as cloud:
+        for make in (clients.lambda_, clients.cloudwatch):
+            make.cache_clear()
+        boto3.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
+        body = io.BytesIO()
+        with zipfile.ZipFile(body, "w") as archive:
+            archive.writestr("lambda_handler.py", "")
+        for name in FUNCTIONS:
+            boto3.client("lambda").create_function(
+                FunctionName=name,
+                Runtime="python3.13",
+                Role=f"arn:aws:iam::{ACCOUNT}:role/any",
+                Handler="lambda_handler.lambda_handler",
+                Code={"ZipFile": body.getvalue()},
+            )
+        boto3.client("cloudwatch").put_metric_alarm(
+            AlarmName=ALARM,
+            MetricName="ExecutionsFailed",
+            Namespace="AWS/States",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+        )
+        cloud.parameters["WorkflowAlias"] = "production"
+        judge(monkeypatch, "READY")
+        yield Stage(cloud, cloud.machine)
+        for make in (clients.lambda_, clients.cloudwatch):
+            make.cache_clear()
+
+
+def judge(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    """Let every version's evidence come to `word`."""
+    criteria = [SimpleNamespace(state=SimpleNamespace(value="wait"), reason="3 of 10 days")] if word != "READY" else []
+    statement = SimpleNamespace(readiness=SimpleNamespace(value=word), as_of="2026-11-27", criteria=criteria)
+    monkeypatch.setattr(promoting, "statement_of", lambda *_, **__: statement)
+
+
+def run(*arguments: str) -> tuple[int, dict[str, Any]]:
+    app = typer.Typer(cls=ShadowGroup)
+    register(app)
+    result = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
+    return result.exit_code, json.loads(result.stdout)
+
+
+def promote(version: str, *more: str) -> tuple[int, dict[str, Any]]:
+    return run("promote", "--version", version, "--alarm", ALARM, *more)
+
+
+def records() -> list[tuple[str, str | None, str]]:
+    log = PromotionLog(boto3.client("s3"), BUCKET)
+    return [(entry.kind, entry.before and entry.before[-1], entry.after[-1]) for entry in log.all()]
+
+
+def test_a_ready_version_is_promoted_and_rolled_back_and_each_move_is_recorded(stage: Stage) -> None:
+    one, two = stage.publish(), stage.publish()
+
+    assert promote("1")[0] == 0
+    code, answer = promote(two)
+    assert (code, answer["before"], answer["after"], answer["started_by_alias"]) == (0, one, two, True)
+    assert stage.production() == two
+    code, answer = run("rollback", "--by", "ana", "--reason", "it fails")
+
+    assert (code, stage.production()) == (0, one)
+    assert records() == [("promote", None, "1"), ("promote", "1", "2"), ("rollback", "2", "1")]
+
+
+def test_a_roll_back_is_not_rolled_back_to_the_version_that_was_bad(stage: Stage) -> None:
+    for version in ("1", "2"):
+        stage.publish()
+        promote(version)
+    run("rollback", "--by", "ana", "--reason", "it fails")
+
+    code, answer = run("rollback", "--by", "ana", "--reason", "again")
+
+    assert (code, answer["kind"]) == (2, "NothingBefore")
+    assert (stage.production() or "")[-1] == "1"
+
+
+@pytest.mark.parametrize("word", ["NOT_YET", "BLOCKED"])
+def test_what_is_not_ready_is_promoted_by_a_named_person_only(word: str, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.publish()
+    judge(monkeypatch, word)
+
+    code, answer = promote("1")
+    assert (code, answer["kind"], stage.production()) == (2, "NotReady", None)
+    assert "3 of 10 days" in answer["error"]
+    assert promote("1", "--by", "ana")[0] == promote("1", "--reason", "why")[0] == 2
+    assert records() == []
+    code, answer = promote("1", "--by", "ana", "--reason", "mends a halt")
+
+    assert (code, answer["override"], answer["readiness"], answer["by"]) == (0, True, word, "ana")
+    assert stage.production() is not None
+
+
+def test_an_alarm_that_does_not_exist_or_rings_refuses(stage: Stage) -> None:
+    stage.publish()
+
+    assert run("promote", "--version", "1", "--alarm", "misspelt")[1]["kind"] == "AlarmMissing"
+    boto3.client("cloudwatch").set_alarm_state(AlarmName=ALARM, StateValue="ALARM", StateReason="test")
+    assert promote("1")[1]["kind"] == "AlarmRings"
+    assert (stage.production(), records()) == (None, [])
+
+
+def test_a_version_that_is_not_the_whole_workflow_is_refused(stage: Stage) -> None:
+    stage.publish(qualified=False)
+
+    code, answer = promote("1")
+
+    assert (code, answer["kind"]) == (2, "NotWhole")
+    assert all(name in answer["error"] for name in FUNCTIONS)
+
+
+@pytest.mark.parametrize(("stack", "mode"), [("live", "dry_run"), ("dry_run", "live"), ("live", "paper")])
+def test_a_version_of_another_mode_is_refused(stack: str, mode: str, stage: Stage) -> None:
+    stage.publish(mode)
+    stage.cloud.parameters["ExecutionMode"] = stack
+
+    assert promote("1")[1]["kind"] == "WrongMode"
+    assert stage.production() is None
+
+
+@pytest.mark.parametrize("version", ["7", "0", "x", "1:2", "arn:aws:states:us-east-1:123456789012:stateMachine:other:1", ""])
+def test_what_is_no_published_version_is_refused(version: str, stage: Stage) -> None:
+    stage.publish()
+
+    assert promote(version)[1]["kind"] == "UnknownVersion"
+
+
+def test_what_is_in_production_is_not_promoted_again(stage: Stage) -> None:
+    stage.publish()
+    promote("1")
+
+    assert promote("1")[1]["kind"] == "AlreadyInProduction"
+    assert len(records()) == 1
+
+
+def test_an_alias_that_is_split_is_nobody_s_production(stage: Stage) -> None:
+    one, two = stage.publish(), stage.publish()
+    routing = [{"stateMachineVersionArn": one, "weight": 90}, {"stateMachineVersionArn": two, "weight": 10}]
+    boto3.client("stepfunctions").create_state_machine_alias(name="production", routingConfiguration=routing)
+
+    assert promote("2")[1]["kind"] == "SplitAlias"
+
+
+def test_without_a_record_nothing_moves(stage: Stage) -> None:
+    stage.publish()
+    stage.cloud.outputs["EvidenceBucketName"] = "no-such-bucket"
+
+    code, answer = promote("1")
+
+    assert (code, answer["kind"], stage.production()) == (3, "EvidenceUnavailable", None)
+
+
+def test_a_record_that_was_changed_is_noticed(stage: Stage) -> None:
+    stage.publish()
+    promote("1")
+    s3 = boto3.client("s3")
+    key = s3.list_objects_v2(Bucket=BUCKET, Prefix="promotions/")["Contents"][0]["Key"]
+    s3.put_object(Bucket=BUCKET, Key=key, Body=b"{}")
+
+    with pytest.raises(EvidenceCorrupt):
+        records()
+
+
+def test_a_stack_that_does_not_start_the_alias_is_told(stage: Stage) -> None:
+    stage.publish()
+    del stage.cloud.parameters["WorkflowAlias"]
+
+    assert promote("1")[1]["started_by_alias"] is False
