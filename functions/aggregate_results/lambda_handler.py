@@ -36,6 +36,6 @@ def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
         request = aggregate_request(request, _environment().plans(), _environment().results())
     summary = aggregate(request)
     for effect in effects_of_run(summary, SystemClock().now()):
-        _effects().apply(effect)
+        _effects().apply(effect, summary.plan_id)
     logger().info("run aggregated", extra={"run_id": summary.run_id, "outcome": summary.outcome})
     return summary.to_wire()

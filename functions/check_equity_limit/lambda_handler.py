@@ -35,7 +35,7 @@ def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
         now = SystemClock().now()
         result = result_without_orders(trade, Ending.equity_limit(), now, now, check)
         for effect in effects_of_trade(trade, result, now):
-            effects.apply(effect)
+            effects.apply(effect, trade.plan_id)
         ledger.keep_result(result, now)
     logger().info("equity checked", extra={"run_id": trade.run_id, "trade_id": trade.trade_id, "allowed": check.allowed})
     return check.to_wire()

@@ -41,7 +41,7 @@ def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
     result = result.model_copy(update={"equity_check": result.equity_check or request.equity_check})
     now = desk.clock.now()
     for effect in effects_of_trade(trade, result, now):
-        effects.apply(effect)
+        effects.apply(effect, trade.plan_id)
     desk.state.keep_result(result, now)
     logger().info("trade ended", extra={"run_id": trade.run_id, "trade_id": trade.trade_id, "status": result.status.value})
     return compact(result).to_wire()

@@ -29,7 +29,7 @@ def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
     environment = _environment()
     mail = mail_of_failure(notice, RunNames.of(notice, environment.stage, environment.execution_mode))
     for effect in effects_of_failure(notice, SystemClock().now()):
-        environment.effects().apply(effect)
+        environment.effects().apply(effect, notice.named("planId"))
     try:
         message_id = environment.notifier().send(mail.subject, mail.body)
     except Exception:

@@ -29,7 +29,7 @@ from shadow.contracts.model import Exact, Fraction, NonNegative
 from shadow.contracts.vocabulary import ExecutionMode, Lane
 from shadow.contracts.workflow import MAX_INLINE_TRADES, ClosedRun, WorkflowInput, WorkflowTrade
 from shadow.execution.closing import RunCloser
-from shadow.execution.phases import RunSettings
+from shadow.execution.phases import RunSettings, mode_of
 from shadow.execution.ports import Clock, SystemClock
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import FRACTIONS, WalkPolicy
@@ -110,7 +110,7 @@ class PrepareEnvironment(BrokerEnvironment):
         """Say how runs are opened: on the plan's portfolio value in dry run, else on the own account's equity (USD)."""
 
         def equity(request: WorkflowInput) -> Decimal:
-            if self.execution_mode is ExecutionMode.DRY_RUN:
+            if mode_of(request, self.execution_mode) is ExecutionMode.DRY_RUN:
                 return request.rebalance_plan.total_portfolio_value
             return broker().account().equity
 
@@ -206,9 +206,8 @@ class TradeDesk:
         Raises InterlockViolation for a run that was opened in another mode (its mode was changed while it ran, or it is
         redriven after the change), and RunNotPrepared.
         """
-        mode = self.environment.execution_mode
         self.begin()
-        self.modes.refuse_other(run_id, mode)
+        mode = self.modes.mode_of(run_id, self.environment.execution_mode)
         dry_run = mode is ExecutionMode.DRY_RUN
         return TradeExecutor(
             broker=RecordingBroker(self.broker, equity=Decimal(0)) if dry_run else self.broker,
@@ -221,7 +220,7 @@ class TradeDesk:
     def close(self, run_id: str) -> ClosedRun:
         """Leave no order of a run working; a dry run has none. Raises as `RunCloser.close`, and as `executor` does."""
         self.begin()
-        self.modes.refuse_other(run_id, self.environment.execution_mode)
+        self.modes.mode_of(run_id, self.environment.execution_mode)
         return RunCloser(self.broker, self.state, self.clock, self.environment.policy()).close(run_id)
 
     def _held(self, trade: WorkflowTrade) -> Decimal:

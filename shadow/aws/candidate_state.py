@@ -46,6 +46,7 @@ from shadow.contracts.candidate_state import (
     result_sk,
     turn_sk,
 )
+from shadow.contracts.identity import is_replay
 from shadow.contracts.model import MONEY
 from shadow.contracts.vocabulary import ExecutionMode
 from shadow.contracts.workflow import EquityCheck, TradeResult
@@ -336,14 +337,19 @@ class DynamoRequestBudget(StateTable):
 class RunModes(StateTable):
     """Knows the runs of the state table by their mode."""
 
-    def refuse_other(self, run_id: str, mode: ExecutionMode) -> None:
-        """Raise InterlockViolation for a run that was opened in another mode than `mode`; RunNotPrepared where there is none."""
+    def mode_of(self, run_id: str, mode: ExecutionMode) -> ExecutionMode:
+        """Give the mode of a run in a lane of `mode`: dry for a replay, whatever the lane may do.
+
+        Raises InterlockViolation for a run that was opened in another one, RunNotPrepared where there is none.
+        """
         found = self._get(candidate_pk(run_id), RUN_SK)
         if found is None:
             raise RunNotPrepared(f"run {run_id}: expected a record with the mode it was opened in, was none")
-        opened = RunRecord.parse(found).execution_mode
-        if opened is not mode:
-            raise InterlockViolation(f"run {run_id}: expected mode {opened}, in which it was opened, was {mode}")
+        record = RunRecord.parse(found)
+        wanted = ExecutionMode.DRY_RUN if is_replay(record.plan_id) else mode
+        if record.execution_mode is not wanted:
+            raise InterlockViolation(f"run {run_id}: expected mode {record.execution_mode}, in which it was opened, was {wanted}")
+        return wanted
 
 
 class DynamoCandidateState(DynamoEquityLedger):

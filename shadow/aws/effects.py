@@ -15,6 +15,7 @@ from shadow.aws.table import to_item
 from shadow.contracts.candidate_state import EffectRecord, candidate_pk, effect_sk
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.events import SOURCE_OF, DetailType, LedgerEntry
+from shadow.contracts.identity import is_replay
 from shadow.contracts.model import iso
 from shadow.execution.errors import StateUnavailable
 from shadow.execution.ports import PlannedEffect
@@ -87,8 +88,8 @@ class RecordedEffects:
         self._state = state
         self._emitter = emitter
 
-    def apply(self, effect: PlannedEffect) -> None:
-        """Record `effect` once and, in live mode, emit it unless that was done."""
+    def apply(self, effect: PlannedEffect, plan_id: str) -> None:
+        """Record `effect` of a run of `plan_id` once and, in live mode, emit it unless that was done or the plan is a replay."""
         kept = self._state.keep_effect(
             EffectRecord(
                 PK=candidate_pk(effect.run_id),
@@ -101,6 +102,6 @@ class RecordedEffects:
                 at=effect.at,
             )
         )
-        if self._emitter is not None and not kept.emitted:
+        if self._emitter is not None and not kept.emitted and not is_replay(plan_id):
             self._emitter.emit(effect)
             self._state.mark_emitted(kept)

@@ -14,11 +14,18 @@ from shadow.contracts.vocabulary import Action, Side
 
 NAMESPACE = UUID("6f0d1f0a-5a8e-5e0b-9d63-2b8f0f3f7a11")
 MAX_CLIENT_ORDER_ID = 48
+REPLAY_MARK = "~replay-"
+"""Stands in the id of a plan that is replayed, between the id that was published and the replay's label."""
 
 
 def run_id_of(plan_id: str) -> str:
     """Name the run of a plan: the same in both lanes."""
     return str(uuid5(NAMESPACE, plan_id))
+
+
+def is_replay(plan_id: str) -> bool:
+    """Tell whether a plan is another run of a plan that was published: such a run is dry, whatever its functions may do."""
+    return REPLAY_MARK in plan_id
 
 
 def trade_id_of(run_id: str, symbol: str, action: Action | Side) -> str:

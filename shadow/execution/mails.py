@@ -13,6 +13,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from shadow.contracts.events import FailureStep
+from shadow.contracts.identity import is_replay
 from shadow.contracts.vocabulary import ExecutionMode
 from shadow.contracts.workflow import ClosedRun, CompletionNotice, FailureNotice, FailureType, GuardResult, RunSummary
 from shadow.execution.effects import effect_of_failure
@@ -45,7 +46,9 @@ class RunNames:
     @classmethod
     def of(cls, notice: CompletionNotice | FailureNotice, stage: str, mode: ExecutionMode) -> RunNames:
         """Take the names out of a notice."""
-        return cls(notice.run_id, notice.named("planId"), notice.named("correlationId"), stage, mode, notice.execution_id)
+        plan_id = notice.named("planId")
+        runs = ExecutionMode.DRY_RUN if is_replay(plan_id) else mode
+        return cls(notice.run_id, plan_id, notice.named("correlationId"), stage, runs, notice.execution_id)
 
     def lines(self) -> list[str]:
         """List the names, one a line."""

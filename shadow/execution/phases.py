@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from shadow.contracts.errors import FieldFault, InvalidPayload
+from shadow.contracts.identity import is_replay
 from shadow.contracts.symbols import broker_symbol
 from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin, Side
 from shadow.contracts.workflow import PreparedRun, WorkflowInput, WorkflowTrade
@@ -34,17 +35,15 @@ def prepare(
     """Split `trades` into phases and open the run.
 
     Raises InvalidPayload when a trade does not belong to the run, and InterlockViolation when the plan was published to be
-    shadowed and this lane is live, or the other way round, and when a replayed plan meets a lane that sends orders.
+    shadowed and this lane is live, or the other way round, and when a replayed plan is not named as one.
 
     A retry or redrive finds the run open and keeps its limit: the equity is read once a run.
     """
     _refuse_strangers(request, trades)
-    _refuse_replay(request, settings.mode)
-    _refuse_other_role(request, settings.mode)
+    mode = mode_of(request, settings.mode)
+    _refuse_other_role(request, mode)
     limit = Decimal(0) if settings.deployment <= 0 else equity_limit(settings.equity(request), settings.deployment)
-    limit = ledger.open_run(
-        RunOpening(request.run_id, request.plan_id, request.correlation_id, settings.mode, limit, clock.now())
-    )
+    limit = ledger.open_run(RunOpening(request.run_id, request.plan_id, request.correlation_id, mode, limit, clock.now()))
     sells = in_order(trade for trade in trades if trade.action is Side.SELL)
     buys = in_order(trade for trade in trades if trade.action is Side.BUY)
     return PreparedRun(
@@ -58,7 +57,7 @@ def prepare(
         correlation_id=request.correlation_id,
         failure_threshold_usd=request.failure_threshold_usd,
         equity_limit=limit,
-        execution_mode=settings.mode.value,
+        execution_mode=mode.value,
     )
 
 
@@ -67,10 +66,14 @@ def in_order(trades: Iterable[WorkflowTrade]) -> tuple[WorkflowTrade, ...]:
     return tuple(sorted(trades, key=lambda trade: trade.sequence_number))
 
 
-def _refuse_replay(request: WorkflowInput, mode: ExecutionMode) -> None:
-    """Refuse to send orders for a plan of the past: whoever started the run, a replay is recorded and never traded."""
-    if request.origin == Origin.REPLAY and mode is not ExecutionMode.DRY_RUN:
-        raise InterlockViolation(f"run {request.run_id}: expected mode {ExecutionMode.DRY_RUN} for a replayed plan, was {mode}")
+def mode_of(request: WorkflowInput, mode: ExecutionMode) -> ExecutionMode:
+    """Give the mode of a run in a lane of `mode`: a replayed plan, whoever started it, is recorded and never traded.
+
+    Raises InterlockViolation where a replay does not bear the name of one, by which every later step knows it.
+    """
+    if request.origin == Origin.REPLAY and not is_replay(request.plan_id):
+        raise InterlockViolation(f"run {request.run_id}: expected a replayed plan to be named as one, was {request.plan_id}")
+    return ExecutionMode.DRY_RUN if is_replay(request.plan_id) else mode
 
 
 def _refuse_other_role(request: WorkflowInput, mode: ExecutionMode) -> None:

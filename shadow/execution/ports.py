@@ -129,8 +129,8 @@ class PlannedEffect:
 class Effects(Protocol):
     """Where downstream effects go: into the record as intended, and in live mode out to production as well."""
 
-    def apply(self, effect: PlannedEffect) -> None:
-        """Record `effect` (once for each run, kind and trade) and, in live mode, emit it at least once."""
+    def apply(self, effect: PlannedEffect, plan_id: str) -> None:
+        """Record `effect` (once for each run, kind and trade) and, in live mode, emit it at least once; a replay's never."""
         ...
 
 

@@ -51,10 +51,11 @@ class ParameterMode:
 class StepFunctionsStarter:
     """Starts executions of one state machine."""
 
-    def __init__(self, client: SFNClient, state_machine_arn: str) -> None:
-        """Start executions of `state_machine_arn`."""
+    def __init__(self, client: SFNClient, state_machine_arn: str, qualifier: str = "") -> None:
+        """Start executions of `state_machine_arn`, of the version that `qualifier` (a number, an alias) names if given."""
         self._client = client
         self._state_machine_arn = state_machine_arn
+        self._started = f"{state_machine_arn}:{qualifier}" if qualifier else state_machine_arn
 
     def start(self, name: str, document: str, accepted: frozenset[str]) -> tuple[str, str]:
         """Start the execution `name`; give its ARN and the SHA-256 of the input it runs with.
@@ -63,7 +64,7 @@ class StepFunctionsStarter:
         whatever else it raises means that the start's fate is unknown.
         """
         try:
-            answer = self._client.start_execution(stateMachineArn=self._state_machine_arn, name=name, input=document)
+            answer = self._client.start_execution(stateMachineArn=self._started, name=name, input=document)
         except ClientError as error:
             if code_of(error) == ALREADY_EXISTS:
                 return self._found(name, accepted)

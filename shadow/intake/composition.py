@@ -27,12 +27,13 @@ EARLY_PAUSES = (0.5, 1.5, 3.0, 5.0)
 class IntakeEnvironment(Environment):
     """What the intake needs.
 
-    `shadow_mode_parameter` is the SSM parameter that holds off, shadow or shadow:PERCENT, `lane_file_path` the file that
-    describes the candidate where it is not our workflow.
+    `shadow_mode_parameter` is the SSM parameter that holds off, shadow or shadow:PERCENT, `workflow_alias` names the version
+    to start (empty: what was deployed last), `lane_file_path` the file that describes the candidate where it is not our workflow.
     """
 
     pair_ledger_table_name: str
     state_machine_arn: str
+    workflow_alias: str = ""
     evidence_bucket_name: str
     shadow_mode_parameter: str = ""
     lane_file_path: str = ""
@@ -44,7 +45,7 @@ def intake_from(environment: IntakeEnvironment) -> Intake:
     mode = ParameterMode(TextParameter(clients.ssm(), parameter)).mode if parameter else lambda: PublishMode.parse("shadow")
     return Intake(
         ledger=DynamoDbPairLedger(clients.dynamodb(), environment.pair_ledger_table_name),
-        starter=StepFunctionsStarter(clients.stepfunctions(), environment.state_machine_arn),
+        starter=StepFunctionsStarter(clients.stepfunctions(), environment.state_machine_arn, environment.workflow_alias),
         store=S3PlanStore(clients.s3(), environment.evidence_bucket_name),
         recorder=PowertoolsRecorder(),
         mode=mode,

@@ -113,7 +113,8 @@ class LedgerJudging:
 class ReplayStack:
     """The stack that replays run in: its clients, and the names of what they use.
 
-    `machine` is the state machine's ARN. `secret_prints` are fingerprints of what must never be stored.
+    `machine` is the state machine's ARN, `version` the number of the one to run (empty: what was deployed last). `secret_prints`
+    are fingerprints of what must never be stored.
     """
 
     dynamodb: DynamoDBClient
@@ -124,6 +125,7 @@ class ReplayStack:
     pair_table: str
     state_table: str
     runs_table: str
+    version: str = ""
     secret_prints: frozenset[str] = frozenset()
 
     @cached_property
@@ -138,7 +140,7 @@ class ReplayStack:
         runs = AwsControlSource(self.dynamodb, self.runs_table, None, None)
         intake = Intake(
             ledger=ledger,
-            starter=StepFunctionsStarter(self.stepfunctions, self.machine),
+            starter=StepFunctionsStarter(self.stepfunctions, self.machine, self.version),
             store=S3PlanStore(self.s3, self.bucket),
             recorder=PowertoolsRecorder(),
             mode=lambda: PublishMode.parse("shadow"),

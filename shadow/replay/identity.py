@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from shadow.contracts.errors import FieldFault, InvalidPayload
-from shadow.contracts.identity import run_id_of, trade_id_of
+from shadow.contracts.identity import REPLAY_MARK, run_id_of, trade_id_of
 from shadow.contracts.model import Frozen
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.plan import RebalancePlan
 
 R = TypeVar("R", bound=Frozen)
-MARK = "~replay-"
 _LABEL = re.compile(r"[a-z0-9][a-z0-9-]{0,23}")
 
 
@@ -27,14 +26,9 @@ def checked_label(label: str) -> str:
     return label
 
 
-def is_replay(plan_id: str) -> bool:
-    """Tell whether a plan is a replay of another."""
-    return MARK in plan_id
-
-
 def replay_id_of(plan_id: str, label: str) -> str:
     """Name the replay of a plan that has this label."""
-    return f"{plan_id}{MARK}{checked_label(label)}"
+    return f"{plan_id}{REPLAY_MARK}{checked_label(label)}"
 
 
 def label_of_version(name: str) -> str:

@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 
 from shadow.aws.versions import MODE_VARIABLE
 from shadow.contracts.errors import ShadowError
+from shadow.contracts.identity import is_replay
 from shadow.contracts.pair import StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import ExecutionMode
-from shadow.replay.identity import is_replay, replayed_plan
+from shadow.replay.identity import replayed_plan
 from shadow.replay.ports import Archive, Archived, Candidate, Judging, Replayed, ReplayEnd, ReplayRefused, ReplayRun
 
 NO_CONTROL = "no outcome of the control is archived: there is nothing to compare with"

@@ -319,7 +319,8 @@ class MemoryEffects:
     def __init__(self) -> None:
         self.applied: list[PlannedEffect] = []
 
-    def apply(self, effect: PlannedEffect) -> None:
+    def apply(self, effect: PlannedEffect, plan_id: str) -> None:
+        del plan_id
         self.applied.append(effect)
 
 

@@ -365,7 +365,7 @@ def effects_in(client: Any) -> dict[str, Any]:
 def test_c14_a_candidates_effects_are_recorded_as_intended_once(client: Any, state: DynamoCandidateState) -> None:
     effects = RecordedEffects(state)
     for effect in (event(), event(), row()):
-        effects.apply(effect)
+        effects.apply(effect, "plan")
 
     kept = effects_in(client)
 
@@ -392,9 +392,9 @@ def test_c14_live_effects_go_out_once_as_the_controls_do(client: Any, state: Dyn
     effects = RecordedEffects(state, ProductionEmitter(bus, "events", client, "ledger"))  # type: ignore[arg-type]
 
     with pytest.raises(StateUnavailable):
-        effects.apply(event())
+        effects.apply(event(), "plan")
     for effect in (event(), event(), row()):
-        effects.apply(effect)
+        effects.apply(effect, "plan")
 
     (sent,) = bus.entries
     assert (sent["Source"], sent["DetailType"], sent["EventBusName"]) == ("alchemiser.execution", "TradeExecuted", "events")

@@ -11,7 +11,10 @@ from decimal import Decimal
 
 import pytest
 
-from shadow.contracts.workflow import RunSummary
+from shadow.aws.broker import fingerprint_of
+from shadow.aws.effects import ProductionEmitter
+from shadow.contracts.vocabulary import Lane
+from shadow.contracts.workflow import RunSummary, WorkflowInput
 from tests.fakes.candidate import REJECT, partly, trade, workflow_input
 from tests.fakes.workflow_cloud import Cloud, cloud
 
@@ -206,3 +209,44 @@ def test_publishing_a_run_twice_trades_once_and_keeps_the_first_limit(paper: Clo
     assert second.end == "WorkflowCompleted"
     assert len(paper.broker.submitted) == 4
     assert {**second.output, "notification": None} == {**first.output, "notification": None}
+
+
+def replayed(request: WorkflowInput) -> WorkflowInput:
+    """The same plan as another version shadows it: a run of its own, with the name of a replay."""
+    plan_id = f"{request.plan_id}~replay-version-2"
+    trades = tuple(item.model_copy(update={"plan_id": plan_id}) for item in request.rebalance_plan.trade_messages)
+    plan = request.rebalance_plan.model_copy(update={"trade_messages": trades})
+    return request.model_copy(update={"plan_id": plan_id, "origin": "replay", "rebalance_plan": plan})
+
+
+def test_in_live_functions_a_replay_sends_no_order_and_emits_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version that shadows has the very functions that would trade: what keeps it dry is the run, not its environment."""
+    emitted: list[str] = []
+    monkeypatch.setattr(ProductionEmitter, "emit", lambda _, effect: emitted.append(effect.run_id))
+    live = {"EXECUTION_MODE": "live", "PRODUCTION_LANE": "workflow"}
+    with cloud(**live, CONTROL_ACCOUNT_FINGERPRINT=fingerprint_of("candidate-account")) as world:
+        world.broker.held = {"AAA": Decimal(100), "BBB": Decimal(100)}
+        shadow = world.run(replayed(workflow_input(*SELLS, *BUYS)))
+
+        assert (shadow.status, shadow.output["succeededTrades"]) == ("SUCCEEDED", 4)
+        assert (world.broker.submitted, world.broker.cancelled, emitted) == ([], [], [])
+        assert [subject.split(":")[0] for subject, _ in world.mails()] == ["[dev] dry_run"]
+
+    with cloud(**live, CONTROL_ACCOUNT_FINGERPRINT=fingerprint_of("candidate-account")) as world:
+        world.broker.held = {"AAA": Decimal(100), "BBB": Decimal(100)}
+        production = world.run(workflow_input(*SELLS, *BUYS).model_copy(update={"production_lane": Lane.WORKFLOW}))
+
+        assert (production.status, len(world.broker.submitted)) == ("SUCCEEDED", 4)
+        assert len(emitted) > 4
+
+
+def test_in_live_functions_a_blocked_replay_emits_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    emitted: list[str] = []
+    monkeypatch.setattr(ProductionEmitter, "emit", lambda _, effect: emitted.append(effect.run_id))
+    live = {"EXECUTION_MODE": "live", "PRODUCTION_LANE": "workflow", "EQUITY_DEPLOYMENT_PCT": "0.001"}
+    with cloud(**live, CONTROL_ACCOUNT_FINGERPRINT=fingerprint_of("candidate-account")) as world:
+        world.broker.no_quote = 1_000
+        blocked = world.run(replayed(workflow_input(*SELLS, *BUYS)))
+
+    assert (blocked.status, blocked.end) == ("FAILED", "BuyPhaseBlocked")
+    assert (world.broker.submitted, emitted) == ([], [])

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.errors import EvidenceUnavailable, InvalidPayload, InvalidPlan
-from shadow.contracts.identity import run_id_of
+from shadow.contracts.identity import is_replay, run_id_of
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.pair import Pair, StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin, Role
-from shadow.replay.identity import archived_under, is_replay, replayed_plan
+from shadow.replay.identity import archived_under, replayed_plan
 from shadow.replay.plans import plans_in_folder
 from shadow.replay.ports import Archived, Replayed, ReplayEnd, ReplayRefused, ReplayRun, ReplayState
 from shadow.replay.replayer import Clock, Pace, Replayer, refuse_unless_dry_run

@@ -113,23 +113,32 @@ def test_no_equity_never_switches_the_breaker_off(equity: Decimal, pct: Decimal)
     assert equity_limit(equity, pct) == SMALLEST_LIMIT > 0
 
 
-@pytest.mark.parametrize("mode", [mode for mode in ExecutionMode if mode is not ExecutionMode.DRY_RUN])
-@pytest.mark.parametrize("lane", list(Lane))
-def test_a_replayed_plan_is_refused_wherever_orders_are_sent(mode: ExecutionMode, lane: Lane) -> None:
+REPLAY = {"origin": Origin.REPLAY.value, "plan_id": "plan~replay-a"}
+
+
+@pytest.mark.parametrize("mode", list(ExecutionMode))
+@pytest.mark.parametrize("changes", [REPLAY, {"plan_id": "plan~replay-a"}])
+def test_a_replayed_plan_is_opened_dry_whatever_the_lane_may_do(mode: ExecutionMode, changes: dict[str, str]) -> None:
     ledger = MemoryLedger()
-    request = workflow_input(trade()).model_copy(update={"origin": Origin.REPLAY.value, "production_lane": lane})
+    request = workflow_input(trade()).model_copy(update=changes)
     settings = RunSettings(mode, d(1), lambda _: d(1000))
 
-    with pytest.raises(InterlockViolation, match="dry_run for a replayed plan"):
+    run = prepare(request, request.rebalance_plan.trade_messages, settings=settings, ledger=ledger, clock=FakeClock())
+
+    assert (run.execution_mode, run.buy_count) == ("dry_run", 1)
+    assert [opening.execution_mode for opening in ledger.openings] == [ExecutionMode.DRY_RUN]
+
+
+@pytest.mark.parametrize("mode", list(ExecutionMode))
+@pytest.mark.parametrize("changes", [{"origin": Origin.REPLAY.value}, REPLAY | {"production_lane": Lane.WORKFLOW}])
+def test_a_replay_that_later_steps_would_not_know_or_that_is_to_trade_is_refused(
+    mode: ExecutionMode, changes: dict[str, object]
+) -> None:
+    ledger = MemoryLedger()
+    request = workflow_input(trade()).model_copy(update=changes)
+    settings = RunSettings(mode, d(1), lambda _: d(1000))
+
+    with pytest.raises(InterlockViolation):
         prepare(request, request.rebalance_plan.trade_messages, settings=settings, ledger=ledger, clock=FakeClock())
 
     assert ledger.openings == []
-
-
-def test_a_replayed_plan_is_prepared_in_dry_run() -> None:
-    request = workflow_input(trade()).model_copy(update={"origin": Origin.REPLAY.value})
-    settings = RunSettings(ExecutionMode.DRY_RUN, d(1), lambda _: d(1000))
-
-    run = prepare(request, request.rebalance_plan.trade_messages, settings=settings, ledger=MemoryLedger(), clock=FakeClock())
-
-    assert run.buy_count == 1
