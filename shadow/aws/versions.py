@@ -63,6 +63,11 @@ class Version:
     functions: dict[str, str | None]
 
     @property
+    def number(self) -> str:
+        """Give its number."""
+        return self.arn.rpartition(":")[2]
+
+    @property
     def name(self) -> str:
         """Name it as evidence does, `machine:number`."""
         return self.arn.split(":stateMachine:", 1)[-1]

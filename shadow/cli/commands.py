@@ -41,6 +41,12 @@ def _register() -> ModuleType:
     return register
 
 
+def _promoting() -> ModuleType:
+    from reports import promoting  # noqa: PLC0415
+
+    return promoting
+
+
 def _local() -> ModuleType:
     from local import cli  # noqa: PLC0415
 
@@ -104,6 +110,21 @@ COMMANDS = (
         "replay",
         _own("replaying"),
         "Replay historical plans to the candidate in dry run, and compare with the control's archived outcomes.",
+    ),
+    Entry(
+        "candidate",
+        _own("candidate"),
+        "Shadow production with a published version: run each plan of the day by it, in dry run, and compare.",
+    ),
+    Entry(
+        "promote",
+        _promoting,
+        "Put a version into production: the alias names it from now on, and a record says who, when and why.",
+    ),
+    Entry(
+        "rollback",
+        _promoting,
+        "Put the version back that was in production before the last promotion. It needs no evidence: production judged it.",
     ),
     Entry(
         "redrive",

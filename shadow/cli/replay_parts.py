@@ -142,8 +142,11 @@ def _mode_of(client: LambdaClient, name: str, alias: str = "") -> str | None:
     return answer.get("Environment", {}).get("Variables", {}).get(MODE_VARIABLE)
 
 
-def replayer_for(target: Target, archive: StoredArchive, pace: Pace, policy: Path | None) -> Replayer:
-    """Put the replayer together; without `policy` it judges by the default one. Raises `InvalidPolicy`."""
+def replayer_for(target: Target, archive: StoredArchive, pace: Pace, policy: Path | None, version: str = "") -> Replayer:
+    """Put the replayer together; without `policy` it judges by the default one. Raises `InvalidPolicy`.
+
+    `version` is the number of the workflow's version to run; empty: what was deployed last.
+    """
     prints = frozenset({target.parameters.get("ControlAccountFingerprint", "")}) - {""}
     stack = ReplayStack(
         dynamodb=clients.dynamodb(),
@@ -154,6 +157,7 @@ def replayer_for(target: Target, archive: StoredArchive, pace: Pace, policy: Pat
         pair_table=target.name("PairLedgerTableName"),
         state_table=target.name("CandidateStateTableName"),
         runs_table=target.control_name("ExecutionRunsTableName", "execution-runs"),
+        version=version,
         secret_prints=prints,
     )
     return stack.replayer(archive, judge_by(policy_at(str(policy or ""))), pace)

@@ -28,7 +28,7 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.replay.identity import checked_label
 from shadow.replay.plans import MAX_PLANS
 from shadow.replay.ports import Replayed, ReplayEnd
-from shadow.replay.replayer import Pace
+from shadow.replay.replayer import Pace, Replayer
 from shadow.replay.state_file import StateFile
 
 STATE_FOLDER = Path("build/replay")
@@ -115,13 +115,18 @@ def replay(
     source = ReplaySource(tuple(plan_ids or ()), correlation, plans, days)
     with progress("gathering plans", quiet=as_json):
         found = gather(target, source, archive, limit)
-    states = StateFile(state or STATE_FOLDER / f"{name}.jsonl")
+    pace = Pace(rate=rate, window=window, patience_seconds=float(patience))
+    run_replay(replayer_for(target, archive, pace, policy), found, name, state, as_json=as_json)
+
+
+def run_replay(replayer: Replayer, plans: Sequence[RebalancePlan], label: str, state: Path | None, *, as_json: bool) -> None:
+    """Replay what is not done yet under `label`, say what came of it, and end the command."""
+    states = StateFile(state or STATE_FOLDER / f"{label}.jsonl")
     done = states.done()
-    left = [plan for plan in found if plan.plan_id not in done]
-    replayer = replayer_for(target, archive, Pace(rate=rate, window=window, patience_seconds=float(patience)), policy)
-    results = [done[plan.plan_id] for plan in found if plan.plan_id in done]
-    results += _run(replayer.replay(left, name), states, len(left), quiet=as_json)
-    report = Report(name, states.path, found, results)
+    left = [plan for plan in plans if plan.plan_id not in done]
+    results = [done[plan.plan_id] for plan in plans if plan.plan_id in done]
+    results += _run(replayer.replay(left, label), states, len(left), quiet=as_json)
+    report = Report(label, states.path, plans, results)
     print_json(report.to_wire()) if as_json else _print(report)
     finish(report.code)
 

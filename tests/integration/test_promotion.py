@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,79 +18,18 @@ from typer.testing import CliRunner
 
 from reports import promoting
 from reports.promoting import register
-from shadow.aws import clients
 from shadow.aws.promotions import PromotionLog
 from shadow.cli.main import ShadowGroup
 from shadow.contracts.errors import EvidenceCorrupt
-from tests.fakes.cli_cloud import ACCOUNT, BUCKET, REGION, CliCloud, cli_cloud
-
-ALARM = "alchemiser-dev-executions-failed"
-FUNCTIONS = ("alchemiser-dev-prepare-trades", "alchemiser-dev-execute-trade-sfn")
-
-
-@dataclass
-class Stage:
-    """A machine whose versions 1, 2, … are published as their functions are."""
-
-    cloud: CliCloud
-    machine: str
-
-    def publish(self, mode: str = "dry_run", *, qualified: bool = True) -> str:
-        """Publish another version of the functions and of the machine; give the machine version's ARN."""
-        client, states = boto3.client("lambda"), {}
-        for index, name in enumerate(FUNCTIONS):
-            client.update_function_configuration(FunctionName=name, Environment={"Variables": {"EXECUTION_MODE": mode}})
-            number = client.publish_version(FunctionName=name)["Version"]
-            resource = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}{f':{number}' if qualified else ''}"
-            states[f"Step{index}"] = {"Type": "Task", "Resource": resource} | (
-                {"Next": f"Step{index + 1}"} if index + 1 < len(FUNCTIONS) else {"End": True}
-            )
-        definition = json.dumps({"StartAt": "Step0", "States": states})
-        steps = boto3.client("stepfunctions")
-        answer = steps.update_state_machine(stateMachineArn=self.machine, definition=definition, publish=True)
-        return str(answer["stateMachineVersionArn"])
-
-    def production(self) -> str | None:
-        steps = boto3.client("stepfunctions")
-        try:
-            answer = steps.describe_state_machine_alias(stateMachineAliasArn=f"{self.machine}:production")
-        except steps.exceptions.ClientError:
-            return None
-        return str(answer["routingConfiguration"][0]["stateMachineVersionArn"])
+from tests.factories.versions import ALARM, FUNCTIONS, Stage, versioned
+from tests.fakes.cli_cloud import BUCKET
 
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stage]:
-    with cli_cloud(monkeypatch, tmp_path) as cloud:
-        for make in (clients.lambda_, clients.cloudwatch):
-            make.cache_clear()
-        boto3.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
-        body = io.BytesIO()
-        with zipfile.ZipFile(body, "w") as archive:
-            archive.writestr("lambda_handler.py", "")
-        for name in FUNCTIONS:
-            boto3.client("lambda").create_function(
-                FunctionName=name,
-                Runtime="python3.13",
-                Role=f"arn:aws:iam::{ACCOUNT}:role/any",
-                Handler="lambda_handler.lambda_handler",
-                Code={"ZipFile": body.getvalue()},
-            )
-        boto3.client("cloudwatch").put_metric_alarm(
-            AlarmName=ALARM,
-            MetricName="ExecutionsFailed",
-            Namespace="AWS/States",
-            Statistic="Sum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=1,
-            ComparisonOperator="GreaterThanOrEqualToThreshold",
-        )
-        cloud.parameters["WorkflowAlias"] = "production"
+    with versioned(monkeypatch, tmp_path) as made:
         judge(monkeypatch, "READY")
-        yield Stage(cloud, cloud.machine)
-        for make in (clients.lambda_, clients.cloudwatch):
-            make.cache_clear()
+        yield made
 
 
 def judge(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
