@@ -18,7 +18,6 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from reports.data.errors import NoTradingDay
-from reports.promoting import register as register_promoting
 from reports.register import register as register_known
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ERR, ExitCode, finish, print_json, progress, say
@@ -77,7 +76,6 @@ def register(app: typer.Typer) -> None:
     for command in (report, site, readiness, rejudge, noise):
         app.command()(command)
     register_known(app)
-    register_promoting(app)
 
 
 def report(

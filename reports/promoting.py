@@ -194,9 +194,3 @@ def _say(record: Promotion, target: Target, *, as_json: bool) -> None:
     say(f"[dim]{escape(record.reason)}; readiness: {escape(record.readiness)}[/dim]")
     if not started:
         say(f"the intake does not start the alias yet: deploy [bold]WorkflowAlias={PRODUCTION}[/bold] (docs/versions.md)")
-
-
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command()(promote)
-    app.command()(rollback)

@@ -96,7 +96,9 @@ def _against_itself(engine: Engine, played: Iterable[Played]) -> Iterable[Played
         if first is None:
             yield entry
             continue
-        own = archived_under(first.model_copy(update={"role": Role.CONTROL}), entry.recording.plan)
+        emitted = first.effects and tuple(effect.model_copy(update={"emitted": True}) for effect in first.effects)
+        as_control = first.model_copy(update={"role": Role.CONTROL, "effects": emitted})
+        own = archived_under(as_control, entry.recording.plan)
         again.append(replace(entry.recording, production=own, unanswered=()))
     yield from engine.play(again)
 

@@ -26,7 +26,6 @@ from shadow.intake.payload import read_held
 from shadow.replay.aws import ReplayStack
 from shadow.replay.plans import PlanTable, plans_in_folder
 from shadow.replay.ports import Archived, ReplayRefused
-from shadow.replay.recording import production_of
 from shadow.replay.replayer import Pace, Replayer, refuse_unless_dry_run
 from shadow.settlement.judging import judge_by, policy_at
 from shadow.settlement.stored import FolderSource, Found, JsonlSource, everything
@@ -69,7 +68,7 @@ class StoredArchive:
     def archived(self, plan_id: str) -> Archived | None:
         """Give what is kept of the plan's live run; None where production's was never read."""
         found = self.found(plan_id)
-        production = production_of(found.comparison) if found else None
+        production = found.comparison.control if found else None
         if found is None or production is None:
             return None
         evidence = tuple(ref for ref in found.comparison.evidence if ref.name.startswith(production.lane.value))

@@ -14,7 +14,7 @@ from decimal import Decimal
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane, Origin, Reason, Role, RunStatus, TradeStatus
+from shadow.contracts.vocabulary import Origin, Reason, RunStatus, TradeStatus
 from shadow.replay.ports import Archived
 
 _AT_THE_BROKER = frozenset(
@@ -54,7 +54,7 @@ class Unanswered:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One plan of the past. `production` is what the lane in production did, in the role of the control.
+    """One plan of the past. `production` is what the lane in production, the control, did.
 
     `no_quote` are the symbols for which the market was known to have none. `at` is the market's time when production decided,
     `whole_shares` the symbols that were known not to trade in fractions. `unanswered` is what is known to be missing.
@@ -80,21 +80,14 @@ class Recording:
         return symbol in self.quotes or symbol in self.no_quote
 
 
-def production_of(comparison: Comparison) -> RunOutcome | None:
-    """Give what the lane in production did, in the role of the control; None where it was not read."""
-    outcome = comparison.control if comparison.production_lane is Lane.LEGACY else comparison.candidate
-    return None if outcome is None else outcome.model_copy(update={"role": Role.CONTROL})
-
-
 def recording_of(comparison: Comparison, held: Mapping[str, Decimal] | None = None) -> Recording | None:
     """Read the recording of a pair; None for a replay, a drill, and a plan without a trade or without production's outcome.
 
     `held` is what production's account held at publication, in shares, where it is known.
     """
-    production = production_of(comparison)
+    production, shadow = comparison.control, comparison.candidate
     if production is None or comparison.origin != Origin.LIVE.value or not comparison.plan.tradable_items:
         return None
-    shadow = comparison.candidate if comparison.production_lane is Lane.LEGACY else comparison.control
     trades = [*production.trades, *(shadow.trades if shadow is not None else ())]
     reasons = {trade.symbol: trade.reason for trade in production.trades}
     return Recording(

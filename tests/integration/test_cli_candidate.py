@@ -19,10 +19,10 @@ from reports.versions import LedgerOfVersion, OfVersion
 from shadow.cli.stored import StackStore
 from shadow.cli.target import Target
 from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan
-from shadow.contracts.vocabulary import Lane, Origin
+from shadow.contracts.vocabulary import Lane, Origin, Role
 from shadow.replay import replayer
 from shadow.settlement.stored import S3Source, read_comparison
-from tests.factories.comparisons import comparison_of
+from tests.factories.comparisons import comparison_of, outcome_of
 from tests.factories.versions import Stage, versioned
 from tests.fakes.cli_cloud import BUCKET, pair_of, shadow
 
@@ -73,7 +73,9 @@ def test_each_plan_of_the_day_is_run_once_by_the_version(stage: Stage) -> None:
 
 def test_after_the_cut_over_the_version_is_held_against_the_workflow(stage: Stage) -> None:
     stage.publish(calls=False)
-    after = comparison_of(DAY, trades=2).model_copy(update={"production_lane": Lane.WORKFLOW})
+    before = comparison_of(DAY, trades=2)
+    control = outcome_of(before.plan, Role.CANDIDATE).model_copy(update={"role": Role.CONTROL})
+    after = before.model_copy(update={"production_lane": Lane.WORKFLOW, "control": control})
     stage.cloud.store(after, production_lane=Lane.WORKFLOW)
 
     _, answer = run("1")

@@ -13,16 +13,12 @@ from typing import Any
 
 import boto3
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from reports import promoting
-from reports.promoting import register
 from shadow.aws.promotions import PromotionLog
-from shadow.cli.main import ShadowGroup
 from shadow.contracts.errors import EvidenceCorrupt
 from tests.factories.versions import ALARM, FUNCTIONS, Stage, versioned
-from tests.fakes.cli_cloud import BUCKET
+from tests.fakes.cli_cloud import BUCKET, shadow
 
 
 @pytest.fixture
@@ -40,9 +36,7 @@ def judge(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
 
 
 def run(*arguments: str) -> tuple[int, dict[str, Any]]:
-    app = typer.Typer(cls=ShadowGroup)
-    register(app)
-    result = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
+    result = shadow(*arguments, "--json")
     return result.exit_code, json.loads(result.stdout)
 
 

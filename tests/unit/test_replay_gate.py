@@ -82,22 +82,12 @@ class TestRecording:
         seen = comparison.model_copy(update={"candidate": with_trade(comparison.candidate, 0, intent=None, market=of_market)})
         assert recording(seen).quotes[symbol] == RecordedQuote(Decimal(5), Decimal(6))
 
-    def test_after_the_cut_over_production_is_the_workflow(self) -> None:
-        after = BASE.model_copy(update={"production_lane": Lane.WORKFLOW})
-        assert after.candidate is not None
-
-        found = recording(after)
-
-        assert (found.production.lane, found.production.role) == (Lane.WORKFLOW, Role.CONTROL)
-        assert found.production.trades == after.candidate.trades
-
     @pytest.mark.parametrize(
         "comparison",
         [
             BASE.model_copy(update={"origin": Origin.REPLAY.value}),
             BASE.model_copy(update={"origin": Origin.PLANTED.value}),
             BASE.model_copy(update={"control": None}),
-            BASE.model_copy(update={"production_lane": Lane.WORKFLOW, "candidate": None}),
         ],
     )
     def test_what_was_no_live_run_of_production_is_no_recording(self, comparison: Comparison) -> None:
