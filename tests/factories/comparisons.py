@@ -193,7 +193,7 @@ def comparison_of(
         plan=plan,
         control=outcome_of(plan, Role.CONTROL, seed=seed),
         candidate=outcome_of(plan, Role.CANDIDATE, seed=seed, slower=slower),
-        evidence=(EvidenceRef(name="control", key=f"evidence/{day}/control.json.gz", sha256="0" * 64, size=1000),),
+        evidence=(EvidenceRef(name="legacy", key=f"evidence/{day}/control.json.gz", sha256="0" * 64, size=1000),),
         policy_hash="f" * 64,
         code_version="0.1.0",
     )

@@ -196,4 +196,5 @@ def test_dry_run_takes_the_plans_value_for_equity_without_asking_a_broker() -> N
 
     run_settings = given.run_settings(lambda: pytest.fail("a broker was asked"))
 
-    assert run_settings.equity(SimpleNamespace(rebalance_plan=SimpleNamespace(total_portfolio_value=5))) == 5  # type: ignore[arg-type]
+    plan = SimpleNamespace(total_portfolio_value=5)
+    assert run_settings.equity(SimpleNamespace(plan_id="plan", origin="live", rebalance_plan=plan)) == 5  # type: ignore[arg-type]

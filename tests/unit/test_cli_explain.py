@@ -132,7 +132,7 @@ def test_json_is_the_stored_document_with_links(tmp_path: Path) -> None:
     assert code == 1
     assert Comparison.parse(answer["comparison"]) == comparison
     assert answer["links"]["comparison"].endswith("comparisons.jsonl:2")
-    assert answer["links"]["evidence"] == {"control": "evidence/2026-11-24/control.json.gz"}
+    assert answer["links"]["evidence"] == {"legacy": "evidence/2026-11-24/control.json.gz"}
     assert comparison.run_id in answer["links"]["execution"]
 
 
