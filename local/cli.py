@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from local.chaos.cli import register as register_chaos
 from shadow.cli.output import ERR, OUT, ExitCode, fail, print_json
-from shadow.cli.target import JsonOption
+from shadow.cli.target import JsonOption, local_folder, remember_folder
 
 if TYPE_CHECKING:
     from local.scenarios.demo import DemoDay
@@ -53,17 +53,22 @@ def up(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
     """
     from local.cloud.errors import LocalCloudError  # noqa: PLC0415 - only the commands that need the local cloud load it
     from local.scenarios.demo import FIRST_CASH  # noqa: PLC0415
-    from local.stack import bring_up  # noqa: PLC0415
+    from local.stack import bring_up, take_down  # noqa: PLC0415
     from shadow.contracts.vocabulary import Role  # noqa: PLC0415
 
     market = _newest_day(prices, as_json=as_json)
     try:
         stack = bring_up(LOCAL_FOLDER, stay=True, progress=_silent if as_json else _say)
+    except LocalCloudError as error:
+        fail(ExitCode.UNAVAILABLE, str(error), as_json=as_json)
+    try:
         stack.broker.set_day(market.day, market.closes, half_day=market.half_day)
         for account in Role:
             stack.broker.set_account(account, cash=FIRST_CASH)
-    except LocalCloudError as error:
-        fail(ExitCode.UNAVAILABLE, str(error), as_json=as_json)
+        remember_folder(LOCAL_FOLDER)
+    except BaseException:  # interrupted: nothing may stay behind
+        take_down(LOCAL_FOLDER)
+        raise
     if as_json:
         outputs = dict(stack.deployment.outputs)
         print_json(
@@ -73,7 +78,7 @@ def up(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
     OUT.print(f"[green]up[/green]   cloud  {stack.emulator.endpoint}   (log: {escape(stack.emulator.log)})")
     OUT.print(f"     broker {stack.broker_url}   closing prices of {market.day}; each account holds {FIRST_CASH:,} USD")
     OUT.print("     next: [bold]shadow example > plan.json[/bold], then [bold]shadow publish plan.json[/bold]")
-    OUT.print("     shadow publish, status, compare and explain now talk to it; [bold]shadow down[/bold] ends it")
+    OUT.print("     shadow publish, status, compare and explain talk to it, from any folder; [bold]shadow down[/bold] ends it")
 
 
 def example(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
@@ -109,13 +114,13 @@ def _newest_day(prices: Path | None, *, as_json: bool) -> DemoDay:
 def down(*, as_json: JsonOption = False) -> None:
     """End the local cloud that `shadow up` left running.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
       shadow down
     """
     from local.stack import take_down  # noqa: PLC0415
 
-    ended = take_down(LOCAL_FOLDER)
+    ended = take_down(local_folder() or LOCAL_FOLDER)
     if as_json:
         print_json({"ended": ended})
     else:

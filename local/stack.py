@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from local.cloud.deploy import Deployment, deploy
 from local.cloud.emulator import RunningEmulator, running_emulator, start_emulator, stop_emulator
 from local.cloud.environment import ensure_environment
 from local.cloud.errors import LocalCloudError
+from local.cloud.locking import locked
 from local.cloud.progress import Progress, silent
 from local.scenarios import variants
 from shadow.contracts.vocabulary import Role
@@ -126,29 +127,42 @@ def bring_up(
     all others are exactly what is deployed to AWS. With `enforce_iam` every function is held to its own role.
     `version` is the checkout whose template, workflow and functions are deployed; this one's harness works it.
     """
-    environment = ensure_environment(CHECKOUT, progress)
-    artefacts = build_artefacts(version, CHECKOUT / "build" / "artefacts", progress=progress)
-    folder.mkdir(parents=True, exist_ok=True)
-    artefacts = variants.plantable(artefacts, variants.LEGACY, folder / FAULTS_FILE, folder / "variants")
-    if plantable:
-        artefacts = variants.plantable(artefacts, variants.CANDIDATE, folder / CANDIDATE_FAULTS_FILE, folder / "variants")
-    emulator = start_emulator(environment, folder, stay=stay, wait_scale=WAIT_SCALE, enforce_iam=enforce_iam, progress=progress)
-    try:
-        broker_pid, broker_url = _start_broker(folder.absolute(), seed)
-        endpoints = dict.fromkeys(("BrokerEndpoint", "BrokerDataEndpoint", "ControlBrokerEndpoint"), broker_url)
-        chosen = {**FAST, **endpoints, **_named(parameters or {}, broker_url)}
-        deployment = deploy(
-            emulator.access, version / "template.yaml", artefacts, stack=f"shadow-{STAGE}", parameters=chosen, progress=progress
+    with _alone(folder):
+        environment = ensure_environment(CHECKOUT, progress)
+        artefacts = build_artefacts(version, CHECKOUT / "build" / "artefacts", progress=progress)
+        artefacts = variants.plantable(artefacts, variants.LEGACY, folder / FAULTS_FILE, folder / "variants")
+        if plantable:
+            artefacts = variants.plantable(artefacts, variants.CANDIDATE, folder / CANDIDATE_FAULTS_FILE, folder / "variants")
+        emulator = start_emulator(
+            environment, folder, stay=stay, wait_scale=WAIT_SCALE, enforce_iam=enforce_iam, progress=progress
         )
-    except BaseException:
-        take_down(folder)
-        raise
-    stack = LocalStack(emulator, broker_url, broker_pid, deployment, folder.absolute(), artefacts, chosen)
-    _note(stack)
-    _fill_secrets(stack)
-    stack.plant([])
-    stack.plant_in_candidate([])
+        try:
+            broker_pid, broker_url = _start_broker(folder.absolute(), seed)
+            endpoints = dict.fromkeys(("BrokerEndpoint", "BrokerDataEndpoint", "ControlBrokerEndpoint"), broker_url)
+            chosen = {**FAST, **endpoints, **_named(parameters or {}, broker_url)}
+            template, stack_name = version / "template.yaml", f"shadow-{STAGE}"
+            deployment = deploy(emulator.access, template, artefacts, stack=stack_name, parameters=chosen, progress=progress)
+            stack = LocalStack(emulator, broker_url, broker_pid, deployment, folder.absolute(), artefacts, chosen)
+            _note(stack)
+            _fill_secrets(stack)
+            stack.plant([])
+            stack.plant_in_candidate([])
+        except BaseException:
+            take_down(folder)
+            raise
     return stack
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let nobody else bring anything up below `folder` meanwhile. Raises LocalCloudError where somebody does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(folder / "up.lock", wait=False))
+        except BlockingIOError:
+            raise LocalCloudError(f"a local cloud is being started below {folder} already: wait until it is up") from None
+        yield
 
 
 def redeploy(stack: LocalStack, changes: Mapping[str, str], progress: Progress = silent) -> LocalStack:
@@ -222,11 +236,11 @@ def _start_broker(folder: Path, seed: int) -> tuple[int, str]:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and program
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=CHECKOUT, start_new_session=True
         )
+    (folder / BROKER_FILE).write_text(json.dumps({"pid": process.pid}), encoding="utf-8")  # from now on take_down finds it
     ends = time.monotonic() + _BROKER_SECONDS
     while time.monotonic() < ends:
         if port_file.is_file():
             url = f"http://127.0.0.1:{port_file.read_text(encoding='utf-8').strip()}"
-            (folder / BROKER_FILE).write_text(json.dumps({"pid": process.pid, "url": url}), encoding="utf-8")
             return process.pid, url
         if process.poll() is not None:
             break

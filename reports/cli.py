@@ -20,12 +20,11 @@ from rich.progress import Progress
 from reports.data.errors import NoTradingDay
 from reports.register import register as register_known
 from shadow.cli.errors import BadInput
-from shadow.cli.output import ERR, ExitCode, finish, print_json, progress, say
+from shadow.cli.output import ERR, ExitCode, finish, print_json, progress, say, write_whole
 from shadow.cli.status import DayOption, parse_day
 from shadow.cli.stored import FileOption, FolderOption
 from shadow.cli.target import AwsOption, JsonOption, StageOption
 from shadow.cli.words import count, usd
-from shadow.contracts.errors import UnreachableSource
 from shadow.contracts.vocabulary import Role
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def report(
 
     built, page = _worked("building the report", build, quiet=as_json)
     path = out or Path("build/reports") / f"{built.day}.html"
-    _write(path, page)
+    write_whole(path, page)
     print_json(built.to_wire() | {"page": str(path)}) if as_json else _print_report(built, path)
     if open_page:
         webbrowser.open(path.resolve().as_uri())
@@ -214,14 +213,6 @@ def _worked(text: str, work: Callable[[], T], *, quiet: bool) -> T:
             return work()
     except NoTradingDay as error:
         raise BadInput(str(error)) from None
-
-
-def _write(path: Path, page: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UnreachableSource(str(path), "to be written", error.strerror or type(error).__name__) from None
 
 
 def _print_report(built: DailyReport, path: Path) -> None:
@@ -424,7 +415,7 @@ def noise(
     measured = rules.model_copy(update={"noise": floor})
     rows = tolerances_of(measured)
     if out is not None:
-        _write(out, to_toml(floor))
+        write_whole(out, to_toml(floor))
     print_json(_noise_document(floor, rows, matching)) if as_json else _print_noise(floor, rows, matching, measured)
     below = any(row.standing.value == "below the noise" for row in rows)
     finish(ExitCode.DIVERGED if below else ExitCode.FINE)

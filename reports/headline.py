@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from shlex import quote
 from types import MappingProxyType
 
 from reports.words import count, usd
@@ -114,7 +115,7 @@ def _departs(found: Sequence[tuple[Comparison, Difference]], complete: str) -> H
         worth=f"{usd(gross)} gross, {usd(net)} net",
         complete=complete,
         todo=_decision(worst, len(found)),
-        command=f"shadow explain {comparison.plan_id}",
+        command=f"shadow explain {quote(comparison.plan_id)}",
         runbook=runbook_of(worst.kind, worst.severity),
         plan_id=comparison.plan_id,
     )
@@ -138,7 +139,7 @@ def _incomplete(pairs: Sequence[Comparison], missed: Sequence[Comparison], compl
         worth="Not known.",
         complete=complete,
         todo="Find the missing evidence and settle the pair again.",
-        command=f"shadow compare {first.plan_id}",
+        command=f"shadow compare {quote(first.plan_id)}",
         runbook=_OF_VERDICT[first.verdict],
         plan_id=first.plan_id,
     )

@@ -7,7 +7,6 @@ the entry that makes one expected.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from datetime import date
 from difflib import get_close_matches
@@ -16,7 +15,6 @@ from glob import escape as literal
 from importlib.resources import files
 from pathlib import Path
 from shlex import quote
-from tempfile import NamedTemporaryFile
 from typing import Annotated
 
 import typer
@@ -24,7 +22,7 @@ from rich.markup import escape
 
 from reports.headline import runbook_of
 from shadow.cli.errors import BadInput
-from shadow.cli.output import print_json, progress, say
+from shadow.cli.output import print_json, progress, say, write_whole
 from shadow.cli.status import parse_day
 from shadow.cli.stored import FileOption, FolderOption, StackStore, demand, offline_store
 from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
@@ -227,16 +225,3 @@ def _text(path: Path) -> str:
         raise BadInput(f"--policy {path}: {(error.strerror or type(error).__name__).lower()}") from None
     except UnicodeDecodeError:
         raise BadInput(f"--policy {path}: not UTF-8 text") from None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader finds the old text or the new, never half of it. Raises `BadInput` where it cannot be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as beside:
-            beside.write(text)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-        Path(beside.name).chmod(mode)
-        os.replace(beside.name, path)  # noqa: PTH105 - the one call that replaces at once
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be written: {error.strerror or type(error).__name__}") from None

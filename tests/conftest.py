@@ -1,4 +1,4 @@
-"""No test reaches a real account or the network: credentials are made up, and sockets open to this machine only."""
+"""No test reaches a real account, the network or a developer's own local cloud: credentials are made up, sockets open here."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def pytest_configure() -> None:
         AWS_EC2_METADATA_DISABLED="true",
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        XDG_STATE_HOME=os.devnull,
     )
 
 

@@ -72,8 +72,9 @@ def start_emulator(
     LookupEvents tells of every call, and `CALLS_FILE` below `folder` names each different one with its role, action and resource.
     Raises EmulatorFailed when it does not answer in time, or when one already runs below `folder`.
     """
-    if running_emulator(folder) is not None:
-        raise EmulatorFailed(f"an emulator already runs, as {folder / STATE_FILE} says")
+    already = running_emulator(folder)
+    if already is not None:
+        raise EmulatorFailed(f"a local cloud already runs at {already.endpoint}: `shadow down` ends it")
     progress("starting the emulator")
     folder = folder.absolute()
     for attempt in range(1, _ATTEMPTS + 1):
@@ -84,7 +85,12 @@ def start_emulator(
         variables = _variables(environment, folder, port, wait_scale) | enforced
         process = _launch(environment, folder, variables, stay=stay)
         running = RunningEmulator(process.pid, port, f"http://{_HOST}:{port}", str(folder / _LOG_FILE), str(folder))
-        if _answers_in_time(running, process):
+        try:
+            answers = _answers_in_time(running, process)
+        except BaseException:  # interrupted: nothing may stay behind
+            _end(process.pid, process)
+            raise
+        if answers:
             _children[process.pid] = process
             (folder / STATE_FILE).write_text(json.dumps(asdict(running), indent=2))
             return running

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from shlex import quote
 
 from rich.markup import escape
 from rich.table import Table
@@ -104,5 +105,5 @@ def _show_where(result: DemoResult, out: Path) -> None:
     ):
         OUT.print(f"  {out / name}  [dim]{words}[/dim]")
     example = next((day.plan_id for day in result.days if day.differences), result.days[0].plan_id)
-    OUT.print(f"  shadow explain {escape(example)} --folder {out}")
+    OUT.print(f"  shadow explain {escape(quote(example))} --folder {escape(quote(str(out)))}")
     OUT.print(f"\n[bold]All ten days to browse[/bold]  {(out / 'site' / 'index.html').resolve().as_uri()}", soft_wrap=True)

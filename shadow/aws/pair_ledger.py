@@ -103,6 +103,16 @@ class DynamoDbPairLedger:
         """Give every pair of a trading day."""
         return [_pair_or_reason(item) for item in self._reader.query("GSI1PK", day_pk(trading_day), index=DAY_INDEX)]
 
+    def latest_day(self) -> date | None:
+        """Give the latest trading day that has a pair; None where there is none. Reads the whole table: for a person who asks."""
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            IndexName=DAY_INDEX,
+            ProjectionExpression="GSI1PK",
+        )
+        keys = {str(from_item(item)["GSI1PK"]) for page in pages for item in page["Items"]}
+        return max((date.fromisoformat(key.removeprefix(_DAY)) for key in keys if key.startswith(_DAY)), default=None)
+
     def audit_of(self, plan_id: str) -> list[AuditEntry]:
         """Give every transition of a pair, in order."""
         return [audit_from_item(item) for item in self._reader.query("PK", pair_pk(plan_id), prefix="AUDIT#")]
@@ -246,6 +256,7 @@ if TYPE_CHECKING:
 DAY_INDEX = "GSI1"
 OPEN_INDEX = "GSI2"
 PAIR_SK = "PAIR"
+_DAY = "DAY#"
 AUDIT_SK_PREFIX = "AUDIT#"
 OPEN = "OPEN"
 OPEN_STATES = frozenset({PairState.PENDING, PairState.LATE})
@@ -276,7 +287,7 @@ def audit_sk(version: int) -> str:
 
 def day_pk(trading_day: date) -> str:
     """Key all pairs of one trading day in `DAY_INDEX`."""
-    return f"DAY#{trading_day.isoformat()}"
+    return f"{_DAY}{trading_day.isoformat()}"
 
 
 def sortable(moment: datetime) -> str:

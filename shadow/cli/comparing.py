@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -95,4 +96,4 @@ def _print(pair: Pair, found: Found | None, waiting: Sequence[str], links: Links
     if found.comparison.differences:
         say()
     print_links(links)
-    say(f"\nnext: [bold]shadow explain {escape(pair.plan_id)}[/bold]")
+    say(f"\nnext: [bold]shadow explain {escape(quote(pair.plan_id))}[/bold]")

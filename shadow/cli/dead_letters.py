@@ -24,6 +24,7 @@ from shadow.settlement.hints import STEP_FUNCTIONS
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 HOLD_SECONDS = 120
@@ -87,6 +88,13 @@ def letters(client: SQSClient, queue: DeadQueue, url: str, limit: int) -> Iterat
         for message in fresh:
             seen.add(message["MessageId"])
             yield read_letter(queue, message)
+
+
+def depth(client: SQSClient, url: str) -> int:
+    """Count the messages of a queue, hidden ones included. SQS counts approximately."""
+    names: list[QueueAttributeNameType] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(found[name]) for name in names)
 
 
 def give_back(client: SQSClient, url: str, letter: DeadLetter) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -85,9 +86,8 @@ def _find(plan_id: str, offline: object, stage: str, *, aws: bool, as_json: bool
         pair = store.pair(plan_id)
         found = store.of_pair(pair)
     if found is None:
-        message = (
-            f"{plan_id} is {pair.verdict.value} ({pair.state.value}): nothing to explain yet; try `shadow compare {plan_id}`"
-        )
+        state = f"{plan_id} is {pair.verdict.value} ({pair.state.value})"
+        message = f"{state}: nothing to explain yet; try `shadow compare {quote(plan_id)}`"
         details = {"state": pair.state.value, "verdict": pair.verdict.value}
         fail(ExitCode.DIVERGED, message, as_json=as_json, details=details)
     return found, target

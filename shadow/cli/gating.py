@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from shadow.cli.errors import BadInput
-from shadow.cli.output import ERR, ExitCode, finish, print_json, say
+from shadow.cli.output import ERR, ExitCode, finish, print_json, say, write_whole
 from shadow.cli.stored import StackStore, offline_store
 from shadow.cli.target import find_target
 from shadow.cli.words import count
@@ -78,8 +78,7 @@ def run_gate(request: GateRequest) -> None:
     report = GateReport(request.candidate, tuple(told))
     for path, text in ((request.markdown, report.markdown), (request.junit, report.junit)):
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text(), encoding="utf-8")
+            write_whole(path, text())
     if request.as_json:
         print_json(report.to_wire())
     else:

@@ -7,6 +7,7 @@ the account and behind the interlocks that it trades with: no key of a broker co
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -74,4 +75,4 @@ def _print(run_id: str, closed: Sequence[str], recorded: Sequence[IntentRecord],
         say(f"         order {escape(intent.client_order_id)}{f': {escape(intent.detail)}' if intent.detail else ''}")
     say(f"run {escape(run_id)}: {count(len(recorded), 'order')} recorded, {len(working)} may be working")
     if working:
-        say(f"next: [bold]shadow orders {escape(run_id)} --cancel[/bold]")
+        say(f"next: [bold]shadow orders {escape(quote(run_id))} --cancel[/bold]")

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import NoReturn
 
 import typer
@@ -21,6 +23,7 @@ from rich.markup import escape
 from rich.style import Style
 from rich.text import Text
 
+from shadow.cli.errors import BadInput
 from shadow.contracts.errors import ContractViolation
 
 PAGE_WIDTH = 116
@@ -128,6 +131,19 @@ def refuse(violation: ContractViolation, *, as_json: bool, note: str = "") -> No
         raise typer.Exit(int(ExitCode.BAD_INPUT))
     details = {"faults": faults} | ({"note": note} if note else {})
     fail(ExitCode.BAD_INPUT, f"{violation.what} refused", as_json=True, details=details)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader finds the old text or the new, never half of it. Raises `BadInput` where it cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as beside:
+            beside.write(text)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        Path(beside.name).chmod(mode)
+        os.replace(beside.name, path)  # noqa: PTH105 - the one call that replaces at once
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written: {error.strerror or type(error).__name__}") from None
 
 
 @contextmanager

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -14,11 +15,15 @@ from rich.markup import escape
 from shadow.cli.calls import invoke
 from shadow.cli.errors import BadInput, FunctionFailed, MissingOutput
 from shadow.cli.output import print_json, progress, refuse, say
+from shadow.cli.stored import StackStore
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.words import count
 from shadow.contracts.errors import FieldFault, InvalidPlan
+from shadow.contracts.pair import trading_day_of
 from shadow.contracts.plan import RebalancePlan
 
 NOTHING = "Nothing was published."
+_FRIDAY = 4
 _BAD_PLAN = frozenset({"InvalidPlan", "InvalidPayload"})
 PlanFile = Annotated[Path, typer.Argument(help="A rebalance plan as JSON.", metavar="PLAN.json")]
 
@@ -46,21 +51,29 @@ def publish(plan_file: PlanFile, *, stage: StageOption = "dev", aws: AwsOption =
 
       shadow publish plan.json
 
-      shadow publish plan.json --json | jq .planId
+      shadow publish plan.json --json | jq .plan_id
 
     A plan with a faulty field is refused whole: exit code 2, every field named, nothing published.
     """
     plan = read_plan(plan_file, as_json=as_json)
     target = find_target(stage, aws=aws, as_json=as_json)
     with progress(f"publishing {plan.plan_id} to both lanes", quiet=as_json):
+        again = "PairLedgerTableName" in target.outputs and StackStore(target).ledger.get(plan.plan_id) is not None
         answer = _published(target, plan)
+    trades, run = len(plan.tradable_items), answer.get("runId")
+    closed = trading_day_of(plan.timestamp).weekday() > _FRIDAY
     if as_json:
-        print_json(answer)
+        answered = {"plan_id": plan.plan_id, "run_id": run, "trade_count": trades}
+        print_json(answered | {"published_before": again, "on_a_weekend": closed})
         return
-    run = answer.get("runId")
-    named = f"{answer.get('tradeCount')} trades" + (f", run {escape(str(run))}" if run else "")
-    say(f"[green]published[/green] {escape(plan.plan_id)}: {named}")
-    say(f"next: [bold]shadow status {escape(plan.plan_id)}[/bold], then [bold]shadow compare[/bold] or [bold]explain[/bold]")
+    named = count(trades, "trade") + (f", run {escape(str(run))}" if run else "")
+    say(f"[green]published{' again' if again else ''}[/green] {escape(plan.plan_id)}: {named}")
+    if again:
+        say("It was published before: the control may have traded it twice; the pair of the first time stays.")
+    if closed:
+        say(f"[yellow]{plan.timestamp:%Y-%m-%d} is on a weekend: the exchange is closed, and a lane that asks does not trade.[/]")
+    name = escape(quote(plan.plan_id))
+    say(f"next: [bold]shadow status {name}[/bold], then [bold]shadow compare {name}[/bold] or [bold]shadow explain {name}[/bold]")
 
 
 def _published(target: Target, plan: RebalancePlan) -> dict[str, object]:

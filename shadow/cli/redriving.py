@@ -6,7 +6,7 @@ so that redriving one twice changes nothing; a message leaves its queue only aft
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,7 +17,7 @@ from rich.markup import escape
 
 from shadow.aws import clients
 from shadow.cli.calls import invoke
-from shadow.cli.dead_letters import MAX_MESSAGES, DeadLetter, DeadQueue, give_back, letters
+from shadow.cli.dead_letters import MAX_MESSAGES, DeadLetter, DeadQueue, depth, give_back, letters
 from shadow.cli.errors import FunctionFailed, MissingOutput
 from shadow.cli.output import ExitCode, finish, print_json, progress, say
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
@@ -87,21 +87,25 @@ def redrive(
       shadow redrive --json | jq '.messages[] | select(.fate == "left") | .why'
 
     A plan of an earlier trading day is left alone unless --stale: publishing it would trade it. Exit code 1 where messages lie
-    there after all.
+    there after all, those beyond --limit included.
     """
     target = find_target(stage, aws=aws, as_json=as_json)
     choice = Choice(only_list, stale, force, datetime.now(UTC))
     done: list[Done] = []
+    unseen: dict[DeadQueue, int] = {}
     with progress("looking through the dead-letter queues", quiet=as_json):
         for name, url in _queues(target, queue):
-            done += _work_through(target, name, url, limit, choice)
+            before = depth(clients.sqs(), url)
+            worked = _work_through(target, name, url, limit, choice)
+            unseen[name] = max(before - len(worked), 0) if len(worked) == limit else 0
+            done += worked
     if as_json:
-        print_json(
-            {"messages": [entry.letter.to_wire() | {"fate": entry.fate.value, "why": entry.why or None} for entry in done]}
-        )
+        messages = [entry.letter.to_wire() | {"fate": entry.fate.value, "why": entry.why or None} for entry in done]
+        print_json({"messages": messages, "not_looked_at": {name.value: amount for name, amount in unseen.items() if amount}})
     else:
-        _print(done, choice.now)
-    finish(ExitCode.DIVERGED if any(entry.fate is not Fate.REDRIVEN for entry in done) else ExitCode.FINE)
+        _print(done, choice.now, unseen)
+    lie_there = any(unseen.values()) or any(entry.fate is not Fate.REDRIVEN for entry in done)
+    finish(ExitCode.DIVERGED if lie_there else ExitCode.FINE)
 
 
 def _queues(target: Target, only: DeadQueue | None) -> list[tuple[DeadQueue, str]]:
@@ -154,7 +158,7 @@ def _redrive(client: SQSClient, target: Target, letter: DeadLetter, choice: Choi
 _STYLE = {Fate.LISTED: "cyan", Fate.REDRIVEN: "green", Fate.LEFT: "bold red"}
 
 
-def _print(done: Sequence[Done], now: datetime) -> None:
+def _print(done: Sequence[Done], now: datetime, unseen: Mapping[DeadQueue, int]) -> None:
     if not done:
         say("[green]no dead letters[/green]")
         return
@@ -170,3 +174,6 @@ def _print(done: Sequence[Done], now: datetime) -> None:
             say(f"{'':<9}{'left' if entry.why else 'fault'}: {escape(why)}")
     redriven = sum(entry.fate is Fate.REDRIVEN for entry in done)
     say(f"\n{count(len(done), 'message')}, {redriven} redriven, {len(done) - redriven} still there")
+    for queue, amount in unseen.items():
+        if amount:
+            say(f"[bold]{queue.value}: about {count(amount, 'more message')} not looked at[/bold]: run it again, or with --limit")

@@ -90,7 +90,7 @@ def days_after(ledger: DynamoDbPairLedger, day: date) -> list[date]:
 def _pairs(
     ledger: DynamoDbPairLedger, day: date | None, later: Sequence[date], now: datetime
 ) -> tuple[date, list[Pair | UnreadablePair]]:
-    """Give the pairs of `day`; else of the latest day up to today that has any, looking back a while; else of the next."""
+    """Give the pairs of `day`; else of the latest day up to today, not long ago; else of the next; else of the latest ever."""
     if day is not None:
         return day, ledger.pairs_of(day)
     today = trading_day_of(now)
@@ -98,7 +98,8 @@ def _pairs(
         pairs = ledger.pairs_of(today - timedelta(days=back))
         if pairs:
             return today - timedelta(days=back), pairs
-    return (later[0], ledger.pairs_of(later[0])) if later else (today, [])
+    found = later[0] if later else ledger.latest_day()
+    return (found, ledger.pairs_of(found)) if found else (today, [])
 
 
 def _day(day: date, pairs: Sequence[Pair | UnreadablePair], others: Sequence[date], now: datetime, *, as_json: bool) -> ExitCode:

@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Annotated
 import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.markup import escape
 
 from shadow.aws import clients
 from shadow.cli.errors import MissingOutput
-from shadow.cli.output import ExitCode, fail
+from shadow.cli.output import ERR, ExitCode, fail
 from shadow.contracts.identity import execution_name_of
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 LOCAL_NOTE = Path("build/local/cloud.json")
+"""Where `shadow up` notes its cloud, below the folder that it was called in."""
 NO_STACK = "start a local cloud with `shadow up`, or set AWS credentials and deploy with `make deploy-dev`"
 StageOption = Annotated[str, typer.Option("--stage", help="The deployed stage to talk to on AWS.", envvar="SHADOW_STAGE")]
 AwsOption = Annotated[bool, typer.Option("--aws", help="Talk to AWS even while a local cloud is running.")]
@@ -93,15 +95,46 @@ def describe_stack(stage: str) -> StackTypeDef:
     ][0]
 
 
+def remember_folder(folder: Path) -> None:
+    """Note for commands in other folders that the local cloud below `folder` was started last."""
+    note = _last_started()
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps({"folder": str(folder.absolute())}), encoding="utf-8")
+
+
+def local_folder() -> Path | None:
+    """Find the folder of the running local cloud: this folder's, else the one started last; None where none runs."""
+    if _endpoint(LOCAL_NOTE) is not None:
+        return LOCAL_NOTE.parent
+    try:
+        last = Path(json.loads(_last_started().read_text(encoding="utf-8"))["folder"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return last if _endpoint(last / LOCAL_NOTE.name) is not None else None
+
+
+def _last_started() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "shadow" / "local-cloud.json"
+
+
+def _endpoint(note: Path) -> str | None:
+    """Read a local cloud's endpoint; None where there is none, or its process is gone."""
+    try:
+        noted = json.loads(note.read_text(encoding="utf-8"))
+        os.kill(int(noted["pid"]), 0)
+        return str(noted["endpoint"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return None
+
+
 def point_clients(*, aws: bool) -> str | None:
     """Point the AWS clients at the running local cloud, if there is one and `aws` does not forbid it; give its endpoint."""
-    if aws:
-        return None
-    try:
-        note = json.loads(LOCAL_NOTE.read_text(encoding="utf-8"))
-        endpoint = str(note["endpoint"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return os.environ.get("AWS_ENDPOINT_URL")
+    folder = None if aws else local_folder()
+    if folder is None:
+        return None if aws else os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = str(_endpoint(folder / LOCAL_NOTE.name))
+    if folder.absolute() != LOCAL_NOTE.parent.absolute():
+        ERR.print(f"[dim]local cloud of {escape(str(folder))}[/dim]", soft_wrap=True)
     os.environ.update(
         AWS_ENDPOINT_URL=endpoint,
         AWS_ACCESS_KEY_ID="local",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 
 from pydantic import JsonValue
 
@@ -154,7 +155,7 @@ def broken_step(state: Mapping[str, object]) -> str | None:
 
 def _closing(state: Mapping[str, object], run_id: str) -> list[str]:
     """Say what became of orders that were still open when the run ended; nothing where there were none."""
-    command = f"shadow orders {run_id} --cancel"
+    command = f"shadow orders {quote(run_id)} --cancel"
     if "closingError" in state:
         error, cause = _error_of(state["closingError"])
         return ["", f"Orders may still be working: closing the run failed ({error}: {cause}).", f"What to do NOW: {command}"]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from shlex import quote
 from time import monotonic
 from zoneinfo import ZoneInfo
 
@@ -153,7 +154,7 @@ class Sweeper:
             "plan_id": pair.plan_id,
             "run_id": pair.run_id,
             "orders": named,
-            "cancel": f"shadow orders {pair.run_id} --cancel",
+            "cancel": f"shadow orders {quote(pair.run_id)} --cancel",
         }
         self.recorder.log("orders of ours may have been left working", fields, problem=True)
 

@@ -221,6 +221,19 @@ def test_the_limit_bounds_what_is_touched(queues: Queues) -> None:
     assert (queues.count(queues.dead), queues.count(queues.source)) == (2, 3)
 
 
+def test_what_lies_beyond_the_limit_is_told_and_is_no_success(queues: Queues) -> None:
+    for _ in range(25):
+        queues.put(queues.dead, GOOD_HINT)
+
+    told = json.loads(shadow("redrive", "--limit", "10", "--json").stdout)
+    assert told["not_looked_at"] == {"comparator": 15}
+    result = shadow("redrive", "--limit", "10")
+    assert result.exit_code == 1
+    assert "10 redriven, 0 still there" in result.stdout
+    assert "about 5 more messages not looked at" in result.stdout
+    assert shadow("redrive", "--limit", "10").exit_code == 0
+
+
 def test_a_limit_out_of_bounds_is_bad_input(queues: Queues) -> None:
     assert queues.published == []
     assert shadow("redrive", "--limit", "0").exit_code == 2

@@ -110,6 +110,15 @@ class TestStatusOfADay:
         assert answer["later_days"] == [str(today + timedelta(days=400))]
         assert f"plans are dated after {today} as well" in result.stdout
 
+    def test_where_nothing_is_of_late_the_latest_day_ever_is_shown(self, cloud: CliCloud) -> None:
+        for days in (400, 300):
+            cloud.store(comparison_of(trading_day_of(datetime.now(UTC)) - timedelta(days=days)))
+
+        _, answer = answers("status")
+
+        assert answer["trading_day"] == str(trading_day_of(datetime.now(UTC)) - timedelta(days=300))
+        assert len(answer["pairs"]) == 1
+
     def test_nothing_published_is_said(self, cloud: CliCloud) -> None:
         assert cloud.machine
         result = shadow("status")

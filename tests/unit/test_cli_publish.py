@@ -161,7 +161,7 @@ def test_a_large_plan_is_published_too(tmp_path: Path, published: list[object]) 
     result = shadow("publish", path, "--json")
 
     assert result.exit_code == 0
-    assert json.loads(result.stdout)["planId"] == plan["plan_id"]
+    assert json.loads(result.stdout)["plan_id"] == plan["plan_id"]
     assert len(published) == 1
 
 
@@ -186,3 +186,19 @@ def test_the_run_that_is_named_is_the_one_the_publisher_minted(tmp_path: Path, p
     assert result.exit_code == 0
     assert len(published) == 1
     assert ": 2 trades, run run" in " ".join((result.stdout + result.stderr).split())
+
+
+@pytest.mark.parametrize(("day", "weekend"), [("2026-11-27", False), ("2026-11-28", True), ("2026-11-29", True)])
+def test_a_plan_of_a_weekend_is_warned_of(day: str, *, weekend: bool, tmp_path: Path, published: list[object]) -> None:
+    plan = write(tmp_path, wire(timestamp=f"{day}T15:00:00-05:00"))
+
+    assert json.loads(shadow("publish", plan, "--json").stdout)["on_a_weekend"] is weekend
+    assert ("the exchange is closed" in shadow("publish", plan).stdout) is weekend
+    assert len(published) == 2
+
+
+def test_the_next_commands_can_be_copied(tmp_path: Path, published: list[object]) -> None:
+    result = shadow("publish", write(tmp_path, wire(plan_id="a;$(plan)")))
+
+    assert len(published) == 1
+    assert "shadow status 'a;$(plan)'" in result.stdout
