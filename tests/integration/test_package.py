@@ -184,7 +184,7 @@ def test_in_an_empty_environment_it_brings_up_a_cloud_and_settles_a_plan(wheel: 
         published = shadow("publish", "plan.json", "--json")
         assert published.returncode == 0, published.stderr + published.stdout
         plan_id = json.loads(published.stdout)["plan_id"]
-        verdict, ends = "", time.monotonic() + 120
+        verdict, ends = "", time.monotonic() + 300
         while verdict not in ENDED and time.monotonic() < ends:
             time.sleep(1)
             verdict = json.loads(shadow("status", plan_id, "--json").stdout)["verdict"]
