@@ -332,3 +332,19 @@ def test_w13_a_sender_with_a_name_may_send_with_a_configuration_set(sender: str)
 
 def test_w13_the_state_machines_log_group_is_a_vended_one() -> None:
     assert RESOURCES["ExecutionWorkflowLogGroup"]["Properties"]["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/states/")
+
+
+NEVER_ABSENT = {
+    "IntakeRole": "reads an object only to compare it with what it is asked to write under the same name",
+    "RejudgePairsRole": "reads the comparisons that the ledger names, which nobody can delete",
+    "ExecutionWorkflowStateMachineRole": "Step Functions reads what PrepareTrades has just written",
+    "RejudgeStateMachineRole": "Step Functions reads what the command has just written",
+}
+
+
+def test_a_role_that_reads_an_object_can_tell_one_that_is_gone_from_one_that_is_forbidden() -> None:
+    """S3 answers 403 for an object that is not there unless the bucket may be listed: a lost plan would look denied."""
+    given = statements_of(ROOT / "template.yaml", {**DEPLOYED_WITH, "RejudgeInCloud": "true"})
+    reads, lists = ({each.role for each in given if action in each.actions} for action in ("s3:GetObject", "s3:ListBucket"))
+
+    assert reads - lists == set(NEVER_ABSENT)

@@ -586,6 +586,22 @@ def test_w5_a_control_that_is_called_by_an_alias_is_asked_by_its_own_name(monkey
     assert (asked, "the control keeps 10" in found.found) == ([function], True)
 
 
+@pytest.mark.parametrize(("reserved", "called", "levels"), [(5, 10, ["warn", "ok"]), (10, 10, ["ok"]), (5, 0, ["ok"])])
+def test_w5_a_control_that_may_run_less_often_than_its_queue_calls_it_is_found(
+    monkeypatch: pytest.MonkeyPatch, reserved: int, called: int, levels: list[str]
+) -> None:
+    scaling = {"ScalingConfig": {"MaximumConcurrency": called}} if called else {}
+    client = SimpleNamespace(
+        list_event_source_mappings=lambda **_: {"EventSourceMappings": [{"FunctionArn": "control"} | scaling]},
+        get_function_concurrency=lambda **_: {"ReservedConcurrentExecutions": reserved},
+    )
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: client)
+    monkeypatch.setattr(deployed, "account_limits", lambda: (1000, 900))
+
+    found = list(deployed.concurrency(replace(DEPLOYED, parameters={"ExecutionQueueArn": "arn"})))
+    assert [entry.level for entry in found] == levels
+
+
 @pytest.mark.parametrize(
     ("free", "kept", "rejudges", "level"),
     [(900, 0, "true", "ok"), (73, 0, "false", "ok"), (72, 0, "false", "warn"), (152, 0, "true", "warn"), (40, 10, "true", "ok")],

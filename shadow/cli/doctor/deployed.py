@@ -166,7 +166,16 @@ def concurrency(account: Account) -> Iterator[Finding]:
     if more > 0 and free - more < least:
         found = f"the deployment reserves {more} of {free} that are free, and Lambda wants {least} left: it would be rolled back"
         yield bad("reservations", found, "ask for a higher limit, or set CandidateReservedConcurrency and the others to 0")
-    kept = _kept_for_control(account)
+    kept = 0
+    for name, reserved, called in _controls_functions(account):
+        kept += reserved
+        if 0 < reserved < called:
+            found = f"{name} may run {reserved} times at once, its queue calls it {called} times"
+            yield warn(
+                "control's share",
+                found,
+                "reserve as many: a call that is throttled counts as a receive, and ends as a dead letter",
+            )
     told = f"{total} at a time in the account, {free} not reserved, the control keeps {kept or 'none'}"
     beside = _BESIDE_THE_CONTROL + (_REJUDGING if account.parameter("RejudgeInCloud") == "true" else 0)
     if kept or free > 2 * beside:
@@ -182,15 +191,17 @@ def account_limits() -> tuple[int, int]:
     return limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]
 
 
-def _kept_for_control(account: Account) -> int:
-    """Give what is reserved for the functions that the control's queue calls."""
+def _controls_functions(account: Account) -> Iterator[tuple[str, int, int]]:
+    """List the functions that the control's queue calls: what each has reserved, and how often it is called at once (0: any)."""
     queue = account.parameter("ExecutionQueueArn")
     client = _lambda()
-    names = [account.of_stage("legacy-execution")] if account.deployed and not account.existing_control else []
+    names = {account.of_stage("legacy-execution"): 0} if account.deployed and not account.existing_control else {}
     if queue:
         mapped = client.list_event_source_mappings(EventSourceArn=queue)["EventSourceMappings"]
-        names = sorted({_without_alias(each["FunctionArn"]) for each in mapped})
-    return sum(client.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions", 0) for name in names)
+        most = [each.get("ScalingConfig", {}).get("MaximumConcurrency", 0) for each in mapped]
+        names = {_without_alias(each["FunctionArn"]): called for each, called in zip(mapped, most, strict=True)}
+    for name, called in names.items():
+        yield name, client.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions", 0), called
 
 
 def _without_alias(arn: str) -> str:
