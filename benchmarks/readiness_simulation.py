@@ -25,7 +25,8 @@ import numpy as np
 from reports.data.columns import Path
 from reports.readiness.criteria import assess
 from reports.readiness.day_evidence import DayEvidence, Feature, Stratum, Tally
-from reports.readiness.readiness import Acceptance, CriterionState, ReadinessPolicy, Restart
+from reports.readiness.readiness import Acceptance, CriterionState, ReadinessPolicy, Restart, history_of
+from reports.readiness.shares import bad_days_of, judge_share, latency_criteria, rate_of
 from reports.readiness.statistics import region
 
 SEED = 20_261_128
@@ -317,8 +318,20 @@ def first_ready(days: Sequence[DayEvidence], asked: Sequence[str], policy: Readi
 
 def is_ready(days: Sequence[DayEvidence], asked: Sequence[str], policy: ReadinessPolicy) -> bool:
     """Tell whether all criteria that are asked (all where empty) pass on the last day."""
+    if not _could_be(days, asked, policy):
+        return False
     found = assess(days, as_of=days[-1].day, policy=policy)
     return all(each.state is CriterionState.PASS for each in found.criteria if not asked or each.name in asked)
+
+
+def _could_be(days: Sequence[DayEvidence], asked: Sequence[str], policy: ReadinessPolicy) -> bool:
+    """Ask first the one criterion that a dishonest line is about, as `assess` asks it, which takes a tenth of the time."""
+    history = history_of(days, days[-1].day, policy)
+    if "rate.all" in asked:
+        return judge_share(history, rate_of(policy, Stratum.ALL)).passed
+    if "latency" in asked:
+        return latency_criteria(history)[0].state is CriterionState.PASS
+    return not asked or judge_share(history, bad_days_of(policy)).passed
 
 
 def simulate(name: str, migrations: int) -> Share:

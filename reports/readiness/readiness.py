@@ -254,26 +254,28 @@ def history_of(evidence: Sequence[DayEvidence], as_of: date, policy: ReadinessPo
     settled = days[:-1] if open_day else days
     names = {version: min(same.versions) for same in policy.same_versions for version in same.versions}
     restarts = sorted(policy.restarts, key=lambda restart: restart.day)
-    periods, version, row = [Period((), "the first day of evidence")], None, 0
+    begun: list[tuple[str, list[DayEvidence]]] = [("the first day of evidence", [])]
+    version, row = None, 0
     for day in settled:
         while restarts and day.day >= restarts[0].day:
-            periods.append(_begun_anew(restarts.pop(0)))
+            begun.append((_begun_anew(restarts.pop(0)), []))
             row = 0
-        row = row + 1 if day.is_covered else 0
         if not day.is_covered:
+            row = 0
             continue
-        now = ", ".join(sorted({names.get(each, each) for each in day.version.split(", ")}))
+        now = ", ".join(sorted({names.get(each, each) for each in day.version.split(", ")})) if names else day.version
         if version is not None and now != version:
-            periods.append(Period((), f"another version since {day.day}: {now}"))
-            row = 1
-        version = now
-        periods[-1] = Period((*periods[-1].days, day), periods[-1].began)
-    periods += [_begun_anew(restart) for restart in restarts if restart.day <= as_of]
-    return History(as_of, tuple(periods), open_day, min(row, len(periods[-1].days)), policy)
+            begun.append((f"another version since {day.day}: {now}", []))
+            row = 0
+        version, row = now, row + 1
+        begun[-1][1].append(day)
+    begun += [(_begun_anew(restart), []) for restart in restarts if restart.day <= as_of]
+    periods = tuple(Period(tuple(days), why) for why, days in begun)
+    return History(as_of, periods, open_day, min(row, len(periods[-1].days)), policy)
 
 
-def _begun_anew(restart: Restart) -> Period:
-    return Period((), f"restarted by {restart.owner} on {restart.day}: {restart.reason}")
+def _begun_anew(restart: Restart) -> str:
+    return f"restarted by {restart.owner} on {restart.day}: {restart.reason}"
 
 
 def conclude(criteria: Sequence[Criterion]) -> Readiness:

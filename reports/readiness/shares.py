@@ -13,7 +13,7 @@ from math import ceil, log
 
 from reports.data.columns import Path
 from reports.readiness.day_evidence import NOTHING, DayEvidence, Stratum, Tally
-from reports.readiness.readiness import Acceptance, Criterion, CriterionState, History
+from reports.readiness.readiness import Acceptance, Criterion, CriterionState, History, ReadinessPolicy
 from reports.readiness.statistics import (
     Looks,
     Region,
@@ -48,37 +48,42 @@ class Share:
 class Judged:
     """Where a share stands: whether it passes, the last look's region, what is left of the error, and the figures.
 
-    `days` are the covered days of the period: how many diverged on each, and how many there were.
+    `days` are the covered days of the period: how many diverged on each, and how many there were; `today` has a day that still
+    waits for verdicts too.
     """
 
     passed: bool
     region: Region | None
     left: float
     total: Tally
-    bound: float
     days: Columns
+    today: Columns
     withdrawn: bool = False
 
 
 def share_criteria(history: History) -> list[Criterion]:
     """Judge the strata that have a target, the bad days, and the paths of the workflow."""
     policy = history.policy
-    rates = [
-        Share(
-            f"rate.{stratum.name.lower()}",
-            f"Diverging {stratum.value}",
-            target,
-            lambda day, s=stratum: _with_replays(day, s),  # type: ignore[misc]
-            policy.correlation,
-        )
-        for stratum, target in policy.rate_targets.items()
-    ]
-    bad_days = Share("bad_days", "Days with an unexplained difference", policy.bad_day_target, _bad_day, unit="days")
+    rates = [rate_of(policy, stratum) for stratum in policy.rate_targets]
+    bad_days = bad_days_of(policy)
     paths = {path for day in history.days for path in day.paths} | set(policy.bounded_paths)
     return [
         *[_criterion(history, share) for share in (*rates, bad_days)],
         *[_path(history, path) for path in Path if path in paths],
     ]
+
+
+def rate_of(policy: ReadinessPolicy, stratum: Stratum) -> Share:
+    """Give the share of diverging trades of a stratum that has a target."""
+    name, target = stratum.name.lower(), policy.rate_targets[stratum]
+    return Share(
+        f"rate.{name}", f"Diverging {stratum.value}", target, lambda day: _with_replays(day, stratum), policy.correlation
+    )
+
+
+def bad_days_of(policy: ReadinessPolicy) -> Share:
+    """Give the share of bad days."""
+    return Share("bad_days", "Days with an unexplained difference", policy.bad_day_target, _bad_day, unit="days")
 
 
 def _with_replays(day: DayEvidence, stratum: Stratum) -> Tally:
@@ -127,9 +132,10 @@ def judge_share(history: History, share: Share) -> Judged:
         today = share.counted(history.open_day)
         bad, sizes = (*bad, today.diverged), (*sizes, today.total)
     worse = state.passed and _is_worse(bad, sizes, share.target, share.correlation, alpha)
-    bound = share_bound(sum(bad), sizes, _correlation(bad, sizes, share.correlation), alpha)
     withdrawn = worse or (state.withdrawn and not state.passed)
-    return Judged(state.passed and not worse, state.region, state.left, Tally(sum(bad), sum(sizes)), bound, days, withdrawn)
+    return Judged(
+        state.passed and not worse, state.region, state.left, Tally(sum(bad), sum(sizes)), days, (bad, sizes), withdrawn
+    )
 
 
 def _columns(tallies: Sequence[Tally]) -> Columns:
@@ -199,11 +205,11 @@ def _criterion(history: History, share: Share) -> Criterion:
     thin = judged.region is None and not judged.passed and total.diverged <= share.target * total.total
     accepted = acceptance_of(history, share.name) if thin and history.days else None
     state = PASS if judged.passed or accepted else WAIT
-    figure = f"{total.diverged} of {total.total} {share.unit}, at most {judged.bound:.1%}"
+    correlation = _correlation(*judged.today, share.correlation)
+    bound = share_bound(total.diverged, judged.today[1], correlation, history.policy.alpha)
+    figure = f"{total.diverged} of {total.total} {share.unit}, at most {bound:.1%}"
     if total.total:
-        figure = (
-            f"{total.diverged / total.total:.1%} ({total.diverged} of {total.total} {share.unit}), at most {judged.bound:.1%}"
-        )
+        figure = f"{total.diverged / total.total:.1%} ({total.diverged} of {total.total} {share.unit}), at most {bound:.1%}"
     days, trades = (0, 0) if state is PASS else _needed(history, share, judged)
     return Criterion(
         name=share.name,
