@@ -76,7 +76,7 @@ def evidence(day: date, plan: RebalancePlan) -> DayEvidence:
     """Make the day's evidence where both lanes agree on every trade. A plan that only holds is no evidence."""
     items = plan.tradable_items
     if not items:
-        return DayEvidence(day=day, planned=0)
+        return DayEvidence(day=day, planned=0, held=1)
     sides = {item.side for item in items}
     return DayEvidence(
         day=day,

@@ -57,7 +57,9 @@ def counts_of(ledger: pd.DataFrame, day: date) -> Counts:
     row = of_day(ledger, day).iloc[0]
     figures = {name: row[name] for name in Counts.model_fields}
     return Counts(
-        **{name: int(value) for name, value in figures.items() if name not in {"conserved", "settle_seconds", "unpaired"}},
+        **{
+            name: int(value) for name, value in figures.items() if name not in {"conserved", "settle_seconds", "unpaired", "held"}
+        },
         unpaired=None if pd.isna(figures["unpaired"]) else int(figures["unpaired"]),
         conserved=bool(figures["conserved"]),
         settle_seconds=_number(figures["settle_seconds"]),

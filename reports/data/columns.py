@@ -221,6 +221,7 @@ LEDGER = (
     Column("drills", Kind.COUNT, "replayed and planted pairs, which are no coverage"),
     Column("swapped", Kind.COUNT, "published with the workflow in production, which is no evidence about cutting over"),
     Column("unpaired", Kind.MAYBE_COUNT, "plans with trades that were published and have no pair; missing: not known"),
+    Column("held", Kind.MAYBE_COUNT, "plans that only hold, which have nothing to compare; missing: not known"),
 )
 
 FRAMES = {

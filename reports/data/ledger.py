@@ -52,6 +52,7 @@ def day_row(
         "drills": len(pairs) - sums.published,
         "swapped": sum(pair.production_lane is Lane.WORKFLOW for pair in live),
         "unpaired": None if noted is None else _unpaired(noted, {pair.plan_id for pair in live}),
+        "held": None if noted is None else sum(_only_holds(plan) for plan in noted),
     }
 
 
@@ -64,10 +65,14 @@ def _unpaired(noted: _Noted, paired: Collection[str]) -> int:
     plans = {
         (plan.plan_id, plan.reason is Unpaired.OTHER_CONTENT)
         for plan in noted
-        if isinstance(plan, UnpairedPlan) and plan.reason is not Unpaired.HOLD_ONLY
+        if isinstance(plan, UnpairedPlan) and not _only_holds(plan)
     }
     unreadable = sum(isinstance(plan, UnreadablePair) for plan in noted)
     return unreadable + sum(is_other or plan_id not in paired for plan_id, is_other in plans)
+
+
+def _only_holds(plan: UnpairedPlan | UnreadablePair) -> bool:
+    return isinstance(plan, UnpairedPlan) and plan.reason is Unpaired.HOLD_ONLY
 
 
 def derived_row(day: date, compared: Mapping[str, Verdict], drills: int) -> LedgerRow:
@@ -90,4 +95,5 @@ def derived_row(day: date, compared: Mapping[str, Verdict], drills: int) -> Ledg
         "drills": drills,
         "swapped": 0,
         "unpaired": None,
+        "held": None,
     }

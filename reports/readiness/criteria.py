@@ -103,7 +103,7 @@ def _sum(days: Sequence[DayEvidence], stratum: Stratum) -> Tally:
 def _coverage(history: History, evidence: Sequence[DayEvidence]) -> Criterion:
     days, needed = history.in_a_row, history.policy.days
     waiting = evidence[-1].pending if evidence and evidence[-1].is_open else 0
-    broken = next((day for day in reversed(evidence) if not day.is_covered and not day.is_open), None)
+    broken = next((day for day in reversed(evidence) if not (day.is_covered or day.is_open or day.is_quiet)), None)
     reason = f"{days} trading days in a row on which everything planned was published, compared and accounted for"
     if days < needed and broken is not None:
         reason += f"; the row was broken on {broken.day}: {_why_broken(broken)}"

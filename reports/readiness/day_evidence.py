@@ -67,7 +67,8 @@ NOTHING = Tally()
 class DayEvidence:
     """One trading day. Only live pairs count, except in `drilled`: what replayed and planted runs went through in agreement.
 
-    `planned` counts the plans with trades that were published, with a pair or without; None where it is not known. `version`
+    `planned` counts the plans with trades that were published, with a pair or without; None where it is not known. `held` counts
+    the plans that only hold. `version`
     names what was compared: both lanes' code, the policy and the template. `swapped` pairs were published with the workflow in
     production already: a day that has one says nothing about cutting over. `runs` is (runs with an unexplained difference,
     runs), `replayed` the strata of replayed pairs.
@@ -75,6 +76,7 @@ class DayEvidence:
 
     day: date
     planned: int | None = None
+    held: int = 0
     published: int = 0
     judged: int = 0
     pending: int = 0
@@ -105,6 +107,11 @@ class DayEvidence:
     def unpublished(self) -> int:
         """How many plans were never compared because they did not reach both lanes (a ramp, a failure)."""
         return max((self.planned or 0) - self.published, 0)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether every plan of the day only held: there was nothing to compare, and nothing was left out."""
+        return self.held > 0 and self.published == 0 and self.unpublished == 0
 
     @property
     def is_open(self) -> bool:
@@ -154,6 +161,7 @@ def _day(day: date, pairs: pd.DataFrame, trades: pd.DataFrame, differences: pd.D
     return DayEvidence(
         day=day,
         planned=None if pd.isna(unpaired) else published + int(unpaired),
+        held=int(ledger["held"].fillna(0).sum()),
         published=published,
         judged=int(ledger[list(_JUDGED)].to_numpy().sum()),
         pending=int(ledger["pending"].sum()),

@@ -246,10 +246,11 @@ class History:
 def history_of(evidence: Sequence[DayEvidence], as_of: date, policy: ReadinessPolicy) -> History:
     """Divide `evidence` (one entry a trading day, in order, none left out) into periods.
 
-    A restart or another version begins a new one. A day that is not covered counts for nothing and ends the row, not the period.
+    A restart or another version begins a new one. A day that is not covered counts for nothing and ends the row, not the period;
+    one whose plans only hold, and one on which the exchange was closed, does not even end the row.
     """
     closed = {closure.day for closure in policy.closures}
-    days = [day for day in evidence if day.day not in closed or day.published]
+    days = [day for day in evidence if not day.is_quiet and (day.day not in closed or day.published)]
     open_day = days[-1] if days and days[-1].is_open else None
     settled = days[:-1] if open_day else days
     names = {version: min(same.versions) for same in policy.same_versions for version in same.versions}

@@ -196,8 +196,8 @@ def ratio_bound(day_means: tuple[float, ...], alpha: float, autocorrelation: flo
 class Looks:
     """When evidence is looked at, and how much of what is left of the error each look may use.
 
-    The first look is after `first` covered days, the next ones every `step`. A look may use half of what is left, the first one
-    from day `full` on nine tenths: there a desk of five trades a day, which can show nothing before, is judged.
+    The first look is after `first` covered days, the next ones every `step`. A look may use half of what is left; the look
+    of day `full`, and a later one where none used anything before, nine tenths: small desks can show nothing earlier.
     """
 
     first: int = 10
@@ -215,4 +215,5 @@ class Looks:
 
     def allowed(self, days: int, left: float) -> float:
         """Give the error that a look at `days` may use of what is `left`."""
-        return left * (0.9 if self.full <= days < self.full + self.step else 0.5)
+        is_main = self.full <= days and (days < self.full + self.step or left >= self.alpha)
+        return left * (0.9 if is_main else 0.5)

@@ -326,3 +326,11 @@ def test_a_day_on_which_the_version_changed_counts_with_both_where_they_are_decl
     assert statement(days).days == 7
     same = SameVersion(versions=("a", "b"), owner="ada", reason="a comment changed")
     assert statement(days, policy=ReadinessPolicy(accepted=(ACCEPTED,), same_versions=(same,))).days == 14
+
+
+def test_a_day_whose_plans_only_hold_neither_counts_nor_breaks_the_row() -> None:
+    nothing = {"judged": 0, "strata": {}, "runs": Tally(), "paths": {}, "log_ratios": ()}
+    quiet = with_day(honest_migration(13), 6, published=0, planned=0, held=1, **nothing)
+    assert (statement(quiet).readiness, statement(quiet).in_a_row) == (Readiness.READY, 12)
+    one_was_lost = with_day(honest_migration(13), 6, published=0, planned=1, held=1, **nothing)
+    assert failing(statement(one_was_lost)) == {"coverage"}
