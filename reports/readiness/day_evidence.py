@@ -68,10 +68,9 @@ class DayEvidence:
     """One trading day. Only live pairs count, except in `drilled`: what replayed and planted runs went through in agreement.
 
     `planned` counts the plans with trades that were published, with a pair or without; None where it is not known. `held` counts
-    the plans that only hold. `version`
-    names what was compared: both lanes' code, the policy and the template. `swapped` pairs were published with the workflow in
-    production already: a day that has one says nothing about cutting over. `runs` is (runs with an unexplained difference,
-    runs), `replayed` the strata of replayed pairs.
+    the plans that only hold. `version` names what was compared: the code that executes and judges, the policy, and the lanes'
+    published versions. `swapped` pairs were published with the workflow in production already: a day that has one says nothing
+    about cutting over. `runs` is (runs with an unexplained difference, runs), `replayed` the strata of replayed pairs.
     """
 
     day: date

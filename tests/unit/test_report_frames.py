@@ -393,7 +393,7 @@ def test_plans_that_were_published_and_have_no_pair_are_counted() -> None:
         UnreadablePair("PAIR#x UNPAIRED#OFF", "no day"),
     ]
     row = day_row(DAY, [pair_of(compared)], {compared.run_id: Verdict.MATCHED}, plans)
-    assert (row["published"], row["unpaired"], row["conserved"]) == (1, 3, True)
+    assert (row["published"], row["unpaired"], row["held"], row["conserved"]) == (1, 3, 1, True)
 
 
 def test_plans_without_a_pair_are_not_known_where_the_ledger_does_not_keep_them(tmp_path: Path) -> None:

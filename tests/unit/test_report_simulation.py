@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.readiness_simulation import Share, lines, simulate
+from benchmarks.readiness_portfolios import DEADLINE, FEWEST, desks
+from benchmarks.readiness_simulation import ACCEPTED, Share, lines, simulate
 
 FEW = 30
 """Migrations a line in the short form: a broken promise (35 % and more, as the first rule had) is seen, a good one passes."""
@@ -21,6 +22,13 @@ def test_at_the_limit_ready_is_rare(name: str) -> None:
 
 def test_an_honest_migration_is_ready_by_day_twenty() -> None:
     assert simulate(line("honest, 5 a day, 0.0%"), 10).ready_by_20 >= 0.9
+
+
+def test_eighteen_of_twenty_portfolios_of_the_planner_are_ready_by_day_twenty() -> None:
+    found = [desk for desk in desks(ACCEPTED) if desk.names >= FEWEST]
+    by_then = [desk for desk in found if desk.ready_on is not None and desk.ready_on <= DEADLINE]
+    assert len(found) == 20
+    assert len(by_then) >= 18
 
 
 @pytest.mark.long
