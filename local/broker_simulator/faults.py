@@ -20,6 +20,7 @@ AFTER = frozenset(
         FaultKind.MALFORMED,
         FaultKind.EMPTY,
         FaultKind.REFUSED_IN_CODE,
+        FaultKind.REFUSED_BY_GATEWAY,
         FaultKind.REFUSED_BY_PROXY,
         FaultKind.REFUSED_BARELY,
         FaultKind.REFUSED_EMPTY,

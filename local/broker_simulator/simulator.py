@@ -25,6 +25,7 @@ from local.broker_simulator.values import Command, Fault, FaultKind, LoggedReque
 from shadow.contracts.vocabulary import Role
 
 _UNAUTHORIZED, _FORBIDDEN, _THROTTLED = 40110000, 40310000, 42910000
+_FAILED, _CODES = 500, 100_000
 _MINUTE = 60
 _HTML = b"<html><head><title>504 Gateway Time-out</title></head><body>The server did not respond.</body></html>"
 _PAPER = "/paper"
@@ -170,7 +171,7 @@ def _struck_before(fault: Fault) -> Reply:
         case FaultKind.THROTTLE:
             return Reply(refusal(429, _THROTTLED, "rate limit exceeded"))
         case FaultKind.SERVER_ERROR:
-            return Reply(refusal(fault.status, 50010000, "internal server error occurred"))
+            return Reply(refusal(fault.status or _FAILED, 50010000, "internal server error occurred"))
         case _:
             return Reply(Answer(0), fault.seconds if fault.kind is FaultKind.HANG else 0, Ending.DROPPED)
 
@@ -180,14 +181,16 @@ def _struck_after(fault: Fault, answer: Answer) -> Reply:
     if fault.kind in (FaultKind.DROP_ANSWER, FaultKind.HANG_ANSWER):
         return Reply(answer, fault.seconds, Ending.DROPPED)
     fields = answer.body if isinstance(answer.body, dict) else {}
+    bare, missing, means = (fault.status or status for status in (422, 404, 403))
     spoilt = {
         FaultKind.GATEWAY_TIMEOUT: Answer(504, _HTML),
         FaultKind.MALFORMED: Answer(200, _HTML),
         FaultKind.EMPTY: Answer(200, b""),
-        FaultKind.REFUSED_IN_CODE: refusal(403, _FORBIDDEN, "insufficient buying power"),
-        FaultKind.REFUSED_BY_PROXY: Answer(404, _HTML),
-        FaultKind.REFUSED_BARELY: Answer(422, {"message": "unprocessable"}),
-        FaultKind.REFUSED_EMPTY: Answer(422, b""),
+        FaultKind.REFUSED_IN_CODE: refusal(means, means * _CODES + _FORBIDDEN % _CODES, "insufficient buying power"),
+        FaultKind.REFUSED_BY_GATEWAY: refusal(missing, missing, "no such route"),
+        FaultKind.REFUSED_BY_PROXY: Answer(missing, _HTML),
+        FaultKind.REFUSED_BARELY: Answer(bare, {"message": "unprocessable"}),
+        FaultKind.REFUSED_EMPTY: Answer(bare, b""),
         FaultKind.OTHER_QUANTITY: Answer(answer.status, {**fields, "qty": "999"}),
         FaultKind.UNKNOWN_STATUS: Answer(answer.status, {**fields, "status": "pondering"}),
         FaultKind.MISSING_FIELD: Answer(answer.status, {k: v for k, v in fields.items() if k != fault.field}),

@@ -41,10 +41,11 @@ class FaultKind(StrEnum):
     HANG_ANSWER = "hang_answer"  # no answer for `seconds`
     MALFORMED = "malformed"  # 200 with a body that is not JSON
     EMPTY = "empty"  # 200 without a body
-    REFUSED_IN_CODE = "refused_in_code"  # 403 in the broker's own words, for want of buying power
-    REFUSED_BY_PROXY = "refused_by_proxy"  # 404 with an HTML body
-    REFUSED_BARELY = "refused_barely"  # 422 without an error code
-    REFUSED_EMPTY = "refused_empty"  # 422 without a body
+    REFUSED_IN_CODE = "refused_in_code"  # `status` in the broker's own words, 403 for want of buying power unless given
+    REFUSED_BY_GATEWAY = "refused_by_gateway"  # `status`, which the body repeats as a code; 404 unless given
+    REFUSED_BY_PROXY = "refused_by_proxy"  # `status` with an HTML body, 404 unless given
+    REFUSED_BARELY = "refused_barely"  # `status` without an error code, 422 unless given
+    REFUSED_EMPTY = "refused_empty"  # `status` without a body, 422 unless given
     OTHER_QUANTITY = "other_quantity"  # the answer names another quantity than was ordered
     UNKNOWN_STATUS = "unknown_status"  # an order status nobody documented
     MISSING_FIELD = "missing_field"  # the answer lacks `field`
@@ -75,7 +76,7 @@ class Fault(Frozen):
     symbol: Symbol | None = None
     count: Annotated[int, Field(ge=1)] | None = 1
     seconds: Annotated[float, Field(ge=0, le=600)] = 0
-    status: Annotated[int, Field(ge=500, le=599)] = 500
+    status: Annotated[int, Field(ge=400, le=599)] | None = None
     fraction: Fraction = Decimal("0.5")
     field: str = ""
 

@@ -57,7 +57,7 @@ class OrderDesk:
         a cancel was asked for where an order is known to be open.
         """
         if intent.status.is_final and intent.status is not IntentStatus.NOT_ACCEPTED:
-            return intent
+            return self.look(intent, turn) if _is_unpriced(intent) else intent
         intent = intent.model_copy(update={"turn": turn})
         if intent.status is IntentStatus.NOT_ACCEPTED:
             intent, is_new = self._note(intent, IntentStatus.INTENDED), True
@@ -73,10 +73,12 @@ class OrderDesk:
     def look(self, intent: IntentRecord, turn: int) -> IntentRecord:
         """Find out what became of `intent` and cancel it if it is open, sending nothing; unchanged if nobody knows.
 
-        One that counts as refused, and has no order, is looked up once more. `turn` is this process's.
+        One that counts as refused, and has no order, is looked up once more; so is one whose fills had no price yet. `turn` is
+        this process's.
         """
         if intent.status.is_final:
-            order = None if intent.order_id else self._shown(intent.client_order_id)
+            is_told = intent.order_id is not None and not _is_unpriced(intent)
+            order = None if is_told else self._shown(intent.client_order_id)
         else:
             order = self._find(intent)
         if order is None:
@@ -170,6 +172,7 @@ class OrderDesk:
         try:
             intent = self._adopt(intent, order)
             order = self._ended(self._wait(order, seconds))
+            order = order if _is_settled(order) else self._seen_again(order)
         except (BrokerError, StateUnavailable) as error:
             self._give_up(order, error)
             raise
@@ -352,6 +355,11 @@ def _average(chain: list[Order], filled: Decimal) -> Decimal | None:
 def _is_settled(order: Order) -> bool:
     """Tell whether the order is final and, where it filled anything, its price has arrived."""
     return order.status.is_final and (order.filled_quantity == 0 or order.average_price is not None)
+
+
+def _is_unpriced(intent: IntentRecord) -> bool:
+    """Tell whether the order's fills had no price when it was looked at last."""
+    return intent.filled_quantity > 0 and intent.average_price is None
 
 
 def _differs(intent: IntentRecord, order: Order) -> bool:

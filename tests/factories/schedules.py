@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from local.broker_simulator.simulator import Simulator
 from local.broker_simulator.values import FaultKind, OrderForm
 from tests.factories.interleaving import Event, Interleaving, Job, kill
-from tests.factories.two_lanes import Lanes, Setting
+from tests.factories.two_lanes import UNLIMITED, Lanes, Requests, Setting
 from tests.fakes.plans import plan_of
 
 
@@ -34,9 +34,12 @@ class Happening(StrEnum):
     REDRIVE = "an answered trade is executed again"
 
 
+FINE = ("-600.0000000000000000000001", "600.0000000000000000000001", "90.0000000000000000000007")
+"""Amounts of which Python's own context, of 28 digits, would lose some in a sum."""
+LIMITS = (Decimal(0), Decimal(0), Decimal(700), Decimal(2000), Decimal("1200.000000000000000000000000000000002"))
 KILLED = ("Sandbox.Timedout", "Lambda.Unknown")  # the first of each is retried, the second goes to the reconciliation
 LOST = ("Lambda.SdkClientException", "Lambda.Unknown")
-FAULTS = (
+_PLAIN = (
     FaultKind.GATEWAY_TIMEOUT,
     FaultKind.DROP_ANSWER,
     FaultKind.THROTTLE,
@@ -51,14 +54,23 @@ FAULTS = (
     FaultKind.QUOTE_MISSING,
     FaultKind.EMPTY,
     FaultKind.UNKNOWN_STATUS,
-    FaultKind.REFUSED_IN_CODE,
-    FaultKind.REFUSED_BY_PROXY,
-    FaultKind.REFUSED_BARELY,
-    FaultKind.REFUSED_EMPTY,
     FaultKind.OTHER_QUANTITY,
     FaultKind.QUOTE_STALE,
     FaultKind.QUOTE_WIDE,
 )
+REFUSALS = (
+    *((FaultKind.REFUSED_IN_CODE, status) for status in (400, 401, 403, 422, 429)),
+    *((FaultKind.REFUSED_BY_GATEWAY, status) for status in (404, 422)),
+    *((FaultKind.REFUSED_BY_PROXY, status) for status in (400, 403, 404, 431)),
+    *((FaultKind.REFUSED_BARELY, status) for status in (403, 409, 422)),
+    *((FaultKind.REFUSED_EMPTY, status) for status in (401, 422, 425, 499)),
+)
+"""With what an accepted order can be answered as if it had been refused."""
+FAULTS: tuple[tuple[FaultKind, int | None], ...] = (*((kind, None) for kind in _PLAIN), *REFUSALS)
+
+
+REQUESTS = (UNLIMITED, UNLIMITED, Requests(22, 30), Requests(60, 20))
+"""Without a limit; with a budget within the broker's limit; and beyond it, because somebody else uses the account too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +86,14 @@ class Step:
 class Schedule:
     """One world and its surprises. `amounts` are planned USD by symbol; a symbol in `exits` is sold whole."""
 
-    amounts: tuple[tuple[str, int], ...]
+    amounts: tuple[tuple[str, Decimal], ...]
     steps: tuple[Step, ...]
     exits: bool = False
     one_account: bool = False
-    limit: int = 0
+    limit: Decimal = Decimal(0)
     rest_limits: int = 0
     whole_shares: bool = False
+    requests: Requests = UNLIMITED
 
     def lanes(self, simulator: Simulator | None = None) -> Lanes:
         """Set the world up, with every event at its port call."""
@@ -90,7 +103,12 @@ class Schedule:
         amounts = {symbol: str(amount) for symbol, amount in self.amounts}
         exits = tuple(symbol for symbol, amount in self.amounts if amount < 0)[:1] if self.exits else ()
         setting = Setting(
-            plan_of(exits=exits, **amounts), self.one_account, Decimal(self.limit), self.rest_limits, self.whole_shares
+            plan_of(exits=exits, **amounts),
+            self.one_account,
+            self.limit,
+            self.rest_limits,
+            self.whole_shares,
+            self.requests,
         )
         box.append(Lanes(setting, Interleaving(events), simulator or Simulator()))
         return box[0]
@@ -107,7 +125,7 @@ def _happen(box: list[Lanes], step: Step, play: Interleaving, job: Job) -> None:
         case Happening.LOSE:
             job.lose(LOST[step.which % 2])
         case Happening.FAULT:
-            lanes.strike(FAULTS[step.which % len(FAULTS)])
+            lanes.strike(*FAULTS[step.which % len(FAULTS)])
         case Happening.HOLD:
             lanes.holds_back = True
         case _:
@@ -143,6 +161,7 @@ def run(schedule: Schedule, simulator: Simulator | None = None) -> Lanes:
         lanes.check_rest()
         lanes.play.calm()
         lanes.simulator.clear_faults()
+        lanes.simulator.set_rate_limit(None)
         lanes.holds_back = False
         lanes.let_through()
         lanes.close()
@@ -167,7 +186,7 @@ def steps(most: int = 10) -> st.SearchStrategy[tuple[Step, ...]]:
 
 def schedules(most: int = 10) -> st.SearchStrategy[Schedule]:
     """Give whole schedules."""
-    amount = st.sampled_from([-2400, -600, -90, 90, 600, 1500])
+    amount = st.sampled_from([Decimal(text) for text in ("-2400", "-600", "-90", "90", "600", "1500", *FINE)])
     return st.builds(
         Schedule,
         amounts=st.dictionaries(st.sampled_from(["AAA", "BBB", "CCC"]), amount, min_size=1, max_size=2).map(
@@ -176,7 +195,8 @@ def schedules(most: int = 10) -> st.SearchStrategy[Schedule]:
         steps=steps(most),
         exits=st.booleans(),
         one_account=st.booleans(),
-        limit=st.sampled_from([0, 0, 700, 2000]),
+        limit=st.sampled_from(LIMITS),
         rest_limits=st.sampled_from([0, 1, 3]),
         whole_shares=st.booleans(),
+        requests=st.sampled_from(REQUESTS),
     )

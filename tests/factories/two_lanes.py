@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 
 from requests import ReadTimeout
@@ -17,16 +18,19 @@ from local.broker_simulator import BrokerSimulator
 from local.broker_simulator.api import Answer, Request
 from local.broker_simulator.simulator import Simulator
 from local.broker_simulator.values import Fault, FaultKind, SimulatedOrder
-from shadow.broker.port import OrderRequest
+from shadow.broker.pacing import PacedBroker, RequestLimits
+from shadow.broker.port import Broker, OrderRequest
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.identity import run_id_of
+from shadow.contracts.model import exact_sum
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import ExecutionMode, Role, Side, TradeStatus
 from shadow.contracts.workflow import TradeResult, WorkflowInput, WorkflowTrade
 from shadow.execution.closing import RunCloser
+from shadow.execution.sizing import QUANTUM
 from shadow.execution.trade import TradeExecutor, TradeSettings
-from shadow.execution.walk import WalkPolicy
+from shadow.execution.walk import WalkPolicy, filled_value
 from shadow.intake.payload import candidate_input
 from tests.factories.broker import IMPATIENT, connect
 from tests.factories.broker_simulator import DAY
@@ -45,6 +49,33 @@ MAX_RECEIVES = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Requests:
+    """How many requests a minute the candidate makes, and how many the broker takes of an account (0: any number)."""
+
+    ours: int = 0
+    limit: int = 0
+
+
+UNLIMITED = Requests()
+
+
+class Windows:
+    """The account's budget in memory."""
+
+    def __init__(self) -> None:
+        self.used: Counter[int] = Counter()
+
+    def take(self, window: int, most: int) -> bool:
+        if self.used[window] >= most:
+            return False
+        self.used[window] += 1
+        return True
+
+    def close(self, window: int) -> None:
+        self.used[window] = 10**6
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """What is there before anything happens. `limit` is the equity limit in USD (0: off)."""
 
@@ -53,6 +84,7 @@ class Setting:
     limit: Decimal = Decimal(0)
     rest_limits: int = 0
     whole_shares: bool = False
+    requests: Requests = UNLIMITED
 
 
 @dataclass
@@ -91,23 +123,45 @@ class Lanes:
         over_http = isinstance(self.simulator, BrokerSimulator)
         mine = connect(self.simulator, self.account, IMPATIENT) if over_http else broker_of(self.account, self._exchange)
         other = connect(self.simulator, Role.CONTROL, IMPATIENT) if over_http else broker_of(Role.CONTROL, self._send)
-        self.broker = AtPorts(mine, self.play, "broker", self._check_intended, self.check_orders)
+        self.at_ports = AtPorts(mine, self.play, "broker", self._check_intended, self.check_orders)
+        self.windows = Windows()
         self.control.broker = AtPorts(other, self.play, "control broker")  # type: ignore[assignment]
         self.control.store.pause = lambda: self.play.at("runs table")
-        self.clock.on_sleep = lambda: self.play.at("sleep")
+        self.opened_at, self.market_at = self.clock.now(), mine.clock().at
+        self.cash = self.simulator.account(self.account).cash
+        self.simulator.set_rate_limit(self.setting.requests.limit or None)
+        self.clock.on_sleep = self._slept
         self.policy = QUICK
         self.taken = 0
 
+    def _slept(self) -> None:
+        self.let_pass(0)
+        self.play.at("sleep")
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass, at the broker too."""
+        self.clock.time += timedelta(seconds=seconds)
+        self.simulator.set_clock(self.market_at + (self.clock.time - self.opened_at), is_open=True)
+
     # ------------------------------------------------------------------ the candidate
+
+    @property
+    def broker(self) -> Broker:
+        """The candidate's account as a fresh process has it: within the request budget, where there is one."""
+        if not self.setting.requests.ours:
+            return self.at_ports
+        limits = RequestLimits(per_minute=self.setting.requests.ours)
+        return PacedBroker(self.at_ports, self.windows, limits, now=self.clock.now, sleep=self.clock.sleep)
 
     def executor(self) -> TradeExecutor:
         """Give an executor as a fresh process has it."""
+        broker = self.broker
         return TradeExecutor(
-            broker=self.broker,
+            broker=broker,
             log=PausingLog(self.log, self.play),
             ledger=PausingLedger(self.ledger, self.play),
             clock=self.clock,
-            settings=TradeSettings(ExecutionMode.PAPER, self.policy, lambda trade: self.broker.position(trade.symbol)),
+            settings=TradeSettings(ExecutionMode.PAPER, self.policy, lambda trade: broker.position(trade.symbol)),
         )
 
     def start_execution(self) -> None:
@@ -185,10 +239,11 @@ class Lanes:
             self._send(self.held_back.pop(0))
             self.check_orders()
 
-    def strike(self, kind: FaultKind, account: Role | None = None) -> None:
+    def strike(self, kind: FaultKind, status: int | None = None, account: Role | None = None) -> None:
         """Let a fault strike the next request that it can strike."""
         account = self.account if kind in _OF_CANDIDATE else account
-        self.simulator.add_fault(Fault(kind=kind, account=account, method="POST" if kind in _OF_ORDERS else None))
+        method = "POST" if kind in _OF_ORDERS else None
+        self.simulator.add_fault(Fault(kind=kind, status=status, account=account, method=method))
 
     # ------------------------------------------------------------------ the rules
 
@@ -230,7 +285,28 @@ class Lanes:
             assert len(live) <= 1, f"{trade.symbol}: {len(live)} orders live at once"
             if trade.action is Side.BUY and self.ledger.limit and bound:
                 assert trade.trade_id in self.ledger.reservations, f"{trade.symbol}: bought without a reservation"
-        assert not self.ledger.limit or self.ledger.reserved <= self.ledger.limit
+        self._check_limit()
+
+    def _check_limit(self) -> None:
+        """Check the breaker against what was really bought.
+
+        It reserves planned dollars, which are sized at the decision's mid: so no more shares are bought than the limit pays for
+        there (to the sizing's six decimals), and none above the ask that was decided on.
+        """
+        assert self.ledger.reserved == exact_sum(self.ledger.reservations.values())
+        if not self.ledger.limit:
+            return
+        assert self.ledger.reserved <= self.ledger.limit
+        at_mid, allowed = Decimal(0), self.ledger.limit
+        for trade in self.trades:
+            first = self._intent_of(trade.trade_id)
+            if trade.action is Side.SELL or first is None:
+                continue
+            mine = self.orders(trade.trade_id)
+            at_mid += sum((order.filled_quantity for order in mine), Decimal(0)) * first.decision_price
+            allowed += QUANTUM * first.decision_price
+            assert all((order.average_price or first.bid) <= first.ask for order in mine), f"{trade.symbol}: above the ask"
+        assert at_mid <= allowed, f"bought for {at_mid} USD, {self.ledger.limit} allowed"
 
     def check_rest(self) -> None:
         """Check what must hold when nothing moves any more: every accepted order is known, as it is, or in doubt in writing."""
@@ -277,6 +353,18 @@ class Lanes:
                 intent = self._intent_of(chain[0].client_order_id)
                 assert intent is not None
                 assert (intent.status.value, intent.filled_quantity) == (chain[-1].status, _filled(chain)), intent
+        if not self.setting.one_account:
+            self._check_money()
+
+    def _check_money(self) -> None:
+        """Check that the account's cash moved by what the recorded fills say, and by what a person bought by hand."""
+        signs = {Side.BUY: -1, Side.SELL: 1}
+        recorded = sum(signs[each.side] * (filled_value([each]) or Decimal(0)) for each in self.log.intents.values())
+        mine = {order.order_id for trade in self.trades for order in self.orders(trade.trade_id)}
+        others = (order for order in self.simulator.orders(self.account) if order.order_id not in mine)
+        by_hand = sum((order.filled_quantity * (order.average_price or Decimal(0)) for order in others), Decimal(0))
+        moved = self.simulator.account(self.account).cash - self.cash
+        assert abs(moved - recorded + by_hand) < Decimal("1e-6"), f"{moved} USD moved, {recorded} recorded, {by_hand} by hand"
 
 
 def _filled(chain: list[SimulatedOrder]) -> Decimal:
@@ -287,6 +375,7 @@ _LIVE = frozenset({"accepted", "new", "pending_new", "partially_filled"})
 _OF_CANDIDATE = frozenset(
     {
         FaultKind.REFUSED_IN_CODE,
+        FaultKind.REFUSED_BY_GATEWAY,
         FaultKind.REFUSED_BY_PROXY,
         FaultKind.REFUSED_BARELY,
         FaultKind.REFUSED_EMPTY,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING
@@ -22,11 +23,31 @@ if TYPE_CHECKING:
     from tests.factories.two_lanes import Lanes
 
 
+@dataclass(frozen=True, slots=True)
+class Retrier:
+    """One group of errors, and how it is tried again. Seconds."""
+
+    errors: frozenset[str]
+    most: int
+    first: float
+    growth: float
+    longest: float
+
+
 @cache
-def retries_of(phase: str, state: str) -> tuple[tuple[frozenset[str], int], ...]:
-    """Read from the definition which errors a trade's state retries, and how often each group of them."""
+def retries_of(phase: str, state: str) -> tuple[Retrier, ...]:
+    """Read from the definition which errors a trade's state retries, how often each group of them, and after how many seconds."""
     found = json.loads(DEFINITION.read_text())["States"][phase]["ItemProcessor"]["States"][state]["Retry"]
-    return tuple((frozenset(retry["ErrorEquals"]), int(retry["MaxAttempts"])) for retry in found)
+    return tuple(
+        Retrier(
+            frozenset(retry["ErrorEquals"]),
+            int(retry["MaxAttempts"]),
+            retry["IntervalSeconds"],
+            retry["BackoffRate"],
+            retry.get("MaxDelaySeconds", 10**6),
+        )
+        for retry in found
+    )
 
 
 Work = Callable[[], object]
@@ -171,8 +192,10 @@ class TradeDrive:
         retriers = retries_of(self.phase, state)
 
         def failed(error: str) -> None:
-            match = next((at for at, (errors, _) in enumerate(retriers) if error in errors), None)
-            if match is not None and used.count(match) < retriers[match][1]:
+            match = next((at for at, retrier in enumerate(retriers) if error in retrier.errors), None)
+            if match is not None and used.count(match) < retriers[match].most:
+                retrier = retriers[match]
+                self.lanes.let_pass(min(retrier.first * retrier.growth ** used.count(match), retrier.longest))
                 self._task(state, work, done, caught, (*used, match))
             else:
                 caught(error)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from threading import RLock
 
 from shadow.broker.errors import (
@@ -29,6 +29,8 @@ from shadow.execution.errors import RunNotPrepared, TradeTakenOver
 from shadow.execution.ports import PlannedEffect, RunOpening
 from shadow.execution.safety import equity_check
 
+TABLE = Context(prec=38)
+"""How DynamoDB adds."""
 NOON = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
 PLAN_ID = "portfolio_v2_workflow-1_1764000000"
 RUN_ID = run_id_of(PLAN_ID)
@@ -267,19 +269,16 @@ class MemoryLog:
 
 
 class MemoryLedger:
-    """The equity ledger in memory, by the same rules as the table."""
+    """The equity ledger in memory, by the same rules as the table: its sums are kept beside the reservations, with 38 digits."""
 
     def __init__(self, limit: str = "0") -> None:
         self.limit = Decimal(limit)
+        self.reserved = Decimal(0)
         self.openings: list[RunOpening] = []
         self.reservations: dict[str, Decimal] = {}
         self.is_open = True
         self.lock = RLock()
         self.turns: Mapping[str, int] | None = None
-
-    @property
-    def reserved(self) -> Decimal:
-        return sum(self.reservations.values(), Decimal(0))
 
     def open_run(self, opening: RunOpening) -> Decimal:
         self.openings.append(opening)
@@ -292,10 +291,11 @@ class MemoryLedger:
             raise RunNotPrepared(run_id)
         with self.lock:
             held = self.reservations.get(trade_id, Decimal(0))
-            allowed = held >= amount or self.limit == 0 or self.reserved + amount - held <= self.limit
+            more, headroom = TABLE.subtract(amount, held), TABLE.subtract(self.limit, self.reserved)
+            allowed = held >= amount or self.limit == 0 or headroom >= more
             if allowed and held < amount:
                 self._check_turn(trade_id, turn)
-                self.reservations[trade_id] = amount
+                self._keep(trade_id, more, amount)
             return equity_check(allowed=allowed, reserved=self.reserved, limit=self.limit)
 
     def release(self, run_id: str, trade_id: str, spent: Decimal, turn: int | None = None) -> None:
@@ -304,9 +304,13 @@ class MemoryLedger:
             held = self.reservations.get(trade_id, Decimal(0))
             if held > spent:
                 self._check_turn(trade_id, turn)
-                self.reservations[trade_id] = spent
+                self._keep(trade_id, TABLE.subtract(spent, held), spent)
             if self.reservations.get(trade_id) == 0:
                 del self.reservations[trade_id]
+
+    def _keep(self, trade_id: str, more: Decimal, amount: Decimal) -> None:
+        self.reserved = TABLE.add(self.reserved, more)
+        self.reservations[trade_id] = amount
 
     def _check_turn(self, trade_id: str, turn: int | None) -> None:
         if turn is not None and self.turns is not None and self.turns[trade_id] != turn:

@@ -9,6 +9,7 @@ schedules and shrinks a failing one to the few surprises that matter; the trace 
 from __future__ import annotations
 
 from collections import Counter
+from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -21,7 +22,7 @@ from tests.fakes.candidate import MemoryLog
 
 SHORT, LONG, SHARDS = 300, 10_000, 4
 EXPLORING = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=False)
-PLAN = (("AAA", -2400), ("BBB", 600))
+PLAN = (("AAA", Decimal(-2400)), ("BBB", Decimal(600)))
 
 
 @settings(EXPLORING, max_examples=SHORT, derandomize=True)
@@ -65,12 +66,12 @@ def test_on_one_account_by_mistake_the_candidate_still_sends_each_order_once() -
     assert sum(name[:36] in lanes.by_id for name in ids) == 2
 
 
-@pytest.mark.parametrize("fault", range(len(FAULTS)), ids=[fault.value for fault in FAULTS])
+@pytest.mark.parametrize("fault", range(len(FAULTS)), ids=[f"{fault}-{status or ''}" for fault, status in FAULTS])
 def test_over_real_http_a_fault_at_each_place_of_a_trade_makes_no_second_order(fault: int) -> None:
     with BrokerSimulator() as simulator:
         for gap in (20, 27, 33):
             simulator.reset()
-            lanes = run(Schedule((("AAA", -600),), (Step(gap, Happening.FAULT, fault),)), simulator)
+            lanes = run(Schedule((("AAA", Decimal(-600)),), (Step(gap, Happening.FAULT, fault),)), simulator)
             assert len(lanes.results) == 1
 
 

@@ -295,19 +295,26 @@ def test_every_answer_tells_of_the_limit_and_a_full_minute_is_refused_until_it_i
 
 
 @pytest.mark.parametrize(
-    ("kind", "status"),
+    ("kind", "usual", "body"),
     [
-        (FaultKind.REFUSED_IN_CODE, 403),
-        (FaultKind.REFUSED_BY_PROXY, 404),
-        (FaultKind.REFUSED_BARELY, 422),
-        (FaultKind.REFUSED_EMPTY, 422),
+        (FaultKind.REFUSED_IN_CODE, 403, {"code": 40310000, "message": "insufficient buying power"}),
+        (FaultKind.REFUSED_BY_GATEWAY, 404, {"code": 404, "message": "no such route"}),
+        (FaultKind.REFUSED_BY_PROXY, 404, None),
+        (FaultKind.REFUSED_BARELY, 422, {"message": "unprocessable"}),
+        (FaultKind.REFUSED_EMPTY, 422, b""),
     ],
 )
-def test_an_order_can_be_accepted_and_answered_as_if_it_were_not(kind: FaultKind, status: int) -> None:
+@pytest.mark.parametrize("status", [None, 409, 422])
+def test_an_order_can_be_accepted_and_answered_as_if_it_were_not(
+    kind: FaultKind, usual: int, body: object, status: int | None
+) -> None:
     simulator = fresh()
-    simulator.fault_on_submit(kind)
+    simulator.add_fault(Fault(kind=kind, status=status, method="POST"))
 
-    assert place(simulator).answer.status == status
+    answer = place(simulator).answer
+
+    assert answer.status == (status or usual)
+    assert status or body is None or answer.body == body
     assert [order.status for order in simulator.orders()] == ["filled"]
 
 

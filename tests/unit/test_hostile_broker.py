@@ -288,19 +288,21 @@ class Hiding(FakeBroker):
 def test_an_order_that_was_shown_once_is_never_taken_for_refused() -> None:
     broker, log, clock = Hiding(script=[replace(REFUSED_TAKEN, rests=True), REST]), MemoryLog(), FakeClock()
 
-    def die_when_open() -> None:
-        if any(intent.status is IntentStatus.OPEN for intent in log.intents.values()):
-            raise Died
-
-    clock.on_sleep = die_when_open
-    with pytest.raises(Died):
-        _executor(broker, log, clock).execute(BUY)
+    for dies_as in (IntentStatus.AMBIGUOUS, IntentStatus.OPEN):
+        clock.on_sleep = lambda dies_as=dies_as: _die_as(log, dies_as)  # type: ignore[misc]
+        with pytest.raises(Died):
+            _executor(broker, log, clock).execute(BUY)
     broker.hides, clock.on_sleep = True, lambda: None
     with pytest.raises(OrderFateUnknown):
         _executor(broker, log, clock).execute(BUY)
 
     assert len(broker.submitted) == 1
     assert [intent.may_work for intent in log.intents.values()] == [True]
+
+
+def _die_as(log: MemoryLog, status: IntentStatus) -> None:
+    if any(intent.status is status for intent in log.intents.values()):
+        raise Died
 
 
 REFUSED_TAKEN = Behaviour(filled=d(0), error=OrderRejected, accepts=True)
