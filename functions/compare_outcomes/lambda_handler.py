@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ConfigDict, StrictBool
 
 from shadow.broker.credentials import AlpacaCredentials
+from shadow.broker.pacing import RequestGate
 from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.model import Frozen, Identifier, Wire
@@ -41,10 +42,10 @@ def _comparator() -> Comparator:
     return comparator_from(ComparatorEnvironment.load(), intake_from(IntakeEnvironment.load()).complete, truth)
 
 
-def _connect(credentials: AlpacaCredentials) -> AccountBook:
+def _connect(credentials: AlpacaCredentials, gate: RequestGate) -> AccountBook:
     from shadow.broker.alpaca import AlpacaBroker  # noqa: PLC0415 - heavy: only a comparator that asks a broker pays for it
 
-    return AlpacaBroker.connect(credentials)
+    return AlpacaBroker.connect(credentials, gate=gate)
 
 
 def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:

@@ -12,7 +12,7 @@ from shadow.aws.candidate import PrepareEnvironment
 from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.aws.objects import S3PlanStore
 from shadow.aws.observability import logger
-from shadow.broker.port import Broker
+from shadow.broker.pacing import PacedBroker
 from shadow.contracts.workflow import WorkflowInput
 from shadow.execution.large import is_large, moved_out, trades_of
 from shadow.execution.phases import RunSettings, prepare
@@ -30,10 +30,10 @@ def _parts() -> tuple[RunSettings, DynamoCandidateState, S3PlanStore]:
 
 
 @cache
-def _broker() -> Broker:
+def _broker() -> PacedBroker:
     from shadow.broker.alpaca import AlpacaBroker  # noqa: PLC0415 - alpaca-py is slow to import and dry run needs none
 
-    return _environment().connect(AlpacaBroker.connect)
+    return _environment().connect(AlpacaBroker.connect, _environment().limits())
 
 
 def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:

@@ -7,7 +7,7 @@ it uses and keeps them for the life of its process.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated
 
@@ -33,6 +33,9 @@ from shadow.execution.phases import RunSettings, mode_of
 from shadow.execution.ports import Clock, SystemClock
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import FRACTIONS, WalkPolicy
+
+PREPARE_PATIENCE = 40
+"""For how many seconds prepare_trades waits for a place in the request budget: its function has 55."""
 
 
 def _split(value: object) -> object:
@@ -85,9 +88,25 @@ class BrokerEnvironment(StateEnvironment):
     broker_endpoint: str = ""
     broker_data_endpoint: str = ""
     control_account_fingerprint: str = ""
+    broker_requests_per_minute: int = 150
 
-    def connect(self, connect: Connect) -> Broker:
-        """Connect, behind the interlocks; raises InterlockViolation."""
+    def limits(self) -> RequestLimits:
+        """Say how many requests of the account are this system's; raises ConfigurationError."""
+        try:
+            return RequestLimits(per_minute=self.broker_requests_per_minute)
+        except ValueError as error:
+            raise ConfigurationError(f"BROKER_REQUESTS_PER_MINUTE: {error}") from None
+
+    def connect(self, connect: Connect, limits: RequestLimits, clock: Clock | None = None) -> PacedBroker:
+        """Connect within the account's request budget, behind the interlocks; raises InterlockViolation."""
+        budget = DynamoRequestBudget(clients.dynamodb(), self.candidate_state_table_name)
+        time = clock or SystemClock()
+        paced: list[PacedBroker] = []
+
+        def connect_paced(credentials: AlpacaCredentials) -> PacedBroker:
+            paced.append(PacedBroker(connect(credentials), budget, limits, now=time.now, sleep=time.sleep))
+            return paced[-1]
+
         settings = BrokerSettings(
             self.execution_mode,
             self.dual_publishing,
@@ -97,7 +116,8 @@ class BrokerEnvironment(StateEnvironment):
             self.control_account_fingerprint,
             self.production_lane,
         )
-        return connect_broker(settings, clients.secretsmanager(), connect)
+        connect_broker(settings, clients.secretsmanager(), connect_paced)
+        return paced[-1]
 
 
 class PrepareEnvironment(BrokerEnvironment):
@@ -106,13 +126,19 @@ class PrepareEnvironment(BrokerEnvironment):
     equity_deployment_pct: NonNegative = Decimal("1.0")
     inline_trade_limit: int = MAX_INLINE_TRADES
 
-    def run_settings(self, broker: Callable[[], Broker]) -> RunSettings:
+    def limits(self) -> RequestLimits:
+        """Say how many requests there are, and wait for a place no longer than the function lives."""
+        return replace(super().limits(), patience=PREPARE_PATIENCE)
+
+    def run_settings(self, broker: Callable[[], PacedBroker]) -> RunSettings:
         """Say how runs are opened: on the plan's portfolio value in dry run, else on the own account's equity (USD)."""
 
         def equity(request: WorkflowInput) -> Decimal:
             if mode_of(request, self.execution_mode) is ExecutionMode.DRY_RUN:
                 return request.rebalance_plan.total_portfolio_value
-            return broker().account().equity
+            asked = broker()
+            asked.begin()
+            return asked.account().equity
 
         return RunSettings(self.execution_mode, self.equity_deployment_pct, equity)
 
@@ -130,7 +156,6 @@ class ExecuteEnvironment(BrokerEnvironment):
     walk_poll_seconds: Exact = Decimal(1)
     quote_max_age_seconds: NonNegative = Decimal(900)
     quote_max_width_bps: NonNegative = Decimal(1000)
-    broker_requests_per_minute: int = 150
 
     def policy(self) -> WalkPolicy:
         """Say how the book is walked."""
@@ -145,13 +170,6 @@ class ExecuteEnvironment(BrokerEnvironment):
             quote_seconds=float(self.quote_max_age_seconds),
             quote_width_bps=self.quote_max_width_bps,
         )
-
-    def limits(self) -> RequestLimits:
-        """Say how many requests of the account are this system's; raises ConfigurationError."""
-        try:
-            return RequestLimits(per_minute=self.broker_requests_per_minute)
-        except ValueError as error:
-            raise ConfigurationError(f"BROKER_REQUESTS_PER_MINUTE: {error}") from None
 
 
 class NotifyEnvironment(StateEnvironment):
@@ -189,16 +207,9 @@ class TradeDesk:
     def open(cls, environment: ExecuteEnvironment, connect: Connect, clock: Clock | None = None) -> TradeDesk:
         """Connect, behind the interlocks; raises InterlockViolation."""
         modes = RunModes(clients.dynamodb(), environment.candidate_state_table_name)
-        budget = DynamoRequestBudget(clients.dynamodb(), environment.candidate_state_table_name)
         time = clock or SystemClock()
-        paced: list[PacedBroker] = []
-
-        def connect_paced(credentials: AlpacaCredentials) -> PacedBroker:
-            paced.append(PacedBroker(connect(credentials), budget, environment.limits(), now=time.now, sleep=time.sleep))
-            return paced[-1]
-
-        broker = environment.connect(connect_paced)
-        return cls(environment, broker, environment.state(), modes, time, paced[-1].begin)
+        broker = environment.connect(connect, environment.limits(), time)
+        return cls(environment, broker, environment.state(), modes, time, broker.begin)
 
     def executor(self, run_id: str) -> TradeExecutor:
         """Give the executor for one trade of a run. In dry run it cannot reach an order endpoint: it holds a recording broker.

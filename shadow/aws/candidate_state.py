@@ -55,6 +55,7 @@ from shadow.execution.ports import RunOpening
 from shadow.execution.safety import equity_check
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 _CLOSED = 1_000_000
@@ -303,7 +304,15 @@ class DynamoResultLog(StateTable):
 
 
 class DynamoRequestBudget(StateTable):
-    """The state table as `RequestBudget`: one item a window, which counts the requests of everybody who trades in the account."""
+    """A table as `RequestBudget`: one item a window, which counts the requests of everybody who shares it.
+
+    `whose` names the budget, where a table keeps several.
+    """
+
+    def __init__(self, client: DynamoDBClient, table: str, whose: str = "") -> None:
+        """Count in `table`."""
+        super().__init__(client, table)
+        self._pk = f"{REQUESTS_PK}#{whose}" if whose else REQUESTS_PK
 
     def take(self, window: int, most: int) -> bool:
         """Take one of at most `most` places of `window`; tell whether there was one."""
@@ -323,7 +332,7 @@ class DynamoRequestBudget(StateTable):
         with transient_as():
             self._client.update_item(
                 TableName=self._table,
-                Key=key_of(REQUESTS_PK, request_window_sk(window)),
+                Key=key_of(self._pk, request_window_sk(window)),
                 UpdateExpression=change,
                 ExpressionAttributeNames={"#ttl": "TTL"},
                 ExpressionAttributeValues={

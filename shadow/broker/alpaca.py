@@ -27,6 +27,7 @@ from shadow.broker.errors import (
     QuoteUnavailable,
     SubmitAmbiguous,
 )
+from shadow.broker.pacing import RequestGate
 from shadow.broker.port import Account, Activity, Asset, Holding, MarketClock, Order, OrderList, OrderRequest, Quote
 from shadow.contracts.symbols import broker_symbol, is_same_symbol
 
@@ -49,14 +50,17 @@ class AlpacaBroker:
         self._data = data
 
     @classmethod
-    def connect(cls, credentials: AlpacaCredentials, timeouts: Timeouts | None = None) -> Self:
-        """Prepare an account's two APIs. Nothing is sent yet, so this cannot fail for want of a network."""
+    def connect(cls, credentials: AlpacaCredentials, timeouts: Timeouts | None = None, gate: RequestGate | None = None) -> Self:
+        """Prepare an account's two APIs. Nothing is sent yet, so this cannot fail for want of a network.
+
+        Where there is a `gate`, each single request goes through it, every page of a list too.
+        """
         waits = timeouts or Timeouts()
         trading_url = _base(credentials.endpoint) or BaseURL.TRADING_PAPER.value
         data_url = _base(credentials.data_endpoint) or BaseURL.DATA.value
         return cls(
-            AlpacaHttp(trading_url, credentials.key, credentials.secret, waits),
-            AlpacaHttp(data_url, credentials.key, credentials.secret, waits),
+            AlpacaHttp(trading_url, credentials.key, credentials.secret, waits, gate),
+            AlpacaHttp(data_url, credentials.key, credentials.secret, waits, gate),
         )
 
     def close(self) -> None:

@@ -33,6 +33,7 @@ from shadow.broker.errors import (
     BrokerUnavailable,
     SubmitAmbiguous,
 )
+from shadow.broker.pacing import RequestGate
 
 _SHOWN = 200
 _UNAUTHORIZED, _REQUEST_TIMEOUT, _THROTTLED = 401, 408, 429
@@ -59,11 +60,15 @@ class AlpacaHttp(RESTClient):
     answer cannot be read, Refusal on any other 4xx; a POST whose effect is unknown raises SubmitAmbiguous.
     """
 
-    def __init__(self, base_url: str, key: str, secret: str, timeouts: Timeouts) -> None:
-        """Prepare a session against `base_url`, given without the API version; nothing is sent yet."""
+    def __init__(self, base_url: str, key: str, secret: str, timeouts: Timeouts, gate: RequestGate | None = None) -> None:
+        """Prepare a session against `base_url`, given without the API version; nothing is sent yet.
+
+        Where there is a `gate`, each single request goes through it.
+        """
         super().__init__(base_url=base_url, api_key=key, secret_key=secret, api_version="v2", raw_data=True)
         self._concealed = {key, secret}
         self._timeouts = (timeouts.connect, timeouts.read)
+        self._gate = gate
 
     def conceal(self, secret: str) -> None:
         """Never show `secret` in an error from now on."""
@@ -77,6 +82,8 @@ class AlpacaHttp(RESTClient):
     def _one_request(self, method: str, url: str, opts: dict[str, object], retry: int) -> object:  # type: ignore[override] # alpaca-py says dict, and answers lists and None too
         """Send one request once; `retry`, alpaca-py's count of repetitions left, is not used: there are none."""
         del retry
+        if self._gate is not None:
+            self._gate.enter()
         try:
             response = self._session.request(method, url, timeout=self._timeouts, **opts)  # type: ignore[arg-type] # alpaca-py's own options
         except (RequestException, Urllib3Error, OSError) as error:
@@ -102,7 +109,10 @@ class AlpacaHttp(RESTClient):
         code, message = self._explanation(response.content)
         told = f"{method}: HTTP {status}: {message or '(no message)'}"
         if status == _THROTTLED:
-            raise BrokerThrottled(told, _retry_after(response.headers))
+            throttled = BrokerThrottled(told, _retry_after(response.headers))
+            if self._gate is not None:
+                self._gate.refused(throttled)
+            raise throttled
         if status == _UNAUTHORIZED and method != "POST":
             raise BrokerUnauthorized(told)
         if status >= _FIRST_FAILURE or status == _REQUEST_TIMEOUT:

@@ -79,6 +79,50 @@ class RequestLimits:
         return int(moment.timestamp()) // self.window * self.window
 
 
+class RequestGate:
+    """Lets a request out when there is a place for it in the account's budget. A 429 closes the windows that it names."""
+
+    def __init__(
+        self,
+        budget: RequestBudget,
+        limits: RequestLimits,
+        *,
+        now: Callable[[], datetime],
+        sleep: Callable[[float], None],
+    ) -> None:
+        """Keep within `limits`; `now` tells the time, `sleep` waits for some seconds."""
+        self.limits = limits
+        self._budget = budget
+        self._now = now
+        self._sleep = sleep
+
+    def enter(self) -> None:
+        """Take a place, waiting for one as long as the limits' patience. Raises BrokerThrottled."""
+        self.wait(self.limits.most, self._now() + timedelta(seconds=self.limits.patience))
+
+    def take(self, most: int) -> bool:
+        """Take one of the first `most` places of this moment's window; tell whether there was one."""
+        return self._budget.take(self.limits.window_at(self._now()), most)
+
+    def wait(self, most: int, end: datetime) -> None:
+        """Take one of the first `most` places of a window, by `end` at the latest. Raises BrokerThrottled."""
+        while not self.take(most):
+            now = self._now()
+            following = datetime.fromtimestamp(self.limits.window_at(now) + self.limits.window, UTC)
+            if following > end:
+                left = max((end - now).total_seconds(), 0)
+                raise BrokerThrottled(f"request budget: expected a place within {left:.0f} s, was none")
+            self._sleep((following - now).total_seconds())
+
+    def refused(self, error: BrokerThrottled) -> None:
+        """Close this window and those that follow, for as long as the broker asks."""
+        now = self._now()
+        seconds = self.limits.closed if error.retry_after is None else min(error.retry_after, _MINUTE)
+        last = self.limits.window_at(now + timedelta(seconds=seconds))
+        for window in range(self.limits.window_at(now), last + 1, self.limits.window):
+            self._budget.close(window)
+
+
 class PacedBroker:
     """A `Broker` that makes no request without a place in the account's budget."""
 
@@ -93,10 +137,9 @@ class PacedBroker:
     ) -> None:
         """Ask `inner` within `limits`; `now` tells the time, `sleep` waits for some seconds."""
         self._inner = inner
-        self._budget = budget
+        self._gate = RequestGate(budget, limits, now=now, sleep=sleep)
         self._limits = limits
         self._now = now
-        self._sleep = sleep
         self._began = now()
 
     def begin(self) -> None:
@@ -125,11 +168,11 @@ class PacedBroker:
 
     def submit(self, request: OrderRequest) -> Order:
         """Send one order exactly once: a refusal for the limit is not repeated here, it raises BrokerThrottled."""
-        self._wait_for_a_place(self._limits.most, self._patience_ends(self._limits.work))
+        self._gate.wait(self._limits.most, self._patience_ends(self._limits.work))
         try:
             return self._inner.submit(request)
         except BrokerThrottled as error:
-            self._stay_away(error)
+            self._gate.refused(error)
             raise
 
     def order_by_client_id(self, client_order_id: str) -> Order | None:
@@ -138,12 +181,12 @@ class PacedBroker:
 
     def glance(self, client_order_id: str) -> Order | None:
         """Look one order up if there are requests to spare; None when there are none, or the order is not shown."""
-        if not self._budget.take(self._limits.window_at(self._now()), self._limits.glances):
+        if not self._gate.take(self._limits.glances):
             return None
         try:
             return self._inner.order_by_client_id(client_order_id)
         except BrokerThrottled as error:
-            self._stay_away(error)
+            self._gate.refused(error)
             return None
 
     def order_by_id(self, order_id: str) -> Order | None:
@@ -158,29 +201,12 @@ class PacedBroker:
         """Ask when there is a place, and again when the broker's own window turns out to be full. Raises BrokerThrottled."""
         end = self._patience_ends(self._limits.work if most == self._limits.reads else self._limits.last)
         while True:
-            self._wait_for_a_place(most, end)
+            self._gate.wait(most, end)
             try:
                 return ask()
             except BrokerThrottled as error:
-                self._stay_away(error)
+                self._gate.refused(error)
 
     def _patience_ends(self, seconds: float) -> datetime:
         """Tell until when a request may wait: `seconds` after the work was taken up at the latest."""
         return min(self._now() + timedelta(seconds=self._limits.patience), self._began + timedelta(seconds=seconds))
-
-    def _wait_for_a_place(self, most: int, end: datetime) -> None:
-        while not self._budget.take(self._limits.window_at(self._now()), most):
-            now = self._now()
-            following = datetime.fromtimestamp(self._limits.window_at(now) + self._limits.window, UTC)
-            if following > end:
-                left = max((end - now).total_seconds(), 0)
-                raise BrokerThrottled(f"request budget: expected a place within {left:.0f} s, was none")
-            self._sleep((following - now).total_seconds())
-
-    def _stay_away(self, error: BrokerThrottled) -> None:
-        """Close this window and those that follow, for as long as the broker asks."""
-        now = self._now()
-        seconds = self._limits.closed if error.retry_after is None else min(error.retry_after, _MINUTE)
-        last = self._limits.window_at(now + timedelta(seconds=seconds))
-        for window in range(self._limits.window_at(now), last + 1, self._limits.window):
-            self._budget.close(window)

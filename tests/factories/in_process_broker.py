@@ -26,7 +26,7 @@ class _Response:
         self.content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
 
 
-class _Session:
+class Session:
     """What alpaca-py's transport uses of a requests session."""
 
     def __init__(self, exchange: Exchange) -> None:
@@ -65,5 +65,5 @@ def broker_of(account: Role, exchange: Exchange) -> AlpacaBroker:
     url = "http://127.0.0.1:9/paper"
     broker = AlpacaBroker.connect(AlpacaCredentials(f"sim-{account}-key", f"sim-{account}-secret", url, url))
     for api in (broker._trading, broker._data):
-        api._session = _Session(exchange)  # type: ignore[assignment] # the little of it that is used
+        api._session = Session(exchange)  # type: ignore[assignment] # the little of it that is used
     return broker

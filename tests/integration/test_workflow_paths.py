@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+import boto3
 import pytest
 
 from shadow.aws.broker import fingerprint_of
 from shadow.aws.effects import ProductionEmitter
+from shadow.contracts.candidate_state import REQUESTS_PK
 from shadow.contracts.vocabulary import Lane
 from shadow.contracts.workflow import RunSummary, WorkflowInput
 from tests.fakes.candidate import REJECT, partly, trade, workflow_input
-from tests.fakes.workflow_cloud import Cloud, cloud
+from tests.fakes.workflow_cloud import STATE_TABLE, Cloud, cloud
 
 SELLS = (trade("AAA", "-300", held="100"), trade("BBB", "-200.01", held="100"))
 BUYS = (trade("CCC", "1000"), trade("DDD", "500"))
@@ -57,6 +59,14 @@ def test_c7_a_plan_of_one_side_completes(world: Cloud, trades: tuple[object, ...
     assert (run.status, run.end) == ("SUCCEEDED", "WorkflowCompleted")
     assert absent not in run.states
     assert run.output["succeededTrades"] == 2
+
+
+def test_l2_the_first_step_asks_the_broker_within_the_accounts_budget(paper: Cloud) -> None:
+    paper.run(workflow_input())
+
+    items = boto3.client("dynamodb").scan(TableName=STATE_TABLE)["Items"]
+    used = [int(item["used"]["N"]) for item in items if item["PK"]["S"] == REQUESTS_PK]
+    assert sum(used) == 2, "whose account it is, and its equity"
 
 
 def test_c7_a_plan_without_trades_completes(world: Cloud) -> None:

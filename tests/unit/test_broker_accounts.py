@@ -18,6 +18,7 @@ from moto import mock_aws
 from functions.compare_outcomes import lambda_handler as compare
 from shadow.aws import clients
 from shadow.broker.credentials import AlpacaCredentials
+from shadow.broker.pacing import RequestGate, RequestLimits
 from shadow.broker.port import Account, Activity, Holding, OrderList
 from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable
@@ -30,6 +31,7 @@ from shadow.lanes.brokers.accounts import BrokerTruthEnvironment, broker_truth_f
 from shadow.lanes.brokers.orders import Neighbours
 from shadow.lanes.brokers.truth import neighbours_of
 from tests.factories.pairs import pair_of
+from tests.factories.two_lanes import Windows
 from tests.fakes.plans import plan_of
 
 NOW = datetime(2026, 11, 24, 21, tzinfo=UTC)
@@ -45,7 +47,8 @@ class Nothing:
     def __init__(self) -> None:
         self.reached: list[AlpacaCredentials] = []
 
-    def connect(self, credentials: AlpacaCredentials) -> AccountBook:
+    def connect(self, credentials: AlpacaCredentials, gate: RequestGate) -> AccountBook:
+        assert gate.limits.per_minute == 30
         self.reached.append(credentials)
         return self
 
@@ -152,7 +155,8 @@ def test_the_comparator_starts_without_the_broker_s_library() -> None:
     )
     assert "'shadow'" in done.stdout
     assert "'alpaca'" not in done.stdout
-    account = compare._connect(AlpacaCredentials("key", "secret"))
+    gate = RequestGate(Windows(), RequestLimits(), now=lambda: NOW, sleep=lambda _: None)
+    account = compare._connect(AlpacaCredentials("key", "secret"), gate)
     assert type(account).__name__ == "AlpacaBroker"
 
 

@@ -5,33 +5,21 @@ One request budget for an account: no minute has more requests than allowed, ord
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.request_budget import simulate
+from local.broker_simulator.api import Answer
+from shadow.broker.alpaca import AlpacaBroker, AlpacaCredentials
 from shadow.broker.errors import BrokerThrottled
-from shadow.broker.pacing import PacedBroker, RequestLimits
+from shadow.broker.pacing import PacedBroker, RequestGate, RequestLimits
+from tests.factories.broker import ORDER_JSON
+from tests.factories.in_process_broker import Session
+from tests.factories.two_lanes import Windows
 from tests.fakes.candidate import FakeBroker, FakeClock
-
-
-class Windows:
-    """The budget in memory."""
-
-    def __init__(self) -> None:
-        self.used: Counter[int] = Counter()
-
-    def take(self, window: int, most: int) -> bool:
-        if self.used[window] >= most:
-            return False
-        self.used[window] += 1
-        return True
-
-    def close(self, window: int) -> None:
-        self.used[window] = 10**6
 
 
 def paced(limits: RequestLimits, budget: Windows, clock: FakeClock) -> PacedBroker:
@@ -65,7 +53,7 @@ def test_looks_that_can_wait_leave_room_for_orders() -> None:
 def test_the_brokers_own_word_closes_the_windows_it_names_for_everybody() -> None:
     clock, budget, limits = FakeClock(), Windows(), RequestLimits()
     one, other = paced(limits, budget, clock), paced(limits, budget, clock)
-    one._stay_away(BrokerThrottled("full", retry_after=30))
+    one._gate.refused(BrokerThrottled("full", retry_after=30))
 
     other.cancel("any")
 
@@ -117,3 +105,51 @@ def test_l2_a_broker_that_refuses_for_its_limit_leaves_no_trade_unknown_and_no_o
     outcome = simulate(trades, per_minute, limit)
 
     assert (outcome.unknown, outcome.working, outcome.killed) == (0, 0, 0)
+
+
+def gated(answers: list[Answer], budget: Windows, clock: FakeClock, limits: RequestLimits) -> AlpacaBroker:
+    """Connect a reader whose requests go through a gate, to a broker with a list of answers."""
+    gate = RequestGate(budget, limits, now=clock.now, sleep=clock.sleep)
+    broker = AlpacaBroker.connect(AlpacaCredentials("some-key", "some-secret", URL, URL), gate=gate)
+    broker._trading._session = Session(lambda _: answers.pop(0))  # type: ignore[assignment] # the little of it that is used
+    return broker
+
+
+URL = "http://127.0.0.1:9"
+READER = RequestLimits(per_minute=30, window=30, patience=40)
+
+
+def test_l2_a_reader_has_a_share_of_which_every_page_of_a_list_takes_a_place() -> None:
+    clock, budget = FakeClock(), Windows()
+    entries = [ORDER_JSON | {"id": f"order-{number:04}", "submitted_at": "2026-01-06T20:45:00Z"} for number in range(1001)]
+    pages = [Answer(200, entries[:500]), Answer(200, entries[500:1000]), Answer(200, entries[1000:])]
+
+    found = gated(pages, budget, clock, READER).orders_between(datetime(2026, 1, 6, tzinfo=UTC), None)
+
+    assert (len(found.orders), sum(budget.used.values()), clock.slept) == (1001, 3, [])
+
+
+def test_l2_a_reader_waits_for_its_next_window_and_gives_up_when_that_is_full_too() -> None:
+    clock, budget = FakeClock(), Windows()
+    books = [gated([Answer(200, [])] * 8, budget, clock, READER) for _ in range(2)]
+
+    for number in range(12):
+        books[number % 2].holdings()
+
+    assert READER.most == 10
+    assert clock.slept == [30]
+    for window in (0, 30, 60):
+        budget.close(READER.window_at(clock.now()) + window)
+    with pytest.raises(BrokerThrottled, match="within 10 s"):
+        books[0].holdings()
+
+
+def test_l2_a_broker_that_refuses_a_reader_is_left_alone_by_all_of_them() -> None:
+    clock, budget = FakeClock(), Windows()
+    refused = gated([Answer(429, b"", {"Retry-After": "20"})], budget, clock, READER)
+    with pytest.raises(BrokerThrottled):
+        refused.holdings()
+
+    gated([Answer(200, [])], budget, clock, READER).holdings()
+
+    assert clock.slept == [30]

@@ -2,6 +2,9 @@
 
 Which accounts the comparator may ask, and how it reaches them: to read only, and not before the first question. Off unless
 `BROKER_TRUTH` is true. A lane in dry run sends no orders, so its account is not asked.
+
+The comparator asks no account more often than its own share allows, which all its processes have together: the lane that trades
+there needs the account's requests more.
 """
 
 from __future__ import annotations
@@ -10,14 +13,21 @@ from collections.abc import Callable
 
 from shadow.aws import clients
 from shadow.aws.broker import read_secret
+from shadow.aws.candidate_state import DynamoRequestBudget
 from shadow.aws.environment import Environment
 from shadow.broker.credentials import AlpacaCredentials
+from shadow.broker.pacing import RequestGate, RequestLimits
 from shadow.broker.read_only import AccountBook, ReadOnlyAccount
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.vocabulary import ExecutionMode, Lane
+from shadow.execution.ports import SystemClock
 from shadow.lanes.brokers.truth import BrokerTruthReader
 
-Connect = Callable[[AlpacaCredentials], AccountBook]
+Connect = Callable[[AlpacaCredentials, RequestGate], AccountBook]
+PART, LEAST = 5, 3
+"""The comparator's share of an account is a fifth of the workflow's, and at least three requests a minute."""
+WINDOW, PATIENCE = 30, 40
+"""Seconds of one window of its budget, and for how long it waits for a place in one."""
 
 
 class BrokerTruthEnvironment(Environment):
@@ -32,6 +42,15 @@ class BrokerTruthEnvironment(Environment):
     broker_secret_id: str = ""
     broker_endpoint: str = ""
     broker_data_endpoint: str = ""
+    broker_requests_per_minute: int = 150
+    pair_ledger_table_name: str = ""
+
+    def gate(self, secret_id: str) -> RequestGate:
+        """Give what lets the comparator's requests out, to the account that `secret_id` opens."""
+        limits = RequestLimits(max(self.broker_requests_per_minute // PART, LEAST), window=WINDOW, patience=PATIENCE)
+        budget = DynamoRequestBudget(clients.dynamodb(), self.pair_ledger_table_name, secret_id)
+        clock = SystemClock()
+        return RequestGate(budget, limits, now=clock.now, sleep=clock.sleep)
 
 
 def broker_truth_from(environment: BrokerTruthEnvironment, connect: Connect) -> BrokerTruthReader | None:
@@ -57,6 +76,7 @@ def _account(environment: BrokerTruthEnvironment, whose: str, connect: Connect) 
 
     def opened() -> AccountBook:
         secret = read_secret(clients.secretsmanager(), secret_id)
-        return connect(AlpacaCredentials(secret.key, secret.secret, endpoint, environment.broker_data_endpoint))
+        credentials = AlpacaCredentials(secret.key, secret.secret, endpoint, environment.broker_data_endpoint)
+        return connect(credentials, environment.gate(secret_id))
 
     return ReadOnlyAccount(opened)
