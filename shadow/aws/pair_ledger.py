@@ -6,6 +6,8 @@ the same partition:
     SK = EVIDENCE#{name}       one recorded piece of evidence; the first to be recorded stands
     SK = ANNOUNCE#{version}    a verdict's metrics until they are emitted; GSI2PK = UNANNOUNCED, GSI2SK = since when
     SK = UNPAIRED#{reason}     why a published plan has no pair; GSI1PK = UNPAIRED#{day}, GSI1SK = since when
+
+and under a partition of its own, PK = SWEEP with SK = NOTES, what the last sweep left for the next.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from shadow.aws.errors import code_of, unavailable
 from shadow.aws.table import Reader, from_item, to_item
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import InvalidPayload, PairMoved
-from shadow.contracts.ledger import Announcement, Transition, UnreadablePair
+from shadow.contracts.ledger import Announcement, SweepNotes, Transition, UnreadablePair
 from shadow.contracts.metrics import Metric
 from shadow.contracts.model import Frozen, Moment
 from shadow.contracts.pair import Pair, PairState, UnpairedPlan
@@ -36,6 +38,7 @@ EVIDENCE_SK_PREFIX = "EVIDENCE#"
 ANNOUNCE_SK_PREFIX = "ANNOUNCE#"
 UNPAIRED_PREFIX = "UNPAIRED#"
 UNANNOUNCED = "UNANNOUNCED"
+_SWEEP_KEY = {"PK": "SWEEP", "SK": "NOTES"}
 _INDEX_NAMES = ("GSI1PK", "GSI1SK", "GSI2PK", "GSI2SK")
 
 
@@ -161,6 +164,21 @@ class DynamoDbPairLedger:
             self._client.delete_item(TableName=self._table, Key=_announcement_key(announcement.plan_id, announcement.version))
         except (ClientError, BotoCoreError) as error:
             raise unavailable("announcement", error) from error
+
+    def sweep_notes(self) -> SweepNotes:
+        """Give what the last sweep left; nothing before the first one, or where it cannot be read any more."""
+        item = self._reader.get(to_item(_SWEEP_KEY))
+        try:
+            return SweepNotes() if item is None else SweepNotes.parse_json(str(from_item(item).get("notes")))
+        except InvalidPayload:
+            return SweepNotes()
+
+    def keep_sweep_notes(self, notes: SweepNotes) -> None:
+        """Leave `notes` for the next sweep."""
+        try:
+            self._client.put_item(TableName=self._table, Item=to_item(_SWEEP_KEY | {"notes": notes.model_dump_json()}))
+        except (ClientError, BotoCoreError) as error:
+            raise unavailable("sweep notes", error) from error
 
     def _update(self, before: Pair, after: Pair) -> UpdateTypeDef:
         """Write only what changed, so that attributes newer than this code are kept."""

@@ -21,9 +21,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
+from pydantic import Field
+
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import PairMoved
 from shadow.contracts.metrics import Metric
+from shadow.contracts.model import Frozen
 from shadow.contracts.pair import Pair, PairState
 
 MOVES = {
@@ -72,6 +75,18 @@ class UnreadablePair:
     reason: str
 
 
+class SweepNotes(Frozen):
+    """What one sweep leaves for the next: the plan to go on with, and what the last visit of each pair found, by plan.
+
+    `stuck` counts lanes that stand still, `left_working` orders that may be working after their run; a pair with none is not
+    in them.
+    """
+
+    resume_at: str | None = None
+    stuck: dict[str, int] = Field(default_factory=dict)
+    left_working: dict[str, int] = Field(default_factory=dict)
+
+
 class PairLedger(Protocol):
     """The comparator's side of the pair ledger. Every method may raise `EvidenceUnavailable`."""
 
@@ -109,6 +124,14 @@ class PairLedger(Protocol):
 
     def announced(self, announcement: Announcement) -> None:
         """Take an announcement away: it has been emitted."""
+        ...
+
+    def sweep_notes(self) -> SweepNotes:
+        """Give what the last sweep left; nothing before the first one."""
+        ...
+
+    def keep_sweep_notes(self, notes: SweepNotes) -> None:
+        """Leave `notes` for the next sweep."""
         ...
 
 

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from shadow.aws.table import plain_item
 from shadow.contracts.candidate_state import INTENT_SK_PREFIX, IntentRecord
 from shadow.contracts.events import ExecutionStatus
-from shadow.contracts.ledger import PairLedger, Transition, UnreadablePair, moved
+from shadow.contracts.ledger import PairLedger, SweepNotes, Transition, UnreadablePair, moved
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.vocabulary import Lane, Origin
@@ -35,8 +35,8 @@ MARKET_ZONE = ZoneInfo("America/New_York")
 RECENT_DAYS = 5
 UNANNOUNCED_AFTER = timedelta(seconds=120)
 MAX_RECHECKED = 200
-SWEEP_SECONDS = 40
-"""For how long a sweep takes up further pairs."""
+SWEEP_SECONDS = 30
+"""For how long a sweep takes up further pairs. The last may wait for its broker's windows, for some 25 seconds more."""
 LONGEST_ORDER = timedelta(minutes=30)
 """How long an order of a running execution may be open before nobody works on it: a walk's orders rest a minute at most."""
 TRANSITION_USD = Decimal("0.000025")
@@ -97,27 +97,42 @@ class Sweeper:
     def sweep(self, now: datetime) -> SweepReport:
         """Visit every pair that may need it, then emit the gauges. Raises `EvidenceUnavailable` without the ledger.
 
-        A sweep begins every minute, so one that takes longer would meet the next. Each begins with another pair, so that each
-        has its turn.
+        A sweep begins every minute and takes up no pair after `SWEEP_SECONDS`, so that it has ended by then. The next one goes on
+        with the pair at which this one stopped. What the last visit of each pair found is kept, so the gauges are of all pairs,
+        however many one sweep reaches.
         """
         report, ends = SweepReport(), self.ticks() + SWEEP_SECONDS
-        self._emit_unannounced(report, now)
-        waiting = list(self.ledger.open_pairs())
-        recent = [pair for pair in self._recent(now) if isinstance(pair, Pair)]
-        for pair in {pair.run_id: pair for pair in (*waiting, *recent) if pair.origin is not Origin.REPLAY}.values():
-            self._guarded(report, pair, lambda pair=pair: self._count_left_working(report, pair, now))  # type: ignore[misc]
-        visited = {pair.plan_id for pair in waiting}
-        closed = [pair for pair in recent if pair.state not in _OPEN and pair.plan_id not in visited]
-        for pair in (*_in_turn(waiting, now), *_in_turn(closed[-MAX_RECHECKED:], now)):
+        self._emit_unannounced(report, now, ends)
+        notes = self.ledger.sweep_notes()
+        pairs = self._to_visit(now, notes)
+        known = {pair.plan_id for pair in pairs}
+        stuck = {plan_id: count for plan_id, count in notes.stuck.items() if plan_id in known}
+        left = {plan_id: count for plan_id, count in notes.left_working.items() if plan_id in known}
+        resume_at = None
+        for pair in _from(pairs, notes.resume_at):
             if self.ticks() >= ends:
                 report.postponed += 1
+                resume_at = resume_at or pair.plan_id
                 continue
-            self._guarded(report, pair, lambda pair=pair: self._visit(report, pair, now))  # type: ignore[misc]
+            self._guarded(report, pair, lambda pair=pair: _keep(left, pair, self._left_working(pair, now)))  # type: ignore[misc]
+            self._guarded(report, pair, lambda pair=pair: _keep(stuck, pair, self._visit(report, pair, now)))  # type: ignore[misc]
         if report.postponed:
             fields = {"pairs": str(report.postponed), "seconds": str(SWEEP_SECONDS)}
             self.recorder.log("the sweep's time is over, the other pairs wait for the next one", fields, problem=True)
+        self.ledger.keep_sweep_notes(SweepNotes(resume_at=resume_at, stuck=stuck, left_working=left))
+        report.stuck, report.left_working = sum(stuck.values()), sum(left.values())
         self._gauge(report, now)
         return report
+
+    def _to_visit(self, now: datetime, notes: SweepNotes) -> list[Pair]:
+        """Give the open pairs, and of the closed ones of the last days the latest and those with something left to be done."""
+        waiting = list(self.ledger.open_pairs())
+        known = {pair.plan_id for pair in waiting}
+        recent = [pair for pair in self._recent(now) if isinstance(pair, Pair)]
+        closed = [pair for pair in recent if pair.state not in _OPEN and pair.plan_id not in known]
+        undone = notes.stuck.keys() | notes.left_working.keys()
+        undone |= {pair.plan_id for pair in closed if pair.start_state is StartState.INTENDED}
+        return [*waiting, *(pair for pair in closed[:-MAX_RECHECKED] if pair.plan_id in undone), *closed[-MAX_RECHECKED:]]
 
     def _guarded(self, report: SweepReport, pair: Pair, visit: Callable[[], None]) -> None:
         try:
@@ -132,23 +147,24 @@ class Sweeper:
         self.recorder.emit({Metric.COMPARATOR_ERRORS: 1.0})
         self.recorder.log(message, fields, problem=True)
 
-    def _count_left_working(self, report: SweepReport, pair: Pair, now: datetime) -> None:
+    def _left_working(self, pair: Pair, now: datetime) -> int:
         """Count the orders of a run that may be working at the broker and that nobody looks after: a person must cancel them.
 
         A run that succeeded has none: each of its trades is known to have ended. It is looked at all the same where it is small
         enough to cost nothing.
         """
+        if pair.origin is Origin.REPLAY:
+            return 0
         described = self.candidate.describe(pair.execution_arn or self.candidate.execution_arn(pair.run_id)) or {}
         if described.get("status") == ExecutionStatus.SUCCEEDED and pair.trade_count > MAX_INLINE_TRADES:
-            return
+            return 0
         items = (item for item in self.candidate.state_items(pair.run_id) if INTENT_SK_PREFIX in str(item.get("SK")))
         orders = [intent for intent in map(IntentRecord.parse, map(plain_item, items)) if intent.may_work]
         if not orders:
-            return
+            return 0
         oldest = min(intent.intended_at for intent in orders)
         if described.get("status") == ExecutionStatus.RUNNING and now - oldest < LONGEST_ORDER:
-            return
-        report.left_working += len(orders)
+            return 0
         named = ", ".join(intent.client_order_id for intent in orders)
         fields = {
             "plan_id": pair.plan_id,
@@ -157,18 +173,16 @@ class Sweeper:
             "cancel": f"shadow orders {quote(pair.run_id)} --cancel",
         }
         self.recorder.log("orders of ours may have been left working", fields, problem=True)
+        return len(orders)
 
-    def _visit(self, report: SweepReport, pair: Pair, now: datetime) -> None:
+    def _visit(self, report: SweepReport, pair: Pair, now: datetime) -> int:
+        """Complete the pair's start and settle it; give how many of its lanes stand still."""
         report.visited += 1
         if pair.start_state is StartState.INTENDED and _age(pair, now) >= self.deadlines.start_unknown_after:
             self._complete_start(report, pair, now)
-        self._settle(report, pair, now)
-
-    def _settle(self, report: SweepReport, pair: Pair, now: datetime) -> None:
         settlement: Settlement = self.settler.settle(pair.plan_id, now)
         report.judged += settlement.judged
-        if pair.origin is not Origin.REPLAY:
-            report.stuck += len(settlement.stuck)
+        return 0 if pair.origin is Origin.REPLAY else len(settlement.stuck)
 
     def _complete_start(self, report: SweepReport, pair: Pair, now: datetime) -> None:
         """Find out what became of a start, and make it when it never happened and is not too late.
@@ -196,8 +210,10 @@ class Sweeper:
     def _record_start(self, pair: Pair, now: datetime, **changes: object) -> None:
         self.ledger.move(Transition(pair, moved(pair, **changes), self.actor, now))
 
-    def _emit_unannounced(self, report: SweepReport, now: datetime) -> None:
+    def _emit_unannounced(self, report: SweepReport, now: datetime, ends: float) -> None:
         for announcement in self.ledger.announcements(now - UNANNOUNCED_AFTER):
+            if self.ticks() >= ends:
+                return
             if isinstance(announcement, UnreadablePair):
                 self._note_error(
                     report, "an announcement cannot be read", {"key": announcement.key, "reason": announcement.reason}
@@ -252,10 +268,17 @@ def _divergence_rate(days: Iterable[Conservation]) -> float | None:
     return 100 * sum(count for count, _ in totals) / judged if judged else None
 
 
-def _in_turn(pairs: Sequence[Pair], now: datetime) -> tuple[Pair, ...]:
-    """Begin with another pair each minute."""
-    first = int(now.timestamp()) // 60 % len(pairs) if pairs else 0
+def _from(pairs: Sequence[Pair], resume_at: str | None) -> tuple[Pair, ...]:
+    """Begin with the pair of the plan `resume_at`; with the first where that is not to be visited any more."""
+    first = next((at for at, pair in enumerate(pairs) if pair.plan_id == resume_at), 0)
     return (*pairs[first:], *pairs[:first])
+
+
+def _keep(counts: dict[str, int], pair: Pair, count: int) -> None:
+    """Keep what a visit counted; a pair with nothing to count is left out."""
+    counts.pop(pair.plan_id, None)
+    if count:
+        counts[pair.plan_id] = count
 
 
 def _age(pair: Pair, now: datetime) -> float:

@@ -12,7 +12,7 @@ from shadow.aws.executions import MapRunReader
 from shadow.aws.table import RawItem
 from shadow.contracts.comparison import Comparison, EvidenceRef, Verdict
 from shadow.contracts.errors import PairMoved
-from shadow.contracts.ledger import Announcement, Transition, UnreadablePair
+from shadow.contracts.ledger import Announcement, SweepNotes, Transition, UnreadablePair
 from shadow.contracts.metrics import Metric
 from shadow.contracts.model import canonical
 from shadow.contracts.outcome import Gap, RunOutcome
@@ -53,6 +53,7 @@ class World:
     emitted: list[Mapping[Metric, float]] = field(default_factory=list)
     unreadable: list[UnreadablePair] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
+    notes: SweepNotes = field(default_factory=SweepNotes)
 
     def describe_map_run(self, mapRunArn: str) -> Mapping[str, object]:  # noqa: N803 - the service's name
         return self.map_runs[mapRunArn]
@@ -179,6 +180,14 @@ class FakeLedger:
         taken = Announcement(announcement.plan_id, announcement.version, at, announcement.metrics)
         self.world.waiting[key] = taken
         return taken
+
+    def sweep_notes(self) -> SweepNotes:
+        return self.world.notes
+
+    def keep_sweep_notes(self, notes: SweepNotes) -> None:
+        self.fuse.burn(after=False)
+        self.world.notes = notes
+        self.fuse.burn(after=True)
 
     def announced(self, announcement: Announcement) -> None:
         self.fuse.burn(after=False)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 
+import boto3
 import pytest
+from moto import mock_aws
 
+from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.aws.table import RawItem, item_of
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.ledger import Announcement, UnreadablePair
+from shadow.contracts.ledger import Announcement, SweepNotes, UnreadablePair
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
-from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
+from shadow.contracts.vocabulary import ExecutionMode, Role, Side, SizingBasis
 from shadow.lanes.settledness import Deadlines
-from shadow.settlement.sweeper import Sweeper, SweepReport, _in_turn
+from shadow.settlement.settler import Settlement
+from shadow.settlement.sweeper import Sweeper, SweepReport
+from tests.factories.cloud_tables import make_table
 from tests.factories.pairs import pair_of
 from tests.fakes.evidence import FakeCandidate, FakeLedger, FakeRecorder, Fuse, World, settler_of
 from tests.fakes.plans import plan_of
@@ -158,23 +165,106 @@ def test_an_order_that_cannot_be_working_is_not_counted(item: RawItem) -> None:
     assert report.left_working == 0
 
 
+def sweeper_of(world: World, seconds: float = 0.0) -> Sweeper:
+    """Give a sweeper for which a look at the time takes `seconds`; it looks once before the first pair, and once for each."""
+    passed = (number * seconds for number in count())
+    parts = FakeLedger(world, Fuse()), settler_of(world), FakeCandidate(world), lambda _: StartState.STARTED
+    return Sweeper(*parts, FakeRecorder(world, Fuse()), Deadlines(), "s", lambda: next(passed))
+
+
 def test_a_sweep_that_takes_too_long_leaves_the_rest_to_the_next_and_comes_to_its_gauges() -> None:
-    world, fuse = World(), Fuse()
-    pairs = [judged(MONDAY, f"plan-{number}") for number in range(5)]
-    world.pairs = {pair.plan_id: pair for pair in pairs}
-    passed = iter(range(0, 10_000, 15))
-    parts = FakeLedger(world, fuse), settler_of(world), FakeCandidate(world), lambda _: StartState.STARTED
-    sweeper = Sweeper(*parts, FakeRecorder(world, fuse), Deadlines(), "s", lambda: float(next(passed)))
+    world = World()
+    world.pairs = {f"plan-{number}": judged(MONDAY, f"plan-{number}") for number in range(5)}
 
-    report = sweeper.sweep(TUESDAY_NOON)
+    report = sweeper_of(world, 10).sweep(TUESDAY_NOON)
 
-    assert (report.visited, report.postponed) == (2, 3)
+    assert (report.visited, report.postponed, world.notes.resume_at) == (2, 3, "plan-2")
     assert world.emitted[-1][Metric.PAIRS_PENDING] == 0
     assert "the sweep's time is over, the other pairs wait for the next one" in world.logs
+    report = sweeper_of(world, 10).sweep(TUESDAY_NOON + timedelta(minutes=1))
+    assert (report.visited, world.notes.resume_at) == (2, "plan-4")
+    report = sweeper_of(world, 1).sweep(TUESDAY_NOON + timedelta(minutes=2))
+    assert (report.visited, report.postponed, world.notes.resume_at) == (5, 0, None)
 
 
-def test_each_pair_has_its_turn() -> None:
-    pairs = [judged(MONDAY, f"plan-{number}") for number in range(5)]
-    first = {_in_turn(pairs, TUESDAY_NOON + timedelta(minutes=number))[0].plan_id for number in range(5)}
-    assert first == {pair.plan_id for pair in pairs}
-    assert _in_turn((), TUESDAY_NOON) == ()
+def open_pairs(number: int) -> dict[str, Pair]:
+    plan, at = plan_of(KO="100"), TUESDAY_NOON - timedelta(minutes=1)
+    return {f"plan-{n}": pair_of(plan, at, plan_id=f"plan-{n}", run_id=f"run-{n}") for n in range(number)}
+
+
+def test_s9_a_thousand_open_pairs_are_gone_round_and_every_sweep_comes_to_its_gauges_within_its_minute() -> None:
+    """At a tenth of a second for each pair a sweep reaches some three hundred of them."""
+    world = World()
+    world.pairs = open_pairs(1000)
+    visited = 0
+    for minute in range(4):
+        report = sweeper_of(world, 0.1).sweep(TUESDAY_NOON + timedelta(minutes=minute))
+        visited += report.visited
+        assert world.emitted[-1][Metric.PAIRS_PENDING] == 1000
+        assert 290 <= report.visited <= 300
+    assert (visited >= 1000, report.errors) == (True, 0)
+
+
+@pytest.mark.parametrize("left", [0, 7, 999])
+def test_the_gauge_of_orders_left_working_does_not_depend_on_the_pairs_that_one_sweep_reached(left: int) -> None:
+    world = World()
+    world.pairs = open_pairs(1000)
+    world.state_items[f"run-{left}"] = [intent(IntentStatus.OPEN, f"run-{left}")]
+    told = []
+    for minute in range(9):
+        sweeper_of(world, 0.1).sweep(TUESDAY_NOON + timedelta(minutes=minute))
+        told.append(world.emitted[-1][Metric.ORDERS_LEFT_WORKING])
+
+    assert sorted(told) == told, "once counted it stays counted, also by sweeps that do not come to it"
+    assert told[-1] == 1
+    world.state_items.clear()
+    for minute in range(4):
+        sweeper_of(world, 0.1).sweep(TUESDAY_NOON + timedelta(minutes=10 + minute))
+    assert world.emitted[-1][Metric.ORDERS_LEFT_WORKING] == 0
+
+
+class _Stuck:
+    """A settler that finds a lane of one pair standing still."""
+
+    def settle(self, plan_id: str, now: datetime) -> Settlement:
+        del now
+        stuck = (Role.CONTROL,) if plan_id == "plan-999" else ()
+        return Settlement(plan_id, "r", PairState.PENDING, Verdict.PENDING, stuck=stuck)
+
+
+def test_the_gauge_of_stuck_runs_does_not_depend_on_the_pairs_that_one_sweep_reached() -> None:
+    world = World()
+    world.pairs = open_pairs(1000)
+    told = []
+    for minute in range(9):
+        sweeper = replace(sweeper_of(world, 0.1), settler=_Stuck())  # type: ignore[arg-type] # what is used of it
+        sweeper.sweep(TUESDAY_NOON + timedelta(minutes=minute))
+        told.append(world.emitted[-1][Metric.STUCK_RUNS])
+    assert sorted(told) == told
+    assert told[-1] == 1
+
+
+@pytest.mark.parametrize("later", [0, 500])
+def test_s9_the_start_of_a_judged_pair_is_completed_however_many_were_judged_after_it(later: int) -> None:
+    world = World()
+    first = judged(MONDAY, "first").model_copy(update={"start_state": StartState.INTENDED, "run_id": "run-first"})
+    world.pairs = {"first": first} | {f"plan-{number}": judged(MONDAY, f"plan-{number}") for number in range(later)}
+    lane = FakeCandidate(world)
+    world.executions[lane.execution_arn("run-first")] = ({"status": "SUCCEEDED"}, [])
+
+    report = sweeper_of(world).sweep(TUESDAY_NOON)
+
+    assert report.starts_completed == 1
+    assert world.pairs["first"].start_state is StartState.STARTED
+
+
+def test_what_a_sweep_leaves_is_kept_in_the_table() -> None:
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1")
+        make_table("pairs", "GSI1", "GSI2")
+        ledger = DynamoDbPairLedger(client, "pairs")
+        assert ledger.sweep_notes() == SweepNotes()
+        notes = SweepNotes(resume_at="plan-7", stuck={"plan-1": 2}, left_working={"plan-2": 1})
+        ledger.keep_sweep_notes(notes)
+        assert ledger.sweep_notes() == notes
+        assert list(ledger.open_pairs()) == []

@@ -26,8 +26,8 @@ from shadow.lanes.brokers.truth import BrokerTruthReader
 Connect = Callable[[AlpacaCredentials, RequestGate], AccountBook]
 PART, LEAST = 5, 3
 """The comparator's share of an account is a fifth of the workflow's, and at least three requests a minute."""
-WINDOW, PATIENCE = 30, 40
-"""Seconds of one window of its budget, and for how long it waits for a place in one."""
+WINDOW, PATIENCE = 12, 15
+"""Seconds of one window of its budget, and for how long it waits for a place: a sweep that waits still ends within its minute."""
 
 
 class BrokerTruthEnvironment(Environment):
