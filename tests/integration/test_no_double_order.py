@@ -9,15 +9,18 @@ schedules and shrinks a failing one to the few surprises that matter; the trace 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from local.broker_simulator import BrokerSimulator
+from local.broker_simulator.values import FaultKind
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.vocabulary import TradeStatus
 from tests.factories.schedules import FAULTS, Happening, Schedule, Step, run, schedules
+from tests.factories.two_lanes import Requests
 from tests.fakes.candidate import MemoryLog
 
 SHORT, LONG, SHARDS = 300, 10_000, 4
@@ -64,6 +67,26 @@ def test_on_one_account_by_mistake_the_candidate_still_sends_each_order_once() -
     ids = Counter(order.client_order_id for order in lanes.simulator.orders())
     assert set(ids.values()) == {1}
     assert sum(name[:36] in lanes.by_id for name in ids) == 2
+
+
+BOTH_SIDES = (("AAA", Decimal(-400)), ("BBB", Decimal(600)))
+WALKED = Schedule(BOTH_SIDES, (), limit=Decimal(700), rest_limits=3, requests=Requests(22, 30))
+
+
+STRUCK = [FAULTS.index((kind, None)) for kind in (FaultKind.DROP_ANSWER, FaultKind.PARTIAL_FILL)]
+
+
+@pytest.mark.parametrize("fault", [None, *(pytest.param(fault, marks=pytest.mark.long) for fault in STRUCK)])
+def test_a_death_at_each_step_of_a_walk_leaves_nothing_working_twice_or_unrecorded(fault: int | None) -> None:
+    """A SELL and a BUY walk the whole book within a budget; the process dies at each of its calls, one run for each."""
+    before = () if fault is None else (Step(1, Happening.FAULT, fault),)
+    calls = run(replace(WALKED, steps=before)).play.trace
+    places = [at for at, call in enumerate(calls) if "Trade" in call]
+    assert len(places) > 60
+
+    for place in places:
+        lanes = run(replace(WALKED, steps=(*before, Step(place - len(before), Happening.KILL, place))))
+        assert len(lanes.results) == len(BOTH_SIDES)
 
 
 @pytest.mark.parametrize("fault", range(len(FAULTS)), ids=[f"{fault}-{status or ''}" for fault, status in FAULTS])
