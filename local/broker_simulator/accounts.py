@@ -50,6 +50,7 @@ class SimOrder:
     replaced_by: str | None = None
     replaces: str | None = None
     form: OrderForm = OrderForm.SIMPLE
+    in_bracket: bool = False
 
     @property
     def is_open(self) -> bool:

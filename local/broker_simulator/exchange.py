@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from local.broker_simulator.accounts import Holding, SimAccount, SimOrder
 from local.broker_simulator.faults import FaultBook, Occasion
-from local.broker_simulator.market import Market, Prices
+from local.broker_simulator.market import CENT, Market, Prices
 from local.broker_simulator.values import (
     FaultKind,
     FillOpen,
@@ -28,6 +28,7 @@ from local.broker_simulator.values import (
 )
 from shadow.contracts.vocabulary import Role
 
+_TAKES, _STOPS = Decimal("1.1"), Decimal("0.9")  # at which part of its price a bracket sells again
 _SIX_PLACES = Decimal("0.000001")
 _BAD_PARAMETER, _FORBIDDEN, _UNPROCESSABLE = 40010001, 40310000, 42210000
 
@@ -190,6 +191,35 @@ class Exchange:
             order.status = "new"
         else:
             self._fill_rest(account, order)
+        if order.form is OrderForm.BRACKET:
+            self._add_legs(account, order)
+
+    def _add_legs(self, account: SimAccount, order: SimOrder) -> None:
+        """Put the two orders behind a bracket into the list: of the shares that both would sell, the resting one has them."""
+        price = order.average_price or order.reserved_price
+        order.in_bracket = True
+        for form, times, status in ((OrderForm.SIMPLE, _TAKES, "new"), (OrderForm.STOP, _STOPS, "held")):
+            number, limit = len(account.orders) + 1, (price * times).quantize(CENT)
+            leg = replace(
+                order,
+                order_id=str(uuid5(NAMESPACE_URL, f"{self.seed}:{account.role}:leg:{number}")),
+                client_order_id=f"by-hand-{account.role}-{number}",
+                sequence=number,
+                side="sell",
+                order_type="limit",
+                limit_price=limit if form is OrderForm.SIMPLE else None,
+                reserved_price=limit,
+                filled_quantity=Decimal(0),
+                filled_value=Decimal(0),
+                status=status,
+                resting=True,
+                ended_at=None,
+                filled_at=None,
+                form=form,
+            )
+            account.add(leg)
+            if status == "held":
+                del account.open_orders[leg.order_id]
 
     def replace_open(self, command: ReplaceOpen) -> None:
         """Let other orders take the place of open ones, for what is left of them; they rest as the first did."""

@@ -191,8 +191,8 @@ class OrderForm(StrEnum):
     SIMPLE = "simple"
     NOTIONAL = "notional"  # in USD, filled at once
     STOP = "stop"  # rests until a price
-    BRACKET = "bracket"  # with a limit and a stop behind it, filled at once
-    MULTI_LEG = "multi_leg"  # of several contracts, rests
+    BRACKET = "bracket"  # filled at once; a limit and a stop behind it sell again, as orders of their own
+    MULTI_LEG = "multi_leg"  # of several contracts, which are in it and not in the list; rests
 
 
 class PlaceByHand(Frozen):

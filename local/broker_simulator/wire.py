@@ -6,6 +6,7 @@ market data prices are numbers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -65,7 +66,7 @@ def order_json(order: SimOrder) -> dict[str, object]:
         "qty": number(order.quantity),
         "filled_qty": number(order.filled_quantity),
         "filled_avg_price": None if order.average_price is None else number(order.average_price),
-        "order_class": "simple",
+        "order_class": "bracket" if order.in_bracket else "simple",
         "order_type": order.order_type,
         "type": order.order_type,
         "side": order.side,
@@ -88,17 +89,31 @@ def order_json(order: SimOrder) -> dict[str, object]:
 def _in_form(order: SimOrder, fields: dict[str, object]) -> dict[str, object]:
     """Write an order that is none of the system's own as what it is."""
     match order.form:
-        case OrderForm.SIMPLE:
+        case OrderForm.SIMPLE | OrderForm.BRACKET:
             return fields
         case OrderForm.NOTIONAL:
             return {**fields, "qty": None, "notional": number((order.quantity * order.reserved_price).quantize(_CENT))}
         case OrderForm.STOP:
             return {**fields, "type": "stop", "order_type": "stop", "stop_price": number(order.reserved_price)}
-        case OrderForm.BRACKET:
-            return {**fields, "order_class": "bracket", "legs": []}
         case OrderForm.MULTI_LEG:
             several = {name: value for name, value in fields.items() if name not in _OF_ONE_ASSET}
-            return {**several, "order_class": "mleg", "legs": []}
+            return {**several, "order_class": "mleg", "legs": [_leg(order, fields, side) for side in ("buy", "sell")]}
+
+
+def _leg(order: SimOrder, fields: Mapping[str, object], side: str) -> dict[str, object]:
+    """Write one contract of an order of several."""
+    name = f"{order.symbol}270115{'C' if side == 'buy' else 'P'}00100000"
+    return {
+        **fields,
+        "id": str(uuid5(NAMESPACE_URL, f"{order.order_id}:{side}")),
+        "client_order_id": f"{order.client_order_id}-{side}",
+        "asset_id": asset_id(name),
+        "symbol": name,
+        "asset_class": "us_option",
+        "side": side,
+        "order_class": "mleg",
+        "position_intent": f"{side}_to_open",
+    }
 
 
 def account_json(exchange: Exchange, account: SimAccount) -> dict[str, object]:

@@ -115,10 +115,22 @@ def test_orders_that_a_person_placed_and_replaced(simulator: BrokerSimulator, cl
     simulator.replace_open(Role.CONTROL)
     orders = client.call("GET", "/v2/orders", 200, status="all", direction="asc")
 
-    assert [order["order_class"] for order in orders] == ["simple", "simple", "simple", "bracket", "mleg", "simple", "mleg"]
-    assert [order["status"] for order in orders] == ["filled", "filled", "replaced", "filled", "replaced", "new", "new"]
-    assert (orders[1]["qty"], orders[1]["notional"], orders[2]["type"]) == (None, "187.32", "stop")
-    assert (orders[2]["replaced_by"], orders[5]["replaces"]) == (orders[5]["id"], orders[2]["id"])
+    told = [(order["order_class"], order["type"], order.get("side"), order["status"]) for order in orders]
+    assert told == [
+        ("simple", "market", "buy", "filled"),
+        ("simple", "market", "buy", "filled"),
+        ("simple", "stop", "buy", "replaced"),
+        ("bracket", "market", "buy", "filled"),
+        ("bracket", "limit", "sell", "replaced"),
+        ("bracket", "stop", "sell", "held"),
+        ("mleg", "market", None, "replaced"),
+        ("simple", "stop", "buy", "new"),
+        ("bracket", "limit", "sell", "new"),
+        ("mleg", "market", None, "new"),
+    ]
+    assert (orders[1]["qty"], orders[1]["notional"]) == (None, "187.32")
+    assert (orders[2]["replaced_by"], orders[7]["replaces"]) == (orders[7]["id"], orders[2]["id"])
+    assert [leg["side"] for leg in orders[9]["legs"]] == ["buy", "sell"]
 
 
 def test_quotes(client: Documented) -> None:

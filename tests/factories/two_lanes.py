@@ -362,9 +362,11 @@ class Lanes:
         recorded = sum(signs[each.side] * (filled_value([each]) or Decimal(0)) for each in self.log.intents.values())
         mine = {order.order_id for trade in self.trades for order in self.orders(trade.trade_id)}
         others = (order for order in self.simulator.orders(self.account) if order.order_id not in mine)
-        by_hand = sum((order.filled_quantity * (order.average_price or Decimal(0)) for order in others), Decimal(0))
+        by_hand = sum(
+            signs[Side(order.side.upper())] * order.filled_quantity * (order.average_price or Decimal(0)) for order in others
+        )
         moved = self.simulator.account(self.account).cash - self.cash
-        assert abs(moved - recorded + by_hand) < Decimal("1e-6"), f"{moved} USD moved, {recorded} recorded, {by_hand} by hand"
+        assert abs(moved - recorded - by_hand) < Decimal("1e-6"), f"{moved} USD moved, {recorded} recorded, {by_hand} by hand"
 
 
 def _filled(chain: list[SimulatedOrder]) -> Decimal:
