@@ -14,15 +14,19 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
-from shadow.broker.errors import BrokerThrottled
+from shadow.broker.errors import BrokerError, BrokerThrottled
 from shadow.broker.port import Account, Asset, Broker, MarketClock, Order, OrderRequest, Quote
+from shadow.contracts.errors import ShadowError
 
 _MINUTE = 60
 _Answer = TypeVar("_Answer")
 
 
 class RequestBudget(Protocol):
-    """The windows of one account, shared by everybody who asks it. A window is named by its start, in epoch seconds."""
+    """The windows of one account, shared by everybody who asks it. A window is named by its start, in epoch seconds.
+
+    Raises a ShadowError that is no BrokerError where it cannot be asked.
+    """
 
     def take(self, window: int, most: int) -> bool:
         """Take one of at most `most` places of `window`; tell whether there was one. Atomic."""
@@ -194,8 +198,13 @@ class PacedBroker:
         return self._paced(self._limits.most, lambda: self._inner.order_by_id(order_id))
 
     def cancel(self, order_id: str) -> None:
-        """Ask for a cancel; asking again does no harm, so a full window is waited out."""
-        self._paced(self._limits.most, lambda: self._inner.cancel(order_id))
+        """Ask for a cancel; asking again does no harm, so a full window is waited out. A budget that fails keeps none back."""
+        try:
+            self._paced(self._limits.most, lambda: self._inner.cancel(order_id))
+        except BrokerError:
+            raise
+        except ShadowError:
+            self._inner.cancel(order_id)
 
     def _paced(self, most: int, ask: Callable[[], _Answer]) -> _Answer:
         """Ask when there is a place, and again when the broker's own window turns out to be full. Raises BrokerThrottled."""

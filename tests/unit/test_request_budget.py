@@ -16,10 +16,15 @@ from local.broker_simulator.api import Answer
 from shadow.broker.alpaca import AlpacaBroker, AlpacaCredentials
 from shadow.broker.errors import BrokerThrottled
 from shadow.broker.pacing import PacedBroker, RequestGate, RequestLimits
+from shadow.broker.port import OrderStatus
+from shadow.contracts.vocabulary import ExecutionMode
+from shadow.execution.errors import StateUnavailable
+from shadow.execution.trade import TradeExecutor, TradeSettings
+from shadow.execution.walk import WalkPolicy
 from tests.factories.broker import ORDER_JSON
 from tests.factories.in_process_broker import Session
 from tests.factories.two_lanes import Windows
-from tests.fakes.candidate import FakeBroker, FakeClock
+from tests.fakes.candidate import REST, FakeBroker, FakeClock, MemoryLedger, MemoryLog, trade
 
 
 def paced(limits: RequestLimits, budget: Windows, clock: FakeClock) -> PacedBroker:
@@ -105,6 +110,26 @@ def test_l2_a_broker_that_refuses_for_its_limit_leaves_no_trade_unknown_and_no_o
     outcome = simulate(trades, per_minute, limit)
 
     assert (outcome.unknown, outcome.working, outcome.killed) == (0, 0, 0)
+
+
+class Failing(Windows):
+    """A budget that cannot be asked."""
+
+    def take(self, window: int, most: int) -> bool:
+        raise StateUnavailable(f"window {window}, at most {most}: throttled")
+
+
+def test_an_order_is_cancelled_though_the_budget_cannot_be_asked() -> None:
+    broker, log, clock = FakeBroker(script=[REST]), MemoryLog(), FakeClock()
+    paced_broker = PacedBroker(broker, Windows(), RequestLimits(), now=clock.now, sleep=clock.sleep)
+    clock.on_sleep = lambda: setattr(paced_broker._gate, "_budget", Failing())
+    settings = TradeSettings(ExecutionMode.PAPER, WalkPolicy(), lambda item: item.current_position)
+    executor = TradeExecutor(broker=paced_broker, log=log, ledger=MemoryLedger(), clock=clock, settings=settings)
+
+    with pytest.raises(StateUnavailable):
+        executor.execute(trade())
+
+    assert [order.status for order in broker.accepted] == [OrderStatus.CANCELED]
 
 
 def gated(answers: list[Answer], budget: Windows, clock: FakeClock, limits: RequestLimits) -> AlpacaBroker:
