@@ -152,7 +152,7 @@ class AlpacaBroker:
         if answer is None:
             return None
         order = wire.parse_order(answer)
-        if order.order_id != order_id:
+        if order.order_id.lower() != order_id.lower():
             raise BrokerProtocolError(f"order.id: expected {order_id}, was {order.order_id}")
         return order
 

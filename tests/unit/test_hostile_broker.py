@@ -236,6 +236,7 @@ def test_an_answer_about_another_order_is_none_about_ours() -> None:
         broker.order_by_client_id("t-2")
     with pytest.raises(BrokerProtocolError, match=r"order\.id: expected another"):
         broker.order_by_id("another")
+    assert broker.order_by_id(str(ORDER_JSON["id"]).upper()) is not None
 
 
 @pytest.mark.parametrize(("named", "shown"), [({}, "t-1"), ({"client_order_id": None}, None), ({"client_order_id": "x"}, "x")])
