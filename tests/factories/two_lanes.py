@@ -30,7 +30,7 @@ from shadow.contracts.workflow import TradeResult, WorkflowInput, WorkflowTrade
 from shadow.execution.closing import RunCloser
 from shadow.execution.sizing import QUANTUM
 from shadow.execution.trade import TradeExecutor, TradeSettings
-from shadow.execution.walk import WalkPolicy, filled_value
+from shadow.execution.walk import BPS, WalkPolicy, filled_value
 from shadow.intake.payload import candidate_input
 from tests.factories.broker import IMPATIENT, connect
 from tests.factories.broker_simulator import DAY
@@ -46,6 +46,8 @@ CLOSES = {"AAA": Decimal("100.00"), "BBB": Decimal("40.00"), "CCC": Decimal("10.
 HELD = {"AAA": Decimal(30), "BBB": Decimal(80), "CCC": Decimal(200)}
 QUICK = WalkPolicy(limit_seconds=2, market_seconds=3, poll_seconds=1, pause_seconds=1, lookups=2, settle_seconds=3)
 MAX_RECEIVES = 3
+SPREAD = Decimal(20)
+"""Between bid and ask, basis points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Lanes:
     def __post_init__(self) -> None:
         self.ledger.turns = self.log.turns
         self.simulator.set_day(DAY, CLOSES)
-        self.simulator.set_spread(Decimal(20))
+        self.simulator.set_spread(SPREAD)
         self.simulator.set_fill_rule(self.setting.rest_limits)
         for role in Role:
             self.simulator.set_positions(role, HELD)
@@ -288,25 +290,19 @@ class Lanes:
         self._check_limit()
 
     def _check_limit(self) -> None:
-        """Check the breaker against what was really bought.
+        """Check the breaker against what the broker really bought, in dollars.
 
-        It reserves planned dollars, which are sized at the decision's mid: so no more shares are bought than the limit pays for
-        there (to the sizing's six decimals), and none above the ask that was decided on.
+        It reserves planned dollars, which are sized at the middle of the quote: so no more is paid than the limit, half the
+        market's own spread, and the sizing's last decimal of each trade.
         """
         assert self.ledger.reserved == exact_sum(self.ledger.reservations.values())
         if not self.ledger.limit:
             return
         assert self.ledger.reserved <= self.ledger.limit
-        at_mid, allowed = Decimal(0), self.ledger.limit
-        for trade in self.trades:
-            first = self._intent_of(trade.trade_id)
-            if trade.action is Side.SELL or first is None:
-                continue
-            mine = self.orders(trade.trade_id)
-            at_mid += sum((order.filled_quantity for order in mine), Decimal(0)) * first.decision_price
-            allowed += QUANTUM * first.decision_price
-            assert all((order.average_price or first.bid) <= first.ask for order in mine), f"{trade.symbol}: above the ask"
-        assert at_mid <= allowed, f"bought for {at_mid} USD, {self.ledger.limit} allowed"
+        bought = [order for trade in self.trades if trade.action is Side.BUY for order in self.orders(trade.trade_id)]
+        paid = sum((order.filled_quantity * (order.average_price or Decimal(0)) for order in bought), Decimal(0))
+        allowed = (self.ledger.limit + QUANTUM * sum(CLOSES.values())) * (1 + SPREAD / 2 / BPS)
+        assert paid <= allowed, f"bought for {paid} USD, {self.ledger.limit} allowed"
 
     def check_rest(self) -> None:
         """Check what must hold when nothing moves any more: every accepted order is known, as it is, or in doubt in writing."""

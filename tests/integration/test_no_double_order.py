@@ -19,6 +19,7 @@ from local.broker_simulator import BrokerSimulator
 from local.broker_simulator.values import FaultKind
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.vocabulary import TradeStatus
+from shadow.execution.walk import WalkPolicy
 from tests.factories.schedules import FAULTS, Happening, Schedule, Step, run, schedules
 from tests.factories.two_lanes import Requests
 from tests.fakes.candidate import MemoryLog
@@ -96,6 +97,13 @@ def test_over_real_http_a_fault_at_each_place_of_a_trade_makes_no_second_order(f
             simulator.reset()
             lanes = run(Schedule((("AAA", Decimal(-600)),), (Step(gap, Happening.FAULT, fault),)), simulator)
             assert len(lanes.results) == 1
+
+
+def test_a_lane_that_believes_any_quote_is_found_to_buy_beyond_the_breakers_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WalkPolicy, "fault_in", lambda *_: "")
+    wide = tuple(Step(gap, Happening.FAULT, FAULTS.index((FaultKind.QUOTE_WIDE, None))) for gap in (2, 1, 1, 1))
+    with pytest.raises(AssertionError, match="bought for 11"):
+        run(Schedule((("BBB", Decimal(600)),), wide, limit=Decimal(700)))
 
 
 class Unfenced(MemoryLog):
