@@ -833,3 +833,72 @@ def test_what_an_exit_in_whole_shares_leaves_is_no_residue_where_both_lanes_sold
     assert named == {"candidate"}
     much = left_of_exits(case, Role.CONTROL, "11", "1.64")
     assert "RESIDUAL_POSITION" in {d.kind for d in judge(much, default_policy()).differences}
+
+
+# Siblings of V2, V6 and V13 that the change of every field found
+
+
+@pytest.mark.parametrize("price", ["0", "-1"])
+@pytest.mark.parametrize("role", ROLES)
+def test_a_broker_that_says_a_fill_cost_nothing_is_answered_with_a_verdict(role: Role, price: str) -> None:
+    def cheap(trade: TradeOutcome) -> dict[str, object]:
+        quantity = trade.filled_quantity
+        record = {"client_order_id": trade.trade_id, "order_id": "o", "quantity": quantity, "filled_quantity": quantity}
+        return {"orders": (OrderRecord.model_validate(record | {"status": "filled", "average_price": Decimal(price)}),)}
+
+    comparison = judge(with_run(trade_edit(is_buy, cheap)(BASE, role), role, broker_truth=True), default_policy())
+    assert {attribution for _, attribution in said(comparison)} == {role.value}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_start_that_cannot_be_loosens_no_bound_between_two_prices(role: Role) -> None:
+    case = in_dry_run(repriced(is_buy, Decimal("0.95"))(BASE, Role.CANDIDATE))
+    late = trade_edit(is_buy, lambda t: {"started_at": t.started_at and t.started_at + timedelta(hours=2)})(case, role)
+    assert ("DECISION_PRICE", "candidate") in said(judge(late, default_policy()))
+
+
+@pytest.mark.parametrize("status", ["done_for_day", "pending_replace", "calculated", "suspended"])
+def test_an_order_that_may_still_fill_is_live_whatever_its_word(status: str) -> None:
+    def working(trade: TradeOutcome) -> dict[str, object]:
+        orders = tuple(o.model_copy(update={"status": status, "accepted": True}) for o in trade.orders)
+        return {"orders": orders, "status": TradeStatus.FAILED, "reason": Reason.NOT_FILLED}
+
+    assert ("ORDER_LIVE_WHILE_FAILED", "candidate") in said(
+        judge(trade_edit(is_buy, working)(BASE, Role.CANDIDATE), default_policy())
+    )
+
+
+def test_an_order_in_a_state_that_nobody_knows_is_of_unknown_fate() -> None:
+    case = trade_edit(is_buy, lambda t: {"orders": tuple(o.model_copy(update={"status": "lost"}) for o in t.orders)})(
+        BASE, Role.CANDIDATE
+    )
+    assert ("ORDER_FATE_UNKNOWN", "candidate") in said(judge(case, default_policy()))
+
+
+@pytest.mark.parametrize("seconds", [-61, 61])
+def test_a_quote_from_the_past_or_the_future_is_told(seconds: int) -> None:
+    case = trade_edit(is_buy, lambda t: intent(t, **quoted(t, seconds)))(BASE, Role.CANDIDATE)
+    assert of_kind(case, "QUOTE_STALE")
+
+
+def test_a_ledger_that_its_own_lane_denies_accuses_nobody_else() -> None:
+    for factor in (Decimal(2), Decimal("0.5")):
+        entry = next(e for e in run_of(BASE, Role.CONTROL).effects or () if e.kind is EffectKind.LEDGER_ENTRY)
+        assert entry.price is not None
+        case = spoil(EffectKind.LEDGER_ENTRY, price=entry.price * factor)(BASE, Role.CONTROL)
+        assert {attribution for _, attribution in said(judge(case, default_policy()))} == {"control"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_buy_decided_by_another_limit_than_its_runs_is_told(role: Role) -> None:
+    def decided(trade: TradeOutcome) -> dict[str, object]:
+        assert trade.equity is not None
+        assert trade.equity.limit is not None
+        return {"equity": trade.equity.model_copy(update={"limit": trade.equity.limit * 2})}
+
+    assert said(judge(trade_edit(is_buy, decided)(BASE, role), default_policy())) == [("EQUITY_LIMIT", role.value)]
+
+
+def test_a_lane_that_takes_an_asset_for_whole_shares_and_buys_a_fraction_accuses_itself_alone() -> None:
+    case = trade_edit(is_buy, lambda t: intent(t, fractionable=False))(BASE, Role.CANDIDATE)
+    assert {attribution for _, attribution in said(judge(case, default_policy()))} <= {"candidate"}

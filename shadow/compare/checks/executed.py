@@ -20,10 +20,12 @@ from shadow.contracts.vocabulary import EffectKind, Side, TradeStatus
 
 LIVE = frozenset(
     {"open", "new", "accepted", "pending_new", "accepted_for_bidding", "partially_filled", "held", "pending_cancel", "stopped"}
+    | {"pending_replace", "pending_review", "calculated", "done_for_day", "suspended"}
 )
-DEAD = frozenset({"canceled", "expired", "rejected", "not_accepted", "done_for_day", "replaced", "suspended", "not_found"})
-UNCERTAIN = frozenset({"unknown", "ambiguous", "intended"})
+"""Statuses, a lane's words and Alpaca's, after which an order may still fill."""
+DEAD = frozenset({"canceled", "expired", "rejected", "not_accepted", "replaced", "not_found"})
 FILLED = "filled"
+_KNOWN = LIVE | DEAD | {FILLED, ""}
 _NOT_KNOWN = frozenset({TradeStatus.UNKNOWN, TradeStatus.UNFINISHED})
 
 
@@ -38,6 +40,11 @@ class Fill:
 def status_of(order: OrderRecord) -> str:
     """Give an order's status in lower case; empty where it is not known."""
     return (order.status or "").lower()
+
+
+def is_uncertain(order: OrderRecord) -> bool:
+    """Tell whether nothing says how an order stands: its status is none that is known to be live, dead or filled."""
+    return status_of(order) not in _KNOWN
 
 
 def is_accepted(order: OrderRecord) -> bool:

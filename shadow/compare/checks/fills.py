@@ -6,10 +6,10 @@ for and against what its orders filled, whatever end it recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from shadow.compare.case import LaneTrade, TradePair
+from shadow.compare.case import LaneTrade, Planned, TradePair
 from shadow.compare.checks.duties import Duties, is_equity_blocked, was_tried
 from shadow.compare.checks.executed import order_fill, seen_filled, status_of, truest_fill
 from shadow.compare.checks.prices import is_off_every_witness, witnessed_price
@@ -187,7 +187,19 @@ def _departs(side: LaneTrade, other: LaneTrade, pair: TradePair, duties: Duties)
         return was_tried(mine)
     if mine.status is TradeStatus.COMPLETED:
         return theirs.reason in _OUTAGES and is_off_every_witness(side, pair, duties.policy)
+    if theirs.status in (TradeStatus.UNKNOWN, TradeStatus.UNFINISHED) and _did_nearly_all(side, pair, duties.policy):
+        return False
     return not (mine.reason in _OUTAGES and theirs.status is TradeStatus.COMPLETED and not _is_proved(other, pair, duties))
+
+
+def _did_nearly_all(side: LaneTrade, pair: TradePair, policy: Policy) -> bool:
+    """Tell whether a failed trade filled what the plan asks for but for a rest that no rule minds."""
+    planned, dollars = pair.planned, _filled_dollars(side)
+    if planned is None or dollars is None or side.trade.status is not TradeStatus.FAILED:
+        return False
+    goal = planned.current_value if planned.is_full_exit else abs(planned.amount)
+    rule = policy.rules.exit_quantity if planned.is_full_exit else policy.rules.executed_value
+    return within(rule, dollars, goal)
 
 
 def _is_proved(side: LaneTrade, pair: TradePair, duties: Duties) -> bool:
@@ -231,9 +243,9 @@ def _filled_quantity(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 def _partial(pair: TradePair, duties: Duties) -> Iterator[Finding]:
     """Two failed trades may have filled different parts: compared in USD at each lane's own decision price.
 
-    The lane whose record says something else than its orders departs; where both records are right, nothing says which lane does.
-    Where the broker says that one lane filled everything, or something where the other sent no order, the other one departs as
-    from a trade that was executed.
+    The lane whose record says something else than its orders departs. Where the brokers say what both filled, the lane departs
+    that is farther from the plan; where only one broker was asked, the lane that failed what the other executed, whatever that
+    one recorded. Else nothing says which lane does.
     """
     both, policy = pair.both, duties.policy
     if both is None or any(side.trade.status is not TradeStatus.FAILED for side in both):
@@ -252,7 +264,18 @@ def _partial(pair: TradePair, duties: Duties) -> Iterator[Finding]:
         pair=pair,
     )
     false = {side.role for side in both if _filled(side, pair) or _lost(side, pair)}
-    yield from of_each(parts, false | {side.role for side in both if _alone_failed(side, both, pair, duties)})
+    if pair.planned is not None and all(side.run.broker_truth for side in both):
+        departs = _farther(pair.planned, dict(zip((side.role for side in both), (dollars[0], dollars[1]), strict=True)))
+    else:
+        departs = {side.role for side in both if _alone_failed(side, both, pair, duties)}
+    yield from of_each(parts, false | departs)
+
+
+def _farther(planned: Planned, dollars: Mapping[Role, Decimal]) -> set[Role]:
+    """Give the lane that filled less of the plan than the other, or more beyond it."""
+    goal = planned.current_value if planned.is_full_exit else abs(planned.amount)
+    off = {role: abs(EXACT.subtract(usd, goal)) for role, usd in dollars.items()}
+    return {role for role in off if off[role] > min(off.values())}
 
 
 def _alone_failed(side: LaneTrade, both: tuple[LaneTrade, LaneTrade], pair: TradePair, duties: Duties) -> bool:
@@ -272,7 +295,9 @@ def _filled_dollars(side: LaneTrade) -> Decimal | None:
     filled = max(seen_filled(side), side.trade.filled_quantity or ZERO)
     if filled == 0:
         return ZERO
-    price = decision_price(side.trade.intent) or side.trade.average_price
+    price, fill = decision_price(side.trade.intent) or side.trade.average_price, truest_fill(side)
+    if price is None and fill is not None and fill.value is not None:
+        price = EXACT.divide(fill.value, fill.quantity)
     return None if price is None else EXACT.multiply(filled, price)
 
 

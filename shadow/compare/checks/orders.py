@@ -16,11 +16,11 @@ from shadow.compare.checks.executed import (
     DEAD,
     FILLED,
     LIVE,
-    UNCERTAIN,
     executed,
     has_wrong_side,
     is_accepted,
     is_answered,
+    is_uncertain,
     order_fill,
     status_of,
 )
@@ -271,7 +271,7 @@ def _left_working(pair: TradePair, side: LaneTrade) -> Iterator[Finding]:
 
 
 def _uncertain(side: LaneTrade) -> Fault | None:
-    unsure = [order for order in side.trade.orders if order.accepted is not False and status_of(order) in UNCERTAIN]
+    unsure = [order for order in side.trade.orders if order.accepted is not False and is_uncertain(order)]
     if side.trade.status is TradeStatus.UNFINISHED or not unsure:
         return None
     return Fault(status_of(unsure[0]), f"does not know what became of an order ({status_of(unsure[0])})")

@@ -24,6 +24,8 @@ from shadow.contracts.vocabulary import EffectKind, Side
 
 _CENT = Decimal("0.01")
 _SECOND = timedelta(seconds=1)
+_SLACK = timedelta(seconds=5)
+"""How far the clocks of one lane's parts may be apart."""
 
 
 def price_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
@@ -75,23 +77,41 @@ def _not_the_mid(side: LaneTrade, policy: Policy) -> Fault | None:
 def witnessed_price(side: LaneTrade) -> Decimal | None:
     """Give the average price of fills that the lane did not write down itself, USD a share; None where there are none.
 
-    The broker's word for the orders, else the ledger of a lane that traded for real.
+    The broker's word for the orders, else the ledger of a lane that traded for real, unless the trade's record denies it.
     """
     fill = order_fill(side) if side.run.broker_truth else None
     if fill is None or not fill.quantity:
-        real = [effect for effect in side.effects_of(EffectKind.LEDGER_ENTRY) if effect.emitted]
-        fill = ledger_fill(side) if real else None
-    if fill is None or not fill.quantity or fill.value is None:
+        fill = _entered_for_real(side)
+    if fill is None or fill.quantity <= 0 or fill.value is None or fill.value <= 0:
         return None
     return EXACT.divide(fill.value, fill.quantity)
 
 
+def _entered_for_real(side: LaneTrade) -> Fill | None:
+    real = [effect for effect in side.effects_of(EffectKind.LEDGER_ENTRY) if effect.emitted]
+    fill, price = ledger_fill(side) if real else None, side.trade.average_price
+    if fill is None or fill.value is None or price is None:
+        return fill
+    apart = abs(EXACT.subtract(fill.value, EXACT.multiply(price, fill.quantity)))
+    return fill if apart <= EXACT.multiply(_CENT, abs(fill.value)) else None
+
+
 def seconds_between(pair: TradePair) -> Decimal | None:
-    """Give the seconds between the lanes' decisions, by the trades' starts; None where a start is not known."""
-    starts = [side.trade.started_at for side in pair.lanes]
+    """Give the seconds between the lanes' decisions, by the trades' starts; None where a start is not known.
+
+    A start outside its own run is no start: a lane must not loosen the bound on its price by a time that cannot be.
+    """
+    starts = [side.trade.started_at for side in pair.lanes if _is_inside_its_run(side)]
     if len(starts) < 2 or starts[0] is None or starts[1] is None:  # noqa: PLR2004 - both lanes
         return None
     return Decimal(abs(starts[0] - starts[1]) // _SECOND)
+
+
+def _is_inside_its_run(side: LaneTrade) -> bool:
+    start, begin, end = side.trade.started_at, side.run.started_at, side.run.completed_at
+    if start is None or begin is None or end is None:
+        return start is not None
+    return begin - _SLACK <= start <= end + _SLACK
 
 
 def _witnesses(side: LaneTrade, pair: TradePair) -> Iterator[tuple[Decimal, str]]:
@@ -171,7 +191,10 @@ def _decision(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 
 
 def _off_the_market(side: LaneTrade, pair: TradePair, policy: Policy, seconds: Decimal) -> Fault | None:
-    price, seen = decision_price(side.trade.intent), _witness(side, pair)
+    intent = side.trade.intent
+    if intent is not None and intent.decision_price is not None and intent.decision_price <= 0:
+        return Fault(decimal_text(intent.decision_price), f"decided on {shown(intent.decision_price)} USD a share")
+    price, seen = decision_price(intent), _witness(side, pair)
     if price is None or seen is None or policy.rules.decision_price.permits_after(price, seen[0], seconds):
         return None
     off = basis_points(EXACT.subtract(price, seen[0]), seen[0])
@@ -188,7 +211,10 @@ def _stale(side: LaneTrade, limit: int) -> Fault | None:
     if intent is None or intent.quote_at is None or intent.market_at is None:
         return None
     age = intent.market_at - intent.quote_at
-    return Fault(shown(intent.quote_at) or "", f"sized on a quote {age // _SECOND} s old") if age > limit * _SECOND else None
+    if abs(age) <= limit * _SECOND:
+        return None
+    what = "old" if age > timedelta(0) else "ahead of the broker's clock"
+    return Fault(shown(intent.quote_at) or "", f"sized on a quote {abs(age) // _SECOND} s {what}")
 
 
 def _wide(side: LaneTrade, limit: Decimal) -> Fault | None:

@@ -189,6 +189,8 @@ def equity_findings(view: PairView, duties: Duties) -> Iterator[Finding]:
             candidate=shown(candidate.equity_limit),
         )
         yield from of_each(limits, duties.limit_departs)
+    else:
+        yield from run_faults("EQUITY_LIMIT", "equity.limit", view.runs, lambda run: _other_limit(run, policy))
     yield from run_faults("EQUITY_NOT_COUNTED", "equity.cumulative", view.runs, lambda run: _uncounted(view, run, policy))
     yield from run_faults("EQUITY_FOREIGN_COUNT", "equity.cumulative", view.runs, lambda run: _foreign(view, run, policy))
     yield from run_faults(
@@ -202,6 +204,17 @@ def equity_findings(view: PairView, duties: Duties) -> Iterator[Finding]:
     yield from run_faults("EQUITY_MISJUDGED", "equity.allowed", view.runs, lambda run: _misjudged(view, run, duties))
     for pair in view.trades:
         yield from _breaker(pair, duties)
+
+
+def _other_limit(run: RunOutcome, policy: Policy) -> Fault | None:
+    """Tell of a BUY that was decided on by another limit than the run's own."""
+    for trade in run.trades:
+        limit = trade.equity.limit if trade.equity is not None else None
+        if limit is None or run.equity_limit is None or within(policy.rules.equity_limit, limit, run.equity_limit):
+            continue
+        own = shown(run.equity_limit)
+        return Fault(decimal_text(limit), f"decided on {trade.symbol} by a limit of {shown(limit)} USD where its run's is {own}")
+    return None
 
 
 def _misjudged(view: PairView, run: RunOutcome, duties: Duties) -> Fault | None:

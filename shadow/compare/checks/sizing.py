@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import product
 
 from shadow.compare.case import LaneTrade, Planned, TradePair, memoized_per_trade
 from shadow.compare.exact import EXACT, shares_of
@@ -186,7 +187,8 @@ def _exit_across(pair: TradePair, planned: Planned, sizes: dict[Role, Sized], po
         return
     control, candidate = (sizes[side.role] for side in both)
     rule = policy.rules.filled_quantity
-    if control.kind or candidate.kind or within(rule, control.quantity, candidate.quantity):
+    words = product(*(_words(side, sizes[side.role]) for side in both))
+    if control.kind or candidate.kind or any(within(rule, one, other) for one, other in words):
         return
     more, less = both if control.quantity > candidate.quantity else both[::-1]
     departs: LaneTrade | None = less
@@ -211,13 +213,23 @@ def _exit_across(pair: TradePair, planned: Planned, sizes: dict[Role, Sized], po
     yield from of_each(apart, () if departs is None else (departs.role,))
 
 
+def _words(side: LaneTrade, size: Sized) -> set[Decimal]:
+    """Give what a lane says it sold of a full exit: asked for, and filled. That both differ is told of it elsewhere."""
+    filled = side.trade.filled_quantity if side.trade.status is TradeStatus.COMPLETED else None
+    return {size.quantity, filled or size.quantity}
+
+
+def _is_real(side: LaneTrade) -> bool:
+    return side.run.broker_truth or any(effect.emitted for effect in side.effects_of(EffectKind.LEDGER_ENTRY))
+
+
 def _oversold(planned: Planned, seller: LaneTrade, more: Sized, less: Sized) -> bool:
     """Tell whether the greater of two quantities is the wrong one: nobody sold it for real, and the plan's dollars deny it.
 
     A broker fills no more than is held. Without a fill of it, the lane departs where the other one's worth is the plan's within
     half the distance between the two, and that is more than prices move in most days; else the lane that sells less departs.
     """
-    is_real = seller.run.broker_truth or any(effect.emitted for effect in seller.effects_of(EffectKind.LEDGER_ENTRY))
+    is_real = _is_real(seller)
     off = abs(EXACT.subtract(EXACT.multiply(less.quantity, less.price), planned.current_value))
     apart = EXACT.multiply(EXACT.subtract(more.quantity, less.quantity), less.price)
     return not is_real and EXACT.multiply(off, Decimal(2)) < apart and apart >= EXACT.multiply(planned.current_value, _MUCH)
@@ -231,7 +243,7 @@ def _rounding(pair: TradePair, sizes: dict[Role, Sized]) -> Iterator[Finding]:
     if known == {True}:
         departs, what = floored, "The asset trades in fractions and the quantity was rounded down"
     elif known == {False}:
-        departs, what = fractions, "The asset trades in whole shares only and a fraction was asked for"
+        departs, what = _in_fractions(pair, fractions), "The asset trades in whole shares only and a fraction was asked for"
     else:
         departs, what = set(), "One lane rounds down to whole shares, the other asks for a fraction"
         if not (floored and fractions):
@@ -248,6 +260,12 @@ def _rounding(pair: TradePair, sizes: dict[Role, Sized]) -> Iterator[Finding]:
             pair=pair,
         )
         yield from of_each(rounding, departs)
+
+
+def _in_fractions(pair: TradePair, fractions: set[Role]) -> set[Role]:
+    """Leave out a lane that says nothing of the asset and whose fraction was filled for real: then the asset trades in them."""
+    silent = {side.role for side in pair.lanes if side.trade.intent is None or side.trade.intent.fractionable is None}
+    return fractions - {side.role for side in pair.lanes if side.role in silent and _is_real(side) and side.trade.filled_quantity}
 
 
 def _quantity(sizes: dict[Role, Sized], role: Role) -> str | None:
