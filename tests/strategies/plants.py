@@ -132,6 +132,18 @@ def all_filled(trade: TradeOutcome) -> dict[str, object]:
     return {"orders": (order(trade, 0, quantity=quantity, filled_quantity=quantity, average_price=price),)}
 
 
+def with_twice_the_limit(run: RunOutcome) -> dict[str, object]:
+    """Let a lane allow itself twice as much buying, in its run and in what it decided of each BUY."""
+
+    def doubled(trade: TradeOutcome) -> TradeOutcome:
+        limit = trade.equity.limit if trade.equity else None
+        return trade.model_copy(
+            update={"equity": trade.equity and trade.equity.model_copy(update={"limit": limit and limit * 2})}
+        )
+
+    return {"equity_limit": (run.equity_limit or Decimal(0)) * 2, "trades": tuple(map(doubled, run.trades))}
+
+
 def unended(status: TradeStatus) -> Edit:
     """Leave a BUY without an end in a run that has one."""
 
@@ -290,7 +302,7 @@ PLANTS = (
     Plant("GUARD_THRESHOLD", guard(threshold=Decimal("500.01"))),
     Plant("GUARD_AMOUNTS", guard(sell_succeeded_amount=Decimal("1.00"))),
     Plant("GUARD_BOUNDARY", BLOCKED_WRONGLY, name="C3"),
-    Plant("EQUITY_LIMIT", run_edit(lambda run: {"equity_limit": (run.equity_limit or Decimal(0)) * 2}), attribution="neither"),
+    Plant("EQUITY_LIMIT", run_edit(with_twice_the_limit), attribution="neither"),
     Plant(
         "EQUITY_NOT_COUNTED",
         trade_edit(is_buy, lambda t: {"equity": t.equity.model_copy(update={"cumulative": Decimal(0)}) if t.equity else None}),
