@@ -16,6 +16,7 @@ from pathlib import Path
 
 _SECONDS = 60
 _NAME_CHARACTERS = 80
+_THROTTLED, _LONGEST_CALL_SECONDS = "Lambda.TooManyRequestsException", 330
 _STAND_IN = "arn:aws:lambda:us-east-1:123456789012:function:any"
 
 STATELINT_DOES_NOT_KNOW = {
@@ -70,6 +71,25 @@ def unreachable_catchers(text: str) -> list[str]:
                 if "States.ALL" in errors and (len(errors) > 1 or place != len(rules) - 1):
                     wrong.append(f"state {name}: States.ALL must stand alone and last in {kind}")
     return wrong
+
+
+def impatient_with_throttles(text: str) -> list[str]:
+    """Say which states that call a function give up on a throttled call before other calls can have ended.
+
+    A throttled call did nothing, so waiting is all there is to do; jitter waits half of the longest time on average.
+    """
+    wrong = []
+    for name, state in states_of(json.loads(text)):
+        given = state.get("Retry", [])
+        waited = sum(_mean_wait(rule) for rule in (given if isinstance(given, list) else []) if _THROTTLED in rule["ErrorEquals"])
+        if str(state.get("Resource", "")).endswith("FunctionArn}") and waited < _LONGEST_CALL_SECONDS:
+            wrong.append(f"state {name}: waits {waited:.0f} s for a throttled call, another may take {_LONGEST_CALL_SECONDS}")
+    return wrong
+
+
+def _mean_wait(rule: Mapping[str, float]) -> float:
+    first, most, rate = rule["IntervalSeconds"], rule.get("MaxDelaySeconds", float("inf")), rule["BackoffRate"]
+    return sum(min(first * rate**attempt, most) for attempt in range(int(rule["MaxAttempts"]))) / 2
 
 
 def statelint(text: str) -> list[str]:

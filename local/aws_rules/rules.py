@@ -53,6 +53,13 @@ RULES = (
         _of_machine(machine.unreachable_catchers),
     ),
     Rule(
+        "a-throttled-call-is-waited-for",
+        "A function that is called beyond its share answers Lambda.TooManyRequestsException until other calls have ended.",
+        f"{_STATES}bp-lambda-serviceexception.html",
+        "moto, the emulator",
+        _of_machine(machine.impatient_with_throttles),
+    ),
+    Rule(
         "second-validator",
         "The definition is valid by the Amazon States Language.",
         "https://states-language.net/spec.html",

@@ -48,6 +48,16 @@ def test_the_other_rules_of_the_definition_find_their_breach() -> None:
     assert machine.long_names(TEXT) == machine.unreachable_catchers(TEXT) == []
 
 
+@pytest.mark.parametrize("file", ["execution_workflow.asl.json", "rejudge.asl.json"])
+def test_w5_a_state_that_gives_up_on_a_throttled_call_too_early_is_found(file: str) -> None:
+    text = machine.read_machines(ROOT)[file]
+    called = text.count('FunctionArn}"')
+
+    assert machine.impatient_with_throttles(text) == []
+    assert len(machine.impatient_with_throttles(text.replace('"MaxAttempts": 30', '"MaxAttempts": 5'))) == called
+    assert len(machine.impatient_with_throttles(text.replace("Lambda.TooManyRequestsException", "Other"))) == called
+
+
 def test_w13_a_function_beyond_lambdas_limit_fails_the_build() -> None:
     folders = [path.name for path in (ROOT / "functions").iterdir() if (path / "lambda_handler.py").exists()]
 

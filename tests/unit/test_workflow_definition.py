@@ -162,19 +162,6 @@ def test_l2_a_full_window_of_requests_is_waited_out() -> None:
             assert (waits, window["JitterStrategy"]) == ([5, 10, 20, 40, 60, 60], "FULL")
 
 
-@pytest.mark.parametrize(("name", "task"), TASKS)
-def test_w5_a_throttled_call_waits_out_another_plans_trades(name: str, task: dict[str, Any]) -> None:
-    """A throttled call did nothing. Ten trades of another plan hold what is reserved for five minutes a trade at the most."""
-    throttled = task["Retry"][-2]
-    longest = [
-        min(throttled["IntervalSeconds"] * throttled["BackoffRate"] ** n, throttled["MaxDelaySeconds"])
-        for n in range(throttled["MaxAttempts"])
-    ]
-
-    assert sum(longest) / 2 > 2 * 330, name
-    assert throttled["JitterStrategy"] == "FULL"
-
-
 def test_l2_no_run_ends_with_an_unknown_trade_or_a_broken_step_before_its_orders_are_closed() -> None:
     states = MACHINE["States"]
     closing = {name: state["Next"] for name, state in states.items() if state.get("Parameters", {}).get("closeRun")}
