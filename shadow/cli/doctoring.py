@@ -50,6 +50,7 @@ def checks() -> Sequence[tuple[str, Check]]:
         ("stack", deployed.stack),
         ("template", template.template),
         ("running code", deployed.functions),
+        ("version in production", deployed.promoted),
         ("subscriptions", deployed.subscriptions),
         ("switches", deployed.switches),
         ("concurrency", deployed.concurrency),

@@ -178,6 +178,15 @@ def test_live_is_refused_unless_the_workflow_is_in_production() -> None:
     assert TEMPLATE["Parameters"]["ProductionLane"]["Default"] == "legacy"
 
 
+def test_an_alias_is_refused_while_the_stack_says_that_the_workflow_does_not_trade() -> None:
+    """Published versions keep their variables: a deployment with dry_run would be told and would stop nothing."""
+    rule = TEMPLATE["Rules"]["TheAliasIsForProduction"]
+    wanted = [{"Fn::Equals": [{"Ref": "ProductionLane"}, "workflow"]}, {"Fn::Equals": [{"Ref": "ExecutionMode"}, "live"]}]
+
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "WorkflowAlias"}, "production"]}
+    assert [each["Assert"] for each in rule["Assertions"]] == [{"Fn::And": wanted}]
+
+
 def alarms() -> dict[str, Any]:
     return of_type("AWS::CloudWatch::Alarm")
 

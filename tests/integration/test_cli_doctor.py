@@ -359,6 +359,29 @@ def test_w3_an_alias_with_an_old_environment_is_found() -> None:
     assert (found.level, found.found) == ("fail", f"{name}:live differs from $LATEST in Environment")
 
 
+def test_w3_a_version_in_production_that_keeps_an_old_interlock_is_found(healthy: Healthy) -> None:
+    functions, machines = boto3.client("lambda"), boto3.client("stepfunctions")
+    name, stack = (
+        deployed_function(),
+        replace(DEPLOYED, parameters={"WorkflowAlias": "production"}, outputs=healthy.cloud.outputs),
+    )
+    (found,) = deployed.promoted(stack)
+    assert (found.level, "there is no alias" in found.found) == ("fail", True)
+
+    call = {"Type": "Task", "Resource": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}:1", "End": True}
+    version = machines.update_state_machine(
+        stateMachineArn=healthy.cloud.machine, definition=json.dumps({"StartAt": "A", "States": {"A": call}}), publish=True
+    )["stateMachineVersionArn"]
+    machines.create_state_machine_alias(
+        name="production", routingConfiguration=[{"stateMachineVersionArn": version, "weight": 100}]
+    )
+    assert [entry.level for entry in deployed.promoted(stack)] == ["ok"]
+
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": {"EXECUTION_MODE": "dry_run"}})
+    (found,) = deployed.promoted(stack)
+    assert (found.level, found.found) == ("fail", f"{name}:1 has its own EXECUTION_MODE")
+
+
 @pytest.mark.usefixtures("healthy")
 def test_w6_alarms_that_nobody_gets_are_found() -> None:
     topic = boto3.client("sns").create_topic(Name="alarms")["TopicArn"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from shadow.aws import clients
+from shadow.aws.versions import Versions
 from shadow.cli.doctor.finding import Account, Finding, bad, ok, warn
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _CANDIDATE_FUNCTIONS = 3
 """Of how many functions CandidateReservedConcurrency is kept for each: the intake, the breaker and the trades."""
 _LEAST_FREE = 100
 """How many Lambda keeps for functions without a reservation, where the account may have as many."""
+_INTERLOCKS = ("EXECUTION_MODE", "PRODUCTION_LANE", "CONTROL_ACCOUNT_FINGERPRINT", "BROKER_SECRET_ID", "BROKER_ENDPOINT")
 _GONE = "gone"
 _ON = frozenset({"ENABLED", "Enabled", "Enabling", "Creating", "Updating"})
 _OFF_AFTER_CUT_OVER = frozenset({"ControlEventsRule"})
@@ -78,6 +80,36 @@ def functions(account: Account) -> Iterator[Finding]:
         yield bad("running code", "; ".join(behind), advice)
     else:
         yield ok("running code", f"{seen} functions run what was deployed")
+
+
+def promoted(account: Account) -> Iterator[Finding]:
+    """Hold the interlocks of the version in production against the stack's: what is published keeps its variables."""
+    if not account.deployed or not account.parameter("WorkflowAlias"):
+        return
+    versions, client = Versions(clients.stepfunctions(), account.outputs["StateMachineArn"]), _lambda()
+    arn = versions.in_production()
+    if arn is None:
+        yield bad("version in production", f"there is no alias {versions.alias}: no plan starts", "shadow promote makes it")
+        return
+    old = []
+    for name, number in versions.find(arn).functions.items():
+        has, wanted = (
+            _variables(client.get_function_configuration(FunctionName=name, Qualifier=each or "$LATEST"))
+            for each in (number, None)
+        )
+        differing = [key for key in _INTERLOCKS if has.get(key) != wanted.get(key)]
+        old += [f"{name}:{number} has its own {', '.join(differing)}"] if differing else []
+    if old:
+        advice = "publish what is deployed and promote that version, or empty WorkflowAlias: what runs is not what was deployed"
+        yield bad("version in production", "; ".join(old), advice)
+    else:
+        yield ok("version in production", f"{arn.rpartition(':')[2]}, with the interlocks that are deployed")
+
+
+def _variables(configuration: object) -> Mapping[str, str]:
+    environment = _part(configuration, "Environment")
+    variables = environment.get("Variables") if isinstance(environment, Mapping) else None
+    return variables if isinstance(variables, Mapping) else {}
 
 
 def subscriptions(account: Account) -> Iterator[Finding]:
