@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Where the page is written.", metavar="FILE")]
+MarkdownOption = Annotated[Path | None, typer.Option("--markdown", help="Also write it for a pull request.", metavar="FILE")]
+JunitOption = Annotated[Path | None, typer.Option("--junit", help="Also write it for a build server.", metavar="FILE")]
+AllOption = Annotated[bool, typer.Option("--all", help="Give every difference in full, not the worst three of each kind.")]
 SiteOption = Annotated[Path, typer.Option("--out", help="The folder that the pages are written to.", metavar="DIR")]
 RunbooksOption = Annotated[str, typer.Option("--runbooks", help="The address that runbooks lie below.", metavar="URL")]
 DecidedOption = Annotated[
@@ -66,6 +69,10 @@ _STANDING_STYLE = {
     "clear of the noise": "green",
     "not measured": "dim",
 }
+_DAY_CODES = {
+    "MATCHED": ExitCode.FINE,
+    **dict.fromkeys(("INCOMPLETE", "PENDING", "NOTHING PUBLISHED"), ExitCode.INCOMPLETE),
+}
 _CRITERION_STYLE = {"pass": "green", "wait": "yellow", "fail": "bold red"}
 _READINESS_STYLE = {"READY": "bold green", "NOT_YET": "yellow", "BLOCKED": "bold red"}
 
@@ -82,6 +89,9 @@ def report(
     day: DayOption = None,
     open_page: OpenOption = False,
     out: OutOption = None,
+    markdown_file: MarkdownOption = None,
+    junit_file: JunitOption = None,
+    everything: AllOption = False,
     policy: PolicyOption = None,
     folder: FolderOption = None,
     file: FileOption = None,
@@ -97,20 +107,30 @@ def report(
 
       shadow report --folder build/demo --date 2022-12-28 --out report.html
 
-      shadow report --json | jq .counts
+      shadow report --json --all | jq '.kinds[].examples[]'
 
-    Exit code 1 where the day's verdict is not MATCHED.
+      shadow report --markdown report.md --junit report.xml
+
+    Exit code 1 where the day diverged, a lane is missing or pairs are unaccounted for; 4 where nothing diverged and not
+    everything was compared, or nothing was published.
     """
     chosen = parse_day(day)
 
     def build() -> tuple[DailyReport, str]:
         from reports.daily.build import build_report  # noqa: PLC0415
         from reports.daily.html import render_page  # noqa: PLC0415
+        from reports.daily.pipeline import junit, markdown  # noqa: PLC0415
         from reports.material import Place, open_material  # noqa: PLC0415
 
         material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
         wanted = chosen or material.latest_day()
-        built = build_report(material.source, wanted, ledger=material.ledger, settings=material.settings)
+        shown = None if everything else material.settings.examples
+        settings = material.settings.model_copy(update={"examples": None if markdown_file or junit_file else shown})
+        whole = build_report(material.source, wanted, ledger=material.ledger, settings=settings)
+        for path, written in ((markdown_file, markdown), (junit_file, junit)):
+            if path is not None:
+                write_whole(path, written(whole))
+        built = whole if shown is None else whole.with_examples(shown)
         return built, render_page(built)
 
     built, page = _worked("building the report", build, quiet=as_json)
@@ -119,7 +139,7 @@ def report(
     print_json(built.to_wire() | {"page": str(path)}) if as_json else _print_report(built, path)
     if open_page:
         webbrowser.open(path.resolve().as_uri())
-    finish(ExitCode.FINE if built.verdict.value == "MATCHED" else ExitCode.DIVERGED)
+    finish(_DAY_CODES.get(built.verdict.value, ExitCode.DIVERGED))
 
 
 def site(

@@ -34,6 +34,8 @@ from shadow.settlement.stored import Ledger, Source
 class ReportSettings(Frozen):
     """What a report is made with. `days` is how far back evidence is read, `trend_days` how much of it is pictured.
 
+    `examples` is how many differences of each kind are given in full; None: all.
+
     Evidence is read back for a year of trading days: what earlier looks used of readiness's error counts as long.
     """
 
@@ -45,6 +47,7 @@ class ReportSettings(Frozen):
     evidence_prefix: str = ""
     tolerances: tuple[ToleranceRow, ...] = ()
     noise_floor: str = ""
+    examples: int | None = sections.EXAMPLES
 
     @property
     def budgets(self) -> dict[str, int]:
@@ -94,7 +97,7 @@ def build_report(
         money=sections.money_of(pairs),
         readiness=statement,
         changes=_changes(live, frames, days, settings),
-        kinds=sections.kinds_of(differences),
+        kinds=sections.kinds_of(differences, settings.examples),
         causes=sections.causes_of(differences),
         known=sections.known_of(differences, _since(live, trend[0]).differences, settings.known, day),
         durations=sections.durations_of(of_day(live.durations, day)),

@@ -90,14 +90,14 @@ def money_of(pairs: pd.DataFrame) -> MoneySum:
     )
 
 
-def kinds_of(differences: pd.DataFrame) -> tuple[Group, ...]:
-    """Group by kind: the worst severity first, then the most money."""
-    groups = [_group(str(kind), rows) for kind, rows in differences.groupby("kind")]
+def kinds_of(differences: pd.DataFrame, examples: int | None = EXAMPLES) -> tuple[Group, ...]:
+    """Group by kind: the worst severity first, then the most money; with so many `examples` of each, None for all."""
+    groups = [_group(str(kind), rows, examples) for kind, rows in differences.groupby("kind")]
     order = list(Severity)
     return tuple(sorted(groups, key=lambda group: (not group.unexplained, order.index(group.severity), -group.gross, group.kind)))
 
 
-def _group(kind: str, rows: pd.DataFrame) -> Group:
+def _group(kind: str, rows: pd.DataFrame, examples: int | None) -> Group:
     ranked = rows.assign(weight=-rows["gross"]).sort_values(
         ["unexplained", "severity", "weight"], ascending=[False, True, True], kind="stable"
     )
@@ -107,7 +107,7 @@ def _group(kind: str, rows: pd.DataFrame) -> Group:
         count=len(rows),
         unexplained=int(rows["unexplained"].sum()),
         gross=dollars(rows["gross"]),
-        examples=tuple(_example(row) for _, row in ranked.head(EXAMPLES).iterrows()),
+        examples=tuple(_example(row) for _, row in ranked.head(len(ranked) if examples is None else examples).iterrows()),
     )
 
 

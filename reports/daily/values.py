@@ -260,6 +260,12 @@ class DailyReport(Frozen):
     noise_floor: str = ""
     evidence_prefix: str = ""
 
+    def with_examples(self, count: int) -> DailyReport:
+        """Give the same report with at most `count` differences of each kind in full: the worst of them."""
+        return self.model_copy(
+            update={"kinds": tuple(kind.model_copy(update={"examples": kind.examples[:count]}) for kind in self.kinds)}
+        )
+
     @property
     def subject(self) -> str:
         """Say the most in one line: what a phone shows of a mail."""

@@ -89,7 +89,7 @@ def _find(plan_id: str, offline: object, stage: str, *, aws: bool, as_json: bool
         state = f"{plan_id} is {pair.verdict.value} ({pair.state.value})"
         message = f"{state}: nothing to explain yet; try `shadow compare {quote(plan_id)}`"
         details = {"state": pair.state.value, "verdict": pair.verdict.value}
-        fail(ExitCode.DIVERGED, message, as_json=as_json, details=details)
+        fail(ExitCode.INCOMPLETE, message, as_json=as_json, details=details)
     return found, target
 
 

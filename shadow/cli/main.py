@@ -95,7 +95,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 fine · 1 diverged or not ready · 2 bad input · 3 unavailable or not installed · 130 interrupted.",
+    epilog="Exit codes: 0 fine · 1 diverged or not ready · 2 bad input · 3 unavailable · 4 incomplete · 130 interrupted.",
 )
 
 

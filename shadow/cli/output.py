@@ -85,12 +85,18 @@ ERR = _console(stderr=True)
 
 
 class ExitCode(IntEnum):
-    """What a program can rely on."""
+    """What a program can rely on: one code a kind of failure.
+
+    DIVERGED: a difference, or a target that was missed; somebody has to decide. BAD_INPUT: what was asked for, or the
+    configuration, is wrong. UNAVAILABLE: a stack, a service or a part of the installation is not there. INCOMPLETE: nothing
+    differs so far, and not everything has been compared.
+    """
 
     FINE = 0
     DIVERGED = 1
     BAD_INPUT = 2
     UNAVAILABLE = 3
+    INCOMPLETE = 4
     INTERRUPTED = 130
 
 

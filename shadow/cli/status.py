@@ -55,7 +55,7 @@ def status(
 
       shadow status portfolio_v2_workflow-2026-11-24_1795466700
 
-    Exit code 1 where a pair is neither MATCHED nor IGNORED, or a sum is off.
+    Exit code 1 where a pair diverged, a lane is missing or a sum is off; 4 where pairs are pending or incomplete.
     """
     chosen = parse_day(day)
     target = find_target(stage, aws=aws, as_json=as_json)
@@ -122,8 +122,10 @@ def _day(day: date, pairs: Sequence[Pair | UnreadablePair], others: Sequence[dat
         if others:
             days = ", ".join(map(str, others))
             say(f"plans are dated after {day} as well: {days} ([bold]shadow status --date {others[0]}[/bold])")
-    good = all(code_of_verdict(pair.verdict) is ExitCode.FINE for pair in readable)
-    return ExitCode.FINE if good and not any(total.error for total in sums) else ExitCode.DIVERGED
+    codes = {code_of_verdict(pair.verdict) for pair in readable}
+    if ExitCode.DIVERGED in codes or any(total.error for total in sums):
+        return ExitCode.DIVERGED
+    return ExitCode.INCOMPLETE if ExitCode.INCOMPLETE in codes else ExitCode.FINE
 
 
 def _print_day(

@@ -53,8 +53,10 @@ def styled_verdict(verdict: Verdict, width: int = 0) -> str:
 
 
 def code_of_verdict(verdict: Verdict) -> ExitCode:
-    """Give the exit code of a verdict: only MATCHED and IGNORED are fine."""
-    return ExitCode.FINE if verdict in GOOD_VERDICTS else ExitCode.DIVERGED
+    """Give the exit code of a verdict: MATCHED and IGNORED are fine, PENDING and INCOMPLETE incomplete."""
+    if verdict in GOOD_VERDICTS:
+        return ExitCode.FINE
+    return ExitCode.INCOMPLETE if verdict in {Verdict.PENDING, Verdict.INCOMPLETE} else ExitCode.DIVERGED
 
 
 @dataclass(frozen=True, slots=True)

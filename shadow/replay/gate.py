@@ -108,11 +108,11 @@ class GateReport:
     def markdown(self) -> str:
         """Write it for a pull request."""
         sums = ", ".join(f"{amount} {word}" for word, amount in self.counted.items()) or "no recorded plan"
-        lines = [f"## Replay gate: {self.word.value}", "", f"Version `{_cell(self.candidate)}` · {sums}.", ""]
+        lines = [f"## Replay gate: {self.word.value}", "", f"Version `{cell(self.candidate)}` · {sums}.", ""]
         lines += ["| day | plan | result | why |", "|---|---|---|---|"]
         for plan in self.plans:
-            why = "<br>".join(map(_cell, plan.lines)) or _cell(_aside(plan))
-            lines.append(f"| {plan.trading_day} | {_cell(plan.plan_id)} | {plan.word.value} | {why} |")
+            why = "<br>".join(map(cell, plan.lines)) or cell(_aside(plan))
+            lines.append(f"| {plan.trading_day} | {cell(plan.plan_id)} | {plan.word.value} | {why} |")
         return "\n".join(lines) + "\n"
 
     def junit(self) -> str:
@@ -178,20 +178,27 @@ def _aside(plan: GatedPlan) -> str:
     return f"production departs from the plan in {count} finding{'' if count == 1 else 's'}" if count else ""
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Write foreign text into one cell of a markdown table: it makes no cell, no line and no element of its own."""
     plain = _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
     return escape(plain).replace("|", "\\|").replace("`", "'")
 
 
-def _case(plan: GatedPlan) -> str:
-    def attribute(text: str) -> str:
-        return quoteattr(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
+def attribute(text: str) -> str:
+    """Write foreign text as a quoted attribute of XML."""
+    return quoteattr(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
 
+
+def body(text: str) -> str:
+    """Write foreign text as the text of an element of XML."""
+    return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def _case(plan: GatedPlan) -> str:
     head = f"  <testcase classname={attribute(f'shadow.replay.{plan.trading_day}')} name={attribute(plan.plan_id)}"
     if plan.word is GateWord.PASSED:
         return f"{head}/>"
     element = "failure" if plan.word is GateWord.REFUSED else "error"
-    text = escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", "\n".join(plan.lines)))
+    text = body("\n".join(plan.lines))
     first = attribute(plan.lines[0] if plan.lines else plan.word.value)
     return f"{head}><{element} type={attribute(plan.word.value)} message={first}>{text}</{element}></testcase>"
