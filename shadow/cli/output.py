@@ -11,10 +11,9 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import NoReturn
 
 import typer
@@ -141,15 +140,18 @@ def refuse(violation: ContractViolation, *, as_json: bool, note: str = "") -> No
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader finds the old text or the new, never half of it. Raises `BadInput` where it cannot be."""
+    beside = path.parent / f".{path.name}.{os.getpid()}.partial"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as beside:
-            beside.write(text)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-        Path(beside.name).chmod(mode)
-        os.replace(beside.name, path)  # noqa: PTH105 - the one call that replaces at once
+        beside.write_text(text, encoding="utf-8")
+        if path.exists():
+            beside.chmod(path.stat().st_mode & 0o777)
+        beside.replace(path)
     except OSError as error:
         raise BadInput(f"{path}: cannot be written: {error.strerror or type(error).__name__}") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager

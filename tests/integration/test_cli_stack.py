@@ -175,7 +175,7 @@ class TestStatusOfAPair:
 
         code, answer = answers("status", pair.plan_id)
 
-        assert code == 1
+        assert code == 4
         assert answer["lanes"]["control"]["state"] == "SELL_PHASE"
         assert answer["lanes"]["control"]["stuck"] is stuck
         assert answer["lanes"]["control"]["age_seconds"] >= 60 * minutes
@@ -238,7 +238,7 @@ class TestCompare:
         result = shadow("compare", pair.plan_id)
 
         assert comparator
-        assert result.exit_code == 1
+        assert result.exit_code == 4
         assert "PENDING" in result.stdout
         assert "waiting for control run in BUY_PHASE" in result.stdout
 
@@ -276,7 +276,7 @@ class TestExplain:
 
         code, answer = answers("explain", pair.plan_id)
 
-        assert code == 1
+        assert code == 4
         assert answer["verdict"] == "PENDING"
 
     def test_a_lost_comparison_is_unavailable(self, cloud: CliCloud) -> None:

@@ -93,7 +93,7 @@ class TestReport:
 
         code, found = answer(tool, "report", "--folder", store, "--date", "2026-11-20")
 
-        assert code == 1
+        assert code == 4
         assert found["counts"]["published"] == 2
 
     @pytest.mark.parametrize(
@@ -109,10 +109,11 @@ class TestReport:
         assert store
         assert run(tool, "report", *arguments).exit_code == 2
 
-    def test_a_page_that_cannot_be_written_is_unavailable(self, tool: typer.Typer, store: str) -> None:
+    def test_a_place_that_no_page_can_be_written_to_is_bad_input(self, tool: typer.Typer, store: str) -> None:
         code, found = answer(tool, "report", "--folder", store, "--out", store)
 
-        assert code == found["exit_code"] == 3
+        assert code == found["exit_code"] == 2
+        assert not list(Path().glob(".*"))
 
 
 class TestReadiness:
