@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import io
+import json
 import os
 import shutil
 import threading
@@ -34,6 +35,8 @@ _ANSWER_FAILURE = (
     '"stackTrace": traceback.format_tb(e.__traceback__)[1:]}, "trace": traceback.format_exc()}) + "\\n")'
 )
 _last_failure = threading.local()
+Answer = tuple[int, dict[str, str], bytes]
+Answering = Callable[[dict[str, Any]], Answer]
 
 
 class RepairRefused(RuntimeError):
@@ -245,6 +248,42 @@ def _evaluate_again_and_again(watch: ModuleType) -> None:
         watch._evaluate_all_alarms()  # noqa: SLF001
 
 
+def _published_versions() -> None:
+    """Start the text that was published as a version, where a version or an alias is named; and say so of the execution."""
+    states = _module("services.stepfunctions")
+    versions, aliases, machines = (getattr(states, f"_state_machine{name}") for name in ("_versions", "_aliases", "s"))
+
+    def make_start(original: Answering) -> Answering:
+        def start(data: dict[str, Any]) -> Answer:
+            arn = data.get("stateMachineArn", "")
+            routes = (aliases.get(arn) or {}).get("routingConfiguration") or []
+            arn = max(routes, key=lambda route: route.get("weight", 0))["stateMachineVersionArn"] if routes else arn
+            version = versions.get(arn)
+            if version is None:
+                return original(data)
+            base = machines[version["stateMachineArn"]]
+            machines[arn] = {**base, "stateMachineArn": arn, "definition": version["definition"]}
+            return original({**data, "stateMachineArn": arn})
+
+        return start
+
+    def make_describe(original: Answering) -> Answering:
+        def describe(data: dict[str, Any]) -> Answer:
+            status, headers, body = original(data)
+            answer = json.loads(body)
+            version = versions.get(answer.get("stateMachineArn", ""))
+            if version is None:
+                return status, headers, body
+            named = {"stateMachineVersionArn": answer["stateMachineArn"], "stateMachineArn": version["stateMachineArn"]}
+            said: Answer = states.json_response(answer | named)
+            return said
+
+        return describe
+
+    _replace(states, "_start_execution", make_start)
+    _replace(states, "_describe_execution", make_describe)
+
+
 REPAIRS: tuple[Repair, ...] = (
     Repair("bare interpreter", "a function must find only what its zip and layers carry", _bare_interpreter),
     Repair(
@@ -252,6 +291,7 @@ REPAIRS: tuple[Repair, ...] = (
     ),
     Repair("parallel groups", "the control lane works on ten symbols at a time, one message a symbol", _parallel_groups),
     Repair("layers unzipped once", "a worker must not spend seconds and disk on layers another has unzipped", _unzip_layers_once),
+    Repair("published versions", "a version must run its own text, and its runs must name it", _published_versions),
     Repair("composite alarms", "the template's composite alarm must exist to be proven", _composite_alarms),
     Repair("alarm evaluation", "an alarm must look at its own dimensions and periods, and at missing data", _alarm_evaluation),
 )
