@@ -23,7 +23,7 @@ from shadow.cli.errors import BadInput
 from shadow.cli.output import ERR, ExitCode, finish, print_json, progress, say, write_whole
 from shadow.cli.status import DayOption, parse_day
 from shadow.cli.stored import FileOption, FolderOption
-from shadow.cli.target import AwsOption, JsonOption, StageOption
+from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
 from shadow.cli.words import count, usd
 from shadow.contracts.vocabulary import Role
 
@@ -61,6 +61,9 @@ InCloudOption = Annotated[
     bool, typer.Option("--in-cloud", help="Judge in the stack, by its Distributed Map (deployed with RejudgeInCloud=true).")
 ]
 WholeOption = Annotated[bool, typer.Option("--whole", help="Judge every pair, whatever its margins say.")]
+VersionOption = Annotated[
+    str | None, typer.Option("--version", help="Of a published version, by its own runs (shadow candidate).", metavar="N|ARN")
+]
 EVER = (date(2000, 1, 1), date(2999, 12, 31))
 SHOWN = 20
 _STANDING_STYLE = {
@@ -188,6 +191,7 @@ def site(
 def readiness(
     *,
     day: DayOption = None,
+    version: VersionOption = None,
     policy: PolicyOption = None,
     decided: DecidedOption = None,
     folder: FolderOption = None,
@@ -206,11 +210,18 @@ def readiness(
 
       shadow readiness --decided readiness.toml
 
+      shadow readiness --version 3
+
     Exit code 0 only when READY.
     """
     chosen = parse_day(day)
 
     def state() -> Statement:
+        if version is not None:
+            from reports.promoting import desk_of, statement_of  # noqa: PLC0415
+
+            target = find_target(stage, aws=aws, as_json=as_json)
+            return statement_of(target, desk_of(target).versions.find(version), decided, policy, as_json=as_json)
         from reports.daily.build import build_statement  # noqa: PLC0415
         from reports.material import Place, open_material  # noqa: PLC0415
         from reports.readiness.readiness import ReadinessPolicy  # noqa: PLC0415

@@ -105,6 +105,17 @@ def test_the_version_s_evidence_has_its_own_runs_and_misses_the_plans_it_did_not
     assert [(plan.plan_id, plan.reason) for plan in unpaired] == [(missed.plan_id, Unpaired.NOT_SHADOWED)]
 
 
+def test_readiness_is_told_of_the_version_alone(stage: Stage) -> None:
+    stage.publish(calls=False)
+    stage.cloud.store(comparison_of(DAY, trades=2))
+    run("1")
+
+    result = shadow("readiness", "--version", "1", "--json")
+
+    assert (result.exit_code, json.loads(result.stdout)["readiness"]) == (1, "NOT_YET")
+    assert json.loads(shadow("readiness", "--version", "9", "--json").stdout)["kind"] == "UnknownVersion"
+
+
 def test_a_plan_that_production_has_not_ended_is_left_for_later(stage: Stage) -> None:
     stage.publish(calls=False)
     stage.cloud.record(pair_of(comparison_of(DAY, trades=2), state=PairState.PENDING))
