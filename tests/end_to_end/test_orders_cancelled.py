@@ -24,7 +24,7 @@ from tests.fakes.plans import plan_of
 
 pytestmark = [pytest.mark.local_cloud, pytest.mark.long]
 NUMBER = "CONTROL-NUMBER"
-RESTS = 8
+RESTS = 30
 WAIT_SECONDS = 90.0
 PAPER = {
     "ExecutionMode": "paper",
@@ -80,6 +80,6 @@ def test_what_a_stopped_run_left_working_is_shown_and_cancelled_and_nothing_foll
         assert (code, len(told["closed"]), told["working"], working()) == (0, 2, [], [])
 
         sent = len(broker.orders(Role.CANDIDATE))
-        time.sleep(2 * RESTS)  # the functions that were at work when the run was stopped come to their next step
+        time.sleep(RESTS + 5)  # the functions that were at work when the run was stopped come to their next step
         assert (len(broker.orders(Role.CANDIDATE)), working()) == (sent, [])
         assert shadow(stack, tmp_path, "orders", plan.plan_id) == (0, {"run_id": told["run_id"], "closed": [], "working": []})
