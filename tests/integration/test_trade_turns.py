@@ -98,7 +98,7 @@ def test_a_trade_that_gave_its_reservation_back_orders_again_only_where_there_is
         world.executor().execute(BUY)
     world.clock.on_sleep = lambda: None
     assert world.executor().reconcile(BUY, "Lambda.Unknown").status is TradeStatus.FAILED
-    world.ledger.reservations["another"] = d("2000") - d(room)
+    world.ledger.reserve(BUY.run_id, "another", d("2000") - d(room))
 
     world.executor().execute(BUY)
 
