@@ -22,6 +22,7 @@ from local.scenarios.legacy_variant import FaultyLane
 from shadow.aws import clients
 from shadow.broker.alpaca import AlpacaBroker
 from shadow.broker.credentials import AlpacaCredentials
+from shadow.broker.pacing import RequestGate
 from shadow.broker.port import OrderRequest, OrderType
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
@@ -44,7 +45,8 @@ class Traded:
         self.broker = broker
         self.keys: list[str] = []
 
-    def connect(self, credentials: AlpacaCredentials) -> AlpacaBroker:
+    def connect(self, credentials: AlpacaCredentials, gate: RequestGate) -> AlpacaBroker:
+        gate.enter()
         self.keys.append(credentials.key)
         return self.broker
 
