@@ -104,7 +104,7 @@ def test_two_lanes_that_do_the_same_match_under_the_broker_s_eyes(monkeypatch: p
         orders = [order for trade in document["control"]["trades"] for order in trade["orders"]]
         assert [order["status"] for order in orders] == ["filled"] * 4
         assert [trade["intent"]["fractionable"] for trade in document["candidate"]["trades"]] == [True] * 4
-        assert "broker-candidate-00" in {ref["name"] for ref in document["evidence"]}
+        assert "broker-workflow-00" in {ref["name"] for ref in document["evidence"]}
         assert {request.method for request in traded.simulator.requests() if "orders" in request.path} == {"POST", "GET"}
 
 
