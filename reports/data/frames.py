@@ -9,13 +9,13 @@ grows with the rows, not with the JSON.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
 
-from reports.data.columns import DIFFERENCES, DURATIONS, LEDGER, MARGINS, PAIRS, TRADES, Unit
+from reports.data.columns import DIFFERENCES, DURATIONS, LEDGER, MARGINS, PAIRS, TRADES, Column, Kind, Unit
 from reports.data.extract import add_differences, add_margins, add_pair, add_trades, decode, path_of
 from reports.data.ledger import LedgerRow, day_row, derived_row
 from reports.data.tables import categorical, empty_lists, frame_of
@@ -25,6 +25,7 @@ from shadow.contracts.errors import UnreadableDocument
 from shadow.contracts.vocabulary import Origin, Role
 from shadow.settlement.stored import Ledger, Source
 
+_COLUMNS = (PAIRS, TRADES, DIFFERENCES, DURATIONS, MARGINS, LEDGER)
 EVER = (date(2000, 1, 1), date(2999, 12, 31))
 
 
@@ -39,6 +40,11 @@ class Frames:
     margins: pd.DataFrame
     ledger: pd.DataFrame
 
+    def as_float(self) -> Frames:
+        """Give the same frames with floats for exact decimals, to plot and describe; money is judged by the exact ones."""
+        tables = (getattr(self, each.name) for each in fields(self))
+        return Frames(*map(_with_floats, tables, _COLUMNS))
+
 
 @dataclass(frozen=True, slots=True)
 class _Covered:
@@ -50,6 +56,10 @@ class _Covered:
     origin: str
     published_at: datetime
     differences: tuple[Difference, ...]
+
+
+def _with_floats(table: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
+    return table.astype({column.name: "float64" for column in columns if column.kind is Kind.DECIMAL})
 
 
 def load_frames(
