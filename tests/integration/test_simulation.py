@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from shadow.contracts.comparison import Attribution, Comparison, Verdict
+from shadow.contracts.money import Cause, MoneyRow
 from shadow.contracts.vocabulary import ExecutionMode, Role
 from tests.simulation.auditor import CHECKS, audit, between, departures
 from tests.simulation.draws import Draws, situation_of
@@ -75,6 +76,13 @@ def inflated(comparison: Comparison | None) -> Comparison:
     return comparison.model_copy(update={"control": control, "verdict": Verdict.MATCHED})
 
 
+def two_cents_off(seen: Seen) -> Seen:
+    assert seen.comparison is not None
+    assert seen.comparison.money is not None
+    rows = (*seen.comparison.money.rows, MoneyRow(cause=Cause.FEES, dollars=Decimal("0.02")))
+    return with_comparison(seen, money=seen.comparison.money.model_copy(update={"rows": rows}))
+
+
 MUTANTS: dict[str, Callable[[Seen, Seen], tuple[Seen, Seen]]] = {
     "equal match": lambda seen, calm: (seen, with_comparison(calm, verdict=Verdict.DIVERGED)),
     "ends": lambda seen, calm: (replace(seen, ended=False), calm),
@@ -83,6 +91,7 @@ MUTANTS: dict[str, Callable[[Seen, Seen], tuple[Seen, Seen]]] = {
     "innocent spared": lambda seen, calm: (attributed(seen, Attribution.CONTROL), calm),
     "lies told": lambda seen, calm: (replace(seen, comparison=inflated(seen.comparison)), calm),
     "dollars told": lambda seen, calm: (with_comparison(seen, gross_impact=Decimal("10.00")), calm),
+    "ledger to the cent": lambda seen, calm: (two_cents_off(seen), calm),
 }
 """What a wrong judge would say, by the check of the auditor that must not agree."""
 

@@ -14,10 +14,13 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
+from shadow.contracts.money import Cause
 from shadow.contracts.vocabulary import ExecutionMode, Role
 from tests.simulation.world import Account, Seen
 
 SHARE, FLOOR_USD = Decimal("0.03"), Decimal(1)
+CENT = Decimal("0.01")
+_BEFORE_OR_LEFT = frozenset({Cause.OPENING_CASH, Cause.OPENING_POSITION, Cause.OPENING_DRIFT, Cause.UNEXPLAINED})
 FINE = frozenset({Verdict.MATCHED, Verdict.IGNORED})
 Dollars = Mapping[str, Decimal]
 Check = Callable[[Seen, Seen], Iterator[str]]
@@ -137,6 +140,26 @@ def dollars_told(seen: Seen, honest: Seen) -> Iterator[str]:
         yield f"gross {comparison.gross_impact:.2f} USD, and the accounts are apart by {gross:.2f} USD"
 
 
+def ledger_to_the_cent(seen: Seen, honest: Seen) -> Iterator[str]:
+    """In paper, the ledger's rows of a judged pair are what cash and positions moved apart, at the ledger's own marks."""
+    del honest
+    comparison = seen.comparison
+    if comparison is None or comparison.money is None or seen.mode is not ExecutionMode.PAPER:
+        return
+    if comparison.verdict not in (Verdict.MATCHED, Verdict.IGNORED, Verdict.DIVERGED):
+        return
+    marks, worth = comparison.money.marks, Decimal(0)
+    for role, sign in ((Role.CANDIDATE, 1), (Role.CONTROL, -1)):
+        account = seen.accounts[role]
+        worth += sign * (account.closing_cash - account.opening_cash)
+        for symbol in {*account.opening, *account.closing}:
+            shares = account.closing.get(symbol, Decimal(0)) - account.opening.get(symbol, Decimal(0))
+            worth += sign * shares * marks.get(symbol, Decimal(0))
+    told = sum((row.dollars for row in comparison.money.rows if row.cause not in _BEFORE_OR_LEFT), Decimal(0))
+    if abs(told - worth) > CENT:
+        yield f"the ledger's rows come to {told:.4f} USD, and the accounts moved apart by {worth:.4f} USD"
+
+
 def _failed_by_the_world(difference: Difference, honest: Seen) -> bool:
     """Tell whether the lane executes this otherwise than planned where nobody misbehaves: that it did is then no false word."""
     account = honest.accounts.get(Role(difference.attribution.value)) if difference.attribution.value in set(Role) else None
@@ -166,6 +189,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "innocent spared": innocent_spared,
         "lies told": lies_told,
         "dollars told": dollars_told,
+        "ledger to the cent": ledger_to_the_cent,
     }
 )
 
