@@ -32,7 +32,7 @@ from shadow.settlement.ports import Judge
 CLOUD_FOLDER = Path("build/gate-cloud")
 VERSIONS_FOLDER = Path("build/versions")
 _GIT_SECONDS = 60
-_PACE = Pace(rate=100_000, window=1, poll_seconds=0.05, patience_seconds=90)
+_PACE = Pace(rate=100_000, window=1, poll_seconds=0.05, patience_seconds=600)
 _QUOTES, _ASSETS, _CLOCK = "/v2/stocks/quotes/latest", "/v2/assets/", "/v2/clock"
 
 
