@@ -230,7 +230,7 @@ def readiness(
         wanted = chosen or material.latest_day()
         asked = ReadinessPolicy.read(str(decided or ""))
         settings = material.settings.model_copy(update={"policy": asked})
-        return build_statement(material.source, wanted, ledger=material.ledger, settings=settings)
+        return build_statement(material.source, wanted, ledger=material.ledger_beside_plans, settings=settings)
 
     statement = _worked("weighing the evidence", state, quiet=as_json)
     print_json(statement.to_wire()) if as_json else _print_statement(statement)

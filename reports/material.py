@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from reports.control_plans import LedgerBesidePlans
 from reports.daily.build import ReportSettings
 from reports.daily.composition import settings_of
 from reports.data.extract import decode
@@ -19,6 +20,7 @@ from shadow.cli.errors import BadInput
 from shadow.cli.stored import offline_store
 from shadow.cli.target import Target, find_target
 from shadow.compare.policy import Policy
+from shadow.replay.plans import PlanTable
 from shadow.settlement.judging import policy_at
 from shadow.settlement.stored import LINES_FILE, Ledger, S3Source, Store, day_of
 
@@ -42,6 +44,14 @@ class Material:
     policy: Policy
     settings: ReportSettings
     target: Target | None
+
+    @property
+    def ledger_beside_plans(self) -> Ledger | None:
+        """The ledger, in a stack with the control's plan table beside it."""
+        if self.target is None or self.ledger is None:
+            return self.ledger
+        table = self.target.control_name("RebalancePlanTableName", "rebalance-plans")
+        return LedgerBesidePlans(self.ledger, PlanTable(clients.dynamodb(), table))
 
     def latest_day(self) -> date:
         """Give the latest day that offline comparisons are of; in a stack the last trading day that has closed.

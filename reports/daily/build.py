@@ -207,6 +207,8 @@ def _sentence(counts: Counts, impact: ImpactSum, pairs: pd.DataFrame, difference
         )
     if counts.published == 0 and counts.unpaired:
         return f"NOTHING WAS PUBLISHED TO BOTH LANES: {_without_pair(counts.unpaired)} No evidence was gathered."
+    if counts.published == 0 and counts.held:
+        return "Every plan of this trading day only holds: there was nothing to compare, and the row of covered days goes on."
     if counts.published == 0:
         return "NOTHING WAS PUBLISHED on this trading day. No evidence was gathered, and the row of covered days is broken."
     unexplained = int(differences["unexplained"].sum())

@@ -61,6 +61,7 @@ def counts_of(ledger: pd.DataFrame, day: date) -> Counts:
             name: int(value) for name, value in figures.items() if name not in {"conserved", "settle_seconds", "unpaired", "held"}
         },
         unpaired=None if pd.isna(figures["unpaired"]) else int(figures["unpaired"]),
+        held=None if pd.isna(figures["held"]) else int(figures["held"]),
         conserved=bool(figures["conserved"]),
         settle_seconds=_number(figures["settle_seconds"]),
     )

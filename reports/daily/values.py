@@ -50,6 +50,7 @@ class Counts(Frozen):
     settle_seconds: float | None
     drills: int
     unpaired: int | None = None
+    held: int | None = None
 
     @property
     def line(self) -> str:

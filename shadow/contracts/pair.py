@@ -93,7 +93,10 @@ class Pair(Frozen):
 
 
 class Unpaired(StrEnum):
-    """Why a published plan has no pair. OTHER_CONTENT: another plan of this id came first."""
+    """Why a published plan has no pair. OTHER_CONTENT: another plan of this id came first.
+
+    NOT_PUBLISHED: the control keeps it in its plan table, and no publication of it was ever seen.
+    """
 
     OFF = "OFF"
     NOT_SAMPLED = "NOT_SAMPLED"
@@ -102,6 +105,7 @@ class Unpaired(StrEnum):
     NOT_COPIED = "NOT_COPIED"
     INVALID = "INVALID"
     OTHER_CONTENT = "OTHER_CONTENT"
+    NOT_PUBLISHED = "NOT_PUBLISHED"
 
 
 class UnpairedPlan(Frozen):

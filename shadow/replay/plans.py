@@ -54,6 +54,15 @@ class PlanTable:
         found = [plan for plan in map(_plan_of, self._items()) if first <= trading_day_of(plan.timestamp) <= last]
         return sorted(found, key=lambda plan: (plan.timestamp, plan.plan_id))[:limit]
 
+    def each(self) -> Iterator[tuple[str, RebalancePlan | InvalidPlan]]:
+        """Scan for every plan, by its id; where one cannot be read, what is wrong with it. Raises `EvidenceUnavailable`."""
+        for item in self._items():
+            try:
+                plan: RebalancePlan | InvalidPlan = _plan_of(item)
+            except InvalidPlan as invalid:
+                plan = invalid
+            yield str(from_item(item).get("PK", "")).removeprefix("PLAN#"), plan
+
     def _items(self) -> Iterator[dict[str, AttributeValueTypeDef]]:
         request: ScanInputTypeDef = {
             "TableName": self._table,

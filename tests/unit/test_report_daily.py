@@ -150,6 +150,11 @@ def test_a_plan_that_got_no_pair_is_told_and_breaks_the_row(comparisons: list[Co
     assert whole.readiness.in_a_row == len(pairs)
 
 
+def test_a_day_whose_plans_only_hold_is_told_as_such() -> None:
+    held = UnpairedPlan(plan_id="holds", trading_day=DAYS[0], published_at=PAIR.published_at, reason=Unpaired.HOLD_ONLY)
+    assert report_of([], ledger=LedgerOf(unpaired=[held])).sentence.startswith("Every plan of this trading day only holds")
+
+
 def test_a_verdict_that_no_comparison_bears_out_is_the_worst_of_all() -> None:
     report = report_of([], ledger=LedgerOf(judged(PAIR)))
     assert (report.verdict, report.counts.uncompared) == (DayVerdict.UNACCOUNTED, 1)
