@@ -171,17 +171,23 @@ def _looks(columns: Columns, target: float, correlation: float, looks: Looks, be
 
 
 def _next_day(columns: Columns, target: float, correlation: float, looks: Looks, state: _Looked) -> _Looked:
-    """Take the last of these days: what happened may take a pass away, and where it is a look's day it may give one."""
+    """Take the last of these days: what happened may take a pass away, and where it is a look's day it may give one.
+
+    What a look costs follows from the numbers of trades alone: what diverged may make passing harder, never the look cheaper.
+    """
     bad, sizes = columns
     end, worse = len(sizes), _is_worse(bad, sizes, target, correlation, looks.alpha)
     if state.passed:
         state = replace(state, passed=not worse, withdrawn=worse)
     if state.passed or (end - looks.first) % looks.step:
         return state
-    chosen = region(sizes, target, _correlation(bad, sizes, correlation), looks.allowed(end, state.left))
-    if chosen is None:
+    allowed, seen = looks.allowed(end, state.left), _correlation(bad, sizes, correlation)
+    planned = region(sizes, target, correlation, allowed)
+    if planned is None:
         return replace(state, region=None)
-    return replace(state, region=chosen, left=state.left - chosen.error, passed=chosen.holds(bad) and not worse)
+    chosen = planned if seen == correlation else region(sizes, target, seen, allowed)
+    holds = chosen is not None and chosen.holds(bad) and planned.holds(bad)
+    return replace(state, region=chosen, left=state.left - planned.error, passed=holds and not worse)
 
 
 def _correlation(bad: tuple[int, ...], sizes: tuple[int, ...], declared: float) -> float:
