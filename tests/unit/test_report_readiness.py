@@ -23,9 +23,12 @@ from reports.readiness.readiness import (
     Restart,
     SameVersion,
     Statement,
+    history_of,
 )
-from tests.factories.evidence_days import ACCEPTED, DRILLED, honest_day, honest_migration, with_day, with_every_day
+from reports.readiness.shares import Judged, judge_share, rate_of
+from tests.factories.evidence_days import ACCEPTED, DRILLED, days_from, honest_day, honest_migration, with_day, with_every_day
 
+DAYS = days_from(date(2025, 9, 2), 20)
 Change = Callable[[list[DayEvidence]], list[DayEvidence]]
 
 
@@ -334,3 +337,17 @@ def test_a_day_whose_plans_only_hold_neither_counts_nor_breaks_the_row() -> None
     assert (statement(quiet).readiness, statement(quiet).in_a_row) == (Readiness.READY, 12)
     one_was_lost = with_day(honest_migration(13), 6, published=0, planned=1, held=1, **nothing)
     assert failing(statement(one_was_lost)) == {"coverage"}
+
+
+def test_what_a_look_costs_does_not_depend_on_what_diverged() -> None:
+    """A look that fails on days that went wrong together uses as much of the budget as one on clean days."""
+    policy = ReadinessPolicy()
+    share = rate_of(policy, Stratum.ALL)
+
+    def judged(bad: tuple[int, ...]) -> Judged:
+        days = [replace(honest_day(day), strata={Stratum.ALL: Tally(n, 5)}) for day, n in zip(DAYS, bad, strict=True)]
+        return judge_share(history_of(days, DAYS[-1], policy), share)
+
+    clean, together = judged((0,) * 20), judged((5, 5, 0, 0, 5) + (0,) * 15)
+    assert (clean.passed, together.passed) == (True, False)
+    assert together.left == clean.left < policy.alpha
