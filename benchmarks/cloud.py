@@ -119,7 +119,7 @@ def _shim(
     """Time publishing in a process of the peers' environment; `endpoint` stands in for the candidate's, `cloud_at` for all."""
     stack = cloud.stack
     machine = stack.output("StateMachineArn")
-    variables = dummy_environment(cloud_at or stack.emulator.endpoint) | {
+    variables = dummy_environment(cloud_at or stack.emulator.endpoint, stack.emulator.token) | {
         "DUAL_PUBLISHING": "true",
         "SHADOW_INTAKE_QUEUE_URL": stack.output("IntakeQueueUrl"),
         "SHADOW_STAGE": STAGE,

@@ -24,6 +24,7 @@ from local.cloud.access import CloudAccess
 from local.cloud.build import Artefacts, build_artefacts
 from local.cloud.deploy import Deployment, deploy
 from local.cloud.emulator import RunningEmulator, running_emulator, start_emulator, stop_emulator
+from local.cloud.emulator_side.strangers import TOKEN_VARIABLE
 from local.cloud.environment import ensure_environment
 from local.cloud.errors import LocalCloudError
 from local.cloud.locking import locked
@@ -83,7 +84,7 @@ class LocalStack:
     @property
     def broker(self) -> SimulatorClient:
         """Give the steering wheel of the broker simulator."""
-        return SimulatorClient(self.broker_url)
+        return SimulatorClient(self.broker_url, self.emulator.token)
 
     def output(self, key: str) -> str:
         """Give one output of the deployed stack."""
@@ -137,7 +138,7 @@ def bring_up(
             environment, folder, stay=stay, wait_scale=WAIT_SCALE, enforce_iam=enforce_iam, progress=progress
         )
         try:
-            broker_pid, broker_url = _start_broker(folder.absolute(), seed)
+            broker_pid, broker_url = _start_broker(folder.absolute(), seed, emulator.token)
             endpoints = dict.fromkeys(("BrokerEndpoint", "BrokerDataEndpoint", "ControlBrokerEndpoint"), broker_url)
             chosen = {**FAST, **endpoints, **_named(parameters or {}, broker_url)}
             template, stack_name = version / "template.yaml", f"shadow-{STAGE}"
@@ -227,14 +228,21 @@ def _write(path: Path, faults: Sequence[Mapping[str, str]]) -> None:
     partial.replace(path)
 
 
-def _start_broker(folder: Path, seed: int) -> tuple[int, str]:
+def _start_broker(folder: Path, seed: int, token: str) -> tuple[int, str]:
     """Start the simulator as a process of its own and wait until it says its port."""
     port_file = folder / "broker.port"
     port_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", _BROKER, "--port-file", str(port_file), "--seed", str(seed)]
+    environment = {**os.environ, TOKEN_VARIABLE: token}
     with (folder / "broker.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and program
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=CHECKOUT, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=CHECKOUT,
+            env=environment,
+            start_new_session=True,
         )
     (folder / BROKER_FILE).write_text(json.dumps({"pid": process.pid}), encoding="utf-8")  # from now on take_down finds it
     ends = time.monotonic() + _BROKER_SECONDS

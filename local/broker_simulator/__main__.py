@@ -1,17 +1,20 @@
 """Business Unit: local cloud | Status: current.
 
-`python -m local.broker_simulator`: run the simulator as a process until it is asked to end.
+`python -m local.broker_simulator`: run the simulator as a process until it is asked to end. Its commands ask for the token in
+`SHADOW_LOCAL_TOKEN`; without that variable one is made and printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
 from threading import Event
 
 from local.broker_simulator.server import BrokerSimulator
+from local.cloud.emulator_side.strangers import TOKEN_VARIABLE
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,12 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
     ended = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    with BrokerSimulator(seed=chosen.seed, port=chosen.port) as simulator:
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    with BrokerSimulator(seed=chosen.seed, port=chosen.port, token=token) as simulator:
         if chosen.port_file:
             partial = chosen.port_file.with_suffix(".partial")
             partial.write_text(f"{simulator.port}\n")
             partial.replace(chosen.port_file)
-        sys.stdout.write(f"{simulator.url}\n")
+        sys.stdout.write(f"{simulator.url}\n" if token else f"{simulator.url}\n{TOKEN_VARIABLE}={simulator.token}\n")
         sys.stdout.flush()
         ended.wait()
     return 0

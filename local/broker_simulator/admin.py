@@ -1,6 +1,6 @@
 """Business Unit: local cloud | Status: current.
 
-The simulator's own API under `/_sim/`: POST a command by its name, GET a view. No credentials: it listens on loopback.
+The simulator's own API under `/_sim/`: POST a command by its name, GET a view. The server asks for its token first.
 """
 
 from __future__ import annotations

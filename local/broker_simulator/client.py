@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from local.broker_simulator.admin import NAMES, PREFIX
 from local.broker_simulator.controls import SimulatorControls
 from local.broker_simulator.values import Command
+from local.cloud.emulator_side.strangers import token_header
 from shadow.contracts.errors import ShadowError
 
 _OK = 200
@@ -28,13 +29,14 @@ class SimulatorRefused(ShadowError):
 class SimulatorClient(SimulatorControls):
     """The controls of a simulator, over HTTP."""
 
-    def __init__(self, url: str, timeout: float = 10) -> None:
-        """Talk to the simulator at `url` (http://127.0.0.1:PORT); wait at most `timeout` seconds for an answer."""
+    def __init__(self, url: str, token: str, timeout: float = 10) -> None:
+        """Talk to the simulator at `url` (http://127.0.0.1:PORT) by its `token`; wait `timeout` seconds at most."""
         parts = urlsplit(url)
         self.url = f"http://{parts.hostname}:{parts.port}"
         self._host = parts.hostname or "127.0.0.1"
         self._port = parts.port
         self._timeout = timeout
+        self._headers = {**token_header(token), "Content-Type": "application/json"}
 
     def apply(self, command: Command) -> None:
         """Carry `command` out. Raises SimulatorUnreachable, SimulatorRefused."""
@@ -55,7 +57,7 @@ class SimulatorClient(SimulatorControls):
     def _call(self, method: str, name: str, body: str | None = None) -> object:
         connection = HTTPConnection(self._host, self._port, timeout=self._timeout)
         try:
-            connection.request(method, f"{PREFIX}{name}", body)
+            connection.request(method, f"{PREFIX}{name}", body, self._headers)
             response = connection.getresponse()
             text = response.read()
         except (OSError, HTTPException) as error:

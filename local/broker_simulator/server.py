@@ -6,6 +6,7 @@ The simulator on a loopback port.
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -13,8 +14,10 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
-from local.broker_simulator.api import Answer, Request
+from local.broker_simulator.admin import PREFIX
+from local.broker_simulator.api import Answer, Request, refusal
 from local.broker_simulator.simulator import Ending, Simulator
+from local.cloud.emulator_side.strangers import TOKEN_VARIABLE, bears, stranger
 
 _HOST = "127.0.0.1"
 _LARGEST_BODY = 2**20
@@ -27,9 +30,10 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, port: int, simulator: Simulator) -> None:
+    def __init__(self, port: int, simulator: Simulator, token: str) -> None:
         super().__init__((_HOST, port), _Handler)
         self.simulator = simulator
+        self.token = token
         self.stopping = Event()
 
 
@@ -54,6 +58,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._take()
 
     def _take(self) -> None:
+        refused = self._refusal()
+        if refused is not None:
+            self._send(refused)
+            self.close_connection = True
+            return
         url = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
         if length > _LARGEST_BODY:
@@ -75,6 +84,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
         else:
             self._send(reply.answer)
+
+    def _refusal(self) -> Answer | None:
+        """Refuse what a web page sends, and a command or a view that is asked for without the token."""
+        headers = [(name.lower(), value) for name, value in self.headers.items()]
+        why = stranger(self.path, headers)
+        if why is not None:
+            return refusal(403, 403, why)
+        path = urlsplit(self.path).path
+        if not path.startswith(PREFIX) or path == f"{PREFIX}health":
+            return None
+        if not bears(self.server.token, headers):
+            return refusal(403, 403, f"expected the simulator's token ({TOKEN_VARIABLE})")
+        if self.command == "POST" and self.headers.get_content_type() != "application/json":
+            return refusal(415, 415, "expected application/json as the content's type")
+        return None
 
     def _send(self, answer: Answer) -> None:
         if isinstance(answer.body, bytes):
@@ -100,10 +124,11 @@ class BrokerSimulator(Simulator):
     Every control of `SimulatorControls` works on it directly, before and after `start`.
     """
 
-    def __init__(self, seed: int = 0, port: int = 0) -> None:
-        """Take a loopback port (a free one for 0); `start` begins to answer."""
+    def __init__(self, seed: int = 0, port: int = 0, token: str = "") -> None:
+        """Take a loopback port (a free one for 0); `start` begins to answer. Without a `token` one is made."""
         super().__init__(seed)
-        self._server = _Server(port, self)
+        self.token = token or secrets.token_urlsafe(24)
+        self._server = _Server(port, self, self.token)
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), name="broker-simulator", daemon=True)
 
     @property

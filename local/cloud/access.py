@@ -10,12 +10,15 @@ import json
 import os
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.client import HTTPResponse
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 from botocore.session import Session as BareSession
+
+from local.cloud.emulator_side.strangers import token_header
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -30,7 +33,7 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 _SECRET = "local-cloud-only"  # noqa: S105 - made up, and of use nowhere else
 _CONFIG = Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=70, max_pool_connections=50)
-_LOOPBACK_SECONDS = 10
+_LOOPBACK_SECONDS = 60
 _NOTHING_FROM_OUTSIDE = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
@@ -38,11 +41,12 @@ _NOTHING_FROM_OUTSIDE = {
 }
 
 
-def dummy_environment(endpoint: str) -> dict[str, str]:
-    """Give the environment variables with which any AWS SDK or tool reaches only the local cloud at `endpoint`."""
+def dummy_environment(endpoint: str, token: str) -> dict[str, str]:
+    """Give the environment variables with which an AWS SDK or tool reaches only the local cloud at `endpoint`, by its `token`."""
     return {
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": _SECRET,
+        "AWS_SESSION_TOKEN": token,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
         "AWS_ENDPOINT_URL": endpoint,
@@ -54,15 +58,22 @@ def dummy_environment(endpoint: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class CloudAccess:
-    """One local cloud, by its endpoint. Any further client is `session.client(name, endpoint_url=endpoint, config=config)`."""
+    """One local cloud, by its endpoint and token. More clients: `session.client(name, endpoint_url=endpoint, config=config)`."""
 
     endpoint: str
+    token: str = field(repr=False)
 
     @property
     def session(self) -> boto3.Session:
         """Give a session with the made-up credentials, whatever the surrounding environment holds."""
         bare = BareSession(session_vars=_NOTHING_FROM_OUTSIDE)
-        return boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key=_SECRET, region_name=REGION, botocore_session=bare)
+        return boto3.Session(
+            aws_access_key_id=ACCOUNT,
+            aws_secret_access_key=_SECRET,
+            aws_session_token=self.token,
+            region_name=REGION,
+            botocore_session=bare,
+        )
 
     @property
     def config(self) -> Config:
@@ -97,8 +108,14 @@ class CloudAccess:
         """Give an SQS client."""
         return self.session.client("sqs", endpoint_url=self.endpoint, config=self.config)
 
+    def open(self, address: str) -> HTTPResponse:
+        """Send a GET that no AWS client sends to an `address` of this cloud, with its token."""
+        request = urllib.request.Request(address, headers=dict(token_header(self.token)))  # noqa: S310 - our own loopback endpoint
+        answer: HTTPResponse = urllib.request.urlopen(request, timeout=_LOOPBACK_SECONDS)  # noqa: S310 - as above
+        return answer
+
     def sent_mails(self) -> Sequence[Mapping[str, object]]:
         """Read every mail that SES accepted: Source, To, Subject, BodyText, BodyHtml, Timestamp (epoch seconds)."""
-        with urllib.request.urlopen(f"{self.endpoint}/_ministack/ses/messages", timeout=_LOOPBACK_SECONDS) as answer:  # noqa: S310 - our own loopback endpoint
+        with self.open(f"{self.endpoint}/_ministack/ses/messages") as answer:
             messages: Mapping[str, Sequence[Mapping[str, object]]] = json.load(answer)["messages"]
         return messages.get(ACCOUNT, ())

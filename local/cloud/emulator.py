@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,10 +19,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from local.cloud.access import CloudAccess, dummy_environment
+from local.cloud.emulator_side.strangers import TOKEN_VARIABLE
 from local.cloud.environment import LocalEnvironment
 from local.cloud.errors import EmulatorFailed
 from local.cloud.progress import Progress, silent
@@ -41,18 +43,19 @@ _children: dict[int, subprocess.Popen[bytes]] = {}  # keeps our end of each chil
 
 @dataclass(frozen=True, slots=True)
 class RunningEmulator:
-    """An emulator that answers: its process, its port, its endpoint, and where its log and data are."""
+    """An emulator that answers: its process, port and endpoint, where its log and data are, and the token that requests bear."""
 
     pid: int
     port: int
     endpoint: str
     log: str
     folder: str
+    token: str = field(repr=False)
 
     @property
     def access(self) -> CloudAccess:
         """Give the clients of this emulator."""
-        return CloudAccess(self.endpoint)
+        return CloudAccess(self.endpoint, self.token)
 
 
 def start_emulator(
@@ -80,11 +83,11 @@ def start_emulator(
     for attempt in range(1, _ATTEMPTS + 1):
         shutil.rmtree(folder / "data", ignore_errors=True)
         (folder / "data" / "tmp").mkdir(parents=True)
-        port = _free_port()
+        port, token = _free_port(), secrets.token_urlsafe(24)
         enforced = _IAM | {"SHADOW_CALL_RECORD": str(folder / CALLS_FILE)} if enforce_iam else {}
-        variables = _variables(environment, folder, port, wait_scale) | enforced
+        variables = _variables(environment, folder, port, token, wait_scale) | enforced
         process = _launch(environment, folder, variables, stay=stay)
-        running = RunningEmulator(process.pid, port, f"http://{_HOST}:{port}", str(folder / _LOG_FILE), str(folder))
+        running = RunningEmulator(process.pid, port, f"http://{_HOST}:{port}", str(folder / _LOG_FILE), str(folder), token)
         try:
             answers = _answers_in_time(running, process)
         except BaseException:  # interrupted: nothing may stay behind
@@ -92,7 +95,7 @@ def start_emulator(
             raise
         if answers:
             _children[process.pid] = process
-            (folder / STATE_FILE).write_text(json.dumps(asdict(running), indent=2))
+            write_private(folder / STATE_FILE, json.dumps(asdict(running), indent=2))
             return running
         _end(process.pid, process)
         progress(f"the emulator did not start (attempt {attempt} of {_ATTEMPTS})")
@@ -138,6 +141,15 @@ def emulator(
             stop_emulator(running)
 
 
+def write_private(path: Path, text: str) -> None:
+    """Write a file whole that only its owner may read: it holds the token."""
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    partial.replace(path)
+
+
 def _launch(environment: LocalEnvironment, folder: Path, variables: Mapping[str, str], *, stay: bool) -> subprocess.Popen[bytes]:
     command = [str(environment.python), str(_MAIN), *(["--stay"] if stay else [])]
     with (folder / _LOG_FILE).open("wb") as log:
@@ -152,11 +164,12 @@ def _launch(environment: LocalEnvironment, folder: Path, variables: Mapping[str,
         )
 
 
-def _variables(environment: LocalEnvironment, folder: Path, port: int, wait_scale: float) -> dict[str, str]:
+def _variables(environment: LocalEnvironment, folder: Path, port: int, token: str, wait_scale: float) -> dict[str, str]:
     """Give everything the emulator's process sees of its surroundings."""
     data = folder / "data"
     return {
-        **dummy_environment(f"http://{_HOST}:{port}"),
+        **dummy_environment(f"http://{_HOST}:{port}", token),
+        TOKEN_VARIABLE: token,
         "PATH": os.defpath,
         "HOME": str(data),
         "TMPDIR": str(data / "tmp"),

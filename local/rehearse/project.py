@@ -98,7 +98,7 @@ class Project:
         done = subprocess.run(  # noqa: S603 - the SAM CLI with our own arguments
             arguments,
             cwd=self.folder,
-            env=dummy_environment(self.access.endpoint) | quiet,
+            env=dummy_environment(self.access.endpoint, self.access.token) | quiet,
             capture_output=True,
             text=True,
             timeout=_DEPLOY_SECONDS,

@@ -104,25 +104,25 @@ def remember_folder(folder: Path) -> None:
 
 def local_folder() -> Path | None:
     """Find the folder of the running local cloud: this folder's, else the one started last; None where none runs."""
-    if _endpoint(LOCAL_NOTE) is not None:
+    if _noted(LOCAL_NOTE) is not None:
         return LOCAL_NOTE.parent
     try:
         last = Path(json.loads(_last_started().read_text(encoding="utf-8"))["folder"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return last if _endpoint(last / LOCAL_NOTE.name) is not None else None
+    return last if _noted(last / LOCAL_NOTE.name) is not None else None
 
 
 def _last_started() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "shadow" / "local-cloud.json"
 
 
-def _endpoint(note: Path) -> str | None:
-    """Read a local cloud's endpoint; None where there is none, or its process is gone."""
+def _noted(note: Path) -> tuple[str, str] | None:
+    """Read a local cloud's endpoint and token; None where there is none, or its process is gone."""
     try:
         noted = json.loads(note.read_text(encoding="utf-8"))
         os.kill(int(noted["pid"]), 0)
-        return str(noted["endpoint"])
+        return str(noted["endpoint"]), str(noted.get("token", ""))
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
 
@@ -130,15 +130,17 @@ def _endpoint(note: Path) -> str | None:
 def point_clients(*, aws: bool) -> str | None:
     """Point the AWS clients at the running local cloud, if there is one and `aws` does not forbid it; give its endpoint."""
     folder = None if aws else local_folder()
-    if folder is None:
+    noted = None if folder is None else _noted(folder / LOCAL_NOTE.name)
+    if folder is None or noted is None:
         return None if aws else os.environ.get("AWS_ENDPOINT_URL")
-    endpoint = str(_endpoint(folder / LOCAL_NOTE.name))
+    endpoint, token = noted
     if folder.absolute() != LOCAL_NOTE.parent.absolute():
         ERR.print(f"[dim]local cloud of {escape(str(folder))}[/dim]", soft_wrap=True)
     os.environ.update(
         AWS_ENDPOINT_URL=endpoint,
         AWS_ACCESS_KEY_ID="local",
         AWS_SECRET_ACCESS_KEY="local",  # noqa: S106 - the local cloud takes any
+        AWS_SESSION_TOKEN=token,
         AWS_DEFAULT_REGION="us-east-1",
     )
     return endpoint

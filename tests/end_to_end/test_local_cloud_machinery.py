@@ -238,6 +238,7 @@ def test_an_emulator_that_does_not_stay_ends_with_the_process_that_started_it(tm
     died = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, check=False)  # noqa: S603 - our own program
     assert died.returncode == -signal.SIGKILL
     state = json.loads((tmp_path / "cloud.json").read_text())
+    assert (tmp_path / "cloud.json").stat().st_mode & 0o077 == 0
     wait_until(lambda: not _listens(state["port"]))
     assert running_emulator(tmp_path) is None
 
@@ -245,6 +246,26 @@ def test_an_emulator_that_does_not_stay_ends_with_the_process_that_started_it(tm
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "OPTIONS / HTTP/1.1\r\nHost: {host}\r\nOrigin: https://evil.example\r\nAccess-Control-Request-Method: POST",
+        "GET /_ministack/ses/messages HTTP/1.1\r\nHost: {host}",
+        "POST /_ministack/reset HTTP/1.1\r\nHost: {host}\r\nContent-Type: text/plain\r\nContent-Length: 0",
+        "GET /2015-03-31/functions/ HTTP/1.1\r\nHost: evil.example\r\nX-Amz-Security-Token: {token}",
+        "GET /2015-03-31/functions/ HTTP/1.1\r\nHost: {host}\r\nOrigin: null\r\nX-Amz-Security-Token: {token}",
+        "GET http://evil.example/2015-03-31/functions/ HTTP/1.1\r\nHost: {host}\r\nX-Amz-Security-Token: {token}",
+    ],
+)
+def test_no_web_page_reaches_the_emulator(cloud: Cloud, head: str) -> None:
+    host = cloud.access.endpoint.removeprefix("http://")
+    with socket.create_connection(("127.0.0.1", int(host.rpartition(":")[2])), timeout=10) as line:
+        line.sendall(f"{head.format(host=host, token=cloud.access.token)}\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: line.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 403 "), answer
+    assert b"access-control" not in answer.lower()
 
 
 def test_real_credentials_of_the_surroundings_reach_neither_the_clients_nor_the_functions(

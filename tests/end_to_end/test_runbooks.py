@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from local.cloud.access import dummy_environment
+from local.cloud.access import CloudAccess, dummy_environment
 from local.cloud.deploy import Deployment, deploy
 from local.market import ClosingPrices
 from local.operator import Operator
@@ -57,7 +57,7 @@ def shadow(stack: LocalStack, folder: Path, *words: str) -> dict[str, list[dict[
     done = subprocess.run(  # noqa: S603 - our own command
         command,
         cwd=folder,
-        env=dummy_environment(stack.access.endpoint),
+        env=dummy_environment(stack.access.endpoint, stack.access.token),
         capture_output=True,
         text=True,
         timeout=120,
@@ -182,7 +182,7 @@ def test_remove_the_legacy_path(stack: LocalStack) -> None:
     plan = desk.plan(stack)
     before = {role: len(stack.broker.orders(role)) for role in Role}
 
-    assert publish_to_workflow(solo, plan, stack.access.endpoint)
+    assert publish_to_workflow(solo, plan, stack.access)
     machine = solo.outputs["StateMachineArn"]
     arn = f"{machine.replace(':stateMachine:', ':execution:')}:{execution_name_of(run_id_of(plan.plan_id))}"
 
@@ -227,13 +227,13 @@ def is_there(states: Any, arn: str) -> bool:
     return True
 
 
-def publish_to_workflow(solo: Deployment, plan: RebalancePlan, endpoint: str) -> str:
+def publish_to_workflow(solo: Deployment, plan: RebalancePlan, access: CloudAccess) -> str:
     """Publish as the portfolio function does once the wrapper is gone."""
     program = (
         "import sys; from shadow.publish import dual_publisher_from_environment as made, no_control;"
         "print(made(no_control).publish(sys.stdin.read()))"
     )
-    environment = dummy_environment(endpoint) | {
+    environment = dummy_environment(access.endpoint, access.token) | {
         "PRODUCTION_LANE": "workflow",
         "SHADOW_INTAKE_QUEUE_URL": solo.outputs["IntakeQueueUrl"],
         "SHADOW_STAGE": SOLO,

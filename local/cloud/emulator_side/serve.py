@@ -1,7 +1,7 @@
 """Business Unit: local cloud | Status: current.
 
-The emulator's main program, run by the emulator's own interpreter: apply the repairs, then serve. It ends when the process
-that started it closes its end of the pipe, unless it was started to stay.
+The emulator's main program, run by the emulator's own interpreter: apply the repairs, keep web pages out, then serve. It ends
+when the process that started it closes its end of the pipe, unless it was started to stay.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ def main() -> None:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.argv[1:] = []
     importlib.import_module("repairs").apply_all()
+    strangers = importlib.import_module("strangers")
+    strangers.guard_emulator(os.environ[strangers.TOKEN_VARIABLE])
     record = importlib.import_module("call_record")
     if record.VARIABLE in os.environ:
         importlib.import_module("iam_gaps").close_all()
