@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from local.chaos.cli import register as register_chaos
-from shadow.cli.output import ERR, OUT, ExitCode, fail, print_json
+from shadow.cli.output import ERR, OUT, ExitCode, escape, fail, print_json
 from shadow.cli.target import JsonOption, local_folder, remember_folder
 
 if TYPE_CHECKING:

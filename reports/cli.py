@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from rich.markup import escape
 from rich.progress import Progress
 
 from reports.data.errors import NoTradingDay
 from reports.register import register as register_known
 from shadow.cli.errors import BadInput
-from shadow.cli.output import ERR, ExitCode, finish, print_json, progress, say, write_whole
+from shadow.cli.output import ERR, ExitCode, escape, finish, print_json, progress, say, write_whole
 from shadow.cli.status import DayOption, parse_day
 from shadow.cli.stored import FileOption, FolderOption
 from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from shadow.aws import clients
 from shadow.aws.promotions import PromotionLog
@@ -26,7 +25,7 @@ from shadow.aws.versions import (
     refuse_without_alarm,
 )
 from shadow.cli.errors import BadInput
-from shadow.cli.output import print_json, progress, say
+from shadow.cli.output import escape, print_json, progress, say
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.promotion import Promotion

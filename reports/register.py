@@ -18,11 +18,10 @@ from shlex import quote
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from reports.headline import runbook_of
 from shadow.cli.errors import BadInput
-from shadow.cli.output import print_json, progress, say, write_whole
+from shadow.cli.output import escape, print_json, progress, say, write_whole
 from shadow.cli.status import parse_day
 from shadow.cli.stored import FileOption, FolderOption, StackStore, demand, offline_store
 from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from local.chaos.result import ChaosResult
-from shadow.cli.output import ERR, OUT, ExitCode, fail, print_json
+from shadow.cli.output import ERR, OUT, ExitCode, escape, fail, print_json
 from shadow.cli.target import JsonOption
 
 CHAOS_FOLDER = Path("build/chaos")

@@ -9,11 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 from shlex import quote
 
-from rich.markup import escape
 from rich.table import Table
 
 from local.demo.result import DayResult, DemoResult
-from shadow.cli.output import OUT
+from shadow.cli.output import OUT, escape
 from shadow.cli.verdicts import styled_verdict
 from shadow.contracts.comparison import Difference
 

@@ -3,7 +3,7 @@
 Renders the report as a mail: plain text, HTML with the pictures inside the message (nothing is fetched), and the day's
 differences as a table. Its first lines say the verdict, the money and the way to cut-over. The table is CSV that a spreadsheet
 can open and cannot run: a cell that would be read as a formula is led by an apostrophe (OWASP, "CSV injection"); plain numbers
-stay numbers, their sign included.
+stay numbers, their sign included. A semicolon starts a cell where it is the separator of lists.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from reports.daily.html import environment
 from reports.daily.values import DailyReport
 from reports.data.columns import DIFFERENCES
 from reports.data.frames import load_frames
+from shadow.contracts.visible import one_line
 from shadow.settlement.stored import Source
 
 __all__ = ["EmailMessage", "render_mail"]
@@ -33,6 +34,7 @@ __all__ = ["EmailMessage", "render_mail"]
 _DOMAIN = "divergence-report"
 MAX_ROWS = 5_000
 _TRIGGERS = "=+-@\t\r\n|%＝＋－＠"  # noqa: RUF001 - full-width forms that spreadsheets read alike
+_LATER = re.compile(rf"(;\s*)([{re.escape(_TRIGGERS)}])")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
@@ -69,7 +71,7 @@ def safe_cell(value: object) -> str:
     """Write one cell as text that no spreadsheet executes; empty where there is nothing."""
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return ""
-    text = str(value).replace("\x00", "")
+    text = _LATER.sub(r"\1'\2", one_line(str(value)))
     if text.lstrip()[:1] in tuple(_TRIGGERS) and not _NUMBER.fullmatch(text):
         return f"'{text}"
     return text

@@ -10,10 +10,9 @@ from shlex import quote
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from shadow.cli.calls import invoke
-from shadow.cli.output import finish, print_json, progress, say
+from shadow.cli.output import escape, finish, print_json, progress, say
 from shadow.cli.stored import StackStore
 from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
 from shadow.cli.verdicts import (

@@ -14,14 +14,13 @@ from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.markup import escape
 
 from shadow.aws.errors import code_of
 from shadow.cli import target as targets
 from shadow.cli.doctor import accounts, basics, control, deployed, people, plans, template
 from shadow.cli.doctor.finding import Account, Check, Finding, Level, findings
 from shadow.cli.errors import BadInput
-from shadow.cli.output import ExitCode, fail, finish, print_json, progress, say
+from shadow.cli.output import ExitCode, escape, fail, finish, print_json, progress, say
 from shadow.cli.target import AwsOption, JsonOption, StageOption
 
 SAM_CONFIG = Path("samconfig.toml")

@@ -12,12 +12,12 @@ from shlex import quote
 from typing import Annotated
 
 import typer
-from rich.markup import escape
+from rich.markup import escape as literal
 from rich.padding import Padding
 from rich.table import Table
 
 from shadow.cli.money import money_lines
-from shadow.cli.output import OUT, ExitCode, fail, finish, print_json, progress, say
+from shadow.cli.output import OUT, ExitCode, escape, fail, finish, print_json, progress, say
 from shadow.cli.sides import Line, run_lines, trade_lines
 from shadow.cli.stored import FileOption, FolderOption, StackStore, demand, offline_store
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
@@ -142,7 +142,7 @@ def _print_rest(view: PairView, by_trade: Mapping[str, list[Difference]], shown:
 
 def _escaped_lines(view: PairView) -> list[Line]:
     lines = run_lines(view.case.control, view.case.candidate)
-    return [(label, escape(left), escape(right)) for label, left, right in lines]
+    return [(label, literal(left), literal(right)) for label, left, right in lines]
 
 
 def _by_trade(comparison: Comparison, known: set[str]) -> Mapping[str, list[Difference]]:
@@ -173,7 +173,7 @@ def _print_trade(pair: TradePair, differences: Sequence[Difference]) -> None:
         text = f"{usd(planned.amount, signed=True)} (from {usd(planned.current_value)} to {usd(planned.target_value)}{exits})"
     say(f"[{style}]{pair.side.value} {escape(pair.symbol)}[/]   planned {text}   [dim]{pair.trade_id}[/dim]")
     lines = trade_lines(pair.control, pair.candidate)
-    _side_by_side([(label, escape(left), escape(right)) for label, left, right in lines])
+    _side_by_side([(label, literal(left), literal(right)) for label, left, right in lines])
     for difference in worst_first(differences):
         print_difference(difference, indent=2, with_trade=False)
     say()

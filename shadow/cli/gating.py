@@ -14,10 +14,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from rich.markup import escape
-
 from shadow.cli.errors import BadInput
-from shadow.cli.output import ERR, ExitCode, finish, print_json, say, write_whole
+from shadow.cli.output import ERR, ExitCode, escape, finish, print_json, say, write_whole
 from shadow.cli.stored import StackStore, offline_store
 from shadow.cli.target import find_target
 from shadow.cli.words import count

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from shadow.cli.errors import BadInput
-from shadow.cli.output import ExitCode, finish, print_json, say
+from shadow.cli.output import ExitCode, escape, finish, print_json, say
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Role
 from shadow.lanes.declared import read_with_words

@@ -9,8 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
 
-from rich.markup import escape
-
+from shadow.cli.output import escape
 from shadow.cli.words import count, usd
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.money import Executed, MoneyLedger, MoneyLine, Word

@@ -11,12 +11,11 @@ from shlex import quote
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from shadow.aws import clients
 from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.cli.calls import invoke_named
-from shadow.cli.output import ExitCode, finish, print_json, progress, say
+from shadow.cli.output import ExitCode, escape, finish, print_json, progress, say
 from shadow.cli.stored import StackStore
 from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
 from shadow.cli.words import count, moment_text, number

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,31 +17,16 @@ from typing import NoReturn
 
 import typer
 from rich.console import Console, HighlighterType, JustifyMethod, OverflowMethod
-from rich.markup import escape
+from rich.markup import escape as literal
 from rich.style import Style
 from rich.text import Text
 
 from shadow.cli.errors import BadInput
 from shadow.contracts.errors import ContractViolation
+from shadow.contracts.visible import one_line, visible
 
 PAGE_WIDTH = 116
 """Characters a line where nobody says how wide the terminal is."""
-
-
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f\ud800-\udfff]"
-)
-"""Control characters and escapes but line end and tab, direction overrides, characters without width, half surrogate pairs."""
-
-
-def visible(text: str) -> str:
-    """Write every character that a terminal would obey or not show by its number, as JSON does: a lane's text paints nothing."""
-    return _UNSEEN.sub(lambda found: _by_number(found[0]), text)
-
-
-def _by_number(character: str) -> str:
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
 
 
 class _PlainConsole(Console):
@@ -104,6 +88,11 @@ def print_json(document: object) -> None:
     typer.echo(visible(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)))
 
 
+def escape(text: str) -> str:
+    """Write foreign text as markup that shows it on one line, as it is."""
+    return literal(one_line(text))
+
+
 def say(text: str = "") -> None:
     """Print one line of markup; who builds it escapes foreign text."""
     OUT.print(text, soft_wrap=True)
@@ -120,7 +109,7 @@ def fail(code: ExitCode, message: str, *, as_json: bool, details: Mapping[str, o
     if as_json:
         print_json({"error": message, "exit_code": int(code), **(details or {})})
     else:
-        ERR.print(f"[bold red]{escape(message)}[/bold red]", soft_wrap=True)
+        ERR.print(f"[bold red]{literal(message)}[/bold red]", soft_wrap=True)
     raise typer.Exit(int(code))
 
 
@@ -160,8 +149,8 @@ def progress(text: str, *, quiet: bool = False) -> Iterator[None]:
     if quiet:
         yield
     elif ERR.is_terminal:
-        with ERR.status(escape(visible(text))):
+        with ERR.status(literal(visible(text))):
             yield
     else:
-        ERR.print(escape(text) + " …", soft_wrap=True)
+        ERR.print(literal(text) + " …", soft_wrap=True)
         yield

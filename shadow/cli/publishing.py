@@ -10,11 +10,10 @@ from shlex import quote
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from shadow.cli.calls import invoke
 from shadow.cli.errors import BadInput, FunctionFailed, MissingOutput
-from shadow.cli.output import print_json, progress, refuse, say
+from shadow.cli.output import escape, print_json, progress, refuse, say
 from shadow.cli.stored import StackStore
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
 from shadow.cli.words import count

@@ -13,13 +13,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from shadow.aws import clients
 from shadow.cli.calls import invoke
 from shadow.cli.dead_letters import MAX_MESSAGES, DeadLetter, DeadQueue, depth, give_back, letters
 from shadow.cli.errors import FunctionFailed, MissingOutput
-from shadow.cli.output import ExitCode, finish, print_json, progress, say
+from shadow.cli.output import ExitCode, escape, finish, print_json, progress, say
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
 from shadow.cli.words import age, count
 from shadow.contracts.pair import trading_day_of

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from shadow.cli.errors import BadInput
 from shadow.cli.gating import GateRequest, run_gate
-from shadow.cli.output import ERR, ExitCode, finish, print_json, progress, say
+from shadow.cli.output import ERR, ExitCode, escape, finish, print_json, progress, say
 from shadow.cli.replay_parts import ReplaySource, archive_of, check_dry_run, gather, replayer_for
 from shadow.cli.status import parse_day
 from shadow.cli.stored import FileOption, FolderOption
@@ -199,4 +199,4 @@ def _print(report: Report) -> None:
     say(f"[dim]state: {escape(str(report.state))} (the same --label resumes)[/dim]")
     differing = next((entry for entry in report.results if entry.comparison and code_of_verdict(entry.verdict)), None)
     if differing is not None:
-        say(f"next: [bold]shadow explain '{escape(differing.replay_id)}'[/bold]")
+        say(f"next: [bold]shadow explain {escape(quote(differing.replay_id))}[/bold]")

@@ -12,16 +12,17 @@ from typing import TypeVar
 from shadow.cli.words import clock, count, number, price, usd
 from shadow.compare.case import LaneTrade
 from shadow.contracts.outcome import OrderRecord, RunOutcome, TradeOutcome
+from shadow.contracts.visible import one_line
 from shadow.contracts.vocabulary import TradeStatus
 
 SideT = TypeVar("SideT")
 Line = tuple[str, str, str]
-"""A label, the control's text, the candidate's text."""
+"""A label, the control's text, the candidate's text: what is foreign in them is visible, a line end only between orders."""
 
 
 def run_lines(control: RunOutcome | None, candidate: RunOutcome | None) -> list[Line]:
     """Lay both runs side by side, leaving out what neither says anything of."""
-    asked: tuple[tuple[str, Callable[[RunOutcome], str]], ...] = (
+    asked: tuple[tuple[str, Callable[[RunOutcome], str | list[str]]], ...] = (
         ("ended as", _ended),
         ("time", _time),
         ("sell guard", _guard),
@@ -34,7 +35,7 @@ def run_lines(control: RunOutcome | None, candidate: RunOutcome | None) -> list[
 
 def trade_lines(control: LaneTrade | None, candidate: LaneTrade | None) -> list[Line]:
     """Lay one trade of both lanes side by side."""
-    asked: tuple[tuple[str, Callable[[TradeOutcome], str]], ...] = (
+    asked: tuple[tuple[str, Callable[[TradeOutcome], str | list[str]]], ...] = (
         ("decided", _decided),
         ("breaker", _equity),
         ("sent", _sent),
@@ -46,14 +47,18 @@ def trade_lines(control: LaneTrade | None, candidate: LaneTrade | None) -> list[
 
 
 def _lines(
-    asked: tuple[tuple[str, Callable[[SideT], str]], ...], left: SideT | None, right: SideT | None, absent: str
+    asked: tuple[tuple[str, Callable[[SideT], str | list[str]]], ...], left: SideT | None, right: SideT | None, absent: str
 ) -> list[Line]:
     lines = []
     for index, (label, ask) in enumerate(asked):
-        texts = [ask(side) if side is not None else absent if index == 0 else "" for side in (left, right)]
+        texts = [_shown(ask(side)) if side is not None else absent if index == 0 else "" for side in (left, right)]
         if any(texts):
             lines.append((label, texts[0], texts[1]))
     return lines
+
+
+def _shown(text: str | list[str]) -> str:
+    return "\n".join(map(one_line, [text] if isinstance(text, str) else text))
 
 
 def _ended(run: RunOutcome) -> str:
@@ -122,8 +127,8 @@ def _equity(trade: TradeOutcome) -> str:
     return f"{word}: {usd(equity.cumulative)} of {usd(equity.limit)}"
 
 
-def _sent(trade: TradeOutcome) -> str:
-    return "\n".join(_order(order) for order in trade.orders) or "nothing"
+def _sent(trade: TradeOutcome) -> list[str]:
+    return [_order(order) for order in trade.orders] or ["nothing"]
 
 
 def _order(order: OrderRecord) -> str:

@@ -11,12 +11,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from shadow.aws.pair_ledger import AuditEntry, DynamoDbPairLedger
 from shadow.cli.errors import BadInput
 from shadow.cli.lanes import LaneState, lane_states
-from shadow.cli.output import ExitCode, finish, print_json, progress, say
+from shadow.cli.output import ExitCode, escape, finish, print_json, progress, say
 from shadow.cli.stored import StackStore
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
 from shadow.cli.verdicts import code_of_verdict, styled_verdict

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Annotated
 import boto3
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.markup import escape
 
 from shadow.aws import clients
 from shadow.cli.errors import MissingOutput
-from shadow.cli.output import ERR, ExitCode, fail
+from shadow.cli.output import ERR, ExitCode, escape, fail
 from shadow.contracts.identity import execution_name_of
 
 if TYPE_CHECKING:

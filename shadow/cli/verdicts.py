@@ -11,10 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rich.markup import escape
 from rich.padding import Padding
 
-from shadow.cli.output import OUT, ExitCode, say
+from shadow.cli.output import OUT, ExitCode, escape, say
 from shadow.cli.target import Target
 from shadow.cli.words import count, moment_text, usd
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
