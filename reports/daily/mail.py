@@ -71,10 +71,12 @@ def safe_cell(value: object) -> str:
     """Write one cell as text that no spreadsheet executes; empty where there is nothing."""
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return ""
-    text = _LATER.sub(r"\1'\2", one_line(str(value)))
-    if text.lstrip()[:1] in tuple(_TRIGGERS) and not _NUMBER.fullmatch(text):
-        return f"'{text}"
-    return text
+    text = str(value)
+    if _NUMBER.fullmatch(text):
+        return text
+    shown = _LATER.sub(r"\1'\2", one_line(text))
+    leads = {text.lstrip()[:1], shown.lstrip()[:1]} - {""}
+    return f"'{shown}" if leads & set(_TRIGGERS) else shown
 
 
 def differences_csv(differences: pd.DataFrame) -> str:
