@@ -72,6 +72,7 @@ NOT_CHANGED = {
     "BrokerSecretId": "the stack makes the secret; a name in its place is read from the template by test_template.py",
     "ControlBrokerSecretId": "as BrokerSecretId",
     "WorkflowAlias": "names an alias that the first promotion makes",
+    "AlertWebhookSecretId": "as BrokerSecretId",
     "FilesLayerArn": "a layer of somebody else, which is not there to be named",
     **dict.fromkeys(("ExistingStateMachineArn", "LaneFile"), "another workflow is shadowed by another stack"),
     **dict.fromkeys(("ExecutionQueueUrl", "ExecutionQueueArn", "ExecutionRunsTableName"), _EXISTING),

@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from urllib.parse import quote
 from uuid import uuid4
 
 from shadow.aws import clients
 from shadow.aws.environment import Environment
 from shadow.aws.executions import AwsCandidateSource
+from shadow.aws.notifier import SnsNotifier
 from shadow.aws.objects import S3Objects
 from shadow.aws.observability import PowertoolsRecorder
 from shadow.aws.pair_ledger import DynamoDbPairLedger
+from shadow.aws.webhook import WebhookChannel, https_post, read_webhook
 from shadow.compare.policy import Deadlines as PolicyDeadlines
 from shadow.contracts.errors import ConfigurationError
 from shadow.lanes.lane import BrokerTruth, lane_file_at
@@ -29,17 +32,21 @@ from shadow.settlement.evidence_store import EvidenceStore
 from shadow.settlement.hints import Hints
 from shadow.settlement.judging import judge_by, policy_at
 from shadow.settlement.looks import Lanes
+from shadow.settlement.messages import Channel, Teller
 from shadow.settlement.ports import Recorder, Starter
 from shadow.settlement.settler import Parts, Settler
 from shadow.settlement.sweeper import Sweeper
+
+_TELLING = clients.CallLimits(connect_seconds=2.0, read_seconds=3.0, attempts=2)
 
 
 class ComparatorEnvironment(Environment):
     """What the comparator needs.
 
     `settlement_deadlines` is a JSON object that overrides fields of `Deadlines`, in seconds. `lane_file_path` names the file that
-    describes the candidate where it is not our workflow; it has no state table then. `secret_fingerprints` are SHA-256 digests of
-    values that must never enter evidence, separated by commas. `capture_control_events` says whether the control's bus is routed
+    describes the candidate where it is not our workflow; it has no state table then. `control_account_fingerprint` is the SHA-256
+    of a number that must never enter evidence. `alert_topic_arn` and `alert_webhook_secret_id` are where critical differences are
+    told at once; empty: nowhere. `capture_control_events` says whether the control's bus is routed
     here: without it the control's effects are unknown, not absent.
     """
 
@@ -54,8 +61,11 @@ class ComparatorEnvironment(Environment):
     policy_path: str = ""
     lane_file_path: str = ""
     settlement_deadlines: str = "{}"
-    secret_fingerprints: str = ""
     control_account_fingerprint: str = ""
+    alert_topic_arn: str = ""
+    alert_webhook_secret_id: str = ""
+    stage: str = "dev"
+    aws_region: str = ""
     capture_control_events: bool = True
 
 
@@ -99,12 +109,13 @@ def comparator_from(environment: ComparatorEnvironment, starter: Starter, broker
     plans = AwsPlanSource(objects, dynamodb, environment.rebalance_plan_table_name or None)
     cases = CaseBuilder(lanes=lanes, store=store, plans=plans, ledger=ledger, deadlines=deadlines, broker=broker)
     actor = f"comparator-{uuid4().hex[:8]}"
-    settler = Settler(Parts(ledger, lanes, store, cases, judge_by(policy), recorder, deadlines, actor))
+    teller = teller_from(environment, recorder)
+    settler = Settler(Parts(ledger, lanes, store, cases, judge_by(policy), recorder, deadlines, actor, teller.verdict))
     plan_id_at = lane_file.plan_id_at if lane_file is not None else "planId"
     return Comparator(
         settler=settler,
         hints=Hints(settler, control, candidate, captured, recorder, lambda: datetime.now(UTC), plan_id_at=plan_id_at),
-        sweeper=Sweeper(ledger, settler, candidate, starter, recorder, deadlines, actor),
+        sweeper=Sweeper(ledger, settler, candidate, starter, recorder, deadlines, actor, tell=teller.sums),
         ledger=ledger,
     )
 
@@ -130,5 +141,17 @@ def deadlines_from(text: str, policy: PolicyDeadlines) -> Deadlines:
 
 
 def _redactor(environment: ComparatorEnvironment) -> Redactor:
-    prints = {part.strip().lower() for part in environment.secret_fingerprints.split(",")}
-    return Redactor(frozenset(prints | {environment.control_account_fingerprint.lower()}) - {""})
+    return Redactor(frozenset({environment.control_account_fingerprint.lower()}) - {""})
+
+
+def teller_from(environment: ComparatorEnvironment, recorder: Recorder) -> Teller:
+    """Put together how people are told at once."""
+    channels: dict[str, Channel] = {}
+    if environment.alert_topic_arn:
+        channels["mail"] = SnsNotifier(clients.sns(_TELLING), environment.alert_topic_arn).send
+    if environment.alert_webhook_secret_id:
+        secrets, name = clients.secretsmanager(_TELLING), environment.alert_webhook_secret_id
+        channels["webhook"] = WebhookChannel(lambda: read_webhook(secrets, name), https_post).send
+    region, bucket = environment.aws_region, environment.evidence_bucket_name
+    console = f"https://{region}.console.aws.amazon.com/s3/object/{bucket}?region={region}&prefix="
+    return Teller(channels, recorder, environment.stage, lambda key: f"{console}{quote(key, safe='')}")

@@ -10,11 +10,11 @@ pair together with its announcement, announce.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shadow.contracts.comparison import EvidenceRef, Verdict
+from shadow.contracts.comparison import Comparison, EvidenceRef, Verdict
 from shadow.contracts.errors import EvidenceUnavailable, PairMoved, UnknownPair
 from shadow.contracts.ledger import Announcement, PairLedger, Transition, moved
 from shadow.contracts.metrics import Metric
@@ -67,7 +67,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What settlement works with. `actor` names this comparator in the audit."""
+    """What settlement works with. `actor` names this comparator in the audit; `tell` takes a verdict's document and key."""
 
     ledger: PairLedger
     lanes: Lanes
@@ -77,6 +77,7 @@ class Parts:
     recorder: Recorder
     deadlines: Deadlines
     actor: str
+    tell: Callable[[Comparison, str], None] = lambda _comparison, _key: None
 
 
 class Settler:
@@ -157,7 +158,7 @@ class Settler:
         return replace(_standing(view, pair), waiting_for=waiting_for, imminent=view.imminent)
 
     def _judge(self, view: View, case: Case) -> Settlement:
-        """Judge, store, move, announce."""
+        """Judge, store, move, announce, tell."""
         pair = view.pair
         judgement = self._parts.judge(case)
         comparison = judgement.comparison
@@ -181,6 +182,7 @@ class Settler:
             evidence_sha256=evidence_digest(ref.sha256 for ref in case.evidence),
             state_transitions=None if comparison.candidate is None else comparison.candidate.state_transitions,
         )
+        self._parts.tell(comparison, key)
         return replace(_standing(view, after), judged=True)
 
     def _move(self, pair: Pair, now: datetime, announces: Mapping[Metric, float] | None, **changes: object) -> Pair:

@@ -93,6 +93,7 @@ class Sweeper:
     deadlines: Deadlines
     actor: str
     ticks: Callable[[], float] = monotonic
+    tell: Callable[[Sequence[Conservation]], None] = lambda _days: None
 
     def sweep(self, now: datetime) -> SweepReport:
         """Visit every pair that may need it, then emit the gauges. Raises `EvidenceUnavailable` without the ledger.
@@ -246,6 +247,7 @@ class Sweeper:
         metrics[Metric.MONTH_TRANSITION_COST_USD] = self._month_cost(now)
         rate = _divergence_rate(report.days)
         self.recorder.emit(metrics if rate is None else metrics | {Metric.DIVERGENCE_RATE: rate})
+        self.tell(report.days)
 
     def _month_cost(self, now: datetime) -> float:
         """Add up what the state transitions of this month's plans cost, in USD; replayed plans are counted by their own day."""
