@@ -41,12 +41,17 @@ class WebhookChannel:
     def send(self, title: str, text: str) -> None:
         """Post one message. Raises ConfigurationError for an address that is not https, OSError for no answer or a refusal."""
         hook = self.read()
-        parts = urlsplit(hook.url)
-        if parts.scheme != "https" or not parts.hostname or parts.username is not None:
-            raise ConfigurationError("webhook secret: expected an https address without a user, was something else")
+        refuse_unsafe_address(hook.url)
         status = self.post(hook.url, json.dumps(body_of(hook.format, title, text)).encode())
         if not 200 <= status < 300:  # noqa: PLR2004 - HTTP's range of success
             raise OSError(f"webhook: expected a success, was status {status}")
+
+
+def refuse_unsafe_address(url: str) -> None:
+    """Refuse what is not https, or names a user. Raises ConfigurationError, which does not show the address."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or parts.username is not None:
+        raise ConfigurationError("webhook secret: expected an https address without a user, was something else")
 
 
 def body_of(form: Literal["slack", "teams"], title: str, text: str) -> Mapping[str, object]:

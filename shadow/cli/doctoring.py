@@ -44,6 +44,7 @@ def checks() -> Sequence[tuple[str, Check]]:
         ("existing workflow", control.workflow),
         ("broker accounts", accounts.broker_accounts()),
         ("mail", people.mail),
+        ("alarms", people.alarms),
         ("publishing mode", basics.mode_parameter),
         ("plan sizes", plans.payload_sizes),
         ("stack", deployed.stack),

@@ -73,6 +73,7 @@ class Healthy:
             "TradeLedgerTableName": LEDGER,
             "EventBusName": "alchemiser-dev-events",
             "ReportSender": "shadow@example.com",
+            "RunbookBaseUrl": "https://docs.example.com/runbooks",
             "ReportRecipients": "anna@desk.example, ben@desk.example",
             "ControlAccountFingerprint": sha256(b"PA-CANARY-2").hexdigest(),
         }
@@ -669,3 +670,22 @@ def test_where_uploads_went_and_how_scalars_are_written_is_no_difference() -> No
     }
     assert template.differences(here, there) == []
     assert template.differences(here, {"Resources": {}, "Outputs": {"A": 1}}) == ["Outputs.A", "Resources.One"]
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [
+        ('{"url": "https://hooks.example.com/CANARY", "format": "slack"}', "ok"),
+        ('{"url": "http://a.example/CANARY", "format": "teams"}', "fail"),
+        ("CANARY", "fail"),
+    ],
+)
+def test_the_webhooks_secret_is_looked_into_and_never_shown(healthy: Healthy, value: str, level: str) -> None:
+    boto3.client("secretsmanager", region_name="us-east-1").create_secret(Name="shadow/webhook", SecretString=value)
+    healthy.cloud.parameters |= {"AlertWebhookSecretId": "shadow/webhook", "RunbookBaseUrl": "docs/runbooks"}
+
+    _code, found = doctor()
+
+    assert found["webhook"][0]["level"] == level
+    assert found["runbook links"][0]["level"] == "warn"
+    assert "CANARY" not in json.dumps(found)

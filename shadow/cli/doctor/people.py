@@ -1,6 +1,7 @@
 """Business Unit: command line | Status: current.
 
-Whether the daily report can be mailed: the sender is verified, and in SES's sandbox its recipients too.
+Whether people are reached: the sender of the daily report is verified, and in SES's sandbox its recipients too; a mail names its
+runbook by an address that opens; the webhook's secret can be read and is one.
 """
 
 from __future__ import annotations
@@ -9,11 +10,33 @@ from collections.abc import Iterator, Mapping
 from email.utils import parseaddr
 
 from shadow.aws import clients
+from shadow.aws.webhook import read_webhook, refuse_unsafe_address
 from shadow.cli.doctor.finding import Account, Finding, bad, ok, warn
+from shadow.contracts.errors import ConfigurationError
 
 SANDBOX_QUOTA = 200.0
 MOST_RECIPIENTS = 50
 """How many recipients SES takes for one mail."""
+
+
+def alarms(account: Account) -> Iterator[Finding]:
+    """Check that a mail about an alarm leads to its runbook, and that the webhook's secret is one."""
+    base = account.parameter("RunbookBaseUrl")
+    if base.startswith("https://"):
+        yield ok("runbook links", base)
+    else:
+        found = f"RunbookBaseUrl is {base}: a mail cannot link to a runbook"
+        yield warn("runbook links", found, "give the https address where docs/runbooks can be read")
+    secret_id = account.parameter("AlertWebhookSecretId")
+    if not secret_id:
+        return
+    try:
+        hook = read_webhook(clients.secretsmanager(), secret_id)
+        refuse_unsafe_address(hook.url)
+    except ConfigurationError as error:
+        yield bad("webhook", str(error), 'store {"url": "https://…", "format": "slack"} (or "teams") in it')
+    else:
+        yield ok("webhook", f"{secret_id}, for {hook.format}")
 
 
 def mail(account: Account) -> Iterator[Finding]:
