@@ -64,8 +64,8 @@ def test_the_first_screen_holds_sentence_lane_dollars_and_command(site: Path, si
     with browser(tmp_path, size) as driver:
         driver.get((site / "day" / f"{DAYS[7]}.html").as_uri())
         seen = driver.execute_script(
-            "return [...document.querySelectorAll('main *')]"
-            ".filter(e => !e.children.length && e.getBoundingClientRect().bottom <= 600).map(e => e.textContent).join(' ')"
+            "return [...document.querySelectorAll('.verdict > p:not(.command), .verdict .command code')]"
+            ".filter(e => e.getBoundingClientRect().bottom <= 600).map(e => e.textContent).join(' ')"
         )
         for words in ("was bought", "departs", "USD", "shadow explain portfolio_v2_workflow-2025-11-12"):
             assert words in seen
