@@ -106,7 +106,7 @@ def _plan(plan_id: str, table: PlanTable, archive: StoredArchive) -> RebalancePl
     found = archive.found(plan_id)
     plan = found.comparison.plan if found else table.plan(plan_id)
     if plan is None:
-        raise BadInput(f"plan {plan_id}: expected a stored plan, was none")
+        raise BadInput(f"No stored plan {plan_id}")
     return plan
 
 

@@ -75,9 +75,9 @@ def _guard(run: RunOutcome) -> str:
     guard = run.guard
     if guard is None:
         return ""
-    word = "let the BUYs go" if guard.buy_phase_allowed else "BLOCKED the BUYs"
-    limit = "" if guard.threshold is None else f" of {usd(guard.threshold)} allowed"
-    return f"{word}: {usd(guard.sell_failed_amount)} of SELLs failed{limit}"
+    word = "BUYs allowed" if guard.buy_phase_allowed else "BUYs BLOCKED"
+    limit = "" if guard.threshold is None else f" of at most {usd(guard.threshold)}"
+    return f"{word}: failed SELLs {usd(guard.sell_failed_amount)}{limit}"
 
 
 def _limit(run: RunOutcome) -> str:

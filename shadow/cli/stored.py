@@ -50,7 +50,7 @@ class StackStore:
         pair = self.ledger.get(plan_id)
         if pair is None:
             raise BadInput(
-                f"plan {plan_id}: expected a published plan, was none. `shadow status` lists what is there; "
+                f"No published plan {plan_id}. `shadow status` lists what is there; "
                 "a plan that was published just now is there within seconds"
             )
         return pair
@@ -93,7 +93,7 @@ def demand(store: StackStore | FolderSource | JsonlSource, plan_id: str) -> Foun
     names = [] if isinstance(store, StackStore) else _plans_of(store)
     close = get_close_matches(plan_id, names, n=_SUGGESTIONS, cutoff=0.3)
     hint = f"; there are {', '.join(close)}" if close else ""
-    raise BadInput(f"plan {plan_id}: expected a stored comparison, was none{hint}")
+    raise BadInput(f"No stored comparison of plan {plan_id}{hint}")
 
 
 def _plans_of(store: FolderSource | JsonlSource) -> list[str]:

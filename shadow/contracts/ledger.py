@@ -10,8 +10,8 @@ wins and the other reads again.
     JUDGED ──► JUDGED, RESOLVED_LATE ──► RESOLVED_LATE   judged again: a redrive, or evidence that came late
 
 What a verdict announces (metrics) is written in the same transaction and taken away once it has been emitted: a crash
-between the two leaves it for the sweeper. Announced exactly once, then, except when the process dies between emitting and
-noting that it did: then twice, because an alarm rung twice is better than one never rung.
+between the two leaves it for the sweeper. So it is announced exactly once, except when the process dies between emitting and
+noting that it did: then it is announced twice, and never not at all.
 """
 
 from __future__ import annotations

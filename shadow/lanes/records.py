@@ -199,9 +199,9 @@ def _is_whole(value: Decimal) -> bool:
 
 
 def slim(model: _Model) -> _Model:
-    """Let a model forget which fields it was given, and give it back.
+    """Drop pydantic's record of which fields were set, and return the model.
 
-    pydantic keeps a set of their names for each model, which takes more room than the values; nothing here asks for it.
+    That record is a set of names for each model and takes more memory than the values; nothing here reads it.
     """
     object.__setattr__(model, "__pydantic_fields_set__", _NOTHING)
     return model

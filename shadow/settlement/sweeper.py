@@ -1,8 +1,8 @@
 """Business Unit: evidence | Status: current.
 
-The sweeper: what no event ever comes for. It visits every open pair, looks again at the closed ones of the last days (a
-redrive or a late lane whose event was lost), completes starts whose fate is unknown, emits what a dead comparator left
-unannounced, counts the orders of ours that a dead run left working, and states the ledger's gauges. One pair's trouble never
+The sweeper does each minute what does not wait for an event. It visits every open pair, looks again at the closed ones of the
+last days (a redrive or a late lane whose event was lost), completes starts whose fate is unknown, emits what a dead comparator
+left unannounced, counts the orders of ours that a dead run left working, and states the ledger's gauges. One pair's trouble never
 keeps it from the next.
 """
 

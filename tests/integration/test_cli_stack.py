@@ -187,7 +187,7 @@ class TestStatusOfAPair:
         code, answer = answers("status", "no-such-plan")
 
         assert code == 2
-        assert "expected a published plan" in answer["error"]
+        assert "No published plan" in answer["error"]
 
 
 class TestCompare:

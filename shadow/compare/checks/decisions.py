@@ -174,7 +174,7 @@ def is_precision_loss(left: Decimal, right: Decimal) -> bool:
 
 
 def damage_findings(pair: TradePair) -> Iterator[Finding]:
-    """Find numbers that lost or gained digits: float artefacts, and planned amounts a hair off the plan."""
+    """Find numbers that lost or gained digits: float artefacts, and planned amounts that lost digits."""
     planned = pair.planned.amount if pair.planned else None
     for field in _AMOUNTS:
 
