@@ -68,8 +68,9 @@ def of_kind(case: PairCase, kind: str, policy: Policy | None = None) -> list[Dif
 
 
 def registered(kind: str, role: str = "*") -> Policy:
+    lane = {"control": "legacy", "candidate": "workflow"}.get(role, role)
     known = (
-        f'\n[[known]]\nid = "KD-1"\nowner = "o"\nreason = "r"\nkind = "{kind}"\nrole = "{role}"\n'
+        f'\n[[known]]\nid = "KD-1"\nowner = "o"\nreason = "r"\nkind = "{kind}"\nlane = "{lane}"\n'
         f"expires = {date(2027, 1, 1).isoformat()}\nbudget_a_day = 9\n"
     )
     return Policy.read(TEXT + known)
