@@ -16,6 +16,7 @@ def test_the_auditor_agrees_with_the_verdicts_on_misbehaving_lanes() -> None:
 @pytest.mark.long
 def test_what_the_simulation_found_stays_mended() -> None:
     """Whole shares sold alike that leave a part of one (624); a failed trade behind the other lane's false FAILED (663);
-    parts of a trade that failed in both lanes, by a dead process, a second order, or with no price recorded (1569 to 1906).
+    parts of a trade that failed in both lanes, by a dead process, a second order, or with no price recorded (1569 to 1906);
+    an exit in whole shares by value beside one of what is held (3040, 3881).
     """
-    assert simulate((624, 663, 1569, 1573, 1682, 1810, 1889, 1906)).failures == {}
+    assert simulate((624, 663, 1569, 1573, 1682, 1810, 1889, 1906, 3040, 3881)).failures == {}

@@ -339,10 +339,12 @@ def _sold(side: LaneTrade) -> Decimal | None:
 
 
 def _both_sold_whole_shares(pair: TradePair) -> bool:
-    """Tell whether both lanes sold the same whole number of shares, as they must where an asset does not trade in fractions."""
-    sold = {_sold(side) for side in pair.lanes if side.trade.status is TradeStatus.COMPLETED}
-    quantity = sold.pop() if len(sold) == 1 and pair.both is not None else None
-    return quantity is not None and quantity > 0 and quantity == quantity.to_integral_value()
+    """Tell whether both lanes sold whole shares, as they must where an asset does not trade in fractions.
+
+    They need not be as many: a lane that sizes by value rounds what its own quote makes of the plan's dollars.
+    """
+    sold = [_sold(side) or ZERO for side in pair.lanes if side.trade.status is TradeStatus.COMPLETED]
+    return len(sold) == len(Role) and all(shares > 0 and shares == shares.to_integral_value() for shares in sold)
 
 
 def _residual(pair: TradePair, policy: Policy) -> Iterator[Finding]:
