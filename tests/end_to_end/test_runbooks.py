@@ -147,7 +147,7 @@ def test_rotate_secrets(stack: LocalStack) -> None:
     before = small("before-rotation")
     operator.publish(before)
     assert operator.await_candidate(before.plan_id) == "SUCCEEDED"
-    version = executing_version(stack)
+    beginning = begun_with(stack)
 
     stack.broker.set_identity(Role.CANDIDATE, **new)
     stack.secrets().put_secret_value(SecretId=f"alchemiser/{STAGE}/candidate-broker", SecretString=json.dumps(new))
@@ -165,12 +165,13 @@ def test_rotate_secrets(stack: LocalStack) -> None:
 
     assert refused
     assert pair.verdict is Verdict.MATCHED
-    assert executing_version(started_anew) != version
+    assert (beginning, begun_with(started_anew)) == ("", "2026-11-24")
 
 
-def executing_version(stack: LocalStack) -> str:
-    """Give the version that the workflow's trades are executed by."""
-    return stack.functions().get_alias(FunctionName=f"alchemiser-{STAGE}-execute-trade-sfn", Name="live")["FunctionVersion"]
+def begun_with(stack: LocalStack) -> str:
+    """Give what the functions that trade were last started anew with: another text makes new processes."""
+    answer = stack.functions().get_function_configuration(FunctionName=f"alchemiser-{STAGE}-execute-trade-sfn")
+    return answer["Environment"]["Variables"]["STARTED_ANEW"]
 
 
 def test_remove_the_legacy_path(stack: LocalStack) -> None:
