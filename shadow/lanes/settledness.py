@@ -66,7 +66,7 @@ def control_settledness(outcome: RunOutcome, now: datetime, deadlines: Deadlines
     if outcome.status is RunStatus.UNFINISHED:
         status = outcome.raw_status or "no status"
         imminent = status == LegacyRunStatus.AGGREGATING and not _quiet(since, now, deadlines.quiet)
-        return Settledness(settled=False, waiting_for=f"control run in {status}", since=since, imminent=imminent)
+        return Settledness(settled=False, waiting_for=f"legacy run in {status}", since=since, imminent=imminent)
     if outcome.status is RunStatus.BLOCKED_BY_GUARD:
         open_trades = [trade for trade in open_trades if trade.action is Side.SELL]
     if open_trades:
@@ -107,7 +107,7 @@ def effects_settled(control: RunOutcome, now: datetime, deadlines: Deadlines, *,
     final = EffectKind.ALL_TRADES_COMPLETED if control.status is RunStatus.COMPLETED else EffectKind.WORKFLOW_FAILED
     if missing or final not in kinds:
         count = len(missing) + (final not in kinds)
-        return Settledness(settled=False, waiting_for=f"{count} control effects", since=_last_change(control))
+        return Settledness(settled=False, waiting_for=f"{count} legacy effects", since=_last_change(control))
     return Settledness(settled=True)
 
 

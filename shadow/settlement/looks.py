@@ -85,7 +85,7 @@ class Lanes:
         outcome = read_control(run_id or "", pair.plan_id, map(plain_item, items), captured_effects(events or (), []))
         if outcome is None:
             expired = (now - pair.published_at).total_seconds() >= self._deadlines.control_expiry
-            gap = Gap(what="control items", reason="expired before they were read")
+            gap = Gap(what="legacy items", reason="expired before they were read")
             return Look(Lane.LEGACY, Presence.ABSENT, Settledness(settled=False), gaps=(gap,) if expired else ())
         settledness = control_settledness(outcome, now, self._deadlines)
         if not settledness.settled:

@@ -24,7 +24,7 @@ from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison, Difference, Margin, Margins, Needs, Verdict
 from shadow.contracts.errors import EvidenceUnavailable, InvalidPayload, faults_of
 from shadow.contracts.model import Frozen
-from shadow.contracts.vocabulary import Lane, Origin
+from shadow.contracts.vocabulary import Origin
 from shadow.settlement.judging import code_version
 
 _LOG = logging.getLogger(__name__)
@@ -52,7 +52,6 @@ class _Head(_Part):
     run_id: str
     trading_day: date
     origin: Origin = Origin.LIVE
-    production_lane: Lane = Lane.LEGACY
     published_at: datetime
     verdict: Verdict
     differences: tuple[Difference, ...]
@@ -76,7 +75,6 @@ class Line:
     run_id: str
     day: str
     origin: str
-    lane: str
     published: str
     verdict: Verdict
     policy_hash: str
@@ -129,7 +127,6 @@ def _line(name: str, stamp: str, digest: str, head: _Head) -> Line:
         run_id=head.run_id,
         day=head.trading_day.isoformat(),
         origin=head.origin.value,
-        lane=head.production_lane.value,
         published=head.published_at.isoformat(),
         verdict=head.verdict,
         policy_hash=head.policy_hash,

@@ -197,7 +197,7 @@ class TestCompare:
 
         def invoke(_target: object, output: str, payload: object) -> dict[str, object]:
             calls.append((output, payload))
-            return {"waiting_for": ["control run in BUY_PHASE"]}
+            return {"waiting_for": ["legacy run in BUY_PHASE"]}
 
         monkeypatch.setattr(comparing, "invoke", invoke)
         return calls
@@ -240,7 +240,7 @@ class TestCompare:
         assert comparator
         assert result.exit_code == 4
         assert "PENDING" in result.stdout
-        assert "waiting for control run in BUY_PHASE" in result.stdout
+        assert "waiting for legacy run in BUY_PHASE" in result.stdout
 
     def test_an_unknown_plan_never_reaches_the_comparator(self, cloud: CliCloud, comparator: list[object]) -> None:
         assert cloud.machine

@@ -126,7 +126,7 @@ def test_a_listed_trade_without_its_item_is_a_gap() -> None:
 def test_trade_items_without_their_run_item_are_a_gap() -> None:
     items = [plain_item(item) for item in ControlRun(PLAN).items()]
     outcome = read_items(items[1:])
-    assert outcome.gaps[0].what == "control run item"
+    assert outcome.gaps[0].what == "legacy run item"
     assert outcome.status is RunStatus.UNFINISHED
 
 

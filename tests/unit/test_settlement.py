@@ -239,7 +239,7 @@ def test_control_effects_still_on_their_way_are_waited_for_within_their_grace() 
     events = world.events[ControlRun(PLAN).run_id]
     late = events.popitem()
 
-    assert settler_of(world).settle(PLAN.plan_id, SOON).waiting_for == ("1 control effects",)
+    assert settler_of(world).settle(PLAN.plan_id, SOON).waiting_for == ("1 legacy effects",)
     settled = settler_of(world).settle(PLAN.plan_id, BEGIN + timedelta(seconds=200))
     assert settled.judged is True
 

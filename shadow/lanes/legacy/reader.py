@@ -91,7 +91,7 @@ def read_control(
     if not seen:
         return None
     if run is None:
-        gaps.append(Gap(what="control run item", reason="absent, though trade items are there"))
+        gaps.append(Gap(what="legacy run item", reason="absent, though trade items are there"))
         run = Fields("run", {}, faults, exact_numbers=True)
     else:
         run.refuse_unknown(_RUN_FIELDS)
@@ -124,7 +124,7 @@ def _outcome(
     trades = _trades(rows, facts, limit)
     gaps += _missing_trades(run, trades)
     if run.values and facts.status is None:
-        gaps.append(Gap(what="control run status", reason="absent or unreadable"))
+        gaps.append(Gap(what="legacy run status", reason="absent or unreadable"))
     ended = _ended_at(run, trades)
     counters = _counters(run) if run.values else None
     started, began = run.moment("created_at") or run.moment("run_timestamp"), run.moment("buy_phase_started_at")
@@ -177,7 +177,7 @@ def _trade_row(item: Mapping[str, object], key_id: str, faults: list[str], gaps:
     fields.number("trade_amount")
     fields.hold_against(TradeItem)
     if symbol is None or side is None or status is None or not is_identifier(key_id):
-        gaps.append(Gap(what=f"control trade {key_id}", reason="symbol, action or status absent or unreadable"))
+        gaps.append(Gap(what=f"legacy trade {key_id}", reason="symbol, action or status absent or unreadable"))
         return None
     body = fields.below("message_body", fields.document("message_body") or {})
     exits = body.flag("is_complete_exit")
@@ -282,7 +282,7 @@ def _missing_trades(run: Fields, trades: tuple[TradeOutcome, ...]) -> list[Gap]:
         return []
     listed = [name for name in values if isinstance(name, str)]
     present = {trade.trade_id for trade in trades}
-    return [Gap(what=f"control trade {name}", reason="listed by the run, has no item") for name in listed if name not in present]
+    return [Gap(what=f"legacy trade {name}", reason="listed by the run, has no item") for name in listed if name not in present]
 
 
 def _ended_at(run: Fields, trades: tuple[TradeOutcome, ...]) -> datetime | None:
