@@ -74,12 +74,12 @@ def small(name: str) -> RebalancePlan:
 
 
 def switch(operator: Operator, value: str) -> None:
-    """Set the mode, and start the publisher anew instead of waiting until it has forgotten what it read before."""
+    """Set the mode, and start the intake anew instead of waiting until it has forgotten what it read before."""
     client = operator.stack.access.session.client(
         "ssm", endpoint_url=operator.stack.access.endpoint, config=operator.stack.access.config
     )
     client.put_parameter(Name=operator.stack.output("ShadowModeParameterName"), Value=value, Overwrite=True)
-    operator.set_variable("publish-plan", "STARTED_ANEW", value)
+    operator.set_variable("shadow-intake", "STARTED_ANEW", value)
 
 
 def test_pause_ramp_and_resume(operator: Operator) -> None:
