@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,8 @@ from shadow.aws import clients
 from shadow.aws.promotions import PromotionLog
 from shadow.aws.versions import (
     PRODUCTION,
+    ChangedMeanwhile,
+    UnknownVersion,
     Version,
     Versions,
     refuse_other_modes,
@@ -28,7 +30,7 @@ from shadow.cli.errors import BadInput
 from shadow.cli.output import escape, print_json, progress, say
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
 from shadow.contracts.errors import ConfigurationError
-from shadow.contracts.promotion import Promotion
+from shadow.contracts.promotion import PROMOTE, ROLLBACK, Promotion
 
 if TYPE_CHECKING:
     from reports.readiness.readiness import Statement
@@ -42,6 +44,8 @@ AlarmOption = Annotated[
 DecidedOption = Annotated[Path | None, typer.Option("--decided", help="What people decided about readiness.", metavar="FILE")]
 PolicyOption = Annotated[Path | None, typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE")]
 _READY = "READY"
+_MOVING = timedelta(seconds=60)
+"""A record older than this whose move was not made is of one that failed."""
 
 
 class NotReady(ConfigurationError):
@@ -67,18 +71,25 @@ class Desk:
 
     def check(self, version: Version) -> None:
         """Raise unless a version is the whole workflow, in the mode that the stack is in."""
-        refuse_unless_whole(version)
+        refuse_unless_whole(version, clients.lambda_())
         refuse_other_modes(version, clients.lambda_(), self.mode)
 
     def move(self, kind: str, version: Version, **words: str | bool | None) -> Promotion:
-        """Record the move, then make it. Raises `AlreadyInProduction`."""
+        """Record the move, then make it. Raises `AlreadyInProduction`, and `ChangedMeanwhile` beside another move."""
+        known = self.log.keys()
         before = self.versions.in_production()
         if before == version.arn:
             raise AlreadyInProduction(f"version {version.name}: expected another one than what is in production, was the same")
+        made = [entry for entry in self.log.all() if entry.moves]
+        if made and made[-1].after != before and self.now() - made[-1].at < _MOVING:
+            seconds = int(_MOVING.total_seconds())
+            raise ChangedMeanwhile(f"{made[-1].by} is moving {self.versions.alias}: expected nobody to. Try again in {seconds} s")
         record = Promotion.parse(
             {"kind": kind, "at": self.now(), "machine": self.versions.machine, "before": before, "after": version.arn} | words
         )
         key = self.log.keep(record)
+        if self.log.keys() - known != {key}:
+            raise ChangedMeanwhile(f"{self.versions.alias}: expected nobody else to move it now. It was left alone; try again")
         self.versions.point(version.arn, f"{kind} by {record.by}, {key}"[:256])
         return record
 
@@ -106,8 +117,8 @@ def promote(
     Refused unless the version is READY by its own evidence (`shadow candidate`), or a named person says why it goes all the same;
     where a function of it has no version of its own or another mode; where the alarm does not exist or rings.
     """
-    if (by is None) is not (reason is None):
-        raise BadInput("--by and --reason: expected both of an override, was one")
+    if (by is None) is not (reason is None) or any(text is not None and not text.strip() for text in (by, reason)):
+        raise BadInput("--by and --reason: expected a name and a sentence for an override, was only one of them")
     target = find_target(stage, aws=aws, as_json=as_json)
     desk = desk_of(target)
     found = desk.versions.find(version)
@@ -121,7 +132,7 @@ def promote(
         told = f"expected READY by its own evidence, was {word}: {waits}"
         raise NotReady(f"version {found.name}: {told}. A named person may override it: --by, --reason")
     record = desk.move(
-        "promote",
+        PROMOTE,
         found,
         by=by or "readiness",
         reason=reason or f"READY as of {statement.as_of}",
@@ -151,15 +162,18 @@ def rollback(
     target = find_target(stage, aws=aws, as_json=as_json)
     desk = desk_of(target)
     current = desk.versions.in_production()
-    made = [entry for entry in desk.log.all() if entry.kind == "promote" and entry.after == current]
+    made = [entry for entry in desk.log.all() if entry.kind == PROMOTE and entry.after == current]
     before = made[-1].before if made else None
     if before is None:
         raise NothingBefore(
             f"{desk.versions.alias}: expected a recorded promotion to what it names from another version, was none"
         )
-    found = desk.versions.find(before)
+    try:
+        found = desk.versions.find(before)
+    except UnknownVersion:
+        raise NothingBefore(f"{before} was in production before, and is deleted: promote another version by name") from None
     desk.check(found)
-    record = desk.move("rollback", found, by=by, reason=reason, readiness="not asked")
+    record = desk.move(ROLLBACK, found, by=by, reason=reason, readiness="not asked")
     _say(record, target, as_json=as_json)
 
 

@@ -1,6 +1,7 @@
 """Business Unit: AWS adapters | Status: current.
 
-The records of promotions, in the evidence bucket: one object each, named by time and content, never changed.
+The records of published versions and of promotions, in the evidence bucket: one object each, named by time and content, and
+never changed.
 """
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shadow.aws.errors import unavailable
 from shadow.aws.objects import S3Objects
 from shadow.contracts.errors import EvidenceCorrupt
 from shadow.contracts.model import canonical
@@ -33,11 +37,18 @@ class PromotionLog:
         self._objects.put_if_absent(key, body, "application/json")
         return key
 
+    def keys(self) -> frozenset[str]:
+        """List the records. Raises `EvidenceUnavailable`."""
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=PROMOTIONS)
+            return frozenset(entry["Key"] for page in pages for entry in page.get("Contents", []))
+        except (ClientError, BotoCoreError) as error:
+            raise unavailable(f"s3 list {PROMOTIONS}", error) from error
+
     def all(self) -> list[Promotion]:
         """Read every record, the oldest first. Raises `EvidenceUnavailable`, `EvidenceCorrupt`, `InvalidPayload`."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=PROMOTIONS)
         found = []
-        for key in sorted(entry["Key"] for page in pages for entry in page.get("Contents", [])):
+        for key in sorted(self.keys()):
             body = self._objects.get(key)
             if body is None or not key.endswith(f"-{sha256(body).hexdigest()[:16]}.json"):
                 raise EvidenceCorrupt(f"{key}: expected the record that its name tells the digest of, was another")

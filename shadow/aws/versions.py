@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from shadow.aws.errors import code_of
 from shadow.contracts.errors import ConfigurationError
@@ -28,6 +29,8 @@ PRODUCTION = "production"
 _FUNCTION = re.compile(r"arn:[a-z0-9-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:([A-Za-z0-9_-]+)(?::([A-Za-z0-9_$-]+))?")
 _ABSENT = frozenset({"StateMachineDoesNotExist", "ResourceNotFound", "ResourceNotFoundException"})
 _WHOLE = 100
+_MOST = 1_000
+"""A machine has at most so many versions, and one answer holds them all."""
 MODE_VARIABLE = "EXECUTION_MODE"
 
 
@@ -41,6 +44,14 @@ class SplitAlias(ConfigurationError):
 
 class NotWhole(ConfigurationError):
     """A version that calls functions without a version of theirs: what it does changes with every deployment."""
+
+
+class ChangedMeanwhile(ConfigurationError):
+    """Something else changed what is deployed, or what is in production, while this was going on."""
+
+
+class NotPutBack(ConfigurationError):
+    """A version was published, and the deployed definition could not be put back: it names published functions now."""
 
 
 class WrongMode(ConfigurationError):
@@ -57,10 +68,14 @@ class AlarmRings(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One published version, and the versions of functions that its definition names, by function (None: it names none)."""
+    """One published version, and the versions of functions that its definition names, by function (None: it names none).
+
+    `created` is when it was published: no run before that was a run of it.
+    """
 
     arn: str
     functions: dict[str, str | None]
+    created: datetime
 
     @property
     def number(self) -> str:
@@ -93,7 +108,50 @@ class Versions:
             if code_of(error) in _ABSENT:
                 raise UnknownVersion(f"version {name}: expected a published version of {self.machine}, was none") from None
             raise
-        return Version(arn, dict(functions_in(answer["definition"])))
+        return Version(arn, dict(functions_in(answer["definition"])), answer["creationDate"])
+
+    def all(self) -> list[str]:
+        """Give the ARNs of the published versions, the newest first."""
+        answer = self._client.list_state_machine_versions(stateMachineArn=self.machine, maxResults=_MOST)
+        found = [entry["stateMachineVersionArn"] for entry in answer["stateMachineVersions"]]
+        return sorted(found, key=lambda arn: -int(arn.rpartition(":")[2]))
+
+    def publish(self, functions: LambdaClient, description: str) -> tuple[Version, bool]:
+        """Publish what is deployed: each function that it calls, and the definition with their numbers behind their names.
+
+        Where the newest version is the same, that is given, and False. At no moment does the deployed definition do anything else
+        than before. Raises `NotWhole`, `ChangedMeanwhile` and `NotPutBack`.
+        """
+        stands = self._definition(self.machine)
+        deployed = named_by_version(stands, {})
+        names = [name for name, _ in functions_in(deployed)]
+        if not names:
+            raise NotWhole(f"{self.machine}: expected a definition that calls functions, was none")
+        numbers = {name: functions.publish_version(FunctionName=name)["Version"] for name in names}
+        pinned = named_by_version(deployed, numbers)
+        arn = next(iter(self.all()), None)
+        is_new = arn is None or self._definition(arn) != pinned
+        if self._definition(self.machine) != stands:
+            raise ChangedMeanwhile(f"{self.machine}: expected nobody to deploy it while a version is published. Publish again")
+        if arn is None or is_new:
+            arn = self._client.update_state_machine(
+                stateMachineArn=self.machine, definition=pinned, publish=True, versionDescription=description
+            )["stateMachineVersionArn"]
+        if is_new or stands != deployed:
+            self._put_back(deployed, arn)
+        return self.find(arn), is_new
+
+    def _put_back(self, deployed: str, arn: str) -> None:
+        try:
+            self._client.update_state_machine(stateMachineArn=self.machine, definition=deployed)
+        except (ClientError, BotoCoreError) as error:
+            raise NotPutBack(
+                f"{arn} is published, and {self.machine} calls its functions by version until `shadow version publish` or a "
+                f"deployment puts its definition back: {error}"
+            ) from error
+
+    def _definition(self, arn: str) -> str:
+        return self._client.describe_state_machine(stateMachineArn=arn)["definition"]
 
     def in_production(self) -> str | None:
         """Give the ARN of the version that the alias names; None while there is no alias. Raises `SplitAlias`."""
@@ -125,22 +183,44 @@ def functions_in(definition: str) -> Iterator[tuple[str, str | None]]:
         yield name, version if version.isdigit() else None
 
 
-def refuse_unless_whole(version: Version) -> None:
-    """Raise `NotWhole` unless every function that a version calls is named by version too."""
+def named_by_version(definition: str, numbers: Mapping[str, str]) -> str:
+    """Write the version's number behind the name of each function that a definition calls, and none that `numbers` has not."""
+
+    def named(found: re.Match[str]) -> str:
+        arn, number = found[0].removesuffix(f":{found[2]}") if found[2] else found[0], numbers.get(found[1])
+        if number is None:
+            return arn if (found[2] or "").isdigit() else found[0]
+        return f"{arn}:{number}"
+
+    return _FUNCTION.sub(named, definition)
+
+
+def refuse_unless_whole(version: Version, client: LambdaClient) -> None:
+    """Raise `NotWhole` unless every function that a version calls is named by a version of it that is still there."""
     loose = sorted(name for name, number in version.functions.items() if number is None)
+    loose += sorted(
+        f"{name}:{number}" for name, number in version.functions.items() if number and not _mode(client, name, number)
+    )
     if loose or not version.functions:
         what = f"was none of {', '.join(loose)}" if loose else "was no function at all"
         raise NotWhole(f"version {version.name}: expected a published version of each function that it calls, {what}")
 
 
+def _mode(client: LambdaClient, name: str, number: str | None) -> str | None:
+    """Give the execution mode of a function as published, `none` where it has none; None where there is no such function."""
+    try:
+        answer = client.get_function_configuration(FunctionName=name, Qualifier=number or "$LATEST")
+    except ClientError as error:
+        if code_of(error) in _ABSENT:
+            return None
+        raise
+    return answer.get("Environment", {}).get("Variables", {}).get(MODE_VARIABLE) or "none"
+
+
 def refuse_other_modes(version: Version, client: LambdaClient, wanted: str) -> None:
     """Raise `WrongMode` unless every function of a version, as published, has the execution mode `wanted`."""
-    wrong = []
-    for name, number in version.functions.items():
-        answer = client.get_function_configuration(FunctionName=name, Qualifier=number or "$LATEST")
-        mode = answer.get("Environment", {}).get("Variables", {}).get(MODE_VARIABLE)
-        if mode != wanted:
-            wrong.append(f"{name}:{number or '$LATEST'} has {mode or 'none'}")
+    modes = {f"{name}:{number or '$LATEST'}": _mode(client, name, number) for name, number in version.functions.items()}
+    wrong = [f"{name} has {mode or 'gone'}" for name, mode in modes.items() if mode != wanted]
     if wrong:
         raise WrongMode(f"version {version.name}: expected {MODE_VARIABLE} {wanted}, {', '.join(wrong)}")
 

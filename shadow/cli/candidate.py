@@ -59,7 +59,7 @@ def candidate(
     if target.parameters.get("ExistingStateMachineArn"):
         raise ReplayRefused("candidate runs versions of this project's workflow alone; nobody can promise that of another one's")
     found = Versions(clients.stepfunctions(), target.name("StateMachineArn")).find(version)
-    refuse_unless_whole(found)
+    refuse_unless_whole(found, clients.lambda_())
     store = StackStore(target)
     chosen = parse_day(day) or trading_day_of(datetime.now(UTC))
     with progress("looking at what production ran", quiet=as_json):

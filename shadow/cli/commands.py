@@ -111,6 +111,7 @@ COMMANDS = (
         _own("replaying"),
         "Replay historical plans to the candidate in dry run, and compare with the control's archived outcomes.",
     ),
+    Entry("version", _own("versions"), "Publish what is deployed as a version of the workflow, and list the versions."),
     Entry(
         "candidate",
         _own("candidate"),

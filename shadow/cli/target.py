@@ -35,12 +35,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One deployed stack. `outputs` and `parameters` map their names to values; `endpoint` is None on AWS."""
+    """One deployed stack. `outputs` and `parameters` map their names to values; `endpoint` is None on AWS.
+
+    `status` is CloudFormation's word for what is being done to it.
+    """
 
     stage: str
     outputs: Mapping[str, str]
     endpoint: str | None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    status: str = ""
 
     def name(self, output: str) -> str:
         """Give one output; raises `MissingOutput` when the stack lacks it."""
@@ -84,6 +88,7 @@ def find_target(stage: str, *, aws: bool, as_json: bool) -> Target:
         outputs={entry["OutputKey"]: entry["OutputValue"] for entry in stack.get("Outputs", [])},
         endpoint=endpoint,
         parameters={entry["ParameterKey"]: entry["ParameterValue"] for entry in stack.get("Parameters", [])},
+        status=stack.get("StackStatus", ""),
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import boto3
 import pytest
 from moto.core.responses import ActionResult
-from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from shadow.aws import clients
@@ -49,6 +49,11 @@ class Stage:
         steps = boto3.client("stepfunctions")
         answer = steps.update_state_machine(stateMachineArn=self.machine, definition=definition, publish=True)
         return str(answer["stateMachineVersionArn"])
+
+    def delete(self, arn: str) -> None:
+        """Delete a version, which moto has no call for."""
+        base, number = arn.rsplit(":", 1)
+        del stepfunctions_parser_backends[ACCOUNT][REGION].describe_state_machine(base).versions[int(number)]
 
     def production(self) -> str | None:
         steps = boto3.client("stepfunctions")
@@ -95,7 +100,7 @@ def versioned(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Stage]:
 
 
 def _let_moto_start_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start the machine for one of its versions, and say of the execution which: moto knows versions, and starts none."""
+    """Start the machine for one of its versions, say of the execution which, and list them: moto knows versions, and no more."""
     start, describe = StepFunctionsParserBackend.start_execution, StepFunctionResponse.describe_execution
     started: dict[str, str] = {}
 
@@ -113,5 +118,11 @@ def _let_moto_start_versions(monkeypatch: pytest.MonkeyPatch) -> None:
         version = started.get(str(fields["executionArn"]))
         return ActionResult(fields | ({"stateMachineVersionArn": version} if version else {}))
 
+    def list_versions(response: StepFunctionResponse) -> Any:
+        machine = response.stepfunction_backend.describe_state_machine(json.loads(response.body)["stateMachineArn"])
+        found = [{"stateMachineVersionArn": version.arn, "creationDate": 0} for version in machine.versions.values()]
+        return ActionResult({"stateMachineVersions": found})
+
+    monkeypatch.setattr(StepFunctionResponse, "list_state_machine_versions", list_versions, raising=False)
     monkeypatch.setattr(StepFunctionsParserBackend, "start_execution", start_version)
     monkeypatch.setattr(StepFunctionResponse, "describe_execution", describe_version)

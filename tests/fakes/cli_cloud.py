@@ -80,6 +80,7 @@ class CliCloud:
 
     def __init__(self, *, deployed: bool) -> None:
         self.deployed = deployed
+        self.status = "UPDATE_COMPLETE"
         table(TABLE, "GSI1", "GSI2")
         table(RUNS)
         table(STATE)
@@ -106,7 +107,7 @@ class CliCloud:
             raise ClientError(error, "DescribeStacks")
         outputs = [{"OutputKey": name, "OutputValue": value} for name, value in self.outputs.items()]
         parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in self.parameters.items()]
-        return {"StackName": "shadow-dev", "Outputs": outputs, "Parameters": parameters}
+        return {"StackName": "shadow-dev", "StackStatus": self.status, "Outputs": outputs, "Parameters": parameters}
 
     def record(self, pair: Pair) -> Pair:
         """Put a pair in the ledger."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from reports import promoting
 from shadow.aws.promotions import PromotionLog
 from shadow.contracts.errors import EvidenceCorrupt
+from shadow.contracts.promotion import Promotion
 from tests.factories.versions import ALARM, FUNCTIONS, Stage, versioned
 from tests.fakes.cli_cloud import BUCKET, shadow
 
@@ -83,6 +85,11 @@ def test_what_is_not_ready_is_promoted_by_a_named_person_only(word: str, stage: 
     assert (code, answer["kind"], stage.production()) == (2, "NotReady", None)
     assert "3 of 10 days" in answer["error"]
     assert promote("1", "--by", "ana")[0] == promote("1", "--reason", "why")[0] == 2
+    assert (
+        promote("1", "--by", " ", "--reason", "why")[1]["kind"]
+        == promote("1", "--by", "", "--reason", "")[1]["kind"]
+        == "BadInput"
+    )
     assert records() == []
     code, answer = promote("1", "--by", "ana", "--reason", "mends a halt")
 
@@ -117,7 +124,9 @@ def test_a_version_of_another_mode_is_refused(stack: str, mode: str, stage: Stag
     assert stage.production() is None
 
 
-@pytest.mark.parametrize("version", ["7", "0", "x", "1:2", "arn:aws:states:us-east-1:123456789012:stateMachine:other:1", ""])
+@pytest.mark.parametrize(
+    "version", ["7", "0", "x", "1:2", "$LATEST", "arn:aws:states:us-east-1:123456789012:stateMachine:other:1", ""]
+)
 def test_what_is_no_published_version_is_refused(version: str, stage: Stage) -> None:
     stage.publish()
 
@@ -130,6 +139,43 @@ def test_what_is_in_production_is_not_promoted_again(stage: Stage) -> None:
 
     assert promote("1")[1]["kind"] == "AlreadyInProduction"
     assert len(records()) == 1
+
+
+def test_two_that_promote_at_once_do_not_both_move_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in ("1", "2", "3"):
+        stage.publish()
+        if version == "1":
+            promote(version)
+    keep = PromotionLog.keep
+
+    def beside(log: PromotionLog, record: Promotion) -> str:
+        keep(log, record.model_copy(update={"after": record.after[:-1] + "3", "by": "bob"}))
+        return keep(log, record)
+
+    with monkeypatch.context() as at_once:
+        at_once.setattr(PromotionLog, "keep", beside)
+        assert promote("2")[1]["kind"] == "ChangedMeanwhile"
+    assert (stage.production() or "")[-1] == "1"
+    assert promote("2")[1]["kind"] == "ChangedMeanwhile"
+    monkeypatch.setattr(promoting, "_MOVING", timedelta(0))
+
+    assert promote("2")[0] == 0
+
+
+def test_what_was_deleted_since_is_not_gone_back_to(stage: Stage) -> None:
+    one, _, _ = stage.publish(), stage.publish(), stage.publish()
+    promote("1")
+    promote("2")
+    stage.delete(one)
+
+    code, answer = run("rollback", "--by", "ana", "--reason", "it fails")
+
+    assert (code, answer["kind"]) == (2, "NothingBefore")
+    assert "is deleted" in answer["error"]
+    boto3.client("lambda").delete_function(FunctionName=FUNCTIONS[0], Qualifier="3")
+    assert promote("3")[1]["kind"] == "NotWhole"
+    assert run("rollback", "--by", " ", "--reason", "it fails")[0] == 2
+    assert (stage.production() or "")[-1] == "2"
 
 
 def test_an_alias_that_is_split_is_nobody_s_production(stage: Stage) -> None:

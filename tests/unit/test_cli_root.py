@@ -33,10 +33,13 @@ def test_the_version_is_told() -> None:
     assert result.stdout.strip() == f"shadow {__version__}"
 
 
-@pytest.mark.parametrize("command", [entry.name for entry in COMMANDS if entry.name not in {"lane", "down"}])
+GROUPS = ["version publish", "version list"]
+
+
+@pytest.mark.parametrize("command", [entry.name for entry in COMMANDS if entry.name not in {"lane", "down", "version"}] + GROUPS)
 def test_every_command_has_examples_and_json(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
-    result = shadow(command, "--help")
+    result = shadow(*command.split(), "--help")
 
     assert result.exit_code == 0
     assert "Examples" in result.stdout

@@ -1,0 +1,123 @@
+"""Business Unit: command line | Status: current.
+
+`shadow version`: publish what is deployed as a version, and list the versions that there are.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from shadow.aws import clients
+from shadow.aws.promotions import PromotionLog
+from shadow.aws.versions import ChangedMeanwhile, Versions
+from shadow.cli.output import escape, print_json, progress, say
+from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.words import count, moment_text
+from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.promotion import PUBLISH, Promotion
+
+version = typer.Typer(
+    help="Publish what is deployed as a version of the workflow, and list the versions.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+ByOption = Annotated[str, typer.Option("--by", help="Who publishes it; else $USER.", metavar="NAME")]
+NoteOption = Annotated[str, typer.Option("--note", help="What is new in it, in a sentence.", metavar="TEXT")]
+
+
+class NotOurs(ConfigurationError):
+    """The workflow belongs to another stack, which publishes its versions itself."""
+
+
+@version.command()
+def publish(
+    *,
+    by: ByOption = "",
+    note: NoteOption = "",
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish what is deployed as a version: its functions and the workflow that names them, together.
+
+    [bold]Examples[/bold]
+
+      shadow version publish --note "sizes by the trade amount again"
+
+      shadow version publish --json | jq -r .number
+
+    What runs and what is in production stays as it is. Where nothing has changed since the newest version, that is given.
+    """
+    target = find_target(stage, aws=aws, as_json=as_json)
+    if target.status.endswith("_IN_PROGRESS"):
+        raise ChangedMeanwhile(
+            f"stack shadow-{stage} is {target.status}: expected no deployment to be going on. Publish after it"
+        )
+    versions = versions_of(target)
+    who = by.strip() or os.environ.get("USER") or "unnamed"
+    with progress("publishing the functions and the workflow", quiet=as_json):
+        found, is_new = versions.publish(clients.lambda_(), (note or f"published by {who}")[:256])
+    if is_new:
+        words = {"by": who, "reason": note.strip() or "published", "readiness": "not asked", "before": None}
+        record = {"kind": PUBLISH, "at": datetime.now(UTC), "machine": versions.machine, "after": found.arn}
+        PromotionLog(clients.s3(), target.name("EvidenceBucketName")).keep(Promotion.parse(record | words))
+    if as_json:
+        print_json({"version": found.arn, "number": found.number, "functions": found.functions, "new": is_new})
+        return
+    said = "published" if is_new else "was published before, nothing has changed since"
+    say(f"[green]version {found.number}[/green]  {said}: {count(len(found.functions), 'function')}")
+    say(f"next: [bold]shadow candidate --version {found.number}[/bold]")
+
+
+@version.command("list")
+def list_versions(*, stage: StageOption = "dev", aws: AwsOption = False, as_json: JsonOption = False) -> None:
+    """List the published versions, the newest first, and say which is in production, who published it and what was new.
+
+    [bold]Examples[/bold]
+
+      shadow version list
+
+      shadow version list --json | jq -r '.versions[] | select(.in_production) | .number'
+    """
+    target = find_target(stage, aws=aws, as_json=as_json)
+    versions = versions_of(target)
+    current = versions.in_production()
+    log = PromotionLog(clients.s3(), target.name("EvidenceBucketName")).all()
+    told = {entry.after: entry for entry in log if not entry.moves}
+    rows = [(versions.find(arn), told.get(arn)) for arn in versions.all()]
+    if as_json:
+        print_json(
+            {
+                "versions": [
+                    {
+                        "version": found.arn,
+                        "number": found.number,
+                        "created": found.created.isoformat(),
+                        "functions": found.functions,
+                        "in_production": found.arn == current,
+                        "by": entry and entry.by,
+                        "note": entry and entry.reason,
+                    }
+                    for found, entry in rows
+                ]
+            }
+        )
+        return
+    for found, entry in rows:
+        mark = "[green]in production[/green]" if found.arn == current else ""
+        words = f"{escape(entry.by)}: {escape(entry.reason)}" if entry else "[dim]published without a record[/dim]"
+        say(f"{found.number:>5}  {moment_text(found.created)}  {mark or '':<13}  {words}")
+    if not rows:
+        say("no version is published: [bold]shadow version publish[/bold]")
+
+
+def versions_of(target: Target) -> Versions:
+    """Give the versions of the stack's own workflow. Raises `NotOurs`."""
+    theirs = target.parameters.get("ExistingStateMachineArn")
+    if theirs:
+        raise NotOurs(f"{theirs}: expected the workflow that this stack deploys, was another's")
+    return Versions(clients.stepfunctions(), target.name("StateMachineArn"))
