@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ConfigDict
 
 from shadow.aws.errors import code_of, unavailable
-from shadow.aws.table import Reader, from_item, to_item
+from shadow.aws.table import Reader, from_item, is_outrun, to_item
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import InvalidPayload, PairMoved
 from shadow.contracts.ledger import Announcement, SweepNotes, Transition, UnreadablePair
@@ -88,7 +88,7 @@ class DynamoDbPairLedger:
         try:
             self._client.transact_write_items(TransactItems=writes)
         except ClientError as error:
-            if code_of(error) in ("TransactionCanceledException", "TransactionConflictException"):
+            if is_outrun(error):
                 raise PairMoved(f"pair {after.plan_id}: version {transition.before.version} has passed") from error
             raise unavailable(f"pair {after.plan_id}", error) from error
         except BotoCoreError as error:

@@ -153,6 +153,14 @@ def _reasons(error: ClientError, count: int) -> tuple[str, ...]:
     return codes if len(codes) == count else ("unknown",) * count
 
 
+def is_outrun(error: ClientError) -> bool:
+    """Tell whether another writer was, or is, at a transaction's items. A transaction cancelled for throttling is not."""
+    if code_of(error) != _CANCELLED:
+        return code_of(error) == "TransactionConflictException"
+    codes = {str(reason.get("Code", DONE)) for reason in error.response.get("CancellationReasons", [])}
+    return not codes.isdisjoint({CHECK_FAILED, "TransactionConflict"})
+
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
@@ -67,6 +68,29 @@ def test_of_two_comparators_one_wins_and_the_other_leaves_no_trace(ledger: Dynam
     (entry,) = ledger.audit_of(PAIR.plan_id)
     assert (entry.actor, entry.version, entry.changes["verdict"]) == ("one", 1, "MATCHED")
     assert len(ledger.announcements(NOW)) == 1
+
+
+@pytest.mark.parametrize(
+    ("codes", "raised"),
+    [
+        (("ThrottlingError", "None"), EvidenceUnavailable),
+        (("None", "ProvisionedThroughputExceeded"), EvidenceUnavailable),
+        (("ConditionalCheckFailed", "None"), PairMoved),
+        (("ThrottlingError", "ConditionalCheckFailed"), PairMoved),
+        (("TransactionConflict", "None"), PairMoved),
+    ],
+)
+def test_only_another_writer_has_moved_a_pair_and_a_throttled_table_is_asked_again(
+    ledger: DynamoDbPairLedger, codes: tuple[str, ...], raised: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": [{"Code": code} for code in codes]}
+
+    def cancelled(**_request: object) -> None:
+        raise ClientError(answer, "TransactWriteItems")  # type: ignore[arg-type] # the reasons are AWS's, and in no type
+
+    monkeypatch.setattr(ledger._client, "transact_write_items", cancelled)
+    with pytest.raises(raised):
+        ledger.move(judged())
 
 
 def test_a_move_keeps_what_is_newer_than_this_code_and_closes_the_open_index(ledger: DynamoDbPairLedger) -> None:
