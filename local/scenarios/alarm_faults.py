@@ -286,6 +286,11 @@ class Mishaps:
         """Leave a message in the comparator's dead-letter queue."""
         return self._dead_letter("shadow-comparator-dlq")
 
+    def plan_waits(self) -> Mend:
+        """Report a plan that waits for the intake as the service would: the emulator does not tell a message's age."""
+        queue = self.operator.stack.output("IntakeQueueUrl").rsplit("/", 1)[-1]
+        return self._service_says("AWS/SQS", "ApproximateAgeOfOldestMessage", ("QueueName", queue), 360, "Seconds")
+
     def dead_publication(self) -> Mend:
         """Leave a message in the intake's dead-letter queue."""
         return self._dead_letter("shadow-intake-dlq")
@@ -300,11 +305,11 @@ class Mishaps:
 
     def execution_timed_out(self) -> Mend:
         """Report a timed-out execution as the service would: the emulator ends none for its time."""
-        return self._service_says("ExecutionsTimedOut")
+        return self._execution_says("ExecutionsTimedOut")
 
     def execution_throttled(self) -> Mend:
         """Report a throttled execution as the service would: the emulator throttles none."""
-        return self._service_says("ExecutionThrottled")
+        return self._execution_says("ExecutionThrottled")
 
     # ------------------------------------------------------------------ helpers
 
@@ -369,9 +374,12 @@ class Mishaps:
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"dead": True}), **group)  # type: ignore[arg-type]  # two texts
         return lambda: sqs.purge_queue(QueueUrl=url) and None
 
-    def _service_says(self, metric: str) -> Mend:
-        dimensions = (("StateMachineArn", self.operator.stack.output("StateMachineArn")),)
-        emitted = EmittedMetric("AWS/States", metric, dimensions, Decimal(1), "Count", datetime.now(UTC))
+    def _execution_says(self, metric: str) -> Mend:
+        machine = self.operator.stack.output("StateMachineArn")
+        return self._service_says("AWS/States", metric, ("StateMachineArn", machine), 1, "Count")
+
+    def _service_says(self, namespace: str, metric: str, dimension: tuple[str, str], value: int, unit: str) -> Mend:
+        emitted = EmittedMetric(namespace, metric, (dimension,), Decimal(value), unit, datetime.now(UTC))
         self.bench.planted.append(emitted)
         return _nothing
 
