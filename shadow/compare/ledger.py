@@ -125,7 +125,8 @@ def _other_rows(accounts: _Accounts, marks: Mapping[str, Decimal]) -> Iterator[M
     """Give what was filled and booked in the accounts beside the run's trades."""
     for role, account in accounts.items():
         sign = 1 if role is Role.CANDIDATE else -1
-        yield from (_row(Cause.OTHER_ORDERS, role, other.order, marks) for other in account.orders)
+        told = (other.order for other in account.orders if other.order.says_its_fills)
+        yield from (_row(Cause.OTHER_ORDERS, role, order, marks) for order in told)
         for booking in account.bookings:
             cause = Cause.FEES if booking.kind in _FEES else Cause.OTHER_ACTIVITY
             symbol = joined_symbol(booking.symbol or "")
@@ -213,9 +214,9 @@ def check_of(run: RunOutcome) -> AccountCheck | None:
 
 
 def _orders_of(run: RunOutcome, account: AccountRecord) -> list[OrderRecord]:
-    """Give every order of an account, the run's and the others', each once."""
-    own = [order for trade in run.trades for order in trade.orders if order.symbol is not None]
-    found = {order.order_id or f"{place}": order for place, order in enumerate([*own, *(o.order for o in account.orders)])}
+    """Give every order of an account that says its fills, the run's and the others', each once."""
+    orders = [*(order for trade in run.trades for order in trade.orders), *(other.order for other in account.orders)]
+    found = {order.order_id or f"{place}": order for place, order in enumerate(orders) if order.says_its_fills}
     return list(found.values())
 
 

@@ -74,6 +74,11 @@ class OrderRecord(Frozen):
     accepted: bool | None = None
     replaced_by: str | None = None
 
+    @property
+    def says_its_fills(self) -> bool:
+        """Whether it can be told from the order what it moved; of any other (several contracts in one) the journal tells."""
+        return None not in (self.symbol, self.side, self.filled_quantity)
+
 
 class Owner(StrEnum):
     """Whose an order of an account is that is none of this run's."""

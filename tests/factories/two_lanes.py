@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 
 from requests import ReadTimeout
@@ -30,12 +30,13 @@ from shadow.contracts.workflow import TradeResult, WorkflowInput, WorkflowTrade
 from shadow.execution.closing import RunCloser
 from shadow.execution.sizing import QUANTUM
 from shadow.execution.trade import TradeExecutor, TradeSettings
-from shadow.execution.walk import BPS, WalkPolicy, filled_value
+from shadow.execution.walk import BPS, WalkPolicy
 from shadow.intake.payload import candidate_input
 from tests.factories.broker import IMPATIENT, connect
 from tests.factories.broker_simulator import DAY
 from tests.factories.in_process_broker import broker_of, exchange_with
 from tests.factories.interleaving import Interleaving, Job
+from tests.factories.judged_lanes import books_of, check_money
 from tests.factories.pausing_ports import AtPorts, PausingLedger, PausingLog
 from tests.factories.workflow_drive import Execution, TradeDrive
 from tests.fakes.candidate import FakeClock, MemoryLedger, MemoryLog
@@ -117,7 +118,8 @@ class Lanes:
         for symbol in CLOSES if self.setting.whole_shares else ():
             self.simulator.set_asset(symbol, fractionable=False)
         self.run_id = run_id_of(self.setting.plan.plan_id)
-        self.input = WorkflowInput.parse_json(candidate_input(self.setting.plan, self.run_id, {}, MemoryPlans()))
+        self.text = candidate_input(self.setting.plan, self.run_id, {}, MemoryPlans())
+        self.input = WorkflowInput.parse_json(self.text)
         self.trades: tuple[WorkflowTrade, ...] = self.input.rebalance_plan.trade_messages
         self.by_id = {trade.trade_id: trade for trade in self.trades}
         self.account = Role.CONTROL if self.setting.one_account else Role.CANDIDATE
@@ -129,8 +131,10 @@ class Lanes:
         self.windows = Windows()
         self.control.broker = AtPorts(other, self.play, "control broker")  # type: ignore[assignment]
         self.control.store.pause = lambda: self.play.at("runs table")
-        self.opened_at, self.market_at = self.clock.now(), mine.clock().at
-        self.cash = self.simulator.account(self.account).cash
+        self.opened_at = self.clock.time = mine.clock().at.astimezone(UTC)
+        self.control.now = self.clock.now
+        self.books = (other, mine)
+        self.opening = books_of(self)
         self.simulator.set_rate_limit(self.setting.requests.limit or None)
         self.clock.on_sleep = self._slept
         self.policy = QUICK
@@ -143,7 +147,7 @@ class Lanes:
     def let_pass(self, seconds: float) -> None:
         """Let time pass, at the broker too."""
         self.clock.time += timedelta(seconds=seconds)
-        self.simulator.set_clock(self.market_at + (self.clock.time - self.opened_at), is_open=True)
+        self.simulator.set_clock(self.clock.time, is_open=True)
 
     # ------------------------------------------------------------------ the candidate
 
@@ -349,20 +353,7 @@ class Lanes:
                 intent = self._intent_of(chain[0].client_order_id)
                 assert intent is not None
                 assert (intent.status.value, intent.filled_quantity) == (chain[-1].status, _filled(chain)), intent
-        if not self.setting.one_account:
-            self._check_money()
-
-    def _check_money(self) -> None:
-        """Check that the account's cash moved by what the recorded fills say, and by what a person bought by hand."""
-        signs = {Side.BUY: -1, Side.SELL: 1}
-        recorded = sum(signs[each.side] * (filled_value([each]) or Decimal(0)) for each in self.log.intents.values())
-        mine = {order.order_id for trade in self.trades for order in self.orders(trade.trade_id)}
-        others = (order for order in self.simulator.orders(self.account) if order.order_id not in mine)
-        by_hand = sum(
-            signs[Side(order.side.upper())] * order.filled_quantity * (order.average_price or Decimal(0)) for order in others
-        )
-        moved = self.simulator.account(self.account).cash - self.cash
-        assert abs(moved - recorded - by_hand) < Decimal("1e-6"), f"{moved} USD moved, {recorded} recorded, {by_hand} by hand"
+        check_money(self)
 
 
 def _filled(chain: list[SimulatedOrder]) -> Decimal:

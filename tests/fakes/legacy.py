@@ -298,13 +298,14 @@ class World:
     slept: list[float] = field(default_factory=list)
     deployment: Decimal = Decimal(1)
     names: Iterator[int] = field(default_factory=count)
+    now: Callable[[], datetime] | None = None
 
     def mint(self) -> str:
         return str(uuid5(UUID(int=11), str(next(self.names))))
 
     def publisher(self) -> LegacyPublisher:
         return LegacyPublisher(
-            self.store, self.queue, self.plans, lambda: self.broker.equity, self.deployment, lambda: NOON, self.mint
+            self.store, self.queue, self.plans, lambda: self.broker.equity, self.deployment, self.now or (lambda: NOON), self.mint
         )
 
     def parts(self) -> LaneParts:
@@ -317,7 +318,7 @@ class World:
             self.notes,
             Pace(),
             self.slept.append,
-            lambda: NOON + timedelta(seconds=len(self.store.log)),
+            self.now or (lambda: NOON + timedelta(seconds=len(self.store.log))),
         )
 
     def run_all(self, plan: RebalancePlan) -> RunItem:

@@ -1,7 +1,8 @@
 """Never two orders for one step of a trade, whatever crashes, repeats, overlaps or gets lost.
 
 Both lanes' real code and the broker simulator run in this process, one port call after the other, under a schedule: a value that
-says at which call another process goes on, dies, is given up while it lives, is tried again beside itself, and so on. This is
+says at which call another process goes on, dies, is given up while it lives, is tried again beside itself, and so on. At its end
+both lanes' records and accounts are judged, and the money ledger is held against what the simulated accounts have. This is
 not a rule-based state machine: its rules act between whole calls, and what hurts happens inside of one. Hypothesis draws the
 schedules and shrinks a failing one to the few surprises that matter; the trace of every port call is printed with it.
 """
@@ -13,10 +14,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, example, given, seed, settings
 
 from local.broker_simulator import BrokerSimulator
-from local.broker_simulator.values import FaultKind
+from local.broker_simulator.values import FaultKind, OrderForm
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.vocabulary import TradeStatus
 from shadow.execution.walk import WalkPolicy
@@ -31,6 +32,7 @@ PLAN = (("AAA", Decimal(-2400)), ("BBB", Decimal(600)))
 
 @settings(EXPLORING, max_examples=SHORT, derandomize=True)
 @given(schedules())
+@example(Schedule(PLAN, (Step(1, Happening.BY_HAND, tuple(OrderForm).index(OrderForm.MULTI_LEG)), Step(1, Happening.FILL))))
 def test_no_schedule_makes_a_double_an_unintended_or_an_unrecorded_order(schedule: Schedule) -> None:
     assert run(schedule).play.trace
 

@@ -84,16 +84,23 @@ def filled(run: RunOutcome, rng: random.Random, account: SimulatedAccount) -> Ru
 
 
 def besides(run: RunOutcome, rng: random.Random, account: SimulatedAccount, symbols: list[str]) -> AccountRecord:
-    """Let people trade in the account too, and the broker book fees and dividends."""
+    """Let people trade in the account too, and the broker book fees and dividends.
+
+    Of an order of several contracts the journal alone says what was bought.
+    """
     others, bookings = [], []
     for number in range(rng.randint(0, 3)):
         symbol, shares, price = rng.choice(symbols), drawn(rng, 0, 50, 3), drawn(rng, 1, 500, 2)
         side = rng.choice(tuple(Side))
-        account.fill(symbol, shares if side is Side.BUY else -shares, price)
+        signed = shares if side is Side.BUY else -shares
+        account.fill(symbol, signed, price)
+        says = rng.random() < 0.8
+        if not says:
+            bookings.append(Booking(kind="FILL", symbol=symbol, amount=-signed * price, quantity=signed))
         record = OrderRecord(
             order_id=f"{run.role}-hand-{number}",
-            symbol=symbol,
-            side=side,
+            symbol=symbol if says else None,
+            side=side if says else None,
             status="filled",
             filled_quantity=shares,
             average_price=price if shares else None,

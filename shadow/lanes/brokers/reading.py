@@ -144,7 +144,7 @@ def _shares(order: OrderRecord) -> Decimal:
 
 def _account(fields: Fields, listed: list[Listed], result: Accounted, earlier: object) -> AccountRecord:
     closing = _books(fields)
-    bookings = _bookings(fields, {order.record.order_id for order in listed})
+    bookings = _bookings(fields, {order.record.order_id for order in listed if order.record.says_its_fills})
     opening = None
     if isinstance(earlier, Mapping) and closing is not None and bookings is not None:
         opening = _opening(Fields("broker opening", earlier, fields.faults), fields)
@@ -195,7 +195,7 @@ def _opening(earlier: Fields, later: Fields) -> Books | None:
 
 
 def _bookings(fields: Fields, known: Iterable[object]) -> tuple[Booking, ...] | None:
-    """Read the journal but for the fills of listed orders; None where an entry cannot be read."""
+    """Read the journal but for the fills that the orders in `known` say themselves; None where an entry cannot be read."""
     found: list[Booking] = []
     listed = set(known)
     for row in (fields.below("activities", each) for each in _rows(fields, "activities")):
