@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from time import time
 from typing import NoReturn
 
@@ -148,7 +150,9 @@ def decode(body: bytes) -> object:
     if not body.strip():
         return None
     try:
-        return json.loads(body.decode(), parse_float=Decimal, parse_constant=_refuse_constant)
+        return json.loads(
+            body.decode(), parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_without_a_doubled_name
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except UnicodeDecodeError:
@@ -158,12 +162,26 @@ def decode(body: bytes) -> object:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read how many seconds the broker asks to wait: `Retry-After`, else when its window resets (epoch seconds)."""
+    """Read how many seconds the broker asks to wait: `Retry-After`, else when its window resets (epoch seconds).
+
+    `Retry-After` is a number of seconds or a date, as HTTP has it; a date that has passed says nothing.
+    """
     for name, since in (("Retry-After", 0.0), ("X-RateLimit-Reset", time())):
-        text = headers.get(name, "")
-        if text.strip().isdecimal():
+        text = headers.get(name, "").strip()
+        if text.isdecimal():
             return max(float(text) - since, 0.0)
+        with suppress(ValueError):
+            if (seconds := parsedate_to_datetime(text).timestamp() - time()) > 0:
+                return seconds
     return None
+
+
+def _without_a_doubled_name(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse an object that says one thing twice: which of both is meant is not known."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return fields
 
 
 def _refuse_constant(name: str) -> NoReturn:

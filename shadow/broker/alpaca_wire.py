@@ -35,6 +35,7 @@ MAX_CLIENT_ORDER_ID = 48  # documents disagree between 48 and 128
 _SHOWN = 60
 _ACTIVE = "active"
 _FILL = "FILL"
+_DAY = "day"
 _SHORT = "short"
 _DUST = Decimal("1e-6")
 """How many shares a filled order may lack: an account may count more coarsely than an order may ask."""
@@ -162,7 +163,7 @@ def order_fields(request: OrderRequest, symbol: str) -> dict[str, object]:
         "qty": decimal_text(quantity),
         "side": request.side.value.lower(),
         "type": request.order_type.value,
-        "time_in_force": "day",
+        "time_in_force": _DAY,
         "client_order_id": request.client_order_id,
     }
     if request.order_type is OrderType.LIMIT:
@@ -209,6 +210,7 @@ def _order(fields: Fields, order_id: str) -> Order:
         filled_at=fields.moment_or_none("filled_at"),
         created_at=fields.moment_or_none("created_at"),
         replaced_by=fields.text_or_none("replaced_by"),
+        is_of_the_day=fields.text_or_none("time_in_force") in (None, _DAY),
     )
 
 

@@ -72,7 +72,8 @@ class OrderRequest:
 class Order:
     """One order as the broker knows it. `average_price` is None while nothing is filled.
 
-    `replaced_by` is the broker's id of the order that took this one's place, where one did.
+    `replaced_by` is the broker's id of the order that took this one's place, where one did. `is_of_the_day` says that it ends
+    with the session at the latest.
     """
 
     order_id: str
@@ -89,6 +90,7 @@ class Order:
     filled_at: datetime | None
     created_at: datetime | None = None
     replaced_by: str | None = None
+    is_of_the_day: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,6 @@ from shadow.broker.errors import (
     BrokerProtocolError,
     BrokerRefused,
     BrokerThrottled,
-    BrokerTransientError,
-    BrokerUnauthorized,
     BrokerUnavailable,
     DuplicateClientOrderId,
     OrderRejected,
@@ -180,9 +178,17 @@ class OrderDesk:
             return order, intent
         return order, self._adopt(intent, order)
 
+    def _confirmed(self, order: Order) -> Order:
+        """Cancel an order that is said to have ended unfilled, of which nobody asked the cancel, and look once more."""
+        if not order.status.is_final or order.status is OrderStatus.FILLED:
+            return order
+        self._cancel(order)
+        return self._seen_again(order)
+
     def _ended(self, order: Order) -> Order:
         """Cancel what is left of `order` and look until it is final; ask a second time where the first had no effect."""
         refusal = ""
+        order = self._confirmed(order)
         for _ in range(2):
             if order.status.is_final:
                 return order
@@ -198,8 +204,6 @@ class OrderDesk:
         """Ask for a cancel; give what was said against it. The look that follows tells what became of the order."""
         try:
             self._broker.cancel(order.order_id)
-        except BrokerUnauthorized:
-            raise
         except (BrokerRefused, BrokerProtocolError) as error:
             return f" ({type(error).__name__}: {error})"
         return ""
@@ -244,20 +248,20 @@ class OrderDesk:
         """Look once; a look that fails is made up for by the next one, and the last is one that must not fail."""
         try:
             found = self._broker.glance(order.client_order_id)
-            return order if found is None else self._followed(found)
-        except BrokerTransientError:
+            return order if found is None else _later(order, self._followed(found))
+        except BrokerError:
             return order
 
     def _seen_again(self, order: Order) -> Order:
         found = self._shown(order.client_order_id)
-        return order if found is None else self._followed(found)
+        return order if found is None else _later(order, self._followed(found))
 
     def _followed(self, order: Order) -> Order:
         """Follow an order that was replaced to the one that can still fill, under our own id; fills are summed over the chain."""
         chain = [order]
         while chain[-1].status is OrderStatus.UNKNOWN and chain[-1].replaced_by and len(chain) < _LONGEST_CHAIN:
             successor = self._broker.order_by_id(chain[-1].replaced_by)
-            if successor is None or successor.order_id in {link.order_id for link in chain}:
+            if successor is None or successor.order_id in {link.order_id for link in chain} or not _is_heir(successor, order):
                 break
             chain.append(successor)
         if len(chain) == 1:
@@ -267,6 +271,8 @@ class OrderDesk:
             chain[-1],
             client_order_id=order.client_order_id,
             quantity=order.quantity,
+            order_type=order.order_type,
+            limit_price=order.limit_price,
             filled_quantity=filled,
             average_price=_average(chain, filled),
             submitted_at=order.submitted_at,
@@ -334,11 +340,28 @@ def _refusal_in(intent: IntentRecord) -> IntentStatus | None:
 
 def _difference(intent: IntentRecord, order: Order) -> str:
     """Say in what the broker's order is not the intended one; empty where it is."""
-    ours = (order.client_order_id, order.side, order.quantity) == (intent.client_order_id, intent.side, intent.quantity)
-    if ours and is_same_symbol(order.symbol, intent.symbol):
+    asked = (intent.client_order_id, intent.side, intent.quantity, intent.order_type, intent.limit_price)
+    found = (order.client_order_id, order.side, order.quantity, order.order_type.value, order.limit_price)
+    if asked == found and is_same_symbol(order.symbol, intent.symbol) and order.is_of_the_day:
         return ""
-    expected = f"{intent.symbol} {intent.side} {intent.quantity}"
-    return f"order {intent.client_order_id}: expected {expected}, was {order.symbol} {order.side} {order.quantity}"
+    expected = f"{intent.symbol} {intent.side} {intent.quantity} {_terms(intent.order_type, intent.limit_price)}"
+    was = f"{order.symbol} {order.side} {order.quantity} {_terms(order.order_type.value, order.limit_price)}"
+    beyond = "" if order.is_of_the_day else ", for longer than the day"
+    return f"order {intent.client_order_id}: expected {expected}, was {was}{beyond}"
+
+
+def _terms(order_type: str, limit_price: Decimal | None) -> str:
+    return order_type if limit_price is None else f"{order_type} at {limit_price}"
+
+
+def _is_heir(successor: Order, order: Order) -> bool:
+    """Tell whether `successor` can have taken the place of `order`: what it trades, and which way, cannot be replaced."""
+    return successor.side is order.side and is_same_symbol(successor.symbol, order.symbol)
+
+
+def _later(order: Order, found: Order) -> Order:
+    """Give what a look found; an answer that lacks shares which were filled before is of an earlier time, and is left out."""
+    return order if found.filled_quantity < order.filled_quantity else found
 
 
 def _average(chain: list[Order], filled: Decimal) -> Decimal | None:

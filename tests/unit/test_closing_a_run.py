@@ -198,4 +198,4 @@ def test_l3_another_ones_order_under_our_id_is_ended_and_stays_for_a_person_to_s
     (intent,) = world.intents
     assert [order.status for order in world.broker.accepted] == [OrderStatus.CANCELED]
     assert (intent.status, intent.may_work) == (IntentStatus.AMBIGUOUS, False)
-    assert "expected ABC BUY 10, was OTHER BUY 10" in (intent.detail or "")
+    assert "expected ABC BUY 10 limit at 100.05, was OTHER BUY 10 limit" in (intent.detail or "")

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import format_datetime
 
 import pytest
 
@@ -67,12 +68,26 @@ SPOILT: dict[str, Spoil] = {
     "sized in dollars": body(qty=None, notional="1000"),
     "another type": body(type="stop"),
     "no filled quantity": body(filled_qty=None),
+    "no shares yet": body(status="new", filled_qty="0", filled_avg_price=None),
+    "canceled": body(status="canceled"),
+    "expired": body(status="expired"),
+    "rejected": body(status="rejected"),
+    "done for the day": body(status="done_for_day"),
+    "a cancel that is pending": body(status="pending_cancel"),
+    "suspended": body(status="suspended"),
+    "another limit": body(limit_price="999"),
+    "at the market": body(type="market", limit_price=None),
+    "for longer than the day": body(time_in_force="gtc"),
+    "replaced without a successor": body(status="replaced", replaced_by=None),
     "another client order id": body(client_order_id="of-somebody-else"),
     "filled without shares": body(status="filled", filled_qty="0", filled_avg_price=None),
     "an unknown status": body(status="pondering"),
     "replaced by itself": _replaced_by_itself,
     "replaced by nobody": body(status="replaced", replaced_by="6fb95507-6eda-5efb-8d47-ea735a71112b"),
     "empty": told(200),
+    "204": told(204),
+    "not a number": told(200, b'{"id": "x", "qty": NaN}'),
+    "said twice": told(200, b'{"id": "x", "id": "y"}'),
     "a list": told(200, []),
     "HTML": told(200, HTML),
     "redirected": told(302),
@@ -98,6 +113,25 @@ PLACES = {
     "look": ("GET", "/v2/orders:by_client_order_id"),
     "cancel": ("DELETE", "/v2/orders"),
 }
+READS = {
+    "clock": ("GET", "/v2/clock"),
+    "quote": ("GET", "/v2/stocks"),
+    "asset": ("GET", "/v2/assets"),
+    "position": ("GET", "/v2/positions"),
+}
+UNREAD = (
+    "no answer",
+    "another symbol",
+    "empty",
+    "204",
+    "a list",
+    "HTML",
+    "not a number",
+    "403 in code",
+    "404 in code",
+    "404 of a proxy",
+    "429",
+)
 
 
 @dataclass(frozen=True)
@@ -133,7 +167,7 @@ class Hostile:
     def _exchange(self, request: Request) -> Answer | None:
         answer = self._send(request)
         self.most = max(self.most, self.traded + self.working)
-        place = next((name for name, (method, path) in PLACES.items() if _is_at(request, method, path)), "")
+        place = next((name for name, (method, path) in (PLACES | READS).items() if _is_at(request, method, path)), "")
         self.seen[place] += 1
         for each in self.spoilings:
             if answer is not None and each.place == place and each.first <= self.seen[place] <= each.last:
@@ -213,6 +247,13 @@ def test_whatever_is_answered_the_record_is_what_was_traded_and_nothing_works(
     check(Hostile(item, [Spoiling(place, spoil, first, last)]))
 
 
+@pytest.mark.parametrize("spoil", UNREAD)
+@pytest.mark.parametrize("place", READS)
+def test_whatever_is_answered_before_an_order_is_sent_none_is_lost(place: str, spoil: str) -> None:
+    for item, last in ((BUY, 1), (SELL, 10**6)):
+        check(Hostile(item, [Spoiling(place, spoil, 1, last)]))
+
+
 @pytest.mark.parametrize("look", [spoil for spoil in SPOILT if spoil != "404 in code"])
 @pytest.mark.parametrize("submit", ["no answer", "422 in code", "422 with the status as code", "429"])
 def test_an_order_that_was_taken_and_refused_is_sent_once_whatever_the_looks_for_it_say(submit: str, look: str) -> None:
@@ -263,6 +304,10 @@ def test_a_short_position_is_negative_however_it_is_written(quantity: str) -> No
 @pytest.mark.parametrize("header", ["\u00b2", "-1", "soon", "Fri, 31 Dec 1999 23:59:59 GMT"])
 def test_a_retry_after_that_is_no_number_of_seconds_is_left_out(header: str) -> None:
     assert _retry_after({"Retry-After": header}) is None
+
+
+def test_a_retry_after_may_be_a_date() -> None:
+    assert 3590 < (_retry_after({"Retry-After": format_datetime(datetime.now(UTC) + timedelta(hours=1))}) or 0) <= 3600
 
 
 # ---------------------------------------------------------------------- what a trade must make of them

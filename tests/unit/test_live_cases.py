@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.broker.errors import BrokerProtocolError, BrokerRefused, OrderRejected, QuoteUnavailable
-from shadow.broker.port import Order, OrderRequest, OrderStatus, Quote
+from shadow.broker.port import Order, OrderRequest, OrderStatus, OrderType, Quote
 from shadow.contracts.candidate_state import IntentStatus
 from shadow.contracts.vocabulary import ExecutionMode, Reason, Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import GuardInput, TradeResult
@@ -66,19 +66,27 @@ class World:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"symbol": "XYZ"}, {"quantity": d(11)}, {"side": Side.SELL}],
-    ids=["another symbol", "another quantity", "another side"],
+    [
+        {"symbol": "XYZ"},
+        {"quantity": d(11)},
+        {"side": Side.SELL},
+        {"limit_price": d(50)},
+        {"order_type": OrderType.MARKET, "limit_price": None},
+        {"is_of_the_day": False},
+    ],
+    ids=["another symbol", "another quantity", "another side", "another limit", "another type", "not of the day"],
 )
 def test_l3_an_order_whose_echo_differs_is_cancelled_and_told(changes: dict[str, object]) -> None:
     world = World(Echoing(script=[REST]))
     world.broker.after_submit = lambda request: _change(world.broker, request, changes)
 
-    with pytest.raises(OrderMismatch, match=r"expected ABC BUY 10\.000000, was"):
+    with pytest.raises(OrderMismatch, match=r"expected ABC BUY 10\.000000 limit at 100\.05, was"):
         world.executor().execute(BUY)
 
     assert world.working == []
     result = world.executor().reconcile(BUY, "OrderMismatch")
-    assert result.status is (TradeStatus.FAILED if "quantity" in changes else TradeStatus.UNKNOWN)
+    is_ours = not changes.keys() & {"symbol", "side"}
+    assert result.status is (TradeStatus.FAILED if is_ours else TradeStatus.UNKNOWN)
     assert len(world.broker.submitted) == 1
 
 
