@@ -223,13 +223,10 @@ def readiness(
             return statement_of(target, desk_of(target).versions.find(version), decided, policy, as_json=as_json)
         from reports.daily.build import build_statement  # noqa: PLC0415
         from reports.material import Place, open_material  # noqa: PLC0415
-        from reports.readiness.readiness import ReadinessPolicy  # noqa: PLC0415
 
         material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
         wanted = chosen or material.latest_day()
-        asked = ReadinessPolicy.read(str(decided or ""))
-        settings = material.settings.model_copy(update={"policy": asked})
-        return build_statement(material.source, wanted, ledger=material.ledger_beside_plans, settings=settings)
+        return build_statement(material.source, wanted, ledger=material.ledger, settings=material.decided(decided))
 
     statement = _worked("weighing the evidence", state, quiet=as_json)
     print_json(statement.to_wire()) if as_json else _print_statement(statement)

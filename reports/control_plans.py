@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Protocol
 
-from shadow.contracts.errors import InvalidPlan
+from shadow.contracts.errors import EvidenceUnavailable, InvalidPlan, MissingPermission, ShadowError
 from shadow.contracts.ledger import UnreadablePair
 from shadow.contracts.pair import Pair, Unpaired, UnpairedPlan, trading_day_of
 from shadow.contracts.plan import RebalancePlan
@@ -26,13 +26,16 @@ class Plans(Protocol):
     """The control's plans."""
 
     def each(self) -> Iterable[tuple[str, RebalancePlan | InvalidPlan]]:
-        """Give every plan that is kept, by its id; raises `EvidenceUnavailable`."""
+        """Give every plan that is kept, by its id; raises `EvidenceUnavailable`, `MissingPermission`."""
         ...
 
 
 @dataclass(frozen=True)
 class LedgerBesidePlans:
-    """The pair ledger, where each plan of the control that is not in it was not published. The plans are read once."""
+    """The pair ledger, where each plan of the control that is not in it was not published. The plans are read once.
+
+    Where they cannot be read the ledger alone is told, and `fault` says why: nobody knows then what was never published.
+    """
 
     ledger: Ledger
     plans: Plans
@@ -45,15 +48,29 @@ class LedgerBesidePlans:
         """Give what the ledger notes, and the control's plans of the day that it knows nothing of."""
         noted = self.ledger.unpaired_of(trading_day) or ()
         known = {each.plan_id for each in (*self.ledger.pairs_of(trading_day), *noted) if isinstance(each, Pair | UnpairedPlan)}
-        return [*noted, *(plan for plan in self._planned.get(trading_day, ()) if plan.plan_id not in known)]
+        return [*noted, *(plan for plan in self._read[0].get(trading_day, ()) if plan.plan_id not in known)]
+
+    @property
+    def fault(self) -> ShadowError | None:
+        """Give the error that kept the plans from being read; None where they were."""
+        return self._read[1]
 
     @cached_property
-    def _planned(self) -> dict[date, list[UnpairedPlan]]:
+    def _read(self) -> tuple[dict[date, list[UnpairedPlan]], ShadowError | None]:
         found: dict[date, list[UnpairedPlan]] = {}
-        for plan_id, plan in self.plans.each():
-            note = _note(plan_id, plan)
-            found.setdefault(note.trading_day, []).append(note)
-        return found
+        try:
+            for plan_id, plan in self.plans.each():
+                note = _note(plan_id, plan)
+                found.setdefault(note.trading_day, []).append(note)
+        except (EvidenceUnavailable, MissingPermission, InvalidPlan) as error:
+            return {}, error
+        return found, None
+
+
+def fault_of(ledger: Ledger | None) -> ShadowError | None:
+    """Give what a ledger could not read; None where it read everything."""
+    fault: ShadowError | None = getattr(ledger, "fault", None)
+    return fault
 
 
 def _note(plan_id: str, plan: RebalancePlan | InvalidPlan) -> UnpairedPlan:

@@ -14,6 +14,7 @@ from reports.daily.build import ReportSettings
 from reports.daily.composition import settings_of
 from reports.data.extract import decode
 from reports.data.trading_calendar import last_closed_day
+from reports.readiness.readiness import ReadinessPolicy
 from shadow.aws import clients
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.cli.errors import BadInput
@@ -37,7 +38,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Comparisons, the ledger where there is one, and the policy. `target` is None offline."""
+    """Comparisons, the ledger where there is one, and the policy. `target` is None offline.
+
+    In a stack the control's plan table stands beside the ledger.
+    """
 
     source: Store
     ledger: Ledger | None
@@ -45,13 +49,14 @@ class Material:
     settings: ReportSettings
     target: Target | None
 
-    @property
-    def ledger_beside_plans(self) -> Ledger | None:
-        """The ledger, in a stack with the control's plan table beside it."""
-        if self.target is None or self.ledger is None:
-            return self.ledger
-        table = self.target.control_name("RebalancePlanTableName", "rebalance-plans")
-        return LedgerBesidePlans(self.ledger, PlanTable(clients.dynamodb(), table))
+    def decided(self, path: Path | None) -> ReportSettings:
+        """Give the settings with what people decided: the file at `path`, and the stack's parameter EvidenceFrom.
+
+        Raises `ConfigurationError`, `InvalidPayload`.
+        """
+        stack = self.target.parameters if self.target is not None else {}
+        policy = ReadinessPolicy.read(str(path or "")).restarted(stack.get("EvidenceFrom", ""))
+        return self.settings.model_copy(update={"policy": policy})
 
     def latest_day(self) -> date:
         """Give the latest day that offline comparisons are of; in a stack the last trading day that has closed.
@@ -74,7 +79,9 @@ def open_material(place: Place, policy: Path | None, *, as_json: bool) -> Materi
     if offline is None:
         target = find_target(place.stage, aws=place.aws, as_json=as_json)
         ledger = DynamoDbPairLedger(clients.dynamodb(), target.name("PairLedgerTableName"))
-        return Material(S3Source(target.name("EvidenceBucketName"), ledger=ledger), ledger, rules, settings, target)
+        plans = PlanTable(clients.dynamodb(), target.control_name("RebalancePlanTableName", "rebalance-plans"))
+        source = S3Source(target.name("EvidenceBucketName"), ledger=ledger)
+        return Material(source, LedgerBesidePlans(ledger, plans), rules, settings, target)
     return Material(offline, offline.ledger, rules, settings, None)
 
 

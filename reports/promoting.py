@@ -188,13 +188,13 @@ def statement_of(target: Target, version: Version, decided: Path | None, policy:
     """Weigh a version's own evidence up to the last day that has closed."""
     from reports.daily.build import build_statement  # noqa: PLC0415 - pandas is loaded by whoever needs it
     from reports.material import Place, open_material  # noqa: PLC0415
-    from reports.readiness.readiness import ReadinessPolicy  # noqa: PLC0415
     from reports.versions import LedgerOfVersion, OfVersion  # noqa: PLC0415
 
     material = open_material(Place(None, None, target.stage, aws=target.endpoint is None), policy, as_json=as_json)
-    settings = material.settings.model_copy(update={"policy": ReadinessPolicy.read(str(decided or ""))})
     ledger = LedgerOfVersion(material.ledger, version.name) if material.ledger is not None else None
-    return build_statement(OfVersion(material.source, version.name), material.latest_day(), ledger=ledger, settings=settings)
+    return build_statement(
+        OfVersion(material.source, version.name), material.latest_day(), ledger=ledger, settings=material.decided(decided)
+    )
 
 
 def _say(record: Promotion, target: Target, *, as_json: bool) -> None:

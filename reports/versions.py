@@ -11,7 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from reports.control_plans import fault_of
 from shadow.compare.document import canonical_bytes
+from shadow.contracts.errors import ShadowError
 from shadow.contracts.ledger import UnreadablePair
 from shadow.contracts.pair import Pair, Unpaired, UnpairedPlan
 from shadow.contracts.vocabulary import Lane, Origin
@@ -44,6 +46,11 @@ class LedgerOfVersion:
 
     ledger: Ledger
     name: str
+
+    @property
+    def fault(self) -> ShadowError | None:
+        """Give what the ledger could not read."""
+        return fault_of(self.ledger)
 
     def pairs_of(self, trading_day: date) -> Sequence[Pair | UnreadablePair]:
         """Give the version's pairs of a day."""

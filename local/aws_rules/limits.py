@@ -15,7 +15,7 @@ from local.cloud.cfn_yaml import read_template
 
 _FREE = 128
 _PSEUDO = {"AWS::AccountId": 12, "AWS::Region": 14, "AWS::Partition": 10, "AWS::StackName": 32, "AWS::URLSuffix": 16}
-_STATED = {"Stage": 12, "KeptNamesSuffix": 9, "StartAnew": 64, "ControlAccountFingerprint": 64, "EvidenceFrom": 10}
+_STATED = {"Stage": 12, "KeptNamesSuffix": 9, "StartAnew": 64, "ControlAccountFingerprint": 64, "EvidenceFrom": 161}
 _VARIABLE = re.compile(r"\$\{([^}!]+)\}")
 _NAMES = {
     "AWS::Serverless::Function": {"FunctionName": 64, "Description": 256},

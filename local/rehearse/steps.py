@@ -48,7 +48,7 @@ CHANGED = {
     "ReportRecipients": "desk@example.com, risk@example.com",
     "MonthlyTransitionCostLimitUsd": "12",
     "SettlementDeadlines": '{"late_after": 1800, "missing_after": 14400}',
-    "EvidenceFrom": "2026-11-24",
+    "EvidenceFrom": "2026-11-24 the sizing fault is fixed",
     "StartAnew": "28 November - key rotated",
     "CandidateReservedConcurrency": "12",
     "ComparatorReservedConcurrency": "7",
@@ -59,6 +59,7 @@ CHANGED = {
     "CustomerKeyArns": "arn:aws:kms:us-east-1:000000000000:key/one,arn:aws:kms:us-east-1:000000000000:key/two",
     "NotificationEmail": "desk@example.com",
     "PolicyFile": "policy.toml",
+    "ReadinessFile": "readiness.toml",
     "RejudgeInCloud": "true",
 }
 _EXISTING = "names a control that exists already; this stage deploys the reference control"

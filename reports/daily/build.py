@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 
 import pandas as pd
 
+from reports.control_plans import fault_of
 from reports.daily import sections
 from reports.daily.sections import of_day
 from reports.daily.values import Change, Counts, DailyReport, DayVerdict, ImpactSum
@@ -34,7 +35,8 @@ from shadow.settlement.stored import Ledger, Source
 class ReportSettings(Frozen):
     """What a report is made with. `days` is how far back evidence is read, `trend_days` how much of it is pictured.
 
-    `examples` is how many differences of each kind are given in full; None: all.
+    `examples` is how many differences of each kind are given in full; None: all. `unread` says what readiness needs and could
+    not be read.
 
     Evidence is read back for a year of trading days: what earlier looks used of readiness's error counts as long.
     """
@@ -47,6 +49,7 @@ class ReportSettings(Frozen):
     evidence_prefix: str = ""
     tolerances: tuple[ToleranceRow, ...] = ()
     noise_floor: str = ""
+    unread: str = ""
     examples: int | None = sections.EXAMPLES
 
     @property
@@ -76,6 +79,7 @@ def build_report(
     if not is_trading_day(day):
         raise NoTradingDay(day)
     frames, days = _load(source, day, ledger, settings)
+    settings = _with_unread(settings, ledger)
     statement = _statement(frames, days, settings)
     trend = days[-settings.trend_days :]
     live, shown = _only(frames, live=True), _since(frames, trend[0])
@@ -121,7 +125,7 @@ def build_statement(
     """
     settings = settings or ReportSettings()
     frames, days = _load(source, day or last_closed_day(datetime.now(UTC)), ledger, settings)
-    return _statement(frames, days, settings)
+    return _statement(frames, days, _with_unread(settings, ledger))
 
 
 def _load(source: Source, day: date, ledger: Ledger | None, settings: ReportSettings) -> tuple[Frames, tuple[date, ...]]:
@@ -134,8 +138,14 @@ def _load(source: Source, day: date, ledger: Ledger | None, settings: ReportSett
     return replace(frames, ledger=counted.iloc[first:].reset_index(drop=True)), days[first:]
 
 
+def _with_unread(settings: ReportSettings, ledger: Ledger | None) -> ReportSettings:
+    fault = fault_of(ledger)
+    return settings if fault is None else settings.model_copy(update={"unread": f"the control's plans cannot be read: {fault}"})
+
+
 def _statement(frames: Frames, days: Sequence[date], settings: ReportSettings) -> Statement:
-    return assess(evidence_of(frames, days), as_of=days[-1], policy=settings.policy, register=settings.known)
+    evidence, known = evidence_of(frames, days), settings.known
+    return assess(evidence, as_of=days[-1], policy=settings.policy, register=known, unread=settings.unread)
 
 
 def _only(frames: Frames, *, live: bool) -> Frames:
@@ -227,7 +237,7 @@ def _sentence(counts: Counts, impact: ImpactSum, pairs: pd.DataFrame, difference
 
 
 def _without_pair(plans: int) -> str:
-    return f"{count(plans, 'published plan')} with trades got no pair, so the day is not covered."
+    return f"{count(plans, 'plan')} with trades got no pair, so the day is not covered."
 
 
 def _changes(live: Frames, frames: Frames, days: Sequence[date], settings: ReportSettings) -> tuple[Change, ...]:

@@ -12,20 +12,21 @@ from typing import Protocol
 
 from pydantic import Field
 
+from reports.control_plans import LedgerBesidePlans, fault_of
 from reports.daily.archive import S3Archive, SesMailer
 from reports.daily.build import ReportSettings, build_report
 from reports.daily.html import render_page, to_json
 from reports.daily.mail import EmailMessage, render_mail, report_csv
 from reports.daily.values import DailyReport
 from reports.noise import measured, tolerances_of
-from reports.readiness.readiness import KnownEntry, ReadinessPolicy, Restart
+from reports.readiness.readiness import KnownEntry, ReadinessPolicy
 from shadow.aws import clients
 from shadow.aws.environment import Environment
 from shadow.aws.observability import emit, logger
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.compare.policy import Policy
-from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.metrics import Metric
+from shadow.replay.plans import PlanTable
 from shadow.settlement.judging import policy_at
 from shadow.settlement.stored import Ledger, S3Source, Source
 
@@ -34,6 +35,7 @@ class DailyReportEnvironment(Environment):
     """What the daily report needs. Without a sender or recipients it is archived and not mailed."""
 
     pair_ledger_table_name: str
+    rebalance_plan_table_name: str
     evidence_bucket_name: str
     report_sender: str = ""
     report_recipients: str = ""
@@ -100,8 +102,16 @@ class Publisher:
     def publish(self, day: date, now: datetime) -> Published:
         """Publish the report of trading day `day`; the mail goes out once a day, however often this is called.
 
-        Raises what `build_report` raises, `UnreachableSource` and `MailRefused`.
+        Raises what `build_report` raises, `UnreachableSource` and `MailRefused`; and, when the report is out, what kept the
+        control's plan table from being read.
         """
+        published = self._publish(day, now)
+        fault = fault_of(self.ledger)
+        if fault is not None:
+            raise fault
+        return published
+
+    def _publish(self, day: date, now: datetime) -> Published:
         report = build_report(self.source, day, ledger=self.ledger, settings=self.settings, now=now)
         key = self.archive.keep(day, render_page(report), to_json(report))
         emit({Metric.KNOWN_DIVERGENCE_OVER_BUDGET: sum(entry.state == "over budget" for entry in report.known)})
@@ -149,31 +159,16 @@ def publisher_from(environment: DailyReportEnvironment) -> Publisher:
     settings = settings_of(
         policy_at(environment.policy_path),
         stage=environment.stage,
-        policy=with_restart(ReadinessPolicy.read(environment.readiness_path), environment.evidence_from),
+        policy=ReadinessPolicy.read(environment.readiness_path).restarted(environment.evidence_from),
         evidence_prefix=f"{archive.console}?region={archive.region}&prefix=",
     )
     ledger = DynamoDbPairLedger(clients.dynamodb(), environment.pair_ledger_table_name)
     return Publisher(
         source=S3Source(environment.evidence_bucket_name, ledger=ledger),
-        ledger=ledger,
+        ledger=LedgerBesidePlans(ledger, PlanTable(clients.dynamodb(), environment.rebalance_plan_table_name)),
         archive=archive,
         mailer=SesMailer(clients.ses()),
         settings=settings,
         sender=environment.report_sender,
         recipients=environment.recipients,
     )
-
-
-def with_restart(policy: ReadinessPolicy, text: str) -> ReadinessPolicy:
-    """Add the restart that EVIDENCE_FROM names: a date, a blank, and the reason. Raises `ConfigurationError`."""
-    if not text:
-        return policy
-    begin, _, reason = text.strip().partition(" ")
-    try:
-        restart = Restart(day=date.fromisoformat(begin), owner="EVIDENCE_FROM", reason=reason.strip())
-    except ValueError:
-        restart = None
-    if restart is None or not restart.reason:
-        expected = "a date and why the evidence begins anew, such as '2026-11-24 the sizing fault is fixed'"
-        raise ConfigurationError(f"environment: EVIDENCE_FROM: expected {expected}, was {text!r}")
-    return policy.model_copy(update={"restarts": (*policy.restarts, restart)})

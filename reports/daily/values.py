@@ -59,7 +59,7 @@ class Counts(Frozen):
         return (
             f"{self.published} published {sign} {self.matched} matched + {self.diverged} diverged + {self.ignored} ignored"
             f" + {self.incomplete} incomplete + {self.missing} missing + {self.pending} pending"
-            f"{f'; {self.unpaired} more published without a pair' if self.unpaired else ''}"
+            f"{f'; {self.unpaired} more without a pair' if self.unpaired else ''}"
         )
 
 

@@ -34,17 +34,19 @@ def assess(
     as_of: date,
     policy: ReadinessPolicy | None = None,
     register: Sequence[KnownEntry] = (),
+    unread: str = "",
 ) -> Statement:
     """Say whether the candidate may take over on `as_of`.
 
     `evidence` has one entry a trading day, in order, from the first day ever looked at up to the last closed one: what earlier
     looks and restarts used of the error counts too. A day that was not covered is an entry like any other and ends the row.
+    `unread` says what is missing to know what was covered: nothing is READY on it.
     """
     policy = policy or ReadinessPolicy()
     history = history_of(evidence, as_of, policy)
     shares = share_criteria(history)
     criteria = (
-        _coverage(history, evidence),
+        _coverage(history, evidence, unread),
         _unexplained(history),
         _last_day(history),
         *shares,
@@ -100,7 +102,7 @@ def _sum(days: Sequence[DayEvidence], stratum: Stratum) -> Tally:
     return sum((day.strata.get(stratum, NOTHING) for day in days), NOTHING)
 
 
-def _coverage(history: History, evidence: Sequence[DayEvidence]) -> Criterion:
+def _coverage(history: History, evidence: Sequence[DayEvidence], unread: str) -> Criterion:
     days, needed = history.in_a_row, history.policy.days
     waiting = evidence[-1].pending if evidence and evidence[-1].is_open else 0
     broken = next((day for day in reversed(evidence) if not (day.is_covered or day.is_open or day.is_quiet)), None)
@@ -109,11 +111,13 @@ def _coverage(history: History, evidence: Sequence[DayEvidence]) -> Criterion:
         reason += f"; the row was broken on {broken.day}: {_why_broken(broken)}"
     if waiting:
         reason += f"; {waiting} pairs of {evidence[-1].day} still wait for their verdict"
+    if unread:
+        reason += f"; {unread}"
     lost = not all(day.conserved for day in evidence[-1:])
     return Criterion(
         name="coverage",
         title="Full coverage in a row",
-        state=FAIL if lost else (PASS if days >= needed and not waiting else WAIT),
+        state=FAIL if lost else (PASS if days >= needed and not waiting and not unread else WAIT),
         figure=f"{days} days",
         target=f"at least {needed} trading days",
         reason=reason,

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Self
 
@@ -22,6 +21,7 @@ from pydantic import Field
 from reports.data.columns import Path
 from reports.readiness.day_evidence import DayEvidence, Feature, Stratum
 from reports.readiness.statistics import Looks
+from shadow.aws.environment import text_of
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.model import Exact, Frozen
 
@@ -198,12 +198,23 @@ class ReadinessPolicy(Frozen):
         if not path:
             return cls()
         try:
-            table = tomllib.loads(FilePath(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigurationError(f"readiness policy {path}: no such file ({type(error).__name__})") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            return cls.parse(tomllib.loads(text_of("READINESS_PATH", path)))
+        except tomllib.TOMLDecodeError as error:
             raise ConfigurationError(f"readiness policy {path}: expected TOML: {error}") from None
-        return cls.parse(table)
+
+    def restarted(self, text: str) -> Self:
+        """Add the restart that EVIDENCE_FROM names: a date, a blank, and the reason. Raises `ConfigurationError`."""
+        if not text:
+            return self
+        begin, _, reason = text.strip().partition(" ")
+        try:
+            restart = Restart(day=date.fromisoformat(begin), owner="EVIDENCE_FROM", reason=reason.strip())
+        except ValueError:
+            restart = None
+        if restart is None or not restart.reason:
+            expected = "a date and why the evidence begins anew, such as '2026-11-24 the sizing fault is fixed'"
+            raise ConfigurationError(f"environment: EVIDENCE_FROM: expected {expected}, was {text!r}")
+        return self.model_copy(update={"restarts": (*self.restarts, restart)})
 
 
 @dataclass(frozen=True, slots=True)

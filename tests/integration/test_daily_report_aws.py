@@ -9,6 +9,8 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -23,13 +25,14 @@ from reports.data.frames import load_frames
 from reports.data.trading_calendar import trading_days
 from shadow.aws import clients
 from shadow.aws.pair_ledger import DynamoDbPairLedger, pair_to_item
+from shadow.aws.table import to_item
 from shadow.contracts.comparison import Comparison
-from shadow.contracts.errors import ConfigurationError, InvalidPayload, UnreachableSource, UnreadableDocument
+from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable, InvalidPayload, UnreachableSource, UnreadableDocument
 from shadow.contracts.pair import Pair, PairState
 from shadow.settlement.stored import S3Source
 from tests.factories.comparisons import comparison_of, diverged, document, key_of
 
-BUCKET, TABLE, SENDER = "evidence", "pairs", "shadow@example.com"
+BUCKET, TABLE, PLANS, SENDER = "evidence", "pairs", "plans", "shadow@example.com"
 DAYS = trading_days(date(2025, 11, 3), date(2025, 11, 7))
 
 
@@ -43,6 +46,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "STAGE": "dev",
         "EVIDENCE_BUCKET_NAME": BUCKET,
         "PAIR_LEDGER_TABLE_NAME": TABLE,
+        "REBALANCE_PLAN_TABLE_NAME": PLANS,
         "REPORT_SENDER": SENDER,
         "REPORT_RECIPIENTS": "desk@example.com, risk@example.com",
     }
@@ -67,6 +71,12 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
                     "Projection": {"ProjectionType": "ALL"},
                 }
             ],
+        )
+        boto3.client("dynamodb").create_table(
+            TableName=PLANS,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("PK", "SK")],
         )
         boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
         yield
@@ -118,8 +128,7 @@ def test_the_report_is_archived_and_mailed_with_a_link() -> None:
     page = boto3.client("s3").get_object(Bucket=BUCKET, Key=str(answer["pageKey"]))
     assert page["ContentType"] == "text/html; charset=utf-8"
     assert "DIVERGED" in page["Body"].read().decode()
-    values = json.loads(boto3.client("s3").get_object(Bucket=BUCKET, Key=f"reports/day={DAYS[1]}/report.json")["Body"].read())
-    assert values["counts"]["settle_seconds"] == 70.0
+    assert kept(DAYS[1])["counts"]["settle_seconds"] == 70.0
     (mail,) = mails()
     assert mail["To"] == "desk@example.com, risk@example.com"
     html = mail.get_body(("html",))
@@ -128,13 +137,61 @@ def test_the_report_is_archived_and_mailed_with_a_link() -> None:
 
 
 @pytest.mark.usefixtures("cloud")
+def test_r6_a_plan_of_the_control_that_nobody_published_is_told_of() -> None:
+    entry = comparison_of(DAYS[0])
+    store(entry)
+    put_ledger(entry)
+    never = entry.plan.model_copy(update={"plan_id": f"never-{entry.plan_id}"})
+    item = to_item({"PK": f"PLAN#{never.plan_id}", "SK": "METADATA", "plan_data": never.model_dump_json()})
+    boto3.client("dynamodb").put_item(TableName=PLANS, Item=item)
+    assert function.lambda_handler({"day": str(DAYS[0])}, None)["readiness"] == "NOT_YET"
+    values = kept(DAYS[0])
+    assert values["counts"]["unpaired"] == 1
+    assert "1 plan with trades got no pair" in values["sentence"]
+    assert "1 of 2 plans of the day have no pair" in coverage(values)
+
+
+@pytest.mark.usefixtures("cloud")
+def test_r6_where_the_plan_table_cannot_be_read_the_report_goes_out_is_not_ready_and_the_call_fails() -> None:
+    entry = comparison_of(DAYS[0])
+    store(entry)
+    put_ledger(entry)
+    boto3.client("dynamodb").delete_table(TableName=PLANS)
+    with pytest.raises(EvidenceUnavailable, match="plans: ResourceNotFoundException"):
+        function.lambda_handler({"day": str(DAYS[0])}, None)
+    assert len(mails()) == 1
+    assert "the control's plans cannot be read: plans:" in coverage(kept(DAYS[0]))
+
+
+@pytest.mark.usefixtures("cloud")
+def test_what_people_decided_is_read_from_the_file_and_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    decided = tmp_path / "readiness.toml"
+    decided.write_text('days = 12\n[[closures]]\nday = 2025-01-09\nreason = "national day of mourning"\n', encoding="utf-8")
+    monkeypatch.setenv("READINESS_PATH", str(decided))
+    monkeypatch.setenv("EVIDENCE_FROM", f"{DAYS[0]} the sizing fault is fixed")
+    function.lambda_handler({"day": str(DAYS[0])}, None)
+    said = kept(DAYS[0])["readiness"]
+    assert said["days_needed"] == 12
+    assert said["period_began"] == f"restarted by EVIDENCE_FROM on {DAYS[0]}: the sizing fault is fixed"
+
+
+def kept(day: date) -> dict[str, Any]:
+    body = boto3.client("s3").get_object(Bucket=BUCKET, Key=f"reports/day={day}/report.json")["Body"].read()
+    return dict(json.loads(body))
+
+
+def coverage(values: dict[str, Any]) -> str:
+    return next(str(each["reason"]) for each in values["readiness"]["criteria"] if each["name"] == "coverage")
+
+
+@pytest.mark.usefixtures("cloud")
 def test_publishing_again_replaces_the_page() -> None:
     store(comparison_of(DAYS[0]))
     put_ledger(comparison_of(DAYS[0]))
     first = function.lambda_handler({"day": str(DAYS[0])}, None)
     assert function.lambda_handler({"day": str(DAYS[0])}, None)["pageKey"] == first["pageKey"]
-    kept = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="reports/")["Contents"]
-    assert sorted(each["Key"].rsplit("/", 1)[-1] for each in kept) == ["mailed.txt", "report.html", "report.json"]
+    listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="reports/")["Contents"]
+    assert sorted(each["Key"].rsplit("/", 1)[-1] for each in listed) == ["mailed.txt", "report.html", "report.json"]
 
 
 @pytest.mark.usefixtures("cloud")
@@ -206,7 +263,14 @@ def test_a_day_that_is_none_is_refused() -> None:
 
 @pytest.mark.usefixtures("cloud")
 @pytest.mark.parametrize(
-    ("name", "value"), [("EVIDENCE_BUCKET_NAME", None), ("EVIDENCE_FROM", "soon"), ("POLICY_PATH", "none.toml")]
+    ("name", "value"),
+    [
+        ("EVIDENCE_BUCKET_NAME", None),
+        ("EVIDENCE_FROM", "soon"),
+        ("EVIDENCE_FROM", "2025-11-24"),
+        ("POLICY_PATH", "none.toml"),
+        ("READINESS_PATH", "none.toml"),
+    ],
 )
 def test_a_wrong_environment_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str | None) -> None:
     if value is None:

@@ -96,8 +96,9 @@ def test_a_plan_that_cannot_be_read_counts_on_the_day_that_its_id_names() -> Non
     (note,) = beside(Ledger(), stored(named("broken"), "{}")).unpaired_of(DAY)
     assert isinstance(note, UnpairedPlan)
     assert note.reason is Unpaired.NOT_PUBLISHED
-    with pytest.raises(InvalidPlan):
-        beside(Ledger(), {"PK": "PLAN#nameless", "SK": "METADATA", "plan_data": "{}"}).unpaired_of(DAY)
+    nameless = beside(Ledger(), {"PK": "PLAN#nameless", "SK": "METADATA", "plan_data": "{}"})
+    assert nameless.unpaired_of(DAY) == []
+    assert isinstance(nameless.fault, InvalidPlan)
 
 
 def test_a_plan_that_only_holds_has_nothing_to_compare() -> None:

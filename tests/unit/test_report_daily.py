@@ -134,7 +134,7 @@ def test_a_pair_that_waits_is_pending_and_counted() -> None:
 
 @pytest.mark.parametrize(
     ("comparisons", "sentence"),
-    [([PAIR], "1 of 1 pairs agree. 1 published plan with trades got no pair"), ([], "NOTHING WAS PUBLISHED TO BOTH LANES")],
+    [([PAIR], "1 of 1 pairs agree. 1 plan with trades got no pair"), ([], "NOTHING WAS PUBLISHED TO BOTH LANES")],
 )
 def test_a_plan_that_got_no_pair_is_told_and_breaks_the_row(comparisons: list[Comparison], sentence: str) -> None:
     unpaired = UnpairedPlan(
@@ -143,7 +143,7 @@ def test_a_plan_that_got_no_pair_is_told_and_breaks_the_row(comparisons: list[Co
     pairs = [judged(comparison) for comparison in comparisons]
     report = report_of(comparisons, ledger=LedgerOf(*pairs, unpaired=[unpaired]))
     assert report.sentence.startswith(sentence)
-    assert report.counts.line.endswith("; 1 more published without a pair")
+    assert report.counts.line.endswith("; 1 more without a pair")
     assert (report.readiness.in_a_row, report.readiness.days) == (0, 0)
     coverage = next(entry.reason for entry in report.readiness.criteria if entry.name == "coverage")
     assert f"1 of {len(pairs) + 1} plans of the day have no pair" in coverage
