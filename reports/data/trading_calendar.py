@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 import exchange_calendars
@@ -55,6 +55,7 @@ def is_half_day(day: date) -> bool:
     return close_of(day).hour < _NORMAL_CLOSE_HOUR
 
 
+@lru_cache(maxsize=4096)
 def trading_days(first: date, last: date) -> tuple[date, ...]:
     """List the trading days from `first` to `last`, both included. Raises `InvalidPayload` for days out of the calendar."""
     _check(first)

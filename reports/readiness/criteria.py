@@ -5,7 +5,7 @@ Readiness, criterion by criterion. Each is a function from the history of eviden
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -51,7 +51,7 @@ def assess(
         _last_day(history),
         *shares,
         *latency_criteria(history),
-        _safety(evidence),
+        _safety(history, evidence),
         _cost(history),
         _known(as_of, register, evidence),
         _exercised(history, evidence),
@@ -62,7 +62,7 @@ def assess(
     return Statement(
         readiness=conclude(criteria),
         as_of=as_of,
-        accepted=tuple(f"{entry.title}: {entry.reason}" for entry in criteria if entry.accepted),
+        accepted=(*_decided(history, evidence), *(f"{entry.title}: {entry.reason}" for entry in criteria if entry.accepted)),
         assumption=f"trades of one day go wrong together at most to a correlation of {policy.correlation:g}",
         without_assumption=_bad_days(history),
         workflow_in_production=bool(evidence and evidence[-1].swapped),
@@ -82,6 +82,30 @@ def assess(
         more_days=_most([entry.more_days for entry in waits]),
         more_trades=_most([entry.more_trades for entry in waits if entry.more_trades is not None]),
     )
+
+
+_DECISIONS = frozenset({"accepted", "restarts", "same_versions", "closures"})
+
+
+def _decided(history: History, evidence: Sequence[DayEvidence]) -> list[str]:
+    """Say what people set in place of the defaults, and what else they decided about these days."""
+    policy, default = history.policy, ReadinessPolicy()
+    said = [
+        f"{name}: {_shown(getattr(policy, name))}, by default {_shown(getattr(default, name))}"
+        for name in ReadinessPolicy.model_fields
+        if name not in _DECISIONS and getattr(policy, name) != getattr(default, name)
+    ]
+    days = {day.day for day in evidence if not day.published and not day.unpublished}
+    said += [f"{each.day} counts as closed: {each.reason}" for each in policy.closures if each.day in days]
+    seen = {version for day in history.days for version in day.version.split(", ")}
+    same = [each for each in policy.same_versions if len(seen.intersection(each.versions)) > 1]
+    return said + [f"{', '.join(each.versions)} count as one version, by {each.owner}: {each.reason}" for each in same]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {each}" for key, each in value.items())
+    return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
 
 
 def _bad_days(history: History) -> str:
@@ -138,8 +162,8 @@ def _why_broken(day: DayEvidence) -> str:
 
 
 def _unexplained(period: History) -> Criterion:
-    critical = sum(day.critical for day in period.days)
-    major = sum(day.major for day in period.days)
+    critical = sum(day.critical for day in period.seen)
+    major = sum(day.major for day in period.seen)
     found = critical + major
     state = FAIL if found else (PASS if period.days else WAIT)
     return Criterion(
@@ -154,11 +178,11 @@ def _unexplained(period: History) -> Criterion:
 
 
 def _reason_unexplained(period: History, found: int) -> str:
-    if not period.days:
+    if not found and not period.days:
         return "no covered day has been seen"
     if not found:
         return "every difference of that weight is explained"
-    days = ", ".join(str(day.day) for day in period.days if day.critical + day.major)
+    days = ", ".join(sorted(str(day.day) for day in period.seen if day.critical + day.major))
     return f"Explain these differences, or fix them and restart the evidence period: {days}"
 
 
@@ -179,7 +203,10 @@ def _last_day(history: History) -> Criterion:
     )
 
 
-def _safety(evidence: Sequence[DayEvidence]) -> Criterion:
+def _safety(history: History, evidence: Sequence[DayEvidence]) -> Criterion:
+    """Look at every day since the last restart, covered or not, whatever the version: only a person lets such a thing rest."""
+    restarts = [restart.day for restart in history.policy.restarts if restart.day <= history.as_of]
+    evidence = [day for day in evidence if day.day >= max(restarts, default=day.day)]
     found = sum(day.safety for day in evidence)
     days = ", ".join(str(day.day) for day in evidence if day.safety)
     seen = any(day.published for day in evidence)

@@ -154,6 +154,9 @@ def _day(day: date, pairs: pd.DataFrame, trades: pd.DataFrame, differences: pd.D
     live = pairs[pairs["origin"] == Origin.LIVE.value]
     drills = pairs[(pairs["origin"] != Origin.LIVE.value) & pairs["verdict"].isin(_AGREED)]
     live_trades = trades[trades["origin"] == Origin.LIVE.value]
+    versions = sorted(set(_versions(live)))
+    replays = pairs[pairs["origin"] == Origin.REPLAY.value]
+    again = replays[np.isin(_versions(replays), versions)]
     ours = differences[(differences["origin"] == Origin.LIVE.value) & differences["attribution"].isin(_OURS)]
     published = int(ledger["published"].sum())
     unpaired = ledger["unpaired"].sum(min_count=1)
@@ -171,9 +174,9 @@ def _day(day: date, pairs: pd.DataFrame, trades: pd.DataFrame, differences: pd.D
         safety=int(ours["kind"].isin(SAFETY_KINDS).sum()) + int(live["violations"].sum()),
         transitions=int(pairs["state_transitions"].sum()),
         strata=_strata(live_trades),
-        replayed=_strata(trades[trades["origin"] == Origin.REPLAY.value]),
+        replayed=_strata(trades[trades["run_id"].isin(again["run_id"])]),
         runs=_tally(live),
-        version=_version(live),
+        version=", ".join(versions),
         paths={Path(str(name)): _tally(part) for name, part in live_trades.groupby("path", observed=True)},
         log_ratios=_log_ratios(live),
         exercised=_features(live, live_trades),
@@ -198,13 +201,13 @@ def _strata(trades: pd.DataFrame) -> dict[Stratum, Tally]:
     }
 
 
-def _version(pairs: pd.DataFrame) -> str:
-    """Name what was compared: code and policy, and the lanes' own versions where they are known."""
-    columns = [name for name in ("code_version", "policy_hash", "control_version", "candidate_version") if name in pairs.columns]
-    seen = sorted(
-        {"+".join(str(value) for value in row) for row in pairs[columns].dropna(axis=1, how="all").itertuples(index=False)}
-    )
-    return ", ".join(seen)
+_VERSIONS = ("code_version", "policy_hash", "control_version", "candidate_version")
+
+
+def _versions(pairs: pd.DataFrame) -> list[str]:
+    """Name what each pair compared: code and policy, and the lanes' own versions where they are known."""
+    columns = [name for name in _VERSIONS if name in pairs.columns]
+    return ["+".join(str(value) for value in row if not pd.isna(value)) for row in pairs[columns].itertuples(index=False)]
 
 
 def _log_ratios(pairs: pd.DataFrame) -> tuple[float, ...]:

@@ -8,17 +8,19 @@ criterion to pass; NOT_YET waits for more evidence; BLOCKED waits for a person. 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 from types import MappingProxyType
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, field_validator
 
 from reports.data.columns import Path
+from reports.data.trading_calendar import trading_days
 from reports.readiness.day_evidence import DayEvidence, Feature, Stratum
 from reports.readiness.statistics import Looks
 from shadow.aws.environment import text_of
@@ -103,36 +105,63 @@ class KnownEntry(Frozen):
     budget_a_day: int | None = None
 
 
+Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
 class Acceptance(Frozen):
-    """A thin criterion that a named person accepts until a day. `name` is the criterion's, such as `rate.full_exits`."""
+    """A thin criterion that a named person accepts until a day. `name` is the criterion's, such as `rate.full_exits`.
+
+    The whole (`rate.all`) and the bad days carry the promise: nobody can accept them.
+    """
 
     name: str
-    owner: str
-    reason: str
+    owner: Said
+    reason: Said
     expires: date
+
+    @field_validator("name")
+    @classmethod
+    def _can_be_accepted(cls, name: str) -> str:
+        if name not in ACCEPTABLE:
+            raise ValueError(f"one of {', '.join(sorted(ACCEPTABLE))}")
+        return name
 
 
 class Restart(Frozen):
     """Evidence before `day` does not count. The error that the looks before it used stays used."""
 
     day: date
-    owner: str
-    reason: str
+    owner: Said
+    reason: Said
 
 
 class SameVersion(Frozen):
     """Versions whose evidence counts together, because a named person says why."""
 
     versions: tuple[str, ...] = Field(min_length=2)
-    owner: str
-    reason: str
+    owner: Said
+    reason: Said
 
 
 class Closure(Frozen):
-    """A day on which the exchange was closed though its calendar did not know: it neither counts nor breaks a row."""
+    """A day on which the exchange was closed though its calendar did not know: it neither counts nor breaks a row.
+
+    A day for which there are plans with trades was no such day, whatever is entered.
+    """
 
     day: date
-    reason: str
+    reason: Said
+
+
+ACCEPTABLE = frozenset(
+    {
+        "latency_tail",
+        *(f"rate.{stratum.name.lower()}" for stratum in Stratum if stratum is not Stratum.ALL),
+        *(f"path.{path.name.lower()}" for path in Path),
+        *(f"exercised.{feature.name.lower()}" for feature in Feature),
+    }
+)
+"""The names of the criteria that may be thin."""
 
 
 _REQUIRED = (
@@ -219,9 +248,14 @@ class ReadinessPolicy(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Evidence that counts together: the covered days of one version since the last restart; `began` says why it begins there."""
+    """Evidence that counts together: the covered days of one version since the last restart; `began` says why it begins there.
+
+    `uncovered` are the days between them that were not covered. What agreed on them counts for nothing; what diverged is held
+    against the covered day that follows (`after[n]`: the uncovered days before covered day n; the last: those after all).
+    """
 
     days: tuple[DayEvidence, ...]
+    after: tuple[tuple[DayEvidence, ...], ...]
     began: str
 
 
@@ -229,7 +263,7 @@ class Period:
 class History:
     """All evidence up to a day: the periods in order, the last of them the present one.
 
-    `open_day` is a last day that still waits for verdicts; `in_a_row` counts the covered days without a gap up to the last.
+    `open_day` is a last day that still waits for verdicts; `in_a_row` counts the covered days without a gap up to `as_of`.
     """
 
     as_of: date
@@ -249,41 +283,89 @@ class History:
         return self.days if self.open_day is None else (*self.days, self.open_day)
 
     @property
+    def seen(self) -> tuple[DayEvidence, ...]:
+        """Every day since the period began, covered or not."""
+        return (*self.today, *(day for days in self.periods[-1].after for day in days))
+
+    @property
     def look(self) -> int:
         """The planned looks taken in the present period."""
         return self.policy.looks.number(len(self.days))
 
 
-def history_of(evidence: Sequence[DayEvidence], as_of: date, policy: ReadinessPolicy) -> History:
-    """Divide `evidence` (one entry a trading day, in order, none left out) into periods.
+@dataclass
+class _Begun:
+    """A period while its days are gone through."""
 
-    A restart or another version begins a new one. A day that is not covered counts for nothing and ends the row, not the period;
-    one whose plans only hold, and one on which the exchange was closed, does not even end the row.
+    began: str
+    days: list[DayEvidence] = field(default_factory=list)
+    after: list[list[DayEvidence]] = field(default_factory=lambda: [[]])
+
+    def add(self, day: DayEvidence) -> None:
+        """Take a day; what diverged on one with the workflow in production is about another question."""
+        if day.is_covered:
+            self.days.append(day)
+            self.after.append([])
+        elif not day.swapped:
+            self.after[-1].append(day)
+
+    def followed(self, why: str, version: str) -> _Begun:
+        """Begin the period of another version; the uncovered days just before it that were no longer of `version` are its own."""
+        mine = [day for day in self.after[-1] if day.version == version]
+        other = [day for day in self.after[-1] if day.version != version]
+        self.after[-1] = mine
+        return _Begun(why, after=[other])
+
+
+def history_of(evidence: Sequence[DayEvidence], as_of: date, policy: ReadinessPolicy) -> History:
+    """Divide `evidence` (one entry a trading day, in order) into periods. Raises ValueError where it is not in order.
+
+    A restart or another version begins a new one. A day that is not covered, or has no entry, ends the row, not the period; one
+    whose plans only hold, and one on which the exchange was closed, does not even end the row.
     """
+    if any(before.day >= day.day for before, day in pairwise(evidence)) or (evidence and evidence[-1].day > as_of):
+        raise ValueError(f"evidence: expected one entry a day, in order, up to {as_of}")
     closed = {closure.day for closure in policy.closures}
-    days = [day for day in evidence if not day.is_quiet and (day.day not in closed or day.published)]
+    days = [day for day in evidence if not day.is_quiet and (day.day not in closed or day.published or day.unpublished)]
     open_day = days[-1] if days and days[-1].is_open else None
-    settled = days[:-1] if open_day else days
-    names = {version: min(same.versions) for same in policy.same_versions for version in same.versions}
-    restarts = sorted(policy.restarts, key=lambda restart: restart.day)
-    begun: list[tuple[str, list[DayEvidence]]] = [("the first day of evidence", [])]
-    version, row = None, 0
-    for day in settled:
+    names, restarts = _names_of(policy.same_versions), sorted(policy.restarts, key=lambda restart: restart.day)
+    begun = [_Begun("the first day of evidence")]
+    version, row, last = None, 0, evidence[0].day if evidence else as_of
+    entered = {day.day for day in evidence} | closed
+    for day in days[:-1] if open_day else days:
+        row = 0 if _lacks(last, day.day, entered) else row
+        last = day.day
         while restarts and day.day >= restarts[0].day:
-            begun.append((_begun_anew(restarts.pop(0)), []))
+            begun.append(_Begun(_begun_anew(restarts.pop(0))))
             row = 0
-        if not day.is_covered:
-            row = 0
-            continue
-        now = ", ".join(sorted({names.get(each, each) for each in day.version.split(", ")})) if names else day.version
-        if version is not None and now != version:
-            begun.append((f"another version since {day.day}: {now}", []))
-            row = 0
-        version, row = now, row + 1
-        begun[-1][1].append(day)
-    begun += [(_begun_anew(restart), []) for restart in restarts if restart.day <= as_of]
-    periods = tuple(Period(tuple(days), why) for why, days in begun)
+        if day.is_covered:
+            now = ", ".join(sorted({names.get(each, each) for each in day.version.split(", ")}))
+            if version is not None and now != version:
+                begun.append(begun[-1].followed(f"another version since {day.day}: {now}, before it {version}", version))
+                row = 0
+            version = now
+        row = row + 1 if day.is_covered else 0
+        begun[-1].add(day)
+    row = 0 if _lacks(last, as_of + timedelta(days=1), entered) else row
+    begun += [_Begun(_begun_anew(restart)) for restart in restarts if restart.day <= as_of]
+    periods = tuple(Period(tuple(each.days), tuple(map(tuple, each.after)), each.began) for each in begun)
     return History(as_of, periods, open_day, min(row, len(periods[-1].days)), policy)
+
+
+def _lacks(before: date, after: date, entered: Collection[date]) -> bool:
+    """Tell whether a trading day between two days has no entry."""
+    if after - before <= timedelta(days=1):
+        return False
+    return any(day not in entered for day in trading_days(before + timedelta(days=1), after - timedelta(days=1)))
+
+
+def _names_of(declared: Sequence[SameVersion]) -> dict[str, str]:
+    """Give every version that was declared the same as others one name with them, also by way of a third."""
+    groups: list[set[str]] = []
+    for each in declared:
+        touched = [group for group in groups if group & set(each.versions)]
+        groups = [group for group in groups if group not in touched] + [set(each.versions).union(*touched)]
+    return {version: min(group) for group in groups for version in group}
 
 
 def _begun_anew(restart: Restart) -> str:

@@ -6,14 +6,14 @@ Only a planned look makes one of them pass; what happens afterwards takes the pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil, log
 
 from reports.data.columns import Path
 from reports.readiness.day_evidence import NOTHING, DayEvidence, Stratum, Tally
-from reports.readiness.readiness import Acceptance, Criterion, CriterionState, History, ReadinessPolicy
+from reports.readiness.readiness import Acceptance, Criterion, CriterionState, History, Period, ReadinessPolicy
 from reports.readiness.statistics import (
     Looks,
     Region,
@@ -48,8 +48,8 @@ class Share:
 class Judged:
     """Where a share stands: whether it passes, the last look's region, what is left of the error, and the figures.
 
-    `days` are the covered days of the period: how many diverged on each, and how many there were; `today` has a day that still
-    waits for verdicts too.
+    `days` are the covered days of the period: how many diverged on each, and how many there were; `today` has the uncovered days
+    after them and a day that still waits for verdicts too.
     """
 
     passed: bool
@@ -125,12 +125,11 @@ def judge_share(history: History, share: Share) -> Judged:
     alpha, days = history.policy.alpha, _NO_DAYS
     state = _Looked(left=alpha)
     for period in history.periods:
-        days = _columns([share.counted(day) for day in period.days])
+        days = _columns(period, share)
         state = _looks(days, share.target, share.correlation, history.policy.looks, _Looked(left=state.left))
-    bad, sizes = days
-    if history.open_day is not None:
-        today = share.counted(history.open_day)
-        bad, sizes = (*bad, today.diverged), (*sizes, today.total)
+    latest = [*history.periods[-1].after[-1], *([history.open_day] if history.open_day is not None else [])]
+    since = [share.counted(day) for day in latest]
+    bad, sizes = (*days[0], *(each.diverged for each in since)), (*days[1], *(each.total for each in since))
     worse = state.passed and _is_worse(bad, sizes, share.target, share.correlation, alpha)
     withdrawn = worse or (state.withdrawn and not state.passed)
     return Judged(
@@ -138,9 +137,12 @@ def judge_share(history: History, share: Share) -> Judged:
     )
 
 
-def _columns(tallies: Sequence[Tally]) -> Columns:
-    """Give how many diverged on each day, and how many there were."""
-    return tuple([tally.diverged for tally in tallies]), tuple([tally.total for tally in tallies])
+def _columns(period: Period, share: Share) -> Columns:
+    """Give how many diverged on each covered day, those of uncovered days before it among them, and how many there were."""
+    tallies = [share.counted(day) for day in period.days]
+    before = [sum([share.counted(day).diverged for day in days]) if days else 0 for days in period.after]
+    bad = [tally.diverged + more for tally, more in zip(tallies, before, strict=False)]
+    return tuple(bad), tuple([tally.total for tally in tallies])
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ def _correlation(bad: tuple[int, ...], sizes: tuple[int, ...], declared: float) 
     """Allow for what is declared, or, where the days themselves show more, for that, in steps of 0.05 upwards."""
     if not declared or sum(bad) < _RECENT_DAYS:
         return declared
-    seen = within_day_correlation(tuple(zip(bad, sizes, strict=True)))
+    seen = within_day_correlation([(min(many, size), size) for many, size in zip(bad, sizes, strict=True)])
     return declared if seen <= declared else min(ceil(seen * 20) / 20, 0.95)
 
 

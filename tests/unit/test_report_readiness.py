@@ -26,6 +26,7 @@ from reports.readiness.readiness import (
     history_of,
 )
 from reports.readiness.shares import Judged, judge_share, rate_of
+from shadow.contracts.errors import ConfigurationError
 from tests.factories.evidence_days import ACCEPTED, DRILLED, days_from, honest_day, honest_migration, with_day, with_every_day
 
 DAYS = days_from(date(2025, 9, 2), 20)
@@ -289,8 +290,13 @@ def test_plans_outside_of_the_ramp_count_as_not_compared() -> None:
 def test_a_closure_that_no_calendar_knew_neither_counts_nor_breaks_the_row() -> None:
     days = with_day(honest_migration(13), 6, published=0, judged=0, strata={}, runs=Tally(), paths={}, log_ratios=())
     assert failing(statement(days)) == {"coverage"}
-    closures = (Closure(day=days[6].day, reason="day of mourning"),)
-    assert statement(days, policy=ReadinessPolicy(accepted=(ACCEPTED,), closures=closures)).readiness is Readiness.READY
+    policy = ReadinessPolicy(accepted=(ACCEPTED,), closures=(Closure(day=days[6].day, reason="day of mourning"),))
+    found = statement(days, policy=policy)
+    assert found.readiness is Readiness.READY
+    assert f"{days[6].day} counts as closed: day of mourning" in found.accepted
+    assert statement([*days[:6], *days[7:]], policy=policy).readiness is Readiness.READY  # nor is an entry of the day needed
+    planned = with_day(days, 6, planned=1)
+    assert failing(statement(planned, policy=policy)) == {"coverage"}  # there were plans, so the exchange was open
 
 
 def test_slow_runs_are_judged_beside_the_mean() -> None:
@@ -351,3 +357,117 @@ def test_what_a_look_costs_does_not_depend_on_what_diverged() -> None:
     clean, together = judged((0,) * 20), judged((5, 5, 0, 0, 5) + (0,) * 15)
     assert (clean.passed, together.passed) == (True, False)
     assert together.left == clean.left < policy.alpha
+
+
+BEYOND: dict[str, Callable[[DayEvidence], DayEvidence]] = {
+    "a critical difference": lambda day: replace(day, critical=1),
+    "a major difference": lambda day: replace(day, major=1),
+    "all its trades": all_diverged,
+}
+
+
+@pytest.mark.parametrize("sort", BEYOND)
+def test_r3_a_day_that_broke_the_row_still_counts_by_what_diverged_on_it(sort: str) -> None:
+    """An INCOMPLETE pair beside a bad one must not take the bad one out of the evidence."""
+    days = honest_migration(18)
+    broken = replace(days[4], published=2, judged=1)
+    quiet, loud = [*days[:4], broken, *days[5:]], [*days[:4], BEYOND[sort](broken), *days[5:]]
+    assert statement(quiet).readiness is Readiness.READY
+    assert all(statement(loud[:end]).readiness is not Readiness.READY for end in range(10, 19))
+
+
+def test_r3_what_diverged_on_a_broken_day_belongs_to_the_version_that_ran_on_it() -> None:
+    days = [replace(day, version="a" if at < 5 else "b") for at, day in enumerate(honest_migration(18))]
+    days[5] = replace(days[5], major=1, published=2, judged=1)
+    assert "unexplained" in failing(statement(days))
+
+
+def test_r3_with_the_workflow_in_production_differences_are_about_another_question() -> None:
+    days = with_day(honest_migration(18), 4, swapped=1, major=1)
+    assert statement(days).readiness is Readiness.READY
+
+
+@pytest.mark.parametrize("end", [12, 17])
+def test_r4_late_evidence_that_turns_an_earlier_clean_day_bad_takes_ready_away_at_once(end: int) -> None:
+    days = honest_migration(end)
+    late = [all_diverged(day) if at == 3 else day for at, day in enumerate(days)]
+    assert statement(days).readiness is Readiness.READY
+    assert statement(late).readiness is Readiness.NOT_YET
+
+
+def test_r3_a_day_without_an_entry_is_a_day_that_was_not_covered() -> None:
+    days = honest_migration(15)
+    found = statement([*days[:8], *days[9:]])
+    assert (found.readiness, found.in_a_row, found.days) == (Readiness.NOT_YET, 6, 14)
+    days = honest_migration(12)
+    stale = assess(days[:10], as_of=days[11].day, policy=ReadinessPolicy(accepted=(ACCEPTED,)))
+    assert (stale.readiness, stale.in_a_row) == (Readiness.NOT_YET, 0)
+
+
+def test_evidence_out_of_order_is_refused() -> None:
+    days = honest_migration(12)
+    for wrong in ([*days[1:], days[0]], [*days, days[-1]]):
+        with pytest.raises(ValueError, match="in order"):
+            assess(wrong, as_of=days[-1].day)
+    with pytest.raises(ValueError, match="up to"):
+        assess(days, as_of=days[-2].day)
+
+
+def test_days_without_a_trade_show_nothing() -> None:
+    nothing = {"strata": {}, "paths": {}}
+    assert failing(statement(with_every_day(honest_migration(40), **nothing))) >= {"rate.all", "path.both_phases"}
+
+
+@pytest.mark.parametrize(
+    "name", ["rate.all", "bad_days", "coverage", "unexplained", "safety", "latency", "last_day", "rate.exits", ""]
+)
+def test_r5_nobody_accepts_what_carries_the_promise(name: str) -> None:
+    with pytest.raises(ValueError, match=r"one of exercised\."):
+        Acceptance(name=name, owner="ada", reason="in a hurry", expires=date(2030, 1, 1))
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_r3_whoever_decides_says_why(blank: str) -> None:
+    makers: list[Callable[[], object]] = [
+        lambda: Restart(day=DAYS[0], owner="ada", reason=blank),
+        lambda: Acceptance(name="rate.small", owner="ada", reason=blank, expires=DAYS[0]),
+        lambda: SameVersion(versions=("a", "b"), owner="ada", reason=blank),
+        lambda: Closure(day=DAYS[0], reason=blank),
+        lambda: ReadinessPolicy().restarted(f"{DAYS[0]} {blank}"),
+    ]
+    for make in makers:
+        with pytest.raises((ValueError, ConfigurationError)):
+            make()
+
+
+def test_r4_targets_that_a_person_loosened_stand_first() -> None:
+    loose = ReadinessPolicy(accepted=(ACCEPTED,), alpha=0.2, rate_targets={Stratum.ALL: 0.5}, required=())
+    said = statement(honest_migration(12), policy=loose).accepted
+    assert said[0] == "alpha: 0.2, by default 0.05"
+    assert said[1].startswith("rate_targets: all trades 0.5, by default all trades 0.05, buys 0.1")
+    assert said[2].startswith("required: none, by default sells and buys, sells only")
+    assert [line.partition(":")[0] for line in statement(honest_migration(12)).accepted] == [
+        "Runs slower than 2 times the control"
+    ]
+
+
+def test_r4_versions_that_are_the_same_as_a_third_are_the_same() -> None:
+    days = [replace(day, version="abc"[at // 5]) for at, day in enumerate(honest_migration(15))]
+    pairs = (("a", "b"), ("b", "c"))
+    same = tuple(SameVersion(versions=each, owner="ada", reason="a comment changed") for each in pairs)
+    found = statement(days, policy=ReadinessPolicy(accepted=(ACCEPTED,), same_versions=same))
+    assert (found.readiness, found.days) == (Readiness.READY, 15)
+    assert "a, b count as one version, by ada: a comment changed" in found.accepted
+
+
+def test_a_safety_violation_rests_only_when_a_person_begins_anew() -> None:
+    days = [replace(day, version="a" if at < 9 else "b") for at, day in enumerate(honest_migration(38))]
+    days[4] = replace(days[4], safety=1)
+    assert "safety" in failing(statement(days))
+    again = Restart(day=days[9].day, owner="ada", reason="the double order is mended")
+    assert statement(days, policy=ReadinessPolicy(accepted=(ACCEPTED,), restarts=(again,))).readiness is Readiness.READY
+
+
+def test_r6_where_the_control_s_plans_cannot_be_read_nothing_is_ready() -> None:
+    found = statement(honest_migration(12), unread="the control's plans cannot be read: plans: AccessDenied")
+    assert (found.readiness, failing(found)) == (Readiness.NOT_YET, {"coverage"})
