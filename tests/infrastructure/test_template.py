@@ -315,7 +315,8 @@ def test_w10_customer_keys_are_used_by_way_of_their_services_and_only_when_given
     given = statements_of(ROOT / "template.yaml", {**DEPLOYED_WITH, "CustomerKeyArns": f"{key},{key}2"})
     users = {each.role for each in given if each.sid == "CustomerKeys"}
 
-    assert users == {"PrepareTradesRole", "ExecuteTradeSfnRole", "LegacyExecutionRole", "PublishPlanRole", "CompareOutcomesRole"}
+    trading = {"PrepareTradesRole", "ExecuteTradeSfnRole", "LegacyExecutionRole", "PublishPlanRole"}
+    assert users == trading | {"CompareOutcomesRole", "DailyReportRole"}
     assert {resource for each in given if each.sid == "CustomerKeys" for resource in each.resources} == {key, f"{key}2"}
     assert not [each for each in statements_of(ROOT / "template.yaml", DEPLOYED_WITH) if each.sid == "CustomerKeys"]
 
