@@ -35,9 +35,13 @@ class Retrier:
 
 
 @cache
-def retries_of(phase: str, state: str) -> tuple[Retrier, ...]:
-    """Read from the definition which errors a trade's state retries, how often each group of them, and after how many seconds."""
-    found = json.loads(DEFINITION.read_text())["States"][phase]["ItemProcessor"]["States"][state]["Retry"]
+def retries_of(state: str, phase: str | None = None) -> tuple[Retrier, ...]:
+    """Read from the definition which errors a state retries, how often each group of them, and after how many seconds.
+
+    `phase` has the trade's states.
+    """
+    states = json.loads(DEFINITION.read_text())["States"]
+    found = (states[phase]["ItemProcessor"]["States"] if phase else states)[state]["Retry"]
     return tuple(
         Retrier(
             frozenset(retry["ErrorEquals"]),
@@ -189,7 +193,7 @@ class TradeDrive:
         )
 
     def _task(self, state: str, work: Work, done: Done, caught: Caught, used: tuple[int, ...] = ()) -> None:
-        retriers = retries_of(self.phase, state)
+        retriers = retries_of(state, self.phase)
 
         def failed(error: str) -> None:
             match = next((at for at, retrier in enumerate(retriers) if error in retrier.errors), None)

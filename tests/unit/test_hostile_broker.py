@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -31,6 +32,7 @@ from shadow.execution.walk import WalkPolicy
 from tests.factories.broker import ORDER_JSON, answering
 from tests.factories.broker_simulator import DAY
 from tests.factories.in_process_broker import broker_of, exchange_with
+from tests.factories.workflow_drive import retries_of
 from tests.fakes.candidate import NOON, REST, RUN_ID, Behaviour, FakeBroker, FakeClock, MemoryLedger, MemoryLog, d, trade
 
 POLICY = WalkPolicy()
@@ -142,6 +144,24 @@ class Spoiling:
     spoil: str
     first: int = 1
     last: int = 1
+
+
+def done(clock: FakeClock, work: Callable[[], object], state: str, phase: str | None = None) -> None:
+    """Do a state's work as often as the workflow does, with its waits; raises what is not tried again, or was too often."""
+    used: Counter[int] = Counter()
+    while True:
+        try:
+            work()
+        except ShadowError as error:
+            retriers = enumerate(retries_of(state, phase))
+            found = next(((at, each) for at, each in retriers if type(error).__name__ in each.errors), None)
+            if found is None or used[found[0]] >= found[1].most:
+                raise
+            at, retrier = found
+            clock.sleep(min(retrier.first * retrier.growth ** used[at], retrier.longest))
+            used[at] += 1
+        else:
+            return
 
 
 @dataclass
@@ -258,6 +278,72 @@ def test_whatever_is_answered_before_an_order_is_sent_none_is_lost(place: str, s
 @pytest.mark.parametrize("submit", ["no answer", "422 in code", "422 with the status as code", "429"])
 def test_an_order_that_was_taken_and_refused_is_sent_once_whatever_the_looks_for_it_say(submit: str, look: str) -> None:
     check(Hostile(SELL, [Spoiling("submit", submit), Spoiling("look", look, 1, 20)]))
+
+
+# ---------------------------------------------------------------------- a broker that stays blind
+
+
+TIMEOUT, WITHIN = 10, 120
+"""Seconds that a request without an answer takes; and within which a broker that sees again has cancelled what it has of ours."""
+
+
+@dataclass
+class Blind(Hostile):
+    """A broker that takes the first order, and then answers nothing that helps for `seconds`."""
+
+    seconds: float = 0
+    spoil: str = "no answer"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.sees_at = self.ended_at = self.clock.now()
+
+    def _exchange(self, request: Request) -> Answer | None:
+        if self.orders and self.clock.now() < self.sees_at:
+            self.clock.sleep(TIMEOUT)
+            return SPOILT[self.spoil](Answer(200, {}))
+        answer = self._send(request)
+        if len(self.orders) == 1 and request.method == "POST":
+            self.sees_at = self.clock.now() + timedelta(seconds=self.seconds)
+        if not self.working and request.method == "DELETE":
+            self.ended_at = self.clock.now()
+        return answer
+
+    def run_by_the_definition(self) -> None:
+        """Execute the trade, reconcile what fails, and close the run, each as often as the state machine does."""
+        phase = "ExecuteBuyPhase"
+        try:
+            done(self.clock, lambda: self.executor().execute(self.item), "ExecuteBuyTrade", phase)
+        except ShadowError as failure:
+            error = type(failure).__name__
+            with suppress(ShadowError):
+                done(self.clock, lambda: self.executor().reconcile(self.item, error), "ReconcileBuyTrade", phase)
+        closer = RunCloser(self.broker, self.log, self.clock, POLICY)
+        done(self.clock, lambda: closer.close(RUN_ID), "CloseOrders")
+
+
+@pytest.mark.parametrize("spoil", ["no answer", "HTML", "401 in code", "403 in code", "404 of a proxy", "429", "500", "empty"])
+@pytest.mark.parametrize("seconds", [30, 120, 300, 600])
+def test_a_broker_that_sees_again_within_ten_minutes_has_nothing_of_ours_working_two_minutes_later(
+    seconds: float, spoil: str
+) -> None:
+    world = Blind(BUY, seconds=seconds, spoil=spoil)
+
+    world.run_by_the_definition()
+
+    assert world.working == 0
+    assert (world.ended_at - world.sees_at).total_seconds() <= WITHIN
+    written = world.log.of_run(RUN_ID)
+    assert not [intent for intent in written if intent.may_work]
+    assert sum((intent.filled_quantity for intent in written), Decimal(0)) == world.traded
+
+
+def test_a_run_whose_broker_stays_blind_for_longer_ends_and_says_that_its_orders_may_work() -> None:
+    world = Blind(BUY, seconds=10**6)
+    with pytest.raises(BrokerUnavailable):
+        world.run_by_the_definition()
+    assert [intent.may_work for intent in world.log.of_run(RUN_ID)] == [True]
+    assert timedelta(minutes=10) < world.clock.now() - world.log.of_run(RUN_ID)[0].intended_at < timedelta(minutes=30)
 
 
 @pytest.mark.parametrize("look", ["no symbol", "a short sale", "sized in dollars", "another type", "no filled quantity"])
