@@ -10,7 +10,6 @@ import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
@@ -23,7 +22,7 @@ from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison
 from shadow.replay.aws import ReplayStack
 from shadow.replay.gate import Played
-from shadow.replay.ports import Archived
+from shadow.replay.ports import Kept
 from shadow.replay.recording import Recording, Unanswered
 from shadow.replay.replayer import Pace
 from shadow.settlement.judging import judge_by
@@ -70,16 +69,6 @@ def _git(*arguments: str) -> bytes:
     return done.stdout if done.returncode == 0 else b""
 
 
-@dataclass(frozen=True, slots=True)
-class _Archive:
-    """What production did, by plan."""
-
-    archives: dict[str, Archived]
-
-    def archived(self, plan_id: str) -> Archived | None:
-        return self.archives.get(plan_id)
-
-
 class CloudEngine:
     """Runs recorded plans through the version that is deployed in a local stack."""
 
@@ -92,7 +81,7 @@ class CloudEngine:
 
     def play(self, recordings: Sequence[Recording]) -> Iterator[Played]:
         """Run each plan on its own, the broker showing what was recorded of it; playing it again is another run."""
-        archive = _Archive({recording.plan.plan_id: recording.archived() for recording in recordings})
+        archive = Kept({recording.plan.plan_id: recording.archived() for recording in recordings})
         store, broker = self._replays.store, self._broker
         self._plays += 1
         replayer = self._replays.replayer(archive, self._judge, _PACE)

@@ -22,7 +22,7 @@ from shadow.cli.errors import BadInput
 from shadow.cli.output import ERR, ExitCode, escape, finish, print_json, progress, say, write_whole
 from shadow.cli.status import DayOption, parse_day
 from shadow.cli.stored import FileOption, FolderOption
-from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
+from shadow.cli.target import AwsOption, JsonOption, StageOption
 from shadow.cli.words import count, usd
 from shadow.contracts.vocabulary import Role
 
@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from reports.rejudge import Rejudged, Told
     from reports.rejudge_cloud import Cloud
     from reports.site.write import Written
+    from shadow.aws.versions import Version
     from shadow.compare.noise_floor import NoiseFloor
     from shadow.compare.policy import Policy
     from shadow.contracts.comparison import Comparison
+    from shadow.settlement.stored import Ledger, Source
 
 T = TypeVar("T")
 OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
@@ -89,6 +91,7 @@ def register(app: typer.Typer) -> None:
 def report(
     *,
     day: DayOption = None,
+    version: VersionOption = None,
     open_page: OpenOption = False,
     out: OutOption = None,
     markdown_file: MarkdownOption = None,
@@ -111,6 +114,8 @@ def report(
 
       shadow report --json --all | jq '.kinds[].examples[]'
 
+      shadow report --version 3 --date 2026-11-27
+
       shadow report --markdown report.md --junit report.xml
 
     Exit code 1 where the day diverged, a lane is missing or pairs are unaccounted for; 4 where nothing diverged and not
@@ -126,9 +131,10 @@ def report(
 
         material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
         wanted = chosen or material.latest_day()
+        source, ledger = _evidence(material, version)
         shown = None if everything else material.settings.examples
         settings = material.settings.model_copy(update={"examples": None if markdown_file or junit_file else shown})
-        whole = build_report(material.source, wanted, ledger=material.ledger, settings=settings)
+        whole = build_report(source, wanted, ledger=ledger, settings=settings)
         for path, written in ((markdown_file, markdown), (junit_file, junit)):
             if path is not None:
                 write_whole(path, written(whole))
@@ -216,21 +222,36 @@ def readiness(
     chosen = parse_day(day)
 
     def state() -> Statement:
-        if version is not None:
-            from reports.promoting import desk_of, statement_of  # noqa: PLC0415
-
-            target = find_target(stage, aws=aws, as_json=as_json)
-            return statement_of(target, desk_of(target).versions.find(version), decided, policy, as_json=as_json)
         from reports.daily.build import build_statement  # noqa: PLC0415
         from reports.material import Place, open_material  # noqa: PLC0415
+        from reports.promoting import weighed  # noqa: PLC0415
 
         material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
-        wanted = chosen or material.latest_day()
-        return build_statement(material.source, wanted, ledger=material.ledger, settings=material.decided(decided))
+        wanted, settings = chosen or material.latest_day(), material.decided(decided)
+        if version is not None:
+            return weighed(material, _version(material, version), wanted, settings)
+        return build_statement(material.source, wanted, ledger=material.ledger, settings=settings)
 
     statement = _worked("weighing the evidence", state, quiet=as_json)
     print_json(statement.to_wire()) if as_json else _print_statement(statement)
     finish(ExitCode.FINE if statement.readiness.value == "READY" else ExitCode.DIVERGED)
+
+
+def _version(material: Material, name: str) -> Version:
+    """Find the version that was asked for: in the stack, else by its stored runs. Raises `UnknownVersion`."""
+    from reports.versions import version_in  # noqa: PLC0415
+    from shadow.cli.versions import versions_of  # noqa: PLC0415
+
+    return version_in(material.source, name) if material.target is None else versions_of(material.target).find(name)
+
+
+def _evidence(material: Material, version: str | None) -> tuple[Source, Ledger | None]:
+    """Give what a page is made of: the lanes' own evidence, or that of one version."""
+    from reports.versions import of_version  # noqa: PLC0415
+
+    if version is None:
+        return material.source, material.ledger
+    return of_version(material.source, material.ledger, _version(material, version))
 
 
 def _worked(text: str, work: Callable[[], T], *, quiet: bool) -> T:

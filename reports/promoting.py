@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +33,8 @@ from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.promotion import PROMOTE, ROLLBACK, Promotion
 
 if TYPE_CHECKING:
+    from reports.daily.build import ReportSettings
+    from reports.material import Material
     from reports.readiness.readiness import Statement
 
 VersionOption = Annotated[str, typer.Option("--version", help="The version's number, or its ARN.", metavar="N|ARN")]
@@ -186,15 +188,34 @@ def desk_of(target: Target) -> Desk:
 
 def statement_of(target: Target, version: Version, decided: Path | None, policy: Path | None, *, as_json: bool) -> Statement:
     """Weigh a version's own evidence up to the last day that has closed."""
-    from reports.daily.build import build_statement  # noqa: PLC0415 - pandas is loaded by whoever needs it
-    from reports.material import Place, open_material  # noqa: PLC0415
-    from reports.versions import LedgerOfVersion, OfVersion  # noqa: PLC0415
+    from reports.material import Place, open_material  # noqa: PLC0415 - pandas is loaded by whoever needs it
 
     material = open_material(Place(None, None, target.stage, aws=target.endpoint is None), policy, as_json=as_json)
-    ledger = LedgerOfVersion(material.ledger, version.name) if material.ledger is not None else None
-    return build_statement(
-        OfVersion(material.source, version.name), material.latest_day(), ledger=ledger, settings=material.decided(decided)
+    return weighed(material, version, material.latest_day(), material.decided(decided))
+
+
+def weighed(material: Material, version: Version, day: date, settings: ReportSettings) -> Statement:
+    """Weigh a version's own evidence up to `day`; evidence that was judged by another policy waits to be judged by this one."""
+    from reports.daily.build import build_statement  # noqa: PLC0415
+    from reports.readiness.readiness import Criterion, CriterionState, conclude  # noqa: PLC0415
+    from reports.versions import of_version  # noqa: PLC0415
+
+    source, ledger = of_version(material.source, material.ledger, version)
+    statement = build_statement(source, day, ledger=ledger, settings=settings)
+    judged_by, wanted = source.policies[max(source.policies)] if source.policies else None, material.policy.hash
+    same = judged_by in (None, wanted)
+    criterion = Criterion(
+        name="policy",
+        title="Judged by this policy",
+        state=CriterionState.PASS if same else CriterionState.WAIT,
+        figure=(judged_by or "nothing was judged")[:12],
+        target=wanted[:12],
+        reason=""
+        if same
+        else "the policy has changed since. Shadow the next days under it, or name the one that judged: --policy",
     )
+    criteria = (*statement.criteria, criterion)
+    return statement.model_copy(update={"criteria": criteria, "readiness": conclude(criteria)})
 
 
 def _say(record: Promotion, target: Target, *, as_json: bool) -> None:

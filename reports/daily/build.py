@@ -25,6 +25,7 @@ from reports.noise import ToleranceRow, tolerance_use
 from reports.readiness.criteria import assess
 from reports.readiness.day_evidence import evidence_of
 from reports.readiness.readiness import KnownEntry, ReadinessPolicy, Statement
+from reports.versions import told_apart
 from reports.words import count, usd
 from shadow.contracts.comparison import Comparison, Verdict
 from shadow.contracts.model import Frozen
@@ -76,6 +77,7 @@ def build_report(
     Raises `NoTradingDay`, and what `load_frames` raises.
     """
     settings = settings or ReportSettings()
+    source, ledger = told_apart(source, ledger)
     if not is_trading_day(day):
         raise NoTradingDay(day)
     frames, days = _load(source, day, ledger, settings)
@@ -124,6 +126,7 @@ def build_statement(
     Raises what `load_frames` raises.
     """
     settings = settings or ReportSettings()
+    source, ledger = told_apart(source, ledger)
     frames, days = _load(source, day or last_closed_day(datetime.now(UTC)), ledger, settings)
     return _statement(frames, days, _with_unread(settings, ledger))
 

@@ -1,44 +1,61 @@
 """Business Unit: command line | Status: current.
 
-`shadow candidate`: a published version of the workflow shadows production. Each plan that production has run on a day is run by
-the version too, in dry run and under a name of its own, and held against what production did. A run of the version that is in
-production already says how much the harness finds where there is nothing to find.
+`shadow candidate`: a published version of the workflow shadows production. Each plan that production has run on a day, with a
+shadow or alone, is run by the version too, in dry run and under a name of its own, and held against what production did. Held
+against its own first run instead, it says how much the harness finds where there is nothing to find.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
 
 from shadow.aws import clients
-from shadow.aws.versions import Versions, refuse_unless_whole
+from shadow.aws.versions import Version, refuse_unless_whole
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ERR, progress
-from shadow.cli.replay_parts import StoredArchive, replayer_for
-from shadow.cli.replaying import PatienceOption, PolicyOption, StateOption, run_replay
+from shadow.cli.replay_parts import archived_in, stack_of
+from shadow.cli.replaying import PatienceOption, PolicyOption, run_replay
 from shadow.cli.status import parse_day
 from shadow.cli.stored import StackStore
-from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
+from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.versions import versions_of
 from shadow.cli.words import count
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.pair import Pair, trading_day_of
+from shadow.contracts.pair import Pair, Unpaired, UnpairedPlan, trading_day_of
+from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin
-from shadow.replay.identity import label_of_version
-from shadow.replay.ports import ReplayRefused
+from shadow.intake.payload import read_held
+from shadow.replay.identity import (
+    in_production_s_place,
+    label_against_itself,
+    label_of_version,
+    published_plan,
+    replay_id_of,
+)
+from shadow.replay.ports import Archived, Kept
 from shadow.replay.replayer import Pace
+from shadow.settlement.judging import judge_by, policy_at
 
-VersionOption = Annotated[str, typer.Option("--version", help="The version's number, or its ARN.", metavar="N|ARN")]
+VersionOption = Annotated[
+    str | None, typer.Option("--version", help="The version's number, or its ARN; else the one in production.", metavar="N|ARN")
+]
 DayOption = Annotated[str | None, typer.Option("--date", help="The trading day, YYYY-MM-DD; else today.", metavar="DAY")]
+ItselfOption = Annotated[
+    bool, typer.Option("--against-itself", help="Run the plans once more and compare with the version's own first runs.")
+]
+Ran = dict[str, tuple[RebalancePlan, Archived]]
 
 
 def candidate(
     *,
-    version: VersionOption,
+    version: VersionOption = None,
     day: DayOption = None,
+    against_itself: ItselfOption = False,
     patience: PatienceOption = 900,
-    state: StateOption = None,
     policy: PolicyOption = None,
     stage: StageOption = "dev",
     aws: AwsOption = False,
@@ -52,26 +69,79 @@ def candidate(
 
       shadow candidate --version 3 --date 2026-11-27 --json | jq .verdicts
 
+      shadow candidate --against-itself
+
     Call it on each trading day, soon after production's run and while the market is open; what was run already is not run again.
-    Its comparisons are the version's evidence, which `shadow promote` weighs. The version in production is its own noise floor.
+    Its comparisons are the version's evidence, which `shadow promote` weighs. With --against-itself nothing should differ: what
+    does is noise of the harness. It is called after the version's own runs, and is nobody's evidence.
     """
     target = find_target(stage, aws=aws, as_json=as_json)
-    if target.parameters.get("ExistingStateMachineArn"):
-        raise ReplayRefused("candidate runs versions of this project's workflow alone; nobody can promise that of another one's")
-    found = Versions(clients.stepfunctions(), target.name("StateMachineArn")).find(version)
-    refuse_unless_whole(found, clients.lambda_())
-    store = StackStore(target)
+    found = version_asked(target, version, against_itself=against_itself)
     chosen = parse_day(day) or trading_day_of(datetime.now(UTC))
     with progress("looking at what production ran", quiet=as_json):
-        pairs = store.ledger.pairs_of(chosen)
-        live = [pair for pair in pairs if isinstance(pair, Pair) and pair.origin is Origin.LIVE]
-        judged = [pair for pair in live if pair.verdict is not Verdict.PENDING]
-        archive = StoredArchive(store)
-        comparisons = [entry.comparison for entry in (archive.found(pair.plan_id) for pair in judged) if entry is not None]
-    if len(judged) < len(live) and not as_json:
-        ERR.print(f"{count(len(live) - len(judged), 'plan')} of {chosen} not judged yet: call this again later")
-    if not comparisons:
-        raise BadInput(f"{chosen}: expected at least one plan that production ran and that was judged, was none")
+        ran = _first_runs(target, found, chosen) if against_itself else _production_s(target, chosen, quiet=as_json)
     pace = Pace(rate=60, window=5, patience_seconds=float(patience))
-    replayer = replayer_for(target, archive, pace, policy, found.number)
-    run_replay(replayer, [comparison.plan for comparison in comparisons], label_of_version(found.name), state, as_json=as_json)
+    archive = Kept({plan_id: archived for plan_id, (_, archived) in ran.items()})
+    replayer = stack_of(target, found.number).replayer(archive, judge_by(policy_at(str(policy or ""))), pace)
+    label = label_against_itself(found.name) if against_itself else label_of_version(found.name)
+    run_replay(replayer, [plan for plan, _ in ran.values()], label, None, as_json=as_json)
+
+
+def version_asked(target: Target, version: str | None, *, against_itself: bool) -> Version:
+    """Find the version that is to run: the one named, else with `against_itself` the one in production. Raises `BadInput`."""
+    versions = versions_of(target)
+    name = version or (versions.in_production() if against_itself else None)
+    if name is None:
+        raise BadInput(
+            "--version: expected a version's number or ARN (`shadow version list`), was none, and none is in production"
+        )
+    found = versions.find(name)
+    refuse_unless_whole(found, clients.lambda_())
+    return found
+
+
+def _production_s(target: Target, day: date, *, quiet: bool) -> Ran:
+    """Give what production did with each plan of a day, by plan. Raises `BadInput` where there is nothing."""
+    store, stack, now = StackStore(target), stack_of(target), datetime.now(UTC)
+    live = [pair for pair in store.ledger.pairs_of(day) if isinstance(pair, Pair) and pair.origin is Origin.LIVE]
+    alone = [each for each in store.ledger.unpaired_of(day) if isinstance(each, UnpairedPlan)]
+    alone = [each for each in alone if each.reason is Unpaired.NOT_SHADOWED]
+    ran: Ran = {}
+    for pair in live:
+        judged = store.of_pair(pair) if pair.verdict is not Verdict.PENDING else None
+        archived = archived_in(judged) if judged is not None else None
+        if judged is not None and archived is not None:
+            ran[pair.plan_id] = judged.comparison.plan, archived
+    for unpaired in alone:
+        found = stack.run_alone(unpaired, now)
+        if found is not None:
+            ran[unpaired.plan_id] = found
+    waiting = len(live) + len(alone) - len(ran)
+    if waiting and not quiet:
+        ERR.print(f"{count(waiting, 'plan')} of {day} not ended or not judged yet: call this again later")
+    if not ran:
+        raise BadInput(f"{day}: expected at least one plan that production ran and that has ended, was none")
+    return ran
+
+
+def _first_runs(target: Target, version: Version, day: date) -> Ran:
+    """Give the version's own runs of a day in production's place, by plan. Raises `BadInput` where there are none."""
+    store, mark = StackStore(target), replay_id_of("", label_of_version(version.name))
+    ran = dict(_own_runs(store, day, mark))
+    if not ran:
+        raise BadInput(
+            f"{day}: expected runs of version {version.number} to hold it against, was none. First: "
+            f"shadow candidate --version {version.number} --date {day}"
+        )
+    return ran
+
+
+def _own_runs(store: StackStore, day: date, mark: str) -> Iterator[tuple[str, tuple[RebalancePlan, Archived]]]:
+    for pair in store.ledger.pairs_of(day):
+        found = store.of_pair(pair) if isinstance(pair, Pair) and pair.plan_id.endswith(mark) else None
+        first = found.comparison.candidate if found is not None else None
+        if found is None or first is None:
+            continue
+        plan = published_plan(found.comparison.plan)
+        held = read_held(found.pair.held_json if found.pair is not None else None)
+        yield plan.plan_id, (plan, Archived(in_production_s_place(first, plan), held=held))

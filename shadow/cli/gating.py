@@ -22,10 +22,10 @@ from shadow.cli.words import count
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.pair import Pair
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import Origin
 from shadow.intake.payload import read_held
 from shadow.replay.gate import Engine, GatedPlan, GateReport, GateWord, Played, gated
-from shadow.replay.identity import archived_under
+from shadow.replay.identity import in_production_s_place
 from shadow.replay.recording import Recording, recording_of
 from shadow.settlement.judging import policy_at
 from shadow.settlement.stored import Ledger, S3Source, Source, read_comparison
@@ -93,9 +93,7 @@ def _against_itself(engine: Engine, played: Iterable[Played]) -> Iterable[Played
         if first is None:
             yield entry
             continue
-        emitted = first.effects and tuple(effect.model_copy(update={"emitted": True}) for effect in first.effects)
-        as_control = first.model_copy(update={"role": Role.CONTROL, "effects": emitted})
-        own = archived_under(as_control, entry.recording.plan)
+        own = in_production_s_place(first, entry.recording.plan)
         again.append(replace(entry.recording, production=own, unanswered=()))
     yield from engine.play(again)
 
@@ -113,8 +111,12 @@ def _recordings(request: GateRequest, days: int | None) -> list[Recording]:
         comparison = read_comparison(content, name)
         last[comparison.plan_id] = comparison
     ledger = getattr(source, "ledger", None)
-    found = [recording_of(comparison, _held(comparison, ledger)) for comparison in last.values()]
-    recordings = sorted(filter(None, found), key=lambda recording: (recording.plan.timestamp, recording.plan.plan_id))
+    found: dict[str, Recording] = {}
+    for comparison in sorted(last.values(), key=lambda each: each.origin != Origin.LIVE.value):
+        recording = recording_of(comparison, _held(comparison, ledger))
+        if recording is not None:
+            found.setdefault(recording.plan.plan_id, recording)
+    recordings = sorted(found.values(), key=lambda recording: (recording.plan.timestamp, recording.plan.plan_id))
     kept = sorted({recording.trading_day for recording in recordings})[-(days or 0) :]
     return [recording for recording in recordings if recording.trading_day in kept]
 

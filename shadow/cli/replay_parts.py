@@ -25,7 +25,7 @@ from shadow.contracts.vocabulary import Origin
 from shadow.intake.payload import read_held
 from shadow.replay.aws import ReplayStack
 from shadow.replay.plans import PlanTable, plans_in_folder
-from shadow.replay.ports import Archived, ReplayRefused
+from shadow.replay.ports import Archive, Archived, ReplayRefused
 from shadow.replay.replayer import Pace, Replayer, refuse_unless_dry_run
 from shadow.settlement.judging import judge_by, policy_at
 from shadow.settlement.stored import FolderSource, Found, JsonlSource, everything
@@ -68,12 +68,16 @@ class StoredArchive:
     def archived(self, plan_id: str) -> Archived | None:
         """Give what is kept of the plan's live run; None where production's was never read."""
         found = self.found(plan_id)
-        production = found.comparison.control if found else None
-        if found is None or production is None:
-            return None
-        evidence = tuple(ref for ref in found.comparison.evidence if ref.name.startswith(production.lane.value))
-        held = read_held(found.pair.held_json) if found.pair else {}
-        return Archived(production, evidence, held)
+        return archived_in(found) if found is not None else None
+
+
+def archived_in(found: Found) -> Archived | None:
+    """Give what a comparison keeps of production's run; None where it was never read."""
+    production = found.comparison.control
+    if production is None:
+        return None
+    evidence = tuple(ref for ref in found.comparison.evidence if ref.name.startswith(production.lane.value))
+    return Archived(production, evidence, read_held(found.pair.held_json if found.pair else None))
 
 
 def archive_of(target: Target, folder: Path | None, file: Path | None) -> StoredArchive:
@@ -141,13 +145,15 @@ def _mode_of(client: LambdaClient, name: str, alias: str = "") -> str | None:
     return answer.get("Environment", {}).get("Variables", {}).get(MODE_VARIABLE)
 
 
-def replayer_for(target: Target, archive: StoredArchive, pace: Pace, policy: Path | None, version: str = "") -> Replayer:
-    """Put the replayer together; without `policy` it judges by the default one. Raises `InvalidPolicy`.
+def replayer_for(target: Target, archive: Archive, pace: Pace, policy: Path | None) -> Replayer:
+    """Put the replayer together; without `policy` it judges by the default one. Raises `InvalidPolicy`."""
+    return stack_of(target).replayer(archive, judge_by(policy_at(str(policy or ""))), pace)
 
-    `version` is the number of the workflow's version to run; empty: what was deployed last.
-    """
+
+def stack_of(target: Target, version: str = "") -> ReplayStack:
+    """Name what replays in a stack use. `version` is the number of the workflow's version to run; empty: the last deployed."""
     prints = frozenset({target.parameters.get("ControlAccountFingerprint", "")}) - {""}
-    stack = ReplayStack(
+    return ReplayStack(
         dynamodb=clients.dynamodb(),
         stepfunctions=clients.stepfunctions(),
         s3=clients.s3(),
@@ -159,4 +165,3 @@ def replayer_for(target: Target, archive: StoredArchive, pace: Pace, policy: Pat
         version=version,
         secret_prints=prints,
     )
-    return stack.replayer(archive, judge_by(policy_at(str(policy or ""))), pace)

@@ -116,17 +116,22 @@ def replay(
     with progress("gathering plans", quiet=as_json):
         found = gather(target, source, archive, limit)
     pace = Pace(rate=rate, window=window, patience_seconds=float(patience))
-    run_replay(replayer_for(target, archive, pace, policy), found, name, state, as_json=as_json)
+    states = StateFile(state or STATE_FOLDER / target.stage / f"{name}.jsonl")
+    run_replay(replayer_for(target, archive, pace, policy), found, name, states, as_json=as_json)
 
 
-def run_replay(replayer: Replayer, plans: Sequence[RebalancePlan], label: str, state: Path | None, *, as_json: bool) -> None:
-    """Replay what is not done yet under `label`, say what came of it, and end the command."""
-    states = StateFile(state or STATE_FOLDER / f"{label}.jsonl")
-    done = states.done()
+def run_replay(
+    replayer: Replayer, plans: Sequence[RebalancePlan], label: str, states: StateFile | None, *, as_json: bool
+) -> None:
+    """Replay what is not done yet under `label`, say what came of it, and end the command.
+
+    Without `states` the ledger alone says what is done: every plan is looked at again.
+    """
+    done = states.done() if states is not None else {}
     left = [plan for plan in plans if plan.plan_id not in done]
     results = [done[plan.plan_id] for plan in plans if plan.plan_id in done]
     results += _run(replayer.replay(left, label), states, len(left), quiet=as_json)
-    report = Report(label, states.path, plans, results)
+    report = Report(label, states.path if states is not None else None, plans, results)
     print_json(report.to_wire()) if as_json else _print(report)
     finish(report.code)
 
@@ -136,7 +141,7 @@ class Report:
     """What a replay came to."""
 
     label: str
-    state: Path
+    state: Path | None
     plans: Sequence[RebalancePlan]
     results: Sequence[Replayed]
 
@@ -156,7 +161,7 @@ class Report:
         """Give the JSON-ready form."""
         return {
             "label": self.label,
-            "state": str(self.state),
+            "state": str(self.state) if self.state is not None else None,
             "plans": len(self.plans),
             "verdicts": self.counted,
             "results": [entry.to_wire() for entry in self.results],
@@ -174,11 +179,12 @@ def _days(first: str | None, last: str | None) -> tuple[date, date] | None:
     return begin, end
 
 
-def _run(replays: Iterable[Replayed], states: StateFile, total: int, *, quiet: bool) -> list[Replayed]:
+def _run(replays: Iterable[Replayed], states: StateFile | None, total: int, *, quiet: bool) -> list[Replayed]:
     """Note each plan as it ends, and show how far the replay is."""
     results = []
     for number, entry in enumerate(replays, start=1):
-        states.note(entry)
+        if states is not None:
+            states.note(entry)
         results.append(entry)
         if not quiet:
             word = entry.verdict.value if entry.end is ReplayEnd.JUDGED else entry.end.value
@@ -196,7 +202,8 @@ def _print(report: Report) -> None:
     say()
     sums = ", ".join(f"{amount} {word}" for word, amount in report.counted.items())
     say(f"{count(len(report.plans), 'plan')} replayed as [bold]{escape(report.label)}[/bold]: {sums or 'nothing to do'}")
-    say(f"[dim]state: {escape(str(report.state))} (the same --label resumes)[/dim]")
+    if report.state is not None:
+        say(f"[dim]state: {escape(str(report.state))} (the same --label resumes)[/dim]")
     differing = next((entry for entry in report.results if entry.comparison and code_of_verdict(entry.verdict)), None)
     if differing is not None:
         say(f"next: [bold]shadow explain {escape(quote(differing.replay_id))}[/bold]")

@@ -109,10 +109,16 @@ class Unpaired(StrEnum):
 
 
 class UnpairedPlan(Frozen):
-    """A plan that was published and got no pair, so that it is not missed. `detail` names what was faulty, never a value."""
+    """A plan that was published and got no pair, so that it is not missed. `detail` names what was faulty, never a value.
+
+    Where the workflow was in production alone, the plan is kept as a pair keeps it: a version may run it too.
+    """
 
     plan_id: Identifier
     trading_day: date
     published_at: Moment
     reason: Unpaired
     detail: str = ""
+    plan_json: str | None = None
+    plan_key: str | None = None
+    held_json: str | None = None

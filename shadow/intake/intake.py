@@ -133,14 +133,13 @@ class Intake:
             if in_production:
                 raise
             return
-        self._unpaired(plan.plan_id, message, reason, "", plan)
-        if in_production and plan.tradable_items:
-            self._start_production(self._pair(plan, message), plan)
+        alone = self._pair(plan, message) if in_production and plan.tradable_items else None
+        self._unpaired(plan.plan_id, message, reason, "", plan, alone=alone)
+        if alone is not None:
+            self._start_production(alone, plan)
 
     def _pair_up(self, plan: RebalancePlan, message: PlanMessage) -> None:
-        exits = [item.symbol for item in plan.items if item.is_full_exit]
-        held = {symbol: message.held[symbol] for symbol in exits if symbol in message.held}
-        pair = self._recorded(plan, self._pair(plan, message, held))
+        pair = self._recorded(plan, self._pair(plan, message, _held_of_exits(plan, message)))
         is_anew = message.published_at > pair.published_at
         if pair.production_lane is Lane.WORKFLOW:
             self._start_production(pair, plan)
@@ -253,13 +252,24 @@ class Intake:
         return None if mode.covers(plan.plan_id) else Unpaired.NOT_SAMPLED
 
     def _unpaired(
-        self, plan_id: str, message: PlanMessage, reason: Unpaired, detail: str, plan: RebalancePlan | None = None
+        self,
+        plan_id: str,
+        message: PlanMessage,
+        reason: Unpaired,
+        detail: str,
+        plan: RebalancePlan | None = None,
+        *,
+        alone: Pair | None = None,
     ) -> None:
-        """Record, count and log why a plan has no pair; once, however often its message comes."""
+        """Record, count and log why a plan has no pair; once, however often its message comes. `alone` is production's own."""
         day = trading_day_of(message.published_at if plan is None else plan.timestamp)
         record = UnpairedPlan(
             plan_id=plan_id, trading_day=day, published_at=message.published_at, reason=reason, detail=detail[:500]
         )
+        if alone is not None and plan is not None:
+            held = payload.held_document(_held_of_exits(plan, message))
+            kept = {"plan_json": alone.plan_json, "plan_key": alone.plan_key, "held_json": held}
+            record = record.model_copy(update=kept)
         if self.ledger.note_unpaired(record):
             self.recorder.emit({_METRIC_OF.get(reason, Metric.PLANS_REFUSED): 1.0})
             fields = {"plan_id": plan_id, "reason": reason.value, "detail": detail[:500]}
@@ -314,6 +324,12 @@ _METRIC_OF = {
     Unpaired.NOT_SHADOWED: Metric.PLANS_NOT_SAMPLED,
     Unpaired.HOLD_ONLY: Metric.PLANS_WITHOUT_TRADES,
 }
+
+
+def _held_of_exits(plan: RebalancePlan, message: PlanMessage) -> dict[str, Decimal]:
+    """Give what the control's account held of the symbols that the plan leaves wholly, in shares, where the publisher knew it."""
+    exits = [item.symbol for item in plan.items if item.is_full_exit]
+    return {symbol: message.held[symbol] for symbol in exits if symbol in message.held}
 
 
 def _id_in(message: PlanMessage) -> str:

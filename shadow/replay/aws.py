@@ -20,20 +20,22 @@ from shadow.aws.observability import PowertoolsRecorder
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.errors import PairMoved, UnknownPair
+from shadow.contracts.identity import run_id_of
 from shadow.contracts.ledger import PairLedger, Transition, moved
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.pair import Pair, PairState
+from shadow.contracts.pair import Pair, PairState, UnpairedPlan
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Origin
+from shadow.contracts.vocabulary import Lane, Origin, Role
 from shadow.intake.aws import S3PlanStore, StepFunctionsStarter
 from shadow.intake.intake import Intake
 from shadow.intake.mode import PublishMode
+from shadow.intake.payload import read_held
 from shadow.lanes.lane import Presence
 from shadow.lanes.legacy.source import AwsControlSource
 from shadow.lanes.redaction import Redactor
 from shadow.lanes.settledness import Deadlines
 from shadow.replay.identity import archived_under
-from shadow.replay.ports import Archive, ReplayRun
+from shadow.replay.ports import Archive, Archived, ReplayRun
 from shadow.replay.replayer import Pace, Replayer
 from shadow.settlement.documents import candidate_outcome
 from shadow.settlement.evidence_store import EvidenceStore
@@ -133,8 +135,9 @@ class ReplayStack:
         """Give the evidence store."""
         return EvidenceStore(S3Objects(self.s3, self.bucket), Redactor(self.secret_prints))
 
-    def replayer(self, archive: Archive, judge: Judge, pace: Pace) -> Replayer:
-        """Put the replayer together. It samples nothing, and starts the workflow by the intake's own road."""
+    @cached_property
+    def candidate(self) -> AwsCandidate:
+        """Give what starts and reads runs. It samples nothing, and starts the workflow by the intake's own road."""
         ledger = DynamoDbPairLedger(self.dynamodb, self.pair_table)
         source = AwsCandidateSource(self.stepfunctions, self.machine, self.dynamodb, self.state_table)
         runs = AwsControlSource(self.dynamodb, self.runs_table, None, None)
@@ -146,5 +149,35 @@ class ReplayStack:
             mode=lambda: PublishMode.parse("shadow"),
         )
         lanes = Lanes(runs, source, self.store, ledger, Deadlines())
-        candidate = AwsCandidate(intake=intake, ledger=ledger, lanes=lanes, store=self.store)
-        return Replayer(archive, candidate, LedgerJudging(ledger, self.store, judge), pace)
+        return AwsCandidate(intake=intake, ledger=ledger, lanes=lanes, store=self.store)
+
+    def replayer(self, archive: Archive, judge: Judge, pace: Pace) -> Replayer:
+        """Put the replayer together."""
+        candidate = self.candidate
+        return Replayer(archive, candidate, LedgerJudging(candidate.ledger, self.store, judge), pace)
+
+    def run_alone(self, unpaired: UnpairedPlan, now: datetime) -> tuple[RebalancePlan, Archived] | None:
+        """Read what the workflow, in production alone, did with a plan; None while it runs, and where the plan was not kept.
+
+        Raises `EvidenceUnavailable`, `InvalidPlan`.
+        """
+        document = unpaired.plan_json
+        if document is None and unpaired.plan_key is not None:
+            document = S3PlanStore(self.s3, self.bucket).get(unpaired.plan_key).decode()
+        if document is None:
+            return None
+        plan = RebalancePlan.read_json(document)
+        pair = Pair(
+            plan_id=plan.plan_id,
+            run_id=run_id_of(plan.plan_id),
+            correlation_id=plan.correlation_id,
+            trading_day=unpaired.trading_day,
+            production_lane=Lane.WORKFLOW,
+            published_at=unpaired.published_at,
+            trade_count=len(plan.tradable_items),
+        )
+        found = self.candidate.outcome(pair, plan, now)
+        if found is None:
+            return None
+        outcome, ref = found
+        return plan, Archived(outcome.model_copy(update={"role": Role.CONTROL}), (ref,), read_held(unpaired.held_json))

@@ -14,8 +14,10 @@ from shadow.contracts.identity import REPLAY_MARK, run_id_of, trade_id_of
 from shadow.contracts.model import Frozen
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import Role
 
 R = TypeVar("R", bound=Frozen)
+_OF_VERSION = re.compile(rf"{REPLAY_MARK}(version|itself)-[1-9][0-9]*$")
 _LABEL = re.compile(r"[a-z0-9][a-z0-9-]{0,23}")
 
 
@@ -36,9 +38,36 @@ def label_of_version(name: str) -> str:
     return f"version-{name.rpartition(':')[2]}"
 
 
+def label_against_itself(name: str) -> str:
+    """Give the label of the second runs by which a published version is held against its own first runs."""
+    return f"itself-{name.rpartition(':')[2]}"
+
+
+def is_beside_production(plan_id: str) -> bool:
+    """Tell whether a run is one by which a published version shadows production."""
+    found = _OF_VERSION.search(plan_id)
+    return found is not None and found[1] == "version"
+
+
+def is_of_version(plan_id: str) -> bool:
+    """Tell whether a run is a published version's: it says of that version what it does, and of nothing else."""
+    return bool(_OF_VERSION.search(plan_id))
+
+
 def replayed_plan(plan: RebalancePlan, label: str) -> RebalancePlan:
     """Give `plan` under the name that its replay of this label has; raises `InvalidPlan` where the name becomes too long."""
     return RebalancePlan.read(plan.model_dump() | {"plan_id": replay_id_of(plan.plan_id, label)})
+
+
+def published_plan(plan: RebalancePlan) -> RebalancePlan:
+    """Give `plan` under the name that it was published with."""
+    return plan.model_copy(update={"plan_id": plan.plan_id.partition(REPLAY_MARK)[0]})
+
+
+def in_production_s_place(outcome: RunOutcome, plan: RebalancePlan) -> RunOutcome:
+    """Give a candidate's outcome as production's of `plan`, its intended effects as emitted: to hold a version against itself."""
+    emitted = outcome.effects and tuple(effect.model_copy(update={"emitted": True}) for effect in outcome.effects)
+    return archived_under(outcome.model_copy(update={"role": Role.CONTROL, "effects": emitted}), plan)
 
 
 def archived_under(outcome: RunOutcome, plan: RebalancePlan) -> RunOutcome:

@@ -45,6 +45,17 @@ class Archive(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An archive that is at hand: what production did, by plan."""
+
+    archives: Mapping[str, Archived]
+
+    def archived(self, plan_id: str) -> Archived | None:
+        """Give what is kept of the plan's live run."""
+        return self.archives.get(plan_id)
+
+
 class Candidate(Protocol):
     """The candidate, as a replay uses it."""
 

@@ -15,6 +15,7 @@ from shadow.contracts.comparison import Comparison
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin, Reason, RunStatus, TradeStatus
+from shadow.replay.identity import archived_under, is_beside_production, published_plan
 from shadow.replay.ports import Archived
 
 _AT_THE_BROKER = frozenset(
@@ -81,17 +82,21 @@ class Recording:
 
 
 def recording_of(comparison: Comparison, held: Mapping[str, Decimal] | None = None) -> Recording | None:
-    """Read the recording of a pair; None for a replay, a drill, and a plan without a trade or without production's outcome.
+    """Read the recording of a pair; None for a drill, and for a plan without a trade or without production's outcome.
 
-    `held` is what production's account held at publication, in shares, where it is known.
+    What a published version was held against is production's own run: with nothing else beside production it is the recording.
+    Any other replay is none. `held` is what production's account held at publication, in shares, where it is known.
     """
     production, shadow = comparison.control, comparison.candidate
-    if production is None or comparison.origin != Origin.LIVE.value or not comparison.plan.tradable_items:
+    is_live = comparison.origin == Origin.LIVE.value
+    if production is None or not (is_live or is_beside_production(comparison.plan_id)) or not comparison.plan.tradable_items:
         return None
+    plan = published_plan(comparison.plan)
+    production = archived_under(production, plan)
     trades = [*production.trades, *(shadow.trades if shadow is not None else ())]
     reasons = {trade.symbol: trade.reason for trade in production.trades}
     return Recording(
-        plan=comparison.plan,
+        plan=plan,
         trading_day=comparison.trading_day,
         production=production,
         quotes=_quotes(production.trades, trades),

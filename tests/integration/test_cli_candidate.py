@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,25 @@ import boto3
 import pytest
 
 from reports.versions import LedgerOfVersion, OfVersion
+from shadow.aws.observability import PowertoolsRecorder
+from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.cli.stored import StackStore
 from shadow.cli.target import Target
+from shadow.contracts.identity import run_id_of
 from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan
+from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Origin, Role
+from shadow.intake.aws import S3PlanStore, StepFunctionsStarter
+from shadow.intake.intake import Intake
+from shadow.intake.message import message_of
+from shadow.intake.mode import PublishMode
 from shadow.replay import replayer
+from shadow.replay.aws import ReplayStack
+from shadow.replay.recording import recording_of
 from shadow.settlement.stored import S3Source, read_comparison
 from tests.factories.comparisons import comparison_of, outcome_of
 from tests.factories.versions import Stage, versioned
-from tests.fakes.cli_cloud import BUCKET, pair_of, shadow
+from tests.fakes.cli_cloud import BUCKET, TABLE, pair_of, shadow
 
 DAY = date(2026, 11, 24)
 
@@ -50,10 +60,11 @@ def evidence(stage: Stage, number: int) -> tuple[list[str], LedgerOfVersion]:
     """The plans that the version's evidence is of, and its ledger."""
     store = StackStore(Target("dev", stage.cloud.outputs, None))
     name = f"{stage.machine.rpartition(':')[2]}:{number}"
-    found = OfVersion(S3Source(BUCKET, ledger=store.ledger), name).documents(DAY, DAY)
+    begun = datetime.min.replace(tzinfo=UTC)
+    found = OfVersion(S3Source(BUCKET, ledger=store.ledger), name, begun).documents(DAY, DAY)
     comparisons = [read_comparison(content, place) for place, content in found]
     assert {entry.origin for entry in comparisons} <= {"live"}
-    return [entry.plan_id for entry in comparisons], LedgerOfVersion(store.ledger, name)
+    return [entry.plan_id for entry in comparisons], LedgerOfVersion(store.ledger, name, begun)
 
 
 def test_each_plan_of_the_day_is_run_once_by_the_version(stage: Stage) -> None:
@@ -66,7 +77,8 @@ def test_each_plan_of_the_day_is_run_once_by_the_version(stage: Stage) -> None:
 
     names = [f"{plan}~replay-version-2" for plan in plans]
     assert sorted(entry["replay_id"] for entry in first["results"]) == sorted(names)
-    assert second["results"] == first["results"]
+    assert [entry["comparison"] for entry in second["results"]] == [entry["comparison"] for entry in first["results"]]
+    assert {entry["reason"] for entry in second["results"]} == {"judged before"}
     executions = boto3.client("stepfunctions").list_executions(stateMachineArn=stage.machine)["executions"]
     assert len(executions) == 2
 
@@ -85,6 +97,65 @@ def test_after_the_cut_over_the_version_is_held_against_the_workflow(stage: Stag
     assert comparison.control is not None
     assert comparison.control.lane is Lane.WORKFLOW
     assert not [found for found in comparison.differences if found.kind in ("RUN_ID", "TRADE_ID")]
+
+
+def test_where_production_runs_alone_its_own_run_is_read_and_the_version_held_against_it(stage: Stage) -> None:
+    stage.publish(calls=False)
+    plan = comparison_of(DAY, trades=2).plan
+    publish_alone(stage, plan)
+
+    code, answer = run("1")
+    plans, ledger = evidence(stage, 1)
+    body = boto3.client("s3").get_object(Bucket=BUCKET, Key=answer["results"][0]["comparison"])["Body"].read()
+    comparison = read_comparison(body, "stored")
+
+    assert (code, plans) == (0 if answer["verdicts"] == {"MATCHED": 1} else 1, [f"{plan.plan_id}~replay-version-1"])
+    assert comparison.control is not None and comparison.candidate is not None  # noqa: PT018 - both are needed below
+    assert (comparison.control.lane, comparison.control.role) == (Lane.WORKFLOW, Role.CONTROL)
+    assert (comparison.control.version, comparison.candidate.version) == (None, f"{stage.machine.rpartition(':')[2]}:1")
+    assert not [plan for plan in ledger.unpaired_of(DAY) if isinstance(plan, UnpairedPlan)]
+    recording = recording_of(comparison)
+    assert recording is not None
+    assert (recording.plan.plan_id, recording.production.run_id) == (plan.plan_id, run_id_of(plan.plan_id))
+
+
+def test_a_plan_that_production_still_runs_alone_is_left_for_later(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.publish(calls=False)
+    publish_alone(stage, comparison_of(DAY, trades=2).plan)
+    monkeypatch.setattr(ReplayStack, "run_alone", lambda *_: None)
+
+    code, answer = run("1")
+
+    assert (code, answer["kind"]) == (2, "BadInput")
+
+
+def test_against_itself_the_version_s_second_run_is_held_against_its_first_and_is_nobody_s_evidence(stage: Stage) -> None:
+    stage.publish(calls=False)
+    plan = stage.cloud.store(comparison_of(DAY, trades=2)).plan_id
+    assert run("1", "--against-itself")[1]["kind"] == "BadInput"
+    run("1")
+    before = evidence(stage, 1)[0]
+
+    _, answer = run("1", "--against-itself")
+    body = boto3.client("s3").get_object(Bucket=BUCKET, Key=answer["results"][0]["comparison"])["Body"].read()
+
+    assert read_comparison(body, "stored").differences == ()
+    assert [entry["replay_id"] for entry in answer["results"]] == [f"{plan}~replay-itself-1"]
+    assert evidence(stage, 1)[0] == before
+    missing = shadow("candidate", "--against-itself", "--date", str(DAY), "--json")
+    assert (missing.exit_code, json.loads(missing.stdout)["kind"]) == (2, "BadInput")
+
+
+def publish_alone(stage: Stage, plan: RebalancePlan) -> None:
+    """Publish a plan to the workflow, which is in production and has no shadow."""
+    intake = Intake(
+        ledger=DynamoDbPairLedger(boto3.client("dynamodb"), TABLE),
+        starter=StepFunctionsStarter(boto3.client("stepfunctions"), stage.machine),
+        store=S3PlanStore(boto3.client("s3"), BUCKET),
+        recorder=PowertoolsRecorder(),
+        mode=lambda: PublishMode.parse("off"),
+    )
+    intake.take(message_of(plan, datetime.now(UTC), production_lane="workflow", shadowed=False))
 
 
 def test_the_version_s_evidence_has_its_own_runs_and_misses_the_plans_it_did_not_run(stage: Stage) -> None:
@@ -132,4 +203,4 @@ def test_a_version_that_is_not_whole_or_another_s_workflow_is_refused(stage: Sta
     assert run("1")[1]["kind"] == "NotWhole"
     assert run("9")[1]["kind"] == "UnknownVersion"
     stage.cloud.parameters["ExistingStateMachineArn"] = stage.machine
-    assert run("1")[1]["kind"] == "ReplayRefused"
+    assert run("1")[1]["kind"] == "NotOurs"

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from reports.daily.build import build_statement
 from reports.daily.composition import settings_of
+from reports.material import Material
+from reports.promoting import weighed
 from reports.readiness.day_evidence import Feature
-from reports.readiness.readiness import Readiness, ReadinessPolicy, Statement
-from reports.versions import LedgerOfVersion, OfVersion
+from reports.readiness.readiness import CriterionState, Readiness, ReadinessPolicy, Statement
+from shadow.aws.versions import Version
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Verdict
-from shadow.contracts.pair import Pair, PairState
+from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan
 from shadow.contracts.vocabulary import Lane
 from shadow.replay.identity import replayed_plan
 from tests.factories.comparisons import comparison_of, difference, diverged, document
@@ -27,6 +30,8 @@ from tests.factories.evidence_days import ACCEPTED, days_from
 from tests.fakes.cli_cloud import pair_of
 
 DAYS = days_from(date(2026, 1, 5), 20)
+POLICY = default_policy()
+BEFORE = datetime(2025, 12, 1, tzinfo=UTC)
 DECIDED = ReadinessPolicy(required=(Feature.BOTH_PHASES,), accepted=(ACCEPTED,))
 
 
@@ -35,6 +40,7 @@ class Stored:
     """Comparisons in order, and the ledger that names them."""
 
     comparisons: Sequence[Comparison]
+    unpaired: Sequence[UnpairedPlan] = ()
 
     def documents(self, first: date, last: date) -> Iterator[tuple[str, bytes]]:
         yield from ((entry.plan_id, document(entry)) for entry in self.comparisons if first <= entry.trading_day <= last)
@@ -42,8 +48,8 @@ class Stored:
     def pairs_of(self, trading_day: date) -> list[Pair]:
         return [_pair(entry) for entry in self.comparisons if entry.trading_day == trading_day]
 
-    def unpaired_of(self, trading_day: date) -> None:
-        del trading_day
+    def unpaired_of(self, trading_day: date) -> list[UnpairedPlan]:
+        return [plan for plan in self.unpaired if plan.trading_day == trading_day]
 
 
 def _pair(comparison: Comparison) -> Pair:
@@ -68,13 +74,23 @@ def shadowed(day: date, number: int = 2, *, ran: int | None = 2) -> Comparison:
     assert base.candidate is not None
     named = base.candidate.model_copy(update={"version": f"workflow:{ran}" if ran else None})
     update = {"plan_id": plan.plan_id, "plan": plan, "run_id": plan.plan_id, "candidate": named}
-    return base.model_copy(update=update)
+    return base.model_copy(update=update | {"policy_hash": POLICY.hash})
 
 
-def statement(comparisons: Sequence[Comparison], name: str = "workflow:2") -> Statement:
-    stored = Stored(comparisons)
-    settings = settings_of(default_policy()).model_copy(update={"policy": DECIDED})
-    return build_statement(OfVersion(stored, name), DAYS[-1], ledger=LedgerOfVersion(stored, name), settings=settings)
+def alone(day: date) -> UnpairedPlan:
+    """The same plan where production ran it alone."""
+    plan = comparison_of(day, trades=16)
+    return UnpairedPlan(
+        plan_id=plan.plan_id, trading_day=day, published_at=plan.published_at, reason=Unpaired.NOT_SHADOWED, detail=""
+    )
+
+
+def statement(
+    comparisons: Sequence[Comparison], number: int = 2, created: datetime = BEFORE, unpaired: Sequence[UnpairedPlan] = ()
+) -> Statement:
+    stored, version = Stored(comparisons, unpaired), Version(f"arn:aws:states:r:1:stateMachine:workflow:{number}", {}, created)
+    material = Material(stored, stored, POLICY, settings_of(POLICY), None)  # type: ignore[arg-type]
+    return weighed(material, version, DAYS[-1], DECIDED)
 
 
 def test_a_version_that_agrees_with_production_becomes_ready_though_the_shadow_lane_never_does() -> None:
@@ -86,7 +102,7 @@ def test_a_version_that_agrees_with_production_becomes_ready_though_the_shadow_l
 def test_another_version_s_evidence_makes_nobody_ready() -> None:
     comparisons = [entry for day in DAYS for entry in (live(day), shadowed(day))]
 
-    assert statement(comparisons, "workflow:3").readiness is not Readiness.READY
+    assert statement(comparisons, 3).readiness is not Readiness.READY
 
 
 @pytest.mark.parametrize("ran", [None, 1, 20])
@@ -110,3 +126,63 @@ def test_a_difference_of_the_version_keeps_it_from_ready() -> None:
 
     assert wrong.verdict is Verdict.DIVERGED
     assert statement([*comparisons[:-1], wrong]).readiness is not Readiness.READY
+
+
+def test_a_version_becomes_ready_where_production_runs_alone_and_not_by_leaving_a_plan_out() -> None:
+    runs, plans = [shadowed(day) for day in DAYS], [alone(day) for day in DAYS]
+
+    assert statement(runs, unpaired=plans).readiness is Readiness.READY
+    assert statement(runs[:-2] + runs[-1:], unpaired=plans).readiness is not Readiness.READY
+
+
+def test_the_evidence_of_another_stack_s_version_with_the_same_number_is_not_its_own() -> None:
+    comparisons = [entry for day in DAYS for entry in (live(day), shadowed(day))]
+
+    found = statement(comparisons, created=datetime(2026, 1, 20, tzinfo=UTC))
+
+    assert found.readiness is not Readiness.READY
+    assert found.first_day == date(2026, 1, 20)
+
+
+def test_evidence_that_another_policy_judged_does_not_make_it_ready_under_this_one() -> None:
+    other = {"policy_hash": "0" * 64}
+    comparisons = [entry for day in DAYS for entry in (live(day), shadowed(day).model_copy(update=other))]
+
+    found = statement(comparisons)
+
+    assert found.readiness is Readiness.NOT_YET
+    assert [criterion.name for criterion in found.criteria if criterion.state is not CriterionState.PASS] == ["policy"]
+
+
+def test_a_policy_that_changes_on_the_way_begins_a_new_period() -> None:
+    comparisons = [entry for day in DAYS for entry in (live(day), shadowed(day))]
+    changed = [entry.model_copy(update={"policy_hash": "0" * 64}) for entry in comparisons[:-2]] + comparisons[-2:]
+
+    assert statement(changed).days == 1
+
+
+def test_another_version_in_production_begins_a_new_period() -> None:
+    runs = [shadowed(day) for day in DAYS]
+    moved = [entry.model_copy(update={"control": named(entry.control, "workflow:1")}) for entry in runs[:-2]]
+    moved += [entry.model_copy(update={"control": named(entry.control, "workflow:4")}) for entry in runs[-2:]]
+
+    assert statement(moved, unpaired=[alone(day) for day in DAYS]).days == 2
+
+
+def test_what_a_version_ran_is_no_evidence_about_the_lanes() -> None:
+    lanes = [comparison_of(day, trades=16) for day in DAYS]
+    wrong = [diverged(run, difference(run)) for run in map(shadowed, DAYS)]
+    settings = settings_of(POLICY).model_copy(update={"policy": DECIDED})
+
+    alone_, both = (
+        build_statement(stored, DAYS[-1], ledger=stored, settings=settings)
+        for stored in (Stored(lanes), Stored([*lanes, *wrong]))
+    )
+
+    assert both == alone_
+    assert both.readiness is Readiness.READY
+
+
+def named(outcome: RunOutcome | None, version: str) -> RunOutcome:
+    assert outcome is not None
+    return outcome.model_copy(update={"version": version})
