@@ -34,11 +34,9 @@ if TYPE_CHECKING:
     from reports.rejudge import Rejudged, Told
     from reports.rejudge_cloud import Cloud
     from reports.site.write import Written
-    from shadow.aws.versions import Version
     from shadow.compare.noise_floor import NoiseFloor
     from shadow.compare.policy import Policy
     from shadow.contracts.comparison import Comparison
-    from shadow.settlement.stored import Ledger, Source
 
 T = TypeVar("T")
 OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
@@ -127,13 +125,14 @@ def report(
         from reports.daily.build import build_report  # noqa: PLC0415
         from reports.daily.html import render_page  # noqa: PLC0415
         from reports.daily.pipeline import junit, markdown  # noqa: PLC0415
-        from reports.material import Place, open_material  # noqa: PLC0415
+        from reports.material import Place, evidence, open_material  # noqa: PLC0415
 
         material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
         wanted = chosen or material.latest_day()
-        source, ledger = _evidence(material, version)
+        source, ledger, whose = evidence(material, version)
         shown = None if everything else material.settings.examples
-        settings = material.settings.model_copy(update={"examples": None if markdown_file or junit_file else shown})
+        changes = {"examples": None if markdown_file or junit_file else shown, "stage": whose}
+        settings = material.settings.model_copy(update=changes)
         whole = build_report(source, wanted, ledger=ledger, settings=settings)
         for path, written in ((markdown_file, markdown), (junit_file, junit)):
             if path is not None:
@@ -152,6 +151,7 @@ def report(
 
 def site(
     *,
+    version: VersionOption = None,
     open_page: OpenOption = False,
     out: SiteOption = Path("build/site"),
     runbooks: RunbooksOption = "",
@@ -168,19 +168,24 @@ def site(
       shadow site --open
 
       shadow site --folder build/demo --out build/site
+
+      shadow site --version 3 --out build/version-3
     """
 
     def write() -> Written:
         from reports.data.extract import decode  # noqa: PLC0415
-        from reports.material import Place, open_material  # noqa: PLC0415
+        from reports.material import Place, evidence, open_material  # noqa: PLC0415
         from reports.site.write import Folder, Options, write_site  # noqa: PLC0415
+        from reports.versions import versions_told  # noqa: PLC0415
 
-        source = open_material(Place(folder, file, stage, aws), None, as_json=as_json).source
+        material = open_material(Place(folder, file, stage, aws), None, as_json=as_json)
+        source, _, whose = evidence(material, version)
 
         def comparisons() -> Iterator[Comparison]:
             return (decode(name, content) for name, content in source.documents(*EVER))
 
-        return write_site(comparisons, Folder(out), options=Options(title=f"shadow {stage}", runbooks=runbooks))
+        versions = versions_told(material.source) if version is None else ()
+        return write_site(comparisons, Folder(out), options=Options(f"shadow {whose}", runbooks, versions=versions))
 
     written = _worked("writing the pages", write, quiet=as_json)
     index = (out / "index.html").resolve()
@@ -223,35 +228,18 @@ def readiness(
 
     def state() -> Statement:
         from reports.daily.build import build_statement  # noqa: PLC0415
-        from reports.material import Place, open_material  # noqa: PLC0415
+        from reports.material import Place, open_material, version_named  # noqa: PLC0415
         from reports.promoting import weighed  # noqa: PLC0415
 
         material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
         wanted, settings = chosen or material.latest_day(), material.decided(decided)
         if version is not None:
-            return weighed(material, _version(material, version), wanted, settings)
+            return weighed(material, version_named(material, version), wanted, settings)
         return build_statement(material.source, wanted, ledger=material.ledger, settings=settings)
 
     statement = _worked("weighing the evidence", state, quiet=as_json)
     print_json(statement.to_wire()) if as_json else _print_statement(statement)
     finish(ExitCode.FINE if statement.readiness.value == "READY" else ExitCode.DIVERGED)
-
-
-def _version(material: Material, name: str) -> Version:
-    """Find the version that was asked for: in the stack, else by its stored runs. Raises `UnknownVersion`."""
-    from reports.versions import version_in  # noqa: PLC0415
-    from shadow.cli.versions import versions_of  # noqa: PLC0415
-
-    return version_in(material.source, name) if material.target is None else versions_of(material.target).find(name)
-
-
-def _evidence(material: Material, version: str | None) -> tuple[Source, Ledger | None]:
-    """Give what a page is made of: the lanes' own evidence, or that of one version."""
-    from reports.versions import of_version  # noqa: PLC0415
-
-    if version is None:
-        return material.source, material.ledger
-    return of_version(material.source, material.ledger, _version(material, version))
 
 
 def _worked(text: str, work: Callable[[], T], *, quiet: bool) -> T:

@@ -15,15 +15,18 @@ from reports.daily.composition import settings_of
 from reports.data.extract import decode
 from reports.data.trading_calendar import last_closed_day
 from reports.readiness.readiness import ReadinessPolicy
+from reports.versions import of_version, told_apart, version_in
 from shadow.aws import clients
 from shadow.aws.pair_ledger import DynamoDbPairLedger
+from shadow.aws.versions import Version
 from shadow.cli.errors import BadInput
 from shadow.cli.stored import offline_store
 from shadow.cli.target import Target, find_target
+from shadow.cli.versions import versions_of
 from shadow.compare.policy import Policy
 from shadow.replay.plans import PlanTable
 from shadow.settlement.judging import policy_at
-from shadow.settlement.stored import LINES_FILE, Ledger, S3Source, Store, day_of
+from shadow.settlement.stored import LINES_FILE, Ledger, S3Source, Source, Store, day_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +90,17 @@ def open_material(place: Place, policy: Path | None, *, as_json: bool) -> Materi
 
 def _day_in(content: bytes) -> date:
     return decode(LINES_FILE, content).trading_day
+
+
+def version_named(material: Material, name: str) -> Version:
+    """Find the version that was asked for: in the stack, else by its stored runs. Raises `UnknownVersion`."""
+    return version_in(material.source, name) if material.target is None else versions_of(material.target).find(name)
+
+
+def evidence(material: Material, version: str | None) -> tuple[Source, Ledger | None, str]:
+    """Give what a page is made of, and whose it is: the lanes' own evidence, or that of one version. Raises `UnknownVersion`."""
+    stage = material.settings.stage
+    if version is None:
+        return *told_apart(material.source, material.ledger), stage
+    found = version_named(material, version)
+    return *of_version(material.source, material.ledger, found), f"{stage}, version {found.number} beside production"

@@ -7,6 +7,7 @@ is a plan that was not compared.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -19,7 +20,7 @@ from shadow.contracts.identity import REPLAY_MARK
 from shadow.contracts.ledger import UnreadablePair
 from shadow.contracts.pair import Pair, Unpaired, UnpairedPlan
 from shadow.contracts.vocabulary import Lane, Origin
-from shadow.replay.identity import is_of_version, label_of_version, replay_id_of
+from shadow.replay.identity import is_beside_production, is_of_version, label_of_version, replay_id_of
 from shadow.settlement.stored import Ledger, Source, read_comparison
 
 
@@ -147,3 +148,36 @@ def version_in(source: Source, number: str) -> Version:
             if name is not None and comparison.plan_id.endswith(mark):
                 return Version(name, {}, datetime.min.replace(tzinfo=UTC))
     raise UnknownVersion(f"version {number}: expected the number of a version whose runs are stored here, was none")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTold:
+    """What one version came to beside production: over how many days, and how many comparisons have each verdict.
+
+    `control` names what it was held against, the version that was in production where that is known.
+    """
+
+    name: str
+    control: str
+    days: int
+    verdicts: tuple[tuple[str, int], ...]
+
+
+def versions_told(source: Source) -> tuple[VersionTold, ...]:
+    """Sum up every version that ran beside production, the newest first. Raises `UnreachableSource`, `UnreadableDocument`."""
+    found: dict[tuple[str, str], dict[str, tuple[date, str]]] = {}
+    for place, content in source.documents(date.min, date.max):
+        comparison = read_comparison(content, place) if REPLAY_MARK.encode() in content else None
+        if comparison is None or not is_beside_production(comparison.plan_id) or comparison.candidate is None:
+            continue
+        control = comparison.control
+        against = (control.version or control.lane.value) if control is not None else "nothing"
+        runs = found.setdefault((comparison.candidate.version or "not told", against), {})
+        runs[comparison.plan_id] = comparison.trading_day, comparison.verdict.value
+    newest = sorted(found, key=lambda key: (-max(day.toordinal() for day, _ in found[key].values()), key))
+    return tuple(_told(*key, list(found[key].values())) for key in newest)
+
+
+def _told(name: str, control: str, runs: Sequence[tuple[date, str]]) -> VersionTold:
+    verdicts = Counter(word for _, word in runs)
+    return VersionTold(name, control, len({day for day, _ in runs}), tuple(sorted(verdicts.items())))

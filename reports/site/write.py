@@ -22,6 +22,7 @@ from jinja2 import Environment
 from reports.daily.html import TEMPLATES, environment
 from reports.headline import headline_of, runbook_of, tone_of, worst_first
 from reports.site.values import Gathered, Row, Seen, gather, identity_of
+from reports.versions import VersionTold
 from shadow.cli.sides import run_lines, trade_lines
 from shadow.compare.case import PairCase, PairView
 from shadow.compare.kinds import KINDS
@@ -67,13 +68,17 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the pages are made. `runbooks` is the address that a runbook's name is put behind; empty: only named."""
+    """How the pages are made. `runbooks` is the address that a runbook's name is put behind; empty: only named.
+
+    `versions` were held against production, and have pages of their own: nothing of them is in these.
+    """
 
     title: str = "shadow"
     runbooks: str = ""
     evidence: str = ""
     readiness: str = ""
     readiness_reason: str = ""
+    versions: tuple[VersionTold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,11 @@ from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_t
 from shadow.cli.verdicts import code_of_verdict, styled_verdict
 from shadow.cli.words import age, clock, count, moment_text
 from shadow.contracts.comparison import EvidenceRef, Verdict
+from shadow.contracts.identity import REPLAY_MARK
 from shadow.contracts.ledger import UnreadablePair
 from shadow.contracts.pair import Pair, trading_day_of
 from shadow.contracts.vocabulary import Origin
+from shadow.replay.identity import is_of_version, label_of_version, replay_id_of
 from shadow.settlement.conservation import Conservation, conservation
 
 LOOK_BACK_DAYS = 14
@@ -40,6 +42,7 @@ def status(
     plan_id: PlanId = None,
     *,
     day: DayOption = None,
+    version: Annotated[str | None, typer.Option("--version", help="Only the runs of this version.", metavar="N|ARN")] = None,
     stage: StageOption = "dev",
     aws: AwsOption = False,
     as_json: JsonOption = False,
@@ -51,6 +54,8 @@ def status(
       shadow status
 
       shadow status --date 2026-11-24 --json | jq '.pairs[].verdict'
+
+      shadow status --version 3
 
       shadow status portfolio_v2_workflow-2026-11-24_1795466700
 
@@ -66,6 +71,9 @@ def status(
         ledger = StackStore(target).ledger
         later = days_after(ledger, trading_day_of(now) if chosen is None else chosen)
         shown, pairs = _pairs(ledger, chosen, later, now)
+    if version is not None:
+        mark = replay_id_of("", label_of_version(f":{version}"))
+        pairs = [pair for pair in pairs if isinstance(pair, UnreadablePair) or pair.plan_id.endswith(mark)]
     finish(_day(shown, pairs, [day for day in later if day != shown], now, as_json=as_json))
 
 
@@ -134,11 +142,11 @@ def _print_day(
         say(f"[bold]{day}[/bold]: no plan was published")
         return
     say(f"[bold]{day} · {count(len(pairs), 'pair')}[/bold]   (times of New York)")
-    say(f"[dim]{'time':<10}{'verdict':<19}{'state':<15}{'start':<10}{'trades':>6}  {'origin':<9}age[/dim]")
+    say(f"[dim]{'time':<10}{'verdict':<19}{'state':<15}{'start':<10}{'trades':>6}  {'origin':<12}age[/dim]")
     for pair in pairs:
         say(
             f"{clock(pair.published_at):<10}{styled_verdict(pair.verdict, 19)}{pair.state.value:<15}{pair.start_state.value:<10}"
-            f"{pair.trade_count:>6}  {pair.origin.value:<9}{_age_of(pair, now)}"
+            f"{pair.trade_count:>6}  {_origin(pair):<12}{_age_of(pair, now)}"
         )
         say(f"{'':<10}{escape(pair.plan_id)}")
     for bad in unreadable:
@@ -149,6 +157,11 @@ def _print_day(
             lead = "" if total.origin is Origin.LIVE else f"{total.origin.value}: "
             tail = "" if total.error == 0 else f"   [bold red]{total.error} unaccounted for[/]"
             say(f"{lead}{total.sentence()}{tail}")
+
+
+def _origin(pair: Pair) -> str:
+    """Say why a pair was run, and by which version where it was one's run beside production."""
+    return pair.plan_id.partition(REPLAY_MARK)[2] if is_of_version(pair.plan_id) else pair.origin.value
 
 
 def _age_of(pair: Pair, now: datetime) -> str:

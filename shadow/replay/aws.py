@@ -86,7 +86,8 @@ class LedgerJudging:
         """Store the comparison and close the pair; raises `PairMoved` where others keep changing it."""
         pair = run.pair
         control = archived_under(run.archived.control, run.plan)
-        judgement = self.by_policy(Case(pair, run.plan, control, candidate, (*run.archived.evidence, ref)))
+        plan = self.store.without_secrets(run.plan)
+        judgement = self.by_policy(Case(pair, plan, control, candidate, (*run.archived.evidence, ref)))
         key, digest = self.store.keep_comparison(pair.trading_day, pair.run_id, judgement.body)
         verdict = judgement.comparison.verdict
         for _ in range(_ATTEMPTS):

@@ -97,7 +97,7 @@ class CaseBuilder:
 
         Raises `EvidenceUnavailable`.
         """
-        plan = self._plans.plan_of(view.pair)
+        plan = self._store.without_secrets(self._plans.plan_of(view.pair))
         refs: list[EvidenceRef] = []
         legacy, waiting = self._legacy(view, refs)
         workflow = self._workflow(view, plan, refs)

@@ -22,6 +22,7 @@ from typing import Protocol
 
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import EvidenceCorrupt
+from shadow.contracts.plan import RebalancePlan
 from shadow.lanes.draft import DocumentWriter
 from shadow.lanes.redaction import Redactor
 
@@ -58,6 +59,11 @@ class EvidenceStore:
     def writer(self) -> DocumentWriter:
         """Begin a document."""
         return DocumentWriter(self._redactor)
+
+    def without_secrets(self, plan: RebalancePlan) -> RebalancePlan:
+        """Give a plan as a comparison keeps it: whoever made it may have put anything into its metadata."""
+        cleaned = self._redactor.clean(plan.metadata) if plan.metadata else plan.metadata
+        return plan if cleaned == plan.metadata else plan.model_copy(update={"metadata": cleaned})
 
     def keep(self, day: date, run_id: str, name: str, writer: DocumentWriter) -> EvidenceRef:
         """Store a written document of a run and say where it lies. Storing it again changes nothing."""

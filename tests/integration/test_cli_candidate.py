@@ -110,13 +110,31 @@ def test_where_production_runs_alone_its_own_run_is_read_and_the_version_held_ag
     comparison = read_comparison(body, "stored")
 
     assert (code, plans) == (0 if answer["verdicts"] == {"MATCHED": 1} else 1, [f"{plan.plan_id}~replay-version-1"])
-    assert comparison.control is not None and comparison.candidate is not None  # noqa: PT018 - both are needed below
+    assert comparison.control is not None
+    assert comparison.candidate is not None
     assert (comparison.control.lane, comparison.control.role) == (Lane.WORKFLOW, Role.CONTROL)
     assert (comparison.control.version, comparison.candidate.version) == (None, f"{stage.machine.rpartition(':')[2]}:1")
     assert not [plan for plan in ledger.unpaired_of(DAY) if isinstance(plan, UnpairedPlan)]
     recording = recording_of(comparison)
     assert recording is not None
     assert (recording.plan.plan_id, recording.production.run_id) == (plan.plan_id, run_id_of(plan.plan_id))
+
+
+def test_a_recording_holds_no_secret_though_the_plan_does(stage: Stage) -> None:
+    stage.publish(calls=False)
+    planted = {"headers": {"APCA-API-SECRET-KEY": "planted-one"}, "note": "sent Authorization: Bearer planted-two", "kept": "yes"}
+    plan = comparison_of(DAY, trades=2).plan.model_copy(update={"metadata": planted})
+    publish_alone(stage, plan)
+
+    answer = run("1")[1]
+    body = boto3.client("s3").get_object(Bucket=BUCKET, Key=answer["results"][0]["comparison"])["Body"].read()
+    recording = recording_of(read_comparison(body, "stored"))
+
+    assert b"planted" not in body
+    assert recording is not None
+    assert recording.plan.metadata is not None
+    assert recording.plan.metadata["kept"] == "yes"
+    assert recording.plan.items == plan.items
 
 
 def test_a_plan_that_production_still_runs_alone_is_left_for_later(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,9 +157,15 @@ def test_against_itself_the_version_s_second_run_is_held_against_its_first_and_i
     _, answer = run("1", "--against-itself")
     body = boto3.client("s3").get_object(Bucket=BUCKET, Key=answer["results"][0]["comparison"])["Body"].read()
 
-    assert read_comparison(body, "stored").differences == ()
+    comparison = read_comparison(body, "stored")
+    assert comparison.control is not None
+    assert comparison.candidate is not None
+    assert comparison.control.version == comparison.candidate.version == f"{stage.machine.rpartition(':')[2]}:1"
     assert [entry["replay_id"] for entry in answer["results"]] == [f"{plan}~replay-itself-1"]
     assert evidence(stage, 1)[0] == before
+    shown = json.loads(shadow("status", "--date", str(DAY), "--version", "1", "--json").stdout)
+    assert [pair["plan_id"] for pair in shown["pairs"]] == before
+    assert "itself-1" in shadow("status", "--date", str(DAY)).stdout
     missing = shadow("candidate", "--against-itself", "--date", str(DAY), "--json")
     assert (missing.exit_code, json.loads(missing.stdout)["kind"]) == (2, "BadInput")
 

@@ -6,9 +6,12 @@ runs, not by runs whose execution does not say which version ran, and not while 
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -27,7 +30,7 @@ from shadow.contracts.vocabulary import Lane
 from shadow.replay.identity import replayed_plan
 from tests.factories.comparisons import comparison_of, difference, diverged, document
 from tests.factories.evidence_days import ACCEPTED, days_from
-from tests.fakes.cli_cloud import pair_of
+from tests.fakes.cli_cloud import pair_of, shadow
 
 DAYS = days_from(date(2026, 1, 5), 20)
 POLICY = default_policy()
@@ -186,3 +189,45 @@ def test_what_a_version_ran_is_no_evidence_about_the_lanes() -> None:
 def named(outcome: RunOutcome | None, version: str) -> RunOutcome:
     assert outcome is not None
     return outcome.model_copy(update={"version": version})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A day of the lanes, of version 2, which departs, and of version 3, which does not."""
+    place, day = tmp_path_factory.mktemp("stored"), DAYS[0]
+    two, three = shadowed(day), shadowed(day, 3, ran=3)
+    lines = [document(entry) for entry in (comparison_of(day, trades=16), diverged(two, difference(two)), three)]
+    (place / "comparisons.jsonl").write_bytes(b"".join(line.strip() + b"\n" for line in lines))
+    return place
+
+
+@pytest.mark.parametrize(("version", "verdict"), [(None, "MATCHED"), ("2", "DIVERGED"), ("3", "MATCHED")])
+def test_a_report_says_whose_verdict_it_is(folder: Path, tmp_path: Path, version: str | None, verdict: str) -> None:
+    more = ("--version", version) if version else ()
+    result = shadow(
+        "report", "--folder", str(folder), "--date", str(DAYS[0]), "--out", str(tmp_path / "page.html"), *more, "--json"
+    )
+
+    told = json.loads(result.stdout)
+    assert (told["verdict"], told["counts"]["published"]) == (verdict, 1)
+    assert told["stage"] == ("dev" if version is None else f"dev, version {version} beside production")
+    assert told["stage"] in (tmp_path / "page.html").read_text()
+
+
+def test_the_site_has_the_lanes_and_names_each_version_s_verdict_apart(folder: Path, tmp_path: Path) -> None:
+    shadow("site", "--folder", str(folder), "--out", str(tmp_path / "lanes"))
+    shadow("site", "--folder", str(folder), "--out", str(tmp_path / "two"), "--version", "2")
+
+    lanes, two = ((tmp_path / name / "index.html").read_text() for name in ("lanes", "two"))
+    assert "No difference was found on any day" in lanes
+    table = " ".join(re.sub("<[^>]*>", " ", lanes.partition('id="versions"')[2]).split())
+    assert "workflow:2 legacy 1 1 DIVERGED" in table
+    assert "workflow:3 legacy 1 1 MATCHED" in table
+    assert "version 2 beside production" in two
+    assert len(list((tmp_path / "lanes" / "pair").iterdir())) == len(list((tmp_path / "two" / "pair").iterdir())) == 1
+
+
+def test_readiness_of_a_version_that_was_never_run_is_refused(folder: Path) -> None:
+    result = shadow("readiness", "--folder", str(folder), "--version", "7", "--json")
+
+    assert (result.exit_code, json.loads(result.stdout)["kind"]) == (2, "UnknownVersion")
