@@ -163,7 +163,11 @@ class Versions:
             raise
         routes = answer.get("routingConfiguration", [])
         if len(routes) != 1 or routes[0].get("weight") != _WHOLE:
-            raise SplitAlias(f"{self.alias}: expected one version with all runs, was {len(routes)} versions")
+            named = ", ".join(f"{route.get('weight')} % {route.get('stateMachineVersionArn')}" for route in routes)
+            raise SplitAlias(
+                f"{self.alias}: expected one version with all runs, was {named or 'none'}. Who split it by hand gives it one "
+                "version by hand too: aws stepfunctions update-state-machine-alias"
+            )
         return routes[0]["stateMachineVersionArn"]
 
     def point(self, arn: str, description: str) -> None:

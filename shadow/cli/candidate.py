@@ -76,7 +76,7 @@ def candidate(
     does is noise of the harness. It is called after the version's own runs, and is nobody's evidence.
     """
     target = find_target(stage, aws=aws, as_json=as_json)
-    found = version_asked(target, version, against_itself=against_itself)
+    found = _asked(target, version, against_itself=against_itself)
     chosen = parse_day(day) or trading_day_of(datetime.now(UTC))
     with progress("looking at what production ran", quiet=as_json):
         ran = _first_runs(target, found, chosen) if against_itself else _production_s(target, chosen, quiet=as_json)
@@ -87,7 +87,7 @@ def candidate(
     run_replay(replayer, [plan for plan, _ in ran.values()], label, None, as_json=as_json)
 
 
-def version_asked(target: Target, version: str | None, *, against_itself: bool) -> Version:
+def _asked(target: Target, version: str | None, *, against_itself: bool) -> Version:
     """Find the version that is to run: the one named, else with `against_itself` the one in production. Raises `BadInput`."""
     versions = versions_of(target)
     name = version or (versions.in_production() if against_itself else None)

@@ -13,8 +13,8 @@ import typer
 
 from shadow.aws import clients
 from shadow.aws.promotions import PromotionLog
-from shadow.aws.versions import ChangedMeanwhile, Versions
-from shadow.cli.output import escape, print_json, progress, say
+from shadow.aws.versions import ChangedMeanwhile, SplitAlias, Versions
+from shadow.cli.output import ERR, escape, print_json, progress, say
 from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
 from shadow.cli.words import count, moment_text
 from shadow.contracts.errors import ConfigurationError
@@ -85,7 +85,11 @@ def list_versions(*, stage: StageOption = "dev", aws: AwsOption = False, as_json
     """
     target = find_target(stage, aws=aws, as_json=as_json)
     versions = versions_of(target)
-    current = versions.in_production()
+    try:
+        current = versions.in_production()
+    except SplitAlias as split:
+        current = None
+        ERR.print(f"[yellow]{escape(str(split))}[/yellow]", soft_wrap=True)
     log = PromotionLog(clients.s3(), target.name("EvidenceBucketName")).all()
     told = {entry.after: entry for entry in log if not entry.moves}
     rows = [(versions.find(arn), told.get(arn)) for arn in versions.all()]

@@ -7,11 +7,9 @@ cut off by a crash is ignored, and its plan replayed again, which creates nothin
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.plan import RebalancePlan
 from shadow.replay.ports import Replayed, ReplayEnd, ReplayState
 
 
@@ -32,11 +30,6 @@ class StateFile:
             raise ReplayState(f"{self.path}: expected a replay's state, was {type(error).__name__}") from error
         read = (_replayed(line) for line in lines)
         return {entry.plan_id: entry for entry in read if entry is not None and entry.is_final}
-
-    def left(self, plans: Iterable[RebalancePlan]) -> Iterator[RebalancePlan]:
-        """Give those of `plans` that are not done."""
-        done = self.done()
-        return (plan for plan in plans if plan.plan_id not in done)
 
     def note(self, entry: Replayed) -> None:
         """Add what became of one plan. Raises `ReplayState`."""

@@ -183,7 +183,10 @@ def test_an_alias_that_is_split_is_nobody_s_production(stage: Stage) -> None:
     routing = [{"stateMachineVersionArn": one, "weight": 90}, {"stateMachineVersionArn": two, "weight": 10}]
     boto3.client("stepfunctions").create_state_machine_alias(name="production", routingConfiguration=routing)
 
-    assert promote("2")[1]["kind"] == "SplitAlias"
+    assert promote("2")[1]["kind"] == run("rollback", "--by", "ana", "--reason", "it fails")[1]["kind"] == "SplitAlias"
+    listed = shadow("version", "list")
+    assert listed.exit_code == 0
+    assert "in production" not in listed.stdout
 
 
 def test_without_a_record_nothing_moves(stage: Stage) -> None:
