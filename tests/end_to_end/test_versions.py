@@ -164,7 +164,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     with pytest.MonkeyPatch.context() as patch:
         with local_stack(folder / "cloud", parameters=alone) as stack:
             patch.chdir(folder)
-            for name, value in dummy_environment(stack.emulator.endpoint).items():
+            for name, value in dummy_environment(stack.emulator.endpoint, stack.emulator.token).items():
                 patch.setenv(name, value)
             forget_clients()
             clients.lambda_.cache_clear()
