@@ -92,8 +92,9 @@ def statement(
     comparisons: Sequence[Comparison], number: int = 2, created: datetime = BEFORE, unpaired: Sequence[UnpairedPlan] = ()
 ) -> Statement:
     stored, version = Stored(comparisons, unpaired), Version(f"arn:aws:states:r:1:stateMachine:workflow:{number}", {}, created)
-    material = Material(stored, stored, POLICY, settings_of(POLICY), None)  # type: ignore[arg-type]
-    return weighed(material, version, DAYS[-1], DECIDED)
+    settings = settings_of(POLICY).model_copy(update={"policy": DECIDED})
+    material = Material(stored, stored, POLICY, settings, None)  # type: ignore[arg-type]
+    return weighed(material, version, DAYS[-1], settings)
 
 
 def test_a_version_that_agrees_with_production_becomes_ready_though_the_shadow_lane_never_does() -> None:
