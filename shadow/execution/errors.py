@@ -10,6 +10,7 @@ ShadowError
     ├── PlanObjectCorrupt         a claim-checked object is not the one that was written
     ├── TradeTakenOver            a later process works on this trade
     ├── OrderMismatch             the broker's order is not the one that was intended
+    ├── QuoteContradicted         a BUY's shares were sized on a quote that a later one contradicts
     └── ExecutionTransientError   worth another try
         ├── OrderFateUnknown      an ambiguous order that the broker does not show (yet)
         ├── OrderStillOpen        an order that did not become final after its cancel was asked for
@@ -45,6 +46,10 @@ class TradeTakenOver(ExecutionError):
 
 class OrderMismatch(ExecutionError):
     """The broker's order under our client order id is not the order that was intended."""
+
+
+class QuoteContradicted(ExecutionError):
+    """A later quote is so far above the one that a BUY was sized on that a market order could cost much more than is reserved."""
 
 
 class ExecutionTransientError(ExecutionError):

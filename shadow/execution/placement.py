@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shadow.broker.errors import BrokerProtocolError, QuoteUnavailable
-from shadow.broker.port import Broker, Quote
+from shadow.broker.port import Broker, OrderType, Quote
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.identity import client_order_id_of
 from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
 from shadow.contracts.workflow import WorkflowTrade
-from shadow.execution.errors import WorkTimeSpent
+from shadow.execution.errors import QuoteContradicted, WorkTimeSpent
 from shadow.execution.orders import OrderDesk
 from shadow.execution.ports import Clock, IntentLog
 from shadow.execution.walk import Step, WalkPolicy, filled_shares
@@ -81,7 +81,8 @@ class Placement:
         """Take steps until `trade` is filled or the policy has no more; give all of its orders, final. `turn` is this process's.
 
         Raises what means "try again later, everything is recorded": BrokerTransientError, OrderFateUnknown,
-        OrderStillOpen, WorkTimeSpent, StateUnavailable; OrderMismatch when the broker's order is not ours, and TradeTakenOver.
+        OrderStillOpen, WorkTimeSpent, StateUnavailable; OrderMismatch when the broker's order is not ours, QuoteContradicted,
+        and TradeTakenOver.
         """
         known = {intent.step: intent for intent in self._log.of_trade(trade.run_id, trade.trade_id)}
         trade = SizedTrade.resumed(known[min(known)]) if known else trade
@@ -117,7 +118,8 @@ class Placement:
     def _quote_for(self, step: Step, trade: SizedTrade, last: Quote, decided_at: datetime) -> Quote:
         """Price the first step on the decision quote, later ones on a fresh quote where there is a plausible one.
 
-        The market's own time is that of the decision and what has passed since `decided_at`.
+        A BUY keeps within a limit price near the decision's, and takes no market order where the market is far above it. The
+        market's own time is that of the decision and what has passed since `decided_at`.
         """
         if step.number == 0:
             return trade.quote
@@ -129,7 +131,13 @@ class Placement:
             return last
         now = self._clock.now()
         at = None if trade.market_at is None else trade.market_at + (now - decided_at)
-        return last if self._policy.fault_in(fresh, at, now) else fresh
+        if self._policy.fault_in(fresh, at, now):
+            return last
+        if trade.side is Side.SELL or not self._policy.is_beyond(fresh, trade.quote):
+            return fresh
+        if step.order_type is OrderType.LIMIT:
+            return last
+        raise QuoteContradicted(f"{trade.symbol}: expected a mid near {trade.quote.mid} USD to buy at, was {fresh.mid}")
 
     def _intent(self, trade: SizedTrade, step: Step, rest: Decimal, quote: Quote, turn: int) -> IntentRecord:
         return IntentRecord(

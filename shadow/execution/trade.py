@@ -51,7 +51,7 @@ class TradeExecutor:
         """Execute `trade`, or resume it, and release what it did not spend.
 
         Raises what is worth another try: BrokerTransientError and ExecutionTransientError; and OrderMismatch,
-        BrokerProtocolError, RunNotPrepared and InterlockViolation, which are not.
+        QuoteContradicted, BrokerProtocolError, RunNotPrepared and InterlockViolation, which are not.
         """
         started = self._clock.now()
         turn = self._log.take(trade.run_id, trade.trade_id)

@@ -26,6 +26,7 @@ _PRICE_QUANTUM = Decimal("0.000001")
 _REASON_OF_ERROR = {
     "BrokerUnavailable": Reason.BROKER_UNAVAILABLE,
     "BrokerThrottled": Reason.BROKER_UNAVAILABLE,
+    "QuoteContradicted": Reason.IMPLAUSIBLE_QUOTE,
     "States.Timeout": Reason.TIMED_OUT,
     "Sandbox.Timedout": Reason.TIMED_OUT,
 }

@@ -29,7 +29,8 @@ class WalkPolicy:
     order is looked up before another id is used, `work_seconds` after how long a process takes no further step: the next
     process goes on, and no order is open while they change. An intended order that the broker does not know after
     `abandoned_seconds` was never sent: no process lives that long. A quote is refused that is older than `quote_seconds`, dated
-    more than `ahead_seconds` ahead, or wider than `quote_width_bps` basis points of its mid: these are not the control's.
+    more than `ahead_seconds` ahead, or wider than `quote_width_bps` basis points of its mid; nor is a BUY ordered at a mid higher
+    by as much than the one it was sized at. These are not the control's.
     """
 
     fractions: tuple[Decimal, ...] = FRACTIONS
@@ -76,6 +77,10 @@ class WalkPolicy:
         if width > self.quote_width_bps:
             return f"{quote.symbol}: expected at most {self.quote_width_bps} bps between bid and ask, was {width:.0f}"
         return ""
+
+    def is_beyond(self, fresh: Quote, decided: Quote) -> bool:
+        """Tell whether `fresh` is so far above the quote a BUY was sized on that its shares would cost much more than planned."""
+        return (fresh.mid - decided.mid) / decided.mid * BPS > self.quote_width_bps
 
     def steps(self, side: Side) -> Iterator[Step]:
         """Give every step a trade of `side` may take, in order: in each attempt the limits, then the market."""

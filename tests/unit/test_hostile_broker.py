@@ -26,14 +26,14 @@ from shadow.contracts.errors import ShadowError
 from shadow.contracts.vocabulary import ExecutionMode, Reason, Role, TradeStatus
 from shadow.contracts.workflow import TradeResult, WorkflowTrade
 from shadow.execution.closing import RunCloser
-from shadow.execution.errors import OrderFateUnknown
+from shadow.execution.errors import OrderFateUnknown, QuoteContradicted
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
 from tests.factories.broker import ORDER_JSON, answering
 from tests.factories.broker_simulator import DAY
 from tests.factories.in_process_broker import broker_of, exchange_with
 from tests.factories.workflow_drive import retries_of
-from tests.fakes.candidate import NOON, REST, RUN_ID, Behaviour, FakeBroker, FakeClock, MemoryLedger, MemoryLog, d, trade
+from tests.fakes.candidate import NOON, REST, RUN_ID, Behaviour, FakeBroker, FakeClock, MemoryLedger, MemoryLog, d, partly, trade
 
 POLICY = WalkPolicy()
 BUY, SELL = trade("AAA", "1000"), trade("AAA", "-1000", held="30")
@@ -490,6 +490,22 @@ def test_no_step_of_a_walk_is_priced_on_a_quote_that_cannot_be_one(later: Quote 
     limits = [request.limit_price for request in broker.submitted if request.limit_price]
     assert len(limits) == 3
     assert max(limits) <= d("100.10")
+
+
+def test_shares_that_were_sized_on_half_a_price_are_not_bought_at_the_market() -> None:
+    broker, log, clock = Quoting(script=[partly("1"), REST]), MemoryLog(), FakeClock()
+    broker.quotes = (GOOD, replace(GOOD, bid=d("199.90"), ask=d("200.10")))
+    executor = _executor(broker, log, clock)
+
+    with pytest.raises(QuoteContradicted, match=r"expected a mid near 100\.00 USD to buy at, was 200\.00"):
+        executor.execute(BUY)
+
+    result = executor.reconcile(BUY, "QuoteContradicted")
+    assert (result.status, result.reason, result.quantity) == (TradeStatus.FAILED, Reason.PARTIAL_FILL, 1)
+    assert max(request.limit_price or 10**6 for request in broker.submitted) <= d("100.10")
+    assert not [order for order in broker.accepted if not order.status.is_final]
+    nothing = _executor(broker, MemoryLog(), clock)
+    assert nothing.reconcile(BUY, "QuoteContradicted").reason is Reason.IMPLAUSIBLE_QUOTE
 
 
 @pytest.mark.parametrize(("item", "attempts"), [(BUY, 1), (SELL, 3)], ids=["buy", "sell"])

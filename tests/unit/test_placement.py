@@ -148,7 +148,7 @@ def test_an_order_of_another_size_under_our_id_is_cancelled_and_told() -> None:
     desk.broker.orders = {key: replace(order, status=OrderStatus.OPEN) for key, order in list(desk.broker.orders.items())[:1]}
     desk.log = MemoryLog()
 
-    with pytest.raises(OrderMismatch, match="expected ABC BUY 10, was ABC BUY 11"):
+    with pytest.raises(OrderMismatch, match="expected ABC BUY 10 limit at 100.05, was ABC BUY 11 limit"):
         desk.place(asked="10")
 
     assert [order.status for order in desk.broker.accepted] == [OrderStatus.CANCELED]
@@ -249,7 +249,7 @@ def test_another_ones_order_under_our_id_is_refused() -> None:
     desk.place(asked="11")
     desk.log = MemoryLog()
 
-    with pytest.raises(OrderMismatch, match=r"BUY 10, was .* BUY 11"):
+    with pytest.raises(OrderMismatch, match=r"BUY 10 .*, was .* BUY 11"):
         desk.place(asked="10")
 
 
