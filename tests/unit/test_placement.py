@@ -148,7 +148,7 @@ def test_an_order_of_another_size_under_our_id_is_cancelled_and_told() -> None:
     desk.broker.orders = {key: replace(order, status=OrderStatus.OPEN) for key, order in list(desk.broker.orders.items())[:1]}
     desk.log = MemoryLog()
 
-    with pytest.raises(OrderMismatch, match="expected ABC BUY 10 limit at 100.05, was ABC BUY 11 limit"):
+    with pytest.raises(OrderMismatch, match=r"expected ABC BUY 10 limit at 100\.05, was ABC BUY 11 limit"):
         desk.place(asked="10")
 
     assert [order.status for order in desk.broker.accepted] == [OrderStatus.CANCELED]
