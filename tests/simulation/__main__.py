@@ -73,11 +73,13 @@ def main(arguments: list[str] | None = None) -> int:
     total, begun = Result(), time.monotonic()
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
         for done in as_completed([pool.submit(simulate, block) for block in blocks(options.first, options.draws)]):
-            total.add(done.result())
+            found = done.result()
+            total.add(found)
             seconds = time.monotonic() - begun
             left = seconds / total.draws * (options.draws - total.draws)
             told = f"{total.draws} of {options.draws} draws, {len(total.failures)} failed, {seconds:.0f} s, {left:.0f} s to go"
-            sys.stderr.write(f"{told}\n")
+            failed = "".join(f"  seed {seed}: {'; '.join(lines)}\n" for seed, lines in sorted(found.failures.items()))
+            sys.stderr.write(f"{told}\n{failed}")
             sys.stderr.flush()
     if options.json:
         say(json.dumps(asdict(total)))

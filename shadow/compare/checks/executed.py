@@ -67,11 +67,16 @@ def is_elsewhere(order: OrderRecord, side: LaneTrade) -> bool:
     return order.symbol is not None and not is_same_symbol(order.symbol, side.trade.symbol)
 
 
+def went_astray(order: OrderRecord, side: LaneTrade) -> bool:
+    """Tell whether an order is known to go the other way than its trade, or to be for another symbol."""
+    return has_wrong_side(order, side) or is_elsewhere(order, side)
+
+
 @memoized_per_trade
 def order_fill(side: LaneTrade) -> Fill | None:
     """Sum the fills of the trade's orders; None where no order says how much was filled. What went astray fills nothing of it."""
     orders = [order for order in side.trade.orders if is_accepted(order)]
-    return _sum((ZERO, None) if has_wrong_side(order, side) else (order.filled_quantity, order.average_price) for order in orders)
+    return _sum((ZERO, None) if went_astray(order, side) else (order.filled_quantity, order.average_price) for order in orders)
 
 
 @memoized_per_trade
@@ -150,7 +155,7 @@ def executed(side: LaneTrade) -> Executed:
         return Executed(shares=shares, value=_at_decision(side, shares) if value is None else value, word=Word.BROKER)
     if trade.orders and not any(is_accepted(order) for order in trade.orders):
         return Executed(shares=ZERO, value=ZERO, word=Word.LANE)
-    if any(has_wrong_side(order, side) or is_elsewhere(order, side) for order in trade.orders):
+    if any(went_astray(order, side) for order in trade.orders):
         shares, value = _sent(side)
         return Executed(shares=shares, value=value, word=Word.LANE)
     return _claimed(side)

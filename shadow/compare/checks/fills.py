@@ -128,7 +128,7 @@ def _status(pair: TradePair, duties: Duties) -> Iterator[Finding]:
     if alone and pair.lanes[0].trade.status is not planned:
         side = pair.lanes[0]
         words = f"The {side.role.value} ended the trade as {_end(side)}, and the other lane does not have it."
-        departs = {side.role} - {s.role for s in pair.lanes if _stopped_rightly(s, duties)}
+        departs = set() if _stopped_rightly(side, duties) or _did_nearly_all(side, pair, duties.policy) else {side.role}
     elif pair.both is not None and pair.both[0].trade.status is not pair.both[1].trade.status:
         words = f"The control ended the trade as {_end(pair.both[0])}, the candidate as {_end(pair.both[1])}."
         departs = set(ends_apart(pair, duties))

@@ -88,8 +88,10 @@ def witnessed_price(side: LaneTrade) -> Decimal | None:
 
 
 def _entered_for_real(side: LaneTrade) -> Fill | None:
-    real = [effect for effect in side.effects_of(EffectKind.LEDGER_ENTRY) if effect.emitted]
-    fill, price = ledger_fill(side) if real else None, side.trade.average_price
+    entries = side.effects_of(EffectKind.LEDGER_ENTRY)
+    is_real = any(effect.emitted for effect in entries)
+    is_its_own = all(effect.symbol is None or is_same_symbol(effect.symbol, side.trade.symbol) for effect in entries)
+    fill, price = ledger_fill(side) if is_real and is_its_own else None, side.trade.average_price
     if fill is None or fill.value is None or price is None:
         return fill
     apart = abs(EXACT.subtract(fill.value, EXACT.multiply(price, fill.quantity)))
