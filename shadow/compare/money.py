@@ -15,6 +15,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from shadow.compare.case import LaneTrade, TradePair
 from shadow.compare.checks.executed import (
     LIVE,
+    accepted_orders,
     claimed_shares,
     executed,
     is_accepted,
@@ -162,7 +163,7 @@ def line_of(pair: TradePair) -> MoneyLine:
 def strays_of(pair: TradePair) -> Iterator[tuple[Role, OrderRecord]]:
     """Give what the lanes executed in another symbol than the trade's, as orders."""
     for side in pair.lanes:
-        astray = [order for order in side.trade.orders if is_accepted(order) and is_elsewhere(order, side)]
+        astray = [order for order in accepted_orders(side) if is_elsewhere(order, side)]
         yield from ((side.role, _filled_by_record(order, side, is_last=order is astray[-1])) for order in astray)
         if pair.planned is not None and not is_same_symbol(side.trade.symbol, pair.planned.symbol):
             done = executed(side)

@@ -26,6 +26,7 @@ from tests.strategies.planting import (
     intent,
     is_buy,
     is_exit,
+    is_sell,
     largest_sell_fails,
     repriced,
     resized,
@@ -39,6 +40,7 @@ from tests.strategies.planting import (
     with_run,
     without_trade,
 )
+from tests.strategies.planting import order as planted_order
 from tests.strategies.plants import in_another_symbol
 from tests.strategies.policies import TEXT
 
@@ -834,6 +836,8 @@ def test_what_an_exit_in_whole_shares_leaves_is_no_residue_where_both_lanes_sold
     assert named == {"candidate"}
     by_value = left_of_exits(case, Role.CANDIDATE, "10", "0")  # found by simulation (seed 3040): in dry run, one share fewer
     assert "RESIDUAL_POSITION" not in {d.kind for d in judge(by_value, default_policy()).differences}
+    failed = trade_edit(is_exit, lambda _t: {"status": TradeStatus.FAILED, "reason": Reason.BROKER_REJECTED})(case, Role.CONTROL)
+    assert ("RESIDUAL_POSITION", "candidate") not in said(judge(failed, default_policy()))  # found by simulation (seed 796)
     much = left_of_exits(case, Role.CONTROL, "11", "1.64")
     assert "RESIDUAL_POSITION" in {d.kind for d in judge(much, default_policy()).differences}
 
@@ -890,6 +894,46 @@ def test_a_ledger_that_its_own_lane_denies_accuses_nobody_else() -> None:
         assert entry.price is not None
         case = spoil(EffectKind.LEDGER_ENTRY, price=entry.price * factor)(BASE, Role.CONTROL)
         assert {attribution for _, attribution in said(judge(case, default_policy()))} == {"control"}
+
+
+def test_a_lane_that_traded_another_symbol_says_nothing_of_the_price_to_the_other() -> None:
+    """Found by simulation (seed 3813): the control's orders and ledger entries of its trade are all of another symbol."""
+    run = run_of(BASE, Role.CONTROL)
+    first = next(t for t in run.trades if is_buy(t))
+    assert first.average_price is not None
+    price = first.average_price / 3
+    entry = {"order_id": "o", "status": "filled", "symbol": "AMZN", "quantity": first.filled_quantity, "accepted": True}
+    order = OrderRecord.model_validate({**entry, "filled_quantity": first.filled_quantity, "average_price": price})
+    case = trade_edit(lambda t: t.trade_id == first.trade_id, lambda _t: {"orders": (order,)})(BASE, Role.CONTROL)
+    case = spoil(EffectKind.LEDGER_ENTRY, symbol="AMZN", price=price)(case, Role.CONTROL)
+    for asked in (False, True):
+        found = said(judge(with_run(case, Role.CONTROL, broker_truth=asked), default_policy()))
+        assert ("ORDER_SYMBOL", "control") in found
+        assert {attribution for _, attribution in found} == {"control"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_one_order_that_is_recorded_twice_is_one_order(role: Role) -> None:
+    """Found by simulation (seed 57): the broker has one order, so there are no dollars of a second."""
+    one = trade_edit(is_buy, lambda t: {"orders": (planted_order(t, 0),)})(BASE, role)
+    two = trade_edit(is_buy, lambda t: {"orders": t.orders * 2})(one, role)
+    for asked in (False, True):
+        alone, twice = (judge(with_run(case, role, broker_truth=asked), default_policy()) for case in (one, two))
+        assert ("ORDER_CHAINS", role.value) in said(twice)
+        assert ("DOUBLE_ORDER", role.value) not in said(twice)
+        assert (twice.gross_impact, twice.money) == (alone.gross_impact, alone.money)
+
+
+def test_a_failed_trade_that_did_all_but_a_rest_is_no_departure_where_the_other_lane_has_no_record() -> None:
+    """Found by simulation (seed 3801): both lanes left a hundredth of a share, and the control's record could not be read."""
+    case = without_trade(is_sell)(BASE, Role.CONTROL)
+    for part, told in ((Decimal("0.999"), False), (Decimal("0.5"), True)):
+
+        def failed(trade: TradeOutcome, part: Decimal = part) -> dict[str, object]:
+            filled = trade.filled_quantity and trade.filled_quantity * part
+            return {"status": TradeStatus.FAILED, "reason": Reason.PARTIAL_FILL, "filled_quantity": filled, "orders": ()}
+
+        assert bool(of_kind(trade_edit(is_sell, failed)(case, Role.CANDIDATE), "TRADE_STATUS")) is told
 
 
 @pytest.mark.parametrize("role", ROLES)

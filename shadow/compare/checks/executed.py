@@ -73,9 +73,20 @@ def went_astray(order: OrderRecord, side: LaneTrade) -> bool:
 
 
 @memoized_per_trade
+def accepted_orders(side: LaneTrade) -> tuple[OrderRecord, ...]:
+    """Give the trade's orders that the broker has, or may have: one that is recorded twice, alike, is one order."""
+    found = {
+        (order.order_id or place, order.filled_quantity, order.average_price): order
+        for place, order in enumerate(side.trade.orders)
+        if is_accepted(order)
+    }
+    return tuple(found.values())
+
+
+@memoized_per_trade
 def order_fill(side: LaneTrade) -> Fill | None:
     """Sum the fills of the trade's orders; None where no order says how much was filled. What went astray fills nothing of it."""
-    orders = [order for order in side.trade.orders if is_accepted(order)]
+    orders = accepted_orders(side)
     return _sum((ZERO, None) if went_astray(order, side) else (order.filled_quantity, order.average_price) for order in orders)
 
 
@@ -133,8 +144,8 @@ def _sent(side: LaneTrade) -> tuple[Decimal, Decimal | None]:
     """Sum what the orders filled, each on its own side: signed shares, and signed USD where every fill has a price."""
     shares, value = ZERO, ZERO
     is_priced = True
-    for order in side.trade.orders:
-        if is_accepted(order) and order.filled_quantity and not is_elsewhere(order, side):
+    for order in accepted_orders(side):
+        if order.filled_quantity and not is_elsewhere(order, side):
             signed = order.filled_quantity if (order.side or side.trade.action) is Side.BUY else -order.filled_quantity
             shares = EXACT.add(shares, signed)
             is_priced = is_priced and order.average_price is not None
@@ -153,7 +164,7 @@ def executed(side: LaneTrade) -> Executed:
     if is_answered(side):
         shares, value = _sent(side)
         return Executed(shares=shares, value=_at_decision(side, shares) if value is None else value, word=Word.BROKER)
-    if trade.orders and not any(is_accepted(order) for order in trade.orders):
+    if trade.orders and not accepted_orders(side):
         return Executed(shares=ZERO, value=ZERO, word=Word.LANE)
     if any(went_astray(order, side) for order in trade.orders):
         shares, value = _sent(side)

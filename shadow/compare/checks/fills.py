@@ -343,7 +343,7 @@ def _both_sold_whole_shares(pair: TradePair) -> bool:
 
     They need not be as many: a lane that sizes by value rounds what its own quote makes of the plan's dollars.
     """
-    sold = [_sold(side) or ZERO for side in pair.lanes if side.trade.status is TradeStatus.COMPLETED]
+    sold = [_sold(side) or ZERO for side in pair.lanes if side.trade.status is TradeStatus.COMPLETED or _filled(side, pair)]
     return len(sold) == len(Role) and all(shares > 0 and shares == shares.to_integral_value() for shares in sold)
 
 

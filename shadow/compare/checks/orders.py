@@ -16,6 +16,7 @@ from shadow.compare.checks.executed import (
     DEAD,
     FILLED,
     LIVE,
+    accepted_orders,
     executed,
     has_wrong_side,
     is_accepted,
@@ -95,7 +96,7 @@ def order_type_of(side: LaneTrade) -> str | None:
 
 def _astray(side: LaneTrade) -> Fault | None:
     """Tell of an order that goes the other way than its trade: it moves the position away from the plan."""
-    astray = [order for order in side.trade.orders if is_accepted(order) and has_wrong_side(order, side)]
+    astray = [order for order in accepted_orders(side) if has_wrong_side(order, side)]
     if not astray:
         return None
     filled = sum((order.filled_quantity or Decimal(0) for order in astray), Decimal(0))
@@ -107,7 +108,7 @@ def _astray(side: LaneTrade) -> Fault | None:
 
 def _double(side: LaneTrade) -> Fault | None:
     """Tell of two orders that are live or filled, or fills beyond what was asked for, by the orders or by the ledger."""
-    counting = [o for o in side.trade.orders if is_accepted(o) and (status_of(o) == FILLED or status_of(o) in LIVE)]
+    counting = [order for order in accepted_orders(side) if status_of(order) == FILLED or status_of(order) in LIVE]
     if len(counting) > 1:
         return Fault(f"{len(counting)} orders", f"has {len(counting)} accepted orders that are live or filled")
     asked = asked_quantity(side)
@@ -130,7 +131,7 @@ def _chains(side: LaneTrade) -> Fault | None:
     chain = chain_of(side)
     names = [order.client_order_id or "" for order in chain]
     if len(set(names)) < len(names):
-        return Fault(f"{len(names)} orders", "used one client order id twice")
+        return Fault(f"{len(names)} orders", "records one client order id twice")
     steps = _steps(side, chain)
     if steps and (len(steps) < len(chain) or _left_out(steps)):
         numbers = ", ".join(str(step) for step, _ in steps)
@@ -230,7 +231,7 @@ def _attempts(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 
 
 def _live(side: LaneTrade) -> Fault | None:
-    live = [order for order in side.trade.orders if is_accepted(order) and status_of(order) in LIVE]
+    live = [order for order in accepted_orders(side) if status_of(order) in LIVE]
     if side.trade.status not in _OVER or not live:
         return None
     return Fault(
@@ -258,7 +259,7 @@ def _denied(side: LaneTrade) -> Fault | None:
 
 def _left_working(pair: TradePair, side: LaneTrade) -> Iterator[Finding]:
     """Tell of an order that still works although its trade is executed, with what it may still fill in USD."""
-    live = [order for order in side.trade.orders if is_accepted(order) and status_of(order) in LIVE]
+    live = [order for order in accepted_orders(side) if status_of(order) in LIVE]
     if side.trade.status is not TradeStatus.COMPLETED or not live or side.run.completed_at is None:
         return
     price = decision_price(side.trade.intent) or side.trade.average_price
