@@ -82,9 +82,17 @@ def simulate(seeds: Iterable[int]) -> Result:
         with simulation(mode) as lanes:
             draws = Draws(lanes)
             for seed in of_mode:
-                seen, honest = draws.run(seed)
-                verdict = seen.comparison.verdict.value if seen.comparison else "none"
-                places = Counter(f"{fault.place} {fault.how}" for fault in seen.faults)
-                wrong = audit(seen, honest)
-                result.add(Result(1, {verdict: 1}, dict(places), {seed: [*map(str, seen.faults), *wrong]} if wrong else {}))
+                result.add(_audited(draws, seed))
     return result
+
+
+def _audited(draws: Draws, seed: int) -> Result:
+    """Run one draw and audit it. A draw that raises is a failure like any other: the next ones are run all the same."""
+    try:
+        seen, honest = draws.run(seed)
+    except Exception as error:  # noqa: BLE001 - whatever was raised is told with its seed
+        return Result(1, {"crashed": 1}, {}, {seed: [f"crashed: {error!r}"]})
+    verdict = seen.comparison.verdict.value if seen.comparison else "none"
+    places = Counter(f"{fault.place} {fault.how}" for fault in seen.faults)
+    wrong = audit(seen, honest)
+    return Result(1, {verdict: 1}, dict(places), {seed: [*map(str, seen.faults), *wrong]} if wrong else {})

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import Enum
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -215,7 +216,8 @@ def spoil(records: list[Any], fault: Fault, others: Mapping[str, str]) -> list[A
     neighbours = [each for index, each in enumerate(records) if index != at]
     if fault.how == "stale":
         neighbours = records[:at]
-    values = [value for each in neighbours for other in _leaves(each) if other[-1:] == path[-1:] for value in [_at(each, other)]]
+    found = [_at(each, other) for each in neighbours for other in _leaves(each) if other[-1:] == path[-1:]]
+    values = [value.value if isinstance(value, Enum) else value for value in found]
     new = _other(_at(records[at], path), fault.how, random, values, others)
     changed = _put(records[at], path, new)
     if fault.how == "doubled":

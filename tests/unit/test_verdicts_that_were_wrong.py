@@ -926,7 +926,7 @@ def test_one_order_that_is_recorded_twice_is_one_order(role: Role) -> None:
 
 def test_a_failed_trade_that_did_all_but_a_rest_is_no_departure_where_the_other_lane_has_no_record() -> None:
     """Found by simulation (seed 3801): both lanes left a hundredth of a share, and the control's record could not be read."""
-    case = without_trade(is_sell)(BASE, Role.CONTROL)
+    case = with_run(without_trade(is_sell)(BASE, Role.CONTROL), Role.CANDIDATE, effects=None)
     for part, told in ((Decimal("0.999"), False), (Decimal("0.5"), True)):
 
         def failed(trade: TradeOutcome, part: Decimal = part) -> dict[str, object]:
