@@ -42,7 +42,10 @@ _MISSED = (Verdict.INCOMPLETE, Verdict.MISSING_CONTROL, Verdict.MISSING_CANDIDAT
 
 
 class Headline(Frozen):
-    """What to tell first. `todo` is what a person decides; `command` and `runbook` are empty where there is nothing to do."""
+    """What to tell first. `todo` is what a person decides; `command` and `runbook` are empty where there is nothing to do.
+
+    `unseen` says which pairs were judged without the candidate's broker, as in dry run, and where stands what that cannot show.
+    """
 
     verdict: str
     sentence: str
@@ -53,6 +56,7 @@ class Headline(Frozen):
     command: str = ""
     runbook: str = ""
     plan_id: str = ""
+    unseen: str = ""
 
 
 def runbook_of(kind: str, severity: Severity) -> str:
@@ -73,6 +77,18 @@ def about(difference: Difference) -> str:
 def headline_of(comparisons: Sequence[Comparison], published: int | None = None) -> Headline:
     """Say the first things of the live pairs of a day (or of one pair). `published`: how many there were, where that is known."""
     pairs = [each for each in comparisons if each.origin == "live"] or list(comparisons)
+    return _first_things(pairs, published).model_copy(update={"unseen": _unseen(pairs)})
+
+
+def _unseen(pairs: Sequence[Comparison]) -> str:
+    alone = sum(pair.candidate is not None and not pair.candidate.broker_truth for pair in pairs)
+    if not alone:
+        return ""
+    asked = f"No broker was asked about the candidate in {alone} of {count(len(pairs), 'pair')}, as in dry run"
+    return f"{asked}: docs/what-is-seen.md lists what that cannot show."
+
+
+def _first_things(pairs: Sequence[Comparison], published: int | None) -> Headline:
     found = [(each, entry) for each in pairs for entry in each.differences if entry.unexplained]
     missed = [each for each in pairs if each.verdict in _MISSED]
     complete = _complete(pairs, missed, published)

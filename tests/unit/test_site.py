@@ -70,6 +70,16 @@ def test_a_day_without_a_difference_says_that_short() -> None:
     assert (found.sentence, found.todo, found.command) == ("Both lanes agree.", "Nothing to do.", "")
 
 
+def test_what_a_dry_run_cannot_show_is_said_with_the_place_where_it_is_listed() -> None:
+    assert PAIR.candidate is not None
+    asked = PAIR.model_copy(update={"candidate": PAIR.candidate.model_copy(update={"broker_truth": True})})
+    assert headline_of([asked]).unseen == ""
+    for pairs in ([PAIR], [PAIR, asked]):
+        assert f"in 1 of {len(pairs)} pair" in headline_of(pairs).unseen
+        assert Path("docs/what-is-seen.md").is_file()
+        assert "docs/what-is-seen.md" in headline_of(pairs).unseen
+
+
 @pytest.mark.parametrize(
     ("comparison", "runbook"),
     [(incomplete(PAIR), "incomplete-evidence"), (missing_candidate(PAIR), "missing-candidate")],
