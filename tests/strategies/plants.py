@@ -308,7 +308,7 @@ PLANTS = (
         trade_edit(is_buy, lambda t: {"equity": t.equity.model_copy(update={"cumulative": Decimal(0)}) if t.equity else None}),
         name="C4",
     ),
-    Plant("MARKET_CHECK", in_worlds(lambda w: replace(w, closed=True)), attribution="other", name="C6"),
+    Plant("MARKET_CHECK", in_worlds(lambda w: replace(w, closed=True)), attribution="candidate", name="C6"),
     Plant("PHASE_ORDER", trade_edit(is_buy, early_buy)),
     Plant("RUN_ID", run_edit(lambda _r: {"run_id": "other", "lane": Lane.WORKFLOW})),
     Plant("CORRELATION_ID", run_edit(lambda _r: {"correlation_id": "workflow-else"}), name="C8"),

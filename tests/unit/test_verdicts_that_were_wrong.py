@@ -913,6 +913,21 @@ def test_a_lane_that_traded_another_symbol_says_nothing_of_the_price_to_the_othe
 
 
 @pytest.mark.parametrize("role", ROLES)
+def test_v6_a_lane_that_finds_the_market_closed_departs_where_a_broker_filled_the_other(role: Role) -> None:
+    def closed(_trade: TradeOutcome) -> dict[str, object]:
+        unknown = ("started_at", "completed_at", "filled_quantity", "average_price", "value", "intent")
+        return {"status": TradeStatus.SKIPPED, "reason": Reason.MARKET_CLOSED, "orders": ()} | dict.fromkeys(unknown)
+
+    (other,) = set(Role) - {role}
+    filled = trade_edit(is_buy, lambda t: {"orders": (planted_order(t, 0),)})(BASE, other)
+    case = with_run(trade_edit(is_buy, closed)(filled, role), role, effects=None, counters=None)
+    asked = judge(with_run(case, other, broker_truth=True), default_policy())
+    assert [lane for kind, lane in said(asked) if kind == "MARKET_CHECK"] == [role.value]
+    claimed = judge(with_run(case, other, effects=None), default_policy())
+    assert [lane for kind, lane in said(claimed) if kind == "MARKET_CHECK"] == [other.value]
+
+
+@pytest.mark.parametrize("role", ROLES)
 def test_one_order_that_is_recorded_twice_is_one_order(role: Role) -> None:
     """Found by simulation (seed 57): the broker has one order, so there are no dollars of a second."""
     one = trade_edit(is_buy, lambda t: {"orders": (planted_order(t, 0),)})(BASE, role)

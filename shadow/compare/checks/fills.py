@@ -12,7 +12,7 @@ from decimal import Decimal
 from shadow.compare.case import LaneTrade, Planned, TradePair
 from shadow.compare.checks.duties import Duties, is_equity_blocked, was_tried
 from shadow.compare.checks.executed import order_fill, seen_filled, status_of, truest_fill
-from shadow.compare.checks.prices import is_off_every_witness, witnessed_price
+from shadow.compare.checks.prices import closed_departs, is_off_every_witness, witnessed_price
 from shadow.compare.checks.sizing import asked_quantity, decision_price
 from shadow.compare.exact import EXACT, SHARE_STEP, ZERO
 from shadow.compare.finding import Fault, Finding, of_each, own_faults, shown
@@ -184,7 +184,7 @@ def _departs(side: LaneTrade, other: LaneTrade, pair: TradePair, duties: Duties)
     if was_tried(mine) and mine.action is Side.BUY and theirs.reason is Reason.SELL_GUARD and duties.must_block[side.role]:
         return True
     if mine.reason is Reason.MARKET_CLOSED or theirs.reason is Reason.MARKET_CLOSED:
-        return was_tried(mine)
+        return side.role in closed_departs(side, other)
     if mine.status is TradeStatus.COMPLETED:
         return theirs.reason in _OUTAGES and is_off_every_witness(side, pair, duties.policy)
     if theirs.status in (TradeStatus.UNKNOWN, TradeStatus.UNFINISHED) and _did_nearly_all(side, pair, duties.policy):

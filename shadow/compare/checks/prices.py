@@ -12,6 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from shadow.compare.case import LaneTrade, TradePair, memoized_per_trade
+from shadow.compare.checks.duties import was_tried
 from shadow.compare.checks.executed import Fill, is_accepted, ledger_fill, order_fill, truest_fill
 from shadow.compare.checks.sizing import decision_price
 from shadow.compare.exact import EXACT, ZERO, basis_points
@@ -20,7 +21,7 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.model import decimal_text
 from shadow.contracts.symbols import is_same_symbol
-from shadow.contracts.vocabulary import EffectKind, Side
+from shadow.contracts.vocabulary import EffectKind, Reason, Role, Side
 
 _CENT = Decimal("0.01")
 _SECOND = timedelta(seconds=1)
@@ -96,6 +97,21 @@ def _entered_for_real(side: LaneTrade) -> Fill | None:
         return fill
     apart = abs(EXACT.subtract(fill.value, EXACT.multiply(price, fill.quantity)))
     return fill if apart <= EXACT.multiply(_CENT, abs(fill.value)) else None
+
+
+def closed_departs(one: LaneTrade, two: LaneTrade) -> frozenset[Role]:
+    """Give the lane that departs where one found the market closed for a trade that the other went to the broker with.
+
+    The plan wants the trade executed. Fills that their lane did not write down itself show that it could be, and so does a later
+    trade of the lane that found the market closed. Otherwise the one that traded departs: that it did is only its own word.
+    """
+    shut, went = (one, two) if one.trade.reason is Reason.MARKET_CLOSED else (two, one)
+    if went.trade.reason is Reason.MARKET_CLOSED or not was_tried(went.trade):
+        return frozenset()
+    found_at = shut.trade.completed_at or shut.trade.started_at
+    later = (t for t in shut.run.trades if found_at is not None and t.started_at is not None and t.started_at > found_at)
+    was_open = witnessed_price(went) is not None or any(was_tried(trade) and trade.filled_quantity for trade in later)
+    return frozenset({shut.role if was_open else went.role})
 
 
 def seconds_between(pair: TradePair) -> Decimal | None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from shadow.compare.case import LaneTrade, PairView, TradePair
 from shadow.compare.checks.duties import Duties, has_trades, is_equity_blocked, planned_of, planned_sum, was_tried
+from shadow.compare.checks.prices import closed_departs
 from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.finding import Fault, Finding, of_each, run_faults, shown
 from shadow.compare.policy import Policy
@@ -327,6 +328,7 @@ def _breaker(pair: TradePair, duties: Duties) -> Iterator[Finding]:
 def market_findings(view: PairView) -> Iterator[Finding]:
     """Tell once of a market that one lane found closed while the other traded."""
     closed, traded = set(), set()
+    departs: set[Role] = set()
     symbols = []
     for pair in view.trades:
         both = pair.both
@@ -337,6 +339,7 @@ def market_findings(view: PairView) -> Iterator[Finding]:
         if shut and went:
             closed |= shut
             traded |= went
+            departs |= closed_departs(*both)
             symbols.append(pair.symbol)
     if symbols:
         words = {role: "traded" if role in traded else "market closed" for role in closed | traded}
@@ -349,7 +352,7 @@ def market_findings(view: PairView) -> Iterator[Finding]:
             control=words.get(Role.CONTROL),
             candidate=words.get(Role.CANDIDATE),
         )
-        yield from of_each(market, traded)
+        yield from of_each(market, departs)
 
 
 def phase_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
