@@ -918,13 +918,17 @@ def test_v6_a_lane_that_finds_the_market_closed_departs_where_a_broker_filled_th
         unknown = ("started_at", "completed_at", "filled_quantity", "average_price", "value", "intent")
         return {"status": TradeStatus.SKIPPED, "reason": Reason.MARKET_CLOSED, "orders": ()} | dict.fromkeys(unknown)
 
+    def shut(trade: TradeOutcome) -> TradeOutcome:
+        return trade.model_copy(update=closed(trade))
+
     (other,) = set(Role) - {role}
     filled = trade_edit(is_buy, lambda t: {"orders": (planted_order(t, 0),)})(BASE, other)
     case = with_run(trade_edit(is_buy, closed)(filled, role), role, effects=None, counters=None)
     asked = judge(with_run(case, other, broker_truth=True), default_policy())
     assert [lane for kind, lane in said(asked) if kind == "MARKET_CHECK"] == [role.value]
-    claimed = judge(with_run(case, other, effects=None), default_policy())
-    assert [lane for kind, lane in said(claimed) if kind == "MARKET_CHECK"] == [other.value]
+    for trades, named in ((run_of(case, role).trades, role), (tuple(map(shut, run_of(case, role).trades)), other)):
+        claimed = judge(with_run(with_run(case, other, effects=None), role, trades=trades), default_policy())
+        assert [lane for kind, lane in said(claimed) if kind == "MARKET_CHECK"] == [named.value]
 
 
 @pytest.mark.parametrize("role", ROLES)

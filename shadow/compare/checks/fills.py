@@ -166,7 +166,7 @@ def ends_apart(pair: TradePair, duties: Duties) -> frozenset[Role]:
     if both is None:
         return frozenset()
     blocked, tried = (any(tell(side.trade) for side in both) for tell in (is_equity_blocked, was_tried))
-    if blocked and tried and not any(side.trade.reason is Reason.SELL_GUARD for side in both):
+    if pair.side is Side.BUY and blocked and tried and not any(side.trade.reason is Reason.SELL_GUARD for side in both):
         failed = {side.role for side in both if was_tried(side.trade) and side.trade.status is not TradeStatus.COMPLETED}
         return duties.breaker_departs(pair) | failed
     departs = set()

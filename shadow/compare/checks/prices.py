@@ -102,15 +102,14 @@ def _entered_for_real(side: LaneTrade) -> Fill | None:
 def closed_departs(one: LaneTrade, two: LaneTrade) -> frozenset[Role]:
     """Give the lane that departs where one found the market closed for a trade that the other went to the broker with.
 
-    The plan wants the trade executed. Fills that their lane did not write down itself show that it could be, and so does a later
-    trade of the lane that found the market closed. Otherwise the one that traded departs: that it did is only its own word.
+    The plan wants the trade executed, in a run of a few minutes. Fills that their lane did not write down itself show that it
+    could be, and so does another trade of the lane that found the market closed. Otherwise the one that traded departs: that it
+    did is only its own word.
     """
     shut, went = (one, two) if one.trade.reason is Reason.MARKET_CLOSED else (two, one)
     if went.trade.reason is Reason.MARKET_CLOSED or not was_tried(went.trade):
         return frozenset()
-    found_at = shut.trade.completed_at or shut.trade.started_at
-    later = (t for t in shut.run.trades if found_at is not None and t.started_at is not None and t.started_at > found_at)
-    was_open = witnessed_price(went) is not None or any(was_tried(trade) and trade.filled_quantity for trade in later)
+    was_open = witnessed_price(went) is not None or any(was_tried(trade) and trade.filled_quantity for trade in shut.run.trades)
     return frozenset({shut.role if was_open else went.role})
 
 

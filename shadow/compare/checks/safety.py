@@ -326,7 +326,7 @@ def _breaker(pair: TradePair, duties: Duties) -> Iterator[Finding]:
 
 
 def market_findings(view: PairView) -> Iterator[Finding]:
-    """Tell once of a market that one lane found closed while the other traded."""
+    """Tell once of a market that one lane found closed while the other traded: where one trade shows that it was open, it was."""
     closed, traded = set(), set()
     departs: set[Role] = set()
     symbols = []
@@ -352,7 +352,7 @@ def market_findings(view: PairView) -> Iterator[Finding]:
             control=words.get(Role.CONTROL),
             candidate=words.get(Role.CANDIDATE),
         )
-        yield from of_each(market, departs)
+        yield from of_each(market, departs & closed or departs)
 
 
 def phase_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
