@@ -62,15 +62,17 @@ def _plain(name: str) -> str:
 
 
 _NAMES = frozenset(map(_plain, SECRET_FIELDS))
-_WORDS = sorted({re.sub(r"[^a-z0-9]+", r"[_\-]*", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()) for name in SECRET_FIELDS})
+_WORDS = sorted({re.sub(r"[^a-z0-9]+", r"[ _\-]*", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()) for name in SECRET_FIELDS})
 _NAME = "|".join(sorted(_WORDS, key=len, reverse=True))
 _MAY_NAME = re.compile(_NAME, re.IGNORECASE)
 _NAMED = re.compile(
-    rf"""(?<![A-Za-z0-9])(?P<lead>(?P<q>b?(?P<quote>\\*["'])?)(?:{_NAME})(?(quote)(?P=quote))\s*(?P<sep>[:=,])\s*)"""
+    rf"""(?<![A-Za-z0-9])(?P<lead>(?P<q>b?(?P<quote>\\*["'])?)(?:{_NAME})(?(quote)(?P=quote))\s*(?P<sep>=>|[:=,])\s*)"""
     r"""(?:(?P<open>b?(?P<mark>\\*["']))(?P<quoted>[^"'\n]*?)(?P=mark)(?=[\s,;:)}\]&]|$|\\*["'])|"""
     r"""(?P<stray>\\*["'])?(?P<scheme>(?:Bearer|Basic|Token)\s+)?(?P<bare>[^\s"'\\,;(){}\[\]&<>]+))""",
     re.IGNORECASE,
 )
+_IN_ADDRESS = re.compile(r"""(?<=://)[^\s/@"'<>\\]+(?=@)""")
+"""Name and password in an address, as in `https://name:password@host`."""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 _CANDIDATES = (
     re.compile(r"""[^\s"'\\,;(){}\[\]<>&]{6,256}"""),
@@ -114,6 +116,8 @@ class Redactor:
         """Replace every secret in a text, which may itself be JSON; it stays JSON then."""
         if _MAY_NAME.search(text) is not None or "\\u" in text:
             text = self._json(text) if _is_json(text) else _NAMED.sub(_replaced, text)
+        if "://" in text and "@" in text:
+            text = _IN_ADDRESS.sub(REDACTED, text)
         for word in self._known_in(text):
             text = text.replace(word, REDACTED)
         return text
@@ -237,7 +241,7 @@ def _replaced(match: re.Match[str]) -> str:
     bare = match["bare"]
     if bare in _NOTHING or sep == ",":
         return match.group()
-    is_sure = named_in_quotes or match["stray"] or match["scheme"] or sep == "="
+    is_sure = named_in_quotes or match["stray"] or match["scheme"] or sep.startswith("=")
     if not is_sure and len(bare) < _SURE_LENGTH and not any(character.isdigit() for character in bare):
         return match.group()  # a sentence such as "token: expected a text"
     return f"{lead}{match['stray'] or ''}{match['scheme'] or ''}{REDACTED}"

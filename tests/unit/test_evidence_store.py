@@ -119,6 +119,19 @@ def test_secrets_leave_nested_items_headers_and_texts_and_nothing_else_does() ->
     assert json.loads(json.loads(value["nested"])["a"]) == {"apiKey": {"S": REDACTED}, "kept": "1.50"}
 
 
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("Account Number: PA3CANARY, ACTIVE", f"Account Number: {REDACTED}, ACTIVE"),
+        ("{apiKey => PA3CANARY}", f"{{apiKey => {REDACTED}}}"),
+        ("GET https://PA3:CANARY@paper-api.alpaca.markets/v2", f"GET https://{REDACTED}@paper-api.alpaca.markets/v2"),
+        ("secret key: expected a text; a@b", "secret key: expected a text; a@b"),
+    ],
+)
+def test_a_secret_leaves_a_text_however_people_write_its_name(text: str, clean: str) -> None:
+    assert Redactor().clean(text) == clean
+
+
 _HARMLESS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(alphabet="abcxyz0189 :={}[]\"'\\,.é\n\t", max_size=30),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
