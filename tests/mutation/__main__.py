@@ -20,8 +20,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from tests.mutation.mutants import Mutant, mutated, sample
-from tests.mutation.trying import Tried, attempt
+from tests.mutation.mutants import Mutant, sample
+from tests.mutation.trying import Tried, attempt, attempt_mutant
 
 SEED = 20261128
 AT_ONCE = 2
@@ -59,12 +59,6 @@ def areas(only: str) -> Iterator[Area]:
             tests |= dict.fromkeys(found, tuple(nearest))
         if only in name:
             yield Area(name, entry["share"], entry["mutants"], tests)
-
-
-def attempt_mutant(mutant: Mutant, tests: Tests, limit: float) -> Tried:
-    """Try one mutant."""
-    log = f"{mutant.path.replace('/', '-')}-{mutant.line}-{mutant.column}-{mutant.operator}-{mutant.occurrence}.log"
-    return attempt(tests, limit, log, mutant.path, mutated(mutant))
 
 
 def say(line: str) -> None:

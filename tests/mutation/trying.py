@@ -22,6 +22,8 @@ import moto  # noqa: F401
 import pydantic  # noqa: F401
 import pytest
 
+from tests.mutation.mutants import Mutant, mutated
+
 LOGS = Path("build/mutants")
 MOST_WALL = 4
 """How many seconds of the clock a child may take for each second of processor, before it is taken to hang."""
@@ -56,6 +58,12 @@ def attempt(tests: tuple[str, ...], limit: float, log: str, path: str | None = N
     if os.WIFSIGNALED(status):
         return Tried("timeout" if os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL) else "killed", seconds)
     return Tried(_MEANING.get(os.WEXITSTATUS(status), "error"), seconds)
+
+
+def attempt_mutant(mutant: Mutant, tests: tuple[str, ...], limit: float) -> Tried:
+    """Run the tests nearest to a mutant with its change made."""
+    log = f"{mutant.path.replace('/', '-')}-{mutant.line}-{mutant.column}-{mutant.operator}-{mutant.occurrence}.log"
+    return attempt(tests, limit, log, mutant.path, mutated(mutant))
 
 
 def _run(tests: tuple[str, ...], limit: float, log: Path, path: str | None, text: str | None) -> None:
