@@ -131,12 +131,13 @@ def _unpacked(artefacts: Artefacts, folder: Path, wanted: frozenset[str]) -> lis
 
 
 def _extra_layers() -> dict[str, list[str]]:
-    """Read from the template which layers each function has beside the shared one."""
+    """Read from the template which layers of the stack each function has beside the shared one."""
     resources = read_template(CHECKOUT / "template.yaml")["Resources"]
     found: dict[str, list[str]] = {}
     for resource in resources.values() if isinstance(resources, Mapping) else ():
         properties = resource.get("Properties", {})
         if resource.get("Type") == "AWS::Serverless::Function" and str(properties.get("CodeUri", "")).startswith(_PREFIX):
             name = properties["CodeUri"].removeprefix(_PREFIX).strip("/")
-            found[name] = [layer["Ref"].removesuffix("Layer").lower() for layer in properties.get("Layers", [])]
+            layers = [layer["Ref"] for layer in properties.get("Layers", []) if "Ref" in layer]
+            found[name] = [layer.removesuffix("Layer").lower() for layer in layers]
     return found

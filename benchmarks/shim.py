@@ -71,12 +71,13 @@ def _plans(name: str) -> Iterator[RebalancePlan]:
 
 
 def _await_quiet(machine: str, plan: RebalancePlan) -> None:
-    """Wait until the candidate's run has ended, so that it does not weigh on what is timed next."""
+    """Wait until the candidate's run, which the intake starts, has ended, so that it does not weigh on what is timed next."""
     arn = f"{machine.replace(':stateMachine:', ':execution:')}:{execution_name_of(run_id_of(plan.plan_id))}"
     ends = time.monotonic() + _QUIET_SECONDS
     while time.monotonic() < ends:
-        if clients.stepfunctions().describe_execution(executionArn=arn)["status"] != "RUNNING":
-            return
+        with suppress(clients.stepfunctions().exceptions.ExecutionDoesNotExist):
+            if clients.stepfunctions().describe_execution(executionArn=arn)["status"] != "RUNNING":
+                return
         time.sleep(0.05)
 
 
