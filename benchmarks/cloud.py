@@ -150,7 +150,7 @@ def _verdicts(cloud: Desk, count: int) -> Measurement:
         for number in range(count):
             pair = cloud.run(15, f"verdict-{number}")
             stored = datetime.now(UTC)
-            seen = watch.last_of(pair.run_id)
+            seen = watch.last_of(pair.plan_id)
             settled = max(cloud.execution_of(pair.plan_id).stopped, seen.control_ended)
             delivery.append((seen.arrived - settled).total_seconds())
             beyond.append((stored - seen.arrived).total_seconds())

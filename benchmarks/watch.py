@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from local.stack import STAGE, LocalStack
-from shadow.contracts.identity import execution_name_of
+from shadow.contracts.identity import execution_name_of, run_id_of
 
 _BUS = f"alchemiser-{STAGE}-events"
 _RULES = {
@@ -66,15 +66,15 @@ class DeliveryWatch:
             self._events.delete_rule(Name=f"bench-{bus}", EventBusName=bus)
         self._sqs.delete_queue(QueueUrl=self._url)
 
-    def last_of(self, run_id: str) -> Seen:
-        """Tell of a run whose both lanes have ended. Raises TimeoutError when an event has not come."""
-        ends = time.monotonic() + _SECONDS
+    def last_of(self, plan_id: str) -> Seen:
+        """Tell of a plan whose both runs have ended. Raises TimeoutError when an event has not come."""
+        run_id, ends = run_id_of(plan_id), time.monotonic() + _SECONDS
         while time.monotonic() < ends:
             arrived = self._arrived.get(run_id, {})
             if len(arrived) == len(_RULES) and run_id in self._ended:
                 return Seen(max(arrived.values()), self._ended[run_id])
             time.sleep(0.01)
-        raise TimeoutError(f"run {run_id}: expected an event of each lane, was {sorted(self._arrived.get(run_id, {}))}")
+        raise TimeoutError(f"plan {plan_id}: expected an event of each lane, was {sorted(self._arrived.get(run_id, {}))}")
 
     def _listen(self) -> None:
         while not self._over.is_set():
@@ -91,6 +91,6 @@ class DeliveryWatch:
         if event.get("source") == "aws.states":
             run_id, lane = str(detail["name"]).removeprefix(execution_name_of("")), "candidate"
         else:
-            run_id, lane = str(detail["run_id"]), "control"
+            run_id, lane = run_id_of(str(detail["plan_id"])), "control"  # the control's own run id is a random one
             self._ended[run_id] = datetime.fromisoformat(str(detail["timestamp"]))
         self._arrived.setdefault(run_id, {}).setdefault(lane, now)
