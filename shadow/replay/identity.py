@@ -12,7 +12,7 @@ from typing import TypeVar
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.identity import REPLAY_MARK, run_id_of, trade_id_of
 from shadow.contracts.model import Frozen
-from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Role
 
@@ -83,9 +83,23 @@ def archived_under(outcome: RunOutcome, plan: RebalancePlan) -> RunOutcome:
             trade_id_of(then, item.symbol, item.action): trade_id_of(now, item.symbol, item.action)
             for item in plan.tradable_items
         }
-    trades = tuple(_renamed(trade, names, "trade_id") for trade in outcome.trades)
+    trades = tuple(_trade_renamed(trade, names) for trade in outcome.trades)
     effects = outcome.effects and tuple(_renamed(effect, names, "trade_id", "run_id", "plan_id") for effect in outcome.effects)
     return _renamed(outcome, names, "run_id", "plan_id").model_copy(update={"trades": trades, "effects": effects})
+
+
+def _trade_renamed(trade: TradeOutcome, names: Mapping[str, str]) -> TradeOutcome:
+    """Rename a trade, and those of its orders that are named after it."""
+    new = names.get(trade.trade_id)
+    if new is None:
+        return trade
+    orders = tuple(
+        order.model_copy(update={"client_order_id": f"{new}{order.client_order_id.removeprefix(trade.trade_id)}"})
+        if order.client_order_id is not None and order.client_order_id.startswith(trade.trade_id)
+        else order
+        for order in trade.orders
+    )
+    return trade.model_copy(update={"trade_id": new, "orders": orders})
 
 
 def _renamed(record: R, names: Mapping[str, str], *fields: str) -> R:

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.errors import EvidenceUnavailable, InvalidPayload, InvalidPlan
-from shadow.contracts.identity import is_replay, run_id_of
-from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.identity import is_replay, run_id_of, trade_id_of
+from shadow.contracts.outcome import OrderRecord, RunOutcome
 from shadow.contracts.pair import Pair, StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin, Role
@@ -70,6 +70,24 @@ class TestNames:
 
         assert found.plan_id == replay.plan_id
         assert found.model_copy(update={"plan_id": comparison.plan.plan_id}) == comparison.control
+
+    def test_the_orders_of_the_workflow_are_named_after_the_trades_of_the_replay_and_a_wrong_name_stays(self) -> None:
+        plan = comparison_of(DAY, trades=2).plan
+        replay, run_id = replayed_plan(plan, "version-2"), run_id_of(plan.plan_id)
+        then = outcome_of(plan, Role.CANDIDATE)
+        ids = [trade_id_of(run_id, trade.symbol, trade.action) for trade in then.trades]
+        named = [(ids[0], f"{ids[0]}-step-1"), ("by-hand", None)]
+        trades = tuple(
+            trade.model_copy(update={"trade_id": name, "orders": tuple(OrderRecord(client_order_id=each) for each in orders)})
+            for trade, name, orders in zip(then.trades, ids, named, strict=True)
+        )
+
+        found = archived_under(then.model_copy(update={"run_id": run_id, "trades": trades}), replay)
+
+        now = found.trades[0].trade_id
+        assert now == trade_id_of(run_id_of(replay.plan_id), trades[0].symbol, trades[0].action)
+        orders = [[order.client_order_id for order in trade.orders] for trade in found.trades]
+        assert orders == [[now, f"{now}-step-1"], ["by-hand", None]]
 
 
 class TestSafety:
