@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from local.cloud.emulator_side.iam_gaps import write_keys
 from local.iam_proof.calls import Call, generalised
 from local.iam_proof.policies import Statement, statements_of
 from local.iam_proof.proof import DEPLOYED_WITH, Reason, prove, read_record, reasons
@@ -80,3 +81,19 @@ def test_a_reason_for_what_is_called_anyway_is_told() -> None:
 )
 def test_what_differs_from_run_to_run_becomes_a_star(found: str, kept: str) -> None:
     assert generalised(found).endswith(kept.removeprefix("…"))
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "keys"),
+    [
+        ({}, {}, {"s3:ObjectCreationOperation": "true"}),
+        ({}, {"If-None-Match": "*"}, {"s3:ObjectCreationOperation": "true", "s3:if-none-match": "*"}),
+        ({"uploads": ""}, {}, {"s3:ObjectCreationOperation": "false"}),
+        ({"uploadId": "u", "partNumber": "1"}, {}, {"s3:ObjectCreationOperation": "false"}),
+        ({"uploadId": "u"}, {}, {"s3:ObjectCreationOperation": "true"}),
+    ],
+)
+def test_a_write_to_s3_carries_the_condition_keys_of_aws(
+    query: dict[str, str], headers: dict[str, str], keys: dict[str, str]
+) -> None:
+    assert write_keys(query, headers) == keys

@@ -1,8 +1,8 @@
 """Business Unit: local cloud | Status: current.
 
 What the emulator does not know when it decides whether a role may do something, and AWS does: that a connection is encrypted (a
-loopback one counts as such, the emulator having no certificate), and which identity sends a mail. This module runs in the
-emulator's environment.
+loopback one counts as such, the emulator having no certificate), which identity sends a mail, and whether a write to S3 may
+overwrite. This module runs in the emulator's environment.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email import message_from_bytes
 from email.utils import parseaddr
 from typing import Any
@@ -29,13 +29,14 @@ _mail = _Mail()
 
 
 def close_all() -> None:
-    """Tell the emulator both. Raises AttributeError when it decides elsewhere now."""
+    """Tell the emulator all three. Raises AttributeError when it decides elsewhere now."""
     evaluator: Any = importlib.import_module("ministack.core.iam_evaluator")
     application: Any = importlib.import_module("ministack.app")
     actions: Any = importlib.import_module("ministack.core.iam_actions")
     pin: Callable[[str, bool], None] = evaluator.pin_request_origin
     enforce: Callable[..., Any] = evaluator.enforce
     resource: Callable[..., str] = actions.extract_resource_arn
+    object_keys: Callable[..., dict[str, str]] = actions.s3_service_context
 
     def pinning(source_ip: str, secure_transport: bool) -> None:  # noqa: FBT001 - the emulator's own signature
         pin(source_ip, secure_transport or source_ip == _LOOPBACK)
@@ -53,9 +54,23 @@ def close_all() -> None:
             named["service_context"] = {**(named.get("service_context") or {}), "ses:FromAddress": _mail.sender}
         return enforce(access_key, action, service, *rest, **named)
 
+    def keys_of(action: str, query: Any, path: str = "", headers: Any = None) -> dict[str, str]:  # noqa: ANN401
+        written = write_keys(query or {}, headers or {}) if action == "s3:PutObject" else {}
+        return {**object_keys(action, query, path, headers), **written}
+
     application.pin_request_origin = pinning
-    actions.extract_resource_arn = resource_of
+    actions.extract_resource_arn, actions.s3_service_context = resource_of, keys_of
     evaluator.enforce = enforcing
+
+
+def write_keys(query: Mapping[str, object], headers: Mapping[str, str]) -> dict[str, str]:
+    """Give the condition keys of a write to S3: its `If-None-Match`, and whether it makes an object.
+
+    The start of an upload in parts does not, nor does a part: neither takes the condition, and the completion does.
+    """
+    condition = next((value for name, value in headers.items() if name.lower() == "if-none-match"), None)
+    keys = {"s3:ObjectCreationOperation": "false" if {"uploads", "partNumber"} & set(query) else "true"}
+    return keys if condition is None else {**keys, "s3:if-none-match": condition}
 
 
 def sender_of(body: bytes) -> str:
