@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from local.chaos.cli import register as register_chaos
 from shadow.cli.output import ERR, OUT, ExitCode, escape, fail, print_json
-from shadow.cli.target import JsonOption, local_folder, remember_folder
+from shadow.cli.usage import JsonOption
 
 if TYPE_CHECKING:
     from local.scenarios.demo import DemoDay
@@ -26,15 +25,6 @@ EXAMPLE = Path(__file__).parent / "data" / "example_plan.json"
 """What `shadow example` prints of the prices that come with the project; a test holds it against them."""
 PricesOption = Annotated[Path | None, typer.Option("--prices", help="Closing prices as CSV: date,symbol,close.", metavar="FILE")]
 OutOption = Annotated[Path, typer.Option("--out", help="Where to leave everything.", metavar="FOLDER")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add this room's commands."""
-    app.command()(example)
-    app.command()(up)
-    app.command()(down)
-    app.command()(demo)
-    register_chaos(app)
 
 
 def up(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
@@ -53,6 +43,7 @@ def up(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
     from local.cloud.errors import LocalCloudError  # noqa: PLC0415 - only the commands that need the local cloud load it
     from local.scenarios.demo import FIRST_CASH  # noqa: PLC0415
     from local.stack import bring_up, take_down  # noqa: PLC0415
+    from shadow.cli.target import remember_folder  # noqa: PLC0415
     from shadow.contracts.vocabulary import Role  # noqa: PLC0415
 
     market = _newest_day(prices, as_json=as_json)
@@ -118,6 +109,7 @@ def down(*, as_json: JsonOption = False) -> None:
       shadow down
     """
     from local.stack import take_down  # noqa: PLC0415
+    from shadow.cli.target import local_folder  # noqa: PLC0415
 
     ended = take_down(local_folder() or LOCAL_FOLDER)
     if as_json:

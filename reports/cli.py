@@ -11,18 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import typer
 from rich.progress import Progress
 
 from reports.data.errors import NoTradingDay
-from reports.register import register as register_known
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ERR, ExitCode, escape, finish, print_json, progress, say, write_whole
-from shadow.cli.status import DayOption, parse_day
-from shadow.cli.stored import FileOption, FolderOption
-from shadow.cli.target import AwsOption, JsonOption, StageOption
+from shadow.cli.status import parse_day
 from shadow.cli.words import count, usd
 from shadow.contracts.vocabulary import Role
 
@@ -39,30 +35,6 @@ if TYPE_CHECKING:
     from shadow.contracts.comparison import Comparison
 
 T = TypeVar("T")
-OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Where the page is written.", metavar="FILE")]
-MarkdownOption = Annotated[Path | None, typer.Option("--markdown", help="Also write it for a pull request.", metavar="FILE")]
-JunitOption = Annotated[Path | None, typer.Option("--junit", help="Also write it for a build server.", metavar="FILE")]
-AllOption = Annotated[bool, typer.Option("--all", help="Give every difference in full, not the worst three of each kind.")]
-SiteOption = Annotated[Path, typer.Option("--out", help="The folder that the pages are written to.", metavar="DIR")]
-RunbooksOption = Annotated[str, typer.Option("--runbooks", help="The address that runbooks lie below.", metavar="URL")]
-DecidedOption = Annotated[
-    Path | None,
-    typer.Option("--decided", help="Targets, accepted strata, restarts and closures, in TOML.", metavar="FILE"),
-]
-PolicyOption = Annotated[
-    Path | None, typer.Option("--policy", help="The policy; else the one packaged with the code.", metavar="FILE")
-]
-FromOption = Annotated[str | None, typer.Option("--from", help="From this trading day on.", metavar="DAY")]
-ToOption = Annotated[str | None, typer.Option("--to", help="… up to and with this one.", metavar="DAY")]
-NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Keep no index of margins for the next time.")]
-InCloudOption = Annotated[
-    bool, typer.Option("--in-cloud", help="Judge in the stack, by its Distributed Map (deployed with RejudgeInCloud=true).")
-]
-WholeOption = Annotated[bool, typer.Option("--whole", help="Judge every pair, whatever its margins say.")]
-VersionOption = Annotated[
-    str | None, typer.Option("--version", help="Of a published version, by its own runs (shadow candidate).", metavar="N|ARN")
-]
 EVER = (date(2000, 1, 1), date(2999, 12, 31))
 SHOWN = 20
 _STANDING_STYLE = {
@@ -79,46 +51,23 @@ _CRITERION_STYLE = {"pass": "green", "wait": "yellow", "fail": "bold red"}
 _READINESS_STYLE = {"READY": "bold green", "NOT_YET": "yellow", "BLOCKED": "bold red"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add this room's commands."""
-    for command in (report, site, readiness, rejudge, noise):
-        app.command()(command)
-    register_known(app)
-
-
 def report(
     *,
-    day: DayOption = None,
-    version: VersionOption = None,
-    open_page: OpenOption = False,
-    out: OutOption = None,
-    markdown_file: MarkdownOption = None,
-    junit_file: JunitOption = None,
-    everything: AllOption = False,
-    policy: PolicyOption = None,
-    folder: FolderOption = None,
-    file: FileOption = None,
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
+    day: str | None,
+    version: str | None,
+    open_page: bool,
+    out: Path | None,
+    markdown_file: Path | None,
+    junit_file: Path | None,
+    everything: bool,
+    policy: Path | None,
+    folder: Path | None,
+    file: Path | None,
+    stage: str,
+    aws: bool,
+    as_json: bool,
 ) -> None:
-    """Write the divergence report of a trading day: the page that the daily mail links to.
-
-    [bold]Examples[/bold]
-
-      shadow report --open
-
-      shadow report --folder build/demo --date 2022-12-28 --out report.html
-
-      shadow report --json --all | jq '.kinds[].examples[]'
-
-      shadow report --version 3 --date 2026-11-27
-
-      shadow report --markdown report.md --junit report.xml
-
-    Exit code 1 where the day diverged, a lane is missing or pairs are unaccounted for; 4 where nothing diverged and not
-    everything was compared, or nothing was published.
-    """
+    """Do what `shadow report` is told to: its options are in `usage`."""
     chosen = parse_day(day)
 
     def build() -> tuple[DailyReport, str]:
@@ -151,26 +100,17 @@ def report(
 
 def site(
     *,
-    version: VersionOption = None,
-    open_page: OpenOption = False,
-    out: SiteOption = Path("build/site"),
-    runbooks: RunbooksOption = "",
-    folder: FolderOption = None,
-    file: FileOption = None,
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
+    version: str | None,
+    open_page: bool,
+    out: Path,
+    runbooks: str,
+    folder: Path | None,
+    file: Path | None,
+    stage: str,
+    aws: bool,
+    as_json: bool,
 ) -> None:
-    """Write pages to browse: an index, a page a day, a pair, a kind, a symbol and a difference. They ask nobody for anything.
-
-    [bold]Examples[/bold]
-
-      shadow site --open
-
-      shadow site --folder build/demo --out build/site
-
-      shadow site --version 3 --out build/version-3
-    """
+    """Do what `shadow site` is told to: its options are in `usage`."""
 
     def write() -> Written:
         from reports.data.extract import decode  # noqa: PLC0415
@@ -200,30 +140,17 @@ def site(
 
 def readiness(
     *,
-    day: DayOption = None,
-    version: VersionOption = None,
-    policy: PolicyOption = None,
-    decided: DecidedOption = None,
-    folder: FolderOption = None,
-    file: FileOption = None,
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
+    day: str | None,
+    version: str | None,
+    policy: Path | None,
+    decided: Path | None,
+    folder: Path | None,
+    file: Path | None,
+    stage: str,
+    aws: bool,
+    as_json: bool,
 ) -> None:
-    """Say whether it is safe to cut over: READY, NOT_YET or BLOCKED, with every criterion's figure, target and reason.
-
-    [bold]Examples[/bold]
-
-      shadow readiness
-
-      shadow readiness --folder build/demo --json | jq -r .readiness
-
-      shadow readiness --decided readiness.toml
-
-      shadow readiness --version 3
-
-    Exit code 0 only when READY.
-    """
+    """Do what `shadow readiness` is told to: its options are in `usage`."""
     chosen = parse_day(day)
 
     def state() -> Statement:
@@ -315,35 +242,19 @@ def _needed(days: int | None, trades: int | None) -> str:
 
 def rejudge(
     *,
-    policy: PolicyOption = None,
-    first: FromOption = None,
-    last: ToOption = None,
-    folder: FolderOption = None,
-    file: FileOption = None,
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    no_cache: NoCacheOption = False,
-    whole: WholeOption = False,
-    in_cloud: InCloudOption = False,
-    as_json: JsonOption = False,
+    policy: Path | None,
+    first: str | None,
+    last: str | None,
+    folder: Path | None,
+    file: Path | None,
+    stage: str,
+    aws: bool,
+    no_cache: bool,
+    whole: bool,
+    in_cloud: bool,
+    as_json: bool,
 ) -> None:
-    """Judge stored pairs again under a policy, and show which verdicts flip and by which rule. Nothing stored is changed.
-
-    [bold]Examples[/bold]
-
-      shadow rejudge --policy tighter.toml --folder build/demo
-
-      shadow rejudge --policy tighter.toml --from 2026-11-02 --to 2026-11-20 --json | jq .flips
-
-      shadow rejudge --policy other-evidence.toml --in-cloud
-
-    Every comparison keeps its margins: how much of each tolerance the pair used. They tell which pairs the policy can find
-    otherwise, and only those are judged again, on all cores; severities and known divergences are applied to the stored
-    differences. An index of margins lies beside the documents (of a bucket in ~/.cache/shadow/): with it a million trades take
-    seconds. It can be deleted at any time.
-
-    A wrong policy is refused with line, key and expectation. Exit code 1 where a verdict flips.
-    """
+    """Do what `shadow rejudge` is told to: its options are in `usage`."""
     days = (parse_day(first) or EVER[0], parse_day(last) or EVER[1])
     if days[0] > days[1]:
         raise BadInput(f"--from and --to: expected {days[0]} to be no later than {days[1]}")
@@ -412,27 +323,16 @@ def _print_rejudged(result: Rejudged) -> None:
 
 def noise(
     *,
-    first: Annotated[str, typer.Option("--first", help="Where the first runs are stored: folder, .jsonl or s3://bucket.")],
-    second: Annotated[str, typer.Option("--second", help="Where the second runs of the same plans are stored.")],
-    role: Annotated[Role, typer.Option("--lane", help="The lane that ran twice.")] = Role.CONTROL,
-    begin: Annotated[str | None, typer.Option("--from", help="From this trading day on.", metavar="DAY")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="… up to and with this one.", metavar="DAY")] = None,
-    policy: Annotated[
-        Path | None, typer.Option("--policy", help="The policy; else the one packaged with the code.", metavar="FILE")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Write the tables that the policy takes.", metavar="FILE")] = None,
-    as_json: JsonOption = False,
+    first: str,
+    second: str,
+    role: Role,
+    begin: str | None,
+    end: str | None,
+    policy: Path | None,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
-    """Measure the noise floor: what two runs of the same lane differ by, beside each tolerance. Nothing stored is changed.
-
-    [bold]Examples[/bold]
-
-      shadow noise --first s3://alchemiser-prod-shadow-evidence-1 --second s3://alchemiser-aa-shadow-evidence-1
-
-      shadow noise --first build/one --second build/two --out noise.toml && cat noise.toml >> policy.toml
-
-    Exit code 1 where a tolerance lies below the noise: it would raise false alarms.
-    """
+    """Do what `shadow noise` is told to: its options are in `usage`."""
     from reports.noise import Matching, to_toml, tolerances_of  # noqa: PLC0415 - help and completion stay quick
     from shadow.compare.noise import noise_floor  # noqa: PLC0415
     from shadow.settlement.judging import policy_at  # noqa: PLC0415

@@ -10,9 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from shadow.aws import clients
 from shadow.aws.promotions import PromotionLog
@@ -28,7 +26,7 @@ from shadow.aws.versions import (
 )
 from shadow.cli.errors import BadInput
 from shadow.cli.output import escape, print_json, progress, say
-from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.target import Target, find_target
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.promotion import PROMOTE, ROLLBACK, Promotion
 
@@ -37,14 +35,6 @@ if TYPE_CHECKING:
     from reports.material import Material
     from reports.readiness.readiness import Statement
 
-VersionOption = Annotated[str, typer.Option("--version", help="The version's number, or its ARN.", metavar="N|ARN")]
-ByOption = Annotated[str | None, typer.Option("--by", help="Who promotes although it is not READY.", metavar="NAME")]
-ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why, in a sentence.", metavar="TEXT")]
-AlarmOption = Annotated[
-    str, typer.Option("--alarm", help="The alarm that watches the deployment; it must exist.", metavar="NAME")
-]
-DecidedOption = Annotated[Path | None, typer.Option("--decided", help="What people decided about readiness.", metavar="FILE")]
-PolicyOption = Annotated[Path | None, typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE")]
 _READY = "READY"
 _MOVING = timedelta(seconds=60)
 """A record older than this whose move was not made is of one that failed."""
@@ -98,27 +88,17 @@ class Desk:
 
 def promote(
     *,
-    version: VersionOption,
-    alarm: AlarmOption,
-    by: ByOption = None,
-    reason: ReasonOption = None,
-    decided: DecidedOption = None,
-    policy: PolicyOption = None,
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
+    version: str,
+    alarm: str,
+    by: str | None,
+    reason: str | None,
+    decided: Path | None,
+    policy: Path | None,
+    stage: str,
+    aws: bool,
+    as_json: bool,
 ) -> None:
-    """Put a version into production: the alias names it from now on, and a record says who, when and why.
-
-    [bold]Examples[/bold]
-
-      shadow promote --version 3 --alarm alchemiser-prod-executions-failed
-
-      shadow promote --version 3 --alarm alchemiser-prod-executions-failed --by "A. Name" --reason "mends the halt of 11-27"
-
-    Refused unless the version is READY by its own evidence (`shadow candidate`), or a named person says why it goes all the same;
-    where a function of it has no version of its own or another mode; where the alarm does not exist or rings.
-    """
+    """Do what `shadow promote` is told to: its options are in `usage`."""
     if (by is None) is not (reason is None) or any(text is not None and not text.strip() for text in (by, reason)):
         raise BadInput("--by and --reason: expected a name and a sentence for an override, was only one of them")
     target = find_target(stage, aws=aws, as_json=as_json)
@@ -145,22 +125,8 @@ def promote(
     _say(record, target, as_json=as_json)
 
 
-def rollback(
-    *,
-    by: Annotated[str, typer.Option("--by", help="Who rolls back.", metavar="NAME")],
-    reason: Annotated[str, typer.Option("--reason", help="Why, in a sentence.", metavar="TEXT")],
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Put the version back that was in production before the last promotion. It needs no evidence: production judged it.
-
-    [bold]Examples[/bold]
-
-      shadow rollback --by "A. Name" --reason "executions fail since the promotion"
-
-      shadow rollback --by "A. Name" --reason "as above" --json | jq .after
-    """
+def rollback(*, by: str, reason: str, stage: str, aws: bool, as_json: bool) -> None:
+    """Do what `shadow rollback` is told to: its options are in `usage`."""
     target = find_target(stage, aws=aws, as_json=as_json)
     desk = desk_of(target)
     current = desk.versions.in_production()

@@ -15,52 +15,21 @@ from glob import escape as literal
 from importlib.resources import files
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
-
-import typer
 
 from reports.headline import runbook_of
 from shadow.cli.errors import BadInput
 from shadow.cli.output import escape, print_json, progress, say, write_whole
 from shadow.cli.status import parse_day
-from shadow.cli.stored import FileOption, FolderOption, StackStore, demand, offline_store
-from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
+from shadow.cli.stored import StackStore, demand, offline_store
+from shadow.cli.target import find_target
 from shadow.cli.words import count
 from shadow.compare.kinds import BASIS_MEANING, KINDS, Kind
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Comparison, Difference
 
-POLICY_FILE = Path("policy.toml")
-KindName = Annotated[str, typer.Argument(help="A kind of difference, for example FILLED_QUANTITY.", metavar="KIND")]
-PlanId = Annotated[str, typer.Argument(help="A plan whose comparison has such a difference.", metavar="PLAN_ID")]
-OwnerOption = Annotated[str, typer.Option("--owner", help="Who answers for it.", metavar="NAME")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why it is expected.", metavar="TEXT")]
-UntilOption = Annotated[str, typer.Option("--until", help="The last trading day that it covers.", metavar="YYYY-MM-DD")]
-BudgetOption = Annotated[
-    int | None,
-    typer.Option("--budget", min=1, help="How many a day it covers; else as many as this plan has.", metavar="COUNT"),
-]
-ToPolicy = Annotated[
-    Path, typer.Option("--policy", help="The policy to add to; made from the packaged one if it is new.", metavar="FILE")
-]
-FromPolicy = Annotated[Path | None, typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE")]
 
-
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command()(rule)
-    app.command()(accept)
-
-
-def rule(kind: KindName, *, policy: FromPolicy = None, as_json: JsonOption = False) -> None:
-    """Explain one kind of difference: meaning, severity, what it follows from, runbook, and what the policy says of it.
-
-    [bold]Examples[/bold]
-
-      shadow rule FILLED_QUANTITY
-
-      shadow rule DOUBLE_ORDER --policy policy.toml --json
-    """
+def rule(kind: str, *, policy: Path | None, as_json: bool) -> None:
+    """Do what `shadow rule` is told to: its options are in `usage`."""
     known = kind_named(kind)
     rules = default_policy() if policy is None else Policy.read(_text(policy), str(policy))
     severity, runbook = rules.severity_of(known.name), runbook_of(known.name, rules.severity_of(known.name))
@@ -99,31 +68,21 @@ def rule(kind: KindName, *, policy: FromPolicy = None, as_json: JsonOption = Fal
 
 
 def accept(
-    plan_id: PlanId,
-    kind: KindName,
+    plan_id: str,
+    kind: str,
     *,
-    owner: OwnerOption,
-    reason: ReasonOption,
-    until: UntilOption,
-    budget: BudgetOption = None,
-    policy: ToPolicy = POLICY_FILE,
-    folder: FolderOption = None,
-    file: FileOption = None,
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
+    owner: str,
+    reason: str,
+    until: str,
+    budget: int | None,
+    policy: Path,
+    folder: Path | None,
+    file: Path | None,
+    stage: str,
+    aws: bool,
+    as_json: bool,
 ) -> None:
-    """Register a known divergence: add the narrowest entry that covers a plan's differences of one kind to a policy file.
-
-    [bold]Examples[/bold]
-
-      shadow accept PLAN_ID FILLED_QUANTITY --owner ana --reason "rounding, ticket 12" --until 2026-12-31
-
-      shadow accept PLAN_ID FILLED_QUANTITY --folder build/demo --owner ana --reason "rounding" --until 2026-12-31
-
-    The file is written whole or not at all. It takes effect when the policy is deployed; `shadow rejudge --policy` shows what
-    it changes.
-    """
+    """Do what `shadow accept` is told to: its options are in `usage`."""
     known = kind_named(kind)
     offline, last = offline_store(folder, file), _day(until)
     if offline is not None:

@@ -7,24 +7,20 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from local.chaos.result import ChaosResult
 from shadow.cli.output import ERR, OUT, ExitCode, escape, fail, print_json
-from shadow.cli.target import JsonOption
+from shadow.cli.usage import JsonOption
+
+if TYPE_CHECKING:
+    from local.chaos.result import ChaosResult
 
 CHAOS_FOLDER = Path("build/chaos")
 REPORT = "chaos.json"
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed strikes in the same order.")]
 MinutesOption = Annotated[float, typer.Option("--minutes", min=0.05, max=30, help="How long plans are published under fire.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add this room's command."""
-    app.command()(chaos)
 
 
 def chaos(*, seed: SeedOption = 1, minutes: MinutesOption = 1.0, as_json: JsonOption = False) -> None:
@@ -55,6 +51,8 @@ def chaos(*, seed: SeedOption = 1, minutes: MinutesOption = 1.0, as_json: JsonOp
 
 
 def _show(result: ChaosResult) -> None:
+    from rich.table import Table  # noqa: PLC0415
+
     faults = Table("fault", "times", title=f"{len(result.faults)} faults while {result.plans} plans ran (seed {result.seed})")
     for name, times in Counter(each.fault for each in result.faults).most_common():
         faults.add_row(name, str(times))

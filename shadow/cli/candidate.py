@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from typing import Annotated
-
-import typer
+from pathlib import Path
 
 from shadow.aws import clients
 from shadow.aws.versions import Version, refuse_unless_whole
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ERR, progress
 from shadow.cli.replay_parts import archived_in, stack_of
-from shadow.cli.replaying import PatienceOption, PolicyOption, run_replay
+from shadow.cli.replaying import run_replay
 from shadow.cli.status import parse_day
 from shadow.cli.stored import StackStore
-from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.target import Target, find_target
 from shadow.cli.versions import versions_of
 from shadow.cli.words import count
 from shadow.contracts.comparison import Verdict
@@ -40,41 +38,21 @@ from shadow.replay.ports import Archived, Kept
 from shadow.replay.replayer import Pace
 from shadow.settlement.judging import judge_by, policy_at
 
-VersionOption = Annotated[
-    str | None, typer.Option("--version", help="The version's number, or its ARN; else the one in production.", metavar="N|ARN")
-]
-DayOption = Annotated[str | None, typer.Option("--date", help="The trading day, YYYY-MM-DD; else today.", metavar="DAY")]
-ItselfOption = Annotated[
-    bool, typer.Option("--against-itself", help="Run the plans once more and compare with the version's own first runs.")
-]
 Ran = dict[str, tuple[RebalancePlan, Archived]]
 
 
-def candidate(
+def run(
     *,
-    version: VersionOption = None,
-    day: DayOption = None,
-    against_itself: ItselfOption = False,
-    patience: PatienceOption = 900,
-    policy: PolicyOption = None,
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
+    version: str | None,
+    day: str | None,
+    against_itself: bool,
+    patience: int,
+    policy: Path | None,
+    stage: str,
+    aws: bool,
+    as_json: bool,
 ) -> None:
-    """Shadow production with a published version: run each plan of the day by it, in dry run, and compare.
-
-    [bold]Examples[/bold]
-
-      shadow candidate --version 3
-
-      shadow candidate --version 3 --date 2026-11-27 --json | jq .verdicts
-
-      shadow candidate --against-itself
-
-    Call it on each trading day, soon after production's run and while the market is open; what was run already is not run again.
-    Its comparisons are the version's evidence, which `shadow promote` weighs. With --against-itself nothing should differ: what
-    does is noise of the harness. It is called after the version's own runs, and is nobody's evidence.
-    """
+    """Do what `shadow candidate` is told to: its options are in `usage`."""
     target = find_target(stage, aws=aws, as_json=as_json)
     found = _asked(target, version, against_itself=against_itself)
     chosen = parse_day(day) or trading_day_of(datetime.now(UTC))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from types import ModuleType
 
 import typer
@@ -25,26 +24,16 @@ class Entry:
     summary: str
 
 
-def _own(module: str) -> Callable[[], ModuleType]:
-    return lambda: import_module(f"{__package__}.{module}")
+def _own() -> ModuleType:
+    from shadow.cli import usage  # noqa: PLC0415 - loaded when one of its commands is used
+
+    return usage
 
 
 def _reports() -> ModuleType:
-    from reports import cli  # noqa: PLC0415 - the reports are not part of a plain installation
+    from reports import usage  # noqa: PLC0415 - the reports are not part of a plain installation
 
-    return cli
-
-
-def _register() -> ModuleType:
-    from reports import register  # noqa: PLC0415
-
-    return register
-
-
-def _promoting() -> ModuleType:
-    from reports import promoting  # noqa: PLC0415
-
-    return promoting
+    return usage
 
 
 def _local() -> ModuleType:
@@ -67,12 +56,12 @@ COMMANDS = (
     ),
     Entry("up", _local, "Start a local cloud with the template deployed, and leave it running."),
     Entry("down", _local, "End the local cloud that `shadow up` left running."),
-    Entry("publish", _own("publishing"), "Publish a plan to both lanes."),
-    Entry("status", _own("status"), "Show where the pairs of a trading day stand, or one pair in full."),
-    Entry("compare", _own("comparing"), "Settle one pair now, and print its verdict and differences."),
+    Entry("publish", _own, "Publish a plan to both lanes."),
+    Entry("status", _own, "Show where the pairs of a trading day stand, or one pair in full."),
+    Entry("compare", _own, "Settle one pair now, and print its verdict and differences."),
     Entry(
         "explain",
-        _own("explaining"),
+        _own,
         "Explain one pair: plan, decisions, orders, fills, and the cause, rule and dollars of each difference.",
     ),
     Entry("report", _reports, "Write the divergence report of a trading day: the page that the daily mail links to."),
@@ -83,12 +72,12 @@ COMMANDS = (
     ),
     Entry(
         "rule",
-        _register,
+        _reports,
         "Explain one kind of difference: meaning, severity, what it follows from, runbook, and what the policy says of it.",
     ),
     Entry(
         "accept",
-        _register,
+        _reports,
         "Register a known divergence: add the narrowest entry that covers a plan's differences of one kind to a policy file.",
     ),
     Entry(
@@ -108,41 +97,41 @@ COMMANDS = (
     ),
     Entry(
         "replay",
-        _own("replaying"),
+        _own,
         "Replay historical plans to the candidate in dry run, and compare with the control's archived outcomes.",
     ),
-    Entry("version", _own("versions"), "Publish what is deployed as a version of the workflow, and list the versions."),
+    Entry("version", _own, "Publish what is deployed as a version of the workflow, and list the versions."),
     Entry(
         "candidate",
-        _own("candidate"),
+        _own,
         "Shadow production with a published version: run each plan of the day by it, in dry run, and compare.",
     ),
     Entry(
         "promote",
-        _promoting,
+        _reports,
         "Put a version into production: the alias names it from now on, and a record says who, when and why.",
     ),
     Entry(
         "rollback",
-        _promoting,
+        _reports,
         "Put the version back that was in production before the last promotion. It needs no evidence: production judged it.",
     ),
     Entry(
         "redrive",
-        _own("redriving"),
+        _own,
         "Give dead letters another try: hints and publications go back to their queues, plans to the publishing function.",
     ),
     Entry(
         "orders",
-        _own("orders"),
+        _own,
         "Show the orders of a run that may still be working at the broker; with --cancel, leave none of them.",
     ),
     Entry(
         "doctor",
-        _own("doctoring"),
+        _own,
         "Check an AWS account before deployment: who, what, where, and what to do about each failure.",
     ),
-    Entry("lane", _own("lane"), "Describe a workflow of your own by a file, so that it can be shadowed."),
+    Entry("lane", _own, "Describe a workflow of your own by a file, so that it can be shadowed."),
     Entry(
         "demo",
         _local,

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from shlex import quote
-from typing import Annotated
-
-import typer
 
 from shadow.cli.calls import invoke
 from shadow.cli.output import escape, finish, print_json, progress, say
 from shadow.cli.stored import StackStore
-from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
+from shadow.cli.target import find_target
 from shadow.cli.verdicts import (
     Links,
     code_of_verdict,
@@ -30,20 +27,9 @@ from shadow.cli.verdicts import (
 from shadow.contracts.pair import Pair
 from shadow.settlement.stored import Found
 
-PlanId = Annotated[str, typer.Argument(help="The plan whose pair is to be settled.", metavar="PLAN_ID")]
 
-
-def compare(plan_id: PlanId, *, stage: StageOption = "dev", aws: AwsOption = False, as_json: JsonOption = False) -> None:
-    """Settle one pair now, and print its verdict and differences.
-
-    [bold]Examples[/bold]
-
-      shadow compare portfolio_v2_workflow-2026-11-24_1795466700
-
-      shadow compare PLAN_ID --json | jq -r .verdict
-
-    Exit code 0 when MATCHED or IGNORED, 1 on any other verdict, also while a lane is still running.
-    """
+def run(plan_id: str, *, stage: str, aws: bool, as_json: bool) -> None:
+    """Do what `shadow compare` is told to: its options are in `usage`."""
     target = find_target(stage, aws=aws, as_json=as_json)
     store = StackStore(target)
     store.pair(plan_id)

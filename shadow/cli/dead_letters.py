@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from shadow.cli.usage import DeadQueue
 from shadow.contracts.errors import ContractViolation, InvalidPayload, faults_of
 from shadow.contracts.events import EventSource, StatusChangeEvent
 from shadow.contracts.plan import RebalancePlan
@@ -30,17 +30,8 @@ if TYPE_CHECKING:
 HOLD_SECONDS = 120
 WAIT_SECONDS = 1
 BATCH = 10
-MAX_MESSAGES = 1_000
 _EMPTY_ANSWERS = 2
 _EVENT_BUS = "EventBridge could not deliver it"
-
-
-class DeadQueue(StrEnum):
-    """A dead-letter queue by the function that could not handle its messages."""
-
-    COMPARATOR = "comparator"
-    INTAKE = "intake"
-    PUBLISH = "publish"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shadow.aws.errors import code_of
@@ -21,13 +19,8 @@ from shadow.cli.doctor import accounts, basics, control, deployed, people, plans
 from shadow.cli.doctor.finding import Account, Check, Finding, Level, findings
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ExitCode, escape, fail, finish, print_json, progress, say
-from shadow.cli.target import AwsOption, JsonOption, StageOption
 
 SAM_CONFIG = Path("samconfig.toml")
-ParameterOption = Annotated[
-    list[str] | None,
-    typer.Option("--parameter", help="A parameter of the deployment, over samconfig.toml's.", metavar="NAME=VALUE"),
-]
 _NOTHING_RUNS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"})
 _NO_SUCH_STACK = "ValidationError"
 _STYLE = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
@@ -57,25 +50,8 @@ def checks() -> Sequence[tuple[str, Check]]:
     )
 
 
-def doctor(
-    *,
-    parameter: ParameterOption = None,
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Check an AWS account before deployment: who, what, where, and what to do about each failure.
-
-    [bold]Examples[/bold]
-
-      shadow doctor --stage prod --aws
-
-      shadow doctor --parameter ExecutionQueueUrl=https://… --parameter EventBusName=trading
-
-      shadow doctor --json | jq '.findings[] | select(.level == "fail")'
-
-    Exit code 0 where nothing fails, 1 where something does, 3 where AWS cannot be asked at all.
-    """
+def run(*, parameter: list[str] | None, stage: str, aws: bool, as_json: bool) -> None:
+    """Do what `shadow doctor` is told to: its options are in `usage`."""
     local = targets.point_clients(aws=aws) is not None
     account = _account(stage, _given(parameter or []), local=local)
     with progress("looking at the account", quiet=as_json):

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from shlex import quote
-from typing import Annotated
 
-import typer
 from rich.markup import escape as literal
 from rich.padding import Padding
 from rich.table import Table
@@ -19,8 +18,8 @@ from rich.table import Table
 from shadow.cli.money import money_lines
 from shadow.cli.output import OUT, ExitCode, escape, fail, finish, print_json, progress, say
 from shadow.cli.sides import Line, run_lines, trade_lines
-from shadow.cli.stored import FileOption, FolderOption, StackStore, demand, offline_store
-from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.stored import StackStore, demand, offline_store
+from shadow.cli.target import Target, find_target
 from shadow.cli.verdicts import (
     code_of_verdict,
     is_worth_a_look,
@@ -40,32 +39,10 @@ from shadow.settlement.stored import Found
 _LABEL_WIDTH = 12
 _COMPARED = (Verdict.MATCHED, Verdict.IGNORED, Verdict.DIVERGED)
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
-PlanId = Annotated[str, typer.Argument(help="The plan to explain.", metavar="PLAN_ID")]
-AllOption = Annotated[bool, typer.Option("--all", help="Show the trades without a difference too.")]
 
 
-def explain(
-    plan_id: PlanId,
-    *,
-    everything: AllOption = False,
-    folder: FolderOption = None,
-    file: FileOption = None,
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Explain one pair: plan, decisions, orders, fills, and the cause, rule and dollars of each difference.
-
-    [bold]Examples[/bold]
-
-      shadow explain portfolio_v2_workflow-2026-11-24_1795466700
-
-      shadow explain PLAN_ID --folder build/demo --all
-
-      shadow explain PLAN_ID --json | jq '.comparison.differences[].kind'
-
-    Exit code 0 when MATCHED or IGNORED, 1 on any other verdict.
-    """
+def run(plan_id: str, *, everything: bool, folder: Path | None, file: Path | None, stage: str, aws: bool, as_json: bool) -> None:
+    """Do what `shadow explain` is told to: its options are in `usage`."""
     found, target = _find(plan_id, offline_store(folder, file), stage, aws=aws, as_json=as_json)
     links = links_of(found, target, stage)
     if as_json:

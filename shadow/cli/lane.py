@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -21,10 +20,6 @@ from shadow.lanes.declared import read_with_words
 from shadow.lanes.lane_file import LaneFile
 from shadow.lanes.paths import EACH, leaves, values_at
 from shadow.lanes.records import as_json
-
-lane = typer.Typer(
-    help="Describe a workflow of your own by a file, so that it can be shadowed.", no_args_is_help=True, add_completion=False
-)
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "instrument"),
@@ -44,12 +39,10 @@ _ENDS = {
     "ExecutionAborted": "ABORTED",
     "ExecutionTimedOut": "TIMED_OUT",
 }
-History = Annotated[Path, typer.Option(help="A file as `aws stepfunctions get-execution-history` answers.")]
 
 
-@lane.command()
-def draft(*, history: History) -> None:
-    """Write a first lane file from an execution's output, to be finished by hand: what was guessed, and what is left."""
+def draft(history: Path) -> None:
+    """Do what `shadow lane draft` is told to: its options are in `usage`."""
     describe, _ = _execution(history)
     output = as_json(str(describe.get("output")))
     found = dict(leaves(output))
@@ -90,14 +83,8 @@ def draft(*, history: History) -> None:
     typer.echo("\n".join(lines))
 
 
-@lane.command()
-def check(
-    file: Annotated[Path, typer.Argument(help="The lane file.")],
-    *,
-    history: Annotated[Path | None, typer.Option(help="An execution's history to read by the file.")] = None,
-    as_json_: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
-) -> None:
-    """Show what a lane file reads, field by field, and hold it against its own examples. Exit 1 where anything is missing."""
+def check(file: Path, history: Path | None, *, as_json_: bool) -> None:
+    """Do what `shadow lane check` is told to: its options are in `usage`."""
     lane = LaneFile.read(_text(file), str(file))
     faults = _faults_of_examples(lane, file.parent)
     outcome: RunOutcome | None = None

@@ -5,10 +5,10 @@ The root of the `shadow` command. Whatever goes wrong below it ends in a sentenc
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, NoReturn
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperCommand, TyperGroup
 
 from shadow import __version__
@@ -41,13 +41,15 @@ class ShadowGroup(TyperGroup):
             fail(ExitCode.INTERRUPTED, "interrupted", as_json=bool(ctx.meta.get(_JSON)))
         except _UsageError as error:
             _refuse_usage(error, as_json=bool(ctx.meta.get(_JSON)))
-        except (ShadowError, BotoCoreError, ClientError) as error:
-            explain_failure(error, as_json=bool(ctx.meta.get(_JSON)))
         except ModuleNotFoundError as error:
             how = install_command(error, ctx.invoked_subcommand)
             if how is None:
                 raise
             fail(ExitCode.UNAVAILABLE, how, as_json=bool(ctx.meta.get(_JSON)), details={"kind": type(error).__name__})
+        except Exception as error:
+            if not (isinstance(error, ShadowError) or _is_of_aws(error)):
+                raise
+            explain_failure(error, as_json=bool(ctx.meta.get(_JSON)))
 
 
 class RootGroup(ShadowGroup):
@@ -62,6 +64,12 @@ class RootGroup(ShadowGroup):
         """Give the stand-in of a command, which loads it when it is used."""
         del ctx
         return next((LaterCommand(entry) for entry in COMMANDS if entry.name == cmd_name), None)
+
+
+def _is_of_aws(error: Exception) -> bool:
+    """Tell whether AWS or the way to it failed; help does without loading what defines such errors."""
+    found = sys.modules.get("botocore.exceptions")
+    return found is not None and isinstance(error, (found.BotoCoreError, found.ClientError))
 
 
 def _refuse_usage(error: Exception, *, as_json: bool) -> NoReturn:

@@ -8,38 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from shlex import quote
-from typing import Annotated
-
-import typer
 
 from shadow.aws import clients
 from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.cli.calls import invoke_named
 from shadow.cli.output import ExitCode, escape, finish, print_json, progress, say
 from shadow.cli.stored import StackStore
-from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
+from shadow.cli.target import find_target
 from shadow.cli.words import count, moment_text, number
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.workflow import ClosedRun
 
 _FUNCTION = "execute-trade-sfn"
-Named = Annotated[str, typer.Argument(help="The plan, or the run's own id.", metavar="PLAN_OR_RUN_ID")]
-CancelOption = Annotated[bool, typer.Option("--cancel", help="Cancel what is open, and write down what was filled.")]
 
 
-def orders(
-    named: Named, *, cancel: CancelOption = False, stage: StageOption = "dev", aws: AwsOption = False, as_json: JsonOption = False
-) -> None:
-    """Show the orders of a run that may still be working at the broker; with --cancel, leave none of them.
-
-    [bold]Examples[/bold]
-
-      shadow orders portfolio_v2_workflow-2026-11-24_1795466700
-
-      shadow orders PLAN_ID --cancel
-
-    Cancelling again does no harm. Exit code 1 while an order may be working.
-    """
+def run(named: str, *, cancel: bool, stage: str, aws: bool, as_json: bool) -> None:
+    """Do what `shadow orders` is told to: its options are in `usage`."""
     target = find_target(stage, aws=aws, as_json=as_json)
     store = StackStore(target)
     pair = store.ledger.get(named)

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
-
-import typer
 
 from shadow.cli.calls import invoke
 from shadow.cli.errors import BadInput, FunctionFailed, MissingOutput
 from shadow.cli.output import escape, print_json, progress, refuse, say
 from shadow.cli.stored import StackStore
-from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.target import Target, find_target
 from shadow.cli.words import count
 from shadow.contracts.errors import FieldFault, InvalidPlan
 from shadow.contracts.pair import trading_day_of
@@ -24,7 +21,6 @@ from shadow.contracts.plan import RebalancePlan
 NOTHING = "Nothing was published."
 _FRIDAY = 4
 _BAD_PLAN = frozenset({"InvalidPlan", "InvalidPayload"})
-PlanFile = Annotated[Path, typer.Argument(help="A rebalance plan as JSON.", metavar="PLAN.json")]
 
 
 def read_plan(path: Path, *, as_json: bool) -> RebalancePlan:
@@ -43,17 +39,8 @@ def read_plan(path: Path, *, as_json: bool) -> RebalancePlan:
     return plan
 
 
-def publish(plan_file: PlanFile, *, stage: StageOption = "dev", aws: AwsOption = False, as_json: JsonOption = False) -> None:
-    """Publish a plan to both lanes.
-
-    [bold]Examples[/bold]
-
-      shadow publish plan.json
-
-      shadow publish plan.json --json | jq .plan_id
-
-    A plan with a faulty field is refused whole: exit code 2, every field named, nothing published.
-    """
+def run(plan_file: Path, *, stage: str, aws: bool, as_json: bool) -> None:
+    """Do what `shadow publish` is told to: its options are in `usage`."""
     plan = read_plan(plan_file, as_json=as_json)
     target = find_target(stage, aws=aws, as_json=as_json)
     with progress(f"publishing {plan.plan_id} to both lanes", quiet=as_json):

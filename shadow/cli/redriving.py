@@ -10,27 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from shadow.aws import clients
 from shadow.cli.calls import invoke
-from shadow.cli.dead_letters import MAX_MESSAGES, DeadLetter, DeadQueue, depth, give_back, letters
+from shadow.cli.dead_letters import DeadLetter, depth, give_back, letters
 from shadow.cli.errors import FunctionFailed, MissingOutput
 from shadow.cli.output import ExitCode, escape, finish, print_json, progress, say
-from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.target import Target, find_target
+from shadow.cli.usage import DeadQueue
 from shadow.cli.words import age, count
 from shadow.contracts.pair import trading_day_of
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-ListOption = Annotated[bool, typer.Option("--list", help="Only show what lies there, and why.")]
-QueueOption = Annotated[DeadQueue | None, typer.Option("--queue", help="One of the queues; else all that there are.")]
-LimitOption = Annotated[int, typer.Option("--limit", min=1, max=MAX_MESSAGES, help="At most so many messages a queue.")]
-StaleOption = Annotated[bool, typer.Option("--stale", help="Also publish plans of an earlier trading day. They will be traded.")]
-ForceOption = Annotated[bool, typer.Option("--force", help="Also send hints that cannot be read; they will come back.")]
 
 
 class Fate(StrEnum):
@@ -64,30 +57,10 @@ class Choice:
     now: datetime
 
 
-def redrive(
-    *,
-    only_list: ListOption = False,
-    queue: QueueOption = None,
-    limit: LimitOption = 100,
-    stale: StaleOption = False,
-    force: ForceOption = False,
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
+def run(
+    *, only_list: bool, queue: DeadQueue | None, limit: int, stale: bool, force: bool, stage: str, aws: bool, as_json: bool
 ) -> None:
-    """Give dead letters another try: hints and publications go back to their queues, plans to the publishing function.
-
-    [bold]Examples[/bold]
-
-      shadow redrive --list
-
-      shadow redrive --queue comparator --limit 10
-
-      shadow redrive --json | jq '.messages[] | select(.fate == "left") | .why'
-
-    A plan of an earlier trading day is left alone unless --stale: publishing it would trade it. Exit code 1 where messages lie
-    there after all, those beyond --limit included.
-    """
+    """Do what `shadow redrive` is told to: its options are in `usage`."""
     target = find_target(stage, aws=aws, as_json=as_json)
     choice = Choice(only_list, stale, force, datetime.now(UTC))
     done: list[Done] = []

@@ -11,95 +11,51 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
-
-import typer
 
 from shadow.cli.errors import BadInput
 from shadow.cli.gating import GateRequest, run_gate
 from shadow.cli.output import ERR, ExitCode, escape, finish, print_json, progress, say
 from shadow.cli.replay_parts import ReplaySource, archive_of, check_dry_run, gather, replayer_for
 from shadow.cli.status import parse_day
-from shadow.cli.stored import FileOption, FolderOption
-from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target
+from shadow.cli.target import find_target
 from shadow.cli.verdicts import code_of_verdict, styled_verdict
 from shadow.cli.words import count
 from shadow.contracts.plan import RebalancePlan
 from shadow.replay.identity import checked_label
-from shadow.replay.plans import MAX_PLANS
 from shadow.replay.ports import Replayed, ReplayEnd
 from shadow.replay.replayer import Pace, Replayer
 from shadow.replay.state_file import StateFile
 
 STATE_FOLDER = Path("build/replay")
-PlanIds = Annotated[list[str] | None, typer.Argument(help="Plans to replay, by id.", metavar="[PLAN_ID]...")]
-CorrelationOption = Annotated[str | None, typer.Option("--correlation", help="Replay the plans of this correlation id.")]
-PlansOption = Annotated[Path | None, typer.Option("--plans", help="Replay the plan files of this folder.", metavar="DIR")]
-FromOption = Annotated[str | None, typer.Option("--from", help="Replay stored plans from this trading day on.", metavar="DAY")]
-ToOption = Annotated[str | None, typer.Option("--to", help="… up to and with this one.", metavar="DAY")]
-LabelOption = Annotated[str | None, typer.Option("--label", help="Names this replay; today's date unless given.")]
-RateOption = Annotated[float, typer.Option("--rate", min=0.1, max=600, help="Plans a minute.")]
-WindowOption = Annotated[int, typer.Option("--window", min=1, max=50, help="Plans running at the same time.")]
-PatienceOption = Annotated[int, typer.Option("--patience", min=1, max=7_200, help="Seconds to wait for one run.")]
-LimitOption = Annotated[int, typer.Option("--limit", min=1, max=MAX_PLANS, help="At most so many plans.")]
-PolicyOption = Annotated[Path | None, typer.Option("--policy", help="Judge by this policy.", metavar="FILE")]
-GateOption = Annotated[
-    bool, typer.Option("--gate", help="Run recorded plans through a version on a local cloud, without an account.")
-]
-CandidateOption = Annotated[
-    str, typer.Option("--candidate", help="With --gate: the version, a checkout's folder or a git revision.", metavar="VERSION")
-]
-LastOption = Annotated[str | None, typer.Option("--last", help="With --gate: the last N recorded days.", metavar="N-days")]
-ItselfOption = Annotated[
-    bool, typer.Option("--against-itself", help="With --gate: run each plan twice; what differs is noise of the harness.")
-]
-MarkdownOption = Annotated[Path | None, typer.Option("--markdown", help="With --gate: write it as a table.", metavar="FILE")]
-JunitOption = Annotated[Path | None, typer.Option("--junit", help="With --gate: write it for a build server.", metavar="FILE")]
-StateOption = Annotated[Path | None, typer.Option("--state", help="Where the state is kept, to resume.", metavar="FILE")]
 
 
-def replay(
-    plan_ids: PlanIds = None,
+def run(
+    plan_ids: list[str] | None,
     *,
-    correlation: CorrelationOption = None,
-    plans: PlansOption = None,
-    first: FromOption = None,
-    last: ToOption = None,
-    folder: FolderOption = None,
-    file: FileOption = None,
-    label: LabelOption = None,
-    rate: RateOption = 10.0,
-    window: WindowOption = 5,
-    patience: PatienceOption = 900,
-    limit: LimitOption = 200,
-    state: StateOption = None,
-    policy: PolicyOption = None,
-    gate: GateOption = False,
-    candidate: CandidateOption = ".",
-    recorded: LastOption = None,
-    against_itself: ItselfOption = False,
-    markdown: MarkdownOption = None,
-    junit: JunitOption = None,
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
+    correlation: str | None,
+    plans: Path | None,
+    first: str | None,
+    last: str | None,
+    folder: Path | None,
+    file: Path | None,
+    label: str | None,
+    rate: float,
+    window: int,
+    patience: int,
+    limit: int,
+    state: Path | None,
+    policy: Path | None,
+    gate: bool,
+    candidate: str,
+    recorded: str | None,
+    against_itself: bool,
+    markdown: Path | None,
+    junit: Path | None,
+    stage: str,
+    aws: bool,
+    as_json: bool,
 ) -> None:
-    """Replay historical plans to the candidate in dry run, and compare with the control's archived outcomes.
-
-    [bold]Examples[/bold]
-
-      shadow replay PLAN_ID --label after-fix
-
-      shadow replay --from 2026-11-02 --to 2026-11-20 --rate 4
-
-      shadow replay --folder build/demo --label again --json | jq .verdicts
-
-      shadow replay --gate --last 5-days --candidate HEAD --folder build/demo --junit gate.xml
-
-    Replays carry names of their own and are never counted as live coverage. The same label resumes where it stopped. Refused
-    unless the candidate is in dry run. Replay while the market is open: the candidate skips trades when it is closed. With --gate
-    the market shows what was recorded of each plan's day; what a recording cannot answer is INCONCLUSIVE, and never passes.
-    """
+    """Do what `shadow replay` is told to: its options are in `usage`."""
     if gate:
         run_gate(
             GateRequest(

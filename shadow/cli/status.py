@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
-
-import typer
 
 from shadow.aws.pair_ledger import AuditEntry, DynamoDbPairLedger
 from shadow.cli.errors import BadInput
 from shadow.cli.lanes import LaneState, lane_states
 from shadow.cli.output import ExitCode, escape, finish, print_json, progress, say
 from shadow.cli.stored import StackStore
-from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.target import Target, find_target
 from shadow.cli.verdicts import code_of_verdict, styled_verdict
 from shadow.cli.words import age, clock, count, moment_text
 from shadow.contracts.comparison import EvidenceRef, Verdict
@@ -31,36 +28,10 @@ from shadow.settlement.conservation import Conservation, conservation
 LOOK_BACK_DAYS = 14
 LOOK_AHEAD_DAYS = 14
 _SHOWN = 32
-PlanId = Annotated[str | None, typer.Argument(help="One plan; without it, all pairs of a trading day.", metavar="[PLAN_ID]")]
-DayOption = Annotated[
-    str | None,
-    typer.Option("--date", help="The trading day, YYYY-MM-DD; else today, or the latest day that has pairs.", metavar="DAY"),
-]
 
 
-def status(
-    plan_id: PlanId = None,
-    *,
-    day: DayOption = None,
-    version: Annotated[str | None, typer.Option("--version", help="Only the runs of this version.", metavar="N|ARN")] = None,
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Show where the pairs of a trading day stand, or one pair in full.
-
-    [bold]Examples[/bold]
-
-      shadow status
-
-      shadow status --date 2026-11-24 --json | jq '.pairs[].verdict'
-
-      shadow status --version 3
-
-      shadow status portfolio_v2_workflow-2026-11-24_1795466700
-
-    Exit code 1 where a pair diverged, a lane is missing or a sum is off; 4 where pairs are pending or incomplete.
-    """
+def run(plan_id: str | None, *, day: str | None, version: str | None, stage: str, aws: bool, as_json: bool) -> None:
+    """Do what `shadow status` is told to: its options are in `usage`."""
     chosen = parse_day(day)
     target = find_target(stage, aws=aws, as_json=as_json)
     now = datetime.now(UTC)

@@ -11,9 +11,6 @@ from datetime import date
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from shadow.aws import clients
 from shadow.aws.pair_ledger import DynamoDbPairLedger
@@ -25,13 +22,6 @@ from shadow.settlement.stored import LINES_FILE, FolderSource, Found, JsonlSourc
 
 _SUGGESTIONS = 3
 _MAX_SUGGESTED_FROM = 300
-FolderOption = Annotated[
-    Path | None,
-    typer.Option("--folder", help="Read stored comparisons below this folder instead, such as build/demo.", metavar="DIR"),
-]
-FileOption = Annotated[
-    Path | None, typer.Option("--file", help="Read stored comparisons of this file instead, one a line.", metavar="JSONL")
-]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import boto3
-import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shadow.aws import clients
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 LOCAL_NOTE = Path("build/local/cloud.json")
 """Where `shadow up` notes its cloud, below the folder that it was called in."""
 NO_STACK = "start a local cloud with `shadow up`, or set AWS credentials and deploy with `make deploy-dev`"
-StageOption = Annotated[str, typer.Option("--stage", help="The deployed stage to talk to on AWS.", envvar="SHADOW_STAGE")]
-AwsOption = Annotated[bool, typer.Option("--aws", help="Talk to AWS even while a local cloud is running.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
 @dataclass(frozen=True, slots=True)

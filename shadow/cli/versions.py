@@ -7,51 +7,23 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import Annotated
-
-import typer
 
 from shadow.aws import clients
 from shadow.aws.promotions import PromotionLog
 from shadow.aws.versions import ChangedMeanwhile, SplitAlias, Versions
 from shadow.cli.output import ERR, escape, print_json, progress, say
-from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.target import Target, find_target
 from shadow.cli.words import count, moment_text
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.promotion import PUBLISH, Promotion
-
-version = typer.Typer(
-    help="Publish what is deployed as a version of the workflow, and list the versions.",
-    no_args_is_help=True,
-    add_completion=False,
-)
-ByOption = Annotated[str, typer.Option("--by", help="Who publishes it; else $USER.", metavar="NAME")]
-NoteOption = Annotated[str, typer.Option("--note", help="What is new in it, in a sentence.", metavar="TEXT")]
 
 
 class NotOurs(ConfigurationError):
     """The workflow belongs to another stack, which publishes its versions itself."""
 
 
-@version.command()
-def publish(
-    *,
-    by: ByOption = "",
-    note: NoteOption = "",
-    stage: StageOption = "dev",
-    aws: AwsOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Publish what is deployed as a version: its functions and the workflow that names them, together.
-
-    [bold]Examples[/bold]
-
-      shadow version publish --note "sizes by the trade amount again"
-
-      shadow version publish --json | jq -r .number
-
-    What runs and what is in production stays as it is. Where nothing has changed since the newest version, that is given.
-    """
+def publish(*, by: str, note: str, stage: str, aws: bool, as_json: bool) -> None:
+    """Do what `shadow version publish` is told to: its options are in `usage`."""
     target = find_target(stage, aws=aws, as_json=as_json)
     if target.status.endswith("_IN_PROGRESS"):
         raise ChangedMeanwhile(
@@ -73,16 +45,8 @@ def publish(
     say(f"next: [bold]shadow candidate --version {found.number}[/bold]")
 
 
-@version.command("list")
-def list_versions(*, stage: StageOption = "dev", aws: AwsOption = False, as_json: JsonOption = False) -> None:
-    """List the published versions, the newest first, and say which is in production, who published it and what was new.
-
-    [bold]Examples[/bold]
-
-      shadow version list
-
-      shadow version list --json | jq -r '.versions[] | select(.in_production) | .number'
-    """
+def list_versions(*, stage: str, aws: bool, as_json: bool) -> None:
+    """Do what `shadow version list` is told to: its options are in `usage`."""
     target = find_target(stage, aws=aws, as_json=as_json)
     versions = versions_of(target)
     try:

@@ -9,19 +9,17 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from local import cli
+from local.cli import EXAMPLE
 from local.market import ClosingPrices
+from shadow.cli.main import app
 from shadow.cli.publishing import read_plan
 from shadow.contracts.vocabulary import Action
 
 
 def example(*arguments: str) -> Result:
-    app = typer.Typer()
-    cli.register(app)
     return CliRunner().invoke(app, ["example", *arguments], catch_exceptions=False)
 
 
@@ -39,7 +37,7 @@ def test_the_plan_it_prints_is_one_that_publish_takes(tmp_path: Path) -> None:
 
 
 def test_the_packaged_plan_is_the_one_that_the_bundled_prices_give() -> None:
-    bundled = cli.EXAMPLE.with_name("closing_prices.csv")
+    bundled = EXAMPLE.with_name("closing_prices.csv")
 
     assert example().stdout == example("--prices", str(bundled)).stdout
 

@@ -7,11 +7,9 @@ import tomllib
 from datetime import date
 from pathlib import Path
 
-import typer
 from typer.testing import CliRunner
 
-from reports.cli import register
-from shadow.cli.main import ShadowGroup
+from shadow.cli.main import app
 from shadow.contracts.comparison import Comparison
 from tests.factories.comparisons import comparison_of, diverged, missing_candidate, write_store
 
@@ -24,9 +22,7 @@ def stores(tmp_path: Path, second: list[Comparison]) -> list[str]:
 
 
 def run(arguments: list[str]) -> tuple[int, str]:
-    tool = typer.Typer(cls=ShadowGroup)
-    register(tool)
-    result = CliRunner().invoke(tool, ["noise", *arguments])
+    result = CliRunner().invoke(app, ["noise", *arguments])
     return result.exit_code, result.output
 
 

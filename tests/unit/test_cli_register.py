@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from reports.cli import register
 from reports.register import entry_for, with_entry
-from shadow.cli.main import ShadowGroup
+from shadow.cli.main import app
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution
@@ -38,8 +36,6 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answer(*arguments: str) -> tuple[int, Any]:
-    app = typer.Typer(cls=ShadowGroup)
-    register(app)
     result = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
     return result.exit_code, json.loads(result.stdout)
 

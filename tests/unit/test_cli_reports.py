@@ -14,9 +14,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from reports.cli import register
 from reports.rejudge import rejudge
-from shadow.cli.main import ShadowGroup
+from shadow.cli.main import app
 from shadow.compare.judge import judge
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Comparison
@@ -34,8 +33,6 @@ EVER = (date(2000, 1, 1), date(2999, 12, 31))
 
 @pytest.fixture(scope="module")
 def tool() -> typer.Typer:
-    app = typer.Typer(cls=ShadowGroup)
-    register(app)
     return app
 
 
