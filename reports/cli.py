@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.progress import Progress
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from reports.rejudge import Rejudged, Told
     from reports.rejudge_cloud import Cloud
     from reports.site.write import Written
+    from reports.weekly import Weekly
     from shadow.compare.noise_floor import NoiseFloor
     from shadow.compare.policy import Policy
-    from shadow.contracts.comparison import Comparison
 
 T = TypeVar("T")
 EVER = (date(2000, 1, 1), date(2999, 12, 31))
@@ -113,19 +114,17 @@ def site(
     """Do what `shadow site` is told to: its options are in `usage`."""
 
     def write() -> Written:
-        from reports.data.extract import decode  # noqa: PLC0415
+        from reports.daily.build import build_statement  # noqa: PLC0415
         from reports.material import Place, evidence, open_material  # noqa: PLC0415
-        from reports.site.write import Folder, Options, write_site  # noqa: PLC0415
+        from reports.site.write import Folder, Options, write_days  # noqa: PLC0415
         from reports.versions import versions_told  # noqa: PLC0415
 
         material = open_material(Place(folder, file, stage, aws), None, as_json=as_json)
-        source, _, whose = evidence(material, version)
-
-        def comparisons() -> Iterator[Comparison]:
-            return (decode(name, content) for name, content in source.documents(*EVER))
-
+        source, ledger, whose = evidence(material, version)
+        statement = build_statement(source, material.latest_day(), ledger=ledger, settings=material.settings)
         versions = versions_told(material.source) if version is None else ()
-        return write_site(comparisons, Folder(out), options=Options(f"shadow {whose}", runbooks, versions=versions))
+        options = Options(f"shadow {whose}", runbooks, versions=versions)
+        return write_days(source, Folder(out), EVER, options=options, ledger=ledger, statement=statement)
 
     written = _worked("writing the pages", write, quiet=as_json)
     index = (out / "index.html").resolve()
@@ -136,6 +135,37 @@ def site(
     if open_page:
         webbrowser.open(index.as_uri())
     finish(ExitCode.FINE)
+
+
+def week(*, day: str | None, folder: Path | None, file: Path | None, stage: str, aws: bool, as_json: bool) -> None:
+    """Do what `shadow week` is told to: its options are in `usage`."""
+    chosen = parse_day(day)
+
+    def build() -> Weekly:
+        from reports.material import Place, open_material  # noqa: PLC0415
+        from reports.weekly import build_week  # noqa: PLC0415
+
+        material = open_material(Place(folder, file, stage, aws), None, as_json=as_json)
+        return build_week(material.source, chosen or material.latest_day(), stage=stage, ledger=material.ledger)
+
+    built = _worked("gathering the week", build, quiet=as_json)
+    print_json(built.to_wire() | {"sentence": built.sentence}) if as_json else _print_week(built)
+    finish(ExitCode.DIVERGED if built.plans else ExitCode.FINE if built.pairs else ExitCode.INCOMPLETE)
+
+
+def _print_week(week: Weekly) -> None:
+    say(f"[bold]{week.first} to {week.last}[/bold]   {escape(week.sentence)}")
+    say(escape(week.moved))
+    for plan in week.plans:
+        say(f"\n[bold]{plan.day} {escape(plan.verdict)}[/bold]  {usd(plan.gross)}  shadow explain {escape(quote(plan.plan_id))}")
+        say(f"  {escape(plan.why)} {escape(plan.who)}")
+    if week.differences:
+        say()
+    for each in week.differences:
+        told = f"{each.severity.value:<9} {each.kind}, {each.trade}: {count(each.times, 'time')}, {usd(each.gross)}"
+        say(f"[bold]{each.state:<12}[/bold]{escape(told)}")
+        said = f"{each.who} departs; first {each.first}, last {each.last}"
+        say(f"[dim]{'':<12}{escape(said)}[/dim]")
 
 
 def readiness(

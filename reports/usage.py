@@ -155,6 +155,32 @@ def site(
     )
 
 
+def week(
+    *,
+    day: DayOption = None,
+    folder: FolderOption = None,
+    file: FileOption = None,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which plans of a week diverged and why, and which differences are new, still there or gone.
+
+    [bold]Examples[/bold]
+
+      shadow week
+
+      shadow week --folder build/demo --date 2022-12-23
+
+      shadow week --json | jq '.differences[] | select(.state == "new")'
+
+    The week of the trading day, up to that day. Exit code 1 where a plan's lanes do not agree, 4 where nothing was compared.
+    """
+    from reports.cli import week as run  # noqa: PLC0415
+
+    run(day=day, folder=folder, file=file, stage=stage, aws=aws, as_json=as_json)
+
+
 def readiness(
     *,
     day: DayOption = None,

@@ -49,4 +49,5 @@ def lambda_handler(event: dict[str, object], context: Any) -> dict[str, object]:
         "readiness": published.report.readiness.readiness.value,
         "pageKey": published.page_key,
         "messageId": published.message_id,
+        "weekMessageId": published.week_id,
     }

@@ -20,9 +20,9 @@ from reports.daily.build import build_report
 from reports.daily.composition import settings_of
 from reports.daily.html import TEMPLATES, render_page
 from reports.daily.mail import render_mail, report_csv
-from reports.site.write import Folder, Options, write_site
+from reports.readiness.readiness import Statement
+from reports.site.write import Folder, Options, write_days
 from shadow.compare.policy import default_policy
-from shadow.contracts.comparison import Comparison
 from shadow.contracts.pair import Pair
 from shadow.settlement.stored import FolderSource, JsonlLedger
 
@@ -43,13 +43,14 @@ def leave(result: DemoResult, documents: Sequence[bytes], pairs: Sequence[Pair],
     (out / "ledger.jsonl").write_text(ledger, encoding="utf-8")
     summary = json.dumps(result.to_wire(), indent=2, sort_keys=True)
     (out / "summary.json").write_text(summary + "\n", encoding="utf-8")
-    _report(result, out)
-    comparisons = [Comparison.parse_json(document) for document in documents]
-    write_site(lambda: comparisons, Folder(out / "site"), options=Options(title="shadow demo"))
+    statement = _report(result, out)
+    days, written = (result.days[0].day, result.days[-1].day), JsonlLedger(out / "ledger.jsonl")
+    options = Options(title="shadow demo")
+    write_days(FolderSource(out), Folder(out / "site"), days, options=options, ledger=written, statement=statement)
     _notebook(out)
 
 
-def _report(result: DemoResult, out: Path) -> None:
+def _report(result: DemoResult, out: Path) -> Statement:
     """Render the last day's report, which looks back over all of them."""
     source, day = FolderSource(out), result.days[-1].day
     settings = settings_of(default_policy())
@@ -60,6 +61,7 @@ def _report(result: DemoResult, out: Path) -> None:
     (out / "report.eml").write_bytes(bytes(mail))
     readiness = json.dumps(report.readiness.to_wire(), indent=2, sort_keys=True)
     (out / "readiness.json").write_text(readiness + "\n", encoding="utf-8")
+    return report.readiness
 
 
 def _notebook(out: Path) -> None:

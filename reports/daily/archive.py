@@ -1,7 +1,7 @@
 """Business Unit: reports | Status: current.
 
 Where a finished report goes: the page and its values into the evidence bucket, the mail out through SES. The page is archived
-before the mail is sent, so a mail that is refused loses nothing.
+before the mail is sent, so a mail that is refused loses nothing. The pages to browse lie beside the reports, below `site/`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
 
 REPORTS = "reports/"
+SITE = f"{REPORTS}site/"
+_TYPES = {"html": "text/html; charset=utf-8", "css": "text/css", "js": "text/javascript", "json": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +44,22 @@ class S3Archive:
         self._put(key, page, "text/html; charset=utf-8")
         return key
 
-    def mailed(self, day: date) -> str | None:
-        """Give the id of the mail that went out for `day`, or None. Raises `UnreachableSource`."""
-        key = _mail_key(day)
-        try:
-            return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read().decode()
-        except ClientError as error:
-            if code_of(error) in ("NoSuchKey", "404"):
-                return None
-            raise UnreachableSource(f"s3://{self.bucket}/{key}", "to be read", type(error).__name__) from error
-        except BotoCoreError as error:
-            raise UnreachableSource(f"s3://{self.bucket}/{key}", "to be read", type(error).__name__) from error
+    def mailed(self, about: str) -> str | None:
+        """Give the id of the mail that went out about a day or a week, or None. Raises `UnreachableSource`."""
+        found = self._get(_mail_key(about))
+        return None if found is None else found.decode()
 
-    def keep_mailed(self, day: date, message_id: str) -> None:
-        """Remember that the mail of `day` went out. Raises `UnreachableSource`."""
-        self._put(_mail_key(day), message_id, "text/plain")
+    def keep_mailed(self, about: str, message_id: str) -> None:
+        """Remember that the mail about a day or a week went out. Raises `UnreachableSource`."""
+        self._put(_mail_key(about), message_id, "text/plain")
+
+    def read(self, name: str) -> bytes | None:
+        """Read a page to browse; None where there is none. Raises `UnreachableSource`."""
+        return self._get(f"{SITE}{name}")
+
+    def write(self, name: str, body: bytes) -> None:
+        """Write a page to browse. Raises `UnreachableSource`."""
+        self._put(f"{SITE}{name}", body, _TYPES[name.rpartition(".")[2]])
 
     def link(self, key: str) -> str:
         """Give the address of an object in the AWS console, which asks the reader for credentials and never expires."""
@@ -67,15 +70,26 @@ class S3Archive:
         """The address of the bucket's objects in the AWS console."""
         return f"https://{self.region}.console.aws.amazon.com/s3/object/{self.bucket}"
 
-    def _put(self, key: str, text: str, content_type: str) -> None:
+    def _get(self, key: str) -> bytes | None:
         try:
-            self.client.put_object(Bucket=self.bucket, Key=key, Body=text.encode(), ContentType=content_type)
+            return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if code_of(error) in ("NoSuchKey", "404"):
+                return None
+            raise UnreachableSource(f"s3://{self.bucket}/{key}", "to be read", type(error).__name__) from error
+        except BotoCoreError as error:
+            raise UnreachableSource(f"s3://{self.bucket}/{key}", "to be read", type(error).__name__) from error
+
+    def _put(self, key: str, text: str | bytes, content_type: str) -> None:
+        body = text.encode() if isinstance(text, str) else text
+        try:
+            self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
         except (ClientError, BotoCoreError) as error:
             raise UnreachableSource(f"s3://{self.bucket}/{key}", "to be written", type(error).__name__) from error
 
 
-def _mail_key(day: date) -> str:
-    return f"{REPORTS}day={day}/mailed.txt"
+def _mail_key(about: str) -> str:
+    return f"{REPORTS}{about}/mailed.txt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ The one place where the daily report's function is put together: environment, bu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -13,13 +13,16 @@ from typing import Protocol
 from pydantic import Field
 
 from reports.control_plans import LedgerBesidePlans, fault_of
-from reports.daily.archive import S3Archive, SesMailer
+from reports.daily.archive import SITE, S3Archive, SesMailer
 from reports.daily.build import ReportSettings, build_report
 from reports.daily.html import render_page, to_json
-from reports.daily.mail import EmailMessage, render_mail, report_csv
+from reports.daily.mail import EmailMessage, render_mail, render_week, report_csv
 from reports.daily.values import DailyReport
+from reports.data.trading_calendar import trading_days_before
 from reports.noise import measured, tolerances_of
-from reports.readiness.readiness import KnownEntry, ReadinessPolicy
+from reports.readiness.readiness import KnownEntry, ReadinessPolicy, Statement
+from reports.site.write import Options, Shelf, write_days
+from reports.weekly import build_week, ends_week, week_of
 from shadow.aws import clients
 from shadow.aws.environment import Environment
 from shadow.aws.observability import emit, logger
@@ -29,6 +32,9 @@ from shadow.contracts.metrics import Metric
 from shadow.replay.plans import PlanTable
 from shadow.settlement.judging import policy_at
 from shadow.settlement.stored import Ledger, S3Source, Source
+
+BROWSED_DAYS = 60
+"""Trading days that the pages to browse in the bucket reach back; `shadow site` makes them of everything."""
 
 
 class DailyReportEnvironment(Environment):
@@ -50,19 +56,19 @@ class DailyReportEnvironment(Environment):
         return tuple(address.strip() for address in self.report_recipients.split(",") if address.strip())
 
 
-class Archive(Protocol):
-    """Where pages are kept."""
+class Archive(Shelf, Protocol):
+    """Where reports are kept, and the pages to browse beside them."""
 
     def keep(self, day: date, page: str, values: str) -> str:
         """Store a report, give the page's key."""
         ...
 
-    def mailed(self, day: date) -> str | None:
-        """Give the id of the mail that went out for a day, or None."""
+    def mailed(self, about: str) -> str | None:
+        """Give the id of the mail that went out about a day or a week, or None."""
         ...
 
-    def keep_mailed(self, day: date, message_id: str) -> None:
-        """Remember that a day's mail went out."""
+    def keep_mailed(self, about: str, message_id: str) -> None:
+        """Remember that a mail went out."""
         ...
 
     def link(self, key: str) -> str:
@@ -80,16 +86,20 @@ class Mailer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A report that has been published. `message_id` is None where nobody was to get it."""
+    """A report that has been published. `message_id` is None where nobody was to get it.
+
+    `week_id` is the mail about the week; None where nobody was to get it, or the week goes on.
+    """
 
     report: DailyReport
     page_key: str
     message_id: str | None
+    week_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Builds, archives and mails the report of a day."""
+    """Builds, archives and mails the report of a day, and at the end of a week the week's; writes the pages to browse."""
 
     source: Source
     ledger: Ledger
@@ -100,7 +110,7 @@ class Publisher:
     recipients: tuple[str, ...]
 
     def publish(self, day: date, now: datetime) -> Published:
-        """Publish the report of trading day `day`; the mail goes out once a day, however often this is called.
+        """Publish the report of trading day `day`; a mail goes out once, however often this is called.
 
         Raises what `build_report` raises, `UnreachableSource` and `MailRefused`; and, when the report is out, what kept the
         control's plan table from being read.
@@ -115,27 +125,48 @@ class Publisher:
         report = build_report(self.source, day, ledger=self.ledger, settings=self.settings, now=now)
         key = self.archive.keep(day, render_page(report), to_json(report))
         emit({Metric.KNOWN_DIVERGENCE_OVER_BUDGET: sum(entry.state == "over budget" for entry in report.known)})
-        if not (self.sender and self.recipients):
-            return Published(report, key, None)
-        already = self.archive.mailed(day)
-        if already is not None:
-            logger().info("the day's mail went out before and is not sent again", extra={"day": str(day), "messageId": already})
-            return Published(report, key, already)
-        message = render_mail(
-            report,
-            sender=self.sender,
-            recipients=self.recipients,
-            page_url=self.archive.link(key),
-            table=report_csv(self.source, day, self.settings),
-        )
+        browse = self.archive.link(f"{SITE}index.html")
+
+        def daily() -> EmailMessage:
+            table = report_csv(self.source, day, self.settings)
+            page_url, sender, recipients = self.archive.link(key), self.sender, self.recipients
+            return render_mail(report, sender=sender, recipients=recipients, page_url=page_url, browse=browse, table=table)
+
+        def weekly() -> EmailMessage:
+            stage, ledger, statement = self.settings.stage, self.ledger, report.readiness
+            week = build_week(self.source, day, stage=stage, ledger=ledger, statement=statement)
+            return render_week(week, sender=self.sender, recipients=self.recipients, now=now, browse=browse)
+
         try:
-            message_id = self.mailer.send(message, self.recipients)
+            message_id = self._mail(f"day={day}", daily)
+            week_id = self._mail(f"week={week_of(day)[0]}", weekly) if ends_week(day) else None
+        finally:
+            self._browse(day, report.readiness)
+        return Published(report, key, message_id, week_id)
+
+    def _mail(self, about: str, render: Callable[[], EmailMessage]) -> str | None:
+        """Send a mail unless it went out before; give its id, None where nobody is to get it. Raises `MailRefused`."""
+        if not (self.sender and self.recipients):
+            return None
+        already = self.archive.mailed(about)
+        if already is not None:
+            logger().info("the mail went out before and is not sent again", extra={"about": about, "messageId": already})
+            return already
+        try:
+            message_id = self.mailer.send(render(), self.recipients)
         except Exception:
             emit({Metric.NOTIFICATION_FAILURES: 1})
-            logger().warning("the report is archived and was not mailed", extra={"day": str(day), "pageKey": key})
+            logger().warning("the report is archived and was not mailed", extra={"about": about})
             raise
-        self.archive.keep_mailed(day, message_id)
-        return Published(report, key, message_id)
+        self.archive.keep_mailed(about, message_id)
+        return message_id
+
+    def _browse(self, day: date, statement: Statement) -> None:
+        """Write the pages to browse of the last `BROWSED_DAYS` trading days: after the mails, which lose nothing by it."""
+        days = trading_days_before(day, BROWSED_DAYS)[0], day
+        options = Options(title=f"shadow {self.settings.stage}", evidence=self.settings.evidence_prefix)
+        written = write_days(self.source, self.archive, days, options=options, ledger=self.ledger, statement=statement)
+        logger().info("pages written", extra={"pages": written.pages, "changed": written.changed})
 
 
 def known_entries(policy: Policy) -> tuple[KnownEntry, ...]:

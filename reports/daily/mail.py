@@ -11,10 +11,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from email.headerregistry import Address
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
@@ -26,10 +26,12 @@ from reports.daily.html import environment
 from reports.daily.values import DailyReport
 from reports.data.columns import DIFFERENCES
 from reports.data.frames import load_frames
+from reports.headline import tone_of
+from reports.weekly import Weekly
 from shadow.contracts.visible import one_line
 from shadow.settlement.stored import Source
 
-__all__ = ["EmailMessage", "render_mail"]
+__all__ = ["EmailMessage", "render_mail", "render_week"]
 
 _DOMAIN = "divergence-report"
 MAX_ROWS = 5_000
@@ -39,32 +41,57 @@ _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 def render_mail(
-    report: DailyReport, *, sender: str, recipients: Sequence[str], page_url: str | None = None, table: str | None = None
+    report: DailyReport,
+    *,
+    sender: str,
+    recipients: Sequence[str],
+    page_url: str | None = None,
+    browse: str | None = None,
+    table: str | None = None,
 ) -> EmailMessage:
-    """Render the mail. `page_url` is where the whole page lies, `table` the day's differences as CSV.
+    """Render the mail. `page_url` is where the whole page lies, `browse` where the pages to browse do, `table` the day's CSV.
 
     Raises ValueError where an address holds a line break.
     """
     charts = charts_of(report)
     cids = {chart.name: f"{chart.name}.{report.day}@{_DOMAIN}" for chart in charts}
-    values = {"report": report, "charts": charts, "cids": cids, "page_url": page_url}
-    templates = environment()
-    message = EmailMessage(policy=SMTP)
-    message["Subject"] = report.subject
-    name, address = parseaddr(sender)
-    message["From"] = Address(name, addr_spec=address)
-    message["To"] = ", ".join(recipients)
-    message["Date"] = format_datetime(report.generated_at)
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(templates.get_template("mail.txt.j2").render(values).strip() + "\n")
-    message.add_alternative(templates.get_template("mail.html.j2").render(values), subtype="html")
-    page = message.get_body(("html",)) or message
+    values = {"report": report, "charts": charts, "cids": cids, "page_url": page_url, "browse": browse}
+    message = _message(report.subject, sender, recipients, report.generated_at)
+    page = _write(message, "mail", values)
     for chart in charts:
         cid, name = f"<{cids[chart.name]}>", f"{chart.name}.png"
         page.add_related(chart.png, "image", "png", cid=cid, disposition="inline", filename=name)
     if table is not None:
         message.add_attachment(table, subtype="csv", filename=f"differences-{report.day}.csv")
     return message
+
+
+def render_week(
+    week: Weekly, *, sender: str, recipients: Sequence[str], now: datetime, browse: str | None = None
+) -> EmailMessage:
+    """Render the mail of a week. `browse` is where the pages to browse lie. Raises ValueError like `render_mail`."""
+    message = _message(week.subject, sender, recipients, now)
+    _write(message, "week", {"week": week, "browse": browse, "tone": tone_of})
+    return message
+
+
+def _message(subject: str, sender: str, recipients: Sequence[str], now: datetime) -> EmailMessage:
+    message = EmailMessage(policy=SMTP)
+    message["Subject"] = subject
+    name, address = parseaddr(sender)
+    message["From"] = Address(name, addr_spec=address)
+    message["To"] = ", ".join(recipients)
+    message["Date"] = format_datetime(now)
+    message["Auto-Submitted"] = "auto-generated"
+    return message
+
+
+def _write(message: EmailMessage, template: str, values: Mapping[str, object]) -> MIMEPart:
+    """Write a mail's text and page; give the part that is the page."""
+    templates = environment()
+    message.set_content(templates.get_template(f"{template}.txt.j2").render(values).strip() + "\n")
+    message.add_alternative(templates.get_template(f"{template}.html.j2").render(values), subtype="html")
+    return message.get_body(("html",)) or message
 
 
 def safe_cell(value: object) -> str:

@@ -5,8 +5,8 @@ What the pages show, gathered from comparisons one by one: only short rows are h
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -14,6 +14,9 @@ from hashlib import sha256
 
 from reports.headline import Headline, headline_of
 from shadow.contracts.comparison import Comparison, Difference, Severity
+from shadow.contracts.pair import Pair
+from shadow.contracts.vocabulary import Origin
+from shadow.settlement.stored import Ledger
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 ZERO = Decimal(0)
@@ -59,6 +62,7 @@ class PairRow:
     gross: Decimal
     gaps: int
     headline: str
+    who: str
 
 
 @dataclass(slots=True)
@@ -97,12 +101,13 @@ class Seen:
 
 @dataclass(slots=True)
 class Day:
-    """One day: its headline and its pairs."""
+    """One day: its headline and its pairs. `published` counts live pairs: by the ledger where there is one."""
 
     day: date
     headline: Headline
     pairs: list[PairRow]
     rows: list[Row]
+    published: int
 
     @property
     def gross(self) -> Decimal:
@@ -128,6 +133,16 @@ class Gathered:
         """The day compared before it."""
         return self.days[-2].day if len(self.days) > 1 else None
 
+    @property
+    def conservation(self) -> str:
+        """Say where every published pair went, over all days."""
+        verdicts = Counter(pair.verdict for day in self.days for pair in day.pairs if pair.origin == Origin.LIVE)
+        published, compared = sum(day.published for day in self.days), verdicts.total()
+        told = " + ".join(f"{number} {verdict.lower().replace('_', ' ')}" for verdict, number in sorted(verdicts.items()))
+        if published == compared:
+            return f"{published} published = {told or '0 compared'}."
+        return f"{published} published ≠ {told or '0 compared'}: {abs(published - compared)} unaccounted for."
+
     def state(self, seen: Seen) -> str:
         """Say whether a difference is new, still there or gone."""
         return seen.state(self.last, self.before) if self.last is not None else "gone"
@@ -137,7 +152,12 @@ class Gathered:
         kinds: dict[str, list[Seen]] = defaultdict(list)
         for each in self.seen.values():
             kinds[each.kind].append(each)
-        return dict(sorted(kinds.items(), key=lambda item: (min(_RANK[each.severity] for each in item[1]), item[0])))
+        return dict(sorted(kinds.items(), key=lambda item: (_RANK[self.worst(item[1])], item[0])))
+
+    @staticmethod
+    def worst(seen: Iterable[Seen]) -> Severity:
+        """Give the worst severity of some differences."""
+        return min((each.severity for each in seen), key=lambda severity: _RANK[severity])
 
     def by_symbol(self) -> dict[str, list[Seen]]:
         """Sort differences to their symbols."""
@@ -148,8 +168,19 @@ class Gathered:
         return dict(sorted(symbols.items()))
 
 
-def gather(comparisons: Iterable[Comparison], published: dict[date, int] | None = None) -> Gathered:
-    """Gather the rows of `comparisons`. `published`: how many live pairs the ledger has of a day, where it is at hand."""
+Published = Callable[[date], int | None]
+"""How many live pairs the ledger has of a day; None: there is no ledger."""
+
+
+def published_by(ledger: Ledger | None) -> Published:
+    """Count the live pairs that a ledger has of a day."""
+    if ledger is None:
+        return lambda _: None
+    return lambda day: sum(not isinstance(pair, Pair) or pair.origin == Origin.LIVE for pair in ledger.pairs_of(day))
+
+
+def gather(comparisons: Iterable[Comparison], published: Published = lambda _: None) -> Gathered:
+    """Gather the rows of `comparisons`."""
     by_day: dict[date, list[Comparison]] = defaultdict(list)
     for comparison in comparisons:
         by_day[comparison.trading_day].append(comparison)
@@ -162,11 +193,13 @@ def gather(comparisons: Iterable[Comparison], published: dict[date, int] | None 
             each = seen.setdefault(row.identity, Seen(row.identity, row.kind, row.symbol, row.action, row.who, row.severity))
             each.rows.append(row)
             each.severity = min(each.severity, row.severity, key=lambda severity: _RANK[severity])
-        headline = headline_of(found, (published or {}).get(day))
+        counted = published(day)
+        headline = headline_of(found, counted)
+        live = sum(comparison.origin == Origin.LIVE for comparison in found)
         pairs = sorted(
             (_pair(comparison) for comparison in found), key=lambda pair: (-pair.unexplained, -pair.gross, pair.plan_id)
         )
-        days.append(Day(day, headline, pairs, sorted(rows, key=_place)))
+        days.append(Day(day, headline, pairs, sorted(rows, key=_place), live if counted is None else counted))
     return Gathered(days, seen, frozenset(each.symbol for each in seen.values() if each.symbol))
 
 
@@ -197,6 +230,7 @@ def _rows(comparison: Comparison) -> list[Row]:
 
 
 def _pair(comparison: Comparison) -> PairRow:
+    headline = headline_of([comparison])
     return PairRow(
         day=comparison.trading_day,
         run_id=comparison.run_id,
@@ -208,5 +242,6 @@ def _pair(comparison: Comparison) -> PairRow:
         unexplained=sum(entry.unexplained for entry in comparison.differences),
         gross=sum((entry.gross for entry in comparison.differences if entry.counts), ZERO),
         gaps=len(comparison.gaps),
-        headline=headline_of([comparison]).sentence,
+        headline=headline.sentence,
+        who=headline.who,
     )

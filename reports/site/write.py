@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
 from itertools import islice
@@ -20,13 +20,16 @@ from urllib.parse import quote
 from jinja2 import Environment
 
 from reports.daily.html import TEMPLATES, environment
+from reports.data.extract import decode
 from reports.headline import headline_of, runbook_of, tone_of, worst_first
-from reports.site.values import Gathered, Row, Seen, gather, identity_of
+from reports.readiness.readiness import Statement
+from reports.site.values import Gathered, Published, Row, Seen, gather, identity_of, published_by
 from reports.versions import VersionTold
 from shadow.cli.sides import run_lines, trade_lines
 from shadow.compare.case import PairCase, PairView
 from shadow.compare.kinds import KINDS
 from shadow.contracts.comparison import Comparison
+from shadow.settlement.stored import Ledger, Source
 
 LIST = "pages.json"
 ROWS_A_PAGE = 2_000
@@ -94,11 +97,11 @@ def write_site(
     shelf: Shelf,
     *,
     options: Options | None = None,
-    published: Mapping[date, int] | None = None,
+    published: Published = lambda _: None,
 ) -> Written:
     """Write the pages of all `comparisons` (read twice) to `shelf`: only those that changed."""
     options = options or Options()
-    gathered = gather(comparisons(), dict(published or {}))
+    gathered = gather(comparisons(), published)
     known = json.loads(shelf.read(LIST) or b"{}")
     listed: dict[str, str] = {}
     changed = 0
@@ -110,6 +113,27 @@ def write_site(
             changed += 1
     shelf.write(LIST, json.dumps(listed, indent=0, sort_keys=True).encode())
     return Written(len(listed), changed)
+
+
+def write_days(
+    source: Source, shelf: Shelf, days: tuple[date, date], *, options: Options, ledger: Ledger | None, statement: Statement | None
+) -> Written:
+    """Write the pages of the stored comparisons from the first to the last of `days`. Raises what the source raises."""
+
+    def comparisons() -> Iterator[Comparison]:
+        found = (decode(name, content) for name, content in source.documents(*days))
+        return (each for each in found if days[0] <= each.trading_day <= days[1])
+
+    if statement is not None:
+        options = replace(options, readiness=statement.readiness.value, readiness_reason=reason_of(statement))
+    return write_site(comparisons, shelf, options=options, published=published_by(ledger))
+
+
+def reason_of(statement: Statement) -> str:
+    """Say how far the evidence is, and the first criterion that does not pass."""
+    failing = next((each for each in statement.criteria if each.state.value != "pass"), None)
+    because = f" {failing.title}: {failing.figure} (target: {failing.target})." if failing else ""
+    return f"Day {statement.days} of {statement.days_needed}.{because}"
 
 
 def _pages(gathered: Gathered, comparisons: Callable[[], Iterable[Comparison]], options: Options) -> Iterator[tuple[str, str]]:

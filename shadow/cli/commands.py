@@ -71,6 +71,11 @@ COMMANDS = (
         "Write pages to browse: an index, a page a day, a pair, a kind, a symbol and a difference. They ask nobody for anything.",
     ),
     Entry(
+        "week",
+        _reports,
+        "Say which plans of a week diverged and why, and which differences are new, still there or gone.",
+    ),
+    Entry(
         "rule",
         _reports,
         "Explain one kind of difference: meaning, severity, what it follows from, runbook, and what the policy says of it.",

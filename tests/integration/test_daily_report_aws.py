@@ -56,6 +56,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     forget()
     with mock_aws():
         boto3.client("s3").create_bucket(Bucket=BUCKET)
+        boto3.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         boto3.client("dynamodb").create_table(
             TableName=TABLE,
             BillingMode="PAY_PER_REQUEST",
@@ -97,6 +98,10 @@ def store(*comparisons: Comparison) -> None:
 def mails() -> list[EmailMessage]:
     raw = ses_backends["123456789012"]["us-east-1"].sent_messages
     return [message_from_bytes(str(entry.raw_data).encode(), policy=default) for entry in raw]  # type: ignore[misc]
+
+
+def page(name: str) -> str:
+    return boto3.client("s3").get_object(Bucket=BUCKET, Key=f"reports/site/{name}")["Body"].read().decode()
 
 
 def put_ledger(*comparisons: Comparison) -> None:
@@ -190,8 +195,50 @@ def test_publishing_again_replaces_the_page() -> None:
     put_ledger(comparison_of(DAYS[0]))
     first = function.lambda_handler({"day": str(DAYS[0])}, None)
     assert function.lambda_handler({"day": str(DAYS[0])}, None)["pageKey"] == first["pageKey"]
-    listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="reports/")["Contents"]
+    listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="reports/day=")["Contents"]
     assert sorted(each["Key"].rsplit("/", 1)[-1] for each in listed) == ["mailed.txt", "report.html", "report.json"]
+
+
+@pytest.mark.usefixtures("cloud")
+def test_the_pages_to_browse_are_written_beside_the_reports_and_only_what_changed_is_written_again() -> None:
+    pairs = [comparison_of(DAYS[0]), diverged(comparison_of(DAYS[1]))]
+    store(*pairs)
+    put_ledger(*pairs)
+    function.lambda_handler({"day": str(DAYS[0])}, None)
+    assert str(DAYS[1]) not in page("index.html"), "no day after the report's"
+    function.lambda_handler({"day": str(DAYS[1])}, None)
+
+    assert f'href="day/{DAYS[1]}.html"' in page("index.html")
+    assert "2 published = 1 diverged + 1 matched." in page("index.html")
+    assert "BLOCKED" in page("index.html")
+    assert "DIVERGED" in page(f"pair/{pairs[1].run_id}.html")
+    function.lambda_handler({"day": str(DAYS[1])}, None)
+    versions = boto3.client("s3").list_object_versions(Bucket=BUCKET, Prefix="reports/site/index.html")
+    assert len(versions["Versions"]) == 2, "what did not change is not written again"
+    (html,) = (mail.get_body(("html",)) for mail in mails()[-1:])
+    assert html is not None
+    assert "reports%2Fsite%2Findex.html" in html.get_content()
+
+
+@pytest.mark.usefixtures("cloud")
+def test_after_the_last_trading_day_of_a_week_its_digest_is_mailed_once() -> None:
+    week_before = diverged(comparison_of(date(2025, 10, 29)))
+    pairs = [week_before, comparison_of(DAYS[0]), diverged(comparison_of(DAYS[3]))]
+    store(*pairs)
+    put_ledger(*pairs)
+    assert function.lambda_handler({"day": str(DAYS[3])}, None)["weekMessageId"] is None
+    for _ in range(2):
+        assert function.lambda_handler({"day": str(DAYS[4])}, None)["weekMessageId"]
+
+    (digest,) = (mail for mail in mails() if "Week of" in str(mail["Subject"]))
+    assert digest["Subject"] == "[dev] Week of 2025-11-03: 1 of 2 pairs diverged, 0 new"
+    for kind in ("plain", "html"):
+        body = digest.get_body((kind,))
+        assert body is not None
+        told = body.get_content()
+        assert "1 of 2 pairs do not agree" in told
+        assert f"shadow explain {pairs[2].plan_id}" in told
+        assert "still there" in told
 
 
 @pytest.mark.usefixtures("cloud")
@@ -242,7 +289,8 @@ def test_a_refused_mail_is_loud_counted_and_after_the_archive(
     with pytest.raises(MailRefused, match="MessageRejected"):
         function.lambda_handler({"day": str(DAYS[0])}, None)
     assert '"NotificationFailures":[1.0]' in capsys.readouterr().out
-    assert boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="reports/")["KeyCount"] == 2
+    assert boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="reports/day=")["KeyCount"] == 2
+    assert page("index.html"), "the pages are written all the same"
 
 
 @pytest.mark.usefixtures("cloud")

@@ -193,3 +193,7 @@ def test_in_an_empty_environment_it_brings_up_a_cloud_and_settles_a_plan(wheel: 
         assert shadow("site").returncode == 0
     finally:
         assert shadow("down").returncode == 0
+    demo = shadow("demo")
+    assert demo.returncode == 0, demo.stderr[-2000:] + demo.stdout[-2000:]
+    assert (work / "build" / "demo" / "site" / "index.html").is_file()
+    assert shadow("report", "--folder", "build/demo").returncode == 1, "day 10 of the demo diverged"

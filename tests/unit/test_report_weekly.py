@@ -1,0 +1,85 @@
+"""The week: which plans do not agree and why, and which differences are new, still there or gone."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+
+import pytest
+
+from reports.daily.mail import render_week
+from reports.weekly import build_week, ends_week
+from shadow.contracts.comparison import Comparison
+from shadow.settlement.stored import JsonlSource
+from tests.factories.comparisons import comparison_of, diverged, write_jsonl
+
+FRIDAY = date(2025, 11, 7)
+MONDAY = date(2025, 11, 3)
+
+
+def source(folder: Path, *comparisons: Comparison) -> JsonlSource:
+    write_jsonl(folder / "comparisons.jsonl", comparisons)
+    return JsonlSource(folder / "comparisons.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("day", "last"),
+    [("2025-11-06", False), ("2025-11-07", True), ("2025-11-28", True), ("2025-11-26", False), ("2026-04-02", True)],
+    ids=["thursday", "friday", "half day after thanksgiving", "day before thanksgiving", "before good friday"],
+)
+def test_a_week_ends_with_its_last_trading_day(day: str, *, last: bool) -> None:
+    assert ends_week(date.fromisoformat(day)) is last
+
+
+@pytest.mark.parametrize(
+    ("seen", "state", "times"),
+    [
+        (("2025-11-05",), "new", 1),
+        (("2025-10-15", "2025-11-05", "2025-11-06"), "still there", 2),
+        (("2025-10-30",), "gone", 1),
+        (("2025-10-15", "2025-10-22"), None, 0),
+        (("2025-10-10", "2025-11-05"), "new", 1),
+    ],
+)
+def test_a_difference_is_new_still_there_or_gone(tmp_path: Path, seen: tuple[str, ...], state: str | None, times: int) -> None:
+    pairs = [diverged(comparison_of(date.fromisoformat(day))) for day in seen]
+    week = build_week(source(tmp_path, *pairs, comparison_of(MONDAY)), FRIDAY, stage="dev")
+
+    assert {each.state for each in week.differences} == ({state} if state else set())
+    assert {each.times for each in week.differences} == ({times} if state else set())
+
+
+def test_the_sums_of_the_week_are_those_of_its_pairs(tmp_path: Path) -> None:
+    before, now = diverged(comparison_of(date(2025, 10, 29))), [diverged(comparison_of(day)) for day in (MONDAY, FRIDAY)]
+    planted = diverged(comparison_of(date(2025, 11, 4))).model_copy(update={"origin": "planted"})
+    later = diverged(comparison_of(date(2025, 11, 10)))
+    week = build_week(source(tmp_path, before, *now, comparison_of(date(2025, 11, 5)), planted, later), FRIDAY, stage="dev")
+
+    def unexplained(*pairs: Comparison) -> Decimal:
+        return sum((each.gross for pair in pairs for each in pair.differences if each.unexplained), Decimal(0))
+
+    assert week.pairs == 3
+    assert [plan.plan_id for plan in week.plans] == [each.plan_id for each in now]
+    assert week.unexplained == unexplained(*now)
+    assert week.unexplained_before == unexplained(before)
+    assert [day.verdict for day in week.days] == ["DIVERGED", "", "MATCHED", "", "DIVERGED"]
+    assert week.sentence == f"2 of 3 pairs do not agree, {unexplained(*now):,.2f} USD unexplained."
+
+
+def test_its_mail_is_written_in_text_and_html_and_fetches_nothing(tmp_path: Path) -> None:
+    week = build_week(source(tmp_path, diverged(comparison_of(MONDAY))), FRIDAY, stage="dev")
+    mail = render_week(
+        week, sender="shadow@example.com", recipients=["desk@example.com"], now=datetime(2025, 11, 7, 22, tzinfo=UTC)
+    )
+    read = message_from_bytes(bytes(mail), policy=default)
+    text, html = (read.get_body((kind,)) for kind in ("plain", "html"))
+
+    assert read["Subject"] == "[dev] Week of 2025-11-03: 1 of 1 pairs diverged, 1 new"
+    assert text is not None
+    assert html is not None
+    assert week.plans[0].why in text.get_content()
+    assert "src=" not in html.get_content()
+    assert 'rel="stylesheet"' not in html.get_content()
