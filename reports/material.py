@@ -20,7 +20,7 @@ from shadow.aws import clients
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.aws.versions import Version
 from shadow.cli.errors import BadInput
-from shadow.cli.stored import offline_store
+from shadow.cli.stored import StackStore, offline_store
 from shadow.cli.target import Target, find_target
 from shadow.cli.versions import versions_of
 from shadow.compare.policy import Policy
@@ -62,12 +62,13 @@ class Material:
         return self.settings.model_copy(update={"policy": policy})
 
     def latest_day(self) -> date:
-        """Give the latest day that offline comparisons are of; in a stack the last trading day that has closed.
+        """Give the latest day that comparisons are of; in a stack on AWS the last trading day that has closed.
 
         Raises `BadInput` where there are no comparisons, `UnreachableSource`, and `UnreadableDocument`.
         """
         if self.target is not None:
-            return last_closed_day(datetime.now(UTC))
+            known = StackStore(self.target).ledger.latest_day() if self.target.endpoint is not None else None
+            return known or last_closed_day(datetime.now(UTC))
         days = [day_of(name) or _day_in(content) for name, content in self.source.documents(date.min, date.max)]
         if not days:
             raise BadInput("comparisons: expected at least one, was none")

@@ -7,18 +7,27 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
+from time import monotonic, sleep
 
+from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.cli.calls import invoke
 from shadow.cli.errors import BadInput, FunctionFailed, MissingOutput
-from shadow.cli.output import escape, print_json, progress, refuse, say
+from shadow.cli.output import ExitCode, escape, finish, print_json, progress, refuse, say
 from shadow.cli.stored import StackStore
 from shadow.cli.target import Target, find_target
+from shadow.cli.verdicts import code_of_verdict, styled_verdict
 from shadow.cli.words import count
+from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import FieldFault, InvalidPlan
-from shadow.contracts.pair import trading_day_of
+from shadow.contracts.pair import Pair, trading_day_of
 from shadow.contracts.plan import RebalancePlan
 
 NOTHING = "Nothing was published."
+LEDGER_SECONDS = 10.0
+"""How long the command waits for the pair, which the function that starts the candidate writes within a second or two."""
+WAIT_SECONDS = 600.0
+"""How long `--wait` waits for the verdict."""
+_POLL_SECONDS = 0.5
 _FRIDAY = 4
 _BAD_PLAN = frozenset({"InvalidPlan", "InvalidPayload"})
 
@@ -39,18 +48,23 @@ def read_plan(path: Path, *, as_json: bool) -> RebalancePlan:
     return plan
 
 
-def run(plan_file: Path, *, stage: str, aws: bool, as_json: bool) -> None:
+def run(plan_file: Path, *, wait: bool, stage: str, aws: bool, as_json: bool) -> None:
     """Do what `shadow publish` is told to: its options are in `usage`."""
     plan = read_plan(plan_file, as_json=as_json)
     target = find_target(stage, aws=aws, as_json=as_json)
     with progress(f"publishing {plan.plan_id} to both lanes", quiet=as_json):
-        again = "PairLedgerTableName" in target.outputs and StackStore(target).ledger.get(plan.plan_id) is not None
+        ledger = StackStore(target).ledger if "PairLedgerTableName" in target.outputs else None
+        again = ledger is not None and ledger.get(plan.plan_id) is not None
         answer = _published(target, plan)
+        pair = None if ledger is None else _pair(ledger, plan.plan_id, WAIT_SECONDS if wait else LEDGER_SECONDS, compared=wait)
     trades, run = len(plan.tradable_items), answer.get("runId")
+    code = code_of_verdict(pair.verdict if pair else Verdict.PENDING) if wait else ExitCode.FINE
     closed = trading_day_of(plan.timestamp).weekday() > _FRIDAY
     if as_json:
         answered = {"plan_id": plan.plan_id, "run_id": run, "trade_count": trades}
-        print_json(answered | {"published_before": again, "on_a_weekend": closed})
+        verdict = pair.verdict.value if pair else None
+        print_json(answered | {"published_before": again, "on_a_weekend": closed, "verdict": verdict})
+        finish(code)
         return
     named = count(trades, "trade") + (f", run {escape(str(run))}" if run else "")
     say(f"[green]published{' again' if again else ''}[/green] {escape(plan.plan_id)}: {named}")
@@ -59,7 +73,24 @@ def run(plan_file: Path, *, stage: str, aws: bool, as_json: bool) -> None:
     if closed:
         say(f"[yellow]{plan.timestamp:%Y-%m-%d} is on a weekend: the exchange is closed, and a lane that asks does not trade.[/]")
     name = escape(quote(plan.plan_id))
-    say(f"next: [bold]shadow status {name}[/bold], then [bold]shadow compare {name}[/bold] or [bold]shadow explain {name}[/bold]")
+    if pair is not None and wait:
+        say(
+            f"{styled_verdict(pair.verdict)} after {WAIT_SECONDS} s"
+            if code is ExitCode.INCOMPLETE
+            else styled_verdict(pair.verdict)
+        )
+    say(f"next: [bold]shadow {'explain' if wait else 'status'} {name}[/bold]")
+    finish(code)
+
+
+def _pair(ledger: DynamoDbPairLedger, plan_id: str, seconds: float, *, compared: bool) -> Pair | None:
+    """Wait until the ledger has the pair, or until it is compared; give what it has of it in the end."""
+    ends = monotonic() + seconds
+    while True:
+        pair = ledger.get(plan_id)
+        if (pair is not None and (not compared or pair.verdict is not Verdict.PENDING)) or monotonic() > ends:
+            return pair
+        sleep(_POLL_SECONDS)
 
 
 def _published(target: Target, plan: RebalancePlan) -> dict[str, object]:

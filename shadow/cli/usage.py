@@ -34,6 +34,7 @@ FileOption = Annotated[
 StageOption = Annotated[str, typer.Option("--stage", help="The deployed stage to talk to on AWS.", envvar="SHADOW_STAGE")]
 AwsOption = Annotated[bool, typer.Option("--aws", help="Talk to AWS even while a local cloud is running.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until both lanes have run and are compared.")]
 PlanFile = Annotated[Path, typer.Argument(help="A rebalance plan as JSON.", metavar="PLAN.json")]
 PlanId = Annotated[str | None, typer.Argument(help="One plan; without it, all pairs of a trading day.", metavar="[PLAN_ID]")]
 DayOption = Annotated[
@@ -93,20 +94,30 @@ ParameterOption = Annotated[
 ]
 
 
-def publish(plan_file: PlanFile, *, stage: StageOption = "dev", aws: AwsOption = False, as_json: JsonOption = False) -> None:
+def publish(
+    plan_file: PlanFile,
+    *,
+    wait: WaitOption = False,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Publish a plan to both lanes.
 
     [bold]Examples[/bold]
 
       shadow publish plan.json
 
+      shadow publish plan.json --wait
+
       shadow publish plan.json --json | jq .plan_id
 
-    A plan with a faulty field is refused whole: exit code 2, every field named, nothing published.
+    A plan with a faulty field is refused whole: exit code 2, every field named, nothing published. With --wait, the exit code
+    is the verdict's: 0 matched, 1 diverged or a lane missing, 4 not compared within ten minutes.
     """
     from shadow.cli.publishing import run  # noqa: PLC0415
 
-    run(plan_file, stage=stage, aws=aws, as_json=as_json)
+    run(plan_file, wait=wait, stage=stage, aws=aws, as_json=as_json)
 
 
 def status(

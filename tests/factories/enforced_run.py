@@ -16,6 +16,7 @@ from mypy_boto3_sqs import SQSClient
 
 from local.broker_simulator.values import Fault, FaultKind
 from local.cloud.access import REGION
+from local.cloud.emulator_side.strangers import token_header
 from local.iam_proof.calls import Call, recorded_by
 from local.iam_proof.proof import DEPLOYED_WITH
 from local.market import ClosingPrices
@@ -78,8 +79,8 @@ def _overwritten(stack: LocalStack) -> Iterator[tuple[str, str]]:
         region_name=REGION,
         aws_access_key_id=key["AccessKeyId"],
         aws_secret_access_key=key["SecretAccessKey"],
-        aws_session_token=stack.access.token,
     )
+    s3.meta.events.register("before-sign.s3", lambda request, **_: request.headers.update(token_header(stack.access.token)))
     bucket = stack.output("EvidenceBucketName")
     (found,) = s3.list_objects_v2(Bucket=bucket, Prefix="comparisons/", MaxKeys=1)["Contents"]
     for way, condition in (("unconditional", {}), ("if there is none", {"IfNoneMatch": "*"})):

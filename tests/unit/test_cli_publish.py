@@ -15,9 +15,13 @@ import pytest
 from shadow.cli import publishing
 from shadow.cli.errors import FunctionFailed
 from shadow.cli.target import Target
+from shadow.contracts.comparison import Verdict
+from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
-from tests.fakes.cli_cloud import shadow
+from tests.factories.comparisons import comparison_of
+from tests.fakes.cli_cloud import pair_of, shadow
 from tests.fakes.plans import plan_of
+from tests.strategies.outcomes import DAY
 
 TARGET = Target("dev", {"PublishPlanFunctionName": "alchemiser-dev-publish-plan"}, "http://127.0.0.1:1")
 
@@ -202,3 +206,40 @@ def test_the_next_commands_can_be_copied(tmp_path: Path, published: list[object]
 
     assert len(published) == 1
     assert "shadow status 'a;$(plan)'" in result.stdout
+
+
+class Ledger:
+    """A ledger whose pair comes after two questions, and its verdict after four."""
+
+    def __init__(self, last: Verdict) -> None:
+        self._answers = [None, None, Verdict.PENDING, Verdict.PENDING, last]
+        self.asked = 0
+
+    def get(self, plan_id: str) -> Pair | None:
+        verdict = self._answers[min(self.asked, len(self._answers) - 1)]
+        self.asked += 1
+        return None if verdict is None else pair_of(comparison_of(DAY), plan_id=plan_id, verdict=verdict)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [((), Verdict.MATCHED, 0, 3), (("--wait",), Verdict.MATCHED, 0, 5), (("--wait",), Verdict.DIVERGED, 1, 5)],
+)
+def test_publishing_returns_when_the_pair_is_there_and_with_wait_when_it_is_compared(
+    published: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    case: tuple[tuple[str, ...], Verdict, int, int],
+) -> None:
+    options, last, code, asked = case
+    ledger = Ledger(last)
+    target = Target("dev", {**TARGET.outputs, "PairLedgerTableName": "pairs"}, TARGET.endpoint)
+    monkeypatch.setattr(publishing, "find_target", lambda *_args, **_kwargs: target)
+    monkeypatch.setattr(publishing.StackStore, "ledger", ledger)
+    monkeypatch.setattr(publishing, "sleep", lambda _: None)
+    result = shadow("publish", write(tmp_path, wire()), "--json", *options)
+
+    assert result.exit_code == code, result.output
+    assert len(published) == 1
+    assert ledger.asked == asked
+    assert json.loads(result.stdout)["verdict"] == (last if options else Verdict.PENDING)
