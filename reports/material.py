@@ -67,8 +67,7 @@ class Material:
         Raises `BadInput` where there are no comparisons, `UnreachableSource`, and `UnreadableDocument`.
         """
         if self.target is not None:
-            known = StackStore(self.target).ledger.latest_day() if self.target.endpoint is not None else None
-            return known or last_closed_day(datetime.now(UTC))
+            return StackStore(self.target).newest_local_day() or last_closed_day(datetime.now(UTC))
         days = [day_of(name) or _day_in(content) for name, content in self.source.documents(date.min, date.max)]
         if not days:
             raise BadInput("comparisons: expected at least one, was none")

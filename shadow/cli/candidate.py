@@ -55,7 +55,7 @@ def run(
     """Do what `shadow candidate` is told to: its options are in `usage`."""
     target = find_target(stage, aws=aws, as_json=as_json)
     found = _asked(target, version, against_itself=against_itself)
-    chosen = parse_day(day) or trading_day_of(datetime.now(UTC))
+    chosen = parse_day(day) or StackStore(target).newest_local_day() or trading_day_of(datetime.now(UTC))
     with progress("looking at what production ran", quiet=as_json):
         ran = _first_runs(target, found, chosen) if against_itself else _production_s(target, chosen, quiet=as_json)
     pace = Pace(rate=60, window=5, patience_seconds=float(patience))

@@ -35,6 +35,10 @@ class StackStore:
         """Give the pair ledger."""
         return DynamoDbPairLedger(clients.dynamodb(), self.target.name("PairLedgerTableName"))
 
+    def newest_local_day(self) -> date | None:
+        """Give the newest trading day of a local cloud, whose plans are of past days; None on AWS, where today is what counts."""
+        return None if self.target.endpoint is None else self.ledger.latest_day()
+
     def pair(self, plan_id: str) -> Pair:
         """Read the pair of a plan; raises `BadInput` where the plan was never published."""
         pair = self.ledger.get(plan_id)

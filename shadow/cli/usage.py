@@ -75,7 +75,7 @@ CandidateItselfOption = Annotated[
     bool, typer.Option("--against-itself", help="Run the plans once more and compare with the version's own first runs.")
 ]
 StatusVersionOption = Annotated[str | None, typer.Option("--version", help="Only the runs of this version.", metavar="N|ARN")]
-CandidateDayOption = Annotated[str | None, typer.Option("--date", help="The trading day, YYYY-MM-DD; else today.", metavar="DAY")]
+CandidateDayOption = Annotated[str | None, typer.Option("--date", help="The trading day; else the newest.", metavar="DAY")]
 ListOption = Annotated[bool, typer.Option("--list", help="Only show what lies there, and why.")]
 QueueOption = Annotated[DeadQueue | None, typer.Option("--queue", help="One of the queues; else all that there are.")]
 RedriveLimitOption = Annotated[int, typer.Option("--limit", min=1, max=MOST, help="At most so many messages a queue.")]
