@@ -73,6 +73,12 @@ def statements_of(template: Path, parameters: Mapping[str, str]) -> tuple[Statem
     return _Resolver(read_template(template), parameters).statements()
 
 
+def resolved_policy(template: Mapping[str, object], parameters: Mapping[str, str], resource: str) -> Mapping[str, object]:
+    """Give the policy document of a resource (a bucket's, say), every reference resolved. Raises TemplateFailed."""
+    declared = _mapping(_mapping(_mapping(template["Resources"])[resource])["Properties"])
+    return _mapping(_Resolver(template, parameters).resolve(declared["PolicyDocument"]))
+
+
 class _Resolver:
     """Resolves a template's intrinsic functions for one deployment."""
 

@@ -43,10 +43,6 @@ def test_every_call_is_allowed_and_everything_allowed_is_called_or_says_why(
     assert proof.idle_reasons == ()
 
 
-def test_nobody_overwrites_evidence_whatever_they_may_do(enforced: EnforcedRun) -> None:
-    assert enforced.overwriting == (("unconditional", "AccessDenied"), ("if there is none", "PreconditionFailed"))
-
-
 def test_the_page_tells_of_the_calls_that_are_made_now(enforced: EnforcedRun) -> None:
     told = read_record(CHECKOUT)
     assert set(told) == set(enforced.calls), f"write it anew: {WRITE_ANEW}=1 pytest {Path(__file__).name}; make pages"

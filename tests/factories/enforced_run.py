@@ -10,13 +10,9 @@ from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 
-import boto3
-from botocore.exceptions import ClientError
 from mypy_boto3_sqs import SQSClient
 
 from local.broker_simulator.values import Fault, FaultKind
-from local.cloud.access import REGION
-from local.cloud.emulator_side.strangers import token_header
 from local.iam_proof.calls import Call, recorded_by
 from local.iam_proof.proof import DEPLOYED_WITH
 from local.market import ClosingPrices
@@ -46,7 +42,6 @@ class EnforcedRun:
     calls: tuple[Call, ...]
     pairs: tuple[Pair, ...]
     places: dict[str, str]
-    overwriting: tuple[tuple[str, str], ...]
 
 
 def enforced_run(folder: Path) -> EnforcedRun:
@@ -63,34 +58,7 @@ def enforced_run(folder: Path) -> EnforcedRun:
         day = pairs[0].trading_day
         operator.sweep()
         operator.call("DailyReportFunctionName", {"day": str(day)})
-        return EnforcedRun(recorded_by(folder), tuple(pairs), dict(_places(stack)), tuple(_overwritten(stack)))
-
-
-def _overwritten(stack: LocalStack) -> Iterator[tuple[str, str]]:
-    """Try to write over a comparison, as a user who may do anything with S3; give each way and what the service said."""
-    iam = stack.access.session.client("iam", endpoint_url=stack.access.endpoint, config=stack.access.config)
-    iam.create_user(UserName="somebody")
-    anything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
-    iam.put_user_policy(UserName="somebody", PolicyName="s3", PolicyDocument=json.dumps(anything))
-    key = iam.create_access_key(UserName="somebody")["AccessKey"]
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=stack.access.endpoint,
-        region_name=REGION,
-        aws_access_key_id=key["AccessKeyId"],
-        aws_secret_access_key=key["SecretAccessKey"],
-    )
-    s3.meta.events.register("before-sign.s3", lambda request, **_: request.headers.update(token_header(stack.access.token)))
-    bucket = stack.output("EvidenceBucketName")
-    (found,) = s3.list_objects_v2(Bucket=bucket, Prefix="comparisons/", MaxKeys=1)["Contents"]
-    for way, condition in (("unconditional", {}), ("if there is none", {"IfNoneMatch": "*"})):
-        try:
-            s3.put_object(Bucket=bucket, Key=found["Key"], Body=b"{}", **condition)  # type: ignore[arg-type]
-        except ClientError as error:
-            yield way, error.response["Error"]["Code"]
-        else:
-            yield way, "written"
-    s3.put_object(Bucket=bucket, Key="reports/day=2022-12-01/report.html", Body=b"a report may be written again")
+        return EnforcedRun(recorded_by(folder), tuple(pairs), dict(_places(stack)))
 
 
 def _plant_canaries(stack: LocalStack) -> None:
