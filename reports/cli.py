@@ -78,7 +78,7 @@ def report(
         from reports.material import Place, evidence, open_material  # noqa: PLC0415
 
         material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
-        wanted = chosen or material.latest_day()
+        wanted = chosen or material.shown_day()
         source, ledger, whose = evidence(material, version)
         shown = None if everything else material.settings.examples
         changes = {"examples": None if markdown_file or junit_file else shown, "stage": whose}
@@ -146,7 +146,7 @@ def week(*, day: str | None, folder: Path | None, file: Path | None, stage: str,
         from reports.weekly import build_week  # noqa: PLC0415
 
         material = open_material(Place(folder, file, stage, aws), None, as_json=as_json)
-        return build_week(material.source, chosen or material.latest_day(), stage=stage, ledger=material.ledger)
+        return build_week(material.source, chosen or material.shown_day(), stage=stage, ledger=material.ledger)
 
     built = _worked("gathering the week", build, quiet=as_json)
     print_json(built.to_wire() | {"sentence": built.sentence}) if as_json else _print_week(built)

@@ -61,13 +61,18 @@ class Material:
         policy = ReadinessPolicy.read(str(path or "")).restarted(stack.get("EvidenceFrom", ""))
         return self.settings.model_copy(update={"policy": policy})
 
+    def shown_day(self) -> date:
+        """Give the day to show unless another is asked for: the latest; of a local cloud its newest. Raises as `latest_day`."""
+        newest = None if self.target is None else StackStore(self.target).newest_local_day()
+        return newest or self.latest_day()
+
     def latest_day(self) -> date:
         """Give the latest day that comparisons are of; in a stack on AWS the last trading day that has closed.
 
         Raises `BadInput` where there are no comparisons, `UnreachableSource`, and `UnreadableDocument`.
         """
         if self.target is not None:
-            return StackStore(self.target).newest_local_day() or last_closed_day(datetime.now(UTC))
+            return last_closed_day(datetime.now(UTC))
         days = [day_of(name) or _day_in(content) for name, content in self.source.documents(date.min, date.max)]
         if not days:
             raise BadInput("comparisons: expected at least one, was none")
