@@ -20,8 +20,8 @@ from reports.data.errors import NoTradingDay
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ERR, ExitCode, escape, finish, print_json, progress, say, write_whole
 from shadow.cli.status import parse_day
-from shadow.cli.words import count, usd
 from shadow.contracts.vocabulary import Role
+from shadow.contracts.words import count, usd
 
 if TYPE_CHECKING:
     from reports.daily.values import DailyReport

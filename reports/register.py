@@ -22,10 +22,10 @@ from shadow.cli.output import escape, print_json, progress, say, write_whole
 from shadow.cli.status import parse_day
 from shadow.cli.stored import StackStore, demand, offline_store
 from shadow.cli.target import find_target
-from shadow.cli.words import count
 from shadow.compare.kinds import BASIS_MEANING, KINDS, Kind
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Comparison, Difference
+from shadow.contracts.words import count
 
 
 def rule(kind: str, *, policy: Path | None, as_json: bool) -> None:

@@ -25,9 +25,9 @@ from reports.headline import headline_of, runbook_of, tone_of, worst_first
 from reports.readiness.readiness import Statement
 from reports.site.values import Gathered, Published, Row, Seen, gather, identity_of, published_by
 from reports.versions import VersionTold
-from shadow.cli.sides import run_lines, trade_lines
 from shadow.compare.case import PairCase, PairView
 from shadow.compare.kinds import KINDS
+from shadow.compare.sides import run_lines, trade_lines
 from shadow.contracts.comparison import Comparison
 from shadow.settlement.stored import Ledger, Source
 

@@ -21,11 +21,11 @@ from shadow.cli.status import parse_day
 from shadow.cli.stored import StackStore
 from shadow.cli.target import Target, find_target
 from shadow.cli.versions import versions_of
-from shadow.cli.words import count
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.pair import Pair, Unpaired, UnpairedPlan, trading_day_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin
+from shadow.contracts.words import count
 from shadow.intake.payload import read_held
 from shadow.replay.identity import (
     in_production_s_place,

@@ -17,7 +17,6 @@ from rich.table import Table
 
 from shadow.cli.money import money_lines
 from shadow.cli.output import OUT, ExitCode, escape, fail, finish, print_json, progress, say
-from shadow.cli.sides import Line, run_lines, trade_lines
 from shadow.cli.stored import StackStore, demand, offline_store
 from shadow.cli.target import Target, find_target
 from shadow.cli.verdicts import (
@@ -30,10 +29,11 @@ from shadow.cli.verdicts import (
     quiet_text,
     worst_first,
 )
-from shadow.cli.words import count, usd
 from shadow.compare.case import PairCase, PairView, TradePair
+from shadow.compare.sides import Line, run_lines, trade_lines
 from shadow.contracts.comparison import Comparison, Difference, Severity, Verdict
 from shadow.contracts.vocabulary import Action
+from shadow.contracts.words import count, usd
 from shadow.settlement.stored import Found
 
 _LABEL_WIDTH = 12

@@ -18,11 +18,11 @@ from shadow.cli.errors import BadInput
 from shadow.cli.output import ERR, ExitCode, escape, finish, print_json, say, write_whole
 from shadow.cli.stored import StackStore, offline_store
 from shadow.cli.target import find_target
-from shadow.cli.words import count
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.pair import Pair
 from shadow.contracts.vocabulary import Origin
+from shadow.contracts.words import count
 from shadow.intake.payload import read_held
 from shadow.replay.gate import Engine, GatedPlan, GateReport, GateWord, Played, gated
 from shadow.replay.identity import in_production_s_place

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from shadow.cli.output import escape
-from shadow.cli.words import count, usd
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.money import Executed, MoneyLedger, MoneyLine, Word
+from shadow.contracts.words import count, usd
 
 _MOST = 12
 

@@ -15,8 +15,8 @@ from shadow.cli.calls import invoke_named
 from shadow.cli.output import ExitCode, escape, finish, print_json, progress, say
 from shadow.cli.stored import StackStore
 from shadow.cli.target import find_target
-from shadow.cli.words import count, moment_text, number
 from shadow.contracts.candidate_state import IntentRecord
+from shadow.contracts.words import count, moment_text, number
 from shadow.contracts.workflow import ClosedRun
 
 _FUNCTION = "execute-trade-sfn"

@@ -16,11 +16,11 @@ from shadow.cli.output import ExitCode, escape, finish, print_json, progress, re
 from shadow.cli.stored import StackStore
 from shadow.cli.target import Target, find_target
 from shadow.cli.verdicts import code_of_verdict, styled_verdict
-from shadow.cli.words import count
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import FieldFault, InvalidPlan
 from shadow.contracts.pair import Pair, trading_day_of
 from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.words import count
 
 NOTHING = "Nothing was published."
 LEDGER_SECONDS = 10.0

@@ -19,8 +19,8 @@ from shadow.cli.errors import FunctionFailed, MissingOutput
 from shadow.cli.output import ExitCode, escape, finish, print_json, progress, say
 from shadow.cli.target import Target, find_target
 from shadow.cli.usage import DeadQueue
-from shadow.cli.words import age, count
 from shadow.contracts.pair import trading_day_of
+from shadow.contracts.words import age, count
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

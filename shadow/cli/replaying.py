@@ -19,8 +19,8 @@ from shadow.cli.replay_parts import ReplaySource, archive_of, check_dry_run, gat
 from shadow.cli.status import parse_day
 from shadow.cli.target import find_target
 from shadow.cli.verdicts import code_of_verdict, styled_verdict
-from shadow.cli.words import count
 from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.words import count
 from shadow.replay.identity import checked_label
 from shadow.replay.ports import Replayed, ReplayEnd
 from shadow.replay.replayer import Pace, Replayer

@@ -16,12 +16,12 @@ from shadow.cli.output import ExitCode, escape, finish, print_json, progress, sa
 from shadow.cli.stored import StackStore
 from shadow.cli.target import Target, find_target
 from shadow.cli.verdicts import code_of_verdict, styled_verdict
-from shadow.cli.words import age, clock, count, moment_text
 from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.identity import REPLAY_MARK
 from shadow.contracts.ledger import UnreadablePair
 from shadow.contracts.pair import Pair, trading_day_of
 from shadow.contracts.vocabulary import Origin
+from shadow.contracts.words import age, clock, count, moment_text
 from shadow.replay.identity import is_of_version, label_of_version, replay_id_of
 from shadow.settlement.conservation import Conservation, conservation
 

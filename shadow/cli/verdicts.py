@@ -15,9 +15,9 @@ from rich.padding import Padding
 
 from shadow.cli.output import OUT, ExitCode, escape, say
 from shadow.cli.target import Target
-from shadow.cli.words import count, moment_text, usd
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
 from shadow.contracts.identity import execution_name_of
+from shadow.contracts.words import count, moment_text, usd
 from shadow.settlement.stored import Found
 
 VERDICT_STYLE = {

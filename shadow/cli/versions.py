@@ -13,9 +13,9 @@ from shadow.aws.promotions import PromotionLog
 from shadow.aws.versions import ChangedMeanwhile, SplitAlias, Versions
 from shadow.cli.output import ERR, escape, print_json, progress, say
 from shadow.cli.target import Target, find_target
-from shadow.cli.words import count, moment_text
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.promotion import PUBLISH, Promotion
+from shadow.contracts.words import count, moment_text
 
 
 class NotOurs(ConfigurationError):

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from shadow.aws import clients
 from shadow.aws.table import from_item
 from shadow.cli.doctor.finding import Account, Finding, bad, ok, warn
-from shadow.cli.words import count
 from shadow.contracts.errors import InvalidPlan
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.words import count
 from shadow.intake.payload import StoredObject, candidate_input
 
 MAX_PLANS = 50

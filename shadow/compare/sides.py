@@ -1,4 +1,4 @@
-"""Business Unit: command line | Status: current.
+"""Business Unit: compare | Status: current.
 
 What one lane decided, sent and got for a trade, and how its run went, as short texts to be laid side by side.
 """
@@ -9,11 +9,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
 
-from shadow.cli.words import clock, count, number, price, usd
 from shadow.compare.case import LaneTrade
 from shadow.contracts.outcome import OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.visible import one_line
 from shadow.contracts.vocabulary import TradeStatus
+from shadow.contracts.words import clock, count, number, price, usd
 
 SideT = TypeVar("SideT")
 Line = tuple[str, str, str]

@@ -1,4 +1,4 @@
-"""Business Unit: command line | Status: current.
+"""Business Unit: shared contracts | Status: current.
 
 How amounts, quantities, times and ages read. Amounts are exact decimals with thousands apart; what is not known is said so.
 """
