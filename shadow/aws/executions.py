@@ -7,6 +7,7 @@ Where the lanes' records are read from in AWS. Every page is followed; whatever 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -45,7 +46,10 @@ class AwsCandidateSource:
         return f"{self._state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{execution_name_of(run_id)}"
 
     def describe(self, execution_arn: str) -> Mapping[str, object] | None:
-        """Read DescribeExecution's answer; None where the execution does not exist."""
+        """Read DescribeExecution's answer; None where the execution does not exist.
+
+        Of an ended execution that was started without a version it also has `definitionSha256`, of the definition that it ran.
+        """
         try:
             answer: Mapping[str, object] = self._stepfunctions.describe_execution(executionArn=execution_arn)
         except ClientError as error:
@@ -54,7 +58,16 @@ class AwsCandidateSource:
             raise unavailable("DescribeExecution", error) from error
         except BotoCoreError as error:
             raise unavailable("DescribeExecution", error) from error
+        if answer["status"] != "RUNNING" and not answer.get("stateMachineVersionArn"):
+            answer = {**answer, "definitionSha256": self._definition(execution_arn)}
         return {name: value for name, value in answer.items() if name not in _LEFT_OUT}
+
+    def _definition(self, execution_arn: str) -> str:
+        try:
+            ran = self._stepfunctions.describe_state_machine_for_execution(executionArn=execution_arn)
+        except (ClientError, BotoCoreError) as error:
+            raise unavailable("DescribeStateMachineForExecution", error) from error
+        return sha256(ran["definition"].encode()).hexdigest()
 
     def history(self, execution_arn: str) -> list[Mapping[str, object]]:
         """Read the whole history, page by page."""

@@ -234,7 +234,8 @@ class RunOutcome(Frozen):
     that orders, fills and residual positions were read from the broker itself; `account` is what it says of the rest of the
     account. `other_runs` names further runs of the same plan that were found in the lane. `notifications` counts the
     notifications the lane sent; None where nobody knows. `version` is the published version of the workflow that ran, as
-    `name:number`, None where none was named; `functions` are the published versions of its functions that were called.
+    `name:number`, or, where none was named, its definition, as `name@digest`; `functions` are the published versions of its
+    functions that were called.
     """
 
     role: Role

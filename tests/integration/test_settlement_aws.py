@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import boto3
 import pytest
@@ -30,6 +31,7 @@ from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.vocabulary import Lane
 from shadow.lanes.legacy.source import CapturedEvents, captured_event
 from shadow.lanes.settledness import Deadlines
+from shadow.lanes.workflow.history import version_of
 from shadow.settlement.composition import deadlines_from
 from tests.factories.cloud_tables import make_table
 from tests.factories.histories import STATE_MACHINE
@@ -244,6 +246,31 @@ def test_throttled_is_unavailable_and_refused_an_error_and_absent_absent(code: s
                 source.describe("arn:x")
         else:
             assert source.describe("arn:x") is None
+
+
+@pytest.mark.parametrize(
+    ("more", "definition", "name"),
+    [
+        ({}, "{}", f"@{sha256(b'{}').hexdigest()[:12]}"),
+        ({"stateMachineVersionArn": f"{STATE_MACHINE}:3"}, None, ":3"),
+        ({"status": "RUNNING"}, None, None),
+    ],
+    ids=["unversioned", "a version", "running"],
+)
+def test_an_execution_without_a_version_is_named_by_the_definition_that_it_ran(
+    more: dict[str, object], definition: str | None, name: str | None
+) -> None:
+    client = boto3.client("stepfunctions", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    source = AwsCandidateSource(client, STATE_MACHINE, boto3.client("dynamodb", region_name="us-east-1"), "state")
+    machine = {"stateMachineArn": STATE_MACHINE, "name": "workflow", "roleArn": "arn:r", "updateDate": NOW}
+    with Stubber(client) as stub:
+        answer = {"executionArn": "arn:x", "stateMachineArn": STATE_MACHINE, "status": "SUCCEEDED", "startDate": NOW}
+        stub.add_response("describe_execution", answer | more)
+        if definition is not None:
+            stub.add_response("describe_state_machine_for_execution", machine | {"definition": definition})
+        found = version_of(source.describe("arn:x") or {})
+        stub.assert_no_pending_responses()
+    assert found == (name and STATE_MACHINE.rsplit(":", 1)[1] + name)
 
 
 def test_nobody_has_deadlines_of_his_own() -> None:

@@ -17,9 +17,10 @@ import pytest
 
 from reports.daily.build import build_statement
 from reports.daily.composition import settings_of
+from reports.data.frames import load_frames
 from reports.material import Material
 from reports.promoting import weighed
-from reports.readiness.day_evidence import Feature
+from reports.readiness.day_evidence import Feature, Stratum, evidence_of
 from reports.readiness.readiness import CriterionState, Readiness, ReadinessPolicy, Statement
 from shadow.aws.versions import Version
 from shadow.compare.policy import default_policy
@@ -232,3 +233,45 @@ def test_readiness_of_a_version_that_was_never_run_is_refused(folder: Path) -> N
     result = shadow("readiness", "--folder", str(folder), "--version", "7", "--json")
 
     assert (result.exit_code, json.loads(result.stdout)["kind"]) == (2, "UnknownVersion")
+
+
+def compared(day: date, **changes: object) -> Comparison:
+    """What both lanes did on a day, in agreement; the changes are of the comparison, `ran` of the candidate's version."""
+    base = comparison_of(day, trades=16)
+    assert base.candidate is not None
+    ran = base.candidate.model_copy(update={"version": changes.pop("ran", "workflow@aaaaaaaaaaaa")})
+    return base.model_copy(update={"candidate": ran} | changes)
+
+
+def of_lanes(comparisons: Sequence[Comparison]) -> Statement:
+    stored = Stored(comparisons)
+    settings = settings_of(default_policy()).model_copy(update={"policy": DECIDED})
+    return build_statement(stored, DAYS[-1], ledger=stored, settings=settings)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"code_version": "0.1.0+other"}, {"policy_hash": "e" * 64}, {"ran": "workflow@bbbbbbbbbbbb"}, {"ran": "workflow:4"}],
+    ids=["code", "policy", "definition", "number"],
+)
+def test_r4_what_ran_or_judged_by_another_version_begins_a_new_period(changed: dict[str, object]) -> None:
+    assert of_lanes([compared(day) for day in DAYS]).readiness is Readiness.READY
+
+    found = of_lanes([compared(day, **(changed if day >= DAYS[-3] else {})) for day in DAYS])
+
+    assert (found.readiness, found.days) == (Readiness.NOT_YET, 3)
+    assert str(next(iter(changed.values()))) in found.period_began
+
+
+@pytest.mark.parametrize(("ran", "filled"), [("workflow@aaaaaaaaaaaa", True), ("workflow@bbbbbbbbbbbb", False)])
+def test_r5_a_thin_stratum_is_filled_by_replays_of_the_same_version_and_of_no_other(ran: str, filled: bool) -> None:  # noqa: FBT001 - a case
+    def replayed(day: date) -> Comparison:
+        again = compared(day, ran=ran, origin="replay")
+        return again.model_copy(update={"plan_id": f"{again.plan_id}-again", "run_id": f"{again.run_id}-again"})
+
+    frames = load_frames(Stored(comparisons := [*map(compared, DAYS), *map(replayed, DAYS)]), DAYS[0], DAYS[-1])
+    assert len(frames.pairs) == len(comparisons)
+
+    evidence = evidence_of(frames, DAYS)
+
+    assert {bool(day.replayed[Stratum.ALL].total) for day in evidence} == {filled}

@@ -41,6 +41,7 @@ SUBSTITUTIONS = {
     "NotifyFailureFunctionArn",
     "SellFailureThresholdUsd",
     "EvidenceBucketName",
+    "Deployed",
 }
 LAMBDA_TRANSIENT = {
     "Lambda.ClientExecutionTimeoutException",

@@ -285,8 +285,13 @@ _HANDLERS: dict[str, Callable[[HistoryFacts, Event], None]] = {
 
 
 def version_of(describe: Mapping[str, object]) -> str | None:
-    """Name the published version that an execution ran, as `name:number`; None where it was started without one."""
-    name = _text(describe.get("stateMachineVersionArn"))
+    """Name the published version that an execution ran, as `name:number`; without one the definition, as `name@digest`.
+
+    None where neither is known.
+    """
+    name, definition = _text(describe.get("stateMachineVersionArn")), _text(describe.get("definitionSha256"))
+    if name is None and definition is not None:
+        name = f"{_text(describe.get('stateMachineArn'))}@{definition[:12]}"
     return None if name is None or _MACHINE not in name else name.split(_MACHINE, 1)[1]
 
 
