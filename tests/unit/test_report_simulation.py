@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.readiness_portfolios import DEADLINE, FEWEST, desks
-from benchmarks.readiness_simulation import ACCEPTED, Share, lines, simulate
+from benchmarks.readiness_simulation import ACCEPTED, Share, chance_to_pass, lines, simulate
 
 FEW = 30
 """Migrations a line in the short form: a broken promise (35 % and more, as the first rule had) is seen, a good one passes."""
@@ -18,6 +18,16 @@ def line(name: str) -> str:
 @pytest.mark.parametrize("name", ["5 % of trades, correlation 0.10, 15 a day", "one run in ten 4 times slower"])
 def test_at_the_limit_ready_is_rare(name: str) -> None:
     assert simulate(line(name), FEW).ready_ever <= 0.2
+
+
+@pytest.mark.parametrize("trades", [1, 3, 5, 8, 15, 30])
+@pytest.mark.parametrize("begins", [(), (10,), (15,), (20,), (25,), (10, 20, 30, 40)], ids=str)
+def test_the_chance_to_pass_at_the_limit_is_within_the_budget_however_often_one_begins_anew(
+    trades: int, begins: tuple[int, ...]
+) -> None:
+    """The oracle follows every count day by day and knows nothing of `assess`."""
+    for correlation in (0.0, 0.05, 0.10):
+        assert chance_to_pass(trades, correlation, begins) <= 0.05
 
 
 def test_an_honest_migration_is_ready_by_day_twenty() -> None:
