@@ -234,7 +234,7 @@ def _print_statement(statement: Statement) -> None:
         say("[bold]The workflow is in production: there is nothing to cut over to.[/bold] No day of it counts below.")
         say("How well its shadow agrees with it is in `shadow report`; after a roll back the evidence begins anew.")
     for line in statement.accepted:
-        say(f"[bold]accepted by a person:[/bold] {escape(line)}")
+        say(f"[bold]decided by a person:[/bold] {escape(line)}")
     say(
         f"evidence: {count(statement.days, 'covered trading day')}{since} ({escape(statement.period_began)}), "
         f"{statement.in_a_row} of {statement.days_needed} in a row, "

@@ -201,13 +201,13 @@ def _strata(trades: pd.DataFrame) -> dict[Stratum, Tally]:
     }
 
 
-_VERSIONS = ("code_version", "policy_hash", "control_version", "candidate_version")
+_VERSIONS = ["code_version", "policy_hash", "control_version", "candidate_version"]
 
 
 def _versions(pairs: pd.DataFrame) -> list[str]:
     """Name what each pair compared: code and policy, and the lanes' own versions where they are known."""
-    columns = [name for name in _VERSIONS if name in pairs.columns]
-    return ["+".join(str(value) for value in row if not pd.isna(value)) for row in pairs[columns].itertuples(index=False)]
+    named = pairs[_VERSIONS].assign(policy_hash=pairs["policy_hash"].str[:12])
+    return ["+".join(str(value) for value in row if not pd.isna(value)) for row in named.itertuples(index=False)]
 
 
 def _log_ratios(pairs: pd.DataFrame) -> tuple[float, ...]:

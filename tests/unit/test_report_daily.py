@@ -33,7 +33,7 @@ from reports.data.trading_calendar import (
     trading_days,
     trading_days_before,
 )
-from reports.readiness.readiness import KnownEntry, Readiness
+from reports.readiness.readiness import KnownEntry, Readiness, ReadinessPolicy
 from shadow.contracts.comparison import Attribution, Comparison, Severity, Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.money import Cause, MoneyLedger, MoneyRow, Told
@@ -339,6 +339,19 @@ def sent(report: DailyReport, **options: object) -> EmailMessage:
     read = message_from_bytes(bytes(message), policy=default)
     assert isinstance(read, EmailMessage)
     return read
+
+
+def test_page_and_mail_say_what_people_decided_what_is_assumed_and_what_the_days_say_without_it() -> None:
+    settings = ReportSettings(policy=ReadinessPolicy(bad_day_target=0.4))
+    report = report_of([comparison_of(DAYS[0])], settings=settings)
+    mail = sent(report)
+    texts = [render_page(report), *(part.get_content() for part in mail.walk() if part.get_content_maintype() == "text")]
+    assert len(texts) == 3
+    for text in texts:
+        words = " ".join(text.split())
+        assert "bad_day_target: 0.4, by default 0.35" in words
+        assert "assume that trades of one day go wrong together at most to a correlation of 0.1." in words
+        assert "Assuming nothing: 0 of 1 days had an unexplained difference: at most 95.0% of all days do" in words
 
 
 def test_the_mail_has_text_html_pictures_inside_and_a_table() -> None:

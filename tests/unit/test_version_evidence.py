@@ -260,7 +260,7 @@ def test_r4_what_ran_or_judged_by_another_version_begins_a_new_period(changed: d
     found = of_lanes([compared(day, **(changed if day >= DAYS[-3] else {})) for day in DAYS])
 
     assert (found.readiness, found.days) == (Readiness.NOT_YET, 3)
-    assert str(next(iter(changed.values()))) in found.period_began
+    assert str(next(iter(changed.values())))[:12] in found.period_began
 
 
 @pytest.mark.parametrize(("ran", "filled"), [("workflow@aaaaaaaaaaaa", True), ("workflow@bbbbbbbbbbbb", False)])
