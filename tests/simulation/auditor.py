@@ -83,15 +83,22 @@ def lane_named(seen: Seen, honest: Seen) -> Iterator[str]:
     """A lane whose account departed is named by a difference, or by a gap; a fault of the other lane does not hide it.
 
     Where both lanes failed alike, and so say, their accounts are not apart, and that is no difference between them. In dry run no
-    broker is a witness of the candidate: that one lane failed and the other says it traded may then be laid to neither.
+    broker is a witness of the candidate: that one lane failed and the other says it traded may then be laid to neither, and where
+    the control filled nothing of a symbol, nobody says what it was worth: `docs/what-is-seen.md` names both.
     """
     comparison = seen.comparison
     visible = between(seen)
     for role in Role if comparison is not None else ():
         gone = {symbol: usd for symbol, usd in departures(seen, honest, role).items() if symbol in visible}
+        if role is Role.CANDIDATE and seen.mode is ExecutionMode.DRY_RUN:
+            gone = {symbol: usd for symbol, usd in gone.items() if _is_priced(seen, symbol)}
         named = [each for each in counting(comparison) if _names(each, role, seen, gone)]
         if gone and not named and not comparison.gaps:
             yield f"the {role} departed by {_told(gone)}, and no difference names it ({comparison.verdict})"
+
+
+def _is_priced(seen: Seen, symbol: str) -> bool:
+    return any(order.symbol == symbol and order.filled_quantity for order in seen.accounts[Role.CONTROL].orders)
 
 
 def _names(difference: Difference, role: Role, seen: Seen, gone: Dollars) -> bool:

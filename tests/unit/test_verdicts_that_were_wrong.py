@@ -838,6 +838,13 @@ def test_what_an_exit_in_whole_shares_leaves_is_no_residue_where_both_lanes_sold
     assert "RESIDUAL_POSITION" not in {d.kind for d in judge(by_value, default_policy()).differences}
     failed = trade_edit(is_exit, lambda _t: {"status": TradeStatus.FAILED, "reason": Reason.BROKER_REJECTED})(case, Role.CONTROL)
     assert ("RESIDUAL_POSITION", "candidate") not in said(judge(failed, default_policy()))  # found by simulation (seed 796)
+    nothing = trade_edit(
+        is_exit, lambda _t: {"status": TradeStatus.FAILED, "filled_quantity": None, "orders": (), "intent": None}
+    )
+    for told in (False, None, True):  # found by simulation (seeds 4108 and 4404)
+        other = trade_edit(is_exit, lambda t, told=told: intent(t, fractionable=told))(case, Role.CANDIDATE)
+        kinds = {d.kind for d in judge(nothing(other, Role.CONTROL), default_policy()).differences}
+        assert ("RESIDUAL_POSITION" in kinds) is (told is True)
     much = left_of_exits(case, Role.CONTROL, "11", "1.64")
     assert "RESIDUAL_POSITION" in {d.kind for d in judge(much, default_policy()).differences}
 

@@ -338,13 +338,16 @@ def _sold(side: LaneTrade) -> Decimal | None:
     return side.trade.filled_quantity if told is None else told
 
 
-def _both_sold_whole_shares(pair: TradePair) -> bool:
-    """Tell whether both lanes sold whole shares, as they must where an asset does not trade in fractions.
+def _trades_in_whole_shares(pair: TradePair) -> bool:
+    """Tell whether both lanes sold, or asked for, whole shares, as they must where an asset does not trade in fractions.
 
-    They need not be as many: a lane that sizes by value rounds what its own quote makes of the plan's dollars.
+    They need not be as many: a lane that sizes by value rounds what its own quote makes of the plan's dollars. A lane that came
+    to no quantity says nothing of the asset: then a lane must have been told that it does trade in fractions.
     """
-    sold = [_sold(side) or ZERO for side in pair.lanes if side.trade.status is TradeStatus.COMPLETED or _filled(side, pair)]
-    return len(sold) == len(Role) and all(shares > 0 and shares == shares.to_integral_value() for shares in sold)
+    shares = [_sold(side) or asked_quantity(side) for side in pair.lanes]
+    known = [each for each in shares if each]
+    told = any(side.trade.intent is not None and side.trade.intent.fractionable for side in pair.lanes)
+    return (len(known) == len(Role) or not told) and bool(known) and all(each == each.to_integral_value() for each in known)
 
 
 def _residual(pair: TradePair, policy: Policy) -> Iterator[Finding]:
@@ -363,7 +366,7 @@ def _residual(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         done = side.trade.status is TradeStatus.COMPLETED
         if left is None or left <= 0 or not exit_planned or not done or within(rule, left, ZERO):
             return None
-        if left < 1 and _both_sold_whole_shares(pair):
+        if left < 1 and _trades_in_whole_shares(pair):
             return None
         return Fault(decimal_text(left), f"is left with {shown(left)} shares")
 
