@@ -20,13 +20,13 @@ from local.broker_simulator.simulator import Simulator
 from local.broker_simulator.values import SimulatedOrder
 from shadow.broker.alpaca_http import _retry_after
 from shadow.broker.errors import BrokerProtocolError, BrokerUnavailable, OrderRejected, OrderUnreadable
-from shadow.broker.port import Order, OrderStatus, Quote
+from shadow.broker.port import Order, OrderRequest, OrderStatus, Quote
 from shadow.contracts.candidate_state import IntentStatus
 from shadow.contracts.errors import ShadowError
 from shadow.contracts.vocabulary import ExecutionMode, Reason, Role, TradeStatus
 from shadow.contracts.workflow import TradeResult, WorkflowTrade
 from shadow.execution.closing import RunCloser
-from shadow.execution.errors import OrderFateUnknown, QuoteContradicted
+from shadow.execution.errors import OrderFateUnknown, OrderStillOpen, QuoteContradicted
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
 from tests.factories.broker import ORDER_JSON, answering
@@ -460,6 +460,39 @@ def test_a_look_that_fails_ends_no_step() -> None:
     broker = Blinking(script=[REST])
     result = _executor(broker, MemoryLog(), FakeClock()).execute(BUY)
     assert (result.status, len(broker.submitted), broker.cancelled) == (TradeStatus.COMPLETED, 1, [])
+
+
+class Forgetting(FakeBroker):
+    """A broker whose looks after a cancel leave out what was filled."""
+
+    forgets = 3
+
+    def order_by_client_id(self, client_order_id: str) -> Order | None:
+        found = super().order_by_client_id(client_order_id)
+        if found is None or not self.cancelled or self.forgets == 0:
+            return found
+        self.forgets -= 1
+        return replace(found, filled_quantity=d(0), average_price=None)
+
+
+def test_shares_that_were_seen_once_are_not_bought_again_because_later_looks_leave_them_out() -> None:
+    broker = Forgetting(script=[partly("4"), Behaviour()])
+    result = _executor(broker, MemoryLog(), FakeClock()).execute(BUY)
+    assert ([request.quantity for request in broker.submitted], result.quantity) == ([10, 6], 10)
+
+
+def test_the_order_of_another_symbol_is_no_successor_of_ours_and_is_left_alone() -> None:
+    broker = FakeBroker(script=[REST])
+
+    def replaced(request: OrderRequest) -> None:
+        mine = broker.orders[request.client_order_id]
+        broker.orders["other"] = replace(mine, order_id="other", client_order_id="other", symbol="ZZZ")
+        broker.orders[request.client_order_id] = replace(mine, status=OrderStatus.UNKNOWN, replaced_by="other")
+
+    broker.after_submit = replaced
+    with pytest.raises(OrderStillOpen):
+        _executor(broker, MemoryLog(), FakeClock()).execute(BUY)
+    assert (broker.orders["other"].status, "other" in broker.cancelled) == (OrderStatus.OPEN, False)
 
 
 class Quoting(FakeBroker):
