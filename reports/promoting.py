@@ -100,7 +100,7 @@ def promote(
 ) -> None:
     """Do what `shadow promote` is told to: its options are in `usage`."""
     if (by is None) is not (reason is None) or any(text is not None and not text.strip() for text in (by, reason)):
-        raise BadInput("--by and --reason: expected a name and a sentence for an override, was only one of them")
+        raise BadInput("--by and --reason: expected both of an override, a name and a sentence, and neither of them empty")
     target = find_target(stage, aws=aws, as_json=as_json)
     desk = desk_of(target)
     found = desk.versions.find(version)

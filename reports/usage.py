@@ -362,9 +362,9 @@ def promote(
 
     [bold]Examples[/bold]
 
-      shadow promote --version 3 --alarm alchemiser-prod-executions-failed
+      shadow promote --version 3 --alarm alchemiser-prod-shadow-executions-failed
 
-      shadow promote --version 3 --alarm alchemiser-prod-executions-failed --by "A. Name" --reason "mends the halt of 11-27"
+      shadow promote --version 3 --alarm alchemiser-prod-shadow-executions-failed --by "A. Name" --reason "mends a halt"
 
     Refused unless the version is READY by its own evidence (`shadow candidate`), or a named person says why it goes all the same;
     where a function of it has no version of its own or another mode; where the alarm does not exist or rings.

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -234,6 +235,10 @@ def refuse_without_alarm(client: CloudWatchClient, name: str) -> None:
     answer = client.describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"])
     states = [alarm["StateValue"] for alarm in (*answer.get("MetricAlarms", ()), *answer.get("CompositeAlarms", ()))]
     if not states:
-        raise AlarmMissing(f"alarm {name}: expected a metric or composite alarm of this account and region, was none")
+        there = client.describe_alarms(AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+        names = [alarm["AlarmName"] for alarm in (*there.get("MetricAlarms", ()), *there.get("CompositeAlarms", ()))]
+        close = get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"; there are {', '.join(close)}" if close else ""
+        raise AlarmMissing(f"alarm {name}: expected a metric or composite alarm of this account and region, was none{hint}")
     if "ALARM" in states:
         raise AlarmRings(f"alarm {name}: expected it to be quiet before a promotion, rings")

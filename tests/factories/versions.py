@@ -23,7 +23,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 from shadow.aws import clients
 from tests.fakes.cli_cloud import ACCOUNT, REGION, CliCloud, cli_cloud
 
-ALARM = "alchemiser-dev-executions-failed"
+ALARM = "alchemiser-dev-shadow-executions-failed"
 FUNCTIONS = ("alchemiser-dev-prepare-trades", "alchemiser-dev-execute-trade-sfn")
 
 

@@ -60,7 +60,9 @@ def test_what_was_published_can_be_promoted_and_is_listed_as_in_production() -> 
     _, answer = run("publish")
     by = ("--by", "ana", "--reason", "the first")
 
-    promoted = shadow("promote", "--version", answer["number"], "--alarm", "alchemiser-dev-executions-failed", *by, "--json")
+    promoted = shadow(
+        "promote", "--version", answer["number"], "--alarm", "alchemiser-dev-shadow-executions-failed", *by, "--json"
+    )
 
     assert promoted.exit_code == 0
     assert [entry["number"] for entry in run("list")[1]["versions"] if entry["in_production"]] == [answer["number"]]

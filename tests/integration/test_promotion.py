@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import boto3
 import pytest
 
-from reports import promoting
+from reports import promoting, usage
 from shadow.aws.promotions import PromotionLog
 from shadow.contracts.errors import EvidenceCorrupt
 from shadow.contracts.promotion import Promotion
@@ -100,10 +101,22 @@ def test_what_is_not_ready_is_promoted_by_a_named_person_only(word: str, stage: 
 def test_an_alarm_that_does_not_exist_or_rings_refuses(stage: Stage) -> None:
     stage.publish()
 
-    assert run("promote", "--version", "1", "--alarm", "misspelt")[1]["kind"] == "AlarmMissing"
+    misspelt = run("promote", "--version", "1", "--alarm", ALARM.removesuffix("d"))[1]
+    assert (misspelt["kind"], ALARM in misspelt["error"]) == ("AlarmMissing", True)
+    assert run("promote", "--version", "1", "--alarm", "other")[1]["kind"] == "AlarmMissing"
     boto3.client("cloudwatch").set_alarm_state(AlarmName=ALARM, StateValue="ALARM", StateReason="test")
     assert promote("1")[1]["kind"] == "AlarmRings"
     assert (stage.production(), records()) == (None, [])
+
+
+def test_the_alarm_that_is_named_in_page_and_help_is_one_of_the_stack() -> None:
+    checkout = Path(__file__).parents[2]
+    told = (checkout / "docs" / "versions.md").read_text() + str(usage.promote.__doc__)
+    named = set(re.findall(r"--alarm alchemiser-prod-([a-z-]+)", told))
+
+    there = set(re.findall(r"AlarmName: !Sub alchemiser-\$\{Stage\}-([a-z-]+)", (checkout / "template.yaml").read_text()))
+    assert named
+    assert named <= there
 
 
 def test_a_version_that_is_not_the_whole_workflow_is_refused(stage: Stage) -> None:
