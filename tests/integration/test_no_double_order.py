@@ -103,6 +103,7 @@ def test_over_real_http_a_fault_at_each_place_of_a_trade_makes_no_second_order(f
 
 def test_a_lane_that_believes_any_quote_is_found_to_buy_beyond_the_breakers_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WalkPolicy, "fault_in", lambda *_: "")
+    monkeypatch.setattr(WalkPolicy, "is_beyond", lambda *_: False)
     wide = tuple(Step(gap, Happening.FAULT, FAULTS.index((FaultKind.QUOTE_WIDE, None))) for gap in (2, 1, 1, 1))
     with pytest.raises(AssertionError, match="bought for 11"):
         run(Schedule((("BBB", Decimal(600)),), wide, limit=Decimal(700)))
