@@ -253,7 +253,7 @@ def _print_statement(statement: Statement) -> None:
     say(f"Assuming nothing: {escape(statement.without_assumption)}.")
     more = _needed(statement.more_days, statement.more_trades)
     if more:
-        say(f"at the present rate the evidence needs {more}")
+        say(f"At today's rate the evidence needs {more}.")
 
 
 def _print_criterion(criterion: Criterion) -> None:

@@ -15,6 +15,7 @@ from local.demo.result import DayResult, DemoResult
 from shadow.cli.output import OUT, escape
 from shadow.cli.verdicts import styled_verdict
 from shadow.contracts.comparison import Difference
+from shadow.contracts.words import count
 
 _SHOWN = 6
 
@@ -49,7 +50,9 @@ def _show_day(day: DayResult) -> None:
     if len(counted) > _SHOWN:
         OUT.print(f"    … and {len(counted) - _SHOWN} more", style="dim")
     if day.consequences:
-        OUT.print(f"    {day.consequences} consequences of these are told in the document, and not counted again", style="dim")
+        are = "is" if day.consequences == 1 else "are"
+        told = f"{count(day.consequences, 'knock-on difference')} {are} listed in the report"
+        OUT.print(f"    {told}", style="dim")
     for gap in day.gaps:
         OUT.print(f"    gap: {escape(gap)}")
 
