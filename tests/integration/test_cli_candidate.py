@@ -113,7 +113,9 @@ def test_where_production_runs_alone_its_own_run_is_read_and_the_version_held_ag
     assert comparison.control is not None
     assert comparison.candidate is not None
     assert (comparison.control.lane, comparison.control.role) == (Lane.WORKFLOW, Role.CONTROL)
-    assert (comparison.control.version, comparison.candidate.version) == (None, f"{stage.machine.rpartition(':')[2]}:1")
+    name = stage.machine.rpartition(":")[2]
+    assert comparison.candidate.version == f"{name}:1"
+    assert comparison.control.version != f"{name}:1"
     assert not [plan for plan in ledger.unpaired_of(DAY) if isinstance(plan, UnpairedPlan)]
     recording = recording_of(comparison)
     assert recording is not None
