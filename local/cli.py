@@ -32,7 +32,7 @@ def up(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
 
     Its broker simulator quotes the newest day of the closing prices, and both accounts hold 100,000 USD in cash.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow up
 
@@ -74,7 +74,7 @@ def up(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
 def example(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
     """Print a rebalance plan to publish: the newest day of the closing prices, from an account with 100,000 USD in cash.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow example > plan.json
 
@@ -104,7 +104,7 @@ def _newest_day(prices: Path | None, *, as_json: bool) -> DemoDay:
 def down(*, as_json: JsonOption = False) -> None:
     """End the local cloud that `shadow up` left running.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow down
     """
@@ -121,7 +121,7 @@ def down(*, as_json: JsonOption = False) -> None:
 def demo(*, prices: PricesOption = None, out: OutOption = DEMO_FOLDER, as_json: JsonOption = False) -> None:
     """Run ten trading days of real closing prices through both lanes, with planted differences, and find them all.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow demo
 

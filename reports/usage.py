@@ -84,7 +84,7 @@ def report(
 ) -> None:
     """Write the divergence report of a trading day: the page that the daily mail links to.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow report --open
 
@@ -132,7 +132,7 @@ def site(
 ) -> None:
     """Write pages to browse: an index, a page a day, a pair, a kind, a symbol and a difference. They ask nobody for anything.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow site --open
 
@@ -166,7 +166,7 @@ def week(
 ) -> None:
     """Say which plans of a week diverged and why, and which differences are new, still there or gone.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow week
 
@@ -195,7 +195,7 @@ def readiness(
 ) -> None:
     """Say whether it is safe to cut over: READY, NOT_YET or BLOCKED, with every criterion's figure, target and reason.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow readiness
 
@@ -228,7 +228,7 @@ def rejudge(
 ) -> None:
     """Judge stored pairs again under a policy, and show which verdicts flip and by which rule. Nothing stored is changed.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow rejudge --policy tighter.toml --folder build/demo
 
@@ -275,7 +275,7 @@ def noise(
 ) -> None:
     """Measure the noise floor: what two runs of the same lane differ by, beside each tolerance. Nothing stored is changed.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow noise --first s3://alchemiser-prod-shadow-evidence-1 --second s3://alchemiser-aa-shadow-evidence-1
 
@@ -291,7 +291,7 @@ def noise(
 def rule(kind: KindName, *, policy: FromPolicy = None, as_json: JsonOption = False) -> None:
     """Explain one kind of difference: meaning, severity, what it follows from, runbook, and what the policy says of it.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow rule FILLED_QUANTITY
 
@@ -319,7 +319,7 @@ def accept(
 ) -> None:
     """Register a known divergence: add the narrowest entry that covers a plan's differences of one kind to a policy file.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow accept PLAN_ID FILLED_QUANTITY --owner ana --reason "rounding, ticket 12" --until 2026-12-31
 
@@ -360,7 +360,7 @@ def promote(
 ) -> None:
     """Put a version into production: the alias names it from now on, and a record says who, when and why.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow promote --version 3 --alarm alchemiser-prod-shadow-executions-failed
 
@@ -384,7 +384,7 @@ def rollback(
 ) -> None:
     """Put the version back that was in production before the last promotion. It needs no evidence: production judged it.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow rollback --by "A. Name" --reason "executions fail since the promotion"
 

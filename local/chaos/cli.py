@@ -26,7 +26,7 @@ MinutesOption = Annotated[float, typer.Option("--minutes", min=0.05, max=30, hel
 def chaos(*, seed: SeedOption = 1, minutes: MinutesOption = 1.0, as_json: JsonOption = False) -> None:
     """Kill, stall and lie at random while plans are published, then show that nothing was lost, doubled or hurt.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow chaos --seed 7 --minutes 2
 

@@ -167,7 +167,7 @@ def load(entry: Entry) -> TyperCommand:
     """Import a command's module and give the command (a group, where the module has commands of its own below it)."""
     found = getattr(entry.module(), entry.name)
     if not isinstance(found, typer.Typer):
-        app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+        app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
         app.command(entry.name)(found)
         found = app
     command = get_command(found)

@@ -101,8 +101,8 @@ app = typer.Typer(
     help="Publish every plan to both lanes, explain every difference in dollars, and say when it is safe to cut over.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     epilog="Exit codes: 0 fine · 1 diverged or not ready · 2 bad input · 3 unavailable · 4 incomplete · 130 interrupted.",
 )
 

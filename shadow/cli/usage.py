@@ -104,7 +104,7 @@ def publish(
 ) -> None:
     """Publish a plan to both lanes.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow publish plan.json
 
@@ -131,7 +131,7 @@ def status(
 ) -> None:
     """Show where the pairs of a trading day stand, or one pair in full.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow status
 
@@ -151,7 +151,7 @@ def status(
 def compare(plan_id: ComparePlanId, *, stage: StageOption = "dev", aws: AwsOption = False, as_json: JsonOption = False) -> None:
     """Settle one pair now, and print its verdict and differences.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow compare portfolio_v2_workflow-2026-11-24_1795466700
 
@@ -176,7 +176,7 @@ def explain(
 ) -> None:
     """Explain one pair: plan, decisions, orders, fills, and the cause, rule and dollars of each difference.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow explain portfolio_v2_workflow-2026-11-24_1795466700
 
@@ -219,7 +219,7 @@ def replay(
 ) -> None:
     """Replay historical plans to the candidate in dry run, and compare with the control's archived outcomes.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow replay PLAN_ID --label after-fix
 
@@ -275,7 +275,7 @@ def candidate(
 ) -> None:
     """Shadow production with a published version: run each plan of the day by it, in dry run, and compare.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow candidate --version 3
 
@@ -314,7 +314,7 @@ def redrive(
 ) -> None:
     """Give dead letters another try: hints and publications go back to their queues, plans to the publishing function.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow redrive --list
 
@@ -335,7 +335,7 @@ def orders(
 ) -> None:
     """Show the orders of a run that may still be working at the broker; with --cancel, leave none of them.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow orders portfolio_v2_workflow-2026-11-24_1795466700
 
@@ -357,7 +357,7 @@ def doctor(
 ) -> None:
     """Check an AWS account before deployment: who, what, where, and what to do about each failure.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow doctor --stage prod --aws
 
@@ -373,7 +373,10 @@ def doctor(
 
 
 lane = typer.Typer(
-    help="Describe a workflow of your own by a file, so that it can be shadowed.", no_args_is_help=True, add_completion=False
+    help="Describe a workflow of your own by a file, so that it can be shadowed.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 
@@ -397,6 +400,7 @@ version = typer.Typer(
     help="Publish what is deployed as a version of the workflow, and list the versions.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
 )
 
 
@@ -411,7 +415,7 @@ def publish_version(
 ) -> None:
     """Publish what is deployed as a version: its functions and the workflow that names them, together.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow version publish --note "sizes by the trade amount again"
 
@@ -428,7 +432,7 @@ def publish_version(
 def list_versions(*, stage: StageOption = "dev", aws: AwsOption = False, as_json: JsonOption = False) -> None:
     """List the published versions, the newest first, and say which is in production, who published it and what was new.
 
-    [bold]Examples[/bold]
+    For example:
 
       shadow version list
 

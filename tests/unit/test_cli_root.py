@@ -39,7 +39,7 @@ def test_every_command_has_examples_and_json(command: str, monkeypatch: pytest.M
     result = shadow(*command.split(), "--help")
 
     assert result.exit_code == 0
-    assert "Examples" in result.stdout
+    assert "For example:" in result.stdout
     assert f"shadow {command}" in result.stdout
     assert "--json" in result.stdout
 
