@@ -54,6 +54,7 @@ _BROKER_SECONDS = 10.0
 FAST = {
     "ControlLane": "reference",
     "Stage": STAGE,
+    "PublishBoundMs": "1000",
     "WalkStepSeconds": "0.2",
     "WalkMarketSeconds": "1",
     "WalkPollSeconds": "0.05",
@@ -62,6 +63,8 @@ FAST = {
     "ReportSender": "shadow@example.com",
     "ReportRecipients": "desk@example.com",
 }
+"""Parameters of a stack on one machine: seconds become fractions; a publication may be held up for longer, because on a busy machine a
+plan that was not copied in 50 ms would be let go, as it is to be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,6 @@ from shadow.contracts.vocabulary import Role
 PATIENT = {"late_after": 600.0, "missing_after": 1200.0, "quiet": 60.0, "effects_grace": 60.0}
 DECIDES_AT_ONCE = {"late_after": 0.5, "missing_after": 1.0, "quiet": 0.5, "effects_grace": 0.5}
 SECONDS_A_CASE = 20.0
-UNHURRIED = {"PublishBoundMs": "1000"}
-"""The stack's parameters: on a busy machine the harness would let a candidate go that is slow to start, as it is there to do."""
 _AT_ONCE = 3
 _LANE_SECONDS = 120.0
 _BETWEEN_LOOKS = 1.0

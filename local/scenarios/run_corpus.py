@@ -13,7 +13,7 @@ from local.market import ClosingPrices
 from local.operator import Operator
 from local.scenarios.corpus import corpus
 from local.scenarios.corpus_result import RESULT_FILE, CorpusResult
-from local.scenarios.corpus_run import UNHURRIED, run_corpus
+from local.scenarios.corpus_run import run_corpus
 from local.stack import local_stack
 
 CLOUD_FOLDER = Path("build/corpus-cloud")
@@ -25,7 +25,7 @@ def _say(line: str) -> None:
 
 def main() -> int:
     """Run and record; give the exit code."""
-    with local_stack(CLOUD_FOLDER, plantable=True, parameters=UNHURRIED, progress=_say) as stack:
+    with local_stack(CLOUD_FOLDER, plantable=True, progress=_say) as stack:
         cases = corpus(ClosingPrices.bundled())
         result = CorpusResult.of(run_corpus(Operator(stack), cases, progress=_say))
     for line in result.wrong:

@@ -12,7 +12,6 @@ from local.operator import Operator
 from local.pages.alarms import alarm_names
 from local.scenarios.alarm_bench import COMPOSITE, PREFIX, Alarms
 from local.scenarios.alarm_proof import Proof, alarm_faults, prove
-from local.scenarios.corpus_run import UNHURRIED
 from local.stack import local_stack
 
 pytestmark = [pytest.mark.local_cloud, pytest.mark.long]
@@ -21,7 +20,7 @@ RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks"
 
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    with local_stack(tmp_path_factory.mktemp("alarm-cloud"), plantable=True, parameters=UNHURRIED) as stack:
+    with local_stack(tmp_path_factory.mktemp("alarm-cloud"), plantable=True) as stack:
         yield Operator(stack)
 
 

@@ -10,7 +10,7 @@ from local.market import ClosingPrices
 from local.operator import Operator
 from local.scenarios.corpus import INSTANCES, corpus
 from local.scenarios.corpus_result import CorpusResult
-from local.scenarios.corpus_run import UNHURRIED, run_corpus
+from local.scenarios.corpus_run import run_corpus
 from local.scenarios.planting import bundled_scenario
 from local.stack import local_stack
 
@@ -29,7 +29,7 @@ FEW = (
 
 @pytest.fixture(scope="module")
 def plantable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    with local_stack(tmp_path_factory.mktemp("corpus-cloud"), plantable=True, parameters=UNHURRIED) as stack:
+    with local_stack(tmp_path_factory.mktemp("corpus-cloud"), plantable=True) as stack:
         yield Operator(stack)
 
 

@@ -96,7 +96,7 @@ class Walk:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    parameters = {"BrokerEndpoint": f"{BROKER}/paper", "PublishBoundMs": "1000"}
+    parameters = {"BrokerEndpoint": f"{BROKER}/paper"}
     with local_stack(tmp_path_factory.mktemp("swap-cloud"), enforce_iam=True, parameters=parameters) as stack:
         walk = Walk(stack)
         walk.day("before")

@@ -39,7 +39,7 @@ SOLO = "solo"
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    folder, parameters = tmp_path_factory.mktemp("runbook-cloud"), {"PublishBoundMs": "1000", "BrokerEndpoint": f"{BROKER}/paper"}
+    folder, parameters = tmp_path_factory.mktemp("runbook-cloud"), {"BrokerEndpoint": f"{BROKER}/paper"}
     with local_stack(folder, parameters=parameters) as running:
         (day,) = demo_days(ClosingPrices.bundled(), count=1, plants=())
         running.broker.set_day(day.day, day.closes)
