@@ -63,7 +63,7 @@ FAST = {
     "ReportSender": "shadow@example.com",
     "ReportRecipients": "desk@example.com",
 }
-"""Parameters of a stack on one machine: seconds become fractions; a publication may be held up for longer, because on a busy machine a
+"""Parameters of a stack on one machine: seconds become fractions. A publication may be held up for a second: on a busy machine a
 plan that was not copied in 50 ms would be let go, as it is to be."""
 
 
