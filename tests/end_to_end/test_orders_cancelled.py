@@ -39,7 +39,7 @@ def shadow(stack: LocalStack, folder: Path, *words: str) -> tuple[int, dict[str,
     done = subprocess.run(  # noqa: S603 - our own command
         [str(Path(sys.executable).with_name("shadow")), *words, "--json"],
         cwd=folder,
-        env=dummy_environment(stack.access.endpoint),
+        env=dummy_environment(stack.access.endpoint, stack.access.token),
         capture_output=True,
         text=True,
         timeout=120,
