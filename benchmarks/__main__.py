@@ -113,6 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.measure()
     before: Mapping[str, Measurement] = recorded().rows if chosen.only and not chosen.quick and LATEST.is_file() else {}
     found = {name: made for name, made in run.found.items() if name in run.wanted}
+    earlier = ", ".join(row.id for row in ROWS if row.id in before.keys() - found.keys())
+    machine = {**machine, "earlier": earlier} if earlier else machine
     results = Results(machine, {**before, **found}, chosen.quick, time.monotonic() - begun)
     print(terminal(results))
     if chosen.quick:

@@ -75,8 +75,9 @@ def _how(results: Results) -> list[str]:
     quick = " This was a quick run: small sizes, few repetitions." if results.quick else ""
     kind = f"{machine.get('processor')}, {machine.get('cores')} cores, {machine.get('memory')}, {machine.get('system')}"
     when = f"load {machine.get('load')}; {machine.get('measured')}; {results.seconds:.0f} s in all"
+    earlier = f" Rows of earlier runs, on other code or another machine: {machine['earlier']}." if machine.get("earlier") else ""
     return [
-        f"Machine: {kind}, Python {machine.get('python')}; {when}.{quick}\n",
+        f"Machine: {kind}, Python {machine.get('python')}; {when}.{quick}{earlier}\n",
         "Ratios are claimed, not seconds. Contenders run in turn on the same machine, in an order that rotates, after one turn",
         "to warm up; a figure is the median of the ratios of one turn each, its spread the interquartile range over the median.",
         "Work that waits for nothing is timed by the processor time of its process. Peers: laboratory 1.0.2, datacompy 1.1.0 on",
