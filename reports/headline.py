@@ -15,7 +15,6 @@ from reports.words import count, usd
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
 from shadow.contracts.model import Frozen
 
-_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 _WHO = {
     Attribution.CONTROL: "The control departs",
     Attribution.CANDIDATE: "The candidate departs",
@@ -66,7 +65,7 @@ def runbook_of(kind: str, severity: Severity) -> str:
 
 def worst_first(differences: Sequence[Difference]) -> list[Difference]:
     """Order differences as they are told: unexplained first, then by severity, then by dollars."""
-    return sorted(differences, key=lambda each: (not each.unexplained, _RANK[each.severity], -each.gross, each.key))
+    return sorted(differences, key=lambda each: (not each.unexplained, each.severity.rank, -each.gross, each.key))
 
 
 def about(difference: Difference) -> str:

@@ -61,9 +61,6 @@ AlarmOption = Annotated[
 PromotingDecidedOption = Annotated[
     Path | None, typer.Option("--decided", help="What people decided about readiness.", metavar="FILE")
 ]
-PromotingPolicyOption = Annotated[
-    Path | None, typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE")
-]
 
 
 def report(
@@ -353,7 +350,7 @@ def promote(
     by: ByOption = None,
     reason: PromotingReasonOption = None,
     decided: PromotingDecidedOption = None,
-    policy: PromotingPolicyOption = None,
+    policy: FromPolicy = None,
     stage: StageOption = "dev",
     aws: AwsOption = False,
     as_json: JsonOption = False,

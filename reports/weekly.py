@@ -25,7 +25,6 @@ from shadow.settlement.stored import Ledger, Source
 WEEKS = 4
 """Weeks that are read: the week itself, and those that say whether a difference is new."""
 _FINE = frozenset({"MATCHED", "IGNORED"})
-_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class WeekDay(Frozen):
@@ -168,7 +167,7 @@ def _differences(gathered: Gathered, monday: date, before: date) -> Iterator[Wee
     """Give what was seen this week, the worst first, then what the week before had and this one has not."""
     told = [_difference(each, monday, before) for each in gathered.seen.values() if each.last >= before]
     order = {"new": 0, "still there": 1, "gone": 2}
-    yield from sorted(told, key=lambda each: (order[each.state], _RANK[each.severity], -each.gross, each.identity))
+    yield from sorted(told, key=lambda each: (order[each.state], each.severity.rank, -each.gross, each.identity))
 
 
 def _difference(seen: Seen, monday: date, before: date) -> WeekDifference:

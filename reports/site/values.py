@@ -18,7 +18,6 @@ from shadow.contracts.pair import Pair
 from shadow.contracts.vocabulary import Origin
 from shadow.settlement.stored import Ledger
 
-_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 ZERO = Decimal(0)
 
 
@@ -152,12 +151,12 @@ class Gathered:
         kinds: dict[str, list[Seen]] = defaultdict(list)
         for each in self.seen.values():
             kinds[each.kind].append(each)
-        return dict(sorted(kinds.items(), key=lambda item: (_RANK[self.worst(item[1])], item[0])))
+        return dict(sorted(kinds.items(), key=lambda item: (self.worst(item[1]).rank, item[0])))
 
     @staticmethod
     def worst(seen: Iterable[Seen]) -> Severity:
         """Give the worst severity of some differences."""
-        return min((each.severity for each in seen), key=lambda severity: _RANK[severity])
+        return min((each.severity for each in seen), key=lambda severity: severity.rank)
 
     def by_symbol(self) -> dict[str, list[Seen]]:
         """Sort differences to their symbols."""
@@ -192,7 +191,7 @@ def gather(comparisons: Iterable[Comparison], published: Published = lambda _: N
         for row in rows:
             each = seen.setdefault(row.identity, Seen(row.identity, row.kind, row.symbol, row.action, row.who, row.severity))
             each.rows.append(row)
-            each.severity = min(each.severity, row.severity, key=lambda severity: _RANK[severity])
+            each.severity = min(each.severity, row.severity, key=lambda severity: severity.rank)
         counted = published(day)
         headline = headline_of(found, counted)
         live = sum(comparison.origin == Origin.LIVE for comparison in found)
@@ -204,7 +203,7 @@ def gather(comparisons: Iterable[Comparison], published: Published = lambda _: N
 
 
 def _place(row: Row) -> tuple[bool, int, Decimal, str]:
-    return (not row.unexplained, _RANK[row.severity], -row.gross, row.plan_id)
+    return (not row.unexplained, row.severity.rank, -row.gross, row.plan_id)
 
 
 def _rows(comparison: Comparison) -> list[Row]:

@@ -38,7 +38,6 @@ from shadow.settlement.stored import Found
 
 _LABEL_WIDTH = 12
 _COMPARED = (Verdict.MATCHED, Verdict.IGNORED, Verdict.DIVERGED)
-_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 def run(plan_id: str, *, everything: bool, folder: Path | None, file: Path | None, stage: str, aws: bool, as_json: bool) -> None:
@@ -99,7 +98,7 @@ def print_explanation(comparison: Comparison, *, everything: bool) -> None:
 
 
 def _worst(differences: Sequence[Difference]) -> int:
-    return min((_RANK[difference.severity] for difference in differences), default=len(_RANK))
+    return min((difference.severity.rank for difference in differences), default=len(Severity))
 
 
 def _print_rest(view: PairView, by_trade: Mapping[str, list[Difference]], shown: set[str], *, is_whole: bool) -> None:

@@ -43,7 +43,6 @@ _BY = {
 }
 _TRADE_GAP = re.compile(r"(?P<role>\w+): trade (?P<symbol>\S+): (?P<what>.*)")
 _ORDER_NUMBER = re.compile(r"^orders\.\d+\.")
-_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 def styled_verdict(verdict: Verdict, width: int = 0) -> str:
@@ -143,7 +142,7 @@ def sums_text(comparison: Comparison) -> str:
 
 def worst_first(differences: Iterable[Difference]) -> list[Difference]:
     """Order differences by severity, causes before what follows from them."""
-    return sorted(differences, key=lambda entry: (_RANK[entry.severity], entry.caused_by is not None))
+    return sorted(differences, key=lambda entry: (entry.severity.rank, entry.caused_by is not None))
 
 
 def is_worth_a_look(difference: Difference) -> bool:

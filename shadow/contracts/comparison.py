@@ -37,6 +37,11 @@ class Severity(StrEnum):
     MINOR = "MINOR"
     INFO = "INFO"
 
+    @property
+    def rank(self) -> int:
+        """Give the place in order, 0 for the worst."""
+        return list(Severity).index(self)
+
 
 class Attribution(StrEnum):
     """Which lane departs from the plan. One difference is about one lane: where both depart, there are two."""
