@@ -23,6 +23,7 @@ from local.stack import STAGE, LocalStack, local_stack
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Action, Role
+from shadow.intake.message import SCHEMA
 from tests.fakes.plans import plan_of
 
 CANARIES = {
@@ -51,6 +52,7 @@ def enforced_run(folder: Path) -> EnforcedRun:
         _listen(stack)
         operator = Operator(stack)
         stack.broker.set_account(Role.CONTROL, cash=Decimal(100_000))
+        _note_a_plan_without_a_pair(stack, operator)
         plans = _plans(stack)
         plan_again = next(plans)
         pairs = [_publish(operator, plan) for plan in chain((plan_again,), plans)]
@@ -89,6 +91,15 @@ def _plan(stack: LocalStack, day: DemoDay) -> RebalancePlan:
     stack.broker.set_day(day.day, day.closes, half_day=day.half_day)
     account = stack.broker.account(Role.CONTROL)
     return day.plan(Portfolio(account.positions, account.cash))
+
+
+def _note_a_plan_without_a_pair(stack: LocalStack, operator: Operator) -> None:
+    """Let the intake look up why there is no pair, which it otherwise does only when a note overtakes its plan."""
+    plan = plan_of(name="kept", holds=("AAPL",))
+    operator.publish(plan)
+    published_at = plan.timestamp.isoformat()
+    note = {"schema": SCHEMA, "kind": "note", "published_at": published_at, "plan_id": plan.plan_id, "control": {"error": "Late"}}
+    stack.access.sqs().send_message(QueueUrl=stack.output("IntakeQueueUrl"), MessageBody=json.dumps(note))
 
 
 def _publish(operator: Operator, plan: RebalancePlan) -> Pair:
