@@ -32,9 +32,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
+from enum import Enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from decimal import Decimal
     from typing import Generic, ParamSpec, Protocol, TypeVar
 
     P = ParamSpec("P")
@@ -119,8 +121,10 @@ def as_json(value: object) -> object:
 
 def _copied(value: object, depth: int) -> object:
     kind = type(value)
-    if value is None or kind is str or kind is bool or kind is int or kind is float:
+    if kind in _PLAIN:
         return value
+    if isinstance(value, Enum) and isinstance(value, (str, int)):
+        return _copied(value.value, MAX_DEPTH)
     if hasattr(kind, "__next__"):
         raise Refused(f": expected what can be read twice, was {kind.__name__}, which reading would use up")
     if depth > MAX_DEPTH:
@@ -141,7 +145,9 @@ def _copied_fields(fields: list[tuple[object, object]], depth: int) -> dict[obje
     name: object = ""
     try:
         for name, inner in fields:
-            copies[name] = _copied(inner, depth + 1)
+            kind = type(inner)
+            text_of = _TEXTS.get(kind)
+            copies[name] = inner if kind in _PLAIN else text_of(inner) if text_of is not None else _copied(inner, depth + 1)
     except Refused as refusal:
         raise Refused(f".{name!s:.50}{str(refusal)[-MAX_WORDS:]}") from None
     return copies
@@ -173,16 +179,26 @@ def _name(key: object) -> str:
     return str(text)
 
 
+_PLAIN = frozenset({type(None), str, bool, int, float})
+_TEXTS: dict[type, Callable[..., str]] = {}
+"""How a decimal, a moment and a day are written, once one was met. Exactly these classes: a subclass may be something else."""
+
+
+def _digits(value: Decimal) -> str:
+    text = str(value)
+    return format(value, "f") if "E" in text else text
+
+
 def _leaf(value: object, kind: type) -> object:
     """Give the JSON form of a value without parts; None for another. What makes such values is imported by whoever made one."""
-    from datetime import date  # noqa: PLC0415
+    from datetime import date, datetime  # noqa: PLC0415
     from decimal import Decimal  # noqa: PLC0415
-    from enum import Enum  # noqa: PLC0415
     from numbers import Integral  # noqa: PLC0415
 
+    if not _TEXTS:
+        _TEXTS.update({Decimal: _digits, datetime: datetime.isoformat, date: date.isoformat})
     if isinstance(value, Decimal):
-        text = str(value)
-        return format(value, "f") if "E" in text else text
+        return _digits(value)
     if isinstance(value, Enum):
         return _copied(value.value, MAX_DEPTH)
     if isinstance(value, float):
