@@ -46,9 +46,11 @@ class LedgerBesidePlans:
 
     def unpaired_of(self, trading_day: date) -> Sequence[UnpairedPlan | UnreadablePair]:
         """Give what the ledger notes, and the control's plans of the day that it knows nothing of."""
-        noted = self.ledger.unpaired_of(trading_day) or ()
+        noted, planned = self.ledger.unpaired_of(trading_day) or (), self._read[0].get(trading_day)
+        if not planned:
+            return [*noted]
         known = {each.plan_id for each in (*self.ledger.pairs_of(trading_day), *noted) if isinstance(each, Pair | UnpairedPlan)}
-        return [*noted, *(plan for plan in self._read[0].get(trading_day, ()) if plan.plan_id not in known)]
+        return [*noted, *(plan for plan in planned if plan.plan_id not in known)]
 
     @property
     def fault(self) -> ShadowError | None:
