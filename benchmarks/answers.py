@@ -16,12 +16,12 @@ ANSWERS: Mapping[str, str] = {
         "with 10 ms of network, and no more than the bound of 50 ms anywhere."
     ),
     "B5": (
-        "The time is spread thin: by the profile of ten verdicts no function takes more than a sixteenth of it. Reading the "
-        "evidence is a little over half: unpacking it, parsing the JSON that stands as text inside of JSON, DynamoDB's typed "
-        "values (boto3's own reader), and 110 numbers a trade, each held against what a number may be. Judging is the rest, about 50 "
-        "checks a trade and lane. It was 5.1 to 5.6 times while there were fewer checks: every kind of difference that was added since has "
-        "its price here. Letting the garbage collector rest gains nothing that can be measured. A pair takes a tenth of a "
-        "second of a function's time, once a day. Right target: 8 times."
+        "The time is spread thin: by the profile of ten verdicts no function takes more than a sixteenth of it. Reading "
+        "the evidence is a little over half: unpacking it, parsing the JSON that stands as text inside of JSON, "
+        "DynamoDB's typed values (boto3's own reader), and 110 numbers a trade, each held against what a number may be. "
+        "Judging is the rest, about 50 checks a trade. It was 5.1 to 5.6 times while there were fewer checks: every kind "
+        "of difference that was added since has its price here. Letting the garbage collector rest gains nothing that can "
+        "be measured. A pair takes a tenth of a second of a function's time, once a day. Right target: 8 times."
     ),
     "B6": (
         "To parse the events and keep them costs 1.55 times parsing them alone, because tens of megabytes of events no longer "

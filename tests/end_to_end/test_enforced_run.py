@@ -1,4 +1,6 @@
-"""Every role may do what it does, and does what it may, or says why not: the calls of a whole run, held against the template."""
+"""One run of everything, which takes a minute, looked at twice: do the calls that were made fit the roles' policies, so that
+every role may do what it does, and does what it may or says why not; and does a secret show anywhere that is read afterwards?
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,11 @@ from local.iam_proof.proof import DEPLOYED_WITH, prove, read_record, reasons, wr
 from local.stack import CHECKOUT
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.pair import PairState
-from tests.factories.enforced_run import EnforcedRun
+from tests.factories.enforced_run import CANARIES, MAILBOX, EnforcedRun
 
 pytestmark = [pytest.mark.local_cloud]
 WRITE_ANEW = "SHADOW_WRITE_CALLS"
+SECRETS = [value for canary in CANARIES.values() for value in canary.values()]
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +64,32 @@ def test_the_candidates_roles_reach_neither_the_controls_secret_nor_its_queue(
     assert len(candidate) == 9
     reached = [each for each in statements if each.role in candidate and any(name in str(each.resources) for name in control)]
     assert reached == []
+
+
+@pytest.mark.parametrize("canary", SECRETS)
+def test_no_place_shows_a_secret_or_an_account_number(enforced: EnforcedRun, canary: str) -> None:
+    assert [place for place, content in enforced.places.items() if canary in content] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "witness"),
+    [
+        ("emulator log", "trade ended"),
+        ("log group /aws/lambda/alchemiser-dev-execute-trade-sfn", "trade ended"),
+        ("history ", "ExecuteBuyPhase"),
+        ("execution ", "rebalancePlan"),
+        ("table alchemiser-dev-execution-runs", "message_body"),
+        ("table alchemiser-dev-trade-ledger", "fill_price"),
+        ("table alchemiser-dev-candidate-state", "INTENT#"),
+        ("table alchemiser-dev-shadow-pairs", "verdict"),
+        ("object evidence/", "tradeId"),
+        ("object comparisons/", "verdict"),
+        ("object reports/", "<html"),
+        ("object plans/", "tradeMessages"),
+        ("mail", "desk@example.com"),
+        (f"queue {MAILBOX}", "blocked"),
+    ],
+)
+def test_each_place_was_really_looked_into(enforced: EnforcedRun, kind: str, witness: str) -> None:
+    found = [content for place, content in enforced.places.items() if place.startswith(kind)]
+    assert any(witness in content for content in found), f"{kind}: {len(found)} found"
