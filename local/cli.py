@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shadow.cli.options import JsonOption
 from shadow.cli.output import ERR, OUT, ExitCode, escape, fail, print_json
-from shadow.cli.usage import JsonOption
 
 if TYPE_CHECKING:
     from local.scenarios.demo import DemoDay
@@ -40,11 +40,11 @@ def up(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
 
       shadow up --json | jq .endpoint
     """
-    from local.cloud.errors import LocalCloudError  # noqa: PLC0415 - only the commands that need the local cloud load it
-    from local.scenarios.demo import FIRST_CASH  # noqa: PLC0415
-    from local.stack import bring_up, take_down  # noqa: PLC0415
-    from shadow.cli.target import remember_folder  # noqa: PLC0415
-    from shadow.contracts.vocabulary import Role  # noqa: PLC0415
+    from local.cloud.errors import LocalCloudError
+    from local.scenarios.demo import FIRST_CASH
+    from local.stack import bring_up, take_down
+    from shadow.cli.target import remember_folder
+    from shadow.contracts.vocabulary import Role
 
     market = _newest_day(prices, as_json=as_json)
     try:
@@ -84,16 +84,16 @@ def example(*, prices: PricesOption = None, as_json: JsonOption = False) -> None
         print_json(json.loads(EXAMPLE.read_text(encoding="utf-8")))
         return
 
-    from local.planner import Portfolio  # noqa: PLC0415 - only the commands that need prices load them
-    from local.scenarios.demo import FIRST_CASH  # noqa: PLC0415
+    from local.planner import Portfolio
+    from local.scenarios.demo import FIRST_CASH
 
     print_json(_newest_day(prices, as_json=as_json).plan(Portfolio({}, FIRST_CASH)).to_wire())
 
 
 def _newest_day(prices: Path | None, *, as_json: bool) -> DemoDay:
     """Give the newest day of the closing prices, or end the command with exit code 2 and what is wrong with them."""
-    from local.market import ClosingPrices, InvalidPrices  # noqa: PLC0415
-    from local.scenarios.demo import TooFewDays, demo_days  # noqa: PLC0415
+    from local.market import ClosingPrices, InvalidPrices
+    from local.scenarios.demo import TooFewDays, demo_days
 
     try:
         return next(demo_days(ClosingPrices.read(prices) if prices else ClosingPrices.bundled(), count=1))
@@ -108,8 +108,8 @@ def down(*, as_json: JsonOption = False) -> None:
 
       shadow down
     """
-    from local.stack import take_down  # noqa: PLC0415
-    from shadow.cli.target import local_folder  # noqa: PLC0415
+    from local.stack import take_down
+    from shadow.cli.target import local_folder
 
     ended = take_down(local_folder() or LOCAL_FOLDER)
     if as_json:
@@ -129,10 +129,10 @@ def demo(*, prices: PricesOption = None, out: OutOption = DEMO_FOLDER, as_json: 
 
     Ends with 1 when a planted difference was missed or one was invented.
     """
-    from local.cloud.errors import LocalCloudError  # noqa: PLC0415
-    from local.demo.run import run_demo  # noqa: PLC0415
-    from local.demo.screen import show_demo  # noqa: PLC0415
-    from local.market import ClosingPrices, InvalidPrices  # noqa: PLC0415
+    from local.cloud.errors import LocalCloudError
+    from local.demo.run import run_demo
+    from local.demo.screen import show_demo
+    from local.market import ClosingPrices, InvalidPrices
 
     try:
         closes = ClosingPrices.read(prices) if prices else ClosingPrices.bundled()

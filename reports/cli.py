@@ -1,49 +1,49 @@
 """Business Unit: reports | Status: current.
 
-The commands that look back: `shadow report`, `shadow readiness`, and those of modules of their own. pandas and what draws are
-loaded by the command that needs them, so that help and completion stay quick.
+The commands that look back: `shadow report`, `site`, `week` and `readiness`. A command imports what it works with when it runs,
+so that help needs neither the models nor pandas.
 """
 
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import date
+from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from rich.progress import Progress
+import typer
 
 from reports.data.errors import NoTradingDay
 from shadow.cli.errors import BadInput
-from shadow.cli.output import ERR, ExitCode, escape, finish, print_json, progress, say, write_whole
-from shadow.cli.status import parse_day
-from shadow.contracts.vocabulary import Role
+from shadow.cli.options import EVER, AwsOption, DayOption, FileOption, FolderOption, JsonOption, StageOption, parse_day
+from shadow.cli.output import ExitCode, escape, finish, print_json, progress, say, write_whole
 from shadow.contracts.words import count, usd
 
 if TYPE_CHECKING:
     from reports.daily.values import DailyReport
-    from reports.material import Material
-    from reports.noise import Matching, ToleranceRow
     from reports.readiness.readiness import Criterion, Statement
-    from reports.rejudge import Rejudged, Told
-    from reports.rejudge_cloud import Cloud
     from reports.site.write import Written
     from reports.weekly import Weekly
-    from shadow.compare.noise_floor import NoiseFloor
-    from shadow.compare.policy import Policy
 
+OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Where the page is written.", metavar="FILE")]
+MarkdownOption = Annotated[Path | None, typer.Option("--markdown", help="Also write it for a pull request.", metavar="FILE")]
+JunitOption = Annotated[Path | None, typer.Option("--junit", help="Also write it for a build server.", metavar="FILE")]
+AllOption = Annotated[bool, typer.Option("--all", help="Give every difference in full, not the worst three of each kind.")]
+SiteOption = Annotated[Path, typer.Option("--out", help="The folder that the pages are written to.", metavar="DIR")]
+RunbooksOption = Annotated[str, typer.Option("--runbooks", help="The address that runbooks lie below.", metavar="URL")]
+DecidedOption = Annotated[
+    Path | None,
+    typer.Option("--decided", help="Targets, accepted strata, restarts and closures, in TOML.", metavar="FILE"),
+]
+PolicyOption = Annotated[
+    Path | None, typer.Option("--policy", help="The policy; else the one packaged with the code.", metavar="FILE")
+]
+VersionOption = Annotated[
+    str | None, typer.Option("--version", help="Of a published version, by its own runs (shadow candidate).", metavar="N|ARN")
+]
 T = TypeVar("T")
-EVER = (date(2000, 1, 1), date(2999, 12, 31))
-SHOWN = 20
-_STANDING_STYLE = {
-    "below the noise": "bold red",
-    "close to the noise": "yellow",
-    "clear of the noise": "green",
-    "not measured": "dim",
-}
 _DAY_CODES = {
     "MATCHED": ExitCode.FINE,
     **dict.fromkeys(("INCOMPLETE", "PENDING", "NOTHING PUBLISHED"), ExitCode.INCOMPLETE),
@@ -54,28 +54,44 @@ _READINESS_STYLE = {"READY": "bold green", "NOT_YET": "yellow", "BLOCKED": "bold
 
 def report(
     *,
-    day: str | None,
-    version: str | None,
-    open_page: bool,
-    out: Path | None,
-    markdown_file: Path | None,
-    junit_file: Path | None,
-    everything: bool,
-    policy: Path | None,
-    folder: Path | None,
-    file: Path | None,
-    stage: str,
-    aws: bool,
-    as_json: bool,
+    day: DayOption = None,
+    version: VersionOption = None,
+    open_page: OpenOption = False,
+    out: OutOption = None,
+    markdown_file: MarkdownOption = None,
+    junit_file: JunitOption = None,
+    everything: AllOption = False,
+    policy: PolicyOption = None,
+    folder: FolderOption = None,
+    file: FileOption = None,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Do what `shadow report` is told to: its options are in `usage`."""
+    """Write the divergence report of a trading day: the page that the daily mail links to.
+
+    For example:
+
+      shadow report --open
+
+      shadow report --folder build/demo --date 2022-12-28 --out report.html
+
+      shadow report --json --all | jq '.kinds[].examples[]'
+
+      shadow report --version 3 --date 2026-11-27
+
+      shadow report --markdown report.md --junit report.xml
+
+    Exit code 1 where the day diverged, a lane is missing or pairs are unaccounted for; 4 where nothing diverged and not
+    everything was compared, or nothing was published.
+    """
     chosen = parse_day(day)
 
     def build() -> tuple[DailyReport, str]:
-        from reports.daily.build import build_report  # noqa: PLC0415
-        from reports.daily.html import render_page  # noqa: PLC0415
-        from reports.daily.pipeline import junit, markdown  # noqa: PLC0415
-        from reports.material import Place, evidence, open_material  # noqa: PLC0415
+        from reports.daily.build import build_report
+        from reports.daily.html import render_page
+        from reports.daily.pipeline import junit, markdown
+        from reports.material import Place, evidence, open_material
 
         material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
         wanted = chosen or material.shown_day()
@@ -101,23 +117,32 @@ def report(
 
 def site(
     *,
-    version: str | None,
-    open_page: bool,
-    out: Path,
-    runbooks: str,
-    folder: Path | None,
-    file: Path | None,
-    stage: str,
-    aws: bool,
-    as_json: bool,
+    version: VersionOption = None,
+    open_page: OpenOption = False,
+    out: SiteOption = Path("build/site"),
+    runbooks: RunbooksOption = "",
+    folder: FolderOption = None,
+    file: FileOption = None,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Do what `shadow site` is told to: its options are in `usage`."""
+    """Write pages to browse: an index, a page a day, a pair, a kind, a symbol and a difference. They ask nobody for anything.
+
+    For example:
+
+      shadow site --open
+
+      shadow site --folder build/demo --out build/site
+
+      shadow site --version 3 --out build/version-3
+    """
 
     def write() -> Written:
-        from reports.daily.build import build_statement  # noqa: PLC0415
-        from reports.material import Place, evidence, open_material  # noqa: PLC0415
-        from reports.site.write import Folder, Options, write_days  # noqa: PLC0415
-        from reports.versions import versions_told  # noqa: PLC0415
+        from reports.daily.build import build_statement
+        from reports.material import Place, evidence, open_material
+        from reports.site.write import Folder, Options, write_days
+        from reports.versions import versions_told
 
         material = open_material(Place(folder, file, stage, aws), None, as_json=as_json)
         source, ledger, whose = evidence(material, version)
@@ -137,13 +162,32 @@ def site(
     finish(ExitCode.FINE)
 
 
-def week(*, day: str | None, folder: Path | None, file: Path | None, stage: str, aws: bool, as_json: bool) -> None:
-    """Do what `shadow week` is told to: its options are in `usage`."""
+def week(
+    *,
+    day: DayOption = None,
+    folder: FolderOption = None,
+    file: FileOption = None,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which plans of a week diverged and why, and which differences are new, still there or gone.
+
+    For example:
+
+      shadow week
+
+      shadow week --folder build/demo --date 2022-12-23
+
+      shadow week --json | jq '.differences[] | select(.state == "new")'
+
+    The week of the trading day, up to that day. Exit code 1 where a plan's lanes do not agree, 4 where nothing was compared.
+    """
     chosen = parse_day(day)
 
     def build() -> Weekly:
-        from reports.material import Place, open_material  # noqa: PLC0415
-        from reports.weekly import build_week  # noqa: PLC0415
+        from reports.material import Place, open_material
+        from reports.weekly import build_week
 
         material = open_material(Place(folder, file, stage, aws), None, as_json=as_json)
         return build_week(material.source, chosen or material.shown_day(), stage=stage, ledger=material.ledger)
@@ -170,23 +214,36 @@ def _print_week(week: Weekly) -> None:
 
 def readiness(
     *,
-    day: str | None,
-    version: str | None,
-    policy: Path | None,
-    decided: Path | None,
-    folder: Path | None,
-    file: Path | None,
-    stage: str,
-    aws: bool,
-    as_json: bool,
+    day: DayOption = None,
+    version: VersionOption = None,
+    policy: PolicyOption = None,
+    decided: DecidedOption = None,
+    folder: FolderOption = None,
+    file: FileOption = None,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Do what `shadow readiness` is told to: its options are in `usage`."""
+    """Say whether it is safe to cut over: READY, NOT_YET or BLOCKED, with every criterion's figure, target and reason.
+
+    For example:
+
+      shadow readiness
+
+      shadow readiness --folder build/demo --json | jq -r .readiness
+
+      shadow readiness --decided readiness.toml
+
+      shadow readiness --version 3
+
+    Exit code 0 only when READY.
+    """
     chosen = parse_day(day)
 
     def state() -> Statement:
-        from reports.daily.build import build_statement  # noqa: PLC0415
-        from reports.material import Place, open_material, version_named  # noqa: PLC0415
-        from reports.promoting import weighed  # noqa: PLC0415
+        from reports.daily.build import build_statement
+        from reports.material import Place, open_material, version_named
+        from reports.promoting import weighed
 
         material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
         wanted, settings = chosen or material.latest_day(), material.decided(decided)
@@ -268,146 +325,3 @@ def _print_criterion(criterion: Criterion) -> None:
 def _needed(days: int | None, trades: int | None) -> str:
     parts = [f"{count(days, 'more day')}" if days else "", f"{count(trades, 'more trade')}" if trades else ""]
     return " and ".join(part for part in parts if part)
-
-
-def rejudge(
-    *,
-    policy: Path | None,
-    first: str | None,
-    last: str | None,
-    folder: Path | None,
-    file: Path | None,
-    stage: str,
-    aws: bool,
-    no_cache: bool,
-    whole: bool,
-    in_cloud: bool,
-    as_json: bool,
-) -> None:
-    """Do what `shadow rejudge` is told to: its options are in `usage`."""
-    days = (parse_day(first) or EVER[0], parse_day(last) or EVER[1])
-    if days[0] > days[1]:
-        raise BadInput(f"--from and --to: expected {days[0]} to be no later than {days[1]}")
-
-    from reports.material import Place, open_material  # noqa: PLC0415 - loads pandas
-    from reports.rejudge import rejudge as judge_again  # noqa: PLC0415
-
-    material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
-    cloud = _cloud_of(material) if in_cloud else None
-    with _counted("judging again", quiet=as_json) as tell:
-        result = judge_again(material.source, material.policy, *days, keep=not no_cache, whole=whole, cloud=cloud, tell=tell)
-    print_json(result.to_wire()) if as_json else _print_rejudged(result)
-    finish(ExitCode.DIVERGED if result.flips else ExitCode.FINE)
-
-
-def _cloud_of(material: Material) -> Cloud:
-    """Give the stack's Distributed Map. Raises `BadInput` offline, and where the stack was deployed without it."""
-    from reports.rejudge_cloud import Cloud  # noqa: PLC0415
-    from shadow.aws import clients  # noqa: PLC0415
-
-    if material.target is None:
-        raise BadInput("--in-cloud: expected a deployed stack, was a folder or a file: leave out --folder and --file")
-    machine = material.target.outputs.get("RejudgeStateMachineArn")
-    if machine is None:
-        raise BadInput("--in-cloud: expected a stack that can, was one without: deploy it with RejudgeInCloud=true")
-    return Cloud(clients.stepfunctions(), clients.s3(), machine, material.target.name("EvidenceBucketName"))
-
-
-@contextmanager
-def _counted(text: str, *, quiet: bool) -> Iterator[Told]:
-    """Show how far reading has come: a bar on a terminal, a line elsewhere, nothing where it is to be quiet."""
-    if quiet or not ERR.is_terminal:
-        with progress(text, quiet=quiet):
-            yield lambda _done, _units: None
-        return
-    with Progress(console=ERR, transient=True) as bars:
-        bar = bars.add_task(escape(text), total=None)
-        yield lambda done, units: bars.update(bar, completed=done, total=units)
-
-
-def _print_rejudged(result: Rejudged) -> None:
-    pairs, trades = count(result.pairs, "pair"), count(result.trades, "trade")
-    say(f"[bold]{pairs}[/bold], {trades}, judged by policy {result.policy_hash[:12]}")
-    say(f"[dim]{count(result.judged, 'pair')} given to the judge; margins tell that the others are found alike[/dim]")
-    verdicts: Sequence[str] = sorted({verdict.value for verdict in result.before | result.after})
-    say(f"[dim]{'verdict':<20}{'before':>8}{'after':>8}[/dim]")
-    before = {verdict.value: amount for verdict, amount in result.before.items()}
-    after = {verdict.value: amount for verdict, amount in result.after.items()}
-    for verdict in verdicts:
-        say(f"{verdict:<20}{before.get(verdict, 0):>8}{after.get(verdict, 0):>8}")
-    if not result.changes:
-        say("\n[green]nothing changes[/green]")
-        return
-    say(f"\n[dim]{'rule':<32}{'came':>8}{'went':>8}[/dim]")
-    for kind in sorted(result.came.keys() | result.went.keys()):
-        say(f"{escape(kind):<32}{result.came[kind]:>8}{result.went[kind]:>8}")
-    flipped = [change for change in result.changes if change.before is not change.after]
-    say(f"\n{count(len(flipped), 'verdict')} flip{'s' if len(flipped) == 1 else ''}")
-    for change in flipped[:SHOWN]:
-        why = ", ".join([*(f"+{kind}" for kind in change.came), *(f"-{kind}" for kind in change.went)])
-        say(f"{change.trading_day}  {change.before.value} → {change.after.value}  {escape(change.plan_id)}")
-        say(f"            [dim]{escape(why)}[/dim]")
-    if len(flipped) > SHOWN:
-        say(f"… and {len(flipped) - SHOWN} more (--json has them all)")
-
-
-def noise(
-    *,
-    first: str,
-    second: str,
-    role: Role,
-    begin: str | None,
-    end: str | None,
-    policy: Path | None,
-    out: Path | None,
-    as_json: bool,
-) -> None:
-    """Do what `shadow noise` is told to: its options are in `usage`."""
-    from reports.noise import Matching, to_toml, tolerances_of  # noqa: PLC0415 - help and completion stay quick
-    from shadow.compare.noise import noise_floor  # noqa: PLC0415
-    from shadow.settlement.judging import policy_at  # noqa: PLC0415
-    from shadow.settlement.stored import source_of  # noqa: PLC0415
-
-    days = (parse_day(begin) or EVER[0], parse_day(end) or EVER[1])
-    if days[0] > days[1]:
-        raise BadInput(f"--from and --to: expected {days[0]} to be no later than {days[1]}")
-    rules = policy_at(str(policy or ""))
-    matching = Matching(source_of(first), source_of(second), role)
-    try:
-        with progress("measuring the noise floor", quiet=as_json):
-            floor = noise_floor(matching.runs(*days), rules)
-    except ValueError as error:
-        raise BadInput(f"{error} ({_left_out(matching)})") from None
-    measured = rules.model_copy(update={"noise": floor})
-    rows = tolerances_of(measured)
-    if out is not None:
-        write_whole(out, to_toml(floor))
-    print_json(_noise_document(floor, rows, matching)) if as_json else _print_noise(floor, rows, matching, measured)
-    below = any(row.standing.value == "below the noise" for row in rows)
-    finish(ExitCode.DIVERGED if below else ExitCode.FINE)
-
-
-def _noise_document(floor: NoiseFloor, rows: tuple[ToleranceRow, ...], matching: Matching) -> dict[str, object]:
-    return {"noise": floor.to_wire(), "tolerances": [row.to_wire() for row in rows], "left_out": matching.left_out}
-
-
-def _print_noise(floor: NoiseFloor, rows: tuple[ToleranceRow, ...], matching: Matching, policy: Policy) -> None:
-    say(
-        f"[bold]{count(floor.pairs, 'plan')}[/bold], each run twice by the {floor.role.value}, {floor.first_day} to"
-        f" {floor.last_day}; policy {policy.hash[:12]}"
-    )
-    if matching.left_out:
-        say(f"[dim]left out: {escape(_left_out(matching))}[/dim]")
-    say(f"\n[dim]{'rule':<20}{'tolerance':<34}{'seen':>6}{'p95':>12}{'p99':>12}{'largest':>12}  counted in[/dim]")
-    for row in rows:
-        figures = "".join(
-            f"{'-' if value is None else f'{value.normalize():f}':>12}" for value in (row.p95, row.p99, row.largest)
-        )
-        say(
-            f"{row.rule:<20}{escape(row.tolerance):<34}{row.observations or 0:>6}{figures}  {escape(row.measure)}"
-            f"  [{_STANDING_STYLE[row.standing.value]}]{row.standing.value}[/]"
-        )
-
-
-def _left_out(matching: Matching) -> str:
-    return ", ".join(f"{amount} {why}" for why, amount in sorted(matching.left_out.items())) or "nothing left out"

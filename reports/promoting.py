@@ -10,30 +10,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from shadow.aws import clients
-from shadow.aws.promotions import PromotionLog
-from shadow.aws.versions import (
-    PRODUCTION,
-    ChangedMeanwhile,
-    UnknownVersion,
-    Version,
-    Versions,
-    refuse_other_modes,
-    refuse_unless_whole,
-    refuse_without_alarm,
-)
+import typer
+
 from shadow.cli.errors import BadInput
+from shadow.cli.options import AwsOption, JsonOption, StageOption
 from shadow.cli.output import escape, print_json, progress, say
 from shadow.cli.target import Target, find_target
 from shadow.contracts.errors import ConfigurationError
-from shadow.contracts.promotion import PROMOTE, ROLLBACK, Promotion
 
 if TYPE_CHECKING:
     from reports.daily.build import ReportSettings
     from reports.material import Material
     from reports.readiness.readiness import Statement
+    from shadow.aws.promotions import PromotionLog
+    from shadow.aws.versions import Version, Versions
+    from shadow.contracts.promotion import Promotion
+
+VersionOption = Annotated[str, typer.Option("--version", help="The version's number, or its ARN.", metavar="N|ARN")]
+ByOption = Annotated[str | None, typer.Option("--by", help="Who promotes although it is not READY.", metavar="NAME")]
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why, in a sentence.", metavar="TEXT")]
+AlarmOption = Annotated[
+    str, typer.Option("--alarm", help="The alarm that watches the deployment; it must exist.", metavar="NAME")
+]
+DecidedOption = Annotated[Path | None, typer.Option("--decided", help="What people decided about readiness.", metavar="FILE")]
+FromPolicy = Annotated[Path | None, typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE")]
 
 _READY = "READY"
 _MOVING = timedelta(seconds=60)
@@ -63,11 +65,17 @@ class Desk:
 
     def check(self, version: Version) -> None:
         """Raise unless a version is the whole workflow, in the mode that the stack is in."""
+        from shadow.aws import clients
+        from shadow.aws.versions import refuse_other_modes, refuse_unless_whole
+
         refuse_unless_whole(version, clients.lambda_())
         refuse_other_modes(version, clients.lambda_(), self.mode)
 
     def move(self, kind: str, version: Version, **words: str | bool | None) -> Promotion:
         """Record the move, then make it. Raises `AlreadyInProduction`, and `ChangedMeanwhile` beside another move."""
+        from shadow.aws.versions import ChangedMeanwhile
+        from shadow.contracts.promotion import Promotion
+
         known = self.log.keys()
         before = self.versions.in_production()
         if before == version.arn:
@@ -88,17 +96,31 @@ class Desk:
 
 def promote(
     *,
-    version: str,
-    alarm: str,
-    by: str | None,
-    reason: str | None,
-    decided: Path | None,
-    policy: Path | None,
-    stage: str,
-    aws: bool,
-    as_json: bool,
+    version: VersionOption,
+    alarm: AlarmOption,
+    by: ByOption = None,
+    reason: ReasonOption = None,
+    decided: DecidedOption = None,
+    policy: FromPolicy = None,
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Do what `shadow promote` is told to: its options are in `usage`."""
+    """Put a version into production: the alias names it from now on, and a record says who, when and why.
+
+    For example:
+
+      shadow promote --version 3 --alarm alchemiser-prod-shadow-executions-failed
+
+      shadow promote --version 3 --alarm alchemiser-prod-shadow-executions-failed --by "A. Name" --reason "mends a halt"
+
+    Refused unless the version is READY by its own evidence (`shadow candidate`), or a named person says why it goes all the same;
+    where a function of it has no version of its own or another mode; where the alarm does not exist or rings.
+    """
+    from shadow.aws import clients
+    from shadow.aws.versions import refuse_without_alarm
+    from shadow.contracts.promotion import PROMOTE
+
     if (by is None) is not (reason is None) or any(text is not None and not text.strip() for text in (by, reason)):
         raise BadInput("--by and --reason: expected both of an override, a name and a sentence, and neither of them empty")
     target = find_target(stage, aws=aws, as_json=as_json)
@@ -125,8 +147,25 @@ def promote(
     _say(record, target, as_json=as_json)
 
 
-def rollback(*, by: str, reason: str, stage: str, aws: bool, as_json: bool) -> None:
-    """Do what `shadow rollback` is told to: its options are in `usage`."""
+def rollback(
+    *,
+    by: Annotated[str, typer.Option("--by", help="Who rolls back.", metavar="NAME")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, in a sentence.", metavar="TEXT")],
+    stage: StageOption = "dev",
+    aws: AwsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the version back that was in production before the last promotion. It needs no evidence: production judged it.
+
+    For example:
+
+      shadow rollback --by "A. Name" --reason "executions fail since the promotion"
+
+      shadow rollback --by "A. Name" --reason "as above" --json | jq .after
+    """
+    from shadow.aws.versions import UnknownVersion
+    from shadow.contracts.promotion import PROMOTE, ROLLBACK
+
     target = find_target(stage, aws=aws, as_json=as_json)
     desk = desk_of(target)
     current = desk.versions.in_production()
@@ -147,6 +186,10 @@ def rollback(*, by: str, reason: str, stage: str, aws: bool, as_json: bool) -> N
 
 def desk_of(target: Target) -> Desk:
     """Put together what a promotion in a stack works with."""
+    from shadow.aws import clients
+    from shadow.aws.promotions import PromotionLog
+    from shadow.aws.versions import Versions
+
     versions = Versions(clients.stepfunctions(), target.name("StateMachineArn"))
     log = PromotionLog(clients.s3(), target.name("EvidenceBucketName"))
     return Desk(versions, log, target.parameters.get("ExecutionMode", "dry_run"))
@@ -154,7 +197,7 @@ def desk_of(target: Target) -> Desk:
 
 def statement_of(target: Target, version: Version, decided: Path | None, policy: Path | None, *, as_json: bool) -> Statement:
     """Weigh a version's own evidence up to the last day that has closed."""
-    from reports.material import Place, open_material  # noqa: PLC0415 - pandas is loaded by whoever needs it
+    from reports.material import Place, open_material
 
     material = open_material(Place(None, None, target.stage, aws=target.endpoint is None), policy, as_json=as_json)
     return weighed(material, version, material.latest_day(), material.decided(decided))
@@ -162,9 +205,9 @@ def statement_of(target: Target, version: Version, decided: Path | None, policy:
 
 def weighed(material: Material, version: Version, day: date, settings: ReportSettings) -> Statement:
     """Weigh a version's own evidence up to `day`; evidence that was judged by another policy waits to be judged by this one."""
-    from reports.daily.build import build_statement  # noqa: PLC0415
-    from reports.readiness.readiness import Criterion, CriterionState, conclude  # noqa: PLC0415
-    from reports.versions import of_version  # noqa: PLC0415
+    from reports.daily.build import build_statement
+    from reports.readiness.readiness import Criterion, CriterionState, conclude
+    from reports.versions import of_version
 
     source, ledger = of_version(material.source, material.ledger, version)
     statement = build_statement(source, day, ledger=ledger, settings=settings)
@@ -185,6 +228,8 @@ def weighed(material: Material, version: Version, day: date, settings: ReportSet
 
 
 def _say(record: Promotion, target: Target, *, as_json: bool) -> None:
+    from shadow.aws.versions import PRODUCTION
+
     started = target.parameters.get("WorkflowAlias") == PRODUCTION
     if as_json:
         print_json(record.to_wire() | {"started_by_alias": started})

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shadow.cli.options import JsonOption
 from shadow.cli.output import ERR, OUT, ExitCode, escape, fail, print_json
-from shadow.cli.usage import JsonOption
 
 if TYPE_CHECKING:
     from local.chaos.result import ChaosResult
@@ -34,8 +34,8 @@ def chaos(*, seed: SeedOption = 1, minutes: MinutesOption = 1.0, as_json: JsonOp
 
     Leaves every fault with what became of it in build/chaos/chaos.json; ends with 1 when a check does not hold.
     """
-    from local.chaos.run import run_chaos  # noqa: PLC0415 - only the commands that need the local cloud load it
-    from local.cloud.errors import LocalCloudError  # noqa: PLC0415
+    from local.chaos.run import run_chaos
+    from local.cloud.errors import LocalCloudError
 
     try:
         result = run_chaos(seed, minutes, CHAOS_FOLDER, progress=_silent if as_json else _say)
@@ -51,7 +51,7 @@ def chaos(*, seed: SeedOption = 1, minutes: MinutesOption = 1.0, as_json: JsonOp
 
 
 def _show(result: ChaosResult) -> None:
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table
 
     faults = Table("fault", "times", title=f"{len(result.faults)} faults while {result.plans} plans ran (seed {result.seed})")
     for name, times in Counter(each.fault for each in result.faults).most_common():

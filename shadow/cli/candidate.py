@@ -17,12 +17,11 @@ from shadow.cli.errors import BadInput
 from shadow.cli.output import ERR, progress
 from shadow.cli.replay_parts import archived_in, stack_of
 from shadow.cli.replaying import run_replay
-from shadow.cli.status import parse_day
 from shadow.cli.stored import StackStore
-from shadow.cli.target import Target, find_target
+from shadow.cli.target import Target
 from shadow.cli.versions import versions_of
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.pair import Pair, Unpaired, UnpairedPlan, trading_day_of
+from shadow.contracts.pair import Pair, Unpaired, UnpairedPlan
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin
 from shadow.contracts.words import count
@@ -41,31 +40,19 @@ from shadow.settlement.judging import judge_by, policy_at
 Ran = dict[str, tuple[RebalancePlan, Archived]]
 
 
-def run(
-    *,
-    version: str | None,
-    day: str | None,
-    against_itself: bool,
-    patience: int,
-    policy: Path | None,
-    stage: str,
-    aws: bool,
-    as_json: bool,
+def run_version(
+    target: Target, version: Version, day: date, pace: Pace, policy: Path | None, *, against_itself: bool, as_json: bool
 ) -> None:
-    """Do what `shadow candidate` is told to: its options are in `usage`."""
-    target = find_target(stage, aws=aws, as_json=as_json)
-    found = _asked(target, version, against_itself=against_itself)
-    chosen = parse_day(day) or StackStore(target).newest_local_day() or trading_day_of(datetime.now(UTC))
+    """Run the plans of a day by a version, say what came of it, and end the command. Raises `BadInput` where there are none."""
     with progress("looking at what production ran", quiet=as_json):
-        ran = _first_runs(target, found, chosen) if against_itself else _production_s(target, chosen, quiet=as_json)
-    pace = Pace(rate=60, window=5, patience_seconds=float(patience))
+        ran = _first_runs(target, version, day) if against_itself else _production_s(target, day, quiet=as_json)
     archive = Kept({plan_id: archived for plan_id, (_, archived) in ran.items()})
-    replayer = stack_of(target, found.number).replayer(archive, judge_by(policy_at(str(policy or ""))), pace)
-    label = label_against_itself(found.name) if against_itself else label_of_version(found.name)
+    replayer = stack_of(target, version.number).replayer(archive, judge_by(policy_at(str(policy or ""))), pace)
+    label = label_against_itself(version.name) if against_itself else label_of_version(version.name)
     run_replay(replayer, [plan for plan, _ in ran.values()], label, None, as_json=as_json)
 
 
-def _asked(target: Target, version: str | None, *, against_itself: bool) -> Version:
+def version_asked(target: Target, version: str | None, *, against_itself: bool) -> Version:
     """Find the version that is to run: the one named, else with `against_itself` the one in production. Raises `BadInput`."""
     versions = versions_of(target)
     name = version or (versions.in_production() if against_itself else None)

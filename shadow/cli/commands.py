@@ -6,9 +6,8 @@ command is used, so that `shadow --help` takes a fraction of a second, and a par
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
+from importlib import import_module
 
 import typer
 from typer.core import TyperCommand
@@ -20,131 +19,107 @@ class Entry:
     """One command: its name, the module that has it under that name, and its summary, which begins its help."""
 
     name: str
-    module: Callable[[], ModuleType]
+    module: str
     summary: str
-
-
-def _own() -> ModuleType:
-    from shadow.cli import usage  # noqa: PLC0415 - loaded when one of its commands is used
-
-    return usage
-
-
-def _reports() -> ModuleType:
-    from reports import usage  # noqa: PLC0415 - the reports are not part of a plain installation
-
-    return usage
-
-
-def _local() -> ModuleType:
-    from local import cli  # noqa: PLC0415
-
-    return cli
-
-
-def _chaos() -> ModuleType:
-    from local.chaos import cli  # noqa: PLC0415
-
-    return cli
 
 
 COMMANDS = (
     Entry(
         "example",
-        _local,
+        "local.cli",
         "Print a rebalance plan to publish: the newest day of the closing prices, from an account with 100,000 USD in cash.",
     ),
-    Entry("up", _local, "Start a local cloud with the template deployed, and leave it running."),
-    Entry("down", _local, "End the local cloud that `shadow up` left running."),
-    Entry("publish", _own, "Publish a plan to both lanes."),
-    Entry("status", _own, "Show where the pairs of a trading day stand, or one pair in full."),
-    Entry("compare", _own, "Settle one pair now, and print its verdict and differences."),
+    Entry("up", "local.cli", "Start a local cloud with the template deployed, and leave it running."),
+    Entry("down", "local.cli", "End the local cloud that `shadow up` left running."),
+    Entry("publish", "shadow.cli.pairs", "Publish a plan to both lanes."),
+    Entry("status", "shadow.cli.pairs", "Show where the pairs of a trading day stand, or one pair in full."),
+    Entry("compare", "shadow.cli.pairs", "Settle one pair now, and print its verdict and differences."),
     Entry(
         "explain",
-        _own,
+        "shadow.cli.pairs",
         "Explain one pair: plan, decisions, orders, fills, and the cause, rule and dollars of each difference.",
     ),
-    Entry("report", _reports, "Write the divergence report of a trading day: the page that the daily mail links to."),
+    Entry("report", "reports.cli", "Write the divergence report of a trading day: the page that the daily mail links to."),
     Entry(
         "site",
-        _reports,
+        "reports.cli",
         "Write pages to browse: an index, a page a day, a pair, a kind, a symbol and a difference. They ask nobody for anything.",
     ),
     Entry(
         "week",
-        _reports,
+        "reports.cli",
         "Say which plans of a week diverged and why, and which differences are new, still there or gone.",
     ),
     Entry(
         "rule",
-        _reports,
+        "reports.policies",
         "Explain one kind of difference: meaning, severity, what it follows from, runbook, and what the policy says of it.",
     ),
     Entry(
         "accept",
-        _reports,
+        "reports.policies",
         "Register a known divergence: add the narrowest entry that covers a plan's differences of one kind to a policy file.",
     ),
     Entry(
         "readiness",
-        _reports,
+        "reports.cli",
         "Say whether it is safe to cut over: READY, NOT_YET or BLOCKED, with every criterion's figure, target and reason.",
     ),
     Entry(
         "rejudge",
-        _reports,
+        "reports.policies",
         "Judge stored pairs again under a policy, and show which verdicts flip and by which rule. Nothing stored is changed.",
     ),
     Entry(
         "noise",
-        _reports,
+        "reports.policies",
         "Measure the noise floor: what two runs of the same lane differ by, beside each tolerance. Nothing stored is changed.",
     ),
     Entry(
         "replay",
-        _own,
+        "shadow.cli.runs",
         "Replay historical plans to the candidate in dry run, and compare with the control's archived outcomes.",
     ),
-    Entry("version", _own, "Publish what is deployed as a version of the workflow, and list the versions."),
+    Entry("version", "shadow.cli.runs", "Publish what is deployed as a version of the workflow, and list the versions."),
     Entry(
         "candidate",
-        _own,
+        "shadow.cli.runs",
         "Shadow production with a published version: run each plan of the day by it, in dry run, and compare.",
     ),
     Entry(
         "promote",
-        _reports,
+        "reports.promoting",
         "Put a version into production: the alias names it from now on, and a record says who, when and why.",
     ),
     Entry(
         "rollback",
-        _reports,
+        "reports.promoting",
         "Put the version back that was in production before the last promotion. It needs no evidence: production judged it.",
     ),
     Entry(
         "redrive",
-        _own,
+        "shadow.cli.operations",
         "Give dead letters another try: hints and publications go back to their queues, plans to the publishing function.",
     ),
     Entry(
         "orders",
-        _own,
+        "shadow.cli.operations",
         "Show the orders of a run that may still be working at the broker; with --cancel, leave none of them.",
     ),
     Entry(
         "doctor",
-        _own,
+        "shadow.cli.operations",
         "Check an AWS account before deployment: who, what, where, and what to do about each failure.",
     ),
-    Entry("lane", _own, "Describe a workflow of your own by a file, so that it can be shadowed."),
+    Entry("lane", "shadow.cli.operations", "Describe a workflow of your own by a file, so that it can be shadowed."),
     Entry(
         "demo",
-        _local,
+        "local.cli",
         "Run ten trading days of real closing prices through both lanes, with planted differences, and find them all.",
     ),
     Entry(
         "chaos",
-        _chaos,
+        "local.chaos.cli",
         "Kill, stall and lie at random while plans are published, then show that nothing was lost, doubled or hurt.",
     ),
 )
@@ -165,7 +140,7 @@ class LaterCommand(TyperCommand):
 
 def load(entry: Entry) -> TyperCommand:
     """Import a command's module and give the command (a group, where the module has commands of its own below it)."""
-    found = getattr(entry.module(), entry.name)
+    found = getattr(import_module(entry.module), entry.name)
     if not isinstance(found, typer.Typer):
         app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
         app.command(entry.name)(found)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from shlex import quote
 
 from shadow.cli.calls import invoke
-from shadow.cli.output import escape, finish, print_json, progress, say
+from shadow.cli.output import ExitCode, escape, print_json, progress, say
 from shadow.cli.stored import StackStore
-from shadow.cli.target import find_target
+from shadow.cli.target import Target
 from shadow.cli.verdicts import (
     Links,
     code_of_verdict,
@@ -28,9 +28,8 @@ from shadow.contracts.pair import Pair
 from shadow.settlement.stored import Found
 
 
-def run(plan_id: str, *, stage: str, aws: bool, as_json: bool) -> None:
-    """Do what `shadow compare` is told to: its options are in `usage`."""
-    target = find_target(stage, aws=aws, as_json=as_json)
+def compare_now(target: Target, plan_id: str, *, as_json: bool) -> ExitCode:
+    """Have the pair settled, show what came of it, and give the exit code of its verdict."""
     store = StackStore(target)
     store.pair(plan_id)
     with progress("settling the pair", quiet=as_json):
@@ -38,12 +37,12 @@ def run(plan_id: str, *, stage: str, aws: bool, as_json: bool) -> None:
         pair = store.pair(plan_id)
         found = store.of_pair(pair)
     waiting = _texts(answer.get("waiting_for"))
-    links = links_of(found, target, stage) if found else None
+    links = links_of(found, target, target.stage) if found else None
     if as_json:
         print_json(_wire(pair, found, waiting, links))
     else:
         _print(pair, found, waiting, links)
-    finish(code_of_verdict(pair.verdict))
+    return code_of_verdict(pair.verdict)
 
 
 def _texts(value: object) -> list[str]:

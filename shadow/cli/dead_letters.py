@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from shadow.cli.usage import DeadQueue
+from shadow.cli.operations import DeadQueue
 from shadow.contracts.errors import ContractViolation, InvalidPayload, faults_of
 from shadow.contracts.events import EventSource, StatusChangeEvent
 from shadow.contracts.plan import RebalancePlan

@@ -18,7 +18,7 @@ from shadow.cli import target as targets
 from shadow.cli.doctor import accounts, basics, control, deployed, people, plans, template
 from shadow.cli.doctor.finding import Account, Check, Finding, Level, findings
 from shadow.cli.errors import BadInput
-from shadow.cli.output import ExitCode, escape, fail, finish, print_json, progress, say
+from shadow.cli.output import ExitCode, escape, fail, print_json, progress, say
 
 SAM_CONFIG = Path("samconfig.toml")
 _NOTHING_RUNS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"})
@@ -50,17 +50,16 @@ def checks() -> Sequence[tuple[str, Check]]:
     )
 
 
-def run(*, parameter: list[str] | None, stage: str, aws: bool, as_json: bool) -> None:
-    """Do what `shadow doctor` is told to: its options are in `usage`."""
-    local = targets.point_clients(aws=aws) is not None
-    account = _account(stage, _given(parameter or []), local=local)
+def examine_account(stage: str, parameters: Sequence[str], *, local: bool, as_json: bool) -> ExitCode:
+    """Make every check and show what was found; `parameters`, as NAME=VALUE, win over what is deployed. Raises `BadInput`."""
+    account = _account(stage, _given(parameters), local=local)
     with progress("looking at the account", quiet=as_json):
         found = _examine(account, as_json=as_json)
     if as_json:
         print_json({"stage": stage, "parameters_from": account.source, "findings": [entry.to_wire() for entry in found]})
     else:
         _print(found)
-    finish(ExitCode.DIVERGED if any(entry.level is Level.FAIL for entry in found) else ExitCode.FINE)
+    return ExitCode.DIVERGED if any(entry.level is Level.FAIL for entry in found) else ExitCode.FINE
 
 
 def _examine(account: Account, *, as_json: bool) -> list[Finding]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from shlex import quote
 
 from rich.markup import escape as literal
@@ -16,9 +15,9 @@ from rich.padding import Padding
 from rich.table import Table
 
 from shadow.cli.money import money_lines
-from shadow.cli.output import OUT, ExitCode, escape, fail, finish, print_json, progress, say
-from shadow.cli.stored import StackStore, demand, offline_store
-from shadow.cli.target import Target, find_target
+from shadow.cli.output import OUT, ExitCode, escape, fail, print_json, progress, say
+from shadow.cli.stored import StackStore
+from shadow.cli.target import Target
 from shadow.cli.verdicts import (
     code_of_verdict,
     is_worth_a_look,
@@ -40,23 +39,19 @@ _LABEL_WIDTH = 12
 _COMPARED = (Verdict.MATCHED, Verdict.IGNORED, Verdict.DIVERGED)
 
 
-def run(plan_id: str, *, everything: bool, folder: Path | None, file: Path | None, stage: str, aws: bool, as_json: bool) -> None:
-    """Do what `shadow explain` is told to: its options are in `usage`."""
-    found, target = _find(plan_id, offline_store(folder, file), stage, aws=aws, as_json=as_json)
+def explain_found(found: Found, target: Target | None, stage: str, *, everything: bool, as_json: bool) -> ExitCode:
+    """Print one comparison in full, and give the exit code of its verdict."""
     links = links_of(found, target, stage)
     if as_json:
         print_json({"comparison": found.comparison.to_wire(), "links": links.to_wire()})
     else:
         print_explanation(found.comparison, everything=everything)
         print_links(links)
-    finish(code_of_verdict(found.comparison.verdict))
+    return code_of_verdict(found.comparison.verdict)
 
 
-def _find(plan_id: str, offline: object, stage: str, *, aws: bool, as_json: bool) -> tuple[Found, Target | None]:
-    """Find the comparison, or end the command: 2 for an unknown plan, 1 for a pair that has none yet."""
-    if offline is not None:
-        return demand(offline, plan_id), None  # type: ignore[arg-type] # either offline store
-    target = find_target(stage, aws=aws, as_json=as_json)
+def find_in_stack(target: Target, plan_id: str, *, as_json: bool) -> Found:
+    """Find a plan's comparison; where its pair has none yet, say so and end the command. Raises `BadInput`."""
     store = StackStore(target)
     with progress("reading the comparison", quiet=as_json):
         pair = store.pair(plan_id)
@@ -66,7 +61,7 @@ def _find(plan_id: str, offline: object, stage: str, *, aws: bool, as_json: bool
         message = f"{state}: nothing to explain yet; try `shadow compare {quote(plan_id)}`"
         details = {"state": pair.state.value, "verdict": pair.verdict.value}
         fail(ExitCode.INCOMPLETE, message, as_json=as_json, details=details)
-    return found, target
+    return found
 
 
 def print_explanation(comparison: Comparison, *, everything: bool) -> None:

@@ -10,10 +10,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
-import typer
-
 from shadow.cli.errors import BadInput
-from shadow.cli.output import ExitCode, escape, finish, print_json, say
+from shadow.cli.output import ExitCode, escape, print_json, say
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Role
 from shadow.lanes.declared import read_with_words
@@ -41,8 +39,8 @@ _ENDS = {
 }
 
 
-def draft(history: Path) -> None:
-    """Do what `shadow lane draft` is told to: its options are in `usage`."""
+def first_lane_file(history: Path) -> str:
+    """Write a first lane file from an execution's output. Raises `BadInput`."""
     describe, _ = _execution(history)
     output = as_json(str(describe.get("output")))
     found = dict(leaves(output))
@@ -80,11 +78,11 @@ def draft(history: Path) -> None:
         lines += ["", f"[maps.{name}]  # say what each word means"] + [f'{json.dumps(word)} = ""' for word in met]
     left = sorted(set(found) - read)
     lines += ["", "[unread]  # take out of this list what is to be read", f"ignore = {json.dumps(left)}"]
-    typer.echo("\n".join(lines))
+    return "\n".join(lines)
 
 
-def check(file: Path, history: Path | None, *, as_json_: bool) -> None:
-    """Do what `shadow lane check` is told to: its options are in `usage`."""
+def check_lane_file(file: Path, history: Path | None, *, in_json: bool) -> ExitCode:
+    """Show what a lane file reads of its examples and of a history; DIVERGED where anything is missing. Raises `BadInput`."""
     lane = LaneFile.read(_text(file), str(file))
     faults = _faults_of_examples(lane, file.parent)
     outcome: RunOutcome | None = None
@@ -93,11 +91,11 @@ def check(file: Path, history: Path | None, *, as_json_: bool) -> None:
         faults += [f"{history}: {gap.what}: {gap.reason}" for gap in outcome.gaps]
         faults += [f"{history}: {violation}" for violation in outcome.violations]
     document = {"name": lane.name, "sha256": lane.digest, "faults": faults, "read": outcome.to_wire() if outcome else None}
-    if as_json_:
+    if in_json:
         print_json(document)
     else:
         _show(lane, outcome, faults)
-    finish(ExitCode.DIVERGED if faults else ExitCode.FINE)
+    return ExitCode.DIVERGED if faults else ExitCode.FINE
 
 
 def _show(lane: LaneFile, outcome: RunOutcome | None, faults: list[str]) -> None:

@@ -12,9 +12,9 @@ from shlex import quote
 from shadow.aws import clients
 from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.cli.calls import invoke_named
-from shadow.cli.output import ExitCode, escape, finish, print_json, progress, say
+from shadow.cli.output import ExitCode, escape, print_json, progress, say
 from shadow.cli.stored import StackStore
-from shadow.cli.target import find_target
+from shadow.cli.target import Target
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.words import count, moment_text, number
 from shadow.contracts.workflow import ClosedRun
@@ -22,9 +22,8 @@ from shadow.contracts.workflow import ClosedRun
 _FUNCTION = "execute-trade-sfn"
 
 
-def run(named: str, *, cancel: bool, stage: str, aws: bool, as_json: bool) -> None:
-    """Do what `shadow orders` is told to: its options are in `usage`."""
-    target = find_target(stage, aws=aws, as_json=as_json)
+def show_orders(target: Target, named: str, *, cancel: bool, as_json: bool) -> ExitCode:
+    """Show the orders of a run that may be working, after cancelling them if asked to; DIVERGED while there are any."""
     store = StackStore(target)
     pair = store.ledger.get(named)
     run_id = named if pair is None else pair.run_id
@@ -38,7 +37,7 @@ def run(named: str, *, cancel: bool, stage: str, aws: bool, as_json: bool) -> No
         print_json({"run_id": run_id, "closed": list(closed), "working": [_wire(intent) for intent in working]})
     else:
         _print(run_id, closed, recorded, working)
-    finish(ExitCode.DIVERGED if working else ExitCode.FINE)
+    return ExitCode.DIVERGED if working else ExitCode.FINE
 
 
 def _wire(intent: IntentRecord) -> dict[str, object]:

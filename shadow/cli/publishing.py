@@ -12,9 +12,9 @@ from time import monotonic, sleep
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.cli.calls import invoke
 from shadow.cli.errors import BadInput, FunctionFailed, MissingOutput
-from shadow.cli.output import ExitCode, escape, finish, print_json, progress, refuse, say
+from shadow.cli.output import ExitCode, escape, print_json, progress, refuse, say
 from shadow.cli.stored import StackStore
-from shadow.cli.target import Target, find_target
+from shadow.cli.target import Target
 from shadow.cli.verdicts import code_of_verdict, styled_verdict
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import FieldFault, InvalidPlan
@@ -48,10 +48,8 @@ def read_plan(path: Path, *, as_json: bool) -> RebalancePlan:
     return plan
 
 
-def run(plan_file: Path, *, wait: bool, stage: str, aws: bool, as_json: bool) -> None:
-    """Do what `shadow publish` is told to: its options are in `usage`."""
-    plan = read_plan(plan_file, as_json=as_json)
-    target = find_target(stage, aws=aws, as_json=as_json)
+def publish_plan(target: Target, plan: RebalancePlan, *, wait: bool, as_json: bool) -> ExitCode:
+    """Publish a plan and say what came of it; with `wait`, the exit code is the verdict's."""
     with progress(f"publishing {plan.plan_id} to both lanes", quiet=as_json):
         ledger = StackStore(target).ledger if "PairLedgerTableName" in target.outputs else None
         again = ledger is not None and ledger.get(plan.plan_id) is not None
@@ -64,8 +62,7 @@ def run(plan_file: Path, *, wait: bool, stage: str, aws: bool, as_json: bool) ->
         answered = {"plan_id": plan.plan_id, "run_id": run, "trade_count": trades}
         verdict = pair.verdict.value if pair else None
         print_json(answered | {"published_before": again, "on_a_weekend": closed, "verdict": verdict})
-        finish(code)
-        return
+        return code
     named = count(trades, "trade") + (f", run {escape(str(run))}" if run else "")
     say(f"[green]published{' again' if again else ''}[/green] {escape(plan.plan_id)}: {named}")
     if again:
@@ -80,7 +77,7 @@ def run(plan_file: Path, *, wait: bool, stage: str, aws: bool, as_json: bool) ->
             else styled_verdict(pair.verdict)
         )
     say(f"next: [bold]shadow {'explain' if wait else 'status'} {name}[/bold]")
-    finish(code)
+    return code
 
 
 def _pair(ledger: DynamoDbPairLedger, plan_id: str, seconds: float, *, compared: bool) -> Pair | None:

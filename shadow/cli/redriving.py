@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,9 @@ from shadow.aws import clients
 from shadow.cli.calls import invoke
 from shadow.cli.dead_letters import DeadLetter, depth, give_back, letters
 from shadow.cli.errors import FunctionFailed, MissingOutput
-from shadow.cli.output import ExitCode, escape, finish, print_json, progress, say
-from shadow.cli.target import Target, find_target
-from shadow.cli.usage import DeadQueue
+from shadow.cli.operations import DeadQueue
+from shadow.cli.output import ExitCode, escape, print_json, progress, say
+from shadow.cli.target import Target
 from shadow.contracts.pair import trading_day_of
 from shadow.contracts.words import age, count
 
@@ -57,12 +57,8 @@ class Choice:
     now: datetime
 
 
-def run(
-    *, only_list: bool, queue: DeadQueue | None, limit: int, stale: bool, force: bool, stage: str, aws: bool, as_json: bool
-) -> None:
-    """Do what `shadow redrive` is told to: its options are in `usage`."""
-    target = find_target(stage, aws=aws, as_json=as_json)
-    choice = Choice(only_list, stale, force, datetime.now(UTC))
+def redrive_all(target: Target, queue: DeadQueue | None, limit: int, choice: Choice, *, as_json: bool) -> ExitCode:
+    """Redrive or list the messages of one queue or of all; DIVERGED where messages lie there after all."""
     done: list[Done] = []
     unseen: dict[DeadQueue, int] = {}
     with progress("looking through the dead-letter queues", quiet=as_json):
@@ -77,7 +73,7 @@ def run(
     else:
         _print(done, choice.now, unseen)
     lie_there = any(unseen.values()) or any(entry.fate is not Fate.REDRIVEN for entry in done)
-    finish(ExitCode.DIVERGED if lie_there else ExitCode.FINE)
+    return ExitCode.DIVERGED if lie_there else ExitCode.FINE
 
 
 def _queues(target: Target, only: DeadQueue | None) -> list[tuple[DeadQueue, str]]:

@@ -8,72 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from pathlib import Path
 from shlex import quote
 
-from shadow.cli.errors import BadInput
-from shadow.cli.gating import GateRequest, run_gate
-from shadow.cli.output import ERR, ExitCode, escape, finish, print_json, progress, say
-from shadow.cli.replay_parts import ReplaySource, archive_of, check_dry_run, gather, replayer_for
-from shadow.cli.status import parse_day
-from shadow.cli.target import find_target
+from shadow.cli.output import ERR, ExitCode, escape, finish, print_json, say
 from shadow.cli.verdicts import code_of_verdict, styled_verdict
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.words import count
-from shadow.replay.identity import checked_label
 from shadow.replay.ports import Replayed, ReplayEnd
-from shadow.replay.replayer import Pace, Replayer
+from shadow.replay.replayer import Replayer
 from shadow.replay.state_file import StateFile
 
 STATE_FOLDER = Path("build/replay")
-
-
-def run(
-    plan_ids: list[str] | None,
-    *,
-    correlation: str | None,
-    plans: Path | None,
-    first: str | None,
-    last: str | None,
-    folder: Path | None,
-    file: Path | None,
-    label: str | None,
-    rate: float,
-    window: int,
-    patience: int,
-    limit: int,
-    state: Path | None,
-    policy: Path | None,
-    gate: bool,
-    candidate: str,
-    recorded: str | None,
-    against_itself: bool,
-    markdown: Path | None,
-    junit: Path | None,
-    stage: str,
-    aws: bool,
-    as_json: bool,
-) -> None:
-    """Do what `shadow replay` is told to: its options are in `usage`."""
-    if gate:
-        run_gate(
-            GateRequest(
-                candidate, recorded, folder, file, policy, markdown, junit, against_itself, stage=stage, aws=aws, as_json=as_json
-            )
-        )
-        return
-    days = _days(first, last)
-    name = checked_label(label or datetime.now(UTC).date().isoformat())
-    target = find_target(stage, aws=aws, as_json=as_json)
-    check_dry_run(target)
-    archive = archive_of(target, folder, file)
-    source = ReplaySource(tuple(plan_ids or ()), correlation, plans, days)
-    with progress("gathering plans", quiet=as_json):
-        found = gather(target, source, archive, limit)
-    pace = Pace(rate=rate, window=window, patience_seconds=float(patience))
-    states = StateFile(state or STATE_FOLDER / target.stage / f"{name}.jsonl")
-    run_replay(replayer_for(target, archive, pace, policy), found, name, states, as_json=as_json)
 
 
 def run_replay(
@@ -122,17 +68,6 @@ class Report:
             "verdicts": self.counted,
             "results": [entry.to_wire() for entry in self.results],
         }
-
-
-def _days(first: str | None, last: str | None) -> tuple[date, date] | None:
-    if first is None and last is None:
-        return None
-    begin, end = parse_day(first), parse_day(last)
-    if begin is None or end is None:
-        raise BadInput("--from and --to: expected both days of the scan, was one")
-    if begin > end:
-        raise BadInput(f"--from and --to: expected {begin} to be no later than {end}")
-    return begin, end
 
 
 def _run(replays: Iterable[Replayed], states: StateFile | None, total: int, *, quiet: bool) -> list[Replayed]:

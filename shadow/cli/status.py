@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from shadow.aws.pair_ledger import AuditEntry, DynamoDbPairLedger
-from shadow.cli.errors import BadInput
 from shadow.cli.lanes import LaneState, lane_states
-from shadow.cli.output import ExitCode, escape, finish, print_json, progress, say
+from shadow.cli.output import ExitCode, escape, print_json, progress, say
 from shadow.cli.stored import StackStore
-from shadow.cli.target import Target, find_target
+from shadow.cli.target import Target
 from shadow.cli.verdicts import code_of_verdict, styled_verdict
 from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.identity import REPLAY_MARK
@@ -30,14 +29,9 @@ LOOK_AHEAD_DAYS = 14
 _SHOWN = 32
 
 
-def run(plan_id: str | None, *, day: str | None, version: str | None, stage: str, aws: bool, as_json: bool) -> None:
-    """Do what `shadow status` is told to: its options are in `usage`."""
-    chosen = parse_day(day)
-    target = find_target(stage, aws=aws, as_json=as_json)
+def show_day(target: Target, chosen: date | None, version: str | None, *, as_json: bool) -> ExitCode:
+    """Show the pairs of the chosen trading day, else of the latest; with `version`, those that this version ran."""
     now = datetime.now(UTC)
-    if plan_id is not None:
-        finish(_one(target, plan_id, now, as_json=as_json))
-        return
     with progress("reading the pair ledger", quiet=as_json):
         ledger = StackStore(target).ledger
         later = days_after(ledger, trading_day_of(now) if chosen is None else chosen)
@@ -45,17 +39,7 @@ def run(plan_id: str | None, *, day: str | None, version: str | None, stage: str
     if version is not None:
         mark = replay_id_of("", label_of_version(f":{version}"))
         pairs = [pair for pair in pairs if isinstance(pair, UnreadablePair) or pair.plan_id.endswith(mark)]
-    finish(_day(shown, pairs, [day for day in later if day != shown], now, as_json=as_json))
-
-
-def parse_day(text: str | None) -> date | None:
-    """Read a day given on the command line; raises `BadInput`."""
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"day: expected YYYY-MM-DD, was {text!r}") from None
+    return _day(shown, pairs, [day for day in later if day != shown], now, as_json=as_json)
 
 
 def days_after(ledger: DynamoDbPairLedger, day: date) -> list[date]:
@@ -152,8 +136,9 @@ def _sum_wire(total: Conservation) -> dict[str, object]:
     return {name: getattr(total, name) for name in names} | {"sentence": total.sentence()}
 
 
-def _one(target: Target, plan_id: str, now: datetime, *, as_json: bool) -> ExitCode:
-    store = StackStore(target)
+def show_pair(target: Target, plan_id: str, *, as_json: bool) -> ExitCode:
+    """Show one pair with both its lanes and its audit trail."""
+    store, now = StackStore(target), datetime.now(UTC)
     pair = store.pair(plan_id)
     with progress("looking at both lanes", quiet=as_json):
         refs = store.ledger.evidence_of(plan_id)

@@ -13,10 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
-from shadow.aws import clients
 from shadow.cli.errors import MissingOutput
 from shadow.cli.output import ERR, ExitCode, escape, fail
 from shadow.contracts.identity import execution_name_of
@@ -74,6 +70,8 @@ class Target:
 
 def find_target(stage: str, *, aws: bool, as_json: bool) -> Target:
     """Find the stack to talk to, or end the command with exit code 3 and what to do about it."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
     endpoint = point_clients(aws=aws)
     try:
         stack = describe_stack(stage)
@@ -90,9 +88,12 @@ def find_target(stage: str, *, aws: bool, as_json: bool) -> Target:
 
 def describe_stack(stage: str) -> StackTypeDef:
     """Read the stack of a stage, as CloudFormation has it."""
-    return boto3.client("cloudformation", config=clients.DEFAULT_LIMITS.config()).describe_stacks(StackName=f"shadow-{stage}")[
-        "Stacks"
-    ][0]
+    import boto3
+
+    from shadow.aws.clients import DEFAULT_LIMITS
+
+    client = boto3.client("cloudformation", config=DEFAULT_LIMITS.config())
+    return client.describe_stacks(StackName=f"shadow-{stage}")["Stacks"][0]
 
 
 def remember_folder(folder: Path) -> None:

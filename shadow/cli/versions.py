@@ -12,7 +12,7 @@ from shadow.aws import clients
 from shadow.aws.promotions import PromotionLog
 from shadow.aws.versions import ChangedMeanwhile, SplitAlias, Versions
 from shadow.cli.output import ERR, escape, print_json, progress, say
-from shadow.cli.target import Target, find_target
+from shadow.cli.target import Target
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.promotion import PUBLISH, Promotion
 from shadow.contracts.words import count, moment_text
@@ -22,12 +22,11 @@ class NotOurs(ConfigurationError):
     """The workflow belongs to another stack, which publishes its versions itself."""
 
 
-def publish(*, by: str, note: str, stage: str, aws: bool, as_json: bool) -> None:
-    """Do what `shadow version publish` is told to: its options are in `usage`."""
-    target = find_target(stage, aws=aws, as_json=as_json)
+def publish_deployed(target: Target, by: str, note: str, *, as_json: bool) -> None:
+    """Publish what is deployed as a version, and record who did it. Raises `NotOurs`, `ChangedMeanwhile`."""
     if target.status.endswith("_IN_PROGRESS"):
         raise ChangedMeanwhile(
-            f"stack shadow-{stage} is {target.status}: expected no deployment to be going on. Publish after it"
+            f"stack shadow-{target.stage} is {target.status}: expected no deployment to be going on. Publish after it"
         )
     versions = versions_of(target)
     who = by.strip() or os.environ.get("USER") or "unnamed"
@@ -45,9 +44,8 @@ def publish(*, by: str, note: str, stage: str, aws: bool, as_json: bool) -> None
     say(f"next: [bold]shadow candidate --version {found.number}[/bold]")
 
 
-def list_versions(*, stage: str, aws: bool, as_json: bool) -> None:
-    """Do what `shadow version list` is told to: its options are in `usage`."""
-    target = find_target(stage, aws=aws, as_json=as_json)
+def show_versions(target: Target, *, as_json: bool) -> None:
+    """Show the published versions, the newest first."""
     versions = versions_of(target)
     try:
         current = versions.in_production()

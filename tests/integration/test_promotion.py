@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 import pytest
 
-from reports import promoting, usage
+from reports import promoting
 from shadow.aws.promotions import PromotionLog
 from shadow.contracts.errors import EvidenceCorrupt
 from shadow.contracts.promotion import Promotion
@@ -111,7 +111,7 @@ def test_an_alarm_that_does_not_exist_or_rings_refuses(stage: Stage) -> None:
 
 def test_the_alarm_that_is_named_in_page_and_help_is_one_of_the_stack() -> None:
     checkout = Path(__file__).parents[2]
-    told = (checkout / "docs" / "versions.md").read_text() + str(usage.promote.__doc__)
+    told = (checkout / "docs" / "versions.md").read_text() + str(promoting.promote.__doc__)
     named = set(re.findall(r"--alarm alchemiser-prod-([a-z-]+)", told))
 
     there = set(re.findall(r"AlarmName: !Sub alchemiser-\$\{Stage\}-([a-z-]+)", (checkout / "template.yaml").read_text()))

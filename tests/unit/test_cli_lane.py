@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from shadow.cli.usage import lane as app
+from shadow.cli.operations import lane as app
 from tests.factories.foreign_lane import LANE_FILE, answer_of, execution_of
 from tests.fakes.plans import plan_of
 

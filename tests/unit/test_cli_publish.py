@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from shadow.cli import publishing
+from shadow.cli import pairs, publishing
 from shadow.cli.errors import FunctionFailed
 from shadow.cli.target import Target
 from shadow.contracts.comparison import Verdict
@@ -36,7 +36,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         sent.append(payload)
         return {"planId": payload["plan_id"], "runId": "run", "tradeCount": 2}
 
-    monkeypatch.setattr(publishing, "find_target", lambda *_args, **_kwargs: TARGET)
+    monkeypatch.setattr(pairs, "find_target", lambda *_args, **_kwargs: TARGET)
     monkeypatch.setattr(publishing, "invoke", invoke)
     return sent
 
@@ -234,7 +234,7 @@ def test_publishing_returns_when_the_pair_is_there_and_with_wait_when_it_is_comp
     options, last, code, asked = case
     ledger = Ledger(last)
     target = Target("dev", {**TARGET.outputs, "PairLedgerTableName": "pairs"}, TARGET.endpoint)
-    monkeypatch.setattr(publishing, "find_target", lambda *_args, **_kwargs: target)
+    monkeypatch.setattr(pairs, "find_target", lambda *_args, **_kwargs: target)
     monkeypatch.setattr(publishing.StackStore, "ledger", ledger)
     monkeypatch.setattr(publishing, "sleep", lambda _: None)
     result = shadow("publish", write(tmp_path, wire()), "--json", *options)
