@@ -6,7 +6,9 @@ only a function that talks to a broker does. Only this module and `alpaca_http` 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NoReturn, Self
@@ -104,6 +106,21 @@ class AlpacaBroker:
                 raise QuoteUnavailable(f"{symbol}: {refusal}") from refusal
             _raise_refused_read("quote", refusal)
         return wire.parse_latest_quote(name, answer)
+
+    def quotes(self, symbols: Collection[str]) -> Sequence[Quote]:
+        """Read the latest quotes of many stocks in one request; a symbol without a usable quote, or a pair, is left out."""
+        names = {name: symbol for symbol in symbols if (name := broker_symbol(symbol)) is not None and "/" not in name}
+        if not names:
+            return ()
+        try:
+            answer: object = self._data.get("/stocks/quotes/latest", {"symbols": ",".join(sorted(names))})
+        except Refusal as refusal:
+            _raise_refused_read("quotes", refusal)
+        found: list[Quote] = []
+        for name, symbol in sorted(names.items()):
+            with suppress(QuoteUnavailable):
+                found.append(replace(wire.parse_latest_quote(name, answer), symbol=symbol))
+        return found
 
     def position(self, symbol: str) -> Decimal:
         """Read the held quantity in shares; zero when nothing is held."""

@@ -6,11 +6,11 @@ either. Nothing is connected before the first question.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from shadow.broker.port import Account, Activity, Holding, Order, OrderHistory, OrderList
+from shadow.broker.port import Account, Activity, Holding, Order, OrderHistory, OrderList, Quote
 
 
 class AccountBook(OrderHistory, Protocol):
@@ -34,6 +34,10 @@ class AccountBook(OrderHistory, Protocol):
 
     def activities(self, after: datetime) -> Sequence[Activity]:
         """Read the account's journal after a moment: fills, fees, dividends, transfers. All pages, the oldest first."""
+        ...
+
+    def quotes(self, symbols: Collection[str]) -> Sequence[Quote]:
+        """Read the market's latest quotes, in one request; a symbol without a usable one is left out."""
         ...
 
 
@@ -76,3 +80,7 @@ class ReadOnlyAccount:
     def activities(self, after: datetime) -> Sequence[Activity]:
         """Read the account's journal after a moment."""
         return self.__book().activities(after)
+
+    def quotes(self, symbols: Collection[str]) -> Sequence[Quote]:
+        """Read the market's latest quotes."""
+        return self.__book().quotes(symbols)

@@ -17,11 +17,11 @@ from shadow.contracts.vocabulary import EffectKind, Lane, Reason, Role, RunStatu
 
 
 class MarketQuote(Frozen):
-    """What the market quoted when a lane decided, by somebody other than the lane. USD a share; `at` is the quote's own time."""
+    """What the market quoted when the brokers were asked. USD a share; `at` is the quote's own time."""
 
     bid: Exact
     ask: Exact
-    at: Moment | None = None
+    at: Moment
 
     @property
     def mid(self) -> Decimal:
@@ -140,7 +140,7 @@ class AccountRecord(Frozen):
 
 
 class TradeOutcome(Frozen):
-    """How one trade ended in one lane. `market` is the market's quote at its decision, by somebody other than the lane."""
+    """How one trade ended in one lane. `market` is what the market quoted soon after, which no lane wrote."""
 
     trade_id: Identifier
     symbol: str

@@ -110,14 +110,12 @@ def recording_of(comparison: Comparison, held: Mapping[str, Decimal] | None = No
 
 
 def _quotes(own: Iterable[TradeOutcome], both: Iterable[TradeOutcome]) -> dict[str, RecordedQuote]:
-    """Give each symbol's quote: production's own, else the market's, else the shadow's of the same minute, else a bare price."""
+    """Give each symbol's quote: production's own, else the shadow's of the same minute, else a bare price."""
     found: dict[str, RecordedQuote] = {}
     for trade in both:
-        intent, market = trade.intent, trade.market
+        intent = trade.intent
         if intent is not None and intent.bid is not None and intent.ask is not None:
             found.setdefault(trade.symbol, RecordedQuote(bid=intent.bid, ask=intent.ask))
-        elif market is not None:
-            found.setdefault(trade.symbol, RecordedQuote(bid=market.bid, ask=market.ask))
     for trade in own:
         price = trade.intent.decision_price if trade.intent is not None else None
         if price is not None and trade.reason is not Reason.NO_QUOTE:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from shadow.broker.port import Account, Activity, Holding, OddOrder, Order, OrderList, OrderStatus, OrderType
+from shadow.broker.port import Account, Activity, Holding, OddOrder, Order, OrderList, OrderStatus, OrderType, Quote
 from shadow.compare.case import PairCase
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
@@ -38,6 +38,7 @@ class BrokerAccount:
     left: dict[str, str] = field(default_factory=dict)
     cash: Decimal = Decimal(100_000)
     booked: list[Activity] = field(default_factory=list)
+    quoted: list[Quote] = field(default_factory=list)
     error: Exception | None = None
     looked_up: list[str] = field(default_factory=list)
 
@@ -66,6 +67,9 @@ class BrokerAccount:
     def activities(self, after: datetime) -> Sequence[Activity]:
         del after
         return self.booked
+
+    def quotes(self, symbols: Collection[str]) -> Sequence[Quote]:
+        return [quote for quote in self.quoted if quote.symbol in symbols]
 
     def change(self, symbol: str, **changes: object) -> None:
         """Let every order of a symbol have been otherwise."""

@@ -81,6 +81,11 @@ def test_a_missing_quote(simulator: BrokerSimulator, broker: AlpacaBroker) -> No
     assert broker.quote("AAPL").mid == Decimal("187.23")
 
 
+def test_many_quotes_are_one_request_and_what_has_none_is_left_out(broker: AlpacaBroker) -> None:
+    assert broker.quotes(()) == ()
+    assert [(quote.symbol, quote.mid) for quote in broker.quotes({"AAPL", "NOPE", "BTC/USD"})] == [("AAPL", Decimal("187.23"))]
+
+
 def test_a_market_order_fills_at_the_aggressive_side(simulator: BrokerSimulator, broker: AlpacaBroker) -> None:
     assert broker.submit(order()).status is OrderStatus.OPEN
     filled = broker.order_by_client_id("t-1")

@@ -19,7 +19,7 @@ from functions.compare_outcomes import lambda_handler as compare
 from shadow.aws import clients
 from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.pacing import RequestGate, RequestLimits
-from shadow.broker.port import Account, Activity, Holding, OrderList
+from shadow.broker.port import Account, Activity, Holding, OrderList, Quote
 from shadow.broker.read_only import AccountBook
 from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable
 from shadow.contracts.ledger import PairLedger, UnreadablePair
@@ -70,6 +70,10 @@ class Nothing:
 
     def activities(self, after: object) -> list[Activity]:
         del after
+        return []
+
+    def quotes(self, symbols: object) -> list[Quote]:
+        del symbols
         return []
 
 
@@ -123,7 +127,7 @@ def test_the_candidate_s_account_is_asked_unless_it_runs_dry(mode: ExecutionMode
     document = reader.read(run_of(Role.CONTROL), run_of(Role.CANDIDATE), Neighbours(), NOW, NOW)
     lanes = ["control"] if mode is ExecutionMode.DRY_RUN else ["control", "candidate"]
 
-    assert list(document) == lanes
+    assert list(document) == [*lanes, "market"]
     assert [credentials.key for credentials in account.reached] == [f"{role}-key" for role in lanes]
     assert account.reached[0].endpoint == "https://control.test"
 

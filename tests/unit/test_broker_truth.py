@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.broker.alpaca_wire import order_list
-from shadow.broker.errors import BrokerUnavailable
-from shadow.broker.port import Holding, OrderStatus
+from shadow.broker.errors import BrokerRefused, BrokerUnavailable
+from shadow.broker.port import Holding, OrderStatus, Quote
 from shadow.broker.read_only import ReadOnlyAccount
 from shadow.compare.judge import judge
 from shadow.contracts.comparison import Attribution, Severity, Verdict
 from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable, MissingPermission
 from shadow.contracts.identity import client_order_id_of
-from shadow.contracts.outcome import OrderRecord
+from shadow.contracts.outcome import OrderRecord, TradeOutcome
 from shadow.contracts.vocabulary import Side, TradeStatus
 from shadow.lanes.brokers.orders import Neighbours
 from shadow.lanes.brokers.reading import broker_corrected
@@ -59,6 +59,45 @@ def test_a_lane_s_own_record_stays_as_it_is() -> None:
 
     assert after.model_copy(update={"orders": trade.orders, "residual_position": None}) == trade
     assert [(o.accepted, o.filled_quantity, o.average_price) for o in after.orders] == [(True, Decimal(1), Decimal(7))]
+
+
+def priced(lanes: Lanes, factor: Decimal) -> tuple[TradeOutcome, Decimal]:
+    """Let both lanes have decided a SELL that the broker rejected on a price that is off, and give it with the right price."""
+    trade = next(t for t in lanes.other.trades if t.status is TradeStatus.FAILED)
+    assert trade.intent is not None
+    assert trade.intent.decision_price is not None
+    price = trade.intent.decision_price
+    intent = trade.intent.model_copy(update={"decision_price": price * factor, "bid": None, "ask": None, "quantity": None})
+    for run in ("run", "other"):
+        trades = (t.model_copy(update={"intent": intent}) if t.symbol == trade.symbol else t for t in getattr(lanes, run).trades)
+        setattr(lanes, run, getattr(lanes, run).model_copy(update={"trades": tuple(trades)}))
+    return trade, price
+
+
+@pytest.mark.parametrize(
+    ("minutes", "off", "named"),
+    [(1, "1.02", {"control", "candidate"}), (1, "1.01", set()), (20, "1.02", set()), (61, "2", set())],
+)
+def test_the_market_s_own_quote_is_the_witness_of_a_price_that_nobody_filled(minutes: int, off: str, named: set[str]) -> None:
+    lanes = Lanes(3, "guard")
+    trade, price = priced(lanes, Decimal(off))
+    assert trade.started_at is not None
+    at = trade.started_at + timedelta(minutes=minutes)
+    lanes.control.quoted = [Quote(trade.symbol, price * Decimal("0.9999"), price * Decimal("1.0001"), at)]
+    found = [d for d in lanes.judged().differences if d.kind == "DECISION_PRICE" and d.symbol == trade.symbol]
+    assert {d.attribution.value for d in found} == named
+
+
+def test_a_market_that_does_not_quote_costs_nothing() -> None:
+    class Silent(BrokerAccount):
+        def quotes(self, symbols: Collection[str]) -> Sequence[Quote]:
+            raise BrokerRefused(f"{len(symbols)} symbols: no subscription")
+
+    lanes = Lanes()
+    lanes.control = Silent(lanes.control.orders)
+    document = BrokerTruthReader(lanes.control, None).read(lanes.run, None, Neighbours(), lanes.case.published_at, NOW)
+    assert document["market"] == [{"fault": "BrokerRefused"}]
+    assert lanes.judged().verdict is Verdict.MATCHED
 
 
 def test_a_control_that_records_the_mid_instead_of_the_fill_is_told_where_the_policy_asks() -> None:
@@ -285,7 +324,7 @@ def test_the_comparator_s_view_of_an_account_cannot_order_or_cancel_and_opens_it
     assert account.order_by_client_id("t-1") is None
     assert len(opened) == 1
     public = {name for name in dir(account) if not name.startswith("_")}
-    assert public == {"orders_between", "order_by_client_id", "order_by_id", "holdings", "account", "activities"}
+    assert public == {"orders_between", "order_by_client_id", "order_by_id", "holdings", "account", "activities", "quotes"}
     asked: list[Callable[[], object]] = [partial(getattr, account, name) for name in ("submit", "cancel")]
     for ask in asked:
         with pytest.raises(AttributeError):

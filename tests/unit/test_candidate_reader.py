@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
-from shadow.lanes.workflow.reader import CandidateRecords, read_candidate
+from shadow.lanes.workflow.history import function_versions, read_history
+from shadow.lanes.workflow.reader import CHILD_TRANSITIONS, CandidateRecords, read_candidate
+from shadow.lanes.workflow.trades import read_state_items
 from tests.factories.histories import DIALECTS, Execution, Scenario, play
 from tests.fakes.plans import plan_of
 
@@ -296,3 +298,102 @@ def test_a_run_that_names_no_version_has_none(named: object) -> None:
     outcome = read(replace(execution, describe={**execution.describe, "stateMachineVersionArn": named}), scenario)
 
     assert (outcome.version, outcome.functions) == (None, ())
+
+
+def history_of(*events: tuple[str, dict[str, object]]) -> list[dict[str, object]]:
+    """Number events, a second apart, each linked to the one before it."""
+    return [
+        {"id": number, "previousEventId": number - 1, "type": kind, "timestamp": f"2026-11-27T15:00:{number:02}Z", **details}
+        for number, (kind, details) in enumerate(events, 1)
+    ]
+
+
+def exited(name: str, **details: object) -> dict[str, object]:
+    return {"stateExitedEventDetails": {"name": name, **details}}
+
+
+@pytest.mark.parametrize(
+    ("about", "text"),
+    [({}, "{}"), ({"truncated": False, "included": True}, "{}"), ({"truncated": True}, None), ({"included": False}, None)],
+)
+def test_an_output_that_the_service_left_out_is_not_known(about: dict[str, object], text: str | None) -> None:
+    facts = read_history(history_of(("PassStateExited", exited("P", output="{}", outputDetails=about))))
+    assert facts.outputs["P"].text == text
+    assert [payload.text for payload in facts.results] == [text]
+
+
+def test_after_a_redrive_the_end_and_its_state_are_those_of_the_second_time() -> None:
+    entered = {"stateEnteredEventDetails": {"name": "F"}}
+    failed = {"executionFailedEventDetails": {"error": "E", "cause": "C"}}
+    facts = read_history(
+        history_of(
+            ("FailStateEntered", entered),
+            ("ExecutionFailed", failed),
+            ("ExecutionRedriven", {}),
+            ("FailStateEntered", entered),
+        )
+    )
+    assert facts.entered == {"F": "2026-11-27T15:00:04Z"}
+    assert (facts.redrives, facts.end_type, facts.ended_at, facts.error, facts.cause) == (1, None, None, None, None)
+    assert facts.terminal_state == "F"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "transitions"),
+    [
+        (("WaitStateEntered", "TaskScheduled"), 2),
+        (("TaskStateEntered", "TaskScheduled", "TaskScheduled"), 2),
+        (("TaskStateEntered", "TaskStateEntered", "LambdaFunctionScheduled"), 2),
+        (("ChoiceStateEntered", "PassStateEntered", "MapStateEntered", "SucceedStateEntered"), 4),
+    ],
+)
+def test_a_transition_is_a_state_entered_or_a_task_sent_again(kinds: tuple[str, ...], transitions: int) -> None:
+    entered: dict[str, object] = {"stateEnteredEventDetails": {"name": "S"}}
+    facts = read_history(history_of(*((kind, entered if kind.endswith("Entered") else {}) for kind in kinds)))
+    assert (facts.transitions, facts.unreadable) == (transitions, [])
+
+
+@pytest.mark.parametrize("linked", [True, False])
+@pytest.mark.parametrize("kind", ["LambdaFunction", "Task"])
+def test_a_failed_task_is_told_with_what_it_was_asked_where_events_are_linked(kind: str, *, linked: bool) -> None:
+    holder = "lambdaFunction" if kind == "LambdaFunction" else "task"
+    name = "input" if kind == "LambdaFunction" else "parameters"
+    arn = "arn:aws:lambda:us-east-1:1:function:trade:7"
+    events = history_of(
+        (f"{kind}Scheduled", {f"{holder}ScheduledEventDetails": {"resource": arn, name: "asked"}}),
+        (f"{kind}Started", {}),
+        (f"{kind}Failed", {f"{holder}FailedEventDetails": {"error": "E", "cause": "C"}}),
+        (f"{kind}TimedOut", {f"{holder}TimedOutEventDetails": {}}),
+    )
+    if not linked:
+        events = [{key: value for key, value in event.items() if key != "previousEventId"} for event in events]
+    facts = read_history(reversed(events))
+    first, second = facts.task_failures
+    assert (first.error, first.cause, first.request) == ("E", "C", "asked" if linked else None)
+    assert (second.error, second.cause, second.request) == (f"{kind}TimedOut", "", None)
+    assert function_versions(facts) == ("trade:7",)
+
+
+def test_a_run_that_goes_on_has_not_counted_its_mails_yet() -> None:
+    execution = play(scenario := Scenario(PLAN, "aws"))
+    assert read(execution, scenario).notifications is not None
+    assert read(replace(execution, describe=execution.describe | {"status": "RUNNING"}), scenario).notifications is None
+
+
+@pytest.mark.parametrize(("emitted", "told"), [(True, True), (False, False), (None, False)])
+def test_an_effect_is_emitted_where_its_record_says_so(*, emitted: bool | None, told: bool) -> None:
+    item = {"SK": "EFFECT#1", "kind": "TradeExecuted", "detail": "{}", "emitted": emitted}
+    assert [effect.emitted for effect in read_state_items([item]).effects] == [told]
+
+
+@pytest.mark.parametrize("total", [3, None, "3"])
+def test_a_child_of_a_map_counts_its_states_by_the_phase_of_the_map(total: object) -> None:
+    execution = play(scenario := Scenario(PLAN, "aws"))
+    counted = []
+    for arn in ("x/SellPhase:1", "x/BuyPhase:1"):
+        runs = [{"mapRunArn": arn, "children": {"total": total}}]
+        records = CandidateRecords(execution.describe, execution.history, state_items=[], map_runs=runs)
+        outcome = read_candidate(scenario.run_id, scenario.plan.plan_id, records, scenario.plan)
+        counted.append((outcome.state_transitions or 0) - (read(execution, scenario).state_transitions or 0))
+    times = 3 if total == 3 else 0
+    assert counted == [CHILD_TRANSITIONS[side] * times for side in (Side.SELL, Side.BUY)]

@@ -14,6 +14,7 @@ from shadow.contracts.runs_table import LegacyRunStatus
 from shadow.contracts.trade_message import trade_messages
 from shadow.contracts.vocabulary import Reason, RunStatus, TradeStatus
 from shadow.lanes.legacy.reader import read_control
+from shadow.lanes.legacy.source import AwsControlSource
 from tests.factories.control_items import GUARD_MESSAGE, ControlRun
 from tests.fakes.plans import plan_of
 
@@ -153,3 +154,19 @@ def test_a_damaged_item_never_raises_and_never_invents(value: object, index: int
 
     assert outcome is not None
     assert len(outcome.trades) + len(outcome.gaps) >= 4
+
+
+@pytest.mark.parametrize("status", [None, "COMPLETEDISH", 7])
+def test_a_run_item_without_a_status_that_can_be_read_is_a_gap(status: object) -> None:
+    items = [plain_item(item) for item in ControlRun(PLAN).items()]
+    outcome = read_items([item | {"status": status} if item["SK"] == "METADATA" else item for item in items])
+    assert "legacy run status" in [gap.what for gap in outcome.gaps]
+
+
+def test_a_source_without_a_ledger_and_without_captured_events_knows_neither() -> None:
+    source = AwsControlSource(Unasked(), "runs", None, None)  # type: ignore[arg-type] # nothing may be asked
+    assert (source.captured_events("run"), source.ledger_rows("c"), source.other_runs("run")) == (None, None, ())
+
+
+class Unasked:
+    """A client that nobody may ask."""

@@ -27,7 +27,7 @@ from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Severity, Verdict
 from shadow.contracts.identity import run_id_of
-from shadow.contracts.outcome import Gap, Intent, MarketQuote
+from shadow.contracts.outcome import Gap, Intent
 from shadow.contracts.vocabulary import Lane, Origin, Reason, Role, RunStatus, TradeStatus
 from shadow.replay.gate import GateReport, GateWord, Played, gate, gated
 from shadow.replay.identity import archived_under, replayed_plan
@@ -68,9 +68,8 @@ class TestRecording:
         assert quotes[trade.symbol] == RecordedQuote(trade.intent.bid or Decimal(0), trade.intent.ask or Decimal(0))
         assert set(quotes) == {item.symbol for item in BASE.plan.tradable_items}
 
-    def test_where_production_kept_none_the_other_lane_s_or_the_market_s_is_taken_then_the_bare_price(self) -> None:
+    def test_where_production_kept_none_the_other_lane_s_is_taken_then_the_bare_price(self) -> None:
         bare = Intent(decision_price=Decimal(7))
-        of_market = MarketQuote(bid=Decimal(5), ask=Decimal(6))
         comparison = with_control(0, intent=bare)
         assert comparison.candidate is not None
         symbol, other = comparison.candidate.trades[0].symbol, comparison.candidate.trades[0].intent
@@ -79,8 +78,6 @@ class TestRecording:
         assert recording(comparison).quotes[symbol].bid == other.bid
         blind = comparison.model_copy(update={"candidate": with_trade(comparison.candidate, 0, intent=None)})
         assert recording(blind).quotes[symbol] == RecordedQuote(Decimal(7), Decimal(7))
-        seen = comparison.model_copy(update={"candidate": with_trade(comparison.candidate, 0, intent=None, market=of_market)})
-        assert recording(seen).quotes[symbol] == RecordedQuote(Decimal(5), Decimal(6))
 
     @pytest.mark.parametrize(
         "comparison",

@@ -134,3 +134,41 @@ def test_a_key_that_stands_twice_is_refused_by_name_everywhere() -> None:
     with pytest.raises(InvalidPayload, match="the key number more than once"):
         _Record.parse_json('{"number": "1", "number": "2"}')
     assert as_json(TWICE) is None
+
+
+READERS: dict[str, tuple[object, object, tuple[object, ...]]] = {
+    "text": ("a", "a", (1, "\ud800", [], True)),
+    "identifier": ("a-1", "a-1", (1, "a b", "\u00e9", "x" * 201)),
+    "number": ("1.50", Decimal("1.50"), ("NaN", "x", True, [])),
+    "amount": ("0", Decimal(0), ("-0.01", "x")),
+    "count": (3, 3, (-1, True, "3", 1.5, Decimal("1.5"), Decimal(-1))),
+    "flag": (False, False, (0, 1, "true", [])),
+    "moment": ("2026-11-27T15:00:00Z", datetime(2026, 11, 27, 15, tzinfo=UTC), ("2026-11-27", 1)),
+    "mapping": ({"a": 1}, {"a": 1}, ([], "{}", 1)),
+    "document": ('{"a": 1}', {"a": 1}, ("[]", "{", 1)),
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_each_kind_of_field_is_read_or_told_by_its_name_and_an_absent_one_is_nothing(kind: str) -> None:
+    good, read, bad = READERS[kind]
+    for value, expected, faults in ((good, read, 0), (None, None, 0), *((each, None, 1) for each in bad)):
+        told: list[str] = []
+        found = getattr(Fields("here", {"it": value}, told), kind)("it")
+        assert (found, len(told)) == (expected, faults), value
+        assert all(fault.startswith("here.it: expected ") for fault in told)
+    assert getattr(Fields("here", {}, []), kind)("it") is None
+
+
+def test_a_whole_decimal_is_a_count_and_a_text_is_no_exact_number() -> None:
+    told: list[str] = []
+    fields = Fields("here", {"count": Decimal(3), "text": "1", "number": Decimal(1)}, told, exact_numbers=True)
+    assert (fields.count("count"), fields.number("text"), fields.number("number")) == (3, None, Decimal(1))
+    assert told == ["here.text: expected a number, was '1'"]
+
+
+@pytest.mark.parametrize(("length", "shown"), [(58, "'" + "x" * 58 + "'"), (59, "'" + "x" * 59 + "\u2026")])
+def test_of_a_long_value_sixty_characters_are_shown(length: int, shown: str) -> None:
+    told: list[str] = []
+    Fields("here", {"it": "x" * length}, told).fault("it", "a number")
+    assert told == [f"here.it: expected a number, was {shown}"]

@@ -167,7 +167,8 @@ def test_v2d_the_markets_own_quote_is_the_best_witness() -> None:
         assert trade.intent is not None
         assert trade.intent.decision_price is not None
         price = trade.intent.decision_price
-        return {"market": MarketQuote(bid=price * Decimal("0.8999"), ask=price * Decimal("0.9001"))}
+        assert trade.started_at is not None
+        return {"market": MarketQuote(bid=price * Decimal("0.8999"), ask=price * Decimal("0.9001"), at=trade.started_at)}
 
     case = in_dry_run(trade_edit(is_buy, seen)(BASE, Role.CANDIDATE))
     assert ("DECISION_PRICE", "candidate") in said(judge(case, default_policy()))
@@ -337,9 +338,11 @@ def outage_in(role: Role, reason: Reason, quoted: str | None) -> tuple[PairCase,
     market = None
     if quoted is not None:
         mid = (done.intent.decision_price or Decimal(0)) * Decimal(quoted)
-        market = MarketQuote(bid=mid - Decimal("0.01"), ask=mid + Decimal("0.01"))
-    update = {"reason": reason, "market": market}
-    return trade_edit(lambda t: t.symbol == failed.symbol, lambda _t: update)(case, role), failed.symbol
+        assert done.started_at is not None
+        market = MarketQuote(bid=mid - Decimal("0.01"), ask=mid + Decimal("0.01"), at=done.started_at)
+    for lane, update in ((role, {"reason": reason, "market": market}), (other, {"market": market})):
+        case = trade_edit(lambda t: t.symbol == failed.symbol, lambda _t, new=update: new)(case, lane)
+    return case, failed.symbol
 
 
 @pytest.mark.parametrize("reason", OUTAGES)

@@ -1,13 +1,14 @@
 """Business Unit: compare | Status: current.
 
 Prices: what each lane decided on, what it offered and what it filled at. A lane's own price is only its word, so it is held
-against its own bid and ask, against the market's quote at its decision and against fills that the lane did not write down
-itself; where there are none, against the other lane's price, within a bound that grows with the time between the decisions.
+against its own bid and ask, and against the nearest in time of fills that the lane did not write down itself and the market's
+quote when the brokers were asked; where there are none, against the other lane's price. Each bound grows with the time between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
@@ -131,31 +132,40 @@ def _is_inside_its_run(side: LaneTrade) -> bool:
     return begin - _SLACK <= start <= end + _SLACK
 
 
-def _witnesses(side: LaneTrade, pair: TradePair) -> Iterator[tuple[Decimal, str]]:
-    """Give who else says what the market was at a lane's decision, USD a share, best first."""
-    market = side.trade.market
-    if market is not None and market.bid > 0 and market.ask > 0:
-        yield market.mid, "the market's quote"
-    own = witnessed_price(side)
-    if own is not None:
-        yield own, "its own fills"
+@dataclass(frozen=True, slots=True)
+class _Witness:
+    """What somebody says the market was, USD a share, so many seconds from a lane's decision."""
+
+    seconds: Decimal
+    price: Decimal
+    who: str
+
+
+def _witnesses(side: LaneTrade, pair: TradePair, policy: Policy) -> list[_Witness]:
+    """Give who else says what the market was at a lane's decision: the nearest in time first."""
+    found: list[_Witness] = []
+    apart = _seconds(pair, policy)
+    if (own := witnessed_price(side)) is not None:
+        found.append(_Witness(apart, own, "its own fills"))
     for other in pair.lanes:
-        if other is side or not is_same_symbol(other.trade.symbol, side.trade.symbol):
-            continue
-        seen = other.trade.market
-        if seen is not None and seen.bid > 0 and seen.ask > 0:
-            yield seen.mid, f"the market's quote at the {other.role.value}'s decision"
-        if (price := witnessed_price(other)) is not None:
-            yield price, f"the {other.role.value}'s fills"
+        same = other is not side and is_same_symbol(other.trade.symbol, side.trade.symbol)
+        if same and (price := witnessed_price(other)) is not None:
+            found.append(_Witness(apart, price, f"the {other.role.value}'s fills"))
+    market, start = side.trade.market, side.trade.started_at
+    if market is not None and start is not None and market.bid > 0 and market.ask > 0:
+        later = Decimal(abs(market.at - start) // _SECOND)
+        if later <= policy.limits.run_seconds:
+            found.append(_Witness(later, market.mid, "the market's quote"))
+    return sorted(found, key=lambda witness: witness.seconds)
 
 
-def _witness(side: LaneTrade, pair: TradePair) -> tuple[Decimal, str] | None:
-    """Give the best witness of the market at a lane's decision, and whose it is; the last is the lane's word for its fills."""
-    best = next(_witnesses(side, pair), None)
-    if best is not None:
-        return best
+def _witness(side: LaneTrade, pair: TradePair, policy: Policy) -> _Witness | None:
+    """Give the best witness of the market at a lane's decision; the last is the lane's word for its fills."""
+    best = next(iter(_witnesses(side, pair, policy)), None)
     fill = truest_fill(side)
-    return None if fill is None or not fill.value else (EXACT.divide(fill.value, fill.quantity), "its own recorded fills")
+    if best is not None or fill is None or not fill.value:
+        return best
+    return _Witness(_seconds(pair, policy), EXACT.divide(fill.value, fill.quantity), "its own recorded fills")
 
 
 def is_off_every_witness(side: LaneTrade, pair: TradePair, policy: Policy) -> bool:
@@ -163,10 +173,9 @@ def is_off_every_witness(side: LaneTrade, pair: TradePair, policy: Policy) -> bo
     fill = truest_fill(side)
     traded = None if fill is None or fill.value is None else EXACT.divide(fill.value, fill.quantity)
     prices = [price for price in (decision_price(side.trade.intent), traded or side.trade.average_price) if price is not None]
-    seen = [price for price, _ in _witnesses(side, pair)]
-    apart = _seconds(pair, policy)
-    rule = policy.rules.decision_price
-    return bool(seen) and any(not any(rule.permits_after(price, each, apart) for each in seen) for price in prices)
+    seen = _witnesses(side, pair, policy)
+    permits = policy.rules.decision_price.permits_after
+    return bool(seen) and any(not any(permits(price, each.price, each.seconds) for each in seen) for price in prices)
 
 
 def _seconds(pair: TradePair, policy: Policy) -> Decimal:
@@ -184,7 +193,7 @@ def _decision(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         "DECISION_PRICE",
         "intent.decision_price",
         pair.lanes,
-        lambda side: _off_the_market(side, pair, policy, seconds),
+        lambda side: _off_the_market(side, pair, policy),
         pair,
         rule=rule,
         right=lambda side: shown(prices.get(side.role)),
@@ -207,15 +216,16 @@ def _decision(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         )
 
 
-def _off_the_market(side: LaneTrade, pair: TradePair, policy: Policy, seconds: Decimal) -> Fault | None:
+def _off_the_market(side: LaneTrade, pair: TradePair, policy: Policy) -> Fault | None:
     intent = side.trade.intent
     if intent is not None and intent.decision_price is not None and intent.decision_price <= 0:
         return Fault(decimal_text(intent.decision_price), f"decided on {shown(intent.decision_price)} USD a share")
-    price, seen = decision_price(intent), _witness(side, pair)
-    if price is None or seen is None or policy.rules.decision_price.permits_after(price, seen[0], seconds):
+    price, seen = decision_price(intent), _witness(side, pair, policy)
+    if price is None or seen is None or policy.rules.decision_price.permits_after(price, seen.price, seen.seconds):
         return None
-    off = basis_points(EXACT.subtract(price, seen[0]), seen[0])
-    return Fault(decimal_text(price), f"decided on {shown(price)} USD a share, {off} bps off {seen[1]} at {_rounded(seen[0])}")
+    off = basis_points(EXACT.subtract(price, seen.price), seen.price)
+    at = _rounded(seen.price)
+    return Fault(decimal_text(price), f"decided on {shown(price)} USD a share, {off} bps off {seen.who} at {at}")
 
 
 def _rounded(price: Decimal) -> str:
@@ -292,15 +302,13 @@ def slippage_cost(side: LaneTrade) -> Decimal:
 def _slippage(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     """Hold each lane's fills against the market between the two decisions: the lanes decide at different moments.
 
-    The market's own quote at a decision, where one is known, counts for that decision. A price that is off its witness says
-    nothing of the market to the other lane.
+    A price that is off its witness says nothing of the market to the other lane.
     """
     rule = policy.rules.average_price
-    seconds = _seconds(pair, policy)
     prices = {
-        side.role: (price, _off_the_market(side, pair, policy, seconds) is None)
+        side.role: (price, _off_the_market(side, pair, policy) is None)
         for side in pair.lanes
-        if (price := _market_price(side)) is not None
+        if (price := decision_price(side.trade.intent)) is not None
     }
 
     is_one_symbol = len({side.trade.symbol for side in pair.lanes}) == 1
@@ -318,11 +326,6 @@ def _slippage(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         return Fault(f"{off} bps", f"filled {off} bps off the market between the two decisions")
 
     yield from own_faults("SLIPPAGE", "average_price", pair.lanes, check, pair, rule=rule, planned="0", right=_slipped)
-
-
-def _market_price(side: LaneTrade) -> Decimal | None:
-    market = side.trade.market
-    return decision_price(side.trade.intent) if market is None else market.mid
 
 
 def _slipped(side: LaneTrade) -> str | None:

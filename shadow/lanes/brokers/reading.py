@@ -16,6 +16,7 @@ from shadow.contracts.outcome import (
     Books,
     Gap,
     HeldPosition,
+    MarketQuote,
     OrderRecord,
     RunOutcome,
     TradeOutcome,
@@ -34,10 +35,15 @@ _FILL = "FILL"
 
 def broker_corrected(outcome: RunOutcome | None, document: object, opening: object = None) -> RunOutcome | None:
     """Put the broker's word beside the lane's own record. `opening` is what an earlier look found, where there was one."""
-    known = document.get(outcome.role.value) if outcome is not None and isinstance(document, Mapping) else None
-    if outcome is None or not isinstance(known, Mapping):
+    if outcome is None or not isinstance(document, Mapping):
         return outcome
     faults: list[str] = []
+    if quotes := _quotes(Fields("broker", document, faults)):
+        quoted = tuple(trade.model_copy(update={"market": quotes.get(trade.symbol)}) for trade in outcome.trades)
+        outcome = outcome.model_copy(update={"trades": quoted})
+    known = document.get(outcome.role.value)
+    if not isinstance(known, Mapping):
+        return outcome
     fields = Fields(f"broker[{outcome.role.value}]", known, faults)
     listed = _listed(fields)
     result = accounted(outcome, listed, _neighbours(fields))
@@ -63,6 +69,16 @@ def broker_corrected(outcome: RunOutcome | None, document: object, opening: obje
 def _rows(fields: Fields, name: str) -> list[Mapping[str, object]]:
     value = fields.values.get(name)
     return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
+
+
+def _quotes(fields: Fields) -> dict[str, MarketQuote]:
+    """Read what the market quoted when the brokers were asked, by symbol."""
+    found: dict[str, MarketQuote] = {}
+    for row in (fields.below("market", each) for each in _rows(fields, "market") if "fault" not in each):
+        symbol, bid, ask, at = row.text("symbol"), row.number("bid"), row.number("ask"), row.moment("at")
+        if symbol is not None and bid is not None and ask is not None and at is not None:
+            found[symbol] = MarketQuote(bid=bid, ask=ask, at=at)
+    return found
 
 
 def _is_absent(entry: Mapping[str, object]) -> bool:

@@ -7,7 +7,7 @@ record stays as it is beside it: that the two differ is what the judge is to fin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,6 +32,7 @@ from shadow.lanes.lane import PlanSource
 LEAD = timedelta(minutes=5)
 """How long before its publication a plan's orders are looked for: the control may be called first."""
 _LOOKS = 3
+_UNANSWERED = (BrokerError, ConfigurationError, ExecutionTransientError, BotoCoreError)
 _END = datetime.max.replace(tzinfo=UTC)
 
 
@@ -63,6 +64,10 @@ class BrokerTruthReader:
                         "activities": [_entry(activity) for activity in book.activities(min(starts))],
                         "neighbours": {"symbols": sorted(neighbours.symbols), "trade_ids": sorted(neighbours.trade_ids)},
                     }
+        runs = [run for run in (control, candidate) if run is not None]
+        book = self.candidate or self.control
+        if document and book is not None:
+            document["market"] = _market(book, {trade.symbol for run in runs for trade in run.trades})
         return document
 
     def look(self, published_at: datetime, now: datetime) -> Mapping[str, object]:
@@ -75,6 +80,14 @@ class BrokerTruthReader:
         return document
 
 
+def _market(book: AccountBook, symbols: Collection[str]) -> list[dict[str, object]]:
+    """Read what the market quotes now, which neither lane says. A quote that cannot be had is one witness less, and no gap."""
+    try:
+        return [{"symbol": q.symbol, "bid": q.bid, "ask": q.ask, "at": q.at} for q in book.quotes(symbols)]
+    except (*_UNANSWERED, ClientError) as error:
+        return [{"fault": type(error).__name__}]
+
+
 @contextmanager
 def _asking(role: Role) -> Iterator[None]:
     """Whatever keeps an account from answering is evidence that is not there yet, by the name of what it was.
@@ -85,7 +98,7 @@ def _asking(role: Role) -> Iterator[None]:
         yield
     except ClientError as error:
         raise unavailable(f"{role} broker", error) from error
-    except (BrokerError, ConfigurationError, ExecutionTransientError, BotoCoreError) as error:
+    except _UNANSWERED as error:
         told = f": {error}" if isinstance(error, BrokerProtocolError) else ""
         raise EvidenceUnavailable(f"{role} broker: {type(error).__name__}{told}") from error
 

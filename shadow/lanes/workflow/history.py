@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
 
 from shadow.contracts.events import MAX_EVENTS
 from shadow.lanes.records import as_json
@@ -114,10 +113,8 @@ def _in_order(events: Iterable[Event], facts: HistoryFacts) -> list[Event]:
             kept[number] = event
         else:
             facts.unreadable.append("event without an id")
-    numbers = list(kept)
-    facts.lost = max(numbers, default=0) - len(numbers)
-    ordered = all(a < b for a, b in pairwise(numbers))
-    return list(kept.values()) if ordered else [kept[number] for number in sorted(numbers)]
+    facts.lost = max(kept, default=0) - len(kept)
+    return [kept[number] for number in sorted(kept)]
 
 
 class _Before:
@@ -171,8 +168,7 @@ def _ended(detail: str | None) -> Callable[[HistoryFacts, Event], None]:
 def _redriven(facts: HistoryFacts, event: Event) -> None:
     """Forget the earlier end: the execution goes on from where it failed."""
     facts.redrives += 1
-    if facts.terminal_state is not None:
-        facts.entered.pop(facts.terminal_state, None)
+    facts.entered.pop(facts.terminal_state or "", None)
     facts.end_type = facts.ended_at = facts.error = facts.cause = facts.terminal_state = None
     del event
 
