@@ -9,7 +9,8 @@ STAMP  := $(VENV)/.made-from-requirements
 STAGE  ?= dev
 FUZZ_SECONDS ?= 120
 FUZZ_OPTIONS ?=
-DRAWS  ?= 100000
+SCHEDULES ?= 100000
+DRAWS  ?= 5000
 SIMULATE_OPTIONS ?=
 MUTANTS_OPTIONS ?=
 
@@ -38,8 +39,8 @@ fuzz: $(STAMP) ## Drive the properties of tests/fuzz by coverage for FUZZ_SECOND
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_OPTIONS)
 
-simulate: $(STAMP) ## Let lanes misbehave in DRAWS seeded simulations and audit the verdicts; SEED=N shows one again
-	@$(BIN)/python -m tests.simulation --draws $(DRAWS) $(if $(SEED),--seed $(SEED)) $(SIMULATE_OPTIONS)
+simulate: $(STAMP) ## Run and audit SCHEDULES worlds whose services fail and DRAWS in which lanes misbehave; SCHEDULE=N or SEED=N shows one
+	@$(BIN)/python -m tests.simulation --schedules $(SCHEDULES) --draws $(DRAWS) $(if $(SCHEDULE),--schedule $(SCHEDULE)) $(if $(SEED),--seed $(SEED)) $(SIMULATE_OPTIONS)
 
 mutants: $(STAMP) ## Change one place of the code at a time, by a fixed seed, and count what the nearest tests miss (15 minutes)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.txt

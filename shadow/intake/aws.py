@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
 
-ALREADY_EXISTS = "ExecutionAlreadyExists"
+ALREADY_EXISTS, DOES_NOT_EXIST = "ExecutionAlreadyExists", "ExecutionDoesNotExist"
 PERMANENT_REFUSALS = frozenset(
     {
         "InvalidArn",
@@ -66,16 +66,26 @@ class StepFunctionsStarter:
         try:
             answer = self._client.start_execution(stateMachineArn=self._started, name=name, input=document)
         except ClientError as error:
-            if code_of(error) == ALREADY_EXISTS:
-                return self._found(name, accepted)
+            standing = self.found(name, accepted) if code_of(error) == ALREADY_EXISTS else None
+            if standing is not None:
+                return standing
             if code_of(error) in PERMANENT_REFUSALS:
                 raise StartRefused(code_of(error)) from error
             raise
         return answer["executionArn"], digest(document)
 
-    def _found(self, name: str, accepted: frozenset[str]) -> tuple[str, str]:
+    def found(self, name: str, accepted: frozenset[str]) -> tuple[str, str] | None:
+        """Give the execution `name` where it exists, as `start` does; None where it does not.
+
+        Raises `StartRefused` where it runs with another input than one of `accepted`.
+        """
         arn = f"{self._state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
-        found = digest(self._client.describe_execution(executionArn=arn)["input"])
+        try:
+            found = digest(self._client.describe_execution(executionArn=arn)["input"])
+        except ClientError as error:
+            if code_of(error) == DOES_NOT_EXIST:
+                return None
+            raise
         if found not in accepted:
             raise StartRefused(f"{ALREADY_EXISTS}: with another input, of SHA-256 {found[:16]}…")
         return arn, found

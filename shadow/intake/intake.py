@@ -18,7 +18,7 @@ from shadow.contracts.errors import ConfigurationError, ContractViolation, Field
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.ledger import Transition, moved
 from shadow.contracts.metrics import Metric
-from shadow.contracts.model import canonical
+from shadow.contracts.model import canonical, load_json
 from shadow.contracts.pair import Pair, StartState, Unpaired, UnpairedPlan, trading_day_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Origin
@@ -70,6 +70,9 @@ class Starter(Protocol):
 
     def start(self, name: str, document: str, accepted: frozenset[str]) -> tuple[str, str]:
         """Start the execution `name`; give its ARN and the SHA-256 of the input it runs with. Raises `StartRefused`."""
+
+    def found(self, name: str, accepted: frozenset[str]) -> tuple[str, str] | None:
+        """Give the same of an execution that was started before, None where it was not. Raises `StartRefused`."""
 
 
 class Recorder(Protocol):
@@ -176,23 +179,28 @@ class Intake:
         """Start the candidate of a pair, or find that it was; record which. Every candidate is started here."""
         if pair.start_state is StartState.STARTED:
             return pair
-        if self.now() - published_at > START_WITHIN:
-            return self._refused(pair, f"came more than {START_WITHIN.total_seconds():.0f} s after it was published")
         try:
-            arn, found = self._execution(pair, plan)
+            execution = self._execution(pair, plan, published_at)
         except (StartRefused, ContractViolation) as refusal:
             return self._refused(pair, str(refusal))
+        if execution is None:
+            return self._refused(pair, f"came more than {START_WITHIN.total_seconds():.0f} s after it was published")
+        arn, found = execution
         return self._moved(pair.plan_id, start_state=StartState.STARTED, start_reason=None, execution_arn=arn, input_sha256=found)
 
     def _start_production(self, pair: Pair, plan: RebalancePlan) -> None:
         """Start the workflow as the lane in production. What goes wrong is raised: the queue brings it again, then alarms."""
-        if self.now() - pair.published_at > START_WITHIN and pair.execution_arn is None:
+        execution = self._execution(pair, plan, pair.published_at)
+        if execution is None:
             raise StartedTooLate(f"plan {pair.plan_id}: expected within {START_WITHIN.total_seconds():.0f} s of its publication")
-        arn, _ = self._execution(pair, plan)
         if self.ledger.get(pair.plan_id) is not None:
-            self._moved(pair.plan_id, execution_arn=arn)
+            self._moved(pair.plan_id, execution_arn=execution[0])
 
-    def _execution(self, pair: Pair, plan: RebalancePlan) -> tuple[str, str]:
+    def _execution(self, pair: Pair, plan: RebalancePlan, published_at: datetime) -> tuple[str, str] | None:
+        """Start a pair's execution, or find that it was started, which an earlier try may not have lived to record.
+
+        None where it was not, and it is too late to.
+        """
         held = payload.read_held(pair.held_json)
         context = StartContext(pair.origin, pair.production_lane)
         if self.lane_file is None:
@@ -202,7 +210,10 @@ class Intake:
         else:
             raise ConfigurationError(f"{self.lane_file.name}: expected to shadow, a lane of a file is never in production")
         accepted = frozenset(filter(None, (payload.digest(document), pair.input_sha256)))
-        return self.starter.start(execution_name_of(pair.run_id), document, accepted)
+        name = execution_name_of(pair.run_id)
+        if self.now() - published_at > START_WITHIN:
+            return self.starter.found(name, accepted)
+        return self.starter.start(name, document, accepted)
 
     def _recorded(self, plan: RebalancePlan, new: Pair) -> Pair:
         """Record the pair; one that exists stands. Raises `OtherContent` where that is of another plan of the same id."""
@@ -335,6 +346,11 @@ def _held_of_exits(plan: RebalancePlan, message: PlanMessage) -> dict[str, Decim
 def _id_in(message: PlanMessage) -> str:
     """Give the id of a plan that cannot be read; where that is none, a name by the moment of its publication."""
     plan = message.plan
+    if isinstance(plan, str):
+        try:
+            plan = load_json(plan)
+        except (ValueError, RecursionError):
+            plan = None
     found = plan.get("plan_id") if isinstance(plan, Mapping) else message.plan_id
     is_id = isinstance(found, str) and found.isascii() and found.isprintable() and " " not in found
     return str(found)[:MAX_ID] if is_id and found else f"unknown@{message.published_at.isoformat()}"

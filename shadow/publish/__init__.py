@@ -9,7 +9,8 @@ imported with the first message. It may be vendored as it is. What it promises:
   object. What a signal handler of the caller raises, also while the caller waits here, is the caller's too.
 - The caller is held up for at most `PUBLISH_BOUND_MS` in all, whatever hangs.
 - One message a plan, sent while production is at work, so that a process which dies afterwards has its plan in the queue. A short
-  note follows where production raised, or named its run. Both need one permission, sqs:SendMessage.
+  note follows where production raised, or named its run; where the queue did not take the plan, that is sent again instead. All
+  need one permission, sqs:SendMessage.
 - A plan that cannot be copied whole is refused before it is read, and the refusal is sent in its place.
 
 What a thread cannot shield from: native code that never lets go of the interpreter's lock, and a crash of the process.
@@ -569,7 +570,7 @@ class DualPublisher(_Typed[P, R]):
             core.reporter.fail("thread: none is free")
             return None
         try:
-            publication.copied.wait(core.bound)
+            publication.copied.wait(core.bound * (1 - REPORT_SHARE))
         except BaseException as error:  # a signal handler of the caller: production is not called, and the queue is told so
             publication.error = type(error).__name__
             publication.over.set()
@@ -622,12 +623,15 @@ class DualPublisher(_Typed[P, R]):
             except BaseException as error:  # noqa: BLE001 - without positions the candidate sizes exits by value
                 publication.fault("positions", error)
         ended = publication.over.is_set()
-        self._send(core, publication, parts | (_end_of(publication) if ended else {}))
-        if not ended:
-            publication.over.wait(EXPIRY_SECONDS)
-            end = _end_of(publication)
-            if end:
-                self._send(core, publication, {"kind": "note", "plan_id": publication.plan_id, **end})
+        is_sent = self._send(core, publication, parts | (_end_of(publication) if ended else {}))
+        if ended and is_sent:
+            return
+        publication.over.wait(EXPIRY_SECONDS)
+        end = _end_of(publication)
+        if not is_sent:
+            self._send(core, publication, parts | end)
+        elif end:
+            self._send(core, publication, {"kind": "note", "plan_id": publication.plan_id, **end})
 
     def _copy(self, publication: _Publication) -> dict[str, object]:
         """Give the plan's copy, or why there is none and whose it would be."""
@@ -646,7 +650,8 @@ class DualPublisher(_Typed[P, R]):
             publication.fields["plan_id"] = publication.plan_id or "unknown"
         return {"plan": copy}
 
-    def _send(self, core: _Core, publication: _Publication, parts: dict[str, object]) -> None:
+    def _send(self, core: _Core, publication: _Publication, parts: dict[str, object]) -> bool:
+        """Send one message; tell whether the queue took it."""
         try:
             body = _message(published_at=_utc(publication.wall), **parts)
         except Exception as error:  # noqa: BLE001 - a number that JSON does not have, or too much of everything
@@ -659,6 +664,8 @@ class DualPublisher(_Typed[P, R]):
             core.queue.send(body)
         except BaseException as error:  # noqa: BLE001 - see `_work`
             publication.fault("queue", error)
+            return False
+        return True
 
     def _publish_to_the_workflow(self, core: _Core, args: tuple[object, ...], kwargs: Mapping[str, object]) -> str:
         """Send the plan as production's own. Gives the message's id; raises `Refused` and `PublishingFailed`."""

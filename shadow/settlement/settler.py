@@ -129,7 +129,9 @@ class Settler:
             and candidate.presence is Presence.ABSENT
             and control.presence is Presence.SETTLED
         )
-        return replace(view, final=overdue or refused)
+        called_missing = {Verdict.MISSING_CONTROL: control, Verdict.MISSING_CANDIDATE: candidate}.get(pair.verdict)
+        turned_up = called_missing is not None and called_missing.presence is Presence.SETTLED
+        return replace(view, final=overdue or refused or turned_up)
 
     def _look(self, lane: Lane, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime, *, overdue: bool) -> Look:
         look = self._parts.lanes.legacy if lane is Lane.LEGACY else self._parts.lanes.workflow

@@ -533,14 +533,18 @@ class TestTheQueue:
 
         assert client.closed == 1
 
-    def test_a_refusal_of_the_service_is_not_repeated(self, written: io.StringIO) -> None:
+    @pytest.mark.parametrize("refusals", [1, 2, 3])
+    def test_a_plan_that_the_service_refused_is_sent_again_once_production_has_ended(
+        self, refusals: int, written: io.StringIO
+    ) -> None:
         class AccessDenied(Exception):
             response = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}  # noqa: RUF012
 
-        bench = Bench(failures=[AccessDenied(), AccessDenied()])
+        bench = Bench(failures=[AccessDenied()] * refusals)
         bench.publish(PLAN)
 
-        assert bench.queue.calls == 1
+        assert bench.queue.calls == 2
+        assert ["plan" in message for message in bench.queue.sent] == [True] * (refusals == 1)
         assert total(written, "CandidatePublishFailures") == 1
 
     @pytest.mark.parametrize("error", [SystemExit(1), MemoryError(), KeyboardInterrupt(), RecursionError(), BaseException()])
