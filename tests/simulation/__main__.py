@@ -1,9 +1,9 @@
 """Business Unit: tests | Status: current.
 
-`make simulate`: many seeded simulations, each with faults drawn anew, and an auditor's word on each. In a schedule the publishing
-library, the intake, the comparator and the sweeper run over services that fail, and the lanes are played; in a draw both lanes are
-real and misbehave. What an auditor does not agree with is printed with its seed, which runs it again: `make simulate SCHEDULE=…` or
-`make simulate SEED=…`. Exit code 1 where there is any.
+`make simulate`: many seeded simulations, each with faults drawn anew, and an auditor's word on each. In a schedule publishing,
+intake, comparator and sweeper run over services that fail, and the lanes are played; in a draw both lanes are real and misbehave.
+What an auditor does not agree with is printed with its seed, which runs it again: `make simulate SCHEDULE=…` or `SEED=…`. Exit
+code 1 where there is any.
 """
 
 from __future__ import annotations

@@ -242,6 +242,16 @@ class TestOneIdIsOnePlan:
         assert world.counted[Metric.PLANS_REFUSED] == 1
         assert PLAN.plan_id in str(world.problems)
 
+    def test_a_plan_that_is_text_is_refused_under_its_id_too(self) -> None:
+        world = World()
+        world.intake.take(sent())
+        message = json.loads(sent(OTHER, AT + timedelta(seconds=5)))
+        world.intake.take(json.dumps(message | {"plan": json.dumps(message["plan"])}))
+        world.intake.take(json.dumps(message | {"plan": json.dumps(message["plan"])[:-9]}))
+
+        assert world.ledger.reasons[0].plan_id == PLAN.plan_id
+        assert world.why() == [Unpaired.OTHER_CONTENT, Unpaired.INVALID]
+
     def test_a_replay_of_other_content_is_raised(self) -> None:
         world = World()
         world.intake.start(PLAN, {}, Origin.REPLAY)
@@ -355,6 +365,19 @@ class TestTheStart:
         world.intake.take(sent())
 
         assert (world.pair().start_state, world.executions) == (StartState.REFUSED, {})
+
+    def test_a_start_that_nobody_lived_to_record_is_found_however_late(self) -> None:
+        for lane in Lane.LEGACY, Lane.WORKFLOW:
+            world = World()
+            world.intake.take(sent(production_lane=lane.value))
+            started = world.pair().model_copy(update={"start_state": StartState.INTENDED, "execution_arn": None})
+            world.ledger.pairs[PLAN.plan_id] = started
+            world.at = AT + START_WITHIN + timedelta(seconds=1)
+            world.intake.take(sent(production_lane=lane.value))
+
+            assert world.pair().execution_arn is not None
+            assert world.pair().start_state is (StartState.STARTED if lane is Lane.LEGACY else StartState.INTENDED)
+            assert len(world.executions) == 1
 
     def test_a_note_before_its_plan_comes_again(self) -> None:
         with pytest.raises(UnknownPair):

@@ -189,6 +189,20 @@ def test_a_lane_that_never_turns_up_is_late_then_missing_then_resolved(present: 
     assert [move.after.state for move in world.audit] == [PairState.LATE, PairState.MISSING, PairState.RESOLVED_LATE]
 
 
+def test_a_lane_that_turned_up_is_not_called_missing_though_the_other_never_ends() -> None:
+    world = world_of()
+    candidate(world, Scenario(PLAN, stop="RUNNING"))
+    assert settler_of(world).settle(PLAN.plan_id, MISSING).verdict is Verdict.MISSING_CONTROL
+
+    control(world)
+    resolved = settler_of(world).settle(PLAN.plan_id, MISSING + timedelta(hours=1))
+    assert (resolved.state, resolved.verdict) == (PairState.RESOLVED_LATE, Verdict.DIVERGED)
+    assert settler_of(world).settle(PLAN.plan_id, MISSING + timedelta(hours=2)).judged is False
+
+    candidate(world)
+    assert settler_of(world).settle(PLAN.plan_id, MISSING + timedelta(hours=3)).verdict is Verdict.MATCHED
+
+
 def test_a_pair_first_seen_after_its_last_deadline_passes_through_late() -> None:
     world = world_of()
     control(world)
