@@ -23,11 +23,6 @@ class MarketQuote(Frozen):
     ask: Exact
     at: Moment
 
-    @property
-    def mid(self) -> Decimal:
-        """The middle of bid and ask, USD a share, exact."""
-        return (self.bid + self.ask) / 2
-
 
 class Intent(Frozen):
     """What a lane decided for a trade before asking the broker. None: the lane did not record it.

@@ -162,16 +162,21 @@ def test_v2d_two_lanes_on_stale_quotes_are_both_named() -> None:
     assert said(judge(case, default_policy())) == [("DECISION_PRICE", "candidate"), ("DECISION_PRICE", "control")]
 
 
-def test_v2d_the_markets_own_quote_is_the_best_witness() -> None:
+@pytest.mark.parametrize(
+    ("bid", "ask", "told"),
+    [("0.8999", "0.9001", True), ("0.7", "1.3", False), ("1.02", "1.3", True), ("0.5", "0.98", True), ("1.1", "0.9", False)],
+    ids=["tight, elsewhere", "wide, around the price", "wide, above", "wide, below", "crossed"],
+)
+def test_v2d_the_market_as_quoted_is_the_best_witness(bid: str, ask: str, *, told: bool) -> None:
     def seen(trade: TradeOutcome) -> dict[str, object]:
         assert trade.intent is not None
         assert trade.intent.decision_price is not None
-        price = trade.intent.decision_price
         assert trade.started_at is not None
-        return {"market": MarketQuote(bid=price * Decimal("0.8999"), ask=price * Decimal("0.9001"), at=trade.started_at)}
+        price = trade.intent.decision_price
+        return {"market": MarketQuote(bid=price * Decimal(bid), ask=price * Decimal(ask), at=trade.started_at)}
 
     case = in_dry_run(trade_edit(is_buy, seen)(BASE, Role.CANDIDATE))
-    assert ("DECISION_PRICE", "candidate") in said(judge(case, default_policy()))
+    assert (("DECISION_PRICE", "candidate") in said(judge(case, default_policy()))) is told
 
 
 @pytest.mark.parametrize("role", ROLES)

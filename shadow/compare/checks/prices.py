@@ -134,11 +134,16 @@ def _is_inside_its_run(side: LaneTrade) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Witness:
-    """What somebody says the market was, USD a share, so many seconds from a lane's decision."""
+    """What somebody says the market was, from a bid to an ask in USD a share, so many seconds from a lane's decision."""
 
     seconds: Decimal
-    price: Decimal
+    bid: Decimal
+    ask: Decimal
     who: str
+
+    def nearest(self, price: Decimal) -> Decimal:
+        """Give the price of this market that is nearest to `price`: a wide quote says little of what is inside of it."""
+        return min(max(price, self.bid), self.ask)
 
 
 def _witnesses(side: LaneTrade, pair: TradePair, policy: Policy) -> list[_Witness]:
@@ -146,16 +151,16 @@ def _witnesses(side: LaneTrade, pair: TradePair, policy: Policy) -> list[_Witnes
     found: list[_Witness] = []
     apart = _seconds(pair, policy)
     if (own := witnessed_price(side)) is not None:
-        found.append(_Witness(apart, own, "its own fills"))
+        found.append(_Witness(apart, own, own, "its own fills"))
     for other in pair.lanes:
         same = other is not side and is_same_symbol(other.trade.symbol, side.trade.symbol)
         if same and (price := witnessed_price(other)) is not None:
-            found.append(_Witness(apart, price, f"the {other.role.value}'s fills"))
+            found.append(_Witness(apart, price, price, f"the {other.role.value}'s fills"))
     market, start = side.trade.market, side.trade.started_at
-    if market is not None and start is not None and market.bid > 0 and market.ask > 0:
+    if market is not None and start is not None and 0 < market.bid <= market.ask:
         later = Decimal(abs(market.at - start) // _SECOND)
         if later <= policy.limits.run_seconds:
-            found.append(_Witness(later, market.mid, "the market's quote"))
+            found.append(_Witness(later, market.bid, market.ask, "the market's quote"))
     return sorted(found, key=lambda witness: witness.seconds)
 
 
@@ -165,7 +170,8 @@ def _witness(side: LaneTrade, pair: TradePair, policy: Policy) -> _Witness | Non
     fill = truest_fill(side)
     if best is not None or fill is None or not fill.value:
         return best
-    return _Witness(_seconds(pair, policy), EXACT.divide(fill.value, fill.quantity), "its own recorded fills")
+    price = EXACT.divide(fill.value, fill.quantity)
+    return _Witness(_seconds(pair, policy), price, price, "its own recorded fills")
 
 
 def is_off_every_witness(side: LaneTrade, pair: TradePair, policy: Policy) -> bool:
@@ -175,7 +181,7 @@ def is_off_every_witness(side: LaneTrade, pair: TradePair, policy: Policy) -> bo
     prices = [price for price in (decision_price(side.trade.intent), traded or side.trade.average_price) if price is not None]
     seen = _witnesses(side, pair, policy)
     permits = policy.rules.decision_price.permits_after
-    return bool(seen) and any(not any(permits(price, each.price, each.seconds) for each in seen) for price in prices)
+    return bool(seen) and any(not any(permits(price, each.nearest(price), each.seconds) for each in seen) for price in prices)
 
 
 def _seconds(pair: TradePair, policy: Policy) -> Decimal:
@@ -221,10 +227,12 @@ def _off_the_market(side: LaneTrade, pair: TradePair, policy: Policy) -> Fault |
     if intent is not None and intent.decision_price is not None and intent.decision_price <= 0:
         return Fault(decimal_text(intent.decision_price), f"decided on {shown(intent.decision_price)} USD a share")
     price, seen = decision_price(intent), _witness(side, pair, policy)
-    if price is None or seen is None or policy.rules.decision_price.permits_after(price, seen.price, seen.seconds):
+    if price is None or seen is None:
         return None
-    off = basis_points(EXACT.subtract(price, seen.price), seen.price)
-    at = _rounded(seen.price)
+    nearest = seen.nearest(price)
+    if policy.rules.decision_price.permits_after(price, nearest, seen.seconds):
+        return None
+    off, at = basis_points(EXACT.subtract(price, nearest), nearest), _rounded(nearest)
     return Fault(decimal_text(price), f"decided on {shown(price)} USD a share, {off} bps off {seen.who} at {at}")
 
 
