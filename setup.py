@@ -37,11 +37,11 @@ class BuildPackages(build_py):
         super().run()
         for module in built.rglob("*.py"):
             module.write_text(renamed(module.read_text(encoding="utf-8"), module.name), encoding="utf-8")
-        for notebook in built.rglob("*.ipynb"):
-            text = notebook.read_text(encoding="utf-8")
+        for naming in (*built.rglob("*.ipynb"), built / "shadow" / "cli" / "commands.py"):  # modules are named in texts there
+            text = naming.read_text(encoding="utf-8")
             for room, name in ROOMS.items():
-                text = text.replace(f'"from {room}.', f'"from {name}.')
-            notebook.write_text(text, encoding="utf-8")
+                text = text.replace(f'"from {room}.', f'"from {name}.').replace(f'"{room}.', f'"{name}.')
+            naming.write_text(text, encoding="utf-8")
         pack(built / ROOMS["local"] / "checkout.zip")
 
 

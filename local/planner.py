@@ -47,7 +47,7 @@ class Portfolio:
         held = {symbol: shares for symbol, shares in self.positions.items() if shares}
         unpriced = sorted(set(held) - set(prices))
         if unpriced:
-            raise CannotPlan(f"prices: expected one of every symbol held, was none of {', '.join(unpriced)}")
+            raise CannotPlan(f"prices: no price of {', '.join(unpriced)}, which the account holds")
         return {symbol: (shares * prices[symbol]).quantize(CENT) for symbol, shares in held.items()}
 
     def total(self, prices: Mapping[str, Decimal]) -> Decimal:
@@ -97,7 +97,7 @@ def make_plan(
             for symbol in sorted({*current, *(name for name, weight in weights.items() if weight)})
         ]
     if not items:
-        raise CannotPlan("plan: expected a symbol held or wanted, was none")
+        raise CannotPlan("plan: no symbol is held or wanted")
     items.sort(key=lambda item: (_ORDER[Action(str(item["action"]))], item["priority"], item["symbol"]))
     return RebalancePlan.read(
         plan_identity(at, strategy_id)
@@ -162,4 +162,4 @@ def _refuse_impossible(
         raise CannotPlan("weights: expected fractions that come to at most 1, was something else")
     unpriced = sorted(set(weights) - set(prices))
     if unpriced:
-        raise CannotPlan(f"prices: expected one of every symbol wanted, was none of {', '.join(unpriced)}")
+        raise CannotPlan(f"prices: no price of {', '.join(unpriced)}, which the weights name")

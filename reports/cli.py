@@ -289,7 +289,7 @@ def _print_statement(statement: Statement) -> None:
     say(f"[{style}]{statement.readiness.value}[/] as of {statement.as_of}")
     if statement.workflow_in_production:
         say("[bold]The workflow is in production: there is nothing to cut over to.[/bold] No day of it counts below.")
-        say("How well its shadow agrees with it is in `shadow report`; after a roll back the evidence begins anew.")
+        say("How well its shadow agrees with it is in `shadow report`; after a roll back the evidence starts again.")
     for line in statement.accepted:
         say(f"[bold]decided by a person:[/bold] {escape(line)}")
     say(

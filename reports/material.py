@@ -75,7 +75,7 @@ class Material:
             return last_closed_day(datetime.now(UTC))
         days = [day_of(name) or _day_in(content) for name, content in self.source.documents(date.min, date.max)]
         if not days:
-            raise BadInput("comparisons: expected at least one, was none")
+            raise BadInput("No comparison is stored here")
         return max(days)
 
 

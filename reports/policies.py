@@ -217,10 +217,10 @@ def _cloud_of(material: Material) -> Cloud:
     from shadow.aws import clients
 
     if material.target is None:
-        raise BadInput("--in-cloud: expected a deployed stack, was a folder or a file: leave out --folder and --file")
+        raise BadInput("--in-cloud judges in a deployed stack: leave out --folder and --file")
     machine = material.target.outputs.get("RejudgeStateMachineArn")
     if machine is None:
-        raise BadInput("--in-cloud: expected a stack that can, was one without: deploy it with RejudgeInCloud=true")
+        raise BadInput("--in-cloud: the stack has no rejudging workflow; deploy it with RejudgeInCloud=true")
     return Cloud(clients.stepfunctions(), clients.s3(), machine, material.target.name("EvidenceBucketName"))
 
 

@@ -79,17 +79,17 @@ class Desk:
         known = self.log.keys()
         before = self.versions.in_production()
         if before == version.arn:
-            raise AlreadyInProduction(f"version {version.name}: expected another one than what is in production, was the same")
+            raise AlreadyInProduction(f"version {version.name} is in production already")
         made = [entry for entry in self.log.all() if entry.moves]
         if made and made[-1].after != before and self.now() - made[-1].at < _MOVING:
             seconds = int(_MOVING.total_seconds())
-            raise ChangedMeanwhile(f"{made[-1].by} is moving {self.versions.alias}: expected nobody to. Try again in {seconds} s")
+            raise ChangedMeanwhile(f"{made[-1].by} is moving {self.versions.alias} now. Try again in {seconds} s")
         record = Promotion.parse(
             {"kind": kind, "at": self.now(), "machine": self.versions.machine, "before": before, "after": version.arn} | words
         )
         key = self.log.keep(record)
         if self.log.keys() - known != {key}:
-            raise ChangedMeanwhile(f"{self.versions.alias}: expected nobody else to move it now. It was left alone; try again")
+            raise ChangedMeanwhile(f"Somebody else is moving {self.versions.alias}. This command changed nothing; try again")
         self.versions.point(version.arn, f"{kind} by {record.by}, {key}"[:256])
         return record
 
@@ -122,7 +122,7 @@ def promote(
     from shadow.contracts.promotion import PROMOTE
 
     if (by is None) is not (reason is None) or any(text is not None and not text.strip() for text in (by, reason)):
-        raise BadInput("--by and --reason: expected both of an override, a name and a sentence, and neither of them empty")
+        raise BadInput("--by and --reason: give both, a name and a sentence, or neither")
     target = find_target(stage, aws=aws, as_json=as_json)
     desk = desk_of(target)
     found = desk.versions.find(version)
@@ -133,8 +133,7 @@ def promote(
     word = statement.readiness.value
     if word != _READY and by is None:
         waits = "; ".join(criterion.reason for criterion in statement.criteria if criterion.state.value != "pass")
-        told = f"expected READY by its own evidence, was {word}: {waits}"
-        raise NotReady(f"version {found.name}: {told}. A named person may override it: --by, --reason")
+        raise NotReady(f"version {found.name} is {word}, not READY: {waits}. A named person may override it: --by, --reason")
     record = desk.move(
         PROMOTE,
         found,
@@ -172,9 +171,7 @@ def rollback(
     made = [entry for entry in desk.log.all() if entry.kind == PROMOTE and entry.after == current]
     before = made[-1].before if made else None
     if before is None:
-        raise NothingBefore(
-            f"{desk.versions.alias}: expected a recorded promotion to what it names from another version, was none"
-        )
+        raise NothingBefore(f"{desk.versions.alias}: no recorded promotion says which version was in production before")
     try:
         found = desk.versions.find(before)
     except UnknownVersion:

@@ -51,7 +51,7 @@ def register(
 def _differences(comparison: Comparison, kind: Kind, last: date) -> list[Difference]:
     """Find what is to be covered; raises `BadInput` where nothing is, or no entry may."""
     if not kind.coverable:
-        raise BadInput(f"{kind.name} can never be registered as known: it is {kind.severity.value} whatever else holds")
+        raise BadInput(f"{kind.name} can never be registered as known: it is always {kind.severity.value}")
     if last < comparison.trading_day:
         raise BadInput(f"--until {last} is before the plan's trading day, {comparison.trading_day}: it would cover nothing")
     found = [each for each in comparison.differences if each.kind == kind.name]

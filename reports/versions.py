@@ -147,7 +147,7 @@ def version_in(source: Source, number: str) -> Version:
             name = comparison.candidate.version if comparison.candidate is not None else None
             if name is not None and comparison.plan_id.endswith(mark):
                 return Version(name, {}, datetime.min.replace(tzinfo=UTC))
-    raise UnknownVersion(f"version {number}: expected the number of a version whose runs are stored here, was none")
+    raise UnknownVersion(f"No runs of version {number} are stored here")
 
 
 @dataclass(frozen=True, slots=True)

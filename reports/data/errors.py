@@ -29,4 +29,4 @@ class NoTradingDay(ReportsError):
     def __init__(self, day: date) -> None:
         """Remember the `day`."""
         self.day = day
-        super().__init__(f"day: expected a trading day of the exchange, was {day}")
+        super().__init__(f"{day} is no trading day of the exchange")

@@ -107,7 +107,7 @@ class Versions:
             answer = self._client.describe_state_machine(stateMachineArn=arn)
         except ClientError as error:
             if code_of(error) in _ABSENT:
-                raise UnknownVersion(f"version {name}: expected a published version of {self.machine}, was none") from None
+                raise UnknownVersion(f"No published version {name} of {self.machine}") from None
             raise
         return Version(arn, dict(functions_in(answer["definition"])), answer["creationDate"])
 
@@ -127,7 +127,7 @@ class Versions:
         deployed = named_by_version(stands, {})
         names = [name for name, _ in functions_in(deployed)]
         if not names:
-            raise NotWhole(f"{self.machine}: expected a definition that calls functions, was none")
+            raise NotWhole(f"{self.machine} calls no function: there is nothing to publish with it")
         numbers = {name: functions.publish_version(FunctionName=name)["Version"] for name in names}
         pinned = named_by_version(deployed, numbers)
         arn = next(iter(self.all()), None)
@@ -207,8 +207,8 @@ def refuse_unless_whole(version: Version, client: LambdaClient) -> None:
         f"{name}:{number}" for name, number in version.functions.items() if number and not _mode(client, name, number)
     )
     if loose or not version.functions:
-        what = f"was none of {', '.join(loose)}" if loose else "was no function at all"
-        raise NotWhole(f"version {version.name}: expected a published version of each function that it calls, {what}")
+        what = f"without a published version: {', '.join(loose)}" if loose else "none at all"
+        raise NotWhole(f"version {version.name} calls functions that cannot be pinned: {what}")
 
 
 def _mode(client: LambdaClient, name: str, number: str | None) -> str | None:
@@ -239,6 +239,6 @@ def refuse_without_alarm(client: CloudWatchClient, name: str) -> None:
         names = [alarm["AlarmName"] for alarm in (*there.get("MetricAlarms", ()), *there.get("CompositeAlarms", ()))]
         close = get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"; there are {', '.join(close)}" if close else ""
-        raise AlarmMissing(f"alarm {name}: expected a metric or composite alarm of this account and region, was none{hint}")
+        raise AlarmMissing(f"No alarm {name} in this account and region{hint}")
     if "ALARM" in states:
         raise AlarmRings(f"alarm {name}: expected it to be quiet before a promotion, rings")

@@ -57,9 +57,7 @@ def version_asked(target: Target, version: str | None, *, against_itself: bool) 
     versions = versions_of(target)
     name = version or (versions.in_production() if against_itself else None)
     if name is None:
-        raise BadInput(
-            "--version: expected a version's number or ARN (`shadow version list`), was none, and none is in production"
-        )
+        raise BadInput("--version: give a version's number or ARN (`shadow version list`); no version is in production")
     found = versions.find(name)
     refuse_unless_whole(found, clients.lambda_())
     return found
@@ -85,7 +83,7 @@ def _production_s(target: Target, day: date, *, quiet: bool) -> Ran:
     if waiting and not quiet:
         ERR.print(f"{count(waiting, 'plan')} of {day} not ended or not judged yet: call this again later")
     if not ran:
-        raise BadInput(f"{day}: expected at least one plan that production ran and that has ended, was none")
+        raise BadInput(f"{day}: production has ended no plan yet that the version could run")
     return ran
 
 
@@ -95,7 +93,7 @@ def _first_runs(target: Target, version: Version, day: date) -> Ran:
     ran = dict(_own_runs(store, day, mark))
     if not ran:
         raise BadInput(
-            f"{day}: expected runs of version {version.number} to hold it against, was none. First: "
+            f"{day}: version {version.number} has no runs of its own yet to compare with. First: "
             f"shadow candidate --version {version.number} --date {day}"
         )
     return ran

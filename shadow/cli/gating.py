@@ -65,7 +65,7 @@ def run_gate(request: GateRequest) -> None:
     policy = policy_at(str(request.policy or ""))
     recordings = _recordings(request, days)
     if not recordings:
-        raise BadInput("--gate: expected at least one recorded plan with trades and production's outcome, was none")
+        raise BadInput("--gate: no recorded plan with trades and production's outcome was found")
     told: list[GatedPlan] = []
     with open_engine(request.candidate, policy, _silent if request.as_json else _progress) as engine:
         played = engine.play(recordings)

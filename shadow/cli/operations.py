@@ -28,8 +28,8 @@ class DeadQueue(StrEnum):
     PUBLISH = "publish"
 
 
-ListOption = Annotated[bool, typer.Option("--list", help="Only show what lies there, and why.")]
-QueueOption = Annotated[DeadQueue | None, typer.Option("--queue", help="One of the queues; else all that there are.")]
+ListOption = Annotated[bool, typer.Option("--list", help="Only list the messages, and why they are there.")]
+QueueOption = Annotated[DeadQueue | None, typer.Option("--queue", help="One of the queues; else all.")]
 RedriveLimitOption = Annotated[int, typer.Option("--limit", min=1, max=MOST_MESSAGES, help="At most so many messages a queue.")]
 StaleOption = Annotated[bool, typer.Option("--stale", help="Also publish plans of an earlier trading day. They will be traded.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Also send hints that cannot be read; they will come back.")]

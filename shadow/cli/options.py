@@ -43,12 +43,12 @@ def parse_day(text: str | None) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise BadInput(f"day: expected YYYY-MM-DD, was {text!r}") from None
+        raise BadInput(f"{text!r} is no day: write YYYY-MM-DD, for example 2026-11-24") from None
 
 
 def days_between(first: str | None, last: str | None) -> tuple[date, date]:
     """Read the first and the last day of a span; one that is not given leaves the span open. Raises `BadInput`."""
     days = parse_day(first) or EVER[0], parse_day(last) or EVER[1]
     if days[0] > days[1]:
-        raise BadInput(f"--from and --to: expected {days[0]} to be no later than {days[1]}")
+        raise BadInput(f"--from {days[0]} is after --to {days[1]}")
     return days

@@ -37,7 +37,7 @@ def read_plan(path: Path, *, as_json: bool) -> RebalancePlan:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise BadInput(f"{path}: expected a readable file, was {error.strerror or type(error).__name__}") from None
+        raise BadInput(f"{path}: {(error.strerror or type(error).__name__).lower()}") from None
     try:
         plan = RebalancePlan.read_json(text)
         if not plan.tradable_items:

@@ -115,7 +115,7 @@ def _redrive(client: SQSClient, target: Target, letter: DeadLetter, choice: Choi
     if letter.plan is not None and not choice.stale:
         day = trading_day_of(letter.plan.timestamp)
         if day != trading_day_of(choice.now):
-            return Done(letter, Fate.LEFT, f"a plan of {day}: publishing it now would trade it (--stale does it all the same)")
+            return Done(letter, Fate.LEFT, f"a plan of {day}: publishing it now would trade it (--stale publishes it anyway)")
     try:
         invoke(target, "PublishPlanFunctionName", letter.payload)
     except FunctionFailed as failed:

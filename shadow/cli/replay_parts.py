@@ -99,9 +99,9 @@ def gather(target: Target, source: ReplaySource, archive: StoredArchive, limit: 
         plans += _live_plans(archive.store)
     unique = list({plan.plan_id: plan for plan in plans}.values())
     if not unique:
-        raise BadInput("plans: expected at least one to replay, was none found")
+        raise BadInput("No plan to replay was found")
     if len(unique) > limit:
-        raise BadInput(f"plans: expected at most {limit} (--limit), was {len(unique)}")
+        raise BadInput(f"{len(unique)} plans are more than --limit {limit}: raise it, or choose fewer plans")
     return unique
 
 
@@ -117,7 +117,7 @@ def _plan(plan_id: str, table: PlanTable, archive: StoredArchive) -> RebalancePl
 def _live_plans(store: StackStore | FolderSource | JsonlSource) -> list[RebalancePlan]:
     """Give the plans of an offline archive, those of live pairs."""
     if isinstance(store, StackStore):
-        raise BadInput("plans: expected plan ids, --correlation, --plans, --from and --to, --folder or --file, was none of them")
+        raise BadInput("Say what to replay: plan ids, --correlation, --plans, --from and --to, --folder or --file")
     return [comparison.plan for comparison in everything(store) if _is_live(comparison)]
 
 

@@ -118,7 +118,7 @@ def replay(
         )
         return
     if (first is None) is not (last is None):
-        raise BadInput("--from and --to: expected both days of the scan, was one")
+        raise BadInput("--from and --to: give both days")
     days = days_between(first, last) if first is not None else None
     name = checked_label(label or datetime.now(UTC).date().isoformat())
     target = find_target(stage, aws=aws, as_json=as_json)

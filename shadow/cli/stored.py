@@ -57,15 +57,15 @@ class StackStore:
 def offline_store(folder: Path | None, file: Path | None) -> FolderSource | JsonlSource | None:
     """Give the offline store that was asked for; None where the stack is to be asked. Raises `BadInput`."""
     if folder is not None and file is not None:
-        raise BadInput("--folder and --file: expected one of them, were both")
+        raise BadInput("--folder and --file cannot both be given")
     if file is not None:
         if not file.is_file():
-            raise BadInput(f"{file}: expected a file with one comparison a line, was none")
+            raise BadInput(f"--file {file}: no such file")
         return JsonlSource(file)
     if folder is None:
         return None
     if not (folder / "comparisons").is_dir() and not (folder / LINES_FILE).is_file():
-        raise BadInput(f"{folder}: expected a folder with comparisons/ or {LINES_FILE} in it, was none")
+        raise BadInput(f"--folder {folder}: there is neither comparisons/ nor {LINES_FILE} in it")
     return FolderSource(folder)
 
 

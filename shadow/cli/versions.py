@@ -25,9 +25,7 @@ class NotOurs(ConfigurationError):
 def publish_deployed(target: Target, by: str, note: str, *, as_json: bool) -> None:
     """Publish what is deployed as a version, and record who did it. Raises `NotOurs`, `ChangedMeanwhile`."""
     if target.status.endswith("_IN_PROGRESS"):
-        raise ChangedMeanwhile(
-            f"stack shadow-{target.stage} is {target.status}: expected no deployment to be going on. Publish after it"
-        )
+        raise ChangedMeanwhile(f"stack shadow-{target.stage} is {target.status}: publish when the deployment has ended")
     versions = versions_of(target)
     who = by.strip() or os.environ.get("USER") or "unnamed"
     with progress("publishing the functions and the workflow", quiet=as_json):
@@ -85,5 +83,5 @@ def versions_of(target: Target) -> Versions:
     """Give the versions of the stack's own workflow. Raises `NotOurs`."""
     theirs = target.parameters.get("ExistingStateMachineArn")
     if theirs:
-        raise NotOurs(f"{theirs}: expected the workflow that this stack deploys, was another's")
+        raise NotOurs(f"{theirs} belongs to another stack, which publishes its versions itself")
     return Versions(clients.stepfunctions(), target.name("StateMachineArn"))

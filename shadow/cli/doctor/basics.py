@@ -75,11 +75,11 @@ def parameters(account: Account) -> Iterator[Finding]:
     ]
     if account.existing_control:
         absent = [name for name in _NEEDED_WITH_EXISTING if not account.parameter(name)]
-        wrong += [f"{name}: expected a value with an existing control, was nothing" for name in absent]
+        wrong += [f"{name} is not set: an existing control needs it" for name in absent]
     mode = account.parameter("ExecutionMode", "dry_run")
     wrong += _roles(account, mode)
     if mode == "paper" and not account.parameter("ControlAccountFingerprint"):
-        wrong.append("ControlAccountFingerprint: expected the control's with ExecutionMode paper, was nothing")
+        wrong.append("ControlAccountFingerprint is not set: ExecutionMode paper needs the control's")
     if mode == "paper" and not is_paper_endpoint(account.parameter("BrokerEndpoint")):
         wrong.append(
             f"BrokerEndpoint: expected a paper endpoint with ExecutionMode paper, was {account.parameter('BrokerEndpoint')}"
@@ -100,9 +100,9 @@ def _roles(account: Account, mode: str) -> list[str]:
     if mode == "paper":
         wrong.append("ExecutionMode: expected live (or dry_run on the way) while ProductionLane is workflow, was paper")
     if not account.parameter("ControlAccountFingerprint"):
-        wrong.append("ControlAccountFingerprint: expected production's with ProductionLane workflow, was nothing")
+        wrong.append("ControlAccountFingerprint is not set: ProductionLane workflow needs production's")
     if account.existing_control and not account.parameter("ControlBrokerSecretId"):
-        wrong.append("ControlBrokerSecretId: expected production's with ProductionLane workflow, was nothing")
+        wrong.append("ControlBrokerSecretId is not set: ProductionLane workflow needs production's")
     return wrong
 
 
