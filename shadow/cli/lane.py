@@ -162,8 +162,10 @@ def _every(document: object, path: str) -> list[object]:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: expected a readable file, was {type(error).__name__}") from None
+    except OSError as error:
+        raise BadInput(f"{path}: {(error.strerror or type(error).__name__).lower()}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not UTF-8 text") from None
 
 
 def _last(path: str) -> str:

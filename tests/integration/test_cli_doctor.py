@@ -155,16 +155,16 @@ def test_text_says_what_to_do(healthy: Healthy) -> None:
         (
             "parameters",
             {"ProductionLane": "workflow", "ControlAccountFingerprint": ""},
-            "with ProductionLane workflow, was nothing",
+            "not set: ProductionLane workflow needs production's",
         ),
-        ("parameters", {"ExecutionMode": "paper", "ControlAccountFingerprint": ""}, "ControlAccountFingerprint: expected"),
+        ("parameters", {"ExecutionMode": "paper", "ControlAccountFingerprint": ""}, "ControlAccountFingerprint is not set"),
         (
             "parameters",
             {"ExecutionMode": "paper", "BrokerEndpoint": "https://api.example.com"},
             "BrokerEndpoint: expected a paper",
         ),
         ("parameters", {"Stage": "Production!"}, "Stage: expected 2 to 12 lower-case letters"),
-        ("parameters", {"TradeLedgerTableName": ""}, "TradeLedgerTableName: expected a value"),
+        ("parameters", {"TradeLedgerTableName": ""}, "TradeLedgerTableName is not set"),
         (
             "candidate secret",
             {"BrokerSecretId": f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:b-abcdef"},

@@ -132,7 +132,7 @@ class TestReadiness:
         code, found = answer(tool, "readiness", "--folder", "empty")
 
         assert code == 2
-        assert "expected at least one" in found["error"]
+        assert "No comparison is stored here" in found["error"]
 
 
 def judged(seed: int, bps: int = 0) -> Comparison:

@@ -104,9 +104,9 @@ def test_ids_have_the_portfolio_side_s_form_and_follow_from_the_day() -> None:
         ({}, "-1", {"KO": "1"}, "without debts"),
         ({"KO": "-1"}, "100", {"KO": "1"}, "short positions"),
         ({}, "100", {"KO": "1.01"}, "at most 1"),
-        ({}, "100", {"XX": "1"}, "none of XX"),
-        ({"XX": "1"}, "100", {"KO": "1"}, "none of XX"),
-        ({}, "100", {"KO": "0"}, "was none"),
+        ({}, "100", {"XX": "1"}, "no price of XX, which the weights name"),
+        ({"XX": "1"}, "100", {"KO": "1"}, "no price of XX, which the account holds"),
+        ({}, "100", {"KO": "0"}, "no symbol is held"),
     ],
 )
 def test_what_cannot_be_planned_is_refused(positions: dict[str, str], cash: str, weights: dict[str, str], says: str) -> None:
