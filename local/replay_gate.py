@@ -25,8 +25,6 @@ from shadow.replay.gate import Played
 from shadow.replay.ports import Kept
 from shadow.replay.recording import Recording, Unanswered
 from shadow.replay.replayer import Pace
-from shadow.settlement.judging import judge_by
-from shadow.settlement.ports import Judge
 
 CLOUD_FOLDER = Path("build/gate-cloud")
 VERSIONS_FOLDER = Path("build/versions")
@@ -39,7 +37,7 @@ _QUOTES, _ASSETS, _CLOCK = "/v2/stocks/quotes/latest", "/v2/assets/", "/v2/clock
 def open_engine(version: str, policy: Policy, progress: Progress) -> Iterator[CloudEngine]:
     """Have a version deployed in a local cloud of its own for the length of a block."""
     with local_stack(CLOUD_FOLDER, version=version_at(version), progress=progress) as stack:
-        yield CloudEngine(stack, judge_by(policy))
+        yield CloudEngine(stack, policy)
 
 
 def version_at(name: str) -> Path:
@@ -72,11 +70,11 @@ def _git(*arguments: str) -> bytes:
 class CloudEngine:
     """Runs recorded plans through the version that is deployed in a local stack."""
 
-    def __init__(self, stack: LocalStack, judge: Judge) -> None:
-        """Judge by `judge`."""
+    def __init__(self, stack: LocalStack, policy: Policy) -> None:
+        """Judge by `policy`."""
         self._replays = replays_in(stack)
         self._broker = stack.broker
-        self._judge = judge
+        self._policy = policy
         self._plays = 0
 
     def play(self, recordings: Sequence[Recording]) -> Iterator[Played]:
@@ -84,7 +82,7 @@ class CloudEngine:
         archive = Kept({recording.plan.plan_id: recording.archived() for recording in recordings})
         store, broker = self._replays.store, self._broker
         self._plays += 1
-        replayer = self._replays.replayer(archive, self._judge, _PACE)
+        replayer = self._replays.replayer(archive, self._policy, _PACE)
         for recording in recordings:
             broker.apply(tape_of(recording))
             before = len(broker.requests())

@@ -82,11 +82,13 @@ def rule(kind: KindName, *, policy: FromPolicy = None, as_json: JsonOption = Fal
     from reports.headline import runbook_of
     from reports.register import kind_named, policy_text
     from shadow.compare.kinds import BASIS_MEANING
-    from shadow.compare.policy import Policy, default_policy
+    from shadow.compare.policy import OWN, OWN_FIELD, Policy, default_policy
 
     known = kind_named(kind)
     rules = default_policy() if policy is None else Policy.read(policy_text(policy), str(policy))
     severity, runbook = rules.severity_of(known.name), runbook_of(known.name, rules.severity_of(known.name))
+    own = {f"{OWN}{name}": entry for name, entry in rules.own.items()} if known.name == OWN_FIELD else {}
+    severities = {name: rules.severity_of(known.name, name).value for name in own}
     entries = [entry for entry in rules.known if known.coverable and fnmatchcase(known.name, entry.kind)]
     if as_json:
         print_json(
@@ -102,6 +104,7 @@ def rule(kind: KindName, *, policy: FromPolicy = None, as_json: JsonOption = Fal
                 "can_move_money": known.impact,
                 "coverable": known.coverable,
                 "runbook": f"docs/runbooks/{runbook}.md",
+                "own": [{"field": name, "rule": str(entry), "severity": severities[name]} for name, entry in own.items()],
                 "known": [entry.model_dump(mode="json") for entry in entries],
             }
         )
@@ -113,6 +116,10 @@ def rule(kind: KindName, *, policy: FromPolicy = None, as_json: JsonOption = Fal
     say(f"follows    {', '.join(known.follows) or 'from no other kind: it is a first cause'}")
     say(f"dollars    {'it can move money' if known.impact else 'none of its own'}")
     say(f"runbook    docs/runbooks/{runbook}.md")
+    for name, entry in own.items():
+        say(f"compares   {escape(name)}: {entry}, {severities[name]}")
+    if known.name == OWN_FIELD and not own:
+        say("compares   no field: the policy has no table own")
     if not known.coverable:
         say("register   no entry can cover it")
     for entry in entries:

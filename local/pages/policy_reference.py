@@ -25,6 +25,9 @@ from shadow.compare.policy import (
     KnownDivergence,
     LaneEvidence,
     Limits,
+    OwnAbsoluteRule,
+    OwnBpsRule,
+    OwnExactRule,
     Policy,
     Rules,
     default_policy,
@@ -39,6 +42,7 @@ from shadow.compare.rules import (
     TicksRule,
 )
 from shadow.contracts.comparison import Level, Severity
+from shadow.contracts.outcome import MAX_OWN_FIELDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 RULES = (ExactRule, AbsoluteRule, BpsRule, TicksRule, SetRule, OrderedRule, DurationRatioRule)
@@ -95,6 +99,7 @@ def policy_page() -> str:
             "",
             *_section(name, model),
         ]
+    lines += ["", "## `[own.NAME]`", "", *_own_text()]
     lines += ["", "## `[severity]`", "", *_severity_text()]
     lines += ["", "## `[noise]`", "", *_noise_text(), ""]
     return "\n".join(lines)
@@ -156,6 +161,31 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(f"`{entry}`" for entry in value) or "none"
     return f"`{value}`"
+
+
+def _own_text() -> list[str]:
+    fields = Policy.model_fields["own"].description
+    return [
+        f"One table for each of the {fields}; at most {MAX_OWN_FIELDS}. The name is the one in the [lane file](lanes.md). In the",
+        "lanes of this project it is the attribute's: of the control's trade item, of its `execution_data` or of its run item,",
+        "and of the workflow's trade result or its state, there in camelCase.",
+        "",
+        "```toml",
+        "[own.commission]",
+        'rule = "absolute"',
+        'tolerance = "0.01"',
+        'severity = "MAJOR"',
+        "```",
+        "",
+        "| rule | keys | what equal means |",
+        "|---|---|---|",
+        *(_rule_row(rule) for rule in (OwnExactRule, OwnAbsoluteRule, OwnBpsRule)),
+        "",
+        "A value that differs is the difference `OWN_FIELD` with the field `own.NAME`. Nothing says which lane is right, so it",
+        "is about neither. Null equals null alone. A field that only one lane has is a gap that names it, and so is one that",
+        "neither has: `shadow lane check --policy` says so before a plan is published. A stored pair was read under the policy",
+        "of its day: `shadow rejudge` answers another tolerance, and a field that was not read then is a gap.",
+    ]
 
 
 def _severity_text() -> list[str]:

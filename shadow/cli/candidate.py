@@ -35,7 +35,7 @@ from shadow.replay.identity import (
 )
 from shadow.replay.ports import Archived, Kept
 from shadow.replay.replayer import Pace
-from shadow.settlement.judging import judge_by, policy_at
+from shadow.settlement.judging import policy_at
 
 Ran = dict[str, tuple[RebalancePlan, Archived]]
 
@@ -47,7 +47,7 @@ def run_version(
     with progress("looking at what production ran", quiet=as_json):
         ran = _first_runs(target, version, day) if against_itself else _production_s(target, day, quiet=as_json)
     archive = Kept({plan_id: archived for plan_id, (_, archived) in ran.items()})
-    replayer = stack_of(target, version.number).replayer(archive, judge_by(policy_at(str(policy or ""))), pace)
+    replayer = stack_of(target, version.number).replayer(archive, policy_at(str(policy or "")), pace)
     label = label_against_itself(version.name) if against_itself else label_of_version(version.name)
     run_replay(replayer, [plan for plan, _ in ran.values()], label, None, as_json=as_json)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from shadow.cli.errors import BadInput
 from shadow.cli.output import ExitCode, escape, print_json, say
+from shadow.compare.policy import Policy
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Role
 from shadow.lanes.declared import read_with_words
@@ -81,7 +82,7 @@ def first_lane_file(history: Path) -> str:
     return "\n".join(lines)
 
 
-def check_lane_file(file: Path, history: Path | None, *, in_json: bool) -> ExitCode:
+def check_lane_file(file: Path, history: Path | None, policy: Path | None, *, in_json: bool) -> ExitCode:
     """Show what a lane file reads of its examples and of a history; DIVERGED where anything is missing. Raises `BadInput`."""
     lane = LaneFile.read(_text(file), str(file))
     faults = _faults_of_examples(lane, file.parent)
@@ -90,6 +91,9 @@ def check_lane_file(file: Path, history: Path | None, *, in_json: bool) -> ExitC
         outcome = _read(lane, history)[0]
         faults += [f"{history}: {gap.what}: {gap.reason}" for gap in outcome.gaps]
         faults += [f"{history}: {violation}" for violation in outcome.violations]
+    if policy is not None:
+        lacking = Policy.read(_text(policy), str(policy)).own.keys() - lane.run.own.keys() - lane.trades.own.keys()
+        faults += [f"{policy}: own.{name}: the policy compares it, and {file} has no such field" for name in sorted(lacking)]
     document = {"name": lane.name, "sha256": lane.digest, "faults": faults, "read": outcome.to_wire() if outcome else None}
     if in_json:
         print_json(document)

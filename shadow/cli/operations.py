@@ -37,6 +37,10 @@ Named = Annotated[str, typer.Argument(help="The plan, or the run's own id.", met
 CancelOption = Annotated[bool, typer.Option("--cancel", help="Cancel what is open, and write down what was filled.")]
 History = Annotated[Path, typer.Option(help="A file as `aws stepfunctions get-execution-history` answers.")]
 HistoryToRead = Annotated[Path | None, typer.Option("--history", help="An execution's history to read by the file.")]
+OwnPolicy = Annotated[
+    Path | None,
+    typer.Option("--policy", help="Name fields of your own that this policy compares and the file lacks.", metavar="FILE"),
+]
 LanePath = Annotated[Path, typer.Argument(help="The lane file.", metavar="FILE")]
 ParameterOption = Annotated[
     list[str] | None,
@@ -134,8 +138,8 @@ def draft(*, history: History) -> None:
 
 
 @lane.command()
-def check(file: LanePath, *, history: HistoryToRead = None, as_json: JsonOption = False) -> None:
+def check(file: LanePath, *, history: HistoryToRead = None, policy: OwnPolicy = None, as_json: JsonOption = False) -> None:
     """Show what a lane file reads, field by field, and hold it against its own examples. Exit 1 where anything is missing."""
     from shadow.cli.lane import check_lane_file
 
-    finish(check_lane_file(file, history, in_json=as_json))
+    finish(check_lane_file(file, history, policy, in_json=as_json))

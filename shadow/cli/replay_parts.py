@@ -27,7 +27,7 @@ from shadow.replay.aws import ReplayStack
 from shadow.replay.plans import PlanTable, plans_in_folder
 from shadow.replay.ports import Archive, Archived, ReplayRefused
 from shadow.replay.replayer import Pace, Replayer, refuse_unless_dry_run
-from shadow.settlement.judging import judge_by, policy_at
+from shadow.settlement.judging import policy_at
 from shadow.settlement.stored import FolderSource, Found, JsonlSource, everything
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _mode_of(client: LambdaClient, name: str, alias: str = "") -> str | None:
 
 def replayer_for(target: Target, archive: Archive, pace: Pace, policy: Path | None) -> Replayer:
     """Put the replayer together; without `policy` it judges by the default one. Raises `InvalidPolicy`."""
-    return stack_of(target).replayer(archive, judge_by(policy_at(str(policy or ""))), pace)
+    return stack_of(target).replayer(archive, policy_at(str(policy or "")), pace)
 
 
 def stack_of(target: Target, version: str = "") -> ReplayStack:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from shadow.compare.case import PairView
 from shadow.compare.checks.effects import is_watched
 from shadow.compare.checks.executed import is_refused
+from shadow.compare.checks.own import own_gaps
 from shadow.compare.policy import LaneEvidence, Policy
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
@@ -24,6 +25,7 @@ _GUARDED = (RunStatus.COMPLETED, *_STOPPED)
 def gaps_of(view: PairView, policy: Policy) -> tuple[str, ...]:
     """Name everything that is missing, unreadable or against its contract, in both lanes, sorted."""
     gaps = {text for run in view.runs for text in _run_gaps(run, policy)}
+    gaps.update(own_gaps(view, policy))
     if not view.runs:
         gaps.add("control, candidate: both runs are absent")
     return tuple(sorted(gaps))

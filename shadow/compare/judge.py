@@ -29,6 +29,7 @@ from shadow.compare.checks.effects import run_effect_findings, trade_effect_find
 from shadow.compare.checks.fills import fill_findings
 from shadow.compare.checks.net import net_findings
 from shadow.compare.checks.orders import order_findings
+from shadow.compare.checks.own import run_own_findings, trade_own_findings
 from shadow.compare.checks.prices import price_findings
 from shadow.compare.checks.runs import counter_findings, duration_findings, end_findings, identity_findings
 from shadow.compare.checks.safety import equity_findings, guard_findings, market_findings, phase_findings
@@ -101,6 +102,7 @@ def find_in_runs(view: PairView, duties: Duties) -> Iterator[Finding]:
     yield from duration_findings(view, policy)
     yield from run_effect_findings(view, policy)
     yield from account_findings(view)
+    yield from run_own_findings(view, policy)
 
 
 def find_in_copies(pair: TradePair, duties: Duties) -> Iterator[Finding]:
@@ -131,6 +133,7 @@ def find_in_trade(pair: TradePair, duties: Duties) -> Iterator[Finding]:
     yield from fill_findings(pair, policy, duties)
     yield from net_findings(pair, policy)
     yield from trade_effect_findings(pair, policy)
+    yield from trade_own_findings(pair, policy)
 
 
 def without_unseen_absences(findings: Iterable[Finding], view: PairView) -> Iterator[Finding]:
@@ -189,7 +192,7 @@ def _places(cause: Difference, group: list[Difference], policy: Policy) -> Itera
 
 def _bare(difference: Difference, policy: Policy, on: date) -> Difference:
     """Give a difference as it is by itself: its own dollars and severity, and the entry that covers it, if one does."""
-    severity = worse(policy.severity_of(difference.kind), difference.by_worth)
+    severity = worse(policy.severity_of(difference.kind, difference.field), difference.by_worth)
     update = {"severity": severity, "impact": difference.own, "caused_by": None, "covered_by": None, "over_budget": None}
     alone = difference.model_copy(update=update)
     entry = next((entry.id for entry in policy.known if entry.covers(alone, on)), None)
@@ -223,7 +226,7 @@ def _bare_difference(finding: Finding, impact: Impact, policy: Policy, lanes: Ma
     return Difference(
         kind=finding.kind,
         level=KINDS[finding.kind].level,
-        severity=policy.severity_of(finding.kind),
+        severity=policy.severity_of(finding.kind, finding.field),
         by_worth=policy.materiality.raised(Severity.INFO, _worth(impact), trade_usd),
         attribution=finding.attribution,
         lane=None if finding.role is None else lanes.get(finding.role),

@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from shadow.compare.exact import EXACT, TEN_THOUSAND, ZERO
 from shadow.compare.finding import Finding
-from shadow.compare.policy import Policy
+from shadow.compare.policy import OWN, Policy
 from shadow.compare.rules import (
     AbsoluteRule,
     BpsRule,
@@ -49,14 +49,17 @@ def numeric_rules(policy: Policy) -> dict[str, Numeric]:
 
 
 def tolerant_rules(policy: Policy) -> dict[str, Tolerant]:
-    """Give the policy's rules that have margins, by name."""
-    return {name: rule for name, rule in policy.rules if isinstance(rule, _TOLERANT)}
+    """Give the policy's rules that have margins, by name; those of fields of a user's own as `own.NAME`."""
+    own = {f"{OWN}{name}": rule for name, rule in policy.own.items()}
+    return {name: rule for name, rule in policy.rules if isinstance(rule, _TOLERANT)} | own
 
 
 def basis_of(policy: Policy) -> str:
     """Give the sha256 of what the policy judges by and no margin answers: two policies of one basis differ by tolerances."""
     rules = dict.fromkeys(tolerant_rules(policy), _TOLERANCES)
-    return sha256(policy.model_dump_json(exclude={"rules": rules, **dict.fromkeys(NOT_JUDGED, True)}).encode()).hexdigest()
+    own = dict.fromkeys(policy.own, _TOLERANCES | {"severity"})
+    judged = policy.model_dump_json(exclude={"rules": rules, "own": own, **dict.fromkeys(NOT_JUDGED, True)})
+    return sha256(judged.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +133,9 @@ class ToleranceRecorder:
         self._asked = {name: _Asked() for name in self._rules}
         self._fresh: dict[int, tuple[_Asked, list[Question]]] = {}
         rules = {name: RecordingRule(rule, self._asked[name], self._fresh) for name, rule in self._rules.items()}
+        own = {name: rules.pop(f"{OWN}{name}") for name in policy.own}
         self._names = {id(asked): name for name, asked in self._asked.items()}
-        self.watched = policy.model_copy(update={"rules": policy.rules.model_copy(update=rules)})
+        self.watched = policy.model_copy(update={"rules": policy.rules.model_copy(update=rules), "own": own})
 
     def found(self, trade_id: str | None, findings: Iterable[Finding]) -> list[Finding]:
         """Let the checks of one trade (None: of the runs) find what they find, and note what they asked."""

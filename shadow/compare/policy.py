@@ -21,14 +21,28 @@ from shadow.compare.exact import EXACT, TEN_THOUSAND
 from shadow.compare.kinds import KINDS
 from shadow.compare.noise_floor import NoiseFloor
 from shadow.compare.policy_text import InvalidPolicy, PolicyText
-from shadow.compare.rules import BpsRule, DriftRule, DurationRatioRule, NumericRule, OrderedRule, SetRule, ToleranceRule
+from shadow.compare.rules import (
+    AbsoluteRule,
+    BpsRule,
+    DriftRule,
+    DurationRatioRule,
+    ExactRule,
+    NumericRule,
+    OrderedRule,
+    SetRule,
+    ToleranceRule,
+)
 from shadow.contracts.comparison import Attribution, Difference, Severity
 from shadow.contracts.model import Frozen, NonNegative
+from shadow.contracts.outcome import MAX_OWN_FIELDS, OwnName
 from shadow.contracts.vocabulary import EffectKind, Lane, Role, Side
 
 Named = Annotated[str, Field(min_length=1, max_length=200)]
 Pattern = Annotated[str, Field(min_length=1, description="`*` stands for anything, `?` for one character")]
 Seconds = Annotated[StrictInt, Field(gt=0)]
+OWN_FIELD = "OWN_FIELD"
+OWN = "own."
+"""What a field of a user's own is called in differences, gaps and margins begins so."""
 
 
 class Rules(Frozen):
@@ -74,6 +88,25 @@ class Rules(Frozen):
     effect_price: Annotated[BpsRule, Field(description="price in an event or the ledger, against the trade's")]
     phase_order: Annotated[OrderedRule, Field(description="every SELL ends before the first BUY begins")]
     duration_ratio: Annotated[DurationRatioRule, Field(description="run duration, against the other lane's")]
+
+
+class _Own(Frozen):
+    severity: Annotated[Severity | None, Field(description="how much a difference of it matters; by default as OWN_FIELD")] = None
+
+
+class OwnExactRule(ExactRule, _Own):
+    """Equal means the same value: of a text, a truth value, a time or a number."""
+
+
+class OwnAbsoluteRule(AbsoluteRule, _Own):
+    """Equal means numbers at most `tolerance` apart, or times at most so many seconds; anything else the same value."""
+
+
+class OwnBpsRule(BpsRule, _Own):
+    """Equal means numbers at most `tolerance` basis points apart; anything else the same value."""
+
+
+OwnRule = Annotated[OwnExactRule | OwnAbsoluteRule | OwnBpsRule, Field(discriminator="rule")]
 
 
 class Limits(Frozen):
@@ -251,6 +284,10 @@ class Policy(Frozen):
     applies: Applies
     evidence: Evidence
     materiality: Materiality
+    own: Annotated[
+        dict[OwnName, OwnRule],
+        Field(max_length=MAX_OWN_FIELDS, description="fields of your own that both lanes have, of their trades or runs, by name"),
+    ] = Field(default_factory=dict)
     severity: Annotated[
         dict[str, Severity], AfterValidator(_only_kinds), Field(description="severities that differ from the kind's own")
     ] = Field(default_factory=dict)
@@ -267,9 +304,10 @@ class Policy(Frozen):
         """Name the policy by the sha256 of its canonical form: comments, order, spacing and measured noise do not matter."""
         return _hash_of(self.model_dump_json(exclude={"noise"}))
 
-    def severity_of(self, kind: str) -> Severity:
-        """Give a kind's severity: the policy's own, else the kind's default."""
-        return self.severity.get(kind) or KINDS[kind].severity
+    def severity_of(self, kind: str, field: str = "") -> Severity:
+        """Give the severity of a kind: of the field's own entry, else as the policy says of the kind, else the kind's default."""
+        entry = self.own.get(field.removeprefix(OWN)) if kind == OWN_FIELD else None
+        return (entry and entry.severity) or self.severity.get(kind) or KINDS[kind].severity
 
     def evidence_of(self, lane: Lane) -> LaneEvidence:
         """Give what must be known of `lane`."""

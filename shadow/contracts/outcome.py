@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
 
 from shadow.contracts.events import FailureStep
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative, NonNegativeTotal, Total
@@ -134,6 +137,34 @@ class AccountRecord(Frozen):
     bookings: tuple[Booking, ...] = ()
 
 
+class OwnType(StrEnum):
+    """What a field of a user's own is read as."""
+
+    TEXT = "text"
+    DECIMAL = "decimal"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    TIME = "time"
+
+
+OwnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+MAX_OWN_FIELDS = 32
+MAX_OWN_TEXT = 500
+
+
+class OwnField(Frozen):
+    """One field that this project does not know, as a lane has it: of a trade, or of the run.
+
+    `text` is the value as text: a plain decimal, `true` or `false`, an ISO time in UTC. It is None where the lane says null, and
+    where there is no such field, which `absent` tells apart. What cannot be read is a gap, and no field.
+    """
+
+    name: OwnName
+    type: OwnType
+    text: Annotated[str, Field(max_length=MAX_OWN_TEXT)] | None = None
+    absent: bool = False
+
+
 class TradeOutcome(Frozen):
     """How one trade ended in one lane. `market` is what the market quoted soon after, which no lane wrote."""
 
@@ -158,6 +189,7 @@ class TradeOutcome(Frozen):
     started_at: Moment | None = None
     completed_at: Moment | None = None
     raw_status: str = ""
+    own: tuple[OwnField, ...] = ()
 
 
 class GuardDecision(Frozen):
@@ -261,6 +293,7 @@ class RunOutcome(Frozen):
     redrive_count: int = 0
     version: str | None = None
     functions: tuple[str, ...] = ()
+    own: tuple[OwnField, ...] = ()
     violations: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
 

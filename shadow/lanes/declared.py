@@ -14,10 +14,11 @@ from decimal import Context, Decimal
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.events import ExecutionStatus
 from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS
-from shadow.contracts.outcome import Gap, Intent, RunCounters, RunOutcome, TradeOutcome
+from shadow.contracts.outcome import Gap, Intent, OwnField, RunCounters, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Reason, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.lane_file import COUNTS, MOMENTS, NUMBERS, PRODUCT, WORDS, FieldSpec, LaneFile, Part, text_or_none
+from shadow.lanes.own import own_field
 from shadow.lanes.paths import ABSENT, Unreadable, instant_of, is_covered, leaves, number_of, steps, value_at, values_at
 from shadow.lanes.records import as_json, as_moment, is_identifier
 from shadow.lanes.workflow.history import function_versions, read_history, version_of
@@ -43,18 +44,36 @@ class _Reading:
         """Read a field of a record; None where it is null or absent and may be, or cannot be read (which is a gap)."""
         if spec is None:
             return None
-        found = value_at(record, spec.at)
-        if found is None and spec.when_null is not None:
-            found = spec.when_null
+        found = self.found(spec, record, where)
         if found is None or found is ABSENT:
-            if spec.required:
-                self.gap(where, f"{spec.at}: expected a value, was {'null' if found is None else 'absent'}")
             return None
         try:
             return self.typed(name, spec, found)
         except Unreadable as error:
             self.gap(where, f"{spec.at}: expected {error}, was {found!r:.60}")
             return None
+
+    def found(self, spec: FieldSpec, record: object, where: str) -> object:
+        """Give what stands at a field's path, or stands in for its null; a gap where it must be there and is not."""
+        found = value_at(record, spec.at)
+        if found is None and spec.when_null is not None:
+            found = spec.when_null
+        if spec.required and (found is None or found is ABSENT):
+            self.gap(where, f"{spec.at}: expected a value, was {'null' if found is None else 'absent'}")
+        return found
+
+    def own(self, specs: Mapping[str, FieldSpec], record: object, where: str) -> tuple[OwnField, ...]:
+        """Read a record's fields of the user's own; one that cannot be read is a gap and left out."""
+        fields = []
+        for name, spec in specs.items():
+            found = self.found(spec, record, where)
+            try:
+                if isinstance(found, str) and spec.map is not None:
+                    found = self.typed(name, FieldSpec(spec.at, map=spec.map), found)
+                fields.append(own_field(name, found, spec.type, self.lane.numbers, spec.zone))
+            except Unreadable as error:
+                self.gap(where, f"own.{name}: {spec.at}: expected {error}, was {found!r:.60}")
+        return tuple(fields)
 
     def gap(self, where: str, reason: str) -> None:
         self.gaps.append(Gap(what=where, reason=reason))
@@ -136,6 +155,7 @@ def read_with_words(
         redrive_count=facts.redrives,
         version=version_of(describe),
         functions=function_versions(facts),
+        own=reading.own(lane.run.own, record, f"{lane.name} run"),
         violations=tuple(sorted(reading.violations)),
         gaps=tuple(dict.fromkeys(reading.gaps)),
     )
@@ -213,6 +233,7 @@ def _trade(reading: _Reading, number: int, row: object) -> TradeOutcome | None:
         started_at=told.get("started_at"),
         completed_at=told.get("completed_at"),
         raw_status=str(value_at(row, fields["status"].at)),
+        own=reading.own(reading.lane.trades.own, row, where),
     )
 
 

@@ -15,7 +15,9 @@ from functools import cached_property
 from hashlib import sha256
 
 from shadow.contracts.errors import FieldFault, InvalidPayload
+from shadow.contracts.outcome import MAX_OWN_FIELDS, OwnType
 from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
+from shadow.lanes.own import is_own_name
 from shadow.lanes.paths import EACH, Unreadable, steps
 from shadow.lanes.records import is_identifier
 
@@ -32,6 +34,7 @@ TRADE_FIELDS = frozenset(
     {"key", "symbol", "action", "status", "reason", "error_message", "order_id", "attempts", *MOMENTS, *NUMBERS[:6]}
 )
 _SPEC = frozenset({"at", "map", "required", "when_null", "zone", "sign_from", "else"})
+_OWN_SPEC = frozenset({"at", "type", "map", "required", "when_null", "zone"})
 SOURCES = frozenset({"plan_id", "correlation_id", "run_id", "timestamp", "total_portfolio_value"})
 TRADE_SOURCES = frozenset({"symbol", "action", "trade_amount", "target_value", "current_value", "priority"})
 _TOP = frozenset({"schema", "name", "owner", "numbers", "run", "trades", "maps", "ends", "unread", "examples", "input"})
@@ -48,19 +51,24 @@ class FieldSpec:
     zone: str | None = None
     sign_from: str | None = None
     otherwise: str | None = None
+    type: OwnType = OwnType.TEXT
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Where the run, or each trade, is read: `source` is `execution.output`, `execution.cause` or `state.NAME`."""
+    """Where the run, or each trade, is read: `source` is `execution.output`, `execution.cause` or `state.NAME`.
+
+    `own` are the fields that this project does not know, by the names that a policy has for them.
+    """
 
     source: str
     root: str
-    fields: Mapping[str, FieldSpec]
+    fields: dict[str, FieldSpec]
+    own: dict[str, FieldSpec]
 
     def paths(self) -> set[str]:
         """Give every path that is read, from the document's top."""
-        return {f"{self.root}.{spec.at}".strip(".") for spec in self.fields.values()}
+        return {f"{self.root}.{spec.at}".strip(".") for spec in (*self.fields.values(), *self.own.values())}
 
 
 @dataclass(frozen=True)
@@ -162,19 +170,31 @@ class _Checker:
             self.fault(f"{name}.from", "execution.output, execution.cause or state.NAME", source)
         fields = {}
         for key, value in table.items():
-            if key in ("from", "root"):
+            if key in ("from", "root", "own"):
                 continue
             if key not in known:
-                self.fault(f"{name}.{key}", f"one of {', '.join(sorted(known))}", value)
+                self.fault(f"{name}.{key}", f"own, or one of {', '.join(sorted(known))}", value)
             else:
                 fields[key] = self.spec(f"{name}.{key}", value)
-        return Part(source, str(table.get("root", "")), fields)
+        return Part(source, str(table.get("root", "")), fields, self.own(f"{name}.own", self.table(table, "own")))
 
-    def spec(self, place: str, value: object) -> FieldSpec:
+    def own(self, place: str, table: Mapping[str, object]) -> dict[str, FieldSpec]:
+        if len(table) > MAX_OWN_FIELDS:
+            self.fault(place, f"at most {MAX_OWN_FIELDS} fields", len(table))
+        for name in table:
+            if not is_own_name(name):
+                self.fault(f"{place}.{name}", "a name of up to 64 letters, digits and _", name)
+        return {name: self.spec(f"{place}.{name}", value, _OWN_SPEC) for name, value in table.items()}
+
+    def spec(self, place: str, value: object, known: frozenset[str] = _SPEC) -> FieldSpec:
         values = {"at": value} if isinstance(value, str) else value
-        if not isinstance(values, Mapping) or not isinstance(values.get("at"), str) or values.keys() - _SPEC:
-            self.fault(place, f"a path, or a table of {', '.join(sorted(_SPEC))}", value)
+        if not isinstance(values, Mapping) or not isinstance(values.get("at"), str) or values.keys() - known:
+            self.fault(place, f"a path, or a table of {', '.join(sorted(known))}", value)
             return FieldSpec("")
+        kind = values.get("type", OwnType.TEXT)
+        if kind not in list(OwnType):
+            self.fault(f"{place}.type", " or ".join(OwnType), kind)
+            kind = OwnType.TEXT
         try:
             steps(str(values["at"]))
         except Unreadable as error:
@@ -191,6 +211,7 @@ class _Checker:
             zone=text_or_none(values.get("zone")),
             sign_from=text_or_none(values.get("sign_from")),
             otherwise=text_or_none(values.get("else")),
+            type=OwnType(str(kind)),
         )
 
     def hold(self, lane: LaneFile) -> None:
@@ -203,7 +224,8 @@ class _Checker:
         if lane.trades.root.count(EACH) != 1:
             self.fault("trades.root", f"a path with one {EACH}", lane.trades.root)
         for name, part, status in (("run", lane.run, RunStatus), ("trades", lane.trades, TradeStatus)):
-            for key, spec in part.fields.items():
+            own = {f"own.{key}": spec for key, spec in part.own.items()}
+            for key, spec in (part.fields | own).items():
                 kind = status if key == "status" else WORDS.get(key)
                 if spec.map is not None and spec.map not in lane.maps:
                     self.fault(f"{name}.{key}.map", "a table of maps", spec.map)

@@ -30,13 +30,23 @@ _MAX_IDENTIFIER = 200
 class Fields:
     """One record, named `where`; faulty fields are appended to `faults`.
 
-    With `exact_numbers` a number must be a number (a table item); without, a decimal string (the JSON wire).
+    With `exact_numbers` a number must be a number (a table item); without, a decimal string (the JSON wire). `own` names
+    attributes of a user's own, which are not unknown: `shadow.lanes.own` reads them.
     """
 
-    __slots__ = ("exact_numbers", "faults", "values", "where")
+    __slots__ = ("exact_numbers", "faults", "own", "values", "where")
 
-    def __init__(self, where: str, values: Mapping[str, object], faults: list[str], *, exact_numbers: bool = False) -> None:
+    def __init__(
+        self,
+        where: str,
+        values: Mapping[str, object],
+        faults: list[str],
+        *,
+        exact_numbers: bool = False,
+        own: Collection[str] = (),
+    ) -> None:
         """Read `values`."""
+        self.own = own
         self.where = where
         self.values = values
         self.faults = faults
@@ -151,11 +161,11 @@ class Fields:
 
     def below(self, name: str, values: Mapping[str, object]) -> Fields:
         """Read the record `values` inside this one, a JSON document."""
-        return Fields(f"{self.where}.{name}", values, self.faults)
+        return Fields(f"{self.where}.{name}", values, self.faults, own=self.own)
 
     def refuse_unknown(self, known: Collection[str]) -> None:
         """Note every attribute that the contract does not have."""
-        for name in sorted(self.values.keys() - set(known)):
+        for name in sorted(self.values.keys() - {*known, *self.own}):
             self.faults.append(f"{self.where}.{name}: expected no such attribute, was {type(self.values[name]).__name__}")
 
     def hold_against(self, model: type[BaseModel], **given: object) -> None:

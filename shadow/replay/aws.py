@@ -8,7 +8,7 @@ verdicts kept by the comparator's: a replay differs from a live pair in its orig
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -18,6 +18,7 @@ from shadow.aws.executions import AwsCandidateSource
 from shadow.aws.objects import S3Objects
 from shadow.aws.observability import PowertoolsRecorder
 from shadow.aws.pair_ledger import DynamoDbPairLedger
+from shadow.compare.policy import Policy
 from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.errors import PairMoved, UnknownPair
 from shadow.contracts.identity import run_id_of
@@ -39,6 +40,7 @@ from shadow.replay.ports import Archive, Archived, ReplayRun
 from shadow.replay.replayer import Pace, Replayer
 from shadow.settlement.documents import candidate_outcome
 from shadow.settlement.evidence_store import EvidenceStore
+from shadow.settlement.judging import judge_by
 from shadow.settlement.looks import Lanes
 from shadow.settlement.ports import Case, Judge
 
@@ -54,12 +56,13 @@ _NEXT = {PairState.PENDING: PairState.JUDGED, PairState.LATE: PairState.JUDGED, 
 
 @dataclass(frozen=True, slots=True)
 class AwsCandidate:
-    """Starts replays and reads what came of them."""
+    """Starts replays and reads what came of them. `own` names the fields of a user's own that the policy compares."""
 
     intake: Intake
     ledger: PairLedger
     lanes: Lanes
     store: EvidenceStore
+    own: tuple[str, ...] = ()
 
     def start(self, plan: RebalancePlan, held: Mapping[str, Decimal], now: datetime) -> Pair:
         """Record the replay's pair and start its execution; a pair that exists already is given as it is."""
@@ -71,7 +74,7 @@ class AwsCandidate:
         look = self.lanes.workflow(pair, self.ledger.evidence_of(pair.plan_id), now)
         if look.presence is not Presence.SETTLED or look.ref is None:
             return None
-        return candidate_outcome(pair, self.store.read(look.ref), plan), look.ref
+        return candidate_outcome(pair, self.store.read(look.ref), plan, self.own), look.ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +155,10 @@ class ReplayStack:
         lanes = Lanes(runs, source, self.store, ledger, Deadlines())
         return AwsCandidate(intake=intake, ledger=ledger, lanes=lanes, store=self.store)
 
-    def replayer(self, archive: Archive, judge: Judge, pace: Pace) -> Replayer:
-        """Put the replayer together."""
-        candidate = self.candidate
-        return Replayer(archive, candidate, LedgerJudging(candidate.ledger, self.store, judge), pace)
+    def replayer(self, archive: Archive, policy: Policy, pace: Pace) -> Replayer:
+        """Put the replayer together, to judge by `policy`."""
+        candidate = replace(self.candidate, own=tuple(policy.own))
+        return Replayer(archive, candidate, LedgerJudging(candidate.ledger, self.store, judge_by(policy)), pace)
 
     def run_alone(self, unpaired: UnpairedPlan, now: datetime) -> tuple[RebalancePlan, Archived] | None:
         """Read what the workflow, in production alone, did with a plan; None while it runs, and where the plan was not kept.

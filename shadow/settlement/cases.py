@@ -6,7 +6,7 @@ so a judgement today and one in a year read the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -83,8 +83,13 @@ class CaseBuilder:
         ledger: PairLedger,
         deadlines: Deadlines,
         broker: BrokerTruth | None,
+        own: Collection[str] = (),
     ) -> None:
-        """Read evidence from `store`; with `broker`, what both accounts' brokers say goes beside it."""
+        """Read evidence from `store`; with `broker`, what both accounts' brokers say goes beside it.
+
+        `own` names the fields of a user's own that the policy compares.
+        """
+        self._own = own
         self._lanes = lanes
         self._store = store
         self._plans = plans
@@ -145,7 +150,7 @@ class CaseBuilder:
         if effects is not None:
             refs.append(effects)
         emitted = None if effects is None else self._store.read(effects)
-        outcome = _with_gaps(control_outcome(pair, self._store.read(ref), emitted), gaps)
+        outcome = _with_gaps(control_outcome(pair, self._store.read(ref), emitted, self._own), gaps)
         if outcome is None or effects is None or look.presence is not Presence.SETTLED:
             return outcome, ""
         ledger_rows = watches_ledger(self._store.read(effects))
@@ -165,7 +170,7 @@ class CaseBuilder:
         if ref is None:
             return unread(pair, look.lane, look.gaps) if look.gaps else None
         refs.append(ref)
-        return _with_gaps(candidate_outcome(pair, self._store.read(ref), plan), look.gaps)
+        return _with_gaps(candidate_outcome(pair, self._store.read(ref), plan, self._own), look.gaps)
 
     def _ref(self, pair: Pair, look: Look) -> EvidenceRef | None:
         """Say where a lane's evidence lies, storing it first where the lane has not settled."""

@@ -11,7 +11,7 @@ run of thousands of trades is never held as a whole beside its outcome.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from shadow.aws.table import Reader, from_item, plain_item, to_item
@@ -48,8 +48,10 @@ def recorded(draft: DocumentWriter, what: str, items: Iterable[Mapping[str, obje
         yield item
 
 
-def control_outcome(pair: Pair, records: Iterable[Record], effects: Iterable[Record] | None) -> RunOutcome | None:
-    """Read the control's outcome from its documents; `effects` None: nobody captures them."""
+def control_outcome(
+    pair: Pair, records: Iterable[Record], effects: Iterable[Record] | None, own: Collection[str] = ()
+) -> RunOutcome | None:
+    """Read the control's outcome from its documents; `effects` None: nobody captures them. `own` names a user's own fields."""
     faults: list[str] = []
     found: list[Effect] | None = None
     rows: list[dict[str, object]] = []
@@ -60,7 +62,7 @@ def control_outcome(pair: Pair, records: Iterable[Record], effects: Iterable[Rec
         found = captured_effects(sections.of(EVENT), faults)
         rows = [plain_item(row) for row in sections.of(LEDGER_ROW)]
     items = (plain_item(item) for item in _Sections(records).of(ITEM))
-    outcome = read_control(pair.run_id, pair.plan_id, items, found, rows, ledger_is_shared=shared)
+    outcome = read_control(pair.run_id, pair.plan_id, items, found, rows, ledger_is_shared=shared, own=own)
     if outcome is None or not faults:
         return outcome
     return outcome.model_copy(update={"violations": tuple(sorted({*outcome.violations, *faults}))})
@@ -81,8 +83,8 @@ def with_other_runs(outcome: RunOutcome | None, effects: Iterable[Record]) -> Ru
     return outcome.model_copy(update={"other_runs": tuple(sorted(names))}) if names else outcome
 
 
-def candidate_outcome(pair: Pair, records: Iterable[Record], plan: RebalancePlan) -> RunOutcome:
-    """Read the candidate's outcome from its document."""
+def candidate_outcome(pair: Pair, records: Iterable[Record], plan: RebalancePlan, own: Collection[str] = ()) -> RunOutcome:
+    """Read the candidate's outcome from its document. `own` names a user's own fields; a lane of a file names them itself."""
     sections = _Sections(records)
     lane = next(iter(list(sections.of(LANE))), None)
     if lane is not None:
@@ -95,7 +97,7 @@ def candidate_outcome(pair: Pair, records: Iterable[Record], plan: RebalancePlan
         state_items=map(plain_item, sections.of(STATE_ITEM)),
         map_runs=(_map_run(run) for run in sections.of(MAP_RUN)),
     )
-    return read_candidate(pair.run_id, pair.plan_id, read, plan)
+    return read_candidate(pair.run_id, pair.plan_id, read, plan, own)
 
 
 def unread(pair: Pair, lane: Lane, gaps: tuple[Gap, ...]) -> RunOutcome:

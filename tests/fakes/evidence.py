@@ -253,14 +253,19 @@ def _statuses(outcome: RunOutcome) -> dict[tuple[str, str], str]:
 
 
 def settler_of(
-    world: World, *, fuse: Fuse | None = None, deadlines: Deadlines | None = None, lane_file: LaneFile | None = None
+    world: World,
+    *,
+    fuse: Fuse | None = None,
+    deadlines: Deadlines | None = None,
+    lane_file: LaneFile | None = None,
+    own: tuple[str, ...] = (),
 ) -> Settler:
     """Put a comparator together over `world`."""
     fuse, deadlines = fuse or Fuse(), deadlines or Deadlines()
     ledger = FakeLedger(world, fuse)
     store = EvidenceStore(FakeObjects(world, fuse), Redactor())
     lanes = Lanes(FakeControl(world), FakeCandidate(world), store, ledger, deadlines, lane_file=lane_file)
-    cases = CaseBuilder(lanes=lanes, store=store, plans=FakePlans(), ledger=ledger, deadlines=deadlines, broker=None)
+    cases = CaseBuilder(lanes=lanes, store=store, plans=FakePlans(), ledger=ledger, deadlines=deadlines, broker=None, own=own)
     return Settler(Parts(ledger, lanes, store, cases, fake_judge, FakeRecorder(world, fuse), deadlines, "test"))
 
 

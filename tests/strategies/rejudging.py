@@ -9,10 +9,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 from shadow.compare.case import PairCase
-from shadow.compare.policy import Policy, default_policy
+from shadow.compare.policy import OwnAbsoluteRule, OwnBpsRule, OwnExactRule, Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule, DurationRatioRule, ExactRule, OrderedRule, TicksRule
 from shadow.contracts.comparison import Severity
-from shadow.contracts.outcome import Gap, Intent
+from shadow.contracts.outcome import Gap, Intent, OwnField, OwnType
 from shadow.contracts.vocabulary import EffectKind, Lane, Reason, Role, SizingBasis, TradeStatus
 from tests.strategies.outcomes import DAY, SCENARIOS, random_case
 from tests.strategies.planting import run_of, with_run
@@ -141,11 +141,39 @@ def drawn_case(rng: random.Random) -> PairCase:
         case = jolted(case, rng)
     if rng.random() < 0.25:
         case = torn(case, rng)
+    if rng.random() < 0.5:
+        case = with_own(case, rng)
     origin = rng.choice(("live", "live", "replay"))
     moved = case.published_at + timedelta(seconds=rng.randint(0, 3))
     role = rng.choice((Lane.LEGACY, Lane.LEGACY, Lane.WORKFLOW))
     day = DAY + timedelta(days=rng.randint(0, 2))
     return replace(case, trading_day=day, origin=origin, production_lane=role, published_at=moved)
+
+
+def with_own(case: PairCase, rng: random.Random) -> PairCase:
+    """Give both runs and their trades fields of a user's own: nearly alike, null, absent, of another type, or not there."""
+    for role in Role:
+        run = run_of(case, role)
+        trades = tuple(trade.model_copy(update={"own": _drawn_own(rng)}) for trade in run.trades)
+        case = with_run(case, role, trades=trades, own=_drawn_own(rng))
+    return case
+
+
+def _drawn_own(rng: random.Random) -> tuple[OwnField, ...]:
+    fee = {"type": OwnType.DECIMAL, "text": str(Decimal(100) * rng.choice(FACTORS))}
+    others = ({"absent": True}, {"text": None}, {"type": OwnType.TEXT, "text": "none"}, {"type": OwnType.TEXT})
+    fields = {"fee": fee | (rng.choice(others) if rng.random() < 0.1 else {}), "desk": {"type": OwnType.TEXT, "text": "a"}}
+    return tuple(OwnField.model_validate({"name": name, **each}) for name, each in fields.items() if rng.random() < 0.97)
+
+
+OWN_KINDS = {"exact": OwnExactRule, "absolute": OwnAbsoluteRule, "bps": OwnBpsRule}
+
+
+def drawn_own_rule(rng: random.Random) -> object:
+    """Draw an entry for a field of a user's own."""
+    kind, severity = rng.choice(list(OWN_KINDS)), rng.choice((None, Severity.INFO, Severity.CRITICAL))
+    values = {"rule": kind, "severity": severity}
+    return OWN_KINDS[kind].model_validate(values if kind == "exact" else values | {"tolerance": rng.choice(_TOLERANCES)})
 
 
 _ANY = ("exact", "absolute", "bps", "ticks")
@@ -201,6 +229,7 @@ def drawn_policy(rng: random.Random) -> Policy:
         "rules": policy.rules.model_copy(update={name: rule for name, rule in rules.items() if rng.random() < 0.25}),
         "limits": policy.limits.model_copy(update={name: limits[name] for name in limits if rng.random() < 0.3}),
         "applies": policy.applies.model_copy(update={name: applies[name] for name in applies if rng.random() < 0.3}),
+        "own": {name: drawn_own_rule(rng) for name in rng.choice(((), ("fee",), ("fee",), ("fee", "desk")))},
         "severity": rng.choice(({}, {"SLIPPAGE": Severity.INFO, "PLANNED_AMOUNT": Severity.MINOR})),
     }
     if rng.random() < 0.2:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from shadow.cli.operations import lane as app
 from tests.factories.foreign_lane import LANE_FILE, answer_of, execution_of
 from tests.fakes.plans import plan_of
+from tests.strategies.policies import TEXT
 
 PLAN = plan_of(AAPL="-600", GOOG="1000")
 
@@ -109,3 +110,14 @@ def test_a_file_that_is_no_history_is_refused_by_name(tmp_path: Path, text: str)
     path.write_text(text)
     result = CliRunner().invoke(app, ["draft", "--history", str(path)])
     assert "h.json" in str(result.exception)
+
+
+def test_an_entry_of_the_policy_that_the_file_has_no_field_for_is_named(tmp_path: Path) -> None:
+    file, policy = tmp_path / "lane.toml", tmp_path / "policy.toml"
+    file.write_text(LANE_FILE.replace("[maps]", '[trades.own]\nvenue = "venue"\n[maps]'))
+    policy.write_text(TEXT + '[own.venue]\nrule = "exact"\n[own.fee]\nrule = "exact"\n')
+    code, told = run("check", file, "--policy", policy, "--json")
+    assert code == 1
+    assert [fault for fault in json.loads(told)["faults"] if "own" in fault] == [
+        f"{policy}: own.fee: the policy compares it, and {file} has no such field"
+    ]

@@ -74,6 +74,7 @@ def test_every_kind_of_the_closed_list_is_planted_here() -> None:
     assert set(KINDS) == {plant.kind for plant in PLANTS} | {
         "EQUITY_DECISION",
         "GUARD_DIFFERS",
+        "OWN_FIELD",
         "PRICE_NOT_THE_FILL",
         "REDRIVEN",
     }

@@ -48,16 +48,28 @@ def lean_policy() -> Policy:
     )
 
 
-def judged(edit: Callable[[dict[str, Any]], object] = lambda _body: None, **changes: object) -> dict[str, Any]:
-    """Shadow the plan with the foreign workflow, whose answer was edited; gives the comparison."""
+def judged(
+    edit: Callable[[dict[str, Any]], object] = lambda _body: None,
+    *,
+    lane: LaneFile = LANE,
+    policy: Policy | None = None,
+    fees: dict[str, str] | None = None,
+    **changes: object,
+) -> dict[str, Any]:
+    """Shadow the plan with the foreign workflow, whose answer was edited; gives the comparison. `fees`: what the control adds."""
+    policy = policy or lean_policy()
     answer = answer_of(PLAN)
     edit(answer["Payload"])
     pair = pair_of(PLAN)
     world = World(pairs={pair.plan_id: pair})
-    world.control_items[str(pair.control_run_id)] = ControlRun(PLAN).items()  # type: ignore[assignment] # raw items
+    items: Any = ControlRun(PLAN).items()
+    added = {name: {"N" if value[:1].isdigit() else "S": value} for name, value in (fees or {}).items()}
+    world.control_items[str(pair.control_run_id)] = [
+        item | (added if item["SK"]["S"].startswith("TRADE#") else {}) for item in items
+    ]
     world.executions[execution_arn(pair.run_id)] = execution_of(answer, **changes)  # type: ignore[assignment] # raw
-    parts = settler_of(world, lane_file=LANE)._parts
-    by_policy = judge_by(lean_policy())
+    parts = settler_of(world, lane_file=lane, own=tuple(policy.own))._parts
+    by_policy = judge_by(policy)
 
     later = {"started_at": BEGIN + timedelta(seconds=4), "completed_at": BEGIN + timedelta(seconds=5)}  # after the SELLs
 
@@ -87,6 +99,52 @@ def test_a_foreign_workflow_that_does_what_the_control_does_has_no_difference() 
     assert document["candidate"]["gaps"] == []
     assert document["candidate"]["violations"] == []
     assert [trade["status"] for trade in document["candidate"]["trades"]] == ["COMPLETED"] * 4
+
+
+OWN_FIELDS = LANE_FILE.replace(
+    "[maps]",
+    """[trades.own]
+commission = { at = "fees.commission", type = "decimal" }
+venue = { at = "fees.venue" }
+
+[maps]""",
+)
+
+
+@pytest.mark.parametrize(
+    ("fees", "differs", "gaps"),
+    [
+        ({"commission": "0.509", "venue": "X"}, {}, []),
+        ({"commission": "0.511", "venue": "X"}, {"own.commission": ("0.50", "0.511")}, []),
+        ({"commission": 1, "venue": None}, {"own.commission": ("0.50", "1"), "own.venue": ("X", "null")}, []),
+        ({"commission": None, "venue": "X"}, {"own.commission": ("0.50", "null")}, []),
+        ({"commission": "0.50"}, {}, ["candidate: trade GOOG: own.venue: absent"]),
+        (
+            {"commission": "1_0", "venue": "X"},
+            {},
+            [
+                "candidate: orders-v2 trade 2 (GOOG): own.commission: fees.commission: expected a finite decimal, was '1_0'",
+            ],
+        ),
+    ],
+)
+def test_a_field_of_a_users_own_is_compared_by_its_entry_in_the_policy(
+    fees: dict[str, object], differs: dict[str, tuple[str, str]], gaps: list[str]
+) -> None:
+    def pay(body: dict[str, Any]) -> None:
+        for each in body["order_results"]:
+            each["fees"] = fees if each["ticker"] == "GOOG" else {"commission": "0.5", "venue": "X"}
+
+    entries = {"commission": {"rule": "absolute", "tolerance": "0.01", "severity": "MAJOR"}, "venue": {"rule": "exact"}}
+    policy = Policy.from_values(lean_policy().model_dump(mode="json") | {"own": entries})
+    document = judged(pay, lane=LaneFile.read(OWN_FIELDS), policy=policy, fees={"commission": "0.50", "venue": "X"})
+    found = {each["field"]: (each["control"], each["candidate"]) for each in document["differences"]}
+    assert (found, document["gaps"]) == (differs, gaps)
+    assert {each["symbol"] for each in document["differences"]} <= {"GOOG"}
+    assert {each["field"]: each["severity"] for each in document["differences"]} == {
+        name: {"own.commission": "MAJOR", "own.venue": "MINOR"}[name] for name in differs
+    }
+    assert document["verdict"] == ("INCOMPLETE" if gaps else "DIVERGED" if differs else "MATCHED")
 
 
 def row(body: dict[str, Any], symbol: str) -> dict[str, Any]:

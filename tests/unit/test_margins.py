@@ -16,7 +16,7 @@ from reports.data.frames import load_frames
 from reports.noise import MULTIPLES, tolerance_use
 from shadow.compare.judge import judge, weighed
 from shadow.compare.margins import Unchanged, basis_of, tolerant_rules
-from shadow.compare.policy import Policy, default_policy
+from shadow.compare.policy import OWN, OwnBpsRule, Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, TicksRule
 from shadow.contracts.comparison import Comparison, Margin
 from shadow.contracts.vocabulary import Role
@@ -24,13 +24,15 @@ from shadow.settlement.stored import JsonlSource
 from tests.factories.comparisons import write_jsonl
 from tests.strategies.outcomes import random_case
 from tests.strategies.planting import is_buy, shifted, with_run
-from tests.strategies.rejudging import KINDS, drawn_case, drawn_policy
+from tests.strategies.rejudging import KINDS, OWN_KINDS, drawn_case, drawn_policy
 
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def with_rule(name: str, rule: object, policy: Policy | None = None) -> Policy:
     policy = policy or default_policy()
+    if name.startswith(OWN):
+        return policy.model_copy(update={"own": policy.own | {name.removeprefix(OWN): rule}})
     return policy.model_copy(update={"rules": policy.rules.model_copy(update={name: rule})})
 
 
@@ -63,7 +65,7 @@ def test_what_the_margins_call_unchanged_is_found_again_exactly(seed: int) -> No
 def test_one_rule_at_the_edge_of_what_was_needed(seed: int, kind: str) -> None:
     """Every rule that was asked, at its need and a hair beside it: never called unchanged where something else is found."""
     rng = random.Random(seed)
-    case, policy = drawn_case(rng), default_policy()
+    case, policy = drawn_case(rng), with_rule("own.fee", OwnBpsRule(rule="bps", tolerance=Decimal(rng.choice((0, 20)))))
     stored = judge(case, policy)
     assert stored.margins is not None
     for margin in stored.margins.rules:
@@ -79,7 +81,9 @@ def test_one_rule_at_the_edge_of_what_was_needed(seed: int, kind: str) -> None:
                     "ticks": TicksRule.model_construct(rule="ticks", tick=tolerance, ticks=1),
                 }
                 rule = tolerant_rules(policy)[margin.rule]
-                wanted = rules[kind] if kind in KINDS[margin.rule] else rule
+                wanted = rules[kind] if kind in KINDS.get(margin.rule, ()) else rule
+                if margin.rule.startswith(OWN) and kind in OWN_KINDS:
+                    wanted = OWN_KINDS[kind].model_construct(**rules[kind].model_dump())
                 other = with_rule(margin.rule, wanted)
                 if Unchanged(other).holds(stored.margins):
                     again = judge(case, other)

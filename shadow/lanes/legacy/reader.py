@@ -8,7 +8,7 @@ what is not there becomes a gap.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -39,6 +39,7 @@ from shadow.contracts.runs_table import (
 from shadow.contracts.vocabulary import EffectKind, Lane, Reason, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.effects import effect_order, read_effect
 from shadow.lanes.legacy.rules import RunFacts, buys_were_sent, run_status, safety_stop, trade_status
+from shadow.lanes.own import own_of
 from shadow.lanes.records import Fields, is_identifier, slim
 
 _RUN_FIELDS = frozenset(RunItem.model_fields)
@@ -65,11 +66,13 @@ def read_control(
     ledger_rows: Iterable[Mapping[str, object]] = (),
     *,
     ledger_is_shared: bool = False,
+    own: Collection[str] = (),
 ) -> RunOutcome | None:
     """Read the control's `items`, captured `effects` and the trade ledger's rows (items and rows as plain values).
 
     `ledger_is_shared`: another plan has the same correlation id, as a retried publication has, so that a row whose order no
-    trade of this run names is the other run's. `effects` None means that nobody captures them.
+    trade of this run names is the other run's. `effects` None means that nobody captures them. `own` names fields of the user's
+    own: attributes of the run's item, and of a trade's item or its execution data, that are no violation of the contract.
 
     None when there is no item at all: the run is not there.
     """
@@ -82,9 +85,10 @@ def read_control(
         seen = True
         key = item.get("SK")
         if key == METADATA_SK:
-            run = Fields("run", item, faults, exact_numbers=True)
+            run = Fields("run", item, faults, exact_numbers=True, own=own)
         elif isinstance(key, str) and key.startswith(TRADE_SK_PREFIX):
-            row = _trade_row(item, key.removeprefix(TRADE_SK_PREFIX), faults, gaps)
+            name = key.removeprefix(TRADE_SK_PREFIX)
+            row = _trade_row(Fields(f"trade[{name}]", item, faults, exact_numbers=True, own=own), name, gaps)
             rows += [row] if row else []
         else:
             faults.append(f"items.SK: expected {METADATA_SK} or {TRADE_SK_PREFIX}…, was {key!r}")
@@ -148,6 +152,7 @@ def _outcome(
         started_at=started,
         completed_at=ended if run_status(facts) is not RunStatus.UNFINISHED else None,
         buy_phase_started_at=began,
+        own=own_of(run),
         violations=tuple(sorted(set(run.faults))),
         gaps=tuple(gaps),
     )
@@ -168,8 +173,7 @@ def _facts(run: Fields, rows: list[_TradeRow], effects: Sequence[Effect] | None)
     return RunFacts(status=status, stop=stop, failure_reason=reason, buys_were_sent=sent)
 
 
-def _trade_row(item: Mapping[str, object], key_id: str, faults: list[str], gaps: list[Gap]) -> _TradeRow | None:
-    fields = Fields(f"trade[{key_id}]", item, faults, exact_numbers=True)
+def _trade_row(fields: Fields, key_id: str, gaps: list[Gap]) -> _TradeRow | None:
     fields.refuse_unknown(_TRADE_FIELDS)
     symbol = fields.identifier("symbol")
     side = fields.choice("action", Side) or fields.choice("phase", Side)
@@ -181,7 +185,7 @@ def _trade_row(item: Mapping[str, object], key_id: str, faults: list[str], gaps:
         return None
     body = fields.below("message_body", fields.document("message_body") or {})
     exits = body.flag("is_complete_exit")
-    fields.values = {name: value for name, value in item.items() if name != "message_body"}
+    fields.values = {name: value for name, value in fields.values.items() if name != "message_body"}
     return _TradeRow(trade_id=sys.intern(key_id), symbol=symbol, side=side, status=status, is_complete_exit=exits, fields=fields)
 
 
@@ -225,6 +229,7 @@ def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutco
             started_at=fields.moment("started_at"),
             completed_at=fields.moment("completed_at"),
             raw_status=row.status.value,
+            own=own_of(fields, execution),
         )
     )
 

@@ -11,7 +11,7 @@ UNKNOWN (if it intended an order) when it was a large one and is over, else UNFI
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -20,6 +20,7 @@ from shadow.contracts.events import ExecutionStatus, FailureStep
 from shadow.contracts.outcome import Gap, GuardDecision, RunCounters, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Reason, Role, RunStatus, Side, TradeStatus
+from shadow.lanes.own import own_of
 from shadow.lanes.records import Fields, as_json, as_moment
 from shadow.lanes.workflow.history import (
     HistoryFacts,
@@ -81,16 +82,22 @@ class CandidateRecords:
     map_runs: Iterable[Mapping[str, object] | Gap] = ()
 
 
-def read_candidate(run_id: str, plan_id: str, records: CandidateRecords, plan: RebalancePlan | None = None) -> RunOutcome:
-    """Read `records` into an outcome. `plan` names the trades where the execution carries none (a large plan)."""
-    reader = _Reader(records, plan)
+def read_candidate(
+    run_id: str, plan_id: str, records: CandidateRecords, plan: RebalancePlan | None = None, own: Collection[str] = ()
+) -> RunOutcome:
+    """Read `records` into an outcome. `plan` names the trades where the execution carries none (a large plan).
+
+    `own` names fields of the user's own, of a trade's result or of the workflow's state.
+    """
+    reader = _Reader(records, plan, own)
     return reader.outcome(run_id, plan_id)
 
 
 class _Reader:
     """One reading: the facts, and what was found wrong with them on the way."""
 
-    def __init__(self, records: CandidateRecords, plan: RebalancePlan | None) -> None:
+    def __init__(self, records: CandidateRecords, plan: RebalancePlan | None, own: Collection[str]) -> None:
+        self.own = own
         self.describe = records.describe
         self.facts = read_history(records.history)
         self.state = read_state_items(records.state_items or ())
@@ -109,7 +116,7 @@ class _Reader:
         status = self._run_status()
         started = as_moment(self.describe.get("startDate")) or as_moment(self.facts.started_at)
         ended = as_moment(self.describe.get("stopDate")) or as_moment(self.facts.ended_at)
-        carried = Fields("state", self._carried(), self.faults)
+        carried = Fields("state", self._carried(), self.faults, own=self.own)
         described = Fields("execution", self.describe, self.faults)
         for date in ("startDate", "stopDate", "redriveDate"):
             described.moment(date)
@@ -140,6 +147,7 @@ class _Reader:
             version=version_of(self.describe),
             functions=function_versions(self.facts),
             redrive_count=max(self.facts.redrives, redrives if isinstance(redrives, int) else 0),
+            own=own_of(carried),
             violations=tuple(sorted(set(self.faults))),
             gaps=tuple(self.gaps),
         )
@@ -214,7 +222,8 @@ class _Reader:
         results = ((trade_id, result) for trade_id, copies in self._results(planned).items() for result in copies)
         for trade_id, result in chain(results, self._recorded(planned, trades)):
             intents = self.state.intents.get(trade_id, ())
-            trade = trade_of_result(result, planned.get(trade_id), intents, self.faults)
+            fields = Fields("tradeResult", result, self.faults, own=self.own)
+            trade = trade_of_result(fields, planned.get(trade_id), intents)
             if trade is not None:
                 trades.setdefault(trade_id, []).append(trade)
         for trade_id, plan in planned.items():

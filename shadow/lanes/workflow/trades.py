@@ -24,6 +24,7 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import TradeResult
 from shadow.lanes.effects import effect_order, order_record, read_effect
+from shadow.lanes.own import own_of
 from shadow.lanes.records import Fields, slim
 
 _ACCEPTED = {
@@ -127,11 +128,9 @@ def read_state_items(items: Iterable[Mapping[str, object]]) -> StateRecords:
     return records
 
 
-def trade_of_result(
-    result: Mapping[str, object], planned: PlannedTrade | None, intents: Sequence[RecordedIntent], faults: list[str]
-) -> TradeOutcome | None:
+def trade_of_result(fields: Fields, planned: PlannedTrade | None, intents: Sequence[RecordedIntent]) -> TradeOutcome | None:
     """Read one trade's result, with its `intents` beside it; None where it names no trade."""
-    fields = Fields("tradeResult", result, faults)
+    result = fields.values
     trade_id, symbol, side = fields.identifier("tradeId"), fields.identifier("symbol"), fields.choice("action", Side)
     if trade_id is None or symbol is None or side is None:
         fields.require("tradeId", "symbol", "action")
@@ -165,6 +164,7 @@ def trade_of_result(
             started_at=fields.moment("startedAt"),
             completed_at=fields.moment("completedAt"),
             raw_status=str(result.get("status") or ""),
+            own=own_of(fields),
         )
     )
 
