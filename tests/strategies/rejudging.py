@@ -152,10 +152,11 @@ def drawn_case(rng: random.Random) -> PairCase:
 
 def with_own(case: PairCase, rng: random.Random) -> PairCase:
     """Give both runs and their trades fields of a user's own: nearly alike, null, absent, of another type, or not there."""
-    for role in Role:
-        run = run_of(case, role)
+    for run in (case.control, case.candidate):
+        if run is None:
+            continue
         trades = tuple(trade.model_copy(update={"own": _drawn_own(rng)}) for trade in run.trades)
-        case = with_run(case, role, trades=trades, own=_drawn_own(rng))
+        case = with_run(case, run.role, trades=trades, own=_drawn_own(rng))
     return case
 
 
