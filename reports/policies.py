@@ -116,8 +116,8 @@ def rule(kind: KindName, *, policy: FromPolicy = None, as_json: JsonOption = Fal
     say(f"follows    {', '.join(known.follows) or 'from no other kind: it is a first cause'}")
     say(f"dollars    {'it can move money' if known.impact else 'none of its own'}")
     say(f"runbook    docs/runbooks/{runbook}.md")
-    for name, entry in own.items():
-        say(f"compares   {escape(name)}: {entry}, {severities[name]}")
+    for name, compared in own.items():
+        say(f"compares   {escape(name)}: {compared}, {severities[name]}")
     if known.name == OWN_FIELD and not own:
         say("compares   no field: the policy has no table own")
     if not known.coverable:
