@@ -170,6 +170,8 @@ _DESERIALIZE = TypeDeserializer().deserialize
 
 def to_attribute(value: object) -> AttributeValueTypeDef:
     """Write one value. Raises TypeError for a float."""
+    if type(value) is str:
+        return {"S": value}
     attribute: AttributeValueTypeDef = _SERIALIZE(value)
     return attribute
 
@@ -180,8 +182,8 @@ def to_item(values: Mapping[str, object]) -> dict[str, AttributeValueTypeDef]:
 
 
 def from_item(item: Mapping[str, AttributeValueTypeDef]) -> dict[str, object]:
-    """Read an item."""
-    return {name: _DESERIALIZE(value) for name, value in item.items()}
+    """Read an item. Most of what it holds is text, which is read without asking what it is."""
+    return {name: value["S"] if "S" in value else _DESERIALIZE(value) for name, value in item.items()}
 
 
 def plain_item(item: Mapping[str, object]) -> dict[str, object]:

@@ -7,6 +7,7 @@ and holds both against its own.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -373,6 +374,8 @@ def audit_schedule(world: World) -> list[str]:
 def simulate_schedules(seeds: Iterable[int]) -> Result:
     """Run schedules and audit them. One that raises is a failure like any other: the next ones are run all the same."""
     result = Result()
+    gc.freeze()
+    gc.set_threshold(50_000)  # each world is many small objects that die together
     with composed():
         for seed in seeds:
             try:

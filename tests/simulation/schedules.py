@@ -36,6 +36,7 @@ from shadow.lanes.redaction import Redactor
 from shadow.lanes.settledness import Deadlines
 from shadow.publish import DualPublisher, IntakeQueue
 from shadow.settlement import composition as settlement_composition
+from shadow.settlement import sweeper
 from shadow.settlement.composition import Comparator, ComparatorEnvironment, comparator_from
 from shadow.settlement.hints import Message
 from shadow.settlement.sweeper import Sweeper
@@ -212,7 +213,7 @@ class World:
             plans.append(dice.choice(plans))
         if dice.random() < 0.1:
             plans.append(HOLD)
-        if dice.random() < 0.005:
+        if dice.random() < 0.0005:
             plans.append(LARGE)
         return [self._fate(plan) for plan in plans]
 
@@ -443,7 +444,8 @@ def composed() -> Iterator[None]:
             stack.enter_context(patch.object(module, "PowertoolsRecorder", lambda: _Current("recorder")))
         stack.enter_context(patch.object(settlement_composition, "judge_by", lambda _: fake_judge))
         stack.enter_context(patch.object(settlement_composition, "_redactor", lambda _: _NothingSecret()))
-        stack.enter_context(patch.object(Sweeper, "_month_cost", lambda *_: 0.0))  # a gauge that reads thirty days
+        stack.enter_context(patch.object(sweeper, "RECENT_DAYS", 2))
+        stack.enter_context(patch.object(Sweeper, "_month_cost", lambda *_: 0.0))  # a gauge that reads every day of the month
         own = {"pair_ledger_table_name": LEDGER, "state_machine_arn": STATE_MACHINE, "evidence_bucket_name": "evidence"}
         intake = replace(
             intake_from(IntakeEnvironment.model_validate(own)),
