@@ -61,7 +61,7 @@ def _summed(days: tuple[int, ...], share: float, correlation: float) -> Floats:
     """Give the chances of 0, 1, 2, … diverging trades over all `days`."""
     total: Floats = np.zeros(MOST_DIVERGED + 1)
     total[0] = 1.0
-    for trades in set(days):
+    for trades in sorted(set(days)):
         factor, times = _of_a_day(trades, share, correlation), days.count(trades)
         while times:
             total = np.convolve(total, factor)[: MOST_DIVERGED + 1] if times & 1 else total

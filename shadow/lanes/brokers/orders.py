@@ -125,7 +125,7 @@ def _take_named(run: RunOutcome, listed: Sequence[Listed], result: Accounted) ->
     """
     ours = {trade_id_of(run_id_of(run.plan_id), trade.symbol, trade.action): trade.trade_id for trade in run.trades}
     owners = ours | {client_order_id_of(name, 0): trade_id for name, trade_id in ours.items()}
-    owners |= {name: trade.trade_id for trade in run.trades for name in _names_of(trade)}
+    owners |= {name: trade.trade_id for trade in run.trades for name in sorted(_names_of(trade))}
     owners |= {trade.trade_id: trade.trade_id for trade in run.trades}
     owners |= {client_order_id_of(trade.trade_id, 0): trade.trade_id for trade in run.trades}
     heirs: dict[str, str] = {}

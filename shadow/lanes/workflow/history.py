@@ -293,7 +293,7 @@ def version_of(describe: Mapping[str, object]) -> str | None:
 
 def function_versions(facts: HistoryFacts) -> tuple[str, ...]:
     """Name the published versions of functions that an execution called, as `name:number`; without one, nothing is named."""
-    names = (arn.split(_FUNCTION, 1)[1] for arn in facts.functions)
+    names = {arn.split(_FUNCTION, 1)[1] for arn in facts.functions}
     return tuple(sorted(name for name in names if ":" in name))
 
 
