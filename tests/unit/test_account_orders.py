@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,8 +11,9 @@ import pytest
 from shadow.broker.port import OddOrder, Order, OrderStatus, OrderType
 from shadow.contracts.comparison import Attribution, Severity, Verdict
 from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
-from shadow.contracts.outcome import Owner, TradeOutcome
-from shadow.contracts.vocabulary import Side, TradeStatus
+from shadow.contracts.outcome import OrderRecord, Owner, RunOutcome, TradeOutcome
+from shadow.contracts.vocabulary import Lane, Role, RunStatus, Side, TradeStatus
+from shadow.lanes.brokers.orders import Accounted, Listed, Neighbours, Span, accounted, named_after
 from tests.factories.accounts import STEP, Lanes, candidate_account, kinds
 
 MINUTE = timedelta(minutes=1)
@@ -299,3 +300,110 @@ def test_a_walk_of_several_orders_is_claimed_by_its_shape() -> None:
     assert comparison.control
     found = next(t for t in comparison.control.trades if t.trade_id == trade.trade_id)
     assert [each.order_id for each in found.orders] == ["walk-0", "walk-1", trade.order_id]
+
+
+AT = datetime(2026, 11, 27, 15, tzinfo=UTC)
+
+
+def sent(number: int, quantity: str, status: str, filled: str = "0", **more: object) -> Listed:
+    """Give the `number`-th order of AAPL that the broker listed, a second after the one before it."""
+    record = {
+        "order_id": f"o{number}",
+        "client_order_id": f"random-{number}",
+        "symbol": "AAPL",
+        "side": Side.BUY,
+        "order_type": "limit",
+        "quantity": Decimal(quantity),
+        "filled_quantity": Decimal(filled),
+        "status": status,
+        "submitted_at": AT + number * timedelta(seconds=1),
+    }
+    return Listed(OrderRecord.model_validate(record | more))
+
+
+def claimed(orders: list[Listed], shared: bool = False, **trade: object) -> Accounted:  # noqa: FBT001, FBT002 - one place
+    """Account for orders of a control's BUY that ran for ten seconds and recorded the last of them."""
+    own = {"trade_id": "t", "symbol": "AAPL", "action": Side.BUY, "status": TradeStatus.COMPLETED, "started_at": AT}
+    one = TradeOutcome.model_validate(own | {"completed_at": AT + timedelta(seconds=10)} | trade)
+    run = RunOutcome(
+        role=Role.CONTROL,
+        lane=Lane.LEGACY,
+        run_id="r",
+        plan_id="p",
+        status=RunStatus.COMPLETED,
+        trades=(one,),
+        started_at=AT,
+        completed_at=AT + timedelta(seconds=10),
+    )
+    return accounted(run, orders, Neighbours(frozenset({"AAPL"} if shared else ())))
+
+
+def names(result: Accounted) -> list[str | None]:
+    return [order.order_id for order in result.by_trade["t"]]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "walks"),
+    [
+        (("10", "canceled", "4"), "6", True),
+        (("10", "expired", "0"), "10", True),
+        (("10", "canceled", "4"), "6.2", True),
+        (("10", "canceled", "4"), "6.21", False),
+        (("10", "open", "4"), "6", False),
+        (("10", "unknown", "4"), "6", False),
+        (("10", "filled", "4"), "6", False),
+        (("10", "canceled", "10"), "0.1", False),
+        (("10", "canceled", "4"), "5.7", False),
+    ],
+)
+def test_the_next_order_of_a_walk_asks_for_what_a_dead_one_left(first: tuple[str, str, str], second: str, *, walks: bool) -> None:
+    orders = [sent(1, *first), sent(2, second, "filled", second)]
+    assert names(claimed(orders, order_id="o2")) == (["o1", "o2"] if walks else ["o2"])
+
+
+@pytest.mark.parametrize(
+    ("quantity", "is_more"), [("10", True), ("10.2", True), ("9.8", True), ("10.21", False), ("9.79", False)]
+)
+def test_an_order_for_the_whole_once_more_is_the_trades_too(quantity: str, *, is_more: bool) -> None:
+    """Held against what was asked for, and not against what was filled."""
+    orders = [sent(1, "10", "canceled", "4"), sent(2, quantity, "filled", quantity)]
+    assert names(claimed(orders, order_id="o1", filled_quantity=Decimal(4))) == (["o1", "o2"] if is_more else ["o1"])
+
+
+@pytest.mark.parametrize("trade", [{"order_id": "o1"}, {}])
+def test_an_order_for_the_whole_once_more_is_unclear_where_another_run_traded_the_symbol(trade: dict[str, object]) -> None:
+    orders = [sent(1, "10", "filled", "10"), sent(2, "10", "filled", "10")]
+    assert names(claimed(orders, **trade)) == ["o1", "o2"]
+    assert list(claimed(orders, shared=True, **trade).unclear) == ["t"]
+    dead = [orders[0], sent(2, "10", "canceled")]
+    assert not claimed(dead, shared=True, **trade).unclear
+
+
+@pytest.mark.parametrize(("seconds", "held"), [(-6, False), (-5, True), (0, True), (15, True), (16, False)])
+def test_an_order_without_a_name_is_a_trades_within_its_own_times(seconds: int, *, held: bool) -> None:
+    order = sent(1, "10", "filled", "10", submitted_at=AT + timedelta(seconds=seconds))
+    assert bool(names(claimed([order], filled_quantity=Decimal(4)))) is held
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "common"),
+    [((0, 2), (1, 3), True), ((0, 1), (1, 2), True), ((0, 1), (2, 3), False), ((2, 3), (0, 1), False), ((0, 9), (3, 4), True)],
+)
+def test_two_stretches_of_time_overlap_where_they_have_a_moment_in_common(
+    mine: tuple[int, int], theirs: tuple[int, int], *, common: bool
+) -> None:
+    one, two = (Span(AT + timedelta(seconds=a), AT + timedelta(seconds=b)) for a, b in (mine, theirs))
+    assert one.overlaps(two) is two.overlaps(one) is common
+    assert one.holds(None)
+    assert one.holds(one.begin)
+    assert one.holds(one.end)
+    assert not one.holds(one.end + STEP)
+    assert not one.holds(one.begin - STEP)
+
+
+@pytest.mark.parametrize(
+    ("name", "trade"),
+    [(None, ""), ("t-1", "t-1"), ("t-1-step-3", "t-1"), ("t-1-step-x", "t-1-step-x"), ("t-step-1-step-2", "t-step-1")],
+)
+def test_a_client_id_of_ours_names_its_trade(name: str | None, trade: str) -> None:
+    assert named_after(name) == trade

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from shadow.broker.alpaca_wire import order_list
 from shadow.broker.errors import BrokerRefused, BrokerUnavailable
-from shadow.broker.port import Holding, OrderStatus, Quote
+from shadow.broker.port import Holding, OrderList, OrderStatus, Quote
 from shadow.broker.read_only import ReadOnlyAccount
 from shadow.compare.judge import judge
 from shadow.contracts.comparison import Attribution, Severity, Verdict
@@ -329,3 +330,29 @@ def test_the_comparator_s_view_of_an_account_cannot_order_or_cancel_and_opens_it
     for ask in asked:
         with pytest.raises(AttributeError):
             ask()
+
+
+class Moving(BrokerAccount):
+    """An account in which an order fills further at each of the first `moves` looks."""
+
+    moves = 0
+    looks = 0
+
+    def orders_between(self, after: datetime, until: datetime | None) -> OrderList:
+        self.looks += 1
+        if self.looks <= self.moves:
+            self.orders = [replace(order, filled_quantity=Decimal(self.looks)) for order in self.orders]
+        return super().orders_between(after, until)
+
+
+@pytest.mark.parametrize(("moves", "looks", "steady"), [(0, 2, True), (1, 2, True), (2, 3, True), (3, 4, True), (4, 4, False)])
+def test_an_account_is_looked_at_until_nothing_fills_in_between_or_three_times(moves: int, looks: int, *, steady: bool) -> None:
+    lanes = Lanes()
+    account = Moving(lanes.control.orders[:1])
+    account.moves = moves
+    document = BrokerTruthReader(account, None).look(lanes.case.published_at, NOW)
+    assert account.looks == looks
+    shown = document["control"]
+    assert isinstance(shown, dict)
+    assert shown["is_steady"] is steady
+    assert shown["since"] == lanes.case.published_at - timedelta(minutes=5)

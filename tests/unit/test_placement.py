@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
@@ -20,6 +21,7 @@ from shadow.contracts.candidate_state import IntentRecord, IntentStatus
 from shadow.contracts.identity import client_order_id_of
 from shadow.contracts.vocabulary import Side, SizingBasis
 from shadow.execution.errors import ExecutionTransientError, OrderFateUnknown, OrderMismatch, OrderStillOpen
+from shadow.execution.orders import _average
 from shadow.execution.placement import Placement, SizedTrade
 from shadow.execution.walk import WalkPolicy, filled_shares
 from tests.fakes.candidate import (
@@ -361,3 +363,25 @@ def test_a_limit_lies_inside_the_quote_and_gets_more_aggressive(bid: Decimal, wi
 
     assert all(bid <= price <= bid + width for price in prices)
     assert prices == sorted(prices, reverse=side is Side.SELL)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 100_000)), min_size=1, max_size=5))
+def test_the_price_of_replaced_orders_is_what_their_shares_cost_together(links: list[tuple[int, int]]) -> None:
+    desk = Desk(FILL)
+    desk.place()
+    (order,) = desk.broker.accepted
+    chain = [
+        replace(order, filled_quantity=Decimal(shares), average_price=Decimal(cents) / 100 if shares else None)
+        for shares, cents in links
+    ]
+    filled = sum(shares for shares, _ in links)
+    price = _average(chain, Decimal(filled))
+    if not filled:
+        assert price is None
+        return
+    assert price is not None
+    assert abs(Fraction(price) * filled - Fraction(sum(shares * cents for shares, cents in links), 100)) <= Fraction(
+        filled, 10**9
+    )
+    unpriced = [replace(chain[0], filled_quantity=Decimal(1), average_price=None), *chain]
+    assert _average(unpriced, Decimal(filled + 1)) is None

@@ -12,11 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.contracts.errors import InvalidPayload
-from shadow.contracts.events import FailureStep, WorkflowFailed
+from shadow.contracts.events import FailureStep, TradeExecuted, WorkflowFailed
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, TradeStatus
 from shadow.contracts.workflow import AggregateInput, CompletionNotice, FailureNotice, RunSummary, TradeRequest, TradeResult
-from shadow.execution.effects import effects_of_run
-from shadow.execution.mails import SUBJECT_LENGTH, RunNames, completion_mail, effects_of_failure, mail_of_failure
+from shadow.execution.effects import effects_of_run, effects_of_trade
+from shadow.execution.mails import (
+    SUBJECT_LENGTH,
+    RunNames,
+    _closing,
+    completion_mail,
+    effects_of_failure,
+    failure_mail,
+    mail_of_failure,
+)
 from shadow.execution.results import SHOWN_FAILURES, aggregate
 from tests.fakes.candidate import NOON, RUN_ID, d, trade
 
@@ -198,3 +206,37 @@ def test_a_trade_request_is_the_item_itself_or_wraps_it() -> None:
         TradeRequest.of({**{name: value for name, value in item.items() if name != "tradeId"}})
     assert plain.equity_check is not None
     assert plain.equity_check.headroom == Decimal(1)
+
+
+@pytest.mark.parametrize("status", list(TradeStatus))
+def test_only_a_completed_trade_is_told_as_executed(status: TradeStatus) -> None:
+    effects = effects_of_trade(trade(), result(status), NOON)
+    told = [effect.detail for effect in effects if effect.kind is EffectKind.TRADE_EXECUTED]
+    expected = [] if status is TradeStatus.UNKNOWN else [status is TradeStatus.COMPLETED]  # of unknown fate, nothing is told
+    assert [detail.success for detail in told if isinstance(detail, TradeExecuted)] == expected
+
+
+def test_of_a_long_cause_a_thousand_characters_are_mailed() -> None:
+    error = {"Error": "E", "Cause": "x" * 5000}
+    body = failure_mail({"prepareTradesError": error}, NAMES).body
+    assert "x" * 1000 in body
+    assert "x" * 1001 not in body
+    assert "preparing the trades" in body
+    assert "No order was sent" in body
+
+
+@pytest.mark.parametrize(
+    ("closing", "told", "untold"),
+    [
+        ({}, "", "order"),
+        ({"closed": ["BUY AAPL"], "unknown": []}, "closed now:", "may have been accepted"),
+        ({"closed": [], "unknown": ["BUY MSFT"]}, "may have been accepted", "closed now:"),
+    ],
+)
+def test_a_failure_mail_says_what_became_of_open_orders(closing: dict[str, object], told: str, untold: str) -> None:
+    lines = "\n".join(_closing({"closing": {"runId": RUN_ID, **closing}} if closing else {}, "run-1"))
+    assert told in lines
+    assert untold not in lines
+    for order in (*closing.get("closed", ()), *closing.get("unknown", ())):  # type: ignore[misc] # lists of texts
+        assert f"- {order}" in lines
+    assert ("What to do" in lines) is bool(closing.get("unknown"))

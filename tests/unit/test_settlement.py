@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from shadow.aws.table import RawItem
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.errors import MissingPermission, UnknownPair
+from shadow.contracts.errors import EvidenceUnavailable, MissingPermission, UnknownPair
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.plan import RebalancePlan
@@ -390,3 +391,30 @@ def test_a_crash_at_any_call_and_a_second_try_give_the_same_end() -> None:
             settler_of(world).settle(PLAN.plan_id, SOON)
             assert world.pairs == undisturbed.pairs
             assert world.objects == undisturbed.objects
+
+
+@pytest.mark.parametrize("lane", [Lane.LEGACY, Lane.WORKFLOW])
+def test_a_lane_that_cannot_be_read_is_asked_again_until_its_last_deadline_and_is_then_a_gap(lane: Lane) -> None:
+    world = world_of()
+    control(world)
+    candidate(world)
+    settler = settler_of(world)
+
+    def unreadable(*_: object) -> list[RawItem]:
+        raise EvidenceUnavailable("throttled")
+
+    lanes = settler._parts.lanes
+    if lane is Lane.LEGACY:
+        lanes._control.run_items = unreadable  # type: ignore[method-assign]
+    else:
+        lanes._candidate.describe = unreadable  # type: ignore[method-assign,assignment]
+    with pytest.raises(EvidenceUnavailable):
+        settler.settle(PLAN.plan_id, SOON)
+    assert pair_in(world).state is PairState.PENDING
+
+    settled = settler.settle(PLAN.plan_id, MISSING)
+
+    assert (settled.judged, settled.verdict) == (True, Verdict.INCOMPLETE)
+    gaps = document_of(world, PLAN.plan_id)["control" if lane is Lane.LEGACY else "candidate"]["gaps"]
+    assert gaps == [{"what": f"{lane.value} records", "reason": "throttled"}]
+    assert "a lane could not be read by its last deadline" in world.logs

@@ -18,10 +18,11 @@ from shadow.contracts.comparison import Verdict
 from shadow.contracts.ledger import Announcement, SweepNotes, UnreadablePair
 from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
-from shadow.contracts.vocabulary import ExecutionMode, Role, Side, SizingBasis
+from shadow.contracts.vocabulary import ExecutionMode, Origin, Role, Side, SizingBasis
 from shadow.lanes.settledness import Deadlines
+from shadow.settlement.conservation import Conservation
 from shadow.settlement.settler import Settlement
-from shadow.settlement.sweeper import Sweeper, SweepReport
+from shadow.settlement.sweeper import Sweeper, SweepReport, _divergence_rate
 from tests.factories.cloud_tables import make_table
 from tests.factories.pairs import pair_of
 from tests.fakes.evidence import FakeCandidate, FakeLedger, FakeRecorder, Fuse, World, settler_of
@@ -268,3 +269,9 @@ def test_what_a_sweep_leaves_is_kept_in_the_table() -> None:
         ledger.keep_sweep_notes(notes)
         assert ledger.sweep_notes() == notes
         assert list(ledger.open_pairs()) == []
+
+
+@pytest.mark.parametrize(("counts", "rate"), [((), None), (((0, 0),), None), (((1, 2),), 50), (((1, 3), (2, 2)), 60)])
+def test_the_divergence_rate_is_the_share_of_the_judged_pairs(counts: tuple[tuple[int, int], ...], rate: float | None) -> None:
+    days = [Conservation(FRIDAY, Origin.LIVE, diverged=diverged, matched=judged - diverged) for diverged, judged in counts]
+    assert _divergence_rate(days) == rate
