@@ -84,7 +84,8 @@ def lane_named(seen: Seen, honest: Seen) -> Iterator[str]:
 
     Where both lanes failed alike, and so say, their accounts are not apart, and that is no difference between them. In dry run no
     broker is a witness of the candidate: that one lane failed and the other says it traded may then be laid to neither, and where
-    the control filled nothing of a symbol, nobody says what it was worth: `docs/what-is-seen.md` names both.
+    the control filled nothing of a symbol, nobody says what it was worth: `docs/what-is-seen.md` names both. Where the candidate
+    says it traded at a price that was not the market's, it alone may be named: a control without a quote is not proved wrong.
     """
     comparison = seen.comparison
     visible = between(seen)
@@ -102,8 +103,8 @@ def _is_priced(seen: Seen, symbol: str) -> bool:
 
 
 def _names(difference: Difference, role: Role, seen: Seen, gone: Dollars) -> bool:
-    if seen.mode is ExecutionMode.DRY_RUN and difference.symbol in gone and difference.attribution is Attribution.NEITHER:
-        return True
+    if seen.mode is ExecutionMode.DRY_RUN and difference.symbol in gone:
+        return role is Role.CONTROL or difference.attribution.value in (role.value, Attribution.NEITHER.value)
     return difference.attribution.value == role.value
 
 

@@ -379,6 +379,24 @@ def test_v6b_an_outage_of_the_candidate_against_real_fills_is_the_candidates(rea
     assert said(judge(case, default_policy())) == [("TRADE_STATUS", "candidate")]
 
 
+@pytest.mark.parametrize("reason", OUTAGES)
+@pytest.mark.parametrize("factor", ["0.5", "1", "2"])
+def test_v6b_fills_that_a_broker_says_prove_a_success_whatever_its_lane_took_the_price_for(reason: Reason, factor: str) -> None:
+    """Found pairwise: the control's wrong price hid that the candidate had no quote and did not trade, 33,580 USD."""
+    case, symbol = outage_in(Role.CANDIDATE, reason, None)
+
+    def filled(trade: TradeOutcome) -> dict[str, object]:
+        assert trade.intent is not None
+        price = trade.average_price or Decimal(0)
+        update = {"quantity": trade.filled_quantity, "filled_quantity": trade.filled_quantity, "average_price": price}
+        order = OrderRecord.model_validate({"order_id": trade.order_id, "accepted": True, "status": "filled", **update})
+        return {"orders": (order,), **intent(trade, decision_price=price * Decimal(factor), bid=None, ask=None)}
+
+    case = trade_edit(lambda t: t.symbol == symbol, filled)(with_run(case, Role.CONTROL, broker_truth=True), Role.CONTROL)
+    named = {d.attribution for d in judge(case, default_policy()).differences if d.kind == "TRADE_STATUS" and d.counts}
+    assert named == {Attribution.CANDIDATE}
+
+
 def no_quote_in(case: PairCase, role: Role) -> PairCase:
     """Let the last BUY of a lane fail for want of a quote, in all of its records."""
     maker = LaneMaker(random_world(11, 8), role)

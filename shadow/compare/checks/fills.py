@@ -203,7 +203,10 @@ def _did_nearly_all(side: LaneTrade, pair: TradePair, policy: Policy) -> bool:
 
 
 def _is_proved(side: LaneTrade, pair: TradePair, duties: Duties) -> bool:
-    """Tell whether a lane's success is more than its own word: it was filled for real, at a price that nobody denies."""
+    """Tell whether a lane's success is more than its own word: its broker's fills, or its ledger at a price nobody denies."""
+    told = order_fill(side) if side.run.broker_truth else None
+    if told is not None and told.quantity > 0:
+        return True
     return witnessed_price(side) is not None and not is_off_every_witness(side, pair, duties.policy)
 
 

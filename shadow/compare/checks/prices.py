@@ -22,7 +22,7 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import within
 from shadow.contracts.model import decimal_text
 from shadow.contracts.symbols import is_same_symbol
-from shadow.contracts.vocabulary import EffectKind, Reason, Role, Side
+from shadow.contracts.vocabulary import EffectKind, Reason, Role, Side, TradeStatus
 
 _CENT = Decimal("0.01")
 _SECOND = timedelta(seconds=1)
@@ -104,14 +104,24 @@ def closed_departs(one: LaneTrade, two: LaneTrade) -> frozenset[Role]:
     """Give the lane that departs where one found the market closed for a trade that the other went to the broker with.
 
     The plan wants the trade executed, in a run of a few minutes. Fills that their lane did not write down itself show that it
-    could be, and so does another trade of the lane that found the market closed. Otherwise the one that traded departs: that it
-    did is only its own word.
+    could be, and so does another trade of the lane that found the market closed, or one that the other entered for real since.
+    Otherwise the one that traded departs: that it did is only its own word.
     """
     shut, went = (one, two) if one.trade.reason is Reason.MARKET_CLOSED else (two, one)
     if went.trade.reason is Reason.MARKET_CLOSED or not was_tried(went.trade):
         return frozenset()
-    was_open = witnessed_price(went) is not None or any(was_tried(trade) and trade.filled_quantity for trade in shut.run.trades)
-    return frozenset({shut.role if was_open else went.role})
+    own = witnessed_price(went) is not None or _entered_since(went)
+    was_open = own or any(was_tried(trade) and trade.filled_quantity for trade in shut.run.trades)
+    failed = {went.role} if went.trade.status is not TradeStatus.COMPLETED else set()
+    return frozenset({shut.role, *failed} if was_open else {went.role})
+
+
+def _entered_since(side: LaneTrade) -> bool:
+    """Tell whether a lane entered in its ledger, for real, a trade that it began after this one."""
+    start = side.trade.started_at
+    real = {e.symbol for e in side.run.effects or () if e.kind is EffectKind.LEDGER_ENTRY and e.emitted}
+    began = [trade.started_at for trade in side.run.trades if trade.symbol in real]
+    return start is not None and any(at is not None and at > start for at in began)
 
 
 def seconds_between(pair: TradePair) -> Decimal | None:
