@@ -18,6 +18,7 @@ import pytest
 
 from local.cloud.environment import ensure_environment
 from local.stack import CHECKOUT
+from tests.end_to_end.test_report_browser import CHROMIUM, DRIVER, holds_first_screens_of_demo
 
 pytestmark = [pytest.mark.local_cloud, pytest.mark.long]
 RUN = """#!/bin/sh
@@ -66,7 +67,7 @@ def filled(line: str, folder: Path) -> str:
     return re.sub(r"\b(PLAN_ID|KIND|FILE|N|A|B)\b", lambda found: values[found[1]], line)
 
 
-def test_every_line_of_it_works_as_written(clone: Path) -> None:
+def test_every_line_of_it_works_as_written(clone: Path, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"PYTHONPATH": str(clone), "BROWSER": "/bin/true", "XDG_STATE_HOME": str(clone / "state")}
     lines = lines_of(clone / "README.md")
@@ -90,3 +91,5 @@ def test_every_line_of_it_works_as_written(clone: Path) -> None:
     finally:
         subprocess.run([".venv/bin/shadow", "down"], cwd=clone, env=environment, check=False, capture_output=True)
     assert not wrong, "\n\n".join(wrong)
+    if CHROMIUM and DRIVER:
+        holds_first_screens_of_demo(clone / "build" / "demo", tmp_path)

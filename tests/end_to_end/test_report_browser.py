@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.policy
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,11 @@ FIRST_WORDS = (
     "What changed since",
     "KD-001",
 )
+FIRST_600_PX = (
+    "return [...document.querySelectorAll('.verdict p:not(.command), .command code, .box p')]"
+    ".filter(e => e.getBoundingClientRect().bottom <= 600)"
+    ".map(e => e.textContent.replace(/\\s+/g, ' ')).join(' ')"
+)
 COLOUR = "return getComputedStyle({of}).{what}.match(/\\d+/g).map(Number)"
 SIZES = "return [...document.querySelectorAll('p, dd, td, li')].map(e => parseFloat(getComputedStyle(e).fontSize))"
 DESKTOP, PHONE = (1100, 900), (375, 800)
@@ -65,6 +72,21 @@ def page(folder: Path) -> str:
     report = build_report(FolderSource(folder), DAYS[7], settings=settings, now=datetime(2025, 11, 12, 22, tzinfo=UTC))
     path = folder / "report.html"
     path.write_text(render_page(report), encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def mail(folder: Path) -> str:
+    message = render_mail(build_report(FolderSource(folder), DAYS[7]), sender="a@example.com", recipients=["b@example.com"])
+    body = message.get_body(("html",))
+    assert body is not None
+    html = body.get_content()
+    for part in message.walk():
+        if part.get_content_type() == "image/png":
+            inside = b64encode(part.get_content()).decode()
+            html = html.replace(f"cid:{str(part['Content-ID']).strip('<>')}", f"data:image/png;base64,{inside}")
+    path = folder / "mail.html"
+    path.write_text(html, encoding="utf-8")
     return path.as_uri()
 
 
@@ -86,6 +108,38 @@ def browser(profile: Path, size: tuple[int, int], scheme: str = "light") -> Iter
         driver.quit()
 
 
+def keep_picture(driver: Chrome, name: str) -> None:
+    """Keep a picture for a person, where SCREENSHOTS names a folder."""
+    folder = os.environ.get("SCREENSHOTS")
+    if folder:
+        driver.save_screenshot(str(Path(folder) / f"{name}.png"))
+
+
+def first_screen(address: str, size: tuple[int, int], profile: Path, name: str) -> str:
+    """Give what the box with the verdict says within the first 600 px of a page or mail."""
+    with browser(profile, size) as driver:
+        driver.get(address)
+        keep_picture(driver, f"first-{name}-{size[0]}")
+        found: str = driver.execute_script(FIRST_600_PX)
+    return found
+
+
+def holds_first_screens_of_demo(demo: Path, folder: Path) -> None:
+    """Hold the demo's day 10, as page, report and mail, on a phone and on a desktop, against what its own report says of it."""
+    message = BytesParser(policy=email.policy.default).parsebytes((demo / "report.eml").read_bytes())
+    text, body = (message.get_body((kind,)) for kind in ("plain", "html"))
+    assert text is not None
+    assert body is not None
+    sentence, who, _, _, command, *_ = (line.strip() for line in text.get_content().splitlines())
+    (folder / "mail.html").write_text(body.get_content(), encoding="utf-8")
+    day = max((demo / "site" / "day").glob("????-??-??.html"))
+    for name, path in (("day", day), ("report", demo / "report.html"), ("mail", folder / "mail.html")):
+        for size in (PHONE, (1280, 900)):
+            seen = first_screen(path.absolute().as_uri(), size, folder / f"{name}-{size[0]}", name)
+            for words in (sentence.partition(": ")[2], *who.split(" Worth "), command):
+                assert words in seen, f"{name} at {size[0]}: {words!r} is not in its first 600 px"
+
+
 def requests_of(driver: Chrome) -> list[str]:
     messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     return [entry["params"]["request"]["url"] for entry in messages if entry["method"] == "Network.requestWillBeSent"]
@@ -105,6 +159,25 @@ def test_it_shows_the_first_screen_without_errors_or_requests(page: str, tmp_pat
         assert "<b>1,200</b> was bought" in text
         assert driver.get_log("browser") == []
         assert [url for url in requests_of(driver) if not url.startswith("data:")] == [page]
+
+
+@pytest.mark.parametrize("size", [PHONE, (1280, 900)], ids=["phone", "desktop"])
+@pytest.mark.parametrize("kind", ["page", "mail"])
+def test_the_first_screen_holds_sentence_lane_dollars_and_command(
+    page: str, mail: str, kind: str, size: tuple[int, int], tmp_path: Path
+) -> None:
+    seen = first_screen({"page": page, "mail": mail}[kind], size, tmp_path, f"story-{kind}")
+    for words in ("</b> was bought", "the candidate departs.", "493.60 USD", "shadow explain portfolio_v2_workflow-2025-11-12"):
+        assert words in seen
+
+
+DEMO = Path(os.environ.get("SHADOW_DEMO", "build/demo"))
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not (DEMO / "report.eml").is_file(), reason="needs what make demo leaves in build/demo")
+def test_so_do_those_of_the_demos_last_day(tmp_path: Path) -> None:
+    holds_first_screens_of_demo(DEMO, tmp_path)
 
 
 def test_its_links_lead_to_what_they_name(page: str, tmp_path: Path) -> None:
@@ -159,20 +232,9 @@ def test_examples_open_by_keyboard(page: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_mail_fits_a_phone_and_shows_its_pictures(folder: Path, tmp_path: Path, scheme: str) -> None:
-    report = build_report(FolderSource(folder), DAYS[7])
-    mail = render_mail(report, sender="a@example.com", recipients=["b@example.com"])
-    body = mail.get_body(("html",))
-    assert body is not None
-    html = body.get_content()
-    for part in mail.walk():
-        if part.get_content_type() == "image/png":
-            inside = b64encode(part.get_content()).decode()
-            html = html.replace(f"cid:{str(part['Content-ID']).strip('<>')}", f"data:image/png;base64,{inside}")
-    path = tmp_path / "mail.html"
-    path.write_text(html, encoding="utf-8")
-    with browser(tmp_path / "profile", PHONE, scheme) as driver:
-        driver.get(path.as_uri())
+def test_the_mail_fits_a_phone_and_shows_its_pictures(mail: str, tmp_path: Path, scheme: str) -> None:
+    with browser(tmp_path, PHONE, scheme) as driver:
+        driver.get(mail)
         assert driver.execute_script("return document.documentElement.scrollWidth") <= PHONE[0]
         pictures = driver.find_elements(By.TAG_NAME, "img")
         assert [picture.get_property("naturalWidth") for picture in pictures] == [832] * 5

@@ -9,12 +9,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from reports.data.trading_calendar import trading_days
 from reports.site.write import Folder, Options, write_site
-from tests.end_to_end.test_report_browser import CHROMIUM, DRIVER, browser, requests_of
+from tests.end_to_end.test_report_browser import CHROMIUM, DRIVER, browser, first_screen, keep_picture, requests_of
 from tests.factories.comparisons import story
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")]
@@ -61,14 +60,9 @@ def test_every_kind_of_page_fits_and_asks_nobody(site: Path, size: tuple[int, in
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_the_first_screen_holds_sentence_lane_dollars_and_command(site: Path, size: tuple[int, int], tmp_path: Path) -> None:
-    with browser(tmp_path, size) as driver:
-        driver.get((site / "day" / f"{DAYS[7]}.html").as_uri())
-        seen = driver.execute_script(
-            "return [...document.querySelectorAll('.verdict > p:not(.command), .verdict .command code')]"
-            ".filter(e => e.getBoundingClientRect().bottom <= 600).map(e => e.textContent).join(' ')"
-        )
-        for words in ("was bought", "departs", "USD", "shadow explain portfolio_v2_workflow-2025-11-12"):
-            assert words in seen
+    seen = first_screen((site / "day" / f"{DAYS[7]}.html").as_uri(), size, tmp_path, "story-day")
+    for words in ("was bought", "departs", "USD", "shadow explain portfolio_v2_workflow-2025-11-12"):
+        assert words in seen
 
 
 def test_a_filter_and_an_order_stand_in_the_address_and_come_back_from_it(site: Path, tmp_path: Path) -> None:
@@ -112,10 +106,3 @@ def test_axe_finds_nothing(site: Path, scheme: str, tmp_path: Path) -> None:
                 "v.id + ': ' + v.nodes.map(n => n.html).join(' | ').slice(0, 300))))"
             )
             assert found == [], name
-
-
-def keep_picture(driver: Chrome, name: str) -> None:
-    """Keep a picture for a person, where SCREENSHOTS names a folder."""
-    folder = os.environ.get("SCREENSHOTS")
-    if folder:
-        driver.save_screenshot(str(Path(folder) / f"{name}.png"))
