@@ -23,7 +23,10 @@ LOCAL_FOLDER = Path("build/local")
 DEMO_FOLDER = Path("build/demo")
 EXAMPLE = Path(__file__).parent / "data" / "example_plan.json"
 """What `shadow example` prints of the prices that come with the project; a test holds it against them."""
-PricesOption = Annotated[Path | None, typer.Option("--prices", help="Closing prices as CSV: date,symbol,close.", metavar="FILE")]
+PricesOption = Annotated[
+    Path | None,
+    typer.Option("--prices", help="Closing prices as CSV: date,symbol,close.", metavar="FILE", exists=True, dir_okay=False),
+]
 OutOption = Annotated[Path, typer.Option("--out", help="Where to leave everything.", metavar="FOLDER")]
 
 

@@ -35,10 +35,15 @@ SiteOption = Annotated[Path, typer.Option("--out", help="The folder that the pag
 RunbooksOption = Annotated[str, typer.Option("--runbooks", help="The address that runbooks lie below.", metavar="URL")]
 DecidedOption = Annotated[
     Path | None,
-    typer.Option("--decided", help="Targets, accepted strata, restarts and closures, in TOML.", metavar="FILE"),
+    typer.Option(
+        "--decided", help="Targets, accepted strata, restarts and closures, in TOML.", metavar="FILE", exists=True, dir_okay=False
+    ),
 ]
 PolicyOption = Annotated[
-    Path | None, typer.Option("--policy", help="The policy; else the one packaged with the code.", metavar="FILE")
+    Path | None,
+    typer.Option(
+        "--policy", help="The policy; else the one packaged with the code.", metavar="FILE", exists=True, dir_okay=False
+    ),
 ]
 VersionOption = Annotated[
     str | None, typer.Option("--version", help="Of a published version, by its own runs (shadow candidate).", metavar="N|ARN")

@@ -65,7 +65,9 @@ BudgetOption = Annotated[
 ToPolicy = Annotated[
     Path, typer.Option("--policy", help="The policy to add to; made from the packaged one if it is new.", metavar="FILE")
 ]
-FromPolicy = Annotated[Path | None, typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE")]
+FromPolicy = Annotated[
+    Path | None, typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE", exists=True, dir_okay=False)
+]
 
 
 def rule(kind: KindName, *, policy: FromPolicy = None, as_json: JsonOption = False) -> None:

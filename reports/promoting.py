@@ -34,8 +34,13 @@ ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why, in a se
 AlarmOption = Annotated[
     str, typer.Option("--alarm", help="The alarm that watches the deployment; it must exist.", metavar="NAME")
 ]
-DecidedOption = Annotated[Path | None, typer.Option("--decided", help="What people decided about readiness.", metavar="FILE")]
-FromPolicy = Annotated[Path | None, typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE")]
+DecidedOption = Annotated[
+    Path | None,
+    typer.Option("--decided", help="What people decided about readiness.", metavar="FILE", exists=True, dir_okay=False),
+]
+FromPolicy = Annotated[
+    Path | None, typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE", exists=True, dir_okay=False)
+]
 
 _READY = "READY"
 _MOVING = timedelta(seconds=60)

@@ -67,7 +67,12 @@ def _examine(account: Account, *, as_json: bool) -> list[Finding]:
         found = list(basics.identity(account))
     except (ClientError, BotoCoreError) as error:
         hint = "set AWS credentials and a region (`aws configure`, AWS_PROFILE), or start a local cloud with `shadow up`"
-        fail(ExitCode.UNAVAILABLE, f"No AWS credentials that work were found ({error}): {hint}", as_json=as_json)
+        fail(
+            ExitCode.UNAVAILABLE,
+            f"No AWS credentials that work were found ({error}): {hint}",
+            as_json=as_json,
+            details={"kind": type(error).__name__},
+        )
     for name, check in checks():
         found += findings(name, check, account)
     return found

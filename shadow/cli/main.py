@@ -46,6 +46,11 @@ class ShadowGroup(TyperGroup):
             if how is None:
                 raise
             fail(ExitCode.UNAVAILABLE, how, as_json=bool(ctx.meta.get(_JSON)), details={"kind": type(error).__name__})
+        except OSError as error:
+            if error.filename is None:
+                raise
+            told = f"{error.filename}: {(error.strerror or type(error).__name__).lower()}"
+            fail(ExitCode.BAD_INPUT, told, as_json=bool(ctx.meta.get(_JSON)), details={"kind": type(error).__name__})
         except Exception as error:
             if not (isinstance(error, ShadowError) or _is_of_aws(error)):
                 raise

@@ -137,7 +137,7 @@ def write_whole(path: Path, text: str) -> None:
             beside.chmod(path.stat().st_mode & 0o777)
         beside.replace(path)
     except OSError as error:
-        raise BadInput(f"{path}: cannot be written: {error.strerror or type(error).__name__}") from None
+        raise BadInput(f"{path}: cannot be written: {(error.strerror or type(error).__name__).lower()}") from None
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)

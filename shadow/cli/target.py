@@ -76,7 +76,12 @@ def find_target(stage: str, *, aws: bool, as_json: bool) -> Target:
     try:
         stack = describe_stack(stage)
     except (BotoCoreError, ClientError) as error:
-        fail(ExitCode.UNAVAILABLE, f"stack shadow-{stage} cannot be read ({error}): {NO_STACK}", as_json=as_json)
+        fail(
+            ExitCode.UNAVAILABLE,
+            f"stack shadow-{stage} cannot be read ({error}): {NO_STACK}",
+            as_json=as_json,
+            details={"kind": type(error).__name__},
+        )
     return Target(
         stage=stage,
         outputs={entry["OutputKey"]: entry["OutputValue"] for entry in stack.get("Outputs", [])},

@@ -83,7 +83,7 @@ class PolicyText:
         endless = next((number for number, line in enumerate(self._text.split("\n"), start=1) if _ENDLESS.search(line)), count)
         line = min(int(match.group(1)), count) if match else endless
         what = _LAST_LINE.sub("", _SYNTAX_LINE.sub("", message)).strip()
-        return PolicyFault(line, "(syntax)", "TOML", f"a fault: {what[:1].lower() + what[1:]}")
+        return PolicyFault(line, "(syntax)", "TOML", f"no TOML ({what[:1].lower() + what[1:]})")
 
 
 def _without_tags(parts: Sequence[str]) -> Path:

@@ -80,6 +80,10 @@ def _expected(kind: str, message: str) -> str:
         return "a value"
     if kind == "extra_forbidden":
         return "no such field"
+    if kind == "json_invalid":
+        return "a JSON document"
+    if kind in ("model_type", "dict_type"):
+        return "a JSON object"
     for lead in ("Value error, expected ", "Value error, ", "Input should be ", "Assertion failed, "):
         if message.startswith(lead):
             return message.removeprefix(lead)
@@ -90,6 +94,8 @@ def _found(kind: str, value: object) -> str:
     """Say what was there. What stands in a field that nobody knows, or deeper in an object, may be a secret: it is not shown."""
     if kind == "missing":
         return "nothing"
+    if kind == "json_invalid":
+        return "no JSON"
     if isinstance(value, dict):
         return f"an object with {len(value)} field{'' if len(value) == 1 else 's'}"
     if isinstance(value, list | tuple):

@@ -169,7 +169,7 @@ class Frozen(BaseModel):
         try:
             value = load_json(text)
         except (ValueError, RecursionError) as error:
-            raise InvalidPayload(cls.__name__, [FieldFault("(whole)", "a JSON document", str(error))]) from None
+            raise InvalidPayload(cls.__name__, [FieldFault("(whole)", "a JSON document", f"no JSON ({error})")]) from None
         return cls.parse(value)
 
     def to_wire(self) -> dict[str, object]:

@@ -141,7 +141,7 @@ class RebalancePlan(Frozen):
         try:
             value = load_json(text, parse_float=Decimal)
         except (ValueError, RecursionError, UnicodeDecodeError) as error:
-            found = "an empty text" if not text.strip() else str(error)
+            found = "an empty text" if not text.strip() else f"no JSON ({error})"
             raise InvalidPlan("plan", [FieldFault("(whole)", "a JSON object", found)]) from None
         return cls.read(value)
 

@@ -102,7 +102,7 @@ class LaneFile:
         try:
             values = tomllib.loads(text, parse_float=Decimal)
         except tomllib.TOMLDecodeError as error:
-            raise InvalidPayload(name, [FieldFault("file", "TOML", str(error))]) from None
+            raise InvalidPayload(name, [FieldFault("file", "TOML", f"no TOML ({error})")]) from None
         return _Checker(name).lane(text, values)
 
 

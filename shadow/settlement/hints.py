@@ -182,7 +182,7 @@ def _event(body: str) -> Mapping[str, object]:
     try:
         event = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise InvalidPayload("message", [FieldFault("body", "a JSON object", str(error))]) from None
+        raise InvalidPayload("message", [FieldFault("body", "a JSON object", f"no JSON ({error})")]) from None
     if not isinstance(event, dict):
         raise InvalidPayload("message", [FieldFault("body", "a JSON object", type(event).__name__)])
     return event

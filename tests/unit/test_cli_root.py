@@ -105,6 +105,38 @@ def test_a_part_that_is_not_installed_is_told_with_the_command_that_installs_it(
     assert json.loads(result.stdout)["error"].endswith(f"pip install 'shadow-lanes[{part}]'")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "site --folder . --out taken",
+        "report --folder . --out taken/page.html",
+        "report --folder . --policy nowhere.toml",
+        "readiness --folder . --decided nowhere.toml",
+        "rejudge --folder . --policy .",
+        "rule FILLED_QUANTITY --policy nowhere.toml",
+        "noise --first . --second . --policy nowhere.toml",
+        "example --prices nowhere.csv",
+    ],
+)
+def test_a_file_that_is_not_there_or_cannot_be_written_is_bad_input_and_named(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_jsonl(tmp_path / "comparisons.jsonl", [comparison_of(date(2026, 11, 24))])
+    (tmp_path / "taken").touch()
+    monkeypatch.chdir(tmp_path)
+    result = shadow(*line.split(), "--json")
+
+    assert result.exit_code == 2
+    assert line.rsplit(maxsplit=1)[-1].partition("/")[0] in json.loads(result.stdout)["error"]
+
+
+def test_output_that_was_closed_before_is_no_failure() -> None:
+    code = "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, '-m', 'shadow', '--version'])"
+    answer = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
 def test_a_package_that_no_part_brings_is_our_own_fault_and_no_advice_is_given() -> None:
     assert install_command(ModuleNotFoundError("no", name="shadow.nowhere")) is None
 
