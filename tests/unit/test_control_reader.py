@@ -163,6 +163,14 @@ def test_a_run_item_without_a_status_that_can_be_read_is_a_gap(status: object) -
     assert "legacy run status" in [gap.what for gap in outcome.gaps]
 
 
+@pytest.mark.parametrize("status", ["completed", "COMPLETED ", 7, None])
+def test_an_item_that_cannot_be_read_is_no_missing_item(status: object) -> None:
+    items = [plain_item(item) for item in ControlRun(PLAN).items()]
+    gaps = read_items([item | {"status": status} if item.get("symbol") == "AAPL" else item for item in items]).gaps
+    reasons = [gap.reason for gap in gaps if gap.what.startswith("legacy trade")]
+    assert reasons == ["symbol, action or status absent or unreadable"]
+
+
 def test_a_source_without_a_ledger_and_without_captured_events_knows_neither() -> None:
     source = AwsControlSource(Unasked(), "runs", None, None)  # type: ignore[arg-type] # nothing may be asked
     assert (source.captured_events("run"), source.ledger_rows("c"), source.other_runs("run")) == (None, None, ())

@@ -393,6 +393,20 @@ def test_a_crash_at_any_call_and_a_second_try_give_the_same_end() -> None:
             assert world.objects == undisturbed.objects
 
 
+@pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED"])
+def test_a_candidate_that_is_read_mid_flight_is_never_judged(status: str) -> None:
+    """Whatever part of its history is there already, whether the service says that it runs or is ahead of its history."""
+    whole, arn = play(Scenario(PLAN)), execution_arn(Scenario(PLAN).run_id)
+    for events in range(0, len(whole.history), 7):
+        world = world_of()
+        control(world)
+        world.executions[arn] = ({**whole.describe, "status": status}, list(whole.history[:events]))
+        settlement = settler_of(world).settle(PLAN.plan_id, SOON)
+        assert (settlement.judged, settlement.state) == (False, PairState.PENDING), events
+        candidate(world)
+        assert settler_of(world).settle(PLAN.plan_id, SOON).verdict is Verdict.MATCHED
+
+
 @pytest.mark.parametrize("lane", [Lane.LEGACY, Lane.WORKFLOW])
 def test_a_lane_that_cannot_be_read_is_asked_again_until_its_last_deadline_and_is_then_a_gap(lane: Lane) -> None:
     world = world_of()

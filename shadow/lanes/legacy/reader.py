@@ -126,7 +126,8 @@ def _outcome(
     limit = run.amount("max_equity_limit_usd")
     guard = _guard(run, facts, rows)
     trades = _trades(rows, facts, limit)
-    gaps += _missing_trades(run, trades)
+    unreadable = {gap.what for gap in gaps}
+    gaps += [gap for gap in _missing_trades(run, trades) if gap.what not in unreadable]
     if run.values and facts.status is None:
         gaps.append(Gap(what="legacy run status", reason="absent or unreadable"))
     ended = _ended_at(run, trades)
