@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 from collections import Counter
@@ -25,10 +26,11 @@ from shadow.compare.document import canonical_bytes, digest_of
 from shadow.compare.judge import case_of, judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule
-from shadow.contracts.comparison import Comparison, Severity
+from shadow.contracts.comparison import Comparison, Severity, Verdict
 from shadow.contracts.errors import UnreadableDocument
 from shadow.settlement.judging import code_version
-from shadow.settlement.stored import FolderSource, JsonlSource, Store
+from shadow.settlement.rejudging import Again, Line, answer_from_wire, answer_to_wire
+from shadow.settlement.stored import Entry, FolderSource, JsonlSource, Store, _lines_of
 from tests.strategies.outcomes import DAY, random_case
 from tests.strategies.policies import policy_with
 from tests.strategies.rejudging import drawn_case, drawn_policy
@@ -284,3 +286,19 @@ def test_absolute_and_relative_rules_are_answered_by_the_same_margins() -> None:
         for rule in (AbsoluteRule(rule="absolute", tolerance=Decimal(1)), BpsRule(rule="bps", tolerance=Decimal(50))):
             other = policy.model_copy(update={"rules": policy.rules.model_copy(update={"value": rule})})
             assert said(source, other) == reference(source, other)
+
+
+@pytest.mark.parametrize("again", [None, Again(Verdict.MATCHED, ())])
+def test_an_answer_of_the_cloud_is_read_as_it_was_written(again: Again | None) -> None:
+    words = ["x"] * 8
+    line = Line(*words, Verdict.DIVERGED, "h", "c", 3, "b", [], [])
+    read, said_again = answer_from_wire(json.loads(json.dumps(answer_to_wire((line, again)))))
+    assert (read, said_again) == (line, again)
+
+
+def test_lines_are_named_by_their_number_and_empty_ones_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "kept.jsonl"
+    path.write_bytes(b'{"a":1}\n\n  \n{"b":22}\n')
+    found = [(entry.name, entry.offset, entry.length, text) for entry, text in _lines_of(path)]
+    assert found == [("kept.jsonl:1", 0, 8, b'{"a":1}\n'), ("kept.jsonl:4", 12, 9, b'{"b":22}\n')]
+    assert Entry("whole", "stamp") == Entry("whole", "stamp", 0, 0, "")

@@ -26,7 +26,7 @@ from reports.readiness.readiness import (
     history_of,
 )
 from reports.readiness.shares import Judged, judge_share, rate_of
-from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.errors import ConfigurationError, InvalidPayload
 from tests.factories.evidence_days import ACCEPTED, DRILLED, days_from, honest_day, honest_migration, with_day, with_every_day
 
 DAYS = days_from(date(2025, 9, 2), 20)
@@ -471,3 +471,60 @@ def test_a_safety_violation_rests_only_when_a_person_begins_anew() -> None:
 def test_r6_where_the_control_s_plans_cannot_be_read_nothing_is_ready() -> None:
     found = statement(honest_migration(12), unread="the control's plans cannot be read: plans: AccessDenied")
     assert (found.readiness, failing(found)) == (Readiness.NOT_YET, {"coverage"})
+
+
+BOUNDS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "days": ((1, 10), (0, -1)),
+    "look_step": ((1, 5), (0,)),
+    "full_look": ((1, 20), (0,)),
+    "alpha": ((0.001, 0.05, 0.49), (0, 0.5)),
+    "correlation": ((0, 0.1, 0.99), (-0.01, 1)),
+    "autocorrelation": ((0, 0.5, 0.99), (-0.01, 1)),
+    "bad_day_target": ((0.001, 0.35, 0.99), (0, 1)),
+    "path_target": ((0.001, 0.1, 0.99), (0, 1)),
+    "latency_margin": ((0.001, 0.25, 9), (0,)),
+    "slow_ratio": ((1.001, 2, 9), (1,)),
+    "slow_target": ((0.001, 0.1, 0.99), (0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_a_number_that_the_arithmetic_cannot_take_is_no_policy(name: str) -> None:
+    good, bad = BOUNDS[name]
+    for value in good:
+        assert getattr(ReadinessPolicy.parse({name: value}), name) == value
+    for value in bad:
+        with pytest.raises(InvalidPayload, match=name):
+            ReadinessPolicy.parse({name: value})
+
+
+def test_the_policy_that_nobody_changed_is_the_one_whose_chances_are_published() -> None:
+    """`docs/readiness.md` says how often it is right and wrong: another default needs that page made anew."""
+    numbers = ReadinessPolicy().model_dump(
+        mode="json", exclude={"required", "bounded_paths", "rate_targets"}, exclude_defaults=False
+    )
+    assert {name: value for name, value in numbers.items() if not isinstance(value, list)} == {
+        "days": 10,
+        "look_step": 5,
+        "full_look": 20,
+        "alpha": 0.05,
+        "correlation": 0.1,
+        "autocorrelation": 0.5,
+        "bad_day_target": 0.35,
+        "path_target": 0.1,
+        "latency_margin": 0.25,
+        "slow_ratio": 2.0,
+        "slow_target": 0.1,
+        "cost_budget_usd": "10",
+        "usd_per_transition": "0.000025",
+        "trading_days_a_month": 21,
+    }
+    targets = {stratum.name: value for stratum, value in ReadinessPolicy().rate_targets.items()}
+    assert targets == {"ALL": 0.05, "BUYS": 0.10, "SELLS": 0.10, "FULL_EXITS": 0.25, "LARGE": 0.10, "SMALL": 0.20}
+
+
+def test_what_is_still_needed_is_the_most_that_any_criterion_needs() -> None:
+    found = statement(honest_migration(6))
+    waits = [each for each in found.criteria if each.state is CriterionState.WAIT]
+    assert found.more_days == max(each.more_days for each in waits if each.more_days is not None)
+    assert found.more_trades == max(each.more_trades for each in waits if each.more_trades is not None)
