@@ -70,7 +70,7 @@ class Rules(Frozen):
     decision_mid: Annotated[NumericRule, Field(description="a lane's decision price, against the mid of its own bid and ask")]
     decision_price: Annotated[
         DriftRule,
-        Field(description="a lane's decision price, against the market's quote, else real fills, else the other lane's"),
+        Field(description="a lane's decision price, against the nearest of real fills and the market's quote, else the other's"),
     ]
     limit_price: Annotated[
         BpsRule, Field(description="an order's limit outside the lane's own bid and ask, against the nearer one")
