@@ -245,6 +245,9 @@ def started_once(facts: Facts) -> Iterator[str]:
             yield f"{plan_id}: started {starts[0] - latest:.0f} s after it was published"
         if plan_id not in facts.pairs and not facts.world.swapped:
             yield f"{plan_id}: started, and there is no pair"
+    for call in facts.world.calls:
+        if len(call.reached) > 1:
+            yield f"{call.fate.plan.plan_id}: one publication went {len(call.reached)} times to the legacy lane"
 
 
 def start_known(facts: Facts) -> Iterator[str]:

@@ -23,6 +23,7 @@ from tests.simulation.turns import Crash, Turns
 T = TypeVar("T")
 Item = dict[str, Any]
 RIVALS_WITHIN, MOST_RIVALS = 5.0, 3
+LAG_SECONDS = 10.0
 _ASSIGNED = re.compile(r"(#\w+) = (:\w+)")
 RUNNING = "RUNNING"
 
@@ -39,6 +40,7 @@ class Rates:
     lost_event: float = 0.0
     doubled: float = 0.0
     late: float = 0.0
+    lag: float = 0.0
     no_sweep: float = 0.0
 
     @classmethod
@@ -113,6 +115,7 @@ class Tables:
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.rows: dict[str, dict[tuple[str, str], Item]] = {}
+        self.older: dict[tuple[str, str], tuple[float, Item]] = {}
 
     def get_item(self, *, TableName: str, Key: Item, **_: Any) -> Item:  # noqa: N803 - the service's names
         def effect() -> Item:
@@ -132,7 +135,7 @@ class Tables:
             found = self._table(TableName).get(_key(Key))
             if found is None or found["GSI2SK"] != ExpressionAttributeValues[":old"]:
                 raise refusal("ConditionalCheckFailedException", "UpdateItem")
-            self._table(TableName)[_key(Key)] = found | {"GSI2SK": ExpressionAttributeValues[":new"]}
+            self._change(TableName, _key(Key), found | {"GSI2SK": ExpressionAttributeValues[":new"]})
             return {}
 
         return self.wire.call("UpdateItem", effect)
@@ -165,8 +168,10 @@ class Tables:
         order = f"{call['IndexName']}SK" if "IndexName" in call else "SK"
 
         def effect() -> Item:
-            rows = self._table(TableName).items()
-            found = [row for key, row in rows if row.get(name) == value and key[1].startswith(prefix)]
+            rows = self._table(TableName)
+            if "IndexName" in call and self.wire.hits(self.wire.rates.lag):
+                rows = {key: self._behind(key, row) for key, row in rows.items()}
+            found = [row for key, row in rows.items() if row.get(name) == value and key[1].startswith(prefix)]
             return {"Items": sorted(found, key=lambda row: str(row[order]["S"]))}
 
         return self.wire.call("Query", effect)
@@ -175,13 +180,24 @@ class Tables:
         """Keep what somebody else than the harness writes."""
         self._table(table).update({_key(item): item for item in items})
 
+    def _behind(self, key: tuple[str, str], row: Item) -> Item:
+        """Give a row as an index shows it that has not heard of the last change yet; nothing of one that is new."""
+        at, before = self.older.get(key, (0.0, row))
+        self.wire.struck["lag"] += 1
+        return before if self.wire.turns.now - at < LAG_SECONDS else row
+
+    def _change(self, table: str, key: tuple[str, str], row: Item) -> None:
+        rows = self._table(table)
+        self.older[key] = self.wire.turns.now, rows.get(key, {})
+        rows[key] = row
+
     def _table(self, name: str) -> dict[tuple[str, str], Item]:
         return self.rows.setdefault(name, {})
 
     def _put(self, change: Item) -> Item:
         if not self._holds("Put", change):
             raise refusal("ConditionalCheckFailedException", "PutItem")
-        self._table(change["TableName"])[_key(change["Item"])] = change["Item"]
+        self._change(change["TableName"], _key(change["Item"]), change["Item"])
         return {}
 
     def _holds(self, kind: str, change: Item) -> bool:
@@ -199,7 +215,7 @@ class Tables:
         row |= {names[name]: values[value] for name, value in _ASSIGNED.findall(sets)}
         for name in filter(None, removes.split(", ")):
             row.pop(names[name], None)
-        self._table(change["TableName"])[_key(change["Key"])] = row
+        self._change(change["TableName"], _key(change["Key"]), row)
 
 
 def _key(item: Item) -> tuple[str, str]:
