@@ -142,9 +142,10 @@ class AaLanes:
             DynamoTradeLedger(rows, "ledger").enter(entry)  # type: ignore[arg-type] # puts rows, and nothing else
         world.ledger_rows = {plan.correlation_id: rows.items}
 
-    def _run_candidate(self, plan: RebalancePlan, world: World) -> None:
+    def _run_candidate(self, plan: RebalancePlan, world: World, document: str | None = None) -> None:
+        """Run the workflow with the `document` it was started with, by default the one that the intake writes."""
         run_id = run_id_of(plan.plan_id)
-        request = json.loads(candidate_input(plan, run_id, {}, S3PlanStore(clients.s3(), BUCKET)))
+        request = json.loads(document or candidate_input(plan, run_id, {}, S3PlanStore(clients.s3(), BUCKET)))
         self.execution = SmallExecution(self.machine, run_id, self._invoke, read=_read)
         world.executions[execution_arn(run_id)] = self.execution.run(request)
         world.map_runs |= self.execution.map_runs

@@ -24,7 +24,7 @@ from tests.factories.pairs import minted
 from tests.simulation.schedule_audit import CHECKS, Facts, audit_schedule
 from tests.simulation.schedules import World, composed, schedule
 
-SEEDS = 100
+SEEDS = 200
 Patch = pytest.MonkeyPatch
 
 
@@ -147,7 +147,7 @@ MUTANTS: dict[str, Callable[[Patch], object]] = {
 
 def seeds_that_show(check: str) -> Iterator[World]:
     """Give worlds until one shows that the check fails; enough of them that an unlucky one is no matter."""
-    for seed in range(4 * SEEDS):
+    for seed in range(2 * SEEDS):
         world = schedule(seed)
         yield world
         if list(CHECKS[check](Facts(world))):

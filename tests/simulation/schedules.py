@@ -46,7 +46,7 @@ from tests.factories.pairs import minted
 from tests.fakes.evidence import fake_judge
 from tests.fakes.plans import plan_of
 from tests.simulation.services import Executions, Objects, Queue, Rates, Started, Tables, Wire, moment, refusal
-from tests.simulation.turns import Crash, Process, Turns, modules_of
+from tests.simulation.turns import Crash, Process, Turns, on_turns
 
 BOUND_SECONDS = 0.05
 INTAKE_VISIBILITY, COMPARATOR_VISIBILITY = 360.0, 1800.0
@@ -376,6 +376,10 @@ class World:
         except (Crash, EvidenceUnavailable, MissingPermission):
             self.sweeps_failed += 1
 
+    def thread_delay(self) -> float:
+        """Give how long a thread waits for its first turn: now and then longer than the caller may be held up, in seconds."""
+        return 0.3 * (self.dice.random() > 0.97)
+
     def now(self) -> datetime:
         """Give the time as the functions ask for it."""
         return moment(self.turns)
@@ -463,12 +467,8 @@ def schedule(seed: int) -> World:
     """Run one schedule; only within `composed`."""
     world = World(seed)
     _CURRENT.append(world)
-    started = world.dice.random
-    modules = modules_of(world.turns, BEGIN.timestamp(), lambda: 0.3 * (started() > 0.97), world.out)
-    saved = {name: getattr(publishing, name) for name in modules}
-    vars(publishing).update(modules)
     try:
-        return world.run()
+        with on_turns(publishing, world.turns, BEGIN.timestamp(), world.thread_delay, world.out):
+            return world.run()
     finally:
-        vars(publishing).update(saved)
         _CURRENT.pop()

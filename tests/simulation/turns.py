@@ -7,12 +7,15 @@ of which exactly one moves at a time, and only where it waits does another go on
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from threading import Lock, Thread
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 Act = Callable[[], object]
 
@@ -160,12 +163,12 @@ class Flag:
         return self.raised
 
 
-def modules_of(turns: Turns, begun: float, delay: Callable[[], float], out: Any) -> dict[str, Any]:
-    """Give what stands for `time`, `threading`, `_thread` and `sys` in a module that runs on the virtual clock.
+@contextmanager
+def on_turns(module: ModuleType, turns: Turns, begun: float, delay: Callable[[], float], out: Any) -> Iterator[None]:
+    """Let a module run on the virtual clock, its threads in turns, and write to `out`.
 
     `begun` is the epoch second at which the world began, `delay` how long a new thread waits for its first turn.
     """
-    import time  # noqa: PLC0415 - its formatting functions alone
 
     def start(work: Callable[..., object], args: tuple[object, ...]) -> None:
         turns.spawn(turns.current().process, lambda: work(*args), delay())
@@ -177,9 +180,11 @@ def modules_of(turns: Turns, begun: float, delay: Callable[[], float], out: Any)
         strftime=time.strftime,
         gmtime=time.gmtime,
     )
-    return {
+    stands_for = {
         "time": clock,
         "threading": SimpleNamespace(Event=lambda: Flag(turns)),
         "_thread": SimpleNamespace(start_new_thread=start),
         "sys": SimpleNamespace(stdout=out),
     }
+    with patch.multiple(module, **stands_for):
+        yield

@@ -1,8 +1,8 @@
 """Business Unit: tests | Status: current.
 
-One seeded process: control, candidate, comparator and the simulated broker, on one simulated clock. The lanes are those of
-`tests.factories.aa_lanes`: the reference lane, and the real handlers under the real state machine. Each lane reaches its broker
-over a wire of its own, on which the drawn faults strike; the comparator asks both accounts over a sound one.
+One seeded process: publisher, intake, control, candidate, comparator and the simulated broker, on one simulated clock. The lanes
+are those of `tests.factories.aa_lanes`: the reference lane, and the real handlers under the real state machine. Each lane reaches
+its broker over a wire of its own, on which the drawn faults strike; the comparator asks both accounts over a sound one.
 """
 
 from __future__ import annotations
@@ -13,26 +13,35 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
 from moto.moto_api._internal import mock_random
 
+import shadow.publish as publishing
 from local.broker_simulator import api, market
 from local.broker_simulator.simulator import Simulator
 from local.broker_simulator.values import SimulatedOrder
-from shadow.aws import candidate_state
+from shadow.aws import candidate_state, clients
 from shadow.broker.alpaca import AlpacaBroker
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.comparison import Comparison
-from shadow.contracts.identity import run_id_of
-from shadow.contracts.pair import PairState, StartState
+from shadow.contracts.identity import run_id_of, run_id_of_execution
+from shadow.contracts.pair import Pair, PairState, UnpairedPlan
 from shadow.contracts.trade_message import TradeMessage
 from shadow.contracts.vocabulary import ExecutionMode, Role
 from shadow.execution.ports import SystemClock
+from shadow.intake.aws import S3PlanStore
+from shadow.intake.composition import take_batch
+from shadow.intake.intake import Intake
+from shadow.intake.mode import PublishMode
+from shadow.intake.payload import digest
 from shadow.lanes.brokers.truth import BrokerTruthReader
 from shadow.lanes.settledness import Deadlines
+from shadow.publish import DualPublisher, IntakeQueue
 from shadow.reference import execution as reference
 from shadow.reference.publishing import Published
 from shadow.reference.tables import DynamoTradeLedger
@@ -42,16 +51,17 @@ from tests.factories.aa_lanes import AaLanes, Situation, _captured, _forget_stat
 from tests.factories.control_items import raw_item
 from tests.factories.histories import execution_arn
 from tests.factories.in_process_broker import broker_of, exchange_with
-from tests.factories.pairs import pair_of
 from tests.factories.small_states import TaskError
-from tests.fakes.evidence import World
+from tests.fakes.evidence import FakeLedger, FakeRecorder, Fuse, World
 from tests.fakes.legacy import World as Control
 from tests.fakes.quick_table import quick_tables
-from tests.fakes.workflow_cloud import cloud
+from tests.fakes.workflow_cloud import BUCKET, cloud
 from tests.simulation.faults import Fault, Killed, Wire, spoil
+from tests.simulation.turns import Process, Turns, on_turns
 
 TICK = timedelta(milliseconds=5)
 MOST_DELIVERIES = 3
+PUBLISHING_SECONDS = 600.0
 OTHER = "0f0f0f0f-0f0f-5f0f-8f0f-0f0f0f0f0f0f"
 
 
@@ -131,11 +141,10 @@ class Simulation(AaLanes):
         opening = {role: self.simulator.account(role) for role in Role}
         world = self.world = World(ledger_rows={})
         CLOCK.at = begun
-        world.pairs[plan.plan_id] = pair_of(plan, at=CLOCK.now(), start_state=StartState.STARTED)
-        self._run_control(plan, situation.deployment, world)
+        messages = self._publish(plan, situation.deployment, world)
         latest, CLOCK.at = CLOCK.at, begun
         self._set_deployment(situation.deployment)
-        self._run_candidate(plan, world)
+        self._run_candidate(plan, world, _taken_in(messages, world))
         CLOCK.at = max(latest, CLOCK.at)
         for fault in faults:
             if fault.place == "record":
@@ -168,7 +177,22 @@ class Simulation(AaLanes):
         key = world.pairs[plan.plan_id].comparison_key
         return None if key is None else Comparison.parse_json(world.objects[key])
 
-    def _run_control(self, plan: Any, deployment: Decimal, world: World) -> None:
+    def _publish(self, plan: Any, deployment: Decimal, world: World) -> list[str]:
+        """Publish as the portfolio code does; give the messages that reached the intake queue."""
+        turns, messages = Turns(), list[str]()
+
+        def send_message(*, QueueUrl: str, MessageBody: str) -> dict[str, str]:  # noqa: N803 - the service's names
+            messages.append(MessageBody)
+            return {"MessageId": QueueUrl}
+
+        queue = IntakeQueue("intake", lambda: SimpleNamespace(send_message=send_message))
+        control = DualPublisher(lambda given: self._run_control(given, deployment, world), publishing._Core(queue, "dev"))
+        with on_turns(publishing, turns, CLOCK.at.timestamp(), lambda: 0.0, StringIO()):
+            turns.spawn(Process(), lambda: control.publish(plan))
+            turns.run(PUBLISHING_SECONDS)
+        return messages
+
+    def _run_control(self, plan: Any, deployment: Decimal, world: World) -> Published:
         control = Control(deployment=deployment, broker=self.control_broker)  # type: ignore[arg-type] # the port
         publisher = replace(control.publisher(), equity=self._equity, now=CLOCK.now)
         published = publisher.publish(plan)
@@ -178,7 +202,6 @@ class Simulation(AaLanes):
             self._deliver(control, control.queue.sent[taken].body)
             taken += 1
         run_id = published.run_id
-        world.pairs[plan.plan_id] = world.pairs[plan.plan_id].model_copy(update={"control_run_id": run_id})
         world.control_items[run_id] = [raw_item(each) for each in (*control.store.runs.values(), *control.store.trades.values())]
         world.events[run_id] = {
             f"{number:04}": _captured(run_id, number, *event) for number, event in enumerate(control.bus.events)
@@ -187,6 +210,7 @@ class Simulation(AaLanes):
         for entry in control.ledger.entries:
             DynamoTradeLedger(rows, "ledger").enter(entry)  # type: ignore[arg-type] # puts rows, and nothing else
         world.ledger_rows = {plan.correlation_id: rows.items}
+        return published
 
     def _equity(self) -> Decimal:
         """What the account is worth when the plan is published, before any fault strikes the lane's own calls."""
@@ -230,6 +254,46 @@ class Simulation(AaLanes):
         else:
             assert world.ledger_rows is not None
             world.ledger_rows[plan.correlation_id] = spoil(world.ledger_rows[plan.correlation_id], fault, others)
+
+
+class _Ledger(FakeLedger):
+    """The pair ledger, as the intake uses it as well. Every plan of a draw gets a pair."""
+
+    def create(self, pair: Pair) -> Pair | None:
+        standing = self.world.pairs.setdefault(pair.plan_id, pair)
+        return None if standing is pair else standing
+
+    def note_unpaired(self, plan: UnpairedPlan) -> bool:
+        raise AssertionError(plan)
+
+    def is_unpaired(self, plan_id: str) -> bool:
+        return plan_id not in self.world.pairs
+
+
+class _Starter:
+    """Keeps the input of the one execution that is started."""
+
+    def __init__(self) -> None:
+        self.documents: list[str] = []
+
+    def start(self, name: str, document: str, accepted: frozenset[str]) -> tuple[str, str]:
+        assert digest(document) in accepted
+        self.documents.append(document)
+        return execution_arn(run_id_of_execution(name)), digest(document)
+
+    def found(self, name: str, accepted: frozenset[str]) -> tuple[str, str] | None:
+        raise AssertionError((name, accepted))
+
+
+def _taken_in(messages: list[str], world: World) -> str:
+    """Take the messages in as the intake does; give the input that it started the candidate with."""
+    recorder, starter = FakeRecorder(world, Fuse()), _Starter()
+    store = S3PlanStore(clients.s3(), BUCKET)
+    intake = Intake(_Ledger(world, Fuse()), starter, store, recorder, lambda: PublishMode.parse("shadow"), CLOCK.now)
+    failed = take_batch(intake.take, recorder, enumerate(messages), CLOCK.sleep)  # type: ignore[arg-type] # numbers name them
+    [document] = starter.documents
+    assert failed == []
+    return document
 
 
 @contextmanager
