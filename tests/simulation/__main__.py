@@ -65,7 +65,7 @@ def show_schedule(seed: int) -> Result:
     lane = "the workflow" if world.swapped else "the legacy lane"
     say(f"schedule {seed}: {lane} is in production, the world heals after {world.heals_at:.0f} s, {dict(world.wire.struck)}")
     for call in world.calls:
-        say(f"  published {call.fate}\n    called {len(call.reached)} times, gave {call.outcome!r}")
+        say(f"  {call.fate}; called {len(call.reached)} times, the caller got {call.outcome!r}")
     for message, fields, _ in world.recorder.lines:
         say(f"  {message}: {dict(fields)}")
     for line in wrong or ["nothing is wrong"]:
@@ -112,7 +112,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 1 if show(options.seed).failures else 0
     works = {"schedules": (simulate_schedules, options.schedules, "SCHEDULE"), "draws": (simulate, options.draws, "SEED")}
     totals = {
-        name: run(name, work, blocks(options.first, count), count, options.processes) for name, (work, count, _) in works.items()
+        name: run(name, work, blocks(options.first, count), count, options.processes)
+        for name, (work, count, _) in works.items()
+        if count
     }
     if options.json:
         say(json.dumps({name: asdict(total) for name, total in totals.items()}))

@@ -132,6 +132,10 @@ class Fate:
     takes: float
     dies: float | None
 
+    def __str__(self) -> str:
+        plan, dies = self.plan.plan_id, "" if self.dies is None else f"; the process dies {self.dies:.1f} s later"
+        return f"{plan} as {self.form} at {self.at} s: control {self.control} in {self.takes} s, candidate {self.candidate}{dies}"
+
 
 @dataclass
 class Call:
