@@ -104,14 +104,18 @@ def test_a_difference_keeps_its_address_over_days_and_lanes_have_addresses_of_th
     assert identity_of(entry) != identity_of(other)
 
 
-def test_new_still_there_and_gone_are_told_against_the_day_before() -> None:
+def test_new_still_there_and_gone_are_told_against_the_day_before(tmp_path: Path) -> None:
     def on(number: int, *kinds: str) -> Comparison:
         pair = comparison_of(DAYS[number])
         return diverged(pair, *[difference(pair, 0, kind=kind) for kind in kinds])
 
-    site = gather([on(0, "SLIPPAGE", "SIDE"), on(1, "SLIPPAGE", "RESIDUE")])
+    pairs = [on(0, "SLIPPAGE", "SIDE"), on(1, "SLIPPAGE", "RESIDUE")]
+    site = gather(pairs)
     states = {each.kind: site.state(each) for each in site.seen.values()}
     assert states == {"SLIPPAGE": "still there", "SIDE": "gone", "RESIDUE": "new"}
+    write_site(lambda: pairs, Folder(tmp_path))
+    days = [(tmp_path / "day" / f"{day}.html").read_text(encoding="utf-8") for day in DAYS[:2]]
+    assert [re.findall(r">new</span>.*?kind/(\w+)", day) for day in days] == [[], ["RESIDUE"]]
 
 
 def test_a_page_that_did_not_change_is_not_written_again(tmp_path: Path) -> None:
