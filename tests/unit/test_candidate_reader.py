@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
-from shadow.lanes.workflow.history import function_versions, read_history
+from shadow.lanes.workflow.history import function_versions, read_history, version_of
 from shadow.lanes.workflow.reader import CHILD_TRANSITIONS, CandidateRecords, read_candidate
 from shadow.lanes.workflow.trades import read_state_items
 from tests.factories.histories import DIALECTS, Execution, Scenario, play
@@ -397,3 +397,10 @@ def test_a_child_of_a_map_counts_its_states_by_the_phase_of_the_map(total: objec
         counted.append((outcome.state_transitions or 0) - (read(execution, scenario).state_transitions or 0))
     times = 3 if total == 3 else 0
     assert counted == [CHILD_TRANSITIONS[side] * times for side in (Side.SELL, Side.BUY)]
+
+
+def test_a_run_without_a_version_is_named_by_twelve_digits_of_its_definition() -> None:
+    describe = {"stateMachineArn": f"{MACHINE}", "definitionSha256": "0123456789abcdef"}
+    assert version_of(describe) == "workflow@0123456789ab"
+    assert version_of(describe | {"stateMachineVersionArn": f"{MACHINE}:3"}) == "workflow:3"
+    assert version_of({"definitionSha256": "0123456789abcdef"}) is None

@@ -178,3 +178,10 @@ def test_a_source_without_a_ledger_and_without_captured_events_knows_neither() -
 
 class Unasked:
     """A client that nobody may ask."""
+
+
+@pytest.mark.parametrize("status", list(LegacyRunStatus))
+def test_a_run_has_an_end_once_its_status_says_so(status: LegacyRunStatus) -> None:
+    items = [plain_item(item) for item in ControlRun(PLAN).items()]
+    outcome = read_items([item | {"status": status.value} if item["SK"] == "METADATA" else item for item in items])
+    assert (outcome.completed_at is None) is (outcome.status is RunStatus.UNFINISHED)

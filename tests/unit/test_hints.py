@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import execution_name_of, run_id_of
+from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import PairState
 from shadow.contracts.vocabulary import Lane
 from shadow.settlement.hints import PAUSES_SECONDS, Hints, Message
@@ -240,3 +242,27 @@ def test_a_run_is_asked_for_once_however_many_events_it_has() -> None:
     events = [TRADED | {"id": f"event-{number}", "detail": detail | {"trade_id": f"t-{number}"}} for number in range(5)]
     assert hints.take([Message(str(number), json.dumps(event)) for number, event in enumerate(events)]) == []
     assert control.asked == 1
+
+
+def test_a_run_without_a_plan_is_counted_once_and_named() -> None:
+    class Nameless(Known):
+        def describe(self, execution_arn: str) -> dict[str, object] | None:
+            assert execution_arn
+            return {"input": "{}"}
+
+    class Counted:
+        def __init__(self) -> None:
+            self.emitted: list[Mapping[Metric, float]] = []
+            self.told: list[tuple[str, Mapping[str, str], bool]] = []
+
+        def emit(self, values: Mapping[Metric, float]) -> None:
+            self.emitted.append(values)
+
+        def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
+            self.told.append((message, fields, problem))
+
+    recorder, settler = Counted(), Settler(*DONE)
+    hints = Hints(settler, Control(), Nameless(), Captured(), recorder, lambda: NOW, lambda _: None)  # type: ignore[arg-type]
+    assert hints.take([Message("m-1", json.dumps(ended("by-hand")))]) == []
+    assert (recorder.emitted, settler.looks) == ([{Metric.RUNS_WITHOUT_PAIR: 1.0}], 0)
+    assert recorder.told == [("a run ended that no pair is recorded for", {"plan": "by-hand"}, True)]
