@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
+from shadow.lanes.records import Fields
 from shadow.lanes.workflow.history import function_versions, read_history, version_of
 from shadow.lanes.workflow.reader import CHILD_TRANSITIONS, CandidateRecords, read_candidate
-from shadow.lanes.workflow.trades import read_state_items
+from shadow.lanes.workflow.trades import read_state_items, trade_of_result
 from tests.factories.histories import DIALECTS, Execution, Scenario, play
 from tests.fakes.plans import plan_of
 
@@ -404,3 +405,18 @@ def test_a_run_without_a_version_is_named_by_twelve_digits_of_its_definition() -
     assert version_of(describe) == "workflow@0123456789ab"
     assert version_of(describe | {"stateMachineVersionArn": f"{MACHINE}:3"}) == "workflow:3"
     assert version_of({"definitionSha256": "0123456789abcdef"}) is None
+
+
+@pytest.mark.parametrize(
+    ("decided", "price", "quantity"),
+    [({"decisionPrice": "10"}, Decimal(10), None), ({"askedQuantity": "2"}, None, Decimal(2))],
+)
+def test_a_half_of_a_decision_is_that_half(decided: dict[str, str], price: Decimal | None, quantity: Decimal | None) -> None:
+    result = {"tradeId": "t", "symbol": "AAPL", "action": "BUY", "status": "COMPLETED"}
+    trade = trade_of_result(Fields("t", {**result, **decided}, []), None, [])
+    assert trade is not None
+    assert trade.intent is not None
+    assert (trade.intent.decision_price, trade.intent.quantity) == (price, quantity)
+    bare = trade_of_result(Fields("t", result, []), None, [])
+    assert bare is not None
+    assert bare.intent is None
