@@ -90,7 +90,7 @@ class Exchange:
     def set_tape(self, command: SetTape) -> None:
         """Let every open order expire, then show exactly what a recording holds."""
         self._expire()
-        self.assets = {symbol: SetAsset(symbol=symbol, fractionable=False) for symbol in command.whole_shares}
+        self.assets = {symbol: SetAsset(symbol=symbol, fractionable=False) for symbol in sorted(command.whole_shares)}
         self.market.set_tape(command)
 
     def _expire(self) -> None:

@@ -160,7 +160,7 @@ def ledger_to_the_cent(seen: Seen, honest: Seen) -> Iterator[str]:
     for role, sign in ((Role.CANDIDATE, 1), (Role.CONTROL, -1)):
         account = seen.accounts[role]
         worth += sign * (account.closing_cash - account.opening_cash)
-        for symbol in {*account.opening, *account.closing}:
+        for symbol in sorted({*account.opening, *account.closing}):
             shares = account.closing.get(symbol, Decimal(0)) - account.opening.get(symbol, Decimal(0))
             worth += sign * shares * marks.get(symbol, Decimal(0))
     told = sum((row.dollars for row in comparison.money.rows if row.cause not in _BEFORE_OR_LEFT), Decimal(0))

@@ -296,7 +296,7 @@ class World:
         del QueueUrl
         wire, rates = self.wire, self.wire.rates
         self.turns.sleep(2.0 if wire.hits(rates.slow) else 0.004)
-        if wire.hits(rates.refused):
+        if wire.hits(2 * rates.refused):
             raise refusal("AccessDenied", "SendMessage", self.dice.choice((400, 503)))
         number = self.intake_queue.put(MessageBody)
         if wire.hits(rates.lost_answer):
@@ -382,7 +382,7 @@ class World:
 
     def thread_delay(self) -> float:
         """Give how long a thread waits for its first turn: now and then longer than the caller may be held up, in seconds."""
-        return 0.3 * (self.dice.random() > 0.97)
+        return 0.3 * (self.dice.random() > 0.9)
 
     def now(self) -> datetime:
         """Give the time as the functions ask for it."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("shadow", "functions", "reports")
+ROOMS = ("shadow", "functions", "reports", "local/broker_simulator", "tests/simulation")
 SET_MAKERS = frozenset({"set", "frozenset", "Set", "AbstractSet", "FrozenSet"})
 SET_METHODS = frozenset({"union", "intersection", "difference", "symmetric_difference"})
 VIEWS = frozenset({"keys", "items"})
