@@ -25,6 +25,7 @@ from tests.mutation.trying import Tried, attempt, attempt_mutant
 
 SEED = 20261128
 AT_ONCE = 2
+TOLD_EVERY = 10
 OUT = Path("build/mutants.json")
 FIRST_LIMIT = 300.0
 """Seconds of processor for the tests of one group without a change."""
@@ -73,6 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="areas whose name holds this text")
     parser.add_argument("--mutants", type=int, help="draw so many in each area")
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="processes")
     options = parser.parse_args(arguments)
     if find_spec("cosmic_ray") is None:
         sys.stderr.write("mutants: expected Cosmic Ray (requirements/mutants.txt), was not there\n")
@@ -83,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
         for area in chosen
         for mutant in sample(sorted(map(Path, area.tests)), options.mutants or area.mutants, options.seed)
     ]
-    with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(options.at_once, mp_context=get_context("spawn")) as pool:
         lists = sorted({area.tests[mutant.path] for area, mutant in drawn})
         unchanged = dict(
             zip(
@@ -108,6 +110,9 @@ def main(arguments: list[str] | None = None) -> int:
             results.append((area.name, mutant, done.result()))
             if done.result().outcome not in KILLED:
                 say(f"{done.result().outcome:<9}{mutant}")
+            if not len(results) % TOLD_EVERY:
+                killed = sum(tried.outcome in KILLED for *_, tried in results)
+                say(f"so far {killed} of {len(results)} killed, {len(running)} drawn")
     return report(chosen, sorted(results, key=lambda each: each[:2]))
 
 

@@ -27,10 +27,11 @@ from shadow.compare.judge import case_of, judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule
 from shadow.contracts.comparison import Comparison, Severity, Verdict
-from shadow.contracts.errors import UnreadableDocument
+from shadow.contracts.errors import EvidenceUnavailable, UnreadableDocument
 from shadow.settlement.judging import code_version
-from shadow.settlement.rejudging import Again, Line, answer_from_wire, answer_to_wire
+from shadow.settlement.rejudging import Again, Line, _found, answer_from_wire, answer_to_wire
 from shadow.settlement.stored import Entry, FolderSource, JsonlSource, Store, _lines_of
+from tests.fakes.evidence import FakeObjects, Fuse, World
 from tests.strategies.outcomes import DAY, random_case
 from tests.strategies.policies import policy_with
 from tests.strategies.rejudging import drawn_case, drawn_policy
@@ -302,3 +303,10 @@ def test_lines_are_named_by_their_number_and_empty_ones_are_left_out(tmp_path: P
     found = [(entry.name, entry.offset, entry.length, text) for entry, text in _lines_of(path)]
     assert found == [("kept.jsonl:1", 0, 8, b'{"a":1}\n'), ("kept.jsonl:4", 12, 9, b'{"b":22}\n')]
     assert Entry("whole", "stamp") == Entry("whole", "stamp", 0, 0, "")
+
+
+def test_a_document_that_is_not_there_is_named_and_one_that_is_is_given() -> None:
+    objects = FakeObjects(World(objects={"there": b"text"}), Fuse())
+    assert _found(objects, "there") == b"text"
+    with pytest.raises(EvidenceUnavailable, match="s3 get gone: expected an object, was nothing"):
+        _found(objects, "gone")
