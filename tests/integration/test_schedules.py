@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shadow.aws import pair_ledger
+from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.contracts.pair import Unpaired
 from shadow.intake import intake
 from shadow.intake.aws import StepFunctionsStarter
@@ -114,6 +115,16 @@ def files_the_entry_elsewhere(patch: Patch) -> None:
     patch.setattr(pair_ledger, "audit_to_item", lambda entry: write(entry) | {"PK": {"S": f"LOST#{entry.plan_id}"}})
 
 
+def records_another_copy(patch: Patch) -> None:
+    record = DynamoDbPairLedger.record_evidence
+
+    def other(self: Any, plan_id: str, ref: Any) -> Any:
+        record(self, plan_id, ref.model_copy(update={"sha256": "0" * 64}))
+        return ref
+
+    patch.setattr(DynamoDbPairLedger, "record_evidence", other)
+
+
 def quotes_another_run(patch: Patch) -> None:
     note = Intake._note_end
     other = {"run_id": minted("another")}
@@ -139,6 +150,7 @@ MUTANTS: dict[str, Callable[[Patch], object]] = {
     "announced": forgets_to_count,
     "letters gone": chokes_on_the_workflows_events,
     "document stands": keeps_another_document,
+    "copies judged": records_another_copy,
     "moves audited": files_the_entry_elsewhere,
     "control quoted": quotes_another_run,
 }

@@ -323,6 +323,15 @@ def document_stands(facts: Facts) -> Iterator[str]:
                 yield f"{plan_id}: its evidence {ref['name']} is not there"
 
 
+def copies_judged(facts: Facts) -> Iterator[str]:
+    """Where a lane's copy is recorded, the verdict was made from that copy and no other."""
+    for plan_id, document in facts.documents.items():
+        for ref in document.get("evidence", ()):
+            recorded = facts.rows.get((f"PAIR#{plan_id}", f"EVIDENCE#{ref['name']}"))
+            if recorded is not None and recorded["sha256"] != ref["sha256"]:
+                yield f"{plan_id}: judged by another copy of {ref['name']} than is recorded"
+
+
 def moves_audited(facts: Facts) -> Iterator[str]:
     """Every move of a pair left its entry."""
     for plan_id, pair in facts.pairs.items():
@@ -361,6 +370,7 @@ CHECKS: Mapping[str, Callable[[Facts], Iterator[str]]] = MappingProxyType(
             announced,
             letters_gone,
             document_stands,
+            copies_judged,
             moves_audited,
             control_quoted,
         )
