@@ -75,13 +75,14 @@ def _category(name: str, members: type[StrEnum], meaning: str) -> Column:
 
 _DAY = Column("trading_day", Kind.DAY, "trading day, New York date of the plan")
 _RUN = Column("run_id", Kind.TEXT, "the pair's run, the same in both lanes")
+_PLAN = Column("plan_id", Kind.TEXT, "the plan")
 _ORIGIN = _category("origin", Origin, "live, replay or planted; only live counts as coverage")
 _PATH = _category("path", Path, "way through the workflow, as the candidate took it (the control where it is absent)")
 
 PAIRS = (
     _DAY,
     _RUN,
-    Column("plan_id", Kind.TEXT, "the plan"),
+    _PLAN,
     _ORIGIN,
     Column("published_at", Kind.TIME, "when the plan was published"),
     _category("verdict", Verdict, "the pair's verdict"),
@@ -126,6 +127,7 @@ PAIRS = (
 TRADES = (
     _DAY,
     _RUN,
+    _PLAN,
     Column("trade_id", Kind.TEXT, "the trade, the same in both lanes"),
     _ORIGIN,
     _PATH,
@@ -150,6 +152,8 @@ TRADES = (
     Column("candidate_slippage_bps", Kind.FLOAT, "basis points against the candidate's own decision quote; positive is a cost"),
     Column("control_seconds", Kind.FLOAT, "seconds from start to end"),
     Column("candidate_seconds", Kind.FLOAT, "seconds from start to end"),
+    Column("control_own", Kind.TEXT, "fields of your own, a JSON object of texts by name; missing: none"),
+    Column("candidate_own", Kind.TEXT, "the same of the candidate's"),
     Column("differences", Kind.COUNT, "differences about this trade that count, known ones included"),
     Column("unexplained", Kind.COUNT, "differences that count and that no known divergence covers"),
 )
@@ -157,6 +161,7 @@ TRADES = (
 DIFFERENCES = (
     _DAY,
     _RUN,
+    _PLAN,
     Column("trade_id", Kind.TEXT, "the trade; missing where the difference is about the run"),
     _ORIGIN,
     Column("symbol", Kind.TEXT, "ticker; missing where the difference is about the run"),

@@ -6,6 +6,7 @@ was not known stays missing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from hashlib import sha256
@@ -112,6 +113,7 @@ def add_trades(lists: Lists, document: Comparison, path: Path) -> int:
     for column, constant in (
         ("trading_day", document.trading_day),
         ("run_id", document.run_id),
+        ("plan_id", document.plan_id),
         ("origin", Origin(document.origin)),
         ("path", path),
     ):
@@ -186,9 +188,16 @@ def _add_lane(lists: Lists, role: str, trades: Sequence[TradeOutcome | None]) ->
     lists[f"{role}_value"].extend([t.value if t else None for t in trades])
     lists[f"{role}_quote"].extend(quotes)
     lists[f"{role}_slippage_bps"].extend([_slippage(t, q) for t, q in zip(trades, quotes, strict=True)])
+    lists[f"{role}_own"].extend([_own(t) for t in trades])
     lists[f"{role}_seconds"].extend(
         [(t.completed_at - t.started_at).total_seconds() if t and t.started_at and t.completed_at else None for t in trades]
     )
+
+
+def _own(trade: TradeOutcome | None) -> str | None:
+    """Write a trade's fields of the user's own; one that the lane does not have is left out."""
+    told = {field.name: field.text for field in trade.own if not field.absent} if trade and trade.own else None
+    return json.dumps(told, ensure_ascii=False) if told else None
 
 
 def _slippage(trade: TradeOutcome | None, quote: Decimal | None) -> float | None:
@@ -207,6 +216,7 @@ def add_differences(lists: Lists, document: Comparison) -> None:
         row: dict[str, Value] = {
             "trading_day": document.trading_day,
             "run_id": document.run_id,
+            "plan_id": document.plan_id,
             "trade_id": entry.trade_id,
             "origin": Origin(document.origin),
             "symbol": entry.symbol,

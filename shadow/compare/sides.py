@@ -29,6 +29,7 @@ def run_lines(control: RunOutcome | None, candidate: RunOutcome | None) -> list[
         ("breaker", _limit),
         ("trades", _trades),
         ("effects", _effects),
+        ("own", _own),
     )
     return _lines(asked, control, candidate, "no run found")
 
@@ -41,6 +42,7 @@ def trade_lines(control: LaneTrade | None, candidate: LaneTrade | None) -> list[
         ("sent", _sent),
         ("got", _got),
         ("why", _why),
+        ("own", _own),
     )
     left, right = (lane.trade if lane else None for lane in (control, candidate))
     return _lines(asked, left, right, "no such trade")
@@ -166,3 +168,8 @@ def _value(trade: TradeOutcome) -> Decimal | None:
 
 def _why(trade: TradeOutcome) -> str:
     return ": ".join(text for text in (trade.reason.value if trade.reason else "", trade.error_message or "") if text)
+
+
+def _own(record: TradeOutcome | RunOutcome) -> list[str]:
+    """Show the fields of the user's own, one a line; one that the lane does not have is left out."""
+    return [f"{field.name} {'null' if field.text is None else field.text}" for field in record.own if not field.absent]

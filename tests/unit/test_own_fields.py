@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.compare.case import PairCase
+from reports.data.frames import load_frames
+from shadow.compare.case import PairCase, PairView
 from shadow.compare.checks.own import are_alike
 from shadow.compare.judge import judge
 from shadow.compare.policy import InvalidPolicy, OwnRule, Policy, default_policy
+from shadow.compare.sides import trade_lines
 from shadow.contracts.comparison import Attribution, Comparison, Severity, Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.outcome import OwnField, OwnType, RunOutcome
@@ -24,6 +27,8 @@ from shadow.lanes.own import own_field, own_of
 from shadow.lanes.paths import ABSENT, Unreadable
 from shadow.lanes.records import Fields
 from shadow.lanes.redaction import Redactor
+from shadow.settlement.stored import JsonlSource
+from tests.factories.comparisons import write_jsonl
 from tests.factories.control_items import ControlRun
 from tests.factories.foreign_lane import LANE_FILE, answer_of, execution_of
 from tests.fakes.plans import plan_of
@@ -322,3 +327,19 @@ def test_a_policy_that_is_wrong_about_them_is_refused_by_line(entry: str) -> Non
         Policy.read(f"{TEXT}\n[own.fee]\n{entry}\n")
     assert "own.fee" in str(refused.value)
     assert refused.value.faults[0].line > TEXT.count("\n")
+
+
+def test_the_frame_of_trades_has_them_of_both_lanes(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "comparisons.jsonl", [judged(with_own(BASE, of("1"), ABSENT_FEE))])
+    trades = load_frames(JsonlSource(tmp_path / "comparisons.jsonl")).trades.set_index("trade_id")
+    first = trades.loc[run_of(BASE, Role.CONTROL).trades[0].trade_id]
+    assert first["control_own"] == '{"fee": "1"}'
+    assert trades["candidate_own"].isna().sum() == 1
+    assert set(trades["plan_id"]) == {BASE.plan.plan_id}
+
+
+def test_both_lanes_show_theirs_side_by_side() -> None:
+    view = PairView(with_own(BASE, of("1"), of(None)))
+    shown = [trade_lines(pair.control, pair.candidate)[-1] for pair in view.trades]
+    assert ("own", "fee 1", "fee null") in shown
+    assert ("own", "fee 1", "fee 1") in shown
