@@ -81,7 +81,7 @@ class ProductionEmitter:
 
 
 class RecordedEffects:
-    """The `Effects` port: every effect in the candidate's state table, and out through an emitter where there is one."""
+    """Every effect in the candidate's state table, and out through an emitter where there is one."""
 
     def __init__(self, state: DynamoCandidateState, emitter: Emitter | None = None) -> None:
         """Record in `state`; emit only with an `emitter` (live mode)."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SnsNotifier:
-    """The `Notifier` port over one SNS topic."""
+    """Mail to the people who trade, over one SNS topic."""
 
     def __init__(self, client: SNSClient, topic_arn: str) -> None:
         """Publish to the topic."""

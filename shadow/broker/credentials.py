@@ -38,11 +38,6 @@ class AlpacaCredentials:
             if url and not _is_safe(url):
                 raise ConfigurationError(f"alpaca {name}: expected an https address (http on loopback only), was {url!r}")
 
-    @property
-    def is_paper(self) -> bool:
-        """Whether the trading endpoint is a paper endpoint."""
-        return is_paper_endpoint(self.endpoint)
-
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:

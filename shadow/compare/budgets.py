@@ -61,17 +61,6 @@ def apply_budgets(day: Sequence[Comparison], policy: Policy) -> tuple[Comparison
     return tuple(_within(comparison, beyond.get(comparison.run_id)) for comparison in sorted(day, key=_order))
 
 
-def budget_use(day: Iterable[Comparison]) -> dict[str, int]:
-    """Count what each known divergence covers or would cover in `day`, by its id."""
-    used: Counter[str] = Counter()
-    for comparison in day:
-        for difference in comparison.differences:
-            entry = difference.covered_by or difference.over_budget
-            if entry is not None and difference.counts:
-                used[entry] += 1
-    return dict(sorted(used.items()))
-
-
 def _order(entry: Judged) -> tuple[str, str, str]:
     return (entry.published_at.isoformat(), entry.plan_id, entry.origin)
 

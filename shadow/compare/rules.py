@@ -11,7 +11,6 @@ The rules that a field can be judged by, as data. Every rule is symmetric, exact
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -293,17 +292,3 @@ def within(rule: Numeric, left: Decimal | None, right: Decimal | None, unit: Dec
     if not (left.is_finite() and right.is_finite()):
         return False
     return rule.permits(abs(EXACT.subtract(left, right)), max(abs(left), abs(right)), unit)
-
-
-def same_members(left: Collection[str] | None, right: Collection[str] | None) -> bool:
-    """Tell whether two collections have the same members; order and repetition do not matter, null equals only null."""
-    if left is None or right is None:
-        return left is right
-    return set(left) == set(right)
-
-
-def in_same_order(left: Sequence[str] | None, right: Sequence[str] | None) -> bool:
-    """Tell whether two sequences have the same members in the same order; null equals only null."""
-    if left is None or right is None:
-        return left is right
-    return list(left) == list(right)

@@ -14,7 +14,6 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from shadow.contracts.events import DetailType
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative, NonNegativeTotal, Symbol, Total
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Side, SizingBasis
 
@@ -30,12 +29,6 @@ OTHER_ORDER = "OrderMismatch: "
 """How the detail of an intent begins whose order turned out to be another one, and has ended."""
 REQUESTS_PK = "REQUESTS"
 """Keys the budget of requests to the broker: one item for each short window, whichever run they are made for."""
-
-EFFECT_KIND_OF = {
-    DetailType.TRADE_EXECUTED: EffectKind.TRADE_EXECUTED,
-    DetailType.ALL_TRADES_COMPLETED: EffectKind.ALL_TRADES_COMPLETED,
-    DetailType.WORKFLOW_FAILED: EffectKind.WORKFLOW_FAILED,
-}
 
 
 def candidate_pk(run_id: str) -> str:

@@ -126,22 +126,6 @@ class PlannedEffect:
     part: int = 0
 
 
-class Effects(Protocol):
-    """Where downstream effects go: into the record as intended, and in live mode out to production as well."""
-
-    def apply(self, effect: PlannedEffect, plan_id: str) -> None:
-        """Record `effect` (once for each run, kind and trade) and, in live mode, emit it at least once; a replay's never."""
-        ...
-
-
-class Notifier(Protocol):
-    """Mail to the people who trade."""
-
-    def send(self, subject: str, body: str) -> str:
-        """Send a mail; give its id. Raises NotificationUnavailable."""
-        ...
-
-
 class PlanStore(Protocol):
     """Where a plan is that is too large for a state payload. A missing or altered object raises PlanObjectCorrupt."""
 

@@ -25,7 +25,6 @@ from shadow.contracts.errors import ConfigurationError
 )
 def test_an_endpoint_is_paper_when_empty_or_naming_paper(url: str, paper: bool) -> None:  # noqa: FBT001 - a table
     assert is_paper_endpoint(url) is paper
-    assert AlpacaCredentials("k", "s", url.strip()).is_paper is paper
 
 
 def test_neither_key_nor_secret_is_shown() -> None:
