@@ -31,7 +31,9 @@ OutOption = Annotated[Path, typer.Option("--out", help="Where to leave everythin
 
 
 def up(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
-    """Start a local cloud with the template deployed, and leave it running.
+    """Start a local cloud with the template deployed.
+
+    It runs until `shadow down`.
 
     Its broker simulator quotes the newest day of the closing prices, and both accounts hold 100,000 USD in cash.
 
@@ -75,7 +77,9 @@ def up(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
 
 
 def example(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
-    """Print a rebalance plan to publish: the newest day of the closing prices, from an account with 100,000 USD in cash.
+    """Print a rebalance plan to publish.
+
+    It is for the newest day of the closing prices and an account with 100,000 USD in cash.
 
     For example:
 
@@ -122,7 +126,9 @@ def down(*, as_json: JsonOption = False) -> None:
 
 
 def demo(*, prices: PricesOption = None, out: OutOption = DEMO_FOLDER, as_json: JsonOption = False) -> None:
-    """Run ten trading days of real closing prices through both lanes, with planted differences, and find them all.
+    """Run ten trading days through both lanes, and compare.
+
+    They have real closing prices and planted differences, all of which must be found.
 
     For example:
 

@@ -73,7 +73,9 @@ def report(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the divergence report of a trading day: the page that the daily mail links to.
+    """Write the daily report: verdict, dollars, differences.
+
+    It is the page that the daily mail links to.
 
     For example:
 
@@ -132,7 +134,9 @@ def site(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write pages to browse: an index, a page a day, a pair, a kind, a symbol and a difference. They ask nobody for anything.
+    """Write pages to browse without a server.
+
+    An index, and a page for each day, pair, kind, symbol and difference. They load nothing from anywhere.
 
     For example:
 
@@ -176,7 +180,9 @@ def week(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which plans of a week diverged and why, and which differences are new, still there or gone.
+    """Say which plans of a week diverged, and why.
+
+    It also says which differences are new, still there or gone.
 
     For example:
 
@@ -229,7 +235,9 @@ def readiness(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether it is safe to cut over: READY, NOT_YET or BLOCKED, with every criterion's figure, target and reason.
+    """Say whether it is safe to cut over, and why.
+
+    READY, NOT_YET or BLOCKED, with every criterion's figure, target and reason.
 
     For example:
 

@@ -71,7 +71,9 @@ FromPolicy = Annotated[
 
 
 def rule(kind: KindName, *, policy: FromPolicy = None, as_json: JsonOption = False) -> None:
-    """Explain one kind of difference: meaning, severity, what it follows from, runbook, and what the policy says of it.
+    """Explain one kind of difference.
+
+    It gives meaning, severity, what it follows from, the runbook, and what the policy says of it.
 
     For example:
 
@@ -145,7 +147,9 @@ def accept(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Register a known divergence: add the narrowest entry that covers a plan's differences of one kind to a policy file.
+    """Register differences as known, with owner and expiry.
+
+    It adds to a policy file the narrowest entry that covers a plan's differences of one kind.
 
     For example:
 
@@ -191,7 +195,9 @@ def rejudge(
     in_cloud: InCloudOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge stored pairs again under a policy, and show which verdicts flip and by which rule. Nothing stored is changed.
+    """Judge stored pairs again under another policy.
+
+    It shows which verdicts flip and by which rule. Nothing stored is changed.
 
     For example:
 
@@ -282,7 +288,9 @@ def noise(
     out: Annotated[Path | None, typer.Option("--out", help="Write the tables that the policy takes.", metavar="FILE")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the noise floor: what two runs of the same lane differ by, beside each tolerance. Nothing stored is changed.
+    """Measure how much two runs of the same lane differ.
+
+    It shows this noise floor beside each tolerance. Nothing stored is changed.
 
     For example:
 

@@ -48,7 +48,7 @@ _MOVING = timedelta(seconds=60)
 
 
 class NotReady(ConfigurationError):
-    """The version is not READY by its own evidence, and nobody took it upon themselves."""
+    """The version is not READY by its own evidence, and no named person overrides it."""
 
 
 class AlreadyInProduction(ConfigurationError):
@@ -111,7 +111,9 @@ def promote(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a version into production: the alias names it from now on, and a record says who, when and why.
+    """Put a version into production.
+
+    The alias names it from now on, and a record says who, when and why.
 
     For example:
 
@@ -119,7 +121,7 @@ def promote(
 
       shadow promote --version 3 --alarm alchemiser-prod-shadow-executions-failed --by "A. Name" --reason "mends a halt"
 
-    Refused unless the version is READY by its own evidence (`shadow candidate`), or a named person says why it goes all the same;
+    Refused unless the version is READY by its own evidence (`shadow candidate`), or a named person gives a reason;
     where a function of it has no version of its own or another mode; where the alarm does not exist or rings.
     """
     from shadow.aws import clients
@@ -159,7 +161,9 @@ def rollback(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Put the version back that was in production before the last promotion. It needs no evidence: production judged it.
+    """Put back the version before the last promotion.
+
+    It needs no new evidence: the version was in production before.
 
     For example:
 

@@ -24,7 +24,9 @@ MinutesOption = Annotated[float, typer.Option("--minutes", min=0.05, max=30, hel
 
 
 def chaos(*, seed: SeedOption = 1, minutes: MinutesOption = 1.0, as_json: JsonOption = False) -> None:
-    """Kill, stall and lie at random while plans are published, then show that nothing was lost, doubled or hurt.
+    """Break things at random while plans run, and check the end.
+
+    It kills, stalls and lies, then shows that nothing was lost, doubled or harmed.
 
     For example:
 

@@ -24,104 +24,32 @@ class Entry:
 
 
 COMMANDS = (
-    Entry(
-        "example",
-        "local.cli",
-        "Print a rebalance plan to publish: the newest day of the closing prices, from an account with 100,000 USD in cash.",
-    ),
-    Entry("up", "local.cli", "Start a local cloud with the template deployed, and leave it running."),
+    Entry("example", "local.cli", "Print a rebalance plan to publish."),
+    Entry("up", "local.cli", "Start a local cloud with the template deployed."),
     Entry("down", "local.cli", "End the local cloud that `shadow up` left running."),
     Entry("publish", "shadow.cli.pairs", "Publish a plan to both lanes."),
-    Entry("status", "shadow.cli.pairs", "Show where the pairs of a trading day stand, or one pair in full."),
+    Entry("status", "shadow.cli.pairs", "Show the pairs of a trading day, or one pair in full."),
     Entry("compare", "shadow.cli.pairs", "Settle one pair now, and print its verdict and differences."),
-    Entry(
-        "explain",
-        "shadow.cli.pairs",
-        "Explain one pair: plan, decisions, orders, fills, and the cause, rule and dollars of each difference.",
-    ),
-    Entry("report", "reports.cli", "Write the divergence report of a trading day: the page that the daily mail links to."),
-    Entry(
-        "site",
-        "reports.cli",
-        "Write pages to browse: an index, a page a day, a pair, a kind, a symbol and a difference. They ask nobody for anything.",
-    ),
-    Entry(
-        "week",
-        "reports.cli",
-        "Say which plans of a week diverged and why, and which differences are new, still there or gone.",
-    ),
-    Entry(
-        "rule",
-        "reports.policies",
-        "Explain one kind of difference: meaning, severity, what it follows from, runbook, and what the policy says of it.",
-    ),
-    Entry(
-        "accept",
-        "reports.policies",
-        "Register a known divergence: add the narrowest entry that covers a plan's differences of one kind to a policy file.",
-    ),
-    Entry(
-        "readiness",
-        "reports.cli",
-        "Say whether it is safe to cut over: READY, NOT_YET or BLOCKED, with every criterion's figure, target and reason.",
-    ),
-    Entry(
-        "rejudge",
-        "reports.policies",
-        "Judge stored pairs again under a policy, and show which verdicts flip and by which rule. Nothing stored is changed.",
-    ),
-    Entry(
-        "noise",
-        "reports.policies",
-        "Measure the noise floor: what two runs of the same lane differ by, beside each tolerance. Nothing stored is changed.",
-    ),
-    Entry(
-        "replay",
-        "shadow.cli.runs",
-        "Replay historical plans to the candidate in dry run, and compare with the control's archived outcomes.",
-    ),
-    Entry("version", "shadow.cli.runs", "Publish what is deployed as a version of the workflow, and list the versions."),
-    Entry(
-        "candidate",
-        "shadow.cli.runs",
-        "Shadow production with a published version: run each plan of the day by it, in dry run, and compare.",
-    ),
-    Entry(
-        "promote",
-        "reports.promoting",
-        "Put a version into production: the alias names it from now on, and a record says who, when and why.",
-    ),
-    Entry(
-        "rollback",
-        "reports.promoting",
-        "Put the version back that was in production before the last promotion. It needs no evidence: production judged it.",
-    ),
-    Entry(
-        "redrive",
-        "shadow.cli.operations",
-        "Give dead letters another try: hints and publications go back to their queues, plans to the publishing function.",
-    ),
-    Entry(
-        "orders",
-        "shadow.cli.operations",
-        "Show the orders of a run that may still be working at the broker; with --cancel, leave none of them.",
-    ),
-    Entry(
-        "doctor",
-        "shadow.cli.operations",
-        "Check an AWS account before deployment: who, what, where, and what to do about each failure.",
-    ),
-    Entry("lane", "shadow.cli.operations", "Describe a workflow of your own by a file, so that it can be shadowed."),
-    Entry(
-        "demo",
-        "local.cli",
-        "Run ten trading days of real closing prices through both lanes, with planted differences, and find them all.",
-    ),
-    Entry(
-        "chaos",
-        "local.chaos.cli",
-        "Kill, stall and lie at random while plans are published, then show that nothing was lost, doubled or hurt.",
-    ),
+    Entry("explain", "shadow.cli.pairs", "Explain one pair: both lanes side by side, each difference."),
+    Entry("report", "reports.cli", "Write the daily report: verdict, dollars, differences."),
+    Entry("site", "reports.cli", "Write pages to browse without a server."),
+    Entry("week", "reports.cli", "Say which plans of a week diverged, and why."),
+    Entry("rule", "reports.policies", "Explain one kind of difference."),
+    Entry("accept", "reports.policies", "Register differences as known, with owner and expiry."),
+    Entry("readiness", "reports.cli", "Say whether it is safe to cut over, and why."),
+    Entry("rejudge", "reports.policies", "Judge stored pairs again under another policy."),
+    Entry("noise", "reports.policies", "Measure how much two runs of the same lane differ."),
+    Entry("replay", "shadow.cli.runs", "Run past plans through the candidate, and compare."),
+    Entry("version", "shadow.cli.runs", "Publish or list versions of the workflow."),
+    Entry("candidate", "shadow.cli.runs", "Let a published version shadow production."),
+    Entry("promote", "reports.promoting", "Put a version into production."),
+    Entry("rollback", "reports.promoting", "Put back the version before the last promotion."),
+    Entry("redrive", "shadow.cli.operations", "Send dead letters once more."),
+    Entry("orders", "shadow.cli.operations", "Show the orders of a run that may still be working."),
+    Entry("doctor", "shadow.cli.operations", "Check an AWS account before or after a deployment."),
+    Entry("lane", "shadow.cli.operations", "Describe a workflow of your own by a file."),
+    Entry("demo", "local.cli", "Run ten trading days through both lanes, and compare."),
+    Entry("chaos", "local.chaos.cli", "Break things at random while plans run, and check the end."),
 )
 
 

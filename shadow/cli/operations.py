@@ -59,7 +59,9 @@ def redrive(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give dead letters another try: hints and publications go back to their queues, plans to the publishing function.
+    """Send dead letters once more.
+
+    Hints and publications go back to their queues, plans to the publishing function.
 
     For example:
 
@@ -82,7 +84,9 @@ def redrive(
 def orders(
     named: Named, *, cancel: CancelOption = False, stage: StageOption = "dev", aws: AwsOption = False, as_json: JsonOption = False
 ) -> None:
-    """Show the orders of a run that may still be working at the broker; with --cancel, leave none of them.
+    """Show the orders of a run that may still be working.
+
+    With --cancel, it leaves none of them.
 
     For example:
 
@@ -104,7 +108,9 @@ def doctor(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check an AWS account before deployment: who, what, where, and what to do about each failure.
+    """Check an AWS account before or after a deployment.
+
+    It says who, what and where, and what to do about each failure.
 
     For example:
 
@@ -122,7 +128,7 @@ def doctor(
 
 
 lane = typer.Typer(
-    help="Describe a workflow of your own by a file, so that it can be shadowed.",
+    help="Describe a workflow of your own by a file.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -60,7 +60,7 @@ def status(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show where the pairs of a trading day stand, or one pair in full.
+    """Show the pairs of a trading day, or one pair in full.
 
     For example:
 
@@ -107,7 +107,9 @@ def explain(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Explain one pair: plan, decisions, orders, fills, and the cause, rule and dollars of each difference.
+    """Explain one pair: both lanes side by side, each difference.
+
+    It shows the plan, decisions, orders and fills, and the cause, rule and dollars of each difference.
 
     For example:
 

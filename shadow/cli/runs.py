@@ -89,7 +89,9 @@ def replay(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Replay historical plans to the candidate in dry run, and compare with the control's archived outcomes.
+    """Run past plans through the candidate, and compare.
+
+    The candidate runs in dry run; its outcomes are compared with the control's archived ones.
 
     For example:
 
@@ -145,7 +147,9 @@ def candidate(
     aws: AwsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Shadow production with a published version: run each plan of the day by it, in dry run, and compare.
+    """Let a published version shadow production.
+
+    The version runs each plan of the day, in dry run, and its outcomes are compared with production's.
 
     For example:
 
@@ -157,7 +161,7 @@ def candidate(
 
     Call it on each trading day, soon after production's run and while the market is open; what was run already is not run again.
     Its comparisons are the version's evidence, which `shadow promote` weighs. With --against-itself nothing should differ: what
-    does is noise of the harness. It is called after the version's own runs, and is nobody's evidence.
+    does is noise of the harness. Call it after the version's own runs; its result is no evidence.
     """
     from shadow.cli.candidate import run_version, version_asked
     from shadow.cli.stored import StackStore
@@ -172,7 +176,7 @@ def candidate(
 
 
 version = typer.Typer(
-    help="Publish what is deployed as a version of the workflow, and list the versions.",
+    help="Publish or list versions of the workflow.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -116,7 +116,8 @@ def equity_limit_mail(summary: RunSummary, names: RunNames) -> Mail:
         "",
         "What to do: check the account's equity against the plan; raise the limit or publish a smaller plan.",
     ]
-    return _mail(f"equity limit reached: {summary.equity_blocked_trades} BUYs refused", lines, names)
+    refused = summary.equity_blocked_trades
+    return _mail(f"equity limit reached: {refused} BUY{'' if refused == 1 else 's'} refused", lines, names)
 
 
 def unknown_trades_mail(summary: RunSummary, names: RunNames, closing: Sequence[str] = ()) -> Mail:

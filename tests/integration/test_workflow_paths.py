@@ -120,7 +120,7 @@ def test_c5_c9_the_breaker_refuses_one_buy_the_others_go_on_and_the_run_ends_fai
         ("COMPLETED", None),
     ]
     ((subject, body),) = world.mails()
-    assert subject == "[dev] dry_run: equity limit reached: 1 BUYs refused"
+    assert subject == "[dev] dry_run: equity limit reached: 1 BUY refused"
     assert "BLOCKED (the equity deployment limit is reached)" in body
     summary = run.result_of("AggregateResults")
     assert (summary["failedTrades"], summary["equityBlockedTrades"], summary["succeededTrades"]) == (1, 1, 3)

@@ -64,6 +64,7 @@ def test_the_line_in_the_list_of_commands_is_the_first_of_the_commands_own_help(
     first = str(load(entry).help).partition("\n\n")[0]
 
     assert " ".join(first.split()) == entry.summary
+    assert len(first) <= 62, "the list of commands shows it whole at 80 columns"
 
 
 def test_the_help_of_no_command_loads_what_the_command_works_with() -> None:

@@ -20,6 +20,7 @@ from shadow.compare.rules import ONE, within
 from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Reason, Role, RunStatus, Side, TradeStatus
+from shadow.contracts.words import count
 
 
 class GuardFacts:
@@ -115,12 +116,12 @@ def _bought_behind(facts: dict[Role, GuardFacts], threshold: Decimal) -> Iterato
             )
         else:
             continue
-        texts = {role: f"{len(fact.bought)} BUYs"}
+        texts = {role: count(len(fact.bought), "BUY")}
         yield Finding(
             kind=kind,
             field="guard.buy_phase_allowed",
             rule=f"blocks above {shown(threshold)}",
-            explanation=f"The {role.value} executed {len(fact.bought)} BUYs {why}.",
+            explanation=f"The {role.value} executed {count(len(fact.bought), 'BUY')} {why}.",
             role=role,
             planned="block",
             control=texts.get(Role.CONTROL),
@@ -225,7 +226,9 @@ def _misjudged(view: PairView, run: RunOutcome, duties: Duties) -> Fault | None:
         if is_equity_blocked(side.trade) and side.trade.action is Side.BUY and duties.fits(pair, side)
     ]
     return (
-        Fault(f"{len(fitting)} blocked", f"blocked {len(fitting)} BUYs that fit: {', '.join(fitting[:3])}") if fitting else None
+        Fault(f"{len(fitting)} blocked", f"blocked {count(len(fitting), 'BUY')} that fit: {', '.join(fitting[:3])}")
+        if fitting
+        else None
     )
 
 
