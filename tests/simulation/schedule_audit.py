@@ -90,6 +90,17 @@ class Facts:
         return found
 
     @cached_property
+    def named(self) -> dict[str, set[str]]:
+        """Give by plan the legacy lane's runs that messages of the intake queue named."""
+        found: dict[str, set[str]] = {}
+        for letter in self.world.intake_queue.letters:
+            message = json.loads(letter.body)
+            run_id = message.get("control", {}).get("run_id")
+            if run_id is not None and isinstance(message.get("plan_id"), str):
+                found.setdefault(message["plan_id"], set()).add(run_id)
+        return found
+
+    @cached_property
     def documents(self) -> dict[str, Row]:
         """Give by plan the comparison that its pair stands on."""
         bodies = self.world.objects.bodies
@@ -347,6 +358,9 @@ def control_quoted(facts: Facts) -> Iterator[str]:
         runs = {run for call in calls for run in call.runs}
         if pair.get("control_run_id") is not None and pair["control_run_id"] not in runs:
             yield f"{plan_id}: run {pair['control_run_id']} is told, and its runs are {sorted(runs)}"
+        named = facts.named.get(plan_id, set())
+        if named and plan_id not in facts.reasons and pair.get("control_run_id") is None:
+            yield f"{plan_id}: messages named the runs {sorted(named)}, and none is told"
         raised = any(isinstance(own, Exception) for call in calls for own in call.own)
         if pair.get("control_error") is not None and not raised:
             yield f"{plan_id}: {pair['control_error']} is told, and production never raised"
