@@ -68,9 +68,10 @@ def worst_first(differences: Sequence[Difference]) -> list[Difference]:
     return sorted(differences, key=lambda each: (not each.unexplained, each.severity.rank, -each.gross, each.key))
 
 
-def about(difference: Difference) -> str:
-    """Say which trade a difference is of."""
-    return f"{difference.action or ''} {difference.symbol or 'the run'}".strip()
+def _told(difference: Difference) -> str:
+    """Say what a difference is, after the trade that it is of."""
+    trade = f"{difference.action or ''} {difference.symbol or ''}".strip()
+    return f"{trade}: {difference.explanation}" if trade else difference.explanation
 
 
 def headline_of(comparisons: Sequence[Comparison], published: int | None = None) -> Headline:
@@ -125,7 +126,7 @@ def _departs(found: Sequence[tuple[Comparison, Difference]], complete: str) -> H
     critical = any(entry.severity is Severity.CRITICAL for _, entry in found)
     return Headline(
         verdict="CRITICAL" if critical else "DIVERGED",
-        sentence=f"{about(worst)}: {worst.explanation}{more}",
+        sentence=f"{_told(worst)}{more}",
         who=f"{who[0].upper()}{who[1:]}.",
         worth=f"{usd(gross)} gross, {usd(net)} net",
         complete=complete,
