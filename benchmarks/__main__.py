@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         LATEST.parent.mkdir(parents=True, exist_ok=True)
         LATEST.write_text(json.dumps(results.to_wire(), indent=1) + "\n", encoding="utf-8")
-        write(results)
+        write(recorded())
     unmeasured = [name for name in sorted(run.wanted) if results.rows.get(name, Measurement()).judged() is Verdict.FAILED]
     if unmeasured:
         print(f"could not be measured: {', '.join(unmeasured)}", file=sys.stderr)
