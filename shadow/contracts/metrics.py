@@ -51,6 +51,7 @@ class Metric(StrEnum):
     EVIDENCE_GAPS = "EvidenceGaps"
     RUNS_WITHOUT_PAIR = "RunsWithoutPair"
     HINTS_DISBELIEVED = "HintsDisbelieved"
+    MARKET_UNANSWERED = "MarketUnanswered"
     CANDIDATE_STARTS_COMPLETED = "CandidateStartsCompleted"
     NOTIFICATION_FAILURES = "NotificationFailures"
     UNCOMPARED_TRADING_DAYS = "UncomparedTradingDays"

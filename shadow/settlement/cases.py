@@ -14,6 +14,7 @@ from hashlib import sha256
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import EvidenceUnavailable
 from shadow.contracts.ledger import PairLedger
+from shadow.contracts.metrics import Metric
 from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
@@ -26,7 +27,7 @@ from shadow.lanes.settledness import Deadlines, effects_settled
 from shadow.settlement.documents import candidate_outcome, control_outcome, unread, watches_ledger, with_other_runs
 from shadow.settlement.evidence_store import EvidenceStore
 from shadow.settlement.looks import LEGACY, LEGACY_EFFECTS, WORKFLOW, Lanes
-from shadow.settlement.ports import Case
+from shadow.settlement.ports import Case, Recorder
 
 BROKER = "broker"
 OPENING = "broker-opening"
@@ -83,6 +84,7 @@ class CaseBuilder:
         ledger: PairLedger,
         deadlines: Deadlines,
         broker: BrokerTruth | None,
+        recorder: Recorder,
         own: Collection[str] = (),
     ) -> None:
         """Read evidence from `store`; with `broker`, what both accounts' brokers say goes beside it.
@@ -90,6 +92,7 @@ class CaseBuilder:
         `own` names the fields of a user's own that the policy compares.
         """
         self._own = own
+        self._recorder = recorder
         self._lanes = lanes
         self._store = store
         self._plans = plans
@@ -198,7 +201,9 @@ class CaseBuilder:
             try:
                 draft = self._store.writer()
                 neighbours = neighbours_of(view.pair, control, self._ledger, self._plans)
-                draft.add(BROKER, broker.read(control, candidate, neighbours, view.pair.published_at, view.now))
+                found = broker.read(control, candidate, neighbours, view.pair.published_at, view.now)
+                self._note_unanswered(view.pair, found)
+                draft.add(BROKER, found)
                 ref = self._lanes.keep_unrecorded(view.pair, name, draft)
             except EvidenceUnavailable as error:
                 if not view.final:
@@ -211,6 +216,16 @@ class CaseBuilder:
         refs.extend(each for each in (ref, opening) if each is not None)
         document, earlier = self._document(ref), self._document(opening)
         return broker_corrected(control, document, earlier), broker_corrected(candidate, document, earlier)
+
+    def _note_unanswered(self, pair: Pair, found: Mapping[str, object]) -> None:
+        """Count and log that the market's quotes could not be had: the pair is judged with one witness less."""
+        rows = found.get("market")
+        faults = [str(row["fault"]) for row in rows if "fault" in row] if isinstance(rows, list) else []
+        if faults:
+            self._recorder.emit({Metric.MARKET_UNANSWERED: 1.0})
+            self._recorder.log(
+                "the market's quotes could not be had", {"plan_id": pair.plan_id, "error": faults[0]}, problem=True
+            )
 
     def _document(self, ref: EvidenceRef | None) -> object:
         """Read what the brokers said; None where nothing was kept."""

@@ -108,7 +108,14 @@ def comparator_from(environment: ComparatorEnvironment, starter: Starter, broker
     lanes = Lanes(control, candidate, store, ledger, deadlines, as_shadow=as_shadow, lane_file=lane_file)
     plans = AwsPlanSource(objects, dynamodb, environment.rebalance_plan_table_name or None)
     cases = CaseBuilder(
-        lanes=lanes, store=store, plans=plans, ledger=ledger, deadlines=deadlines, broker=broker, own=tuple(policy.own)
+        lanes=lanes,
+        store=store,
+        plans=plans,
+        ledger=ledger,
+        deadlines=deadlines,
+        broker=broker,
+        recorder=recorder,
+        own=tuple(policy.own),
     )
     actor = f"comparator-{uuid4().hex[:8]}"
     teller = teller_from(environment, recorder)

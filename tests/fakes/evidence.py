@@ -19,6 +19,7 @@ from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import RunStatus
+from shadow.lanes.lane import BrokerTruth
 from shadow.lanes.lane_file import LaneFile
 from shadow.lanes.redaction import Redactor
 from shadow.lanes.settledness import Deadlines
@@ -259,14 +260,25 @@ def settler_of(
     deadlines: Deadlines | None = None,
     lane_file: LaneFile | None = None,
     own: tuple[str, ...] = (),
+    broker: BrokerTruth | None = None,
 ) -> Settler:
     """Put a comparator together over `world`."""
     fuse, deadlines = fuse or Fuse(), deadlines or Deadlines()
     ledger = FakeLedger(world, fuse)
     store = EvidenceStore(FakeObjects(world, fuse), Redactor())
     lanes = Lanes(FakeControl(world), FakeCandidate(world), store, ledger, deadlines, lane_file=lane_file)
-    cases = CaseBuilder(lanes=lanes, store=store, plans=FakePlans(), ledger=ledger, deadlines=deadlines, broker=None, own=own)
-    return Settler(Parts(ledger, lanes, store, cases, fake_judge, FakeRecorder(world, fuse), deadlines, "test"))
+    recorder = FakeRecorder(world, fuse)
+    cases = CaseBuilder(
+        lanes=lanes,
+        store=store,
+        plans=FakePlans(),
+        ledger=ledger,
+        deadlines=deadlines,
+        broker=broker,
+        recorder=recorder,
+        own=own,
+    )
+    return Settler(Parts(ledger, lanes, store, cases, fake_judge, recorder, deadlines, "test"))
 
 
 def document_of(world: World, plan_id: str) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -142,6 +143,37 @@ def test_effects_that_come_late_are_added_to_the_copy_and_take_nothing_from_it()
 
     world.events[run_id] = {"forged": {**first, "SK": {"S": "EVENT#forged"}}}
     assert settler.settle(PLAN.plan_id, SOON + timedelta(days=6)).judged is False
+
+
+class Brokers:
+    """What both brokers answer."""
+
+    def __init__(self, **answered: object) -> None:
+        self.answered = answered
+
+    def read(self, *_asked: object) -> Mapping[str, object]:
+        return self.answered
+
+    def look(self, *_asked: object) -> Mapping[str, object]:
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("market", "counted"),
+    [([{"fault": "BrokerRefused"}], 1), ([], 0), ([{"symbol": "AAPL", "bid": "99", "ask": "101", "at": BEGIN.isoformat()}], 0)],
+    ids=["refused", "no quotes", "quoted"],
+)
+def test_a_market_that_could_not_be_asked_is_counted_once_and_logged(market: list[object], counted: int) -> None:
+    world = world_of()
+    control(world)
+    candidate(world)
+
+    settler = settler_of(world, broker=Brokers(market=market))
+    assert settler.settle(PLAN.plan_id, SOON).verdict is Verdict.MATCHED
+    settler.settle(PLAN.plan_id, SOON + timedelta(minutes=1))
+
+    assert sum(Metric.MARKET_UNANSWERED in emitted for emitted in world.emitted) == counted
+    assert world.logs.count("the market's quotes could not be had") == counted
 
 
 def test_a_plan_that_no_pair_is_recorded_for_is_named() -> None:
