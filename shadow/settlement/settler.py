@@ -130,7 +130,7 @@ class Settler:
             and control.presence is Presence.SETTLED
         )
         called_missing = {Verdict.MISSING_CONTROL: control, Verdict.MISSING_CANDIDATE: candidate}.get(pair.verdict)
-        turned_up = called_missing is not None and called_missing.presence is Presence.SETTLED
+        turned_up = called_missing is not None and (called_missing.stuck or called_missing.presence is Presence.SETTLED)
         return replace(view, final=overdue or refused or turned_up)
 
     def _look(self, lane: Lane, pair: Pair, refs: Mapping[str, EvidenceRef], now: datetime, *, overdue: bool) -> Look:

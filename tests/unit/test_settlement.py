@@ -236,6 +236,23 @@ def test_a_lane_that_turned_up_is_not_called_missing_though_the_other_never_ends
     assert settler_of(world).settle(PLAN.plan_id, MISSING + timedelta(hours=3)).verdict is Verdict.MATCHED
 
 
+def test_a_lane_that_turned_up_and_hangs_is_not_called_missing_and_one_still_at_work_is_waited_for() -> None:
+    world = world_of()
+    candidate(world)
+    assert settler_of(world).settle(PLAN.plan_id, MISSING).verdict is Verdict.MISSING_CONTROL
+
+    control(world, ControlRun(PLAN, {"GOOG": "RUNNING"}, LegacyRunStatus.BUY_PHASE))
+    patient = Deadlines(stuck_after=DEADLINES.missing_after * 3)
+    assert settler_of(world, deadlines=patient).settle(PLAN.plan_id, MISSING + timedelta(hours=1)).judged is False
+
+    hangs = settler_of(world).settle(PLAN.plan_id, MISSING + timedelta(hours=1))
+    assert (hangs.state, hangs.verdict) == (PairState.RESOLVED_LATE, Verdict.DIVERGED)
+    assert settler_of(world).settle(PLAN.plan_id, MISSING + timedelta(hours=2)).judged is False
+
+    control(world)
+    assert settler_of(world).settle(PLAN.plan_id, MISSING + timedelta(hours=3)).verdict is Verdict.MATCHED
+
+
 def test_a_pair_first_seen_after_its_last_deadline_passes_through_late() -> None:
     world = world_of()
     control(world)
