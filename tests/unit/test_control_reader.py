@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.aws.table import plain_item
-from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.events import FailureStep
+from shadow.contracts.outcome import (
+    Effect,
+    EquityDecision,
+    GuardDecision,
+    Intent,
+    OrderRecord,
+    RunCounters,
+    RunOutcome,
+    TradeOutcome,
+)
 from shadow.contracts.runs_table import LegacyRunStatus
 from shadow.contracts.trade_message import trade_messages
-from shadow.contracts.vocabulary import Reason, RunStatus, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Reason, RunStatus, Side, TradeStatus
 from shadow.lanes.legacy.reader import read_control
 from shadow.lanes.legacy.source import AwsControlSource
 from tests.factories.control_items import GUARD_MESSAGE, ControlRun
+from tests.factories.histories import BEGIN
 from tests.fakes.plans import plan_of
 
 PLAN = plan_of(AAPL="-600", MSFT="-300.5", GOOG="1000", TSLA="250", exits=("AAPL",))
@@ -185,3 +199,254 @@ def test_a_run_has_an_end_once_its_status_says_so(status: LegacyRunStatus) -> No
     items = [plain_item(item) for item in ControlRun(PLAN).items()]
     outcome = read_items([item | {"status": status.value} if item["SK"] == "METADATA" else item for item in items])
     assert (outcome.completed_at is None) is (outcome.status is RunStatus.UNFINISHED)
+
+
+Items = list[dict[str, object]]
+
+
+def changed(run: ControlRun, name: str = "METADATA", **changes: object) -> Items:
+    """The items of a run with one changed: the run's own, or a symbol's. A change to None leaves the field out."""
+    items = [plain_item(item) for item in run.items()]
+    for item in items:
+        if name in (item["SK"], item.get("symbol")):
+            item.update(changes)
+            for field in [field for field, value in changes.items() if value is None]:
+                item.pop(field, None)
+    return items
+
+
+def of(outcome: RunOutcome, symbol: str) -> TradeOutcome:
+    return next(trade for trade in outcome.trades if trade.symbol == symbol)
+
+
+ENDED = BEGIN + timedelta(seconds=5)
+"""When a run of the tests ends; its trades end two seconds earlier."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "end"),
+    [
+        ({}, ENDED),
+        ({"failed_at": (ENDED + timedelta(minutes=1)).isoformat()}, ENDED),
+        ({"completed_at": None, "failed_at": ENDED.isoformat()}, ENDED),
+        ({"completed_at": None, "failed_at": BEGIN.isoformat()}, ENDED - timedelta(seconds=2)),
+        ({"completed_at": BEGIN.isoformat()}, BEGIN),
+        ({"completed_at": None}, ENDED - timedelta(seconds=2)),
+    ],
+)
+def test_a_run_ended_as_it_says_or_with_its_last_trade_where_that_is_later(changes: dict[str, object], end: datetime) -> None:
+    assert read_items(changed(ControlRun(PLAN), **changes)).completed_at == end
+
+
+@pytest.mark.parametrize(
+    ("changes", "began"),
+    [
+        ({}, BEGIN),
+        ({"created_at": None, "run_timestamp": ENDED.isoformat()}, ENDED),
+        ({"created_at": ENDED.isoformat()}, ENDED),
+        ({"created_at": None, "run_timestamp": None}, None),
+    ],
+)
+def test_a_run_began_when_it_was_created(changes: dict[str, object], began: datetime | None) -> None:
+    assert read_items(changed(ControlRun(PLAN), **changes)).started_at == began
+
+
+def test_a_runs_own_names_counters_and_limit_are_read() -> None:
+    run = ControlRun(PLAN, {"MSFT": "FAILED", "TSLA": "CLOSED"})
+    names = {"run_id": "own-run", "plan_id": "own-plan", "correlation_id": "own-c", "max_equity_limit_usd": Decimal(7)}
+    outcome = read_items(changed(run, **names))
+    assert (outcome.run_id, outcome.plan_id, outcome.correlation_id, outcome.equity_limit) == (*list(names.values())[:3], 7)
+    nameless = read_items(changed(run, run_id=None, plan_id=None))
+    assert (nameless.run_id, nameless.plan_id) == (RUN_ID, PLAN.plan_id)
+    assert outcome.counters == RunCounters(
+        total=4,
+        completed=4,
+        succeeded=2,
+        failed=1,
+        skipped=1,
+        sell_total=2,
+        sell_completed=2,
+        buy_total=2,
+        buy_completed=2,
+        sell_failed_amount=Decimal("300.5"),
+        sell_succeeded_amount=Decimal(600),
+        cumulative_buy_succeeded=Decimal(1250),
+    )
+    assert outcome.guard == GuardDecision(
+        buy_phase_allowed=True,
+        sell_failed_amount=Decimal("300.5"),
+        sell_succeeded_amount=Decimal(600),
+        threshold=Decimal(500),
+    )
+
+
+def test_the_guard_has_decided_where_there_are_sells_and_its_turn_has_come() -> None:
+    assert read(ControlRun(PLAN, status=LegacyRunStatus.SELL_PHASE)).guard is None
+    assert read(ControlRun(PLAN, status=LegacyRunStatus.BUY_PHASE)).guard is not None
+    assert read(ControlRun(plan_of(GOOG="1000"))).guard is None
+    assert read_items(changed(ControlRun(PLAN, status=LegacyRunStatus.SELL_PHASE), current_phase="ALL")).guard is not None
+
+
+@pytest.mark.parametrize(
+    ("ending", "limit", "decision"),
+    [
+        ("COMPLETED", "100", EquityDecision(allowed=True, limit=Decimal(100))),
+        ("FAILED", "100", EquityDecision(allowed=True, limit=Decimal(100))),
+        ("BREAKER", "100", EquityDecision(allowed=False, limit=Decimal(100))),
+        ("CLOSED", "100", None),
+        ("PENDING", "100", None),
+        ("COMPLETED", "0", None),
+        ("COMPLETED", None, None),
+    ],
+)
+def test_the_breaker_has_decided_on_a_buy_that_was_tried(ending: str, limit: str | None, decision: EquityDecision | None) -> None:
+    run = ControlRun(PLAN, {"TSLA": ending, "AAPL": ending})
+    outcome = read_items(changed(run, max_equity_limit_usd=None if limit is None else Decimal(limit)))
+    assert of(outcome, "TSLA").equity == decision
+    assert of(outcome, "AAPL").equity is None
+
+
+def test_what_a_trade_executed_is_read_and_asked_for_only_where_it_was_all() -> None:
+    outcome = read(ControlRun(PLAN))
+    trade = of(outcome, "MSFT")
+    assert (trade.filled_quantity, trade.average_price, trade.value) == (Decimal("6.01"), Decimal(50), Decimal("300.5"))
+    assert (trade.planned_amount, trade.is_complete_exit, trade.order_id) == (Decimal("-300.5"), False, "order-MSFT")
+    assert (trade.started_at, trade.completed_at) == (BEGIN, BEGIN + timedelta(seconds=3))
+    assert trade.orders == (OrderRecord(order_id="order-MSFT", order_type="market"),)
+    assert trade.intent == Intent(quantity=Decimal("6.01"), order_type="market", decision_price=Decimal(50))
+
+    part = of(read_items(changed(ControlRun(PLAN), "MSFT", status="FAILED", error_message="order X was not filled")), "MSFT")
+    assert (part.status, part.reason, part.filled_quantity) == (TradeStatus.FAILED, Reason.PARTIAL_FILL, Decimal("6.01"))
+    assert part.intent == Intent(order_type="market", decision_price=Decimal(50))
+    none = of(read_items(changed(ControlRun(PLAN), "MSFT", execution_data=None, order_id=None)), "MSFT")
+    assert (none.intent, none.orders, none.order_id, none.value, none.filled_quantity) == (None, (), None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "blocked"),
+    [
+        ({}, True),
+        ({"order_id": "o"}, False),
+        ({"execution_data": '{"shares": "0", "price": "1", "trade_amount": "0"}'}, False),
+        ({"error_message": "order X was rejected"}, False),
+        ({"error_message": None}, True),
+        ({"action": "SELL"}, False),
+    ],
+)
+def test_a_buy_that_sent_nothing_was_refused_by_the_breaker_where_the_words_say_so(changes: Any, *, blocked: bool) -> None:
+    run = ControlRun(PLAN, {"TSLA": "BREAKER"}, LegacyRunStatus.FAILED, "Equity circuit breaker")
+    assert (ended(read_items(changed(run, "TSLA", **changes)), "TSLA")[0] is TradeStatus.BLOCKED) is blocked
+    silent = changed(ControlRun(PLAN, {"TSLA": "BREAKER"}, LegacyRunStatus.FAILED, "x"), "TSLA", error_message=None)
+    assert ended(read_items(silent), "TSLA") == (TradeStatus.FAILED, Reason.OTHER)
+
+
+@pytest.mark.parametrize(
+    ("failed", "waiting", "status"),
+    [
+        ("500.01", True, RunStatus.BLOCKED_BY_GUARD),
+        ("500", True, RunStatus.FAILED),
+        ("500.01", False, RunStatus.FAILED),
+        (None, True, RunStatus.FAILED),
+    ],
+)
+def test_a_run_that_says_nothing_was_stopped_by_the_guard_where_buys_wait_behind_more_than_its_limit(
+    failed: str | None, status: RunStatus, *, waiting: bool
+) -> None:
+    ending = "WAITING" if waiting else "PENDING"
+    run = ControlRun(PLAN, {"AAPL": "WAITING", "GOOG": ending, "TSLA": ending}, LegacyRunStatus.FAILED)
+    outcome = read_items(changed(run, sell_failed_amount=None if failed is None else Decimal(failed)))
+    assert outcome.status is status
+
+
+@pytest.mark.parametrize("step", FailureStep)
+def test_what_the_captured_event_says_of_a_failed_run_comes_first(step: FailureStep) -> None:
+    run = ControlRun(PLAN, {"TSLA": "BREAKER"}, LegacyRunStatus.FAILED, "Equity circuit breaker")
+    told = [Effect(kind=EffectKind.TRADE_EXECUTED, emitted=True), Effect(kind=EffectKind.WORKFLOW_FAILED, emitted=True)]
+    told[1] = told[1].model_copy(update={"failure_step": step})
+    outcome = with_effects(run, told)
+    assert outcome.failure_step == step.value
+    assert with_effects(ControlRun(PLAN), told).failure_step is None
+
+
+def with_effects(
+    run: ControlRun, effects: list[Effect], rows: Iterable[dict[str, object]] = (), *, shared: bool = False
+) -> RunOutcome:
+    items = [plain_item(item) for item in run.items()]
+    outcome = read_control(RUN_ID, PLAN.plan_id, items, effects, rows, ledger_is_shared=shared)
+    assert outcome is not None
+    return outcome
+
+
+ROW: dict[str, object] = {
+    "order_id": "order-AAPL",
+    "correlation_id": "c",
+    "symbol": "AAPL",
+    "direction": "SELL",
+    "filled_qty": "12",
+    "fill_price": "50",
+    "timestamp": BEGIN.isoformat(),
+}
+
+
+@pytest.mark.parametrize(("shared", "kept"), [(False, ["order-AAPL", "another"]), (True, ["order-AAPL"])])
+def test_a_row_of_the_ledger_is_the_trades_whose_order_it_names(kept: list[str], *, shared: bool) -> None:
+    outcome = with_effects(ControlRun(PLAN), [], [ROW | {"order_id": "another"}, ROW], shared=shared)
+    assert outcome.effects is not None
+    found = {each.order_id: each for each in outcome.effects}
+    assert sorted(name or "" for name in found) == sorted(kept)
+    assert all(each.emitted and each.kind is EffectKind.LEDGER_ENTRY for each in outcome.effects)
+    assert found["order-AAPL"].trade_id == of(outcome, "AAPL").trade_id
+    assert shared or found["another"].trade_id is None
+
+
+def test_effects_bear_the_symbol_and_side_of_the_trade_that_they_name_and_stand_in_one_order() -> None:
+    trade = of(read(ControlRun(PLAN)), "AAPL")
+    bare = Effect(kind=EffectKind.TRADE_EXECUTED, emitted=True, trade_id=trade.trade_id)
+    own = bare.model_copy(update={"symbol": "OWN", "action": Side.BUY})
+    half = bare.model_copy(update={"symbol": "HALF"})
+    stray = Effect(kind=EffectKind.TRADE_EXECUTED, emitted=True, trade_id="-nobody")
+    effects = [Effect(kind=EffectKind.WORKFLOW_FAILED, emitted=True), own, stray, bare, half]
+    for order in (effects, effects[::-1]):
+        assert [(each.trade_id, each.symbol, each.action) for each in with_effects(ControlRun(PLAN), order).effects or ()] == [
+            ("-nobody", None, None),
+            (trade.trade_id, "AAPL", Side.SELL),
+            (trade.trade_id, "HALF", Side.SELL),
+            (trade.trade_id, "OWN", Side.BUY),
+            (None, None, None),
+        ]
+    assert read(ControlRun(PLAN)).effects is None
+
+
+def test_an_item_of_no_known_key_is_told_and_an_item_alone_is_a_run() -> None:
+    items = [plain_item(item) for item in ControlRun(PLAN).items()]
+    for key in ("TRADES", 7, None):
+        assert any("items.SK: expected METADATA or TRADE#" in each for each in read_items([*items, {"SK": key}]).violations)
+    alone = read_items(items[1:2])
+    assert (alone.counters, alone.equity_limit, len(alone.trades)) == (None, None, 1)
+    assert [gap.what for gap in alone.gaps] == ["legacy run item"]
+    assert alone.violations == ()
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("quantity rounds to zero", Reason.ROUNDS_TO_ZERO),
+        ("no open position", Reason.NOTHING_HELD),
+        ("no usable quote", Reason.NO_QUOTE),
+        ("partial fill only", Reason.PARTIAL_FILL),
+        ("order was not filled", Reason.NOT_FILLED),
+        ("timed out", Reason.TIMED_OUT),
+        ("503 from the broker", Reason.BROKER_UNAVAILABLE),
+        ("insufficient buying power", Reason.BROKER_REJECTED),
+        ("something else", Reason.OTHER),
+        (None, Reason.OTHER),
+    ],
+)
+def test_a_failed_trades_words_are_a_reason(message: str | None, reason: Reason) -> None:
+    assert ended(read_items(changed(ControlRun(PLAN, {"GOOG": "FAILED"}), "GOOG", error_message=message)), "GOOG")[1] is reason
+
+
+def test_a_trade_whose_action_cannot_be_read_goes_the_way_of_its_phase() -> None:
+    outcome = read_items(changed(ControlRun(PLAN), "AAPL", action="OUT"))
+    assert of(outcome, "AAPL").action is Side.SELL
+    assert any(".action: expected" in each for each in outcome.violations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import InvalidPayload
-from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.outcome import Intent, RunCounters, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import Reason, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.declared import input_of, read_declared, read_with_words
 from shadow.lanes.lane_file import LaneFile
@@ -276,3 +276,192 @@ def test_every_word_that_was_met_is_known_to_the_check() -> None:
     outcome, words = read_with_words(LANE, NAMES, Role.CANDIDATE, *execution_of(answer))
     assert {("trade_status", "refused"), ("reason", "EQ_LIMIT"), ("side", "buy"), ("run_status", "ok")} <= words
     assert [trade.reason for trade in outcome.trades if trade.status is TradeStatus.BLOCKED] == [Reason.EQUITY_LIMIT]
+
+
+def outcome(edit: Callable[[dict[str, Any]], object], lane: LaneFile = LANE, **changes: object) -> RunOutcome:
+    """Read an execution of the lane whose answer was edited."""
+    answer = answer_of(PLAN)
+    edit(answer["Payload"])
+    return read_declared(lane, NAMES, Role.CANDIDATE, *execution_of(answer, **changes))
+
+
+def google(edit: Callable[[dict[str, Any]], object], lane: LaneFile = LANE) -> TradeOutcome | None:
+    return next((trade for trade in outcome(edit, lane).trades if trade.symbol == "GOOG"), None)
+
+
+COUNTED = LaneFile.read(
+    LANE_FILE.replace(
+        '\n[trades]\nfrom = "execution.output"',
+        """
+correlation_id = "request.correlation"
+failure_reason = "why"
+failure_step = "where"
+equity_limit = "limit"
+total_trades = "count.all"
+failed_trades = "count.failed"
+[trades]
+from = "execution.output"
+attempts = "tries"
+error_message = "error.text"
+started_at = { at = "begun_at", zone = "UTC" }""",
+    )
+)
+
+
+def test_everything_that_the_file_names_is_read() -> None:
+    def told(body: dict[str, Any]) -> None:
+        body["request"]["correlation"] = "c-1"
+        body.update(why="W", where="S", limit="100", count={"all": 4, "failed": 0})
+        row(body, "GOOG").update(tries=2, begun_at="2026-11-27T15:00:00", error={"code": "REJECTED", "text": "E"})
+
+    run = outcome(told, COUNTED, cause="another")
+    assert (run.run_id, run.plan_id, run.correlation_id) == (NAMES[0], PLAN.plan_id, "c-1")
+    assert (run.failure_reason, run.failure_step, run.equity_limit) == ("W", "S", 100)
+    assert run.counters == RunCounters(total=4, failed=0)
+    assert (run.raw_status, run.terminal_state, run.started_at, run.completed_at) == ("ok", "PlaceOrders", BEGIN, BEGIN)
+    assert (run.state_transitions, run.redrive_count, run.violations, run.gaps) == (1, 0, (), ())
+    trade = google(told, COUNTED)
+    assert trade is not None
+    assert (trade.attempts, trade.error_message, trade.reason) == (2, "E", Reason.BROKER_REJECTED)
+    assert (trade.started_at, trade.completed_at) == (datetime(2026, 11, 27, 15, tzinfo=UTC), BEGIN)
+    assert (trade.trade_id, trade.order_id, trade.raw_status) == ("ref-2", "b-2", "filled")
+    assert trade.intent == Intent(quantity=Decimal(20), decision_price=Decimal(50))
+
+
+def test_what_the_answer_does_not_say_is_told_by_the_execution() -> None:
+    def silent(body: dict[str, Any]) -> None:
+        body["request"]["plan_id"] = "no identifier"
+        del body["timing"]
+        row(body, "GOOG").update(client_ref=None, requested_qty=None)
+
+    later = BEGIN + timedelta(seconds=9)
+    run = outcome(silent, COUNTED, cause="C", stopDate=later)
+    assert (run.plan_id, run.correlation_id, run.failure_reason) == (PLAN.plan_id, None, "C")
+    assert (run.started_at, run.completed_at, run.counters) == (BEGIN, later, None)
+    trade = google(silent, COUNTED)
+    assert trade is not None
+    assert (trade.trade_id, trade.intent, trade.attempts, trade.reason) == ("GOOG:BUY", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "value", "gap"),
+    [
+        ({}, Decimal(1000), None),
+        ({"filled_usd": "999"}, Decimal(999), None),
+        ({"filled_qty": None}, Decimal(0), None),
+        ({"filled_qty": None, "avg_fill_price": None}, Decimal(0), None),
+        ({"avg_fill_price": None}, None, None),
+        ({"filled_qty": "1E+12", "avg_fill_price": "1E+12"}, None, "expected filled_quantity * average_price to be an amount"),
+    ],
+)
+def test_a_value_that_is_not_told_is_quantity_times_price(changes: dict[str, object], value: object, gap: str | None) -> None:
+    def change(body: dict[str, Any]) -> None:
+        row(body, "GOOG").update(changes)
+
+    trade = google(change)
+    assert trade is not None
+    assert trade.value == value
+    assert [each.reason.partition(": ")[2] for each in outcome(change).gaps] == ([] if gap is None else [gap])
+    if "filled_usd" not in changes:
+        plain = google(change, LaneFile.read(LANE_FILE.replace(', else = "filled_quantity * average_price"', "")))
+        assert plain is not None
+        assert plain.value is None
+
+
+@pytest.mark.parametrize(("side", "planned"), [("sell", -1000), ("buy", 1000)])
+@pytest.mark.parametrize("written", ["1000", "-1000"])
+def test_a_planned_amount_takes_its_sign_from_the_side_where_the_file_says_so(side: str, planned: int, written: str) -> None:
+    def change(body: dict[str, Any]) -> None:
+        row(body, "GOOG").update(side=side, target_usd=written)
+
+    signed, plain = google(change), google(change, LaneFile.read(LANE_FILE.replace(', sign_from = "action"', "")))
+    assert signed is not None
+    assert plain is not None
+    assert (signed.planned_amount, plain.planned_amount) == (planned, Decimal(written))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ticker": None},
+        {"side": "short"},
+        {"order_status": None},
+        {"filled_qty": "-1"},
+        {"filled_usd": "-1"},
+    ],
+)
+def test_a_row_that_no_trade_can_be_read_from_is_a_gap_and_no_trade(changes: dict[str, object]) -> None:
+    run = outcome(lambda body: row(body, "GOOG").update(changes))
+    assert len(run.trades) == 3
+    assert {gap.what for gap in run.gaps} == {f"orders-v2 trade 2 ({changes.get('ticker', 'GOOG')})"}
+
+
+@pytest.mark.parametrize(("count", "read"), [(0, 0), (3, 3), (-1, None), (True, None), ("3", None), (None, None)])
+def test_a_count_is_a_whole_number_of_zero_or_more(count: object, read: int | None) -> None:
+    run = outcome(lambda body: body.update(count={"all": count}), COUNTED)
+    assert run.counters == (None if read is None else RunCounters(total=read))
+    assert bool(run.gaps) is (read is None and count is not None)
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "ended"),
+    [
+        ("SUCCEEDED", "ok", RunStatus.COMPLETED),
+        ("SUCCEEDED", "error", RunStatus.FAILED),
+        ("SUCCEEDED", "odd", RunStatus.UNFINISHED),
+        ("SUCCEEDED", None, RunStatus.UNFINISHED),
+        ("FAILED", "ok", RunStatus.FAILED),
+        ("RUNNING", "ok", RunStatus.UNFINISHED),
+        ("PENDING_REDRIVE", "ok", RunStatus.UNFINISHED),
+        ("ELSE", "ok", RunStatus.UNFINISHED),
+        (7, "ok", RunStatus.UNFINISHED),
+    ],
+)
+def test_a_run_that_ended_by_itself_ended_as_its_own_word_says(status: object, word: str | None, ended: RunStatus) -> None:
+    assert outcome(lambda body: body.update(run_status=word), status=status).status is ended
+
+
+def test_without_a_word_of_its_own_a_run_ended_as_its_execution_did() -> None:
+    wordless = LaneFile.read(LANE_FILE.replace('status = { at = "run_status", map = "run_status", required = true }\n', ""))
+    run = outcome(lambda _: None, wordless)
+    assert (run.status, run.raw_status) == (RunStatus.COMPLETED, "SUCCEEDED")
+    plain = LaneFile.read(LANE_FILE.replace('"run_status", map = "run_status"', '"run_status"'))
+    assert outcome(lambda body: body.update(run_status="FAILED"), plain).status is RunStatus.FAILED
+    odd = outcome(lambda body: body.update(run_status="odd"), plain)
+    assert odd.status is RunStatus.UNFINISHED
+    assert [gap.reason for gap in odd.gaps] == ["status: expected a word of the glossary, was 'odd'"]
+
+
+@pytest.mark.parametrize("source", ["execution.cause", "state.PlaceOrders"])
+def test_run_and_trades_may_stand_in_a_cause_or_in_a_states_output(source: str) -> None:
+    lane = LaneFile.read(LANE_FILE.replace('from = "execution.output"', f'from = "{source}"'))
+    text = json.dumps(answer_of(PLAN))
+    describe, history = execution_of("{}")
+    if source == "execution.cause":
+        describe["cause"] = text
+    else:
+        history[2] |= {"stateExitedEventDetails": {"name": "PlaceOrders", "output": text}}
+    read = read_declared(lane, NAMES, Role.CANDIDATE, describe, history)
+    assert (len(read.trades), read.status, read.gaps) == (4, RunStatus.COMPLETED, ())
+
+
+def test_a_lost_event_is_a_gap() -> None:
+    describe, history = execution_of(answer_of(PLAN))
+    del history[1]
+    assert [gap.reason for gap in read_declared(LANE, NAMES, Role.CANDIDATE, describe, history).gaps] == [
+        "1 events are missing from it"
+    ]
+
+
+def test_an_object_that_is_null_is_no_drift_and_a_new_field_beside_it_is() -> None:
+    assert outcome(lambda body: row(body, "GOOG").update(error=None)).violations == ()
+    new = outcome(lambda body: (row(body, "GOOG").update(error={"code": "REJECTED", "at": 1}), body.update(timing=None)))
+    assert new.violations == (
+        "execution.output.Payload.order_results[*].error.at: neither read nor listed as unread in orders-v2",
+    )
+
+
+def test_a_word_that_no_map_has_cannot_be_put_into_the_input() -> None:
+    lane = LaneFile.read(LANE_FILE.replace('side = { buy = "BUY", sell = "SELL" }', 'side = { buy = "BUY" }'))
+    with pytest.raises(InvalidPayload, match=r"input\.trade\.side: expected a word of side for it, was 'SELL'"):
+        input_of(lane, PLAN, NAMES[0])
