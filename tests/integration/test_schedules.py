@@ -131,6 +131,12 @@ def quotes_another_run(patch: Patch) -> None:
     patch.setattr(Intake, "_note_end", lambda self, plan_id, end: note(self, plan_id, end and end.model_copy(update=other)))
 
 
+def hides_other_content(patch: Patch) -> None:
+    note = Intake._unpaired
+    hidden = Unpaired.OTHER_CONTENT
+    patch.setattr(Intake, "_unpaired", lambda self, *of, **named: None if hidden in of else note(self, *of, **named))
+
+
 def _nothing(*_: object, **__: object) -> None:
     return None
 
@@ -140,6 +146,7 @@ MUTANTS: dict[str, Callable[[Patch], object]] = {
     "caller not held": waits_for_the_queue,
     "accounted": lambda patch: patch.setattr(Intake, "_unpaired", _nothing),
     "reasons true": says_a_wrong_reason,
+    "contents told": hides_other_content,
     "switch obeyed": ignores_the_switch,
     "ended": skips_a_pair,
     "verdict true": lambda patch: patch.setattr(looks, "run_of_plan", _nothing),

@@ -202,6 +202,25 @@ def _is_in_half(plan_id: str) -> bool:
     return int.from_bytes(sha256(b"shadow-ramp:" + plan_id.encode()).digest()[:8]) % 10_000 < 5_000
 
 
+def contents_told(facts: Facts) -> Iterator[str]:
+    """The pair is of a plan that was published, and another plan of the same id is told as one, unless the switch kept it out."""
+    kept_out = {"OFF", "NOT_SAMPLED", "NOT_SHADOWED"}
+    for plan_id, pair in facts.pairs.items():
+        contents = {_content(message["plan"]) for message in facts.sent.get(plan_id, ()) if _is_whole(message.get("plan"))}
+        if "plan_json" in pair and _content(pair["plan_json"]) not in contents:
+            yield f"{plan_id}: its pair is of a plan that nobody published"
+        if len(contents) > 1 and not {"OTHER_CONTENT", *kept_out} & {*facts.reasons.get(plan_id, ())}:
+            yield f"{plan_id}: published with {len(contents)} contents, and only {facts.reasons.get(plan_id, [])} is recorded"
+
+
+def _content(plan: Any) -> str:
+    return json.dumps(json.loads(plan) if isinstance(plan, str) else plan, sort_keys=True)
+
+
+def _is_whole(plan: Any) -> bool:
+    return plan is not None and "correlation_id" in plan
+
+
 def switch_obeyed(facts: Facts) -> Iterator[str]:
     """No pair and no start where the operators' switch never let the plan through."""
     world = facts.world
@@ -374,6 +393,7 @@ CHECKS: Mapping[str, Callable[[Facts], Iterator[str]]] = MappingProxyType(
             caller_not_held,
             accounted,
             reasons_true,
+            contents_told,
             switch_obeyed,
             ended,
             verdict_true,
