@@ -29,12 +29,13 @@ _Accounts = Mapping[Role, AccountRecord]
 
 def ledger_of(view: PairView) -> MoneyLedger:
     """Give the ledger of a pair."""
-    money = [(joined_symbol(pair.symbol), trade_money(_witnessed(pair))) for pair in view.trades]
+    told = [(pair, trade_money(pair)) for pair in view.trades]
+    money = [(joined_symbol(pair.symbol), _witnessed_money(pair, each)) for pair, each in told]
     strays = [stray for pair in view.trades for stray in strays_of(pair)]
     accounts = {run.role: run.account for run in view.runs if run.account is not None}
     marks = _marks(money, [*(order for _, order in strays), *_other_orders(accounts)], accounts)
     rows = _summed([*_trade_rows(money, marks), *_stray_rows(strays, marks), *_other_rows(accounts, marks)])
-    lines = tuple(line_of(pair) for pair in view.trades)
+    lines = tuple(line_of(pair, each) for pair, each in told)
     exposures = [line.exposure for line in lines if line.exposure is not None]
     exposures += [stray_exposure(role, order) for role, order in strays]
     ledger = MoneyLedger(
@@ -98,10 +99,12 @@ def _trade_rows(money: Iterable[tuple[str, TradeMoney]], marks: Mapping[str, Dec
             yield MoneyRow(cause=Cause.ONE_LANE, symbol=symbol, dollars=worth)
 
 
-def _witnessed(pair: TradePair) -> TradePair:
+def _witnessed_money(pair: TradePair, money: TradeMoney) -> TradeMoney:
     """Leave out a lane whose broker's word of the trade is unclear: its orders are counted among the account's others."""
     clear = {side.role: side for side in pair.lanes if not side.run.broker_truth or is_answered(side)}
-    return TradePair(pair.planned, clear.get(Role.CONTROL), clear.get(Role.CANDIDATE)) if clear else pair
+    if not clear or len(clear) == len(pair.lanes):
+        return money
+    return trade_money(TradePair(pair.planned, clear.get(Role.CONTROL), clear.get(Role.CANDIDATE)))
 
 
 def _stray_rows(strays: Iterable[tuple[Role, OrderRecord]], marks: Mapping[str, Decimal]) -> Iterator[MoneyRow]:

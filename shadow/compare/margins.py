@@ -179,6 +179,18 @@ class ToleranceRecorder:
         )
 
 
+class Unrecorded:
+    """Stands for a recorder where nobody asks for margins."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Judge by `policy` itself."""
+        self.watched = policy
+
+    def found(self, _trade_id: str | None, findings: Iterable[Finding]) -> list[Finding]:
+        """Let the checks find what they find."""
+        return list(findings)
+
+
 def _own(rule: Tolerant, question: Question) -> Decimal:
     """Give what a question needed in the measure of the rule itself."""
     measure = rule.bound[0]

@@ -9,7 +9,7 @@ difference follows from. The ledger of the whole pair is in `shadow.compare.ledg
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from shadow.compare.case import LaneTrade, TradePair
@@ -47,11 +47,17 @@ class TradeMoney:
     control: Executed
     candidate: Executed
     middle: Decimal | None
+    is_known: bool = field(init=False)
+    """Whether shares and USD of both lanes are known."""
+    is_of_both: bool = field(init=False)
+    """Whether both lanes traded, and the same way."""
 
-    @property
-    def is_known(self) -> bool:
-        """Whether shares and USD of both lanes are known."""
-        return None not in (self.control.shares, self.control.value, self.candidate.shares, self.candidate.value)
+    def __post_init__(self) -> None:
+        """Note what is known: it is asked for again and again."""
+        sides = (self.control, self.candidate)
+        is_known = all(each.shares is not None and each.value is not None for each in sides)
+        object.__setattr__(self, "is_known", is_known)
+        object.__setattr__(self, "is_of_both", is_known and (self.control.shares or ZERO) * (self.candidate.shares or ZERO) > 0)
 
     @property
     def exposure(self) -> Decimal:
@@ -70,11 +76,6 @@ class TradeMoney:
     def price(self) -> Decimal:
         """What other prices alone are worth, signed USD."""
         return EXACT.add(self.exposure, self.cash)
-
-    @property
-    def is_of_both(self) -> bool:
-        """Whether both lanes traded, and the same way."""
-        return self.is_known and (self.control.shares or ZERO) * (self.candidate.shares or ZERO) > 0
 
 
 def _less(first: Decimal | None, second: Decimal | None) -> Decimal:
@@ -145,9 +146,8 @@ def _off_plan(pair: TradePair, done: Executed) -> Executed:
     return done.model_copy(update={"off_plan": EXACT.subtract(done.value, planned)})
 
 
-def line_of(pair: TradePair) -> MoneyLine:
+def line_of(pair: TradePair, money: TradeMoney) -> MoneyLine:
     """Give the ledger's line of a trade."""
-    money = trade_money(pair)
     return MoneyLine(
         trade_id=pair.trade_id,
         symbol=pair.symbol,

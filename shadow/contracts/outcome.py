@@ -75,7 +75,7 @@ class OrderRecord(Frozen):
     @property
     def says_its_fills(self) -> bool:
         """Whether it can be told from the order what it moved; of any other (several contracts in one) the journal tells."""
-        return None not in (self.symbol, self.side, self.filled_quantity)
+        return self.symbol is not None and self.side is not None and self.filled_quantity is not None
 
 
 class Owner(StrEnum):

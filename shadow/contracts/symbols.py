@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 QUANTITY_STEP = Decimal("1e-9")
 """The smallest part of a share that an order or a position can have."""
@@ -30,6 +31,7 @@ def is_same_symbol(one: str, other: str) -> bool:
     return joined_symbol(one) == joined_symbol(other)
 
 
+@lru_cache(maxsize=4096)
 def joined_symbol(symbol: str) -> str:
     """Give the one form that every notation of a symbol has in common, to join records by."""
     return (broker_symbol(symbol) or symbol).replace("/", "")

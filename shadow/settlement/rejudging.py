@@ -18,7 +18,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from shadow.compare.judge import case_of, judge
+from shadow.compare.judge import case_of, verdict_and_differences
 from shadow.compare.margins import Unchanged
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison, Difference, Margin, Margins, Needs, Verdict
@@ -204,8 +204,7 @@ def _judged(name: str, content: bytes, policy: Policy) -> Again:
         stored = Comparison.parse_json(content)
     except InvalidPayload as invalid:
         raise InvalidPayload(name, invalid.faults) from None
-    again = judge(case_of(stored, code_version()), policy)
-    return Again(again.verdict, again.differences)
+    return Again(*verdict_and_differences(case_of(stored, code_version()), policy))
 
 
 def answer_to_wire(answer: Answer) -> list[object]:
