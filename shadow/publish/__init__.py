@@ -76,7 +76,6 @@ __all__ = [
 
 SCHEMA = "shadow.publication.1"
 NAMESPACE = "Shadow"
-DEFAULT_BOUND_SECONDS = 0.05
 REPORT_SHARE = 0.1
 MAX_THREADS = 8
 EXPIRY_SECONDS = 60.0
@@ -124,7 +123,7 @@ def _copied(value: object, depth: int) -> object:
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if isinstance(value, Enum) and isinstance(value, (str, int)):
+    if isinstance(value, Enum):
         return _copied(value.value, MAX_DEPTH)
     if hasattr(kind, "__next__"):
         raise Refused(f": expected what can be read twice, was {kind.__name__}, which reading would use up")
@@ -164,7 +163,7 @@ def _fields_of(value: object, kind: type) -> list[tuple[object, object]] | None:
     declared = getattr(kind, "__dataclass_fields__", None)
     if isinstance(declared, dict):
         return [(name, getattr(value, name)) for name in declared]
-    models = kind.__dict__.get("__pydantic_fields__") or kind.__dict__.get("__fields__") or getattr(kind, "model_fields", None)
+    models = kind.__dict__.get("__fields__") or getattr(kind, "model_fields", None)
     if isinstance(models, dict):
         # Values of cached properties stand among the fields and are none. Version 1 keeps extra fields there as well.
         own = [(name, inner) for name, inner in vars(value).items() if name in models]
@@ -200,8 +199,6 @@ def _leaf(value: object, kind: type) -> object:
         _TEXTS.update({Decimal: _digits, datetime: datetime.isoformat, date: date.isoformat})
     if isinstance(value, Decimal):
         return _digits(value)
-    if isinstance(value, Enum):
-        return _copied(value.value, MAX_DEPTH)
     if isinstance(value, float):
         return float(value)
     if isinstance(value, Integral):
@@ -254,7 +251,8 @@ class IntakeQueue:
         self.url = url
         self._connect = connect or _boto3_client
         self._client: SqsClient | None = None
-        self._used: tuple[float, float] | None = None
+        never = float("-inf")
+        self._used = (never, never)
 
     def fresh(self) -> IntakeQueue:
         """Give one to the same queue without a connection of this one."""
@@ -262,7 +260,7 @@ class IntakeQueue:
 
     def send(self, body: str) -> str:
         """Send one message and give its id; raises what the second try raises, or an answer that refuses."""
-        if self._used is None or max(time.monotonic() - self._used[0], abs(time.time() - self._used[1])) > IDLE_SECONDS:
+        if max(time.monotonic() - self._used[0], abs(time.time() - self._used[1])) > IDLE_SECONDS:
             self._disconnect()
         try:
             return self._try(body)
@@ -395,21 +393,18 @@ class _Reporter:
 
     def _drain(self, told: threading.Event) -> None:
         """Tell what waits; look once more after giving up the turn, as somebody may have counted on it until then."""
-        has_turn = True
-        try:
-            while has_turn:
+        while True:
+            try:
                 while self._lines:
                     counts, fields = self._lines.popleft()
                     self.tell(counts(), fields)
+            except BaseException:  # noqa: BLE001 - `tell` has kept the failures for the next line
+                return
+            finally:
                 told.set()
                 self._turn.append(None)
-                has_turn = False
-                has_turn = bool(self._lines) and self._take_turn()
-        except BaseException:  # noqa: BLE001 - `tell` has kept the failures for the next line
-            if has_turn:
-                self._turn.append(None)
-        finally:
-            told.set()
+            if not (self._lines and self._take_turn()):
+                return
 
 
 class _Publication:
@@ -466,7 +461,7 @@ class _Publication:
 class _Core:
     """What the publishers of one process share: settings, queue, counters and at most `MAX_THREADS` threads."""
 
-    def __init__(self, queue: IntakeQueue | None, stage: str, bound: float = DEFAULT_BOUND_SECONDS, broken: str = "") -> None:
+    def __init__(self, queue: IntakeQueue | None, stage: str, bound: float, broken: str = "") -> None:
         self.queue, self.stage, self.bound, self.broken = queue, stage, bound, broken
         self.reset()
 
@@ -681,7 +676,9 @@ class DualPublisher(_Typed[P, R]):
             message_id = core.queue.send(body)
         except Exception as error:
             raise PublishingFailed(f"plan {publication.plan_id}: the intake queue did not take it") from error
-        if self._shadowed and not core.broken:
+        if core.broken:
+            core.reporter.fail(core.broken)
+        elif self._shadowed:
             publication.begun = publication.control_begun = time.monotonic()
             if core.spawn(lambda: self._work(core, publication, self._feed_the_shadow)):
                 self._end(core, publication, None, None)

@@ -186,7 +186,7 @@ class Simulation(AaLanes):
             return {"MessageId": QueueUrl}
 
         queue = IntakeQueue("intake", lambda: SimpleNamespace(send_message=send_message))
-        control = DualPublisher(lambda given: self._run_control(given, deployment, world), publishing._Core(queue, "dev"))
+        control = DualPublisher(lambda given: self._run_control(given, deployment, world), publishing._Core(queue, "dev", 0.05))
         with on_turns(publishing, turns, CLOCK.at.timestamp(), lambda: 0.0, StringIO()):
             turns.spawn(Process(), lambda: control.publish(plan))
             turns.run(PUBLISHING_SECONDS)
