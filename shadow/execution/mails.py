@@ -191,12 +191,6 @@ def _mail(what: str, lines: list[str], names: RunNames) -> Mail:
     return Mail(printable[:SUBJECT_LENGTH].rstrip(), "\n".join([*lines, "", *names.lines()]))
 
 
-_STEP_OF = {
-    FailureType.BUY_PHASE_BLOCKED: FailureStep.SELL_PHASE_GUARD,
-    FailureType.EQUITY_LIMIT_REACHED: FailureStep.EQUITY_CIRCUIT_BREAKER,
-}
-
-
 def mail_of_failure(notice: FailureNotice, names: RunNames) -> Mail:
     """Write the mail. Raises InvalidPayload when a safety rule's notice lacks what the rule saw."""
     state = notice.state
@@ -213,26 +207,27 @@ def mail_of_failure(notice: FailureNotice, names: RunNames) -> Mail:
 
 def effects_of_failure(notice: FailureNotice, at: datetime) -> tuple[PlannedEffect, ...]:
     """Give the WorkflowFailed of a run that a safety rule stopped; nothing for one that broke."""
-    step = _STEP_OF.get(notice.failure_type)
-    if step is None:
+    stop = _stop_of(notice)
+    if stop is None:
         return ()
+    step, reason = stop
+    plan_id, correlation_id = notice.named("planId"), notice.named("correlationId")
     return (
-        effect_of_failure(
-            run_id=notice.run_id,
-            plan_id=notice.named("planId"),
-            correlation_id=notice.named("correlationId"),
-            step=step,
-            reason=_reason(notice),
-            at=at,
-        ),
+        effect_of_failure(run_id=notice.run_id, plan_id=plan_id, correlation_id=correlation_id, step=step, reason=reason, at=at),
     )
 
 
-def _reason(notice: FailureNotice) -> str:
-    if notice.failure_type is FailureType.BUY_PHASE_BLOCKED:
-        return GuardResult.parse(notice.state.get("guard")).reason or "the SELL guard blocked the BUY phase"
-    summary = RunSummary.parse(notice.state)
-    return f"the equity deployment limit refused {summary.equity_blocked_trades} BUY trades"
+def _stop_of(notice: FailureNotice) -> tuple[FailureStep, str] | None:
+    """Say which safety rule stopped the run, and why; None where it broke."""
+    match notice.failure_type:
+        case FailureType.BUY_PHASE_BLOCKED:
+            guard = GuardResult.parse(notice.state.get("guard"))
+            return FailureStep.SELL_PHASE_GUARD, guard.reason or "the SELL guard blocked the BUY phase"
+        case FailureType.EQUITY_LIMIT_REACHED:
+            refused = RunSummary.parse(notice.state).equity_blocked_trades
+            return FailureStep.EQUITY_CIRCUIT_BREAKER, f"the equity deployment limit refused {refused} BUY trades"
+        case FailureType.WORKFLOW_FAILED:
+            return None
 
 
 def _count(value: JsonValue) -> int:

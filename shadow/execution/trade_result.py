@@ -168,7 +168,7 @@ def compact(result: TradeResult) -> TradeResult:
     small = result.model_copy(update={"orders": ()})
     while (over := len(json.dumps(small.to_wire())) - RESULT_BYTES) > 0 and small.error_message:
         message = small.error_message[: -max(over // _LONGEST_CHARACTER, 1)]
-        small = small.model_copy(update={"error_message": message or None})
+        small = small.model_copy(update={"error_message": message})
     return small
 
 

@@ -77,6 +77,7 @@ def test_a_missing_result_is_unknown_only_where_an_order_may_live() -> None:
 
     assert [entry.status for entry in found] == [TradeStatus.COMPLETED, TradeStatus.UNKNOWN, TradeStatus.FAILED]
     assert [entry.quantity for entry in found] == [d(1), None, d(0)]
+    assert [entry.total_value for entry in found] == [d(10), None, d(0)]
     assert [entry.trade_id for entry in found] == [item.trade_id for item in sells]
 
 
@@ -112,6 +113,7 @@ def test_a_small_runs_requests_are_left_alone() -> None:
     summed = AggregateInput(sell_results=(), buy_results=(), total_trades=0, **IDS)
 
     assert guard_request(guard, MemoryStore(), Log()) is guard
+    assert guard_request(guard.model_copy(update={"is_large": True}), MemoryStore(), Log()).sell_results == ()
     assert aggregate_request(summed, MemoryStore(), Log()) is summed
 
 

@@ -80,10 +80,13 @@ def test_a_breaker_that_is_off_reads_no_equity() -> None:
     [
         ((trade("A", "10", plan_id="another"),), "runId"),
         ((trade("A", "10"), trade("A", "20")), "tradeId"),
-        ((trade("A", "10").model_copy(update={"trade_amount": d("-10")}),), "tradeAmount"),
-        ((trade("A", "-10").model_copy(update={"trade_amount": d("0")}),), "tradeAmount"),
+        ((trade("A", "10").model_copy(update={"trade_amount": d("-10")}),), "tradeAmount: expected more than 0 for BUY, was -10"),
+        ((trade("A", "-10").model_copy(update={"trade_amount": d("10")}),), "tradeAmount: expected less than 0 for SELL, was 10"),
+        ((trade("A", "10").model_copy(update={"trade_amount": d("0")}),), "tradeAmount: expected more than 0 for BUY, was 0"),
+        ((trade("A", "-10").model_copy(update={"trade_amount": d("0")}),), "tradeAmount: expected less than 0 for SELL, was 0"),
+        ((trade("A", "10"), trade("A/B/C", "10")), r"tradeMessages.1 \(.*symbol: expected a symbol that the broker"),
     ],
-    ids=["another run", "twice", "wrong sign", "zero"],
+    ids=["another run", "twice", "wrong sign", "wrong sign of a sale", "zero", "zero of a sale", "no symbol"],
 )
 def test_a_trade_that_does_not_belong_is_named(strangers: tuple[WorkflowTrade, ...], field: str) -> None:
     ledger = MemoryLedger()
@@ -142,3 +145,29 @@ def test_a_replay_that_later_steps_would_not_know_or_that_is_to_trade_is_refused
         prepare(request, request.rebalance_plan.trade_messages, settings=settings, ledger=ledger, clock=FakeClock())
 
     assert ledger.openings == []
+
+
+@pytest.mark.parametrize(("pct", "is_read"), [("-0.1", False), ("0", False), ("0.01", True)])
+def test_the_equity_is_read_for_a_fraction_above_0(pct: str, *, is_read: bool) -> None:
+    assert prepared(workflow_input(trade()), equity="1000", pct=pct).equity_limit == (d(10) if is_read else 0)
+    assert equity_limit(d(1000), d(pct)) == (d(10) if is_read else 0)
+
+
+@pytest.mark.parametrize("mode", list(ExecutionMode))
+@pytest.mark.parametrize("lane", list(Lane))
+def test_a_plan_is_traded_live_by_the_lane_in_production_alone(mode: ExecutionMode, lane: Lane) -> None:
+    request = workflow_input(trade()).model_copy(update={"production_lane": lane})
+    settings = RunSettings(mode, d(1), lambda _: d(1000))
+
+    def begin() -> PreparedRun:
+        trades = request.rebalance_plan.trade_messages
+        return prepare(request, trades, settings=settings, ledger=MemoryLedger(), clock=FakeClock())
+
+    if (lane is Lane.WORKFLOW) is (mode is ExecutionMode.LIVE):
+        assert begin().execution_mode == mode.value
+    else:
+        expected = (
+            "live for a plan that it is to trade" if lane is Lane.WORKFLOW else "dry_run or paper for a plan that it shadows"
+        )
+        with pytest.raises(InterlockViolation, match=f"expected mode {expected}, was {mode}"):
+            begin()

@@ -240,3 +240,149 @@ def test_a_failure_mail_says_what_became_of_open_orders(closing: dict[str, objec
     for order in (*closing.get("closed", ()), *closing.get("unknown", ())):  # type: ignore[misc] # lists of texts
         assert f"- {order}" in lines
     assert ("What to do" in lines) is bool(closing.get("unknown"))
+
+
+def failed(count: int) -> RunSummary:
+    return summed(*(result(TradeStatus.FAILED, number=number) for number in range(count)))
+
+
+@pytest.mark.parametrize(("count", "lines", "last"), [(20, 20, "BUY S19"), (21, 21, "and 1 more"), (25, 21, "and 5 more")])
+def test_twenty_failures_are_named_and_the_rest_counted(count: int, lines: int, last: str) -> None:
+    assert len(failed(count).failures) == lines
+    assert failed(count).failures[-1].startswith(last)
+
+
+@pytest.mark.parametrize(
+    "summary", [summed(result(TradeStatus.COMPLETED), total=0), summed(result(TradeStatus.SKIPPED), total=1)]
+)
+def test_more_results_than_trades_make_none_unknown(summary: RunSummary) -> None:
+    assert summary.unknown_trades == 0
+
+
+def test_a_fill_without_a_price_and_a_quote_is_worth_nothing_yet() -> None:
+    bare = result(TradeStatus.UNKNOWN, value=None)
+    for update in ({"decision_price": None}, {"quantity": None}):
+        assert summed(bare.model_copy(update=update)).total_value == 0
+
+
+_NAMES_TOLD = "Plan: plan-1\nRun: run-1\nCorrelation: workflow-1\nStage: prod, mode: live (real orders)\nExecution: arn:execution"
+
+
+def blocked(count: int) -> RunSummary:
+    return summed(
+        result(TradeStatus.COMPLETED, value="1234.5"), *[result(TradeStatus.BLOCKED, reason=Reason.EQUITY_LIMIT)] * count
+    )
+
+
+@pytest.mark.parametrize(("count", "subject"), [(1, "1 BUY refused"), (2, "2 BUYs refused"), (10, "10 BUYs refused")])
+def test_the_mail_of_the_equity_limit(count: int, subject: str) -> None:
+    notice = FailureNotice.parse({"failureType": "EQUITY_LIMIT_REACHED", "state": blocked(count).to_wire()})
+    mail = mail_of_failure(notice, NAMES)
+    (effect,) = effects_of_failure(notice, NOON)
+
+    assert mail.subject == f"[prod] live: equity limit reached: {subject}"
+    assert f"refused {count} BUY trades; the others went on.\n\n1 of {count + 1} trades executed, {count} failed." in mail.body
+    assert "Sold 0.00 USD in 0 trades.\nBought 1,234.50 USD in" in mail.body
+    assert "- BUY S0 100.00 USD: BLOCKED, 2 shares filled (why)" in mail.body
+    assert mail.body.endswith(f"\n\n{_NAMES_TOLD}")
+    assert isinstance(effect.detail, WorkflowFailed)
+    assert effect.detail.failure_reason == f"the equity deployment limit refused {count} BUY trades"
+
+
+@pytest.mark.parametrize(("buys", "told"), [(3, 3), ("three", 0), (None, 0)])
+@pytest.mark.parametrize(("reason", "expected"), [("too much", "too much"), (None, "the SELL guard blocked the BUY phase")])
+def test_the_mail_of_the_sell_guard(buys: object, told: int, reason: str | None, expected: str) -> None:
+    guard = {
+        "buyPhaseAllowed": False,
+        "sellFailedAmount": "600",
+        "sellSucceededAmount": "400",
+        "sellFailedCount": 2,
+        "failureThresholdUsd": "500",
+        "reason": reason,
+        "failures": ["SELL A"],
+    }
+    notice = FailureNotice.parse({"failureType": "BUY_PHASE_BLOCKED", "state": {**IDS, "guard": guard, "buyCount": buys}})
+    mail = mail_of_failure(notice, NAMES)
+    (effect,) = effects_of_failure(notice, NOON)
+
+    assert mail.subject == "[prod] live: BUYs blocked: sells of 600 USD failed"
+    assert f"the threshold is 500 USD.\n2 sells failed; sells of 400 USD were executed.\n{told} BUY trades were" in mail.body
+    assert "Failed sells:\n- SELL A\n" in mail.body
+    assert isinstance(effect.detail, WorkflowFailed)
+    assert (effect.detail.failure_step, effect.detail.failure_reason) == (FailureStep.SELL_PHASE_GUARD, expected)
+
+
+@pytest.mark.parametrize(
+    ("more", "subject"),
+    [
+        ({}, "[prod] live: ACTION NEEDED: 1 trades of unknown fate"),
+        ({"buyPhaseError": {"Error": "E", "Cause": "C"}}, "[prod] live: run FAILED at the BUY phase: E"),
+        ({"sellPhaseError": None}, "[prod] live: run FAILED at the SELL phase: unknown"),
+        ({"buyPhaseError": {}}, "[prod] live: run FAILED at the BUY phase: unknown"),
+    ],
+)
+def test_a_run_that_broke_is_told_as_broken_and_one_of_unknown_fate_as_that(more: dict[str, object], subject: str) -> None:
+    state = {**summed(result(TradeStatus.UNKNOWN)).to_wire(), **more}
+    mail = mail_of_failure(FailureNotice.parse({"failureType": "WORKFLOW_FAILED", "state": state}), NAMES)
+
+    assert mail.subject == subject
+    if more:
+        assert "Orders may have been sent" in mail.body
+        assert ("Cause: C" in mail.body, "Cause: none given" in mail.body) == (
+            more.get("buyPhaseError") == {"Error": "E", "Cause": "C"},
+            more.get("buyPhaseError") == {},
+        )
+    else:
+        assert "their orders may be live" in mail.body
+        assert "- BUY S0 100.00 USD: UNKNOWN" in mail.body
+
+
+def test_a_closing_that_failed_says_by_what_and_what_to_do() -> None:
+    lines = _closing({"closingError": {"Error": "OrderStillOpen", "Cause": "ABC"}}, "run-1")
+
+    assert lines == [
+        "",
+        "Orders may still be working: closing the run failed (OrderStillOpen: ABC).",
+        "What to do NOW: shadow orders run-1 --cancel",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("summary", "word", "has_failures", "has_advice"),
+    [
+        (summed(result(TradeStatus.COMPLETED)), "completed", False, False),
+        (summed(), "completed", False, False),
+        (summed(result(TradeStatus.COMPLETED), result(TradeStatus.SKIPPED)), "finished with open points", True, False),
+        (summed(result(TradeStatus.COMPLETED), result(TradeStatus.FAILED)), "finished with open points", True, True),
+    ],
+    ids=["all", "none", "one skipped", "one failed"],
+)
+def test_a_completion_mail_says_what_is_open(summary: RunSummary, word: str, *, has_failures: bool, has_advice: bool) -> None:
+    mail = completion_mail(summary, NAMES)
+
+    assert f"live: run {word}: " in mail.subject
+    assert ("Not executed in full:" in mail.body) is has_failures
+    assert ("What to do" in mail.body) is has_advice
+
+
+@pytest.mark.parametrize(
+    ("stage", "subject"), [("p\u20acd", "[p?d] live: r"), ("~ p", "[~ p] live: r"), ("\x7f\x1f", "[??] live: r")]
+)
+def test_what_sns_does_not_print_is_a_question_mark(stage: str, subject: str) -> None:
+    names = RunNames("run-1", "plan-1", "workflow-1", stage, ExecutionMode.LIVE)
+
+    assert completion_mail(summed(), names).subject.startswith(subject)
+    assert "Execution:" not in completion_mail(summed(), names).body
+
+
+def test_a_long_subject_has_100_characters() -> None:
+    mail = completion_mail(summed(), RunNames("r", "p", "c", "s" * 200, ExecutionMode.PAPER))
+
+    assert mail.subject == f"[{'s' * 99}"
+    assert "mode: paper (paper account)" in mail.body
+
+
+def test_a_replay_is_named_as_dry_whatever_the_lane_is() -> None:
+    for plan_id, mode in (("plan~replay-a", ExecutionMode.DRY_RUN), ("plan", ExecutionMode.LIVE)):
+        notice = FailureNotice.parse({"failureType": "WORKFLOW_FAILED", "state": {**IDS, "planId": plan_id}})
+        assert RunNames.of(notice, "prod", ExecutionMode.LIVE).mode is mode
