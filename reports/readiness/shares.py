@@ -202,7 +202,7 @@ def _correlation(bad: tuple[int, ...], sizes: tuple[int, ...], declared: float) 
 
 def _is_worse(bad: tuple[int, ...], sizes: tuple[int, ...], target: float, correlation: float, alpha: float) -> bool:
     """Tell whether what happened since says no: the last five days are above the target, or the whole is surely not below it."""
-    if sum(bad[-_RECENT_DAYS:]) > target * max(sum(sizes[-_RECENT_DAYS:]), 1):
+    if sum(bad[-_RECENT_DAYS:]) > target * sum(sizes[-_RECENT_DAYS:]):
         return True
     return chance_of_at_most(sum(bad), sizes, target, correlation) > _SURELY_WORSE * alpha
 

@@ -85,22 +85,6 @@ def test_no_other_way_to_go_wrong_together_leaves_more_days_clean(correlation: f
         assert stats.betabinom(trades, share * scale, (1 - share) * scale).pmf(0) <= least_favourable + 1e-12
 
 
-@given(
-    st.lists(st.integers(0, 20), min_size=10, max_size=30), st.sampled_from([0.0, 0.1]), st.sampled_from([0.045, 0.025, 0.005])
-)
-def test_what_a_look_lets_pass_is_within_its_error(days: list[int], correlation: float, allowed: float) -> None:
-    chosen = region(tuple(days), 0.05, correlation, allowed)
-    if chosen is None:
-        return
-    assert chosen.error <= allowed
-    rng, wrong = np.random.default_rng(1), 0
-    on_bad = 0.05 + correlation * 0.95
-    for _ in range(300):
-        bad = [int(rng.binomial(n, on_bad)) if rng.random() < 0.05 / on_bad else 0 for n in days]
-        wrong += chosen.holds(bad)
-    assert wrong / 300 <= allowed + 4 * math.sqrt(allowed / 300)
-
-
 def test_five_trades_a_day_pass_on_day_twenty_with_one_that_diverged_early() -> None:
     chosen = region((5,) * 20, 0.05, 0.1, 0.045)
     assert chosen is not None
