@@ -38,6 +38,8 @@ MAGNITUDES = range(-60, 18)
 """Where the first digit of a number may stand: from 60 places after the point up to a quintillion less one."""
 YEARS = range(1970, 9999)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_SHORT = re.compile(r"-?[0-9]{1,13}(?:\.[0-9]{1,14})?")
+"""Numbers that are within every bound: most are, and are read at once."""
 _NOT_FINITE = frozenset({"nan", "snan", "inf", "infinity"})
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?")
 _SHOWN = 80
@@ -50,6 +52,8 @@ def parse_decimal(value: object, most: int = MAX_SIGNIFICANT_DIGITS) -> Decimal:
     underscores and the digits of other scripts. Raises ValueError for those, for floats (cents are already lost), NaN,
     infinities, more than `most` significant digits and numbers whose first digit is out of `MAGNITUDES`.
     """
+    if isinstance(value, str) and _SHORT.fullmatch(value) is not None:
+        return Decimal(value)
     if isinstance(value, Decimal):
         number = value
     elif isinstance(value, bool) or not isinstance(value, str | int):
