@@ -1,12 +1,20 @@
-"""No test reaches a real account, the network or a developer's own local cloud: credentials are made up, sockets open here."""
+"""No test reaches a real account, the network or a developer's own local cloud: credentials are made up, sockets open here.
+
+What botocore knows of the services is read from disk once in a process, not once in each of the sessions that tests make.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import boto3
+import botocore.loaders
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -17,7 +25,22 @@ settings.register_profile("shadow", deadline=None, derandomize=True, suppress_he
 settings.load_profile("shadow")
 
 
+class _Loader(botocore.loaders.Loader):
+    """botocore's own loader of service models, shared: a session that adds a search path adds it for itself alone."""
+
+    @property
+    def search_paths(self) -> list[str]:
+        return list(self._search_paths)
+
+
+@cache
+def _one_loader(search_path: str | None = None) -> botocore.loaders.Loader:
+    extra = search_path.split(os.pathsep) if search_path else []
+    return _Loader(extra_search_paths=[*extra, str(Path(boto3.__file__).parent / "data")])
+
+
 def pytest_configure() -> None:
+    botocore.session.create_loader = _one_loader
     os.environ.pop("COLUMNS", None)  # parallel workers inherit the terminal's width; pages are tested at their own
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]

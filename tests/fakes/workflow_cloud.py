@@ -24,7 +24,7 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
-from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from shadow.aws import clients
 from shadow.broker.credentials import AlpacaCredentials
@@ -51,7 +51,6 @@ FUNCTIONS = {
     "NotifyCompletion": "notify_completion",
     "NotifyFailure": "notify_failure",
 }
-_PARSE = AmazonStateLanguageParser.parse
 Fault = Callable[[dict[str, Any]], str | None]
 
 
@@ -140,14 +139,13 @@ class Cloud:
         )["stateMachineArn"]
         name = execution_name_of(str(value.get("runId", "none")))
         arn = states.start_execution(stateMachineArn=machine, name=name, input=json.dumps(value))["executionArn"]
-        described = states.describe_execution(executionArn=arn)
-        ended = threading.Event()
-        for _ in range(wait_seconds * 50):
-            if described["status"] != "RUNNING":
+        execution = stepfunctions_parser_backends[ACCOUNT][REGION].describe_execution(arn)
+        never = threading.Event()
+        for _ in range(wait_seconds * 200):
+            if execution.status != "RUNNING":
                 break
-            ended.wait(0.02)
-            described = states.describe_execution(executionArn=arn)
-        return Run(described, states.get_execution_history(executionArn=arn)["events"])
+            never.wait(0.005)
+        return Run(states.describe_execution(executionArn=arn), states.get_execution_history(executionArn=arn)["events"])
 
     def calls_of(self, folder: str) -> list[dict[str, Any]]:
         """What one function was asked."""
@@ -224,15 +222,8 @@ def _patched(broker: FakeBroker, variables: dict[str, str]) -> Iterator[None]:
         yield
 
 
-@cache
-def _tree(text: str) -> Any:
-    return _PARSE(text)[1]
-
-
-def _parse_once(text: str) -> tuple[Any, Any]:
-    """Parse a definition once: reading the text takes moto longer than running it."""
-    tree = _tree(text)
-    return Preprocessor().visit(tree), tree
+_parse_once = cache(AmazonStateLanguageParser.parse)
+"""Parse a definition once: reading the text takes moto longer than running it, and what it reads keeps nothing of a run."""
 
 
 def _locked(method: Callable[..., Any]) -> Callable[..., Any]:
