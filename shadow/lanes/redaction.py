@@ -65,6 +65,8 @@ _NAMES = frozenset(map(_plain, SECRET_FIELDS))
 _WORDS = sorted({re.sub(r"[^a-z0-9]+", r"[ _\-]*", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()) for name in SECRET_FIELDS})
 _NAME = "|".join(sorted(_WORDS, key=len, reverse=True))
 _MAY_NAME = re.compile(_NAME, re.IGNORECASE)
+_PARTS = ("account", "key", "secret", "password", "token", "author")
+"""One of these stands in every name, which is found far faster than a name."""
 _NAMED = re.compile(
     rf"""(?<![A-Za-z0-9])(?P<lead>(?P<q>b?(?P<quote>\\*["'])?)(?:{_NAME})(?(quote)(?P=quote))\s*(?P<sep>=>|[:=,])\s*)"""
     r"""(?:(?P<open>b?(?P<mark>\\*["']))(?P<quoted>[^"'\n]*?)(?P=mark)(?=[\s,;:)}\]&]|$|\\*["'])|"""
@@ -114,7 +116,7 @@ class Redactor:
 
     def clean_text(self, text: str) -> str:
         """Replace every secret in a text, which may itself be JSON; it stays JSON then."""
-        if _MAY_NAME.search(text) is not None or "\\u" in text:
+        if _may_name(text) or "\\u" in text:
             text = self._json(text) if _is_json(text) else _NAMED.sub(_replaced, text)
         if "://" in text and "@" in text:
             text = _IN_ADDRESS.sub(REDACTED, text)
@@ -204,6 +206,11 @@ class _Place:
         """Go past a value; a header's name announces that what follows is secret."""
         is_name = not self.is_object or _plain(self.name or "") in ("name", "key")
         self._named_before = _is_secret(text) and is_name if isinstance(text, str) else False
+
+
+def _may_name(text: str) -> bool:
+    folded = text.casefold()
+    return any(part in folded for part in _PARTS) and _MAY_NAME.search(text) is not None
 
 
 def _is_secret(name: object) -> bool:

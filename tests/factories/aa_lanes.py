@@ -43,6 +43,7 @@ from tests.factories.pairs import pair_of
 from tests.factories.small_states import SmallExecution, TaskError
 from tests.fakes.evidence import World, settler_of
 from tests.fakes.legacy import World as Control
+from tests.fakes.quick_table import QuickTables, quick_tables
 from tests.fakes.workflow_cloud import ACCOUNT, BUCKET, REGION, STATE_TABLE, Cloud, cloud, definition
 
 LATER = timedelta(minutes=5)
@@ -75,6 +76,7 @@ class AaLanes:
     candidate: Cloud
     simulator: Simulator
     control_broker: Broker
+    tables: QuickTables
     machine: Mapping[str, Any] = field(default_factory=lambda: json.loads(definition()))
     fails: Callable[[str, Any], TaskError | None] = lambda *_: None
     execution: SmallExecution = field(init=False)
@@ -201,5 +203,6 @@ def aa_lanes(mode: ExecutionMode = ExecutionMode.PAPER) -> Iterator[AaLanes]:
     with (
         cloud(EXECUTION_MODE=mode.value, CONTROL_ACCOUNT_FINGERPRINT="0" * 64) as built,
         patch.object(AlpacaBroker, "connect", lambda _: candidate),
+        quick_tables() as tables,
     ):
-        yield AaLanes(built, simulator, control)
+        yield AaLanes(built, simulator, control, tables)

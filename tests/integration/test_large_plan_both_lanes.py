@@ -23,7 +23,6 @@ from tests.factories.aa_lanes import AaLanes, Situation, aa_lanes
 from tests.factories.aa_situations import pairs
 from tests.factories.small_states import TaskError
 from tests.fakes.plans import plan_of
-from tests.fakes.quick_table import QuickTables, quick_tables
 
 CONSTANT = 11
 PAYLOAD_BYTES, ITEM_BYTES, EVIDENCE_BYTES = 2_048, 4_096, 1_024
@@ -33,18 +32,11 @@ COMPARISON_BYTES = 5_120
 
 
 @pytest.fixture
-def tables() -> Iterator[QuickTables]:
+def lanes() -> Iterator[AaLanes]:
     logging.disable(logging.INFO)
-    with quick_tables() as quick:
-        yield quick
-    logging.disable(logging.NOTSET)
-
-
-@pytest.fixture
-def lanes(tables: QuickTables) -> Iterator[AaLanes]:
-    del tables
     with aa_lanes() as built:
         yield built
+    logging.disable(logging.NOTSET)
 
 
 def situation(sells: int, buys: int) -> Situation:
@@ -61,7 +53,7 @@ def situation(sells: int, buys: int) -> Situation:
 @pytest.mark.parametrize(
     ("sells", "buys"), [pytest.param(60, 90, id="150"), pytest.param(2_000, 3_000, id="5000", marks=pytest.mark.long)]
 )
-def test_a_large_plan_matches_in_small_steps_and_at_its_price(lanes: AaLanes, tables: QuickTables, sells: int, buys: int) -> None:
+def test_a_large_plan_matches_in_small_steps_and_at_its_price(lanes: AaLanes, sells: int, buys: int) -> None:
     comparison = lanes.compare(situation(sells, buys))
 
     assert (comparison.verdict, comparison.differences, comparison.gaps) == (Verdict.MATCHED, (), ())
@@ -72,7 +64,7 @@ def test_a_large_plan_matches_in_small_steps_and_at_its_price(lanes: AaLanes, ta
             (Side.BUY, TradeStatus.COMPLETED): buys,
         }
     _check_cost(lanes, comparison.candidate, sells, buys)
-    _check_sizes(lanes, tables, sells + buys)
+    _check_sizes(lanes, sells + buys)
 
 
 def _check_cost(lanes: AaLanes, candidate: RunOutcome | None, sells: int, buys: int) -> None:
@@ -85,10 +77,10 @@ def _check_cost(lanes: AaLanes, candidate: RunOutcome | None, sells: int, buys: 
     assert candidate.state_transitions == run + sum(child.transitions for child in children)
 
 
-def _check_sizes(lanes: AaLanes, tables: QuickTables, trades: int) -> None:
+def _check_sizes(lanes: AaLanes, trades: int) -> None:
     execution, objects = lanes.execution, lanes.world.objects
     assert execution.largest < PAYLOAD_BYTES
-    assert tables.largest < ITEM_BYTES
+    assert lanes.tables.largest < ITEM_BYTES
     assert max(len(execution.events), *(child.events for child in execution.children)) < 100 < MAX_EVENTS
     evidence = sum(len(body) for key, body in objects.items() if key.startswith("evidence/"))
     comparison = sum(len(body) for key, body in objects.items() if key.startswith("comparisons/"))
@@ -100,7 +92,7 @@ def _check_sizes(lanes: AaLanes, tables: QuickTables, trades: int) -> None:
 def test_both_paths_give_the_same_outcome_on_the_same_plan(monkeypatch: pytest.MonkeyPatch, mode: ExecutionMode) -> None:
     told: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
     ended: Counter[str] = Counter()
-    with quick_tables(), aa_lanes(mode) as lanes:
+    with aa_lanes(mode) as lanes:
         for pair in [pair for pair in pairs(60, seed=11) if pair.mode is mode]:
             seen = []
             for limit in ("100", "0"):

@@ -304,9 +304,9 @@ def simulation(mode: ExecutionMode) -> Iterator[Simulation]:
     brokers = {role: broker_of(role, lambda request, role=role: made.wires[role](request)) for role in Role}
     books = {role: broker_of(role, exchange_with(simulator)) for role in Role}
     with ExitStack() as stack:
-        stack.enter_context(quick_tables())
+        tables = stack.enter_context(quick_tables())
         built = stack.enter_context(cloud(EXECUTION_MODE=mode.value, CONTROL_ACCOUNT_FINGERPRINT="0" * 64))
-        Simulation.__init__(made, built, simulator, brokers[Role.CONTROL], mode=mode, books=books)
+        Simulation.__init__(made, built, simulator, brokers[Role.CONTROL], tables, mode=mode, books=books)
         for module in (lanes_module, small_states, candidate_state, api):
             stack.enter_context(patch.object(module, "datetime", SimulatedDatetime))
         new_york = market.NEW_YORK
