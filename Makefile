@@ -13,6 +13,8 @@ SCHEDULES ?= 100000
 DRAWS  ?= 5000
 SIMULATE_OPTIONS ?=
 MUTANTS_OPTIONS ?=
+# Many interpreters are started by the jobs below; each would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-long fuzz simulate mutants lint security format bench bench-quick build deploy-dev delete-dev rehearse lock pages hooks clean
 
