@@ -37,7 +37,7 @@ class BuildPackages(build_py):
         super().run()
         for module in built.rglob("*.py"):
             module.write_text(renamed(module.read_text(encoding="utf-8"), module.name), encoding="utf-8")
-        for naming in (*built.rglob("*.ipynb"), built / "shadow" / "cli" / "commands.py"):  # modules are named in texts there
+        for naming in (*built.rglob("*.ipynb"), built / "shadow" / "cli" / "main.py"):  # modules are named in texts there
             text = naming.read_text(encoding="utf-8")
             for room, name in ROOMS.items():
                 text = text.replace(f'"from {room}.', f'"from {name}.').replace(f'"{room}.', f'"{name}.')

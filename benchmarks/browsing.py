@@ -22,7 +22,7 @@ from selenium.webdriver.common.by import By
 
 from benchmarks.evidence_documents import documents_of
 from benchmarks.judging import verdict_of
-from reports.site.write import Folder, write_site
+from reports.site import Folder, write_site
 from shadow.contracts.comparison import Comparison
 
 DAYS, A_DAY = 60, 167

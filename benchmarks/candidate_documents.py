@@ -16,8 +16,7 @@ from benchmarks.plans import AT, holdings, prices, total_of
 from shadow.aws.table import to_item
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.model import canonical, decimal_text
-from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.trade_message import TradeMessage, trade_messages
+from shadow.contracts.plan import RebalancePlan, TradeMessage, trade_messages
 from shadow.contracts.vocabulary import Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import (
     MAX_INLINE_TRADES,
@@ -28,8 +27,7 @@ from shadow.contracts.workflow import (
     WorkflowPlan,
     WorkflowTrade,
 )
-from shadow.settlement.documents import DESCRIBE, EVENT, MAP_RUN, STATE_ITEM
-from shadow.settlement.evidence_store import Record
+from shadow.settlement.documents import DESCRIBE, EVENT, MAP_RUN, STATE_ITEM, Record
 
 _MICRO = Decimal("0.000001")
 _SPREAD = Decimal("0.01")

@@ -21,12 +21,10 @@ from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.model import canonical, decimal_text
 from shadow.contracts.pair import Pair, StartState, trading_day_of
-from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.trade_message import TradeMessage, trade_messages
+from shadow.contracts.plan import RebalancePlan, TradeMessage, trade_messages
 from shadow.contracts.vocabulary import Side
 from shadow.lanes.redaction import Redactor
-from shadow.settlement.documents import EVENT, ITEM, LEDGER_ROW, WATCHED
-from shadow.settlement.evidence_store import EvidenceStore, Record
+from shadow.settlement.documents import EVENT, ITEM, LEDGER_ROW, WATCHED, EvidenceStore, Record
 
 _MICRO = Decimal("0.000001")
 _ODD = 10

@@ -20,14 +20,13 @@ from benchmarks.rows import Growth, Line, Measurement
 from benchmarks.timing import exponent, in_turn, ratios, spread
 from shadow.compare.case import PairCase
 from shadow.compare.policy import default_policy
-from shadow.contracts.events import MAX_EVENTS
+from shadow.contracts.control_records import MAX_EVENTS
 from shadow.contracts.model import canonical
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.lanes.workflow.reader import CandidateRecords, read_candidate
 from shadow.settlement.documents import DESCRIBE, EVENT, candidate_outcome, control_outcome
-from shadow.settlement.judging import judge_by, pair_case
-from shadow.settlement.ports import Case, Judgement
+from shadow.settlement.judging import Case, Judgement, judge_by, pair_case
 
 TRADES = 50
 PAIR_LIMIT, HISTORY_LIMIT, GROWTH_LIMIT = 5.0, 2.5, 1.05

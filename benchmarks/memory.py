@@ -20,7 +20,7 @@ from shadow.aws.objects import FolderObjects
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.pair import Pair
 from shadow.lanes.redaction import Redactor
-from shadow.settlement.evidence_store import EvidenceStore
+from shadow.settlement.documents import EvidenceStore
 
 TRADES, QUICK_TRADES = 5_000, 500
 LIMIT_MB = 128.0

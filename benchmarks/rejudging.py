@@ -93,7 +93,7 @@ def measure(
         return _compared(trades)
     begun, base = time.perf_counter(), memory_mb("VmRSS")
     from reports.rejudge import read_index, rejudge  # noqa: PLC0415 - loading it is part of what is measured
-    from shadow.settlement.rejudging import WhatIf  # noqa: PLC0415
+    from shadow.settlement.judging import WhatIf  # noqa: PLC0415
     from shadow.settlement.stored import FolderSource  # noqa: PLC0415
 
     source, policy = FolderSource(Path(folder)), policy_with(tolerance)

@@ -22,15 +22,25 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import NoReturn, cast
 
-from shadow.broker.errors import BrokerThrottled, DuplicateClientOrderId
 from shadow.broker.pacing import PacedBroker, RequestLimits
-from shadow.broker.port import Account, Asset, MarketClock, Order, OrderRequest, OrderStatus, OrderType, Quote
+from shadow.broker.port import (
+    Account,
+    Asset,
+    BrokerThrottled,
+    DuplicateClientOrderId,
+    MarketClock,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Quote,
+)
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.vocabulary import ExecutionMode, Side
 from shadow.contracts.workflow import EquityCheck, TradeResult, WorkflowTrade
+from shadow.execution.phases import equity_check
 from shadow.execution.ports import RunOpening
-from shadow.execution.safety import equity_check
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
 

@@ -17,13 +17,12 @@ from urllib.parse import parse_qs, unquote
 from local.broker_simulator.values import LoggedRequest, SetTape, Shown
 from local.cloud.progress import Progress
 from local.stack import STAGE, LocalStack, local_stack
-from shadow.cli.errors import BadInput
+from shadow.cli.output import BadInput
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison
 from shadow.replay.aws import ReplayStack
-from shadow.replay.gate import Played
+from shadow.replay.gate import Played, Recording, Unanswered
 from shadow.replay.ports import Kept
-from shadow.replay.recording import Recording, Unanswered
 from shadow.replay.replayer import Pace
 
 CLOUD_FOLDER = Path("build/gate-cloud")

@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from reports.data.errors import NoTradingDay
-from shadow.cli.errors import BadInput
-from shadow.cli.options import EVER, AwsOption, DayOption, FileOption, FolderOption, JsonOption, StageOption, parse_day
-from shadow.cli.output import ExitCode, escape, finish, print_json, progress, say, write_whole
+from shadow.cli.output import BadInput, ExitCode, escape, finish, print_json, progress, say, write_whole
+from shadow.cli.target import EVER, AwsOption, DayOption, FileOption, FolderOption, JsonOption, StageOption, parse_day
 from shadow.contracts.words import count, usd
 
 if TYPE_CHECKING:
     from reports.daily.values import DailyReport
     from reports.readiness.readiness import Criterion, Statement
-    from reports.site.write import Written
+    from reports.site import Written
     from reports.weekly import Weekly
 
 OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in the browser.")]
@@ -150,7 +148,7 @@ def site(
     def write() -> Written:
         from reports.daily.build import build_statement
         from reports.material import Place, evidence, open_material
-        from reports.site.write import Folder, Options, write_days
+        from reports.site import Folder, Options, write_days
         from reports.versions import versions_told
 
         material = open_material(Place(folder, file, stage, aws), None, as_json=as_json)
@@ -271,6 +269,8 @@ def readiness(
 
 def _worked(text: str, work: Callable[[], T], *, quiet: bool) -> T:
     """Do the work with progress shown; a wrong day or place of the user's is bad input."""
+    from reports.data.trading_calendar import NoTradingDay
+
     try:
         with progress(text, quiet=quiet):
             return work()

@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from reports.control_plans import LedgerBesidePlans
 from reports.daily.build import ReportSettings
 from reports.daily.composition import settings_of
 from reports.data.extract import decode
 from reports.data.trading_calendar import last_closed_day
 from reports.readiness.readiness import ReadinessPolicy
-from reports.versions import of_version, told_apart, version_in
+from reports.versions import LedgerBesidePlans, of_version, told_apart, version_in
 from shadow.aws import clients
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.aws.versions import Version
-from shadow.cli.errors import BadInput
-from shadow.cli.stored import StackStore, offline_store
+from shadow.cli.candidate import versions_of
+from shadow.cli.output import BadInput
 from shadow.cli.target import Target, find_target
-from shadow.cli.versions import versions_of
+from shadow.cli.verdicts import StackStore, offline_store
 from shadow.compare.policy import Policy
 from shadow.replay.plans import PlanTable
 from shadow.settlement.judging import policy_at

@@ -12,10 +12,9 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from shadow.compare.across_pairs import DURATION, TwoRuns
 from shadow.compare.margins import numeric_rules, tolerant_rules
-from shadow.compare.noise import DURATION, TwoRuns
-from shadow.compare.noise_floor import NoiseFloor, Standing, standing_of
-from shadow.compare.policy import Policy
+from shadow.compare.policy import NoiseFloor, Policy, Standing, standing_of
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.errors import InvalidPayload, UnreadableDocument
 from shadow.contracts.model import Exact, Frozen, decimal_text

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
-from shadow.cli.errors import BadInput
-from shadow.cli.options import (
+from shadow.cli.output import ERR, BadInput, ExitCode, escape, finish, print_json, progress, say, write_whole
+from shadow.cli.target import (
     AwsOption,
     FileOption,
     FolderOption,
@@ -25,20 +25,17 @@ from shadow.cli.options import (
     StageOption,
     ToOption,
     days_between,
+    find_target,
     parse_day,
 )
-from shadow.cli.output import ERR, ExitCode, escape, finish, print_json, progress, say, write_whole
-from shadow.cli.target import find_target
 from shadow.contracts.vocabulary import Role
 from shadow.contracts.words import count
 
 if TYPE_CHECKING:
     from reports.material import Material
     from reports.noise import Matching, ToleranceRow
-    from reports.rejudge import Rejudged, Told
-    from reports.rejudge_cloud import Cloud
-    from shadow.compare.noise_floor import NoiseFloor
-    from shadow.compare.policy import Policy
+    from reports.rejudge import Cloud, Rejudged, Told
+    from shadow.compare.policy import NoiseFloor, Policy
 
 POLICY_FILE = Path("policy.toml")
 SHOWN = 20
@@ -161,7 +158,7 @@ def accept(
     it changes.
     """
     from reports.register import kind_named, register
-    from shadow.cli.stored import StackStore, demand, offline_store
+    from shadow.cli.verdicts import StackStore, demand, offline_store
 
     known, last = kind_named(kind), parse_day(until)
     offline = offline_store(folder, file)
@@ -228,7 +225,7 @@ def rejudge(
 
 def _cloud_of(material: Material) -> Cloud:
     """Give the stack's Distributed Map. Raises `BadInput` offline, and where the stack was deployed without it."""
-    from reports.rejudge_cloud import Cloud
+    from reports.rejudge import Cloud
     from shadow.aws import clients
 
     if material.target is None:
@@ -301,7 +298,7 @@ def noise(
     Exit code 1 where a tolerance lies below the noise: it would raise false alarms.
     """
     from reports.noise import Matching, to_toml, tolerances_of
-    from shadow.compare.noise import noise_floor
+    from shadow.compare.across_pairs import noise_floor
     from shadow.settlement.judging import policy_at
     from shadow.settlement.stored import source_of
 

@@ -14,19 +14,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shadow.cli.errors import BadInput
-from shadow.cli.options import AwsOption, JsonOption, StageOption
-from shadow.cli.output import escape, print_json, progress, say
-from shadow.cli.target import Target, find_target
+from shadow.cli.output import BadInput, escape, print_json, progress, say
+from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
 from shadow.contracts.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from reports.daily.build import ReportSettings
     from reports.material import Material
     from reports.readiness.readiness import Statement
-    from shadow.aws.promotions import PromotionLog
-    from shadow.aws.versions import Version, Versions
-    from shadow.contracts.promotion import Promotion
+    from shadow.aws.versions import Promotion, PromotionLog, Version, Versions
 
 VersionOption = Annotated[str, typer.Option("--version", help="The version's number, or its ARN.", metavar="N|ARN")]
 ByOption = Annotated[str | None, typer.Option("--by", help="Who promotes although it is not READY.", metavar="NAME")]
@@ -78,8 +74,7 @@ class Desk:
 
     def move(self, kind: str, version: Version, **words: str | bool | None) -> Promotion:
         """Record the move, then make it. Raises `AlreadyInProduction`, and `ChangedMeanwhile` beside another move."""
-        from shadow.aws.versions import ChangedMeanwhile
-        from shadow.contracts.promotion import Promotion
+        from shadow.aws.versions import ChangedMeanwhile, Promotion
 
         known = self.log.keys()
         before = self.versions.in_production()
@@ -125,8 +120,7 @@ def promote(
     where a function of it has no version of its own or another mode; where the alarm does not exist or rings.
     """
     from shadow.aws import clients
-    from shadow.aws.versions import refuse_without_alarm
-    from shadow.contracts.promotion import PROMOTE
+    from shadow.aws.versions import PROMOTE, refuse_without_alarm
 
     if (by is None) is not (reason is None) or any(text is not None and not text.strip() for text in (by, reason)):
         raise BadInput("--by and --reason: give both, a name and a sentence, or neither")
@@ -171,8 +165,7 @@ def rollback(
 
       shadow rollback --by "A. Name" --reason "as above" --json | jq .after
     """
-    from shadow.aws.versions import UnknownVersion
-    from shadow.contracts.promotion import PROMOTE, ROLLBACK
+    from shadow.aws.versions import PROMOTE, ROLLBACK, UnknownVersion
 
     target = find_target(stage, aws=aws, as_json=as_json)
     desk = desk_of(target)
@@ -193,8 +186,7 @@ def rollback(
 def desk_of(target: Target) -> Desk:
     """Put together what a promotion in a stack works with."""
     from shadow.aws import clients
-    from shadow.aws.promotions import PromotionLog
-    from shadow.aws.versions import Versions
+    from shadow.aws.versions import PromotionLog, Versions
 
     versions = Versions(clients.stepfunctions(), target.name("StateMachineArn"))
     log = PromotionLog(clients.s3(), target.name("EvidenceBucketName"))

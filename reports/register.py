@@ -13,8 +13,7 @@ from glob import escape as literal
 from importlib.resources import files
 from pathlib import Path
 
-from shadow.cli.errors import BadInput
-from shadow.cli.output import write_whole
+from shadow.cli.output import BadInput, write_whole
 from shadow.compare.kinds import KINDS, Kind
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison, Difference

@@ -12,11 +12,9 @@ from decimal import Decimal
 
 from reports.data.extract import decode
 from reports.data.trading_calendar import trading_days
-from reports.headline import runbook_of
+from reports.headline import count, runbook_of, usd
 from reports.readiness.readiness import Statement
-from reports.site.values import Day, Gathered, Seen, gather, published_by
-from reports.site.write import reason_of
-from reports.words import count, usd
+from reports.site import Day, Gathered, Seen, gather, published_by, reason_of
 from shadow.contracts.comparison import Comparison, Severity
 from shadow.contracts.model import Exact, Frozen
 from shadow.contracts.vocabulary import Origin

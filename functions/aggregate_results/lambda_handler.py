@@ -8,14 +8,12 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from shadow.aws.candidate import StateEnvironment
-from shadow.aws.effects import RecordedEffects
+from shadow.aws.candidate import RecordedEffects, StateEnvironment
 from shadow.aws.observability import logger
 from shadow.contracts.workflow import AggregateInput
-from shadow.execution.effects import effects_of_run
-from shadow.execution.large import aggregate_request
+from shadow.execution.mails import effects_of_run
+from shadow.execution.phases import aggregate, aggregate_request
 from shadow.execution.ports import SystemClock
-from shadow.execution.results import aggregate
 
 
 @cache

@@ -9,14 +9,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from shadow.aws.candidate import StateEnvironment
+from shadow.aws.candidate import RecordedEffects, StateEnvironment
 from shadow.aws.candidate_state import DynamoCandidateState
-from shadow.aws.effects import RecordedEffects
 from shadow.aws.observability import logger
 from shadow.contracts.workflow import WorkflowTrade
-from shadow.execution.effects import effects_of_trade
+from shadow.execution.mails import effects_of_trade
 from shadow.execution.ports import SystemClock
-from shadow.execution.trade_result import Ending, result_without_orders
+from shadow.execution.trade import Ending, result_without_orders
 
 
 @cache

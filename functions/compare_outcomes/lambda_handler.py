@@ -12,13 +12,13 @@ from typing import Any
 
 from pydantic import ConfigDict, StrictBool
 
-from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.pacing import RequestGate
-from shadow.broker.read_only import AccountBook
+from shadow.broker.port import AlpacaCredentials
+from shadow.broker.recording import AccountBook
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.model import Frozen, Identifier, Wire
 from shadow.intake.composition import IntakeEnvironment, intake_from
-from shadow.lanes.brokers.accounts import BrokerTruthEnvironment, broker_truth_from
+from shadow.lanes.brokers.truth import BrokerTruthEnvironment, broker_truth_from
 from shadow.settlement.composition import Comparator, ComparatorEnvironment, comparator_from
 from shadow.settlement.hints import Message
 

@@ -14,8 +14,7 @@ from shadow.aws.candidate_state import DynamoResultLog
 from shadow.aws.objects import S3PlanStore
 from shadow.aws.observability import logger
 from shadow.contracts.workflow import GuardInput
-from shadow.execution.large import guard_request
-from shadow.execution.safety import evaluate_guard
+from shadow.execution.phases import evaluate_guard, guard_request
 
 
 @cache

@@ -9,13 +9,12 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from shadow.aws.candidate import ExecuteEnvironment, TradeDesk
-from shadow.aws.effects import RecordedEffects
+from shadow.aws.candidate import ExecuteEnvironment, RecordedEffects, TradeDesk
 from shadow.aws.observability import logger
 from shadow.broker.alpaca import AlpacaBroker
 from shadow.contracts.workflow import CloseRequest, TradeRequest
-from shadow.execution.effects import effects_of_trade
-from shadow.execution.trade_result import compact
+from shadow.execution.mails import effects_of_trade
+from shadow.execution.trade import compact
 
 
 @cache

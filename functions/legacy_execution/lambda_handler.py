@@ -14,9 +14,8 @@ from pydantic import ConfigDict, Field
 
 from shadow.aws.observability import logger
 from shadow.contracts.model import Frozen, Wire
-from shadow.contracts.trade_message import TradeMessage
-from shadow.reference.composition import LegacyExecutionEnvironment, lane_from
-from shadow.reference.shadowing import RecordProcessor, refuse_other_role
+from shadow.contracts.plan import TradeMessage
+from shadow.reference.composition import LegacyExecutionEnvironment, RecordProcessor, lane_from, refuse_other_role
 from shadow.reference.tables import ROLE_ATTRIBUTE
 
 

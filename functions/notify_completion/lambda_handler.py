@@ -10,7 +10,7 @@ from typing import Any
 
 from shadow.aws.candidate import CompletionEnvironment
 from shadow.aws.observability import emit
-from shadow.contracts.metrics import Metric
+from shadow.contracts.vocabulary import Metric
 from shadow.contracts.workflow import CompletionNotice, NotificationReceipt
 from shadow.execution.mails import RunNames, completion_mail
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from shadow.aws.candidate import NotifyEnvironment
 from shadow.aws.observability import emit
-from shadow.contracts.metrics import Metric
+from shadow.contracts.vocabulary import Metric
 from shadow.contracts.workflow import FailureNotice, NotificationReceipt
 from shadow.execution.mails import RunNames, effects_of_failure, mail_of_failure
 from shadow.execution.ports import SystemClock

@@ -14,8 +14,7 @@ from shadow.aws.objects import S3PlanStore
 from shadow.aws.observability import logger
 from shadow.broker.pacing import PacedBroker
 from shadow.contracts.workflow import WorkflowInput
-from shadow.execution.large import is_large, moved_out, trades_of
-from shadow.execution.phases import RunSettings, prepare
+from shadow.execution.phases import RunSettings, is_large, moved_out, prepare, trades_of
 from shadow.execution.ports import SystemClock
 
 

@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import ConfigDict
 
 from shadow.aws import clients
-from shadow.aws.environment import Environment
+from shadow.aws.clients import Environment
 from shadow.aws.objects import S3Objects
 from shadow.contracts.model import Frozen, Identifier
-from shadow.settlement.rejudging import answer_batch
+from shadow.settlement.judging import answer_batch
 
 
 class _RejudgeEnvironment(Environment):

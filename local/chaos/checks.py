@@ -15,8 +15,7 @@ from decimal import Decimal
 from local.broker_simulator.values import SimulatedOrder
 from local.chaos.result import Check
 from shadow.contracts.candidate_state import IntentRecord
-from shadow.contracts.ledger import UnreadablePair
-from shadow.contracts.pair import Pair
+from shadow.contracts.pair import Pair, UnreadablePair
 from shadow.settlement.conservation import conservation
 
 _TRADE_ID_LENGTH = 36

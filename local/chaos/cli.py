@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shadow.cli.options import JsonOption
 from shadow.cli.output import ERR, OUT, ExitCode, escape, fail, print_json
+from shadow.cli.target import JsonOption
 
 if TYPE_CHECKING:
     from local.chaos.result import ChaosResult

@@ -18,8 +18,8 @@ from local.scenarios.demo import FIRST_CASH, DemoDay
 from local.stack import STAGE, LocalStack
 from shadow.aws.table import from_item
 from shadow.contracts.candidate_state import INTENT_SK_PREFIX, IntentRecord, IntentStatus
+from shadow.contracts.control_records import METADATA_SK, LegacyRunStatus, LegacyTradeStatus, run_pk
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.runs_table import METADATA_SK, LegacyRunStatus, LegacyTradeStatus, run_pk
 from shadow.contracts.vocabulary import Role
 
 _POLL_SECONDS = 0.1

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from local.cloud.errors import TemplateFailed
-from shadow.cli.doctor.template import parse_template
+from shadow.cli.doctor.deployed import parse_template
 
 
 def read_template(path: Path) -> dict[str, object]:

@@ -21,7 +21,7 @@ from reports.daily.composition import settings_of
 from reports.daily.html import TEMPLATES, render_page
 from reports.daily.mail import render_mail, report_csv
 from reports.readiness.readiness import Statement
-from reports.site.write import Folder, Options, write_days
+from reports.site import Folder, Options, write_days
 from shadow.compare.policy import default_policy
 from shadow.contracts.pair import Pair
 from shadow.settlement.stored import FolderSource, JsonlLedger

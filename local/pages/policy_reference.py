@@ -17,7 +17,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from shadow.compare.kinds import BASIS_MEANING, KINDS, Kind
-from shadow.compare.noise_floor import NoiseFloor, RuleNoise
 from shadow.compare.policy import (
     Applies,
     Deadlines,
@@ -25,10 +24,12 @@ from shadow.compare.policy import (
     KnownDivergence,
     LaneEvidence,
     Limits,
+    NoiseFloor,
     OwnAbsoluteRule,
     OwnBpsRule,
     OwnExactRule,
     Policy,
+    RuleNoise,
     Rules,
     default_policy,
 )

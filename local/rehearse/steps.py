@@ -19,7 +19,7 @@ from local.cloud.cfn_yaml import read_template
 from local.deleting import NotDeletable
 from local.deploying import NotDeployable, command
 from local.rehearse.project import Project, StepFailed
-from shadow.cli.doctor.template import deployed_template, differences, parse_template
+from shadow.cli.doctor.deployed import deployed_template, differences, parse_template
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import FunctionConfigurationTypeDef

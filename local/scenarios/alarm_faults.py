@@ -29,11 +29,10 @@ from shadow.aws.pair_ledger import pair_to_item
 from shadow.aws.table import item_of
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.events import DetailType
+from shadow.contracts.control_records import DetailType
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.vocabulary import ExecutionMode, Role, Side, SizingBasis
-from shadow.settlement.sweeper import MARKET_ZONE
-from shadow.settlement.trading_days import is_exchange_open
+from shadow.settlement.sweeper import MARKET_ZONE, is_exchange_open
 
 Mend: TypeAlias = Callable[[], None]
 _COMPARATOR, _REPORT, _PUBLISHER, _INTAKE = "compare-outcomes", "daily-report", "publish-plan", "shadow-intake"

@@ -12,13 +12,12 @@ from decimal import ROUND_DOWN, Context, Decimal
 from math import inf, nextafter
 
 from local.scenarios.legacy_faults import Fault, PlantedFault
-from shadow.broker.errors import OrderRejected
-from shadow.broker.port import Account, Asset, Broker, MarketClock, Order, OrderRequest, Quote
+from shadow.broker.port import Account, Asset, Broker, MarketClock, Order, OrderRejected, OrderRequest, Quote
+from shadow.contracts.control_records import ExecutionData, LegacyTradeStatus, RunItem, TradeItem
 from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS
-from shadow.contracts.runs_table import ExecutionData, LegacyTradeStatus, RunItem, TradeItem
 from shadow.contracts.vocabulary import Side
 from shadow.reference.execution import SHARE_STEP
-from shadow.reference.ports import ZERO, RunsStore, Tally, TradeRecord
+from shadow.reference.publishing import ZERO, RunsStore, Tally, TradeRecord
 
 _OTHER_SIDE = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
 _OTHER = {

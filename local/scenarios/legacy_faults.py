@@ -14,8 +14,8 @@ from typing import Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from shadow.contracts.control_records import DetailType
 from shadow.contracts.errors import ConfigurationError, faults_of
-from shadow.contracts.events import DetailType
 from shadow.contracts.model import Exact, Frozen, Symbol
 
 

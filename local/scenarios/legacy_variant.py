@@ -24,16 +24,14 @@ from local.scenarios.legacy_defects import (
     faulty_store,
 )
 from local.scenarios.legacy_faults import Fault, PlantedFault, PlantedFaults
+from shadow.contracts.control_records import DetailType, LedgerEntry
 from shadow.contracts.errors import ShadowError
-from shadow.contracts.events import DetailType, LedgerEntry
 from shadow.contracts.model import Frozen
-from shadow.contracts.plan import CENT, PlanItem, RebalancePlan
-from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.plan import CENT, PlanItem, RebalancePlan, TradeMessage
 from shadow.contracts.vocabulary import Action
 from shadow.reference.composition import lane_from, publisher_from
 from shadow.reference.lane import LaneParts
-from shadow.reference.ports import EventBus, PlanTable, QueueRecord, TradeQueue
-from shadow.reference.publishing import LegacyPublisher, NothingToExecute, Published
+from shadow.reference.publishing import EventBus, LegacyPublisher, NothingToExecute, PlanTable, Published, QueueRecord, TradeQueue
 
 DEFAULT_SLOWNESS_SECONDS = "5"
 SECOND_RUN_SUFFIX = "-again"

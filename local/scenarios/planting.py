@@ -21,8 +21,8 @@ from local.scenarios.candidate_variant import FAULTS
 from local.scenarios.legacy_faults import Fault
 from shadow.compare.kinds import KINDS
 from shadow.contracts.comparison import Attribution
+from shadow.contracts.control_records import DetailType
 from shadow.contracts.errors import ShadowError, faults_of
-from shadow.contracts.events import DetailType
 from shadow.contracts.model import Exact, Frozen
 from shadow.contracts.plan import PlanItem, RebalancePlan
 from shadow.contracts.vocabulary import Action, Role

@@ -11,22 +11,26 @@ from datetime import UTC, date, datetime
 
 import pandas as pd
 
-from reports.control_plans import fault_of
 from reports.daily import sections
 from reports.daily.sections import of_day
 from reports.daily.values import Change, Counts, DailyReport, DayVerdict, ImpactSum
 from reports.data.columns import FRAMES
-from reports.data.errors import NoTradingDay
 from reports.data.extract import decode
 from reports.data.frames import Frames, load_frames
-from reports.data.trading_calendar import close_of, is_half_day, is_trading_day, last_closed_day, trading_days_before
-from reports.headline import Headline, headline_of
+from reports.data.trading_calendar import (
+    NoTradingDay,
+    close_of,
+    is_half_day,
+    is_trading_day,
+    last_closed_day,
+    trading_days_before,
+)
+from reports.headline import Headline, count, headline_of, usd
 from reports.noise import ToleranceRow, tolerance_use
 from reports.readiness.criteria import assess
 from reports.readiness.day_evidence import evidence_of
 from reports.readiness.readiness import KnownEntry, ReadinessPolicy, Statement
-from reports.versions import told_apart
-from reports.words import count, usd
+from reports.versions import fault_of, told_apart
 from shadow.contracts.comparison import Comparison, Verdict
 from shadow.contracts.model import Frozen
 from shadow.contracts.vocabulary import Origin

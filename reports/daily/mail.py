@@ -21,8 +21,7 @@ from email.utils import format_datetime, parseaddr
 import pandas as pd
 
 from reports.daily.build import ReportSettings
-from reports.daily.charts import charts_of
-from reports.daily.html import environment
+from reports.daily.html import charts_of, environment
 from reports.daily.values import DailyReport
 from reports.data.columns import DIFFERENCES
 from reports.data.frames import load_frames
@@ -30,8 +29,6 @@ from reports.headline import tone_of
 from reports.weekly import Weekly
 from shadow.contracts.visible import one_line
 from shadow.settlement.stored import Source
-
-__all__ = ["EmailMessage", "render_mail", "render_week"]
 
 _DOMAIN = "divergence-report"
 MAX_ROWS = 5_000

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from reports.daily.values import DailyReport, Example, PairRow
-from reports.words import usd
+from reports.headline import usd
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.vocabulary import Origin
 from shadow.replay.gate import attribute, body, cell

@@ -11,10 +11,9 @@ from decimal import Decimal
 from enum import StrEnum
 
 from reports.data.columns import Path
-from reports.headline import Headline
+from reports.headline import Headline, count, signed_usd, usd
 from reports.noise import ToleranceRow, ToleranceUse
 from reports.readiness.readiness import Statement
-from reports.words import count, signed_usd, usd
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
 from shadow.contracts.model import Exact, Frozen, Moment
 from shadow.contracts.vocabulary import Role, RunStatus, Side

@@ -252,7 +252,7 @@ _HEAD = """<!-- Made by `python -m local.pages`. Change reports/data/columns.py,
 # Frames
 
 `reports.data.frames.load_frames(source, first, last, ledger=…, budgets=…)` gives six tidy pandas frames. A source is a bucket, a
-folder, a file of lines (`shadow.settlement.stored.source_of`) or an Athena table (`reports.data.athena.AthenaSource`).
+folder, a file of lines (`shadow.settlement.stored.source_of`) or an Athena table (`reports.data.frames.AthenaSource`).
 
 | kind | dtype | what it is for |
 |---|---|---|

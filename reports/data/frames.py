@@ -4,26 +4,139 @@ Tidy pandas frames of what was compared: `pairs`, `trades`, `differences`, `dura
 of `reports.data.columns`. Money stays exact: object columns of `Decimal`, which every pandas operation that judges money can use
 without pyarrow (it would not fit beside the rest in a Lambda layer). Documents are decoded one by one and let go, so memory
 grows with the rows, not with the JSON.
+
+What reports need of the pair ledger: the pairs of a trading day, and the plans that got none. The ledger knows what was
+published, so it alone can say that nothing was lost; comparisons are held against it, and a verdict without its stored
+comparison is counted.
+
+The same stored comparisons as a table: for months that one machine should not list and download object by object. The table has
+one text column, `document`, and the partition `day` (projected, so no crawler); a document is read by the same decoder whether
+it comes from here, from the bucket or from a folder. Summaries over everything are queries with Athena's JSON functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import csv
+import io
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from time import sleep
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from botocore.exceptions import BotoCoreError, ClientError
 
 from reports.data.columns import DIFFERENCES, DURATIONS, LEDGER, MARGINS, PAIRS, TRADES, Column, Kind, Unit
-from reports.data.extract import add_differences, add_margins, add_pair, add_trades, decode, path_of
-from reports.data.ledger import LedgerRow, day_row, derived_row
-from reports.data.tables import categorical, empty_lists, frame_of
-from shadow.compare.budgets import over_budget
+from reports.data.extract import (
+    Value,
+    add_differences,
+    add_margins,
+    add_pair,
+    add_trades,
+    categorical,
+    decode,
+    empty_lists,
+    frame_of,
+    path_of,
+)
+from shadow.compare.across_pairs import over_budget
 from shadow.contracts.comparison import Comparison, Difference, Severity, Verdict
-from shadow.contracts.errors import UnreadableDocument
-from shadow.contracts.vocabulary import Origin, Role
+from shadow.contracts.errors import UnreachableSource, UnreadableDocument
+from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan, UnreadablePair
+from shadow.contracts.vocabulary import Lane, Origin, Role
+from shadow.settlement.conservation import conservation
 from shadow.settlement.stored import Ledger, Source
+
+if TYPE_CHECKING:
+    from mypy_boto3_athena import AthenaClient
+    from mypy_boto3_s3 import S3Client
+
+
+LedgerRow = dict[str, Value]
+_JUDGED = frozenset({Verdict.MATCHED, Verdict.DIVERGED, Verdict.IGNORED, Verdict.INCOMPLETE})
+_Noted = Sequence[UnpairedPlan | UnreadablePair]
+_LATE = frozenset({PairState.LATE, PairState.MISSING, PairState.RESOLVED_LATE})
+
+
+def day_row(
+    day: date, pairs: Sequence[Pair | UnreadablePair], compared: Mapping[str, Verdict], noted: _Noted | None = None
+) -> LedgerRow:
+    """Count one trading day's pairs; `compared` gives the verdict of each run's stored comparison.
+
+    `noted` are the plans that were published and got no pair, None where that is not known.
+    """
+    sums = conservation(day, pairs)
+    live = [pair for pair in pairs if isinstance(pair, Pair) and pair.origin is Origin.LIVE]
+    uncompared = sum(pair.verdict in _JUDGED and compared.get(pair.run_id) is not pair.verdict for pair in live)
+    waits = [(pair.settled_at - pair.published_at).total_seconds() for pair in live if pair.settled_at]
+    return {
+        "trading_day": day,
+        "published": sums.published,
+        "matched": sums.matched,
+        "diverged": sums.diverged,
+        "ignored": sums.ignored,
+        "incomplete": sums.incomplete,
+        "missing": sums.missing,
+        "pending": sums.pending,
+        "unaccounted": sums.error,
+        "uncompared": uncompared,
+        "late": sum(pair.state in _LATE for pair in live),
+        "conserved": sums.error == 0 and uncompared == 0,
+        "settle_seconds": max(waits, default=None),
+        "drills": len(pairs) - sums.published,
+        "swapped": sum(pair.production_lane is Lane.WORKFLOW for pair in live),
+        "unpaired": None if noted is None else _unpaired(noted, {pair.plan_id for pair in live}),
+        "held": None if noted is None else sum(_only_holds(plan) for plan in noted),
+    }
+
+
+def _unpaired(noted: _Noted, paired: Collection[str]) -> int:
+    """Count the plans that should have been compared and have no pair.
+
+    A plan that only holds has nothing to compare. One that got its pair with a later message is not counted, unless what
+    came was another plan under the same id. An item that cannot be read counts as a plan.
+    """
+    plans = {
+        (plan.plan_id, plan.reason is Unpaired.OTHER_CONTENT)
+        for plan in noted
+        if isinstance(plan, UnpairedPlan) and not _only_holds(plan)
+    }
+    unreadable = sum(isinstance(plan, UnreadablePair) for plan in noted)
+    return unreadable + sum(is_other or plan_id not in paired for plan_id, is_other in plans)
+
+
+def _only_holds(plan: UnpairedPlan | UnreadablePair) -> bool:
+    return isinstance(plan, UnpairedPlan) and plan.reason is Unpaired.HOLD_ONLY
+
+
+def derived_row(day: date, compared: Mapping[str, Verdict], drills: int) -> LedgerRow:
+    """Count a day from its comparisons alone, where no ledger is at hand: what was published and lost can't be seen."""
+    verdicts = Counter(compared.values())
+    return {
+        "trading_day": day,
+        "published": len(compared),
+        "matched": verdicts[Verdict.MATCHED],
+        "diverged": verdicts[Verdict.DIVERGED],
+        "ignored": verdicts[Verdict.IGNORED],
+        "incomplete": verdicts[Verdict.INCOMPLETE],
+        "missing": verdicts[Verdict.MISSING_CONTROL] + verdicts[Verdict.MISSING_CANDIDATE],
+        "pending": verdicts[Verdict.PENDING],
+        "unaccounted": 0,
+        "uncompared": 0,
+        "late": 0,
+        "conserved": True,
+        "settle_seconds": None,
+        "drills": drills,
+        "swapped": 0,
+        "unpaired": None,
+        "held": None,
+    }
+
 
 _COLUMNS = (PAIRS, TRADES, DIFFERENCES, DURATIONS, MARGINS, LEDGER)
 EVER = (date(2000, 1, 1), date(2999, 12, 31))
@@ -202,3 +315,84 @@ def _row(day: date, compared: Mapping[str, Verdict], drills: int, ledger: Ledger
     if ledger is None:
         return derived_row(day, compared, drills)
     return day_row(day, list(ledger.pairs_of(day)), compared, ledger.unpaired_of(day))
+
+
+_NAME = re.compile(r"[a-z0-9_]{1,128}")
+_DONE = {"SUCCEEDED", "FAILED", "CANCELLED"}
+_POLLS, _PAUSE_SECONDS = 600, 0.5
+
+DOCUMENTS = """
+SELECT "$path" AS path, document FROM "{table}"
+WHERE day BETWEEN '{first}' AND '{last}' ORDER BY "$file_modified_time", "$path"
+"""
+
+VERDICTS_BY_DAY = """
+SELECT day, json_extract_scalar(document, '$.verdict') AS verdict, count(*) AS pairs
+FROM "{table}" WHERE day BETWEEN '{first}' AND '{last}' AND json_extract_scalar(document, '$.origin') = 'live'
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+KINDS_BY_DAY = """
+SELECT day, json_extract_scalar(difference, '$.kind') AS kind, json_extract_scalar(difference, '$.severity') AS severity,
+  count(*) AS differences, sum(abs(cast(json_extract_scalar(difference, '$.impact.notional') AS decimal(38, 10)))) AS notional
+FROM "{table}" CROSS JOIN UNNEST(cast(json_extract(document, '$.differences') AS array(json))) AS t(difference)
+WHERE day BETWEEN '{first}' AND '{last}' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AthenaSource:
+    """The table of comparisons. `database` and `table` are plain names, `workgroup` says where results go."""
+
+    athena: AthenaClient
+    s3: S3Client
+    database: str
+    table: str = "comparisons"
+    workgroup: str = "primary"
+    pause: Callable[[float], None] = sleep
+
+    def __post_init__(self) -> None:
+        """Refuse names that are more than names: they become part of a query."""
+        for name in (self.database, self.table):
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"database and table: expected a plain lower-case name, was {name!r}")
+
+    def documents(self, first: date, last: date) -> Iterator[tuple[str, bytes]]:
+        """Give the documents from `first` to `last`, of each run the newest last. Raises `UnreachableSource`."""
+        for row in self.query(DOCUMENTS, first, last):
+            yield row["path"], row["document"].encode()
+
+    def query(self, statement: str, first: date, last: date) -> Iterator[dict[str, str]]:
+        """Run one of this module's statements and give its rows. Raises `UnreachableSource`."""
+        try:
+            yield from self._rows(statement.format(table=self.table, first=first, last=last))
+        except (ClientError, BotoCoreError) as error:
+            raise UnreachableSource(self._place, "an answer", type(error).__name__) from error
+
+    @property
+    def _place(self) -> str:
+        return f"athena:{self.database}.{self.table}"
+
+    def _rows(self, sql: str) -> Iterator[dict[str, str]]:
+        execution = self.athena.start_query_execution(
+            QueryString=sql, QueryExecutionContext={"Database": self.database}, WorkGroup=self.workgroup
+        )["QueryExecutionId"]
+        bucket, key = self._result(execution).removeprefix("s3://").split("/", 1)
+        csv.field_size_limit(sys.maxsize)
+        body = self.s3.get_object(Bucket=bucket, Key=key)["Body"]
+        yield from csv.DictReader(io.TextIOWrapper(io.BytesIO(body.read()), encoding="utf-8", newline=""))
+
+    def _result(self, execution: str) -> str:
+        """Wait for the query, a bounded time, and give where its result lies."""
+        state = "QUEUED"
+        for _ in range(_POLLS):
+            found = self.athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]
+            status = found.get("Status", {})
+            state = str(status.get("State", "QUEUED"))
+            if state == "SUCCEEDED":
+                return found["ResultConfiguration"]["OutputLocation"]
+            if state in _DONE:
+                state = f"{state}: {status.get('StateChangeReason', 'no reason given')}"
+                break
+            self.pause(_PAUSE_SECONDS)
+        raise UnreachableSource(self._place, "the query to succeed", state)

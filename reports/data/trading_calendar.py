@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import exchange_calendars
 import pandas as pd
 
-from shadow.contracts.errors import FieldFault, InvalidPayload
+from shadow.contracts.errors import FieldFault, InvalidPayload, ShadowError
 
 NEW_YORK = ZoneInfo("America/New_York")
 FIRST_DAY = "2020-01-01"
@@ -84,3 +84,12 @@ def report_day(asked: object, now: datetime) -> date:
         return date.fromisoformat(asked if isinstance(asked, str) else "")
     except ValueError:
         raise InvalidPayload("event", [FieldFault("day", "a date such as 2026-11-24", repr(asked))]) from None
+
+
+class NoTradingDay(ShadowError):
+    """A report was asked for a day on which the exchange does not open."""
+
+    def __init__(self, day: date) -> None:
+        """Remember the `day`."""
+        self.day = day
+        super().__init__(f"{day} is no trading day of the exchange")

@@ -23,7 +23,7 @@ from reports.data.columns import Path
 from reports.data.trading_calendar import trading_days
 from reports.readiness.day_evidence import DayEvidence, Feature, Stratum
 from reports.readiness.statistics import Looks
-from shadow.aws.environment import text_of
+from shadow.aws.clients import text_of
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.model import Exact, Frozen
 

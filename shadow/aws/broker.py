@@ -15,13 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shadow.aws.errors import transient_as
-from shadow.broker.credentials import AlpacaCredentials, is_paper_endpoint
-from shadow.broker.port import Broker
+from shadow.aws.clients import transient_as
+from shadow.broker.port import AlpacaCredentials, Broker, is_paper_endpoint
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.model import Frozen
 from shadow.contracts.vocabulary import ExecutionMode, Lane
-from shadow.execution.errors import InterlockViolation
+from shadow.execution.ports import InterlockViolation
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from shadow.aws.errors import code_of, transient_as
+from shadow.aws.clients import code_of, transient_as
 from shadow.aws.table import (
     ALWAYS_NEW,
     ATTEMPTS,
@@ -50,9 +50,8 @@ from shadow.contracts.identity import is_replay
 from shadow.contracts.model import MONEY
 from shadow.contracts.vocabulary import ExecutionMode
 from shadow.contracts.workflow import EquityCheck, TradeResult
-from shadow.execution.errors import InterlockViolation, RunNotPrepared, StateUnavailable, TradeTakenOver
-from shadow.execution.ports import RunOpening
-from shadow.execution.safety import equity_check
+from shadow.execution.phases import equity_check
+from shadow.execution.ports import InterlockViolation, RunNotPrepared, RunOpening, StateUnavailable, TradeTakenOver
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

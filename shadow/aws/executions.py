@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shadow.aws.errors import code_of, unavailable
+from shadow.aws.clients import code_of, unavailable
 from shadow.aws.table import RawItem, Reader
 from shadow.contracts.candidate_state import candidate_pk
+from shadow.contracts.control_records import MAX_EVENTS
 from shadow.contracts.errors import EvidenceUnavailable
-from shadow.contracts.events import MAX_EVENTS
 from shadow.contracts.identity import execution_name_of
 from shadow.contracts.outcome import Gap
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from shadow.aws.errors import code_of, transient_as, unavailable
+from shadow.aws.clients import code_of, transient_as, unavailable
 from shadow.contracts.errors import EvidenceUnavailable, FieldFault, InvalidPayload
 from shadow.contracts.vocabulary import Side
 from shadow.contracts.workflow import ClaimCheck, WorkflowPlan, WorkflowTrade
-from shadow.execution.errors import PlanObjectCorrupt
+from shadow.execution.ports import PlanObjectCorrupt
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

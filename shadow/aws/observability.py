@@ -12,7 +12,7 @@ from functools import cache
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from shadow.contracts.metrics import NAMESPACE, Metric
+from shadow.contracts.vocabulary import NAMESPACE, Metric
 
 
 @cache

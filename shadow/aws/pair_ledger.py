@@ -21,14 +21,13 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ConfigDict
 
-from shadow.aws.errors import code_of, unavailable
+from shadow.aws.clients import code_of, unavailable
 from shadow.aws.table import Reader, from_item, is_outrun, to_item
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import InvalidPayload, PairMoved
-from shadow.contracts.ledger import Announcement, SweepNotes, Transition, UnreadablePair
-from shadow.contracts.metrics import Metric
 from shadow.contracts.model import Frozen, Moment
-from shadow.contracts.pair import Pair, PairState, UnpairedPlan
+from shadow.contracts.pair import Announcement, Pair, PairState, SweepNotes, Transition, UnpairedPlan, UnreadablePair
+from shadow.contracts.vocabulary import Metric
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shadow.aws.errors import code_of, transient_as, unavailable
+from shadow.aws.clients import code_of, transient_as, unavailable
 from shadow.contracts.candidate_state import TTL_DAYS
 from shadow.contracts.errors import EvidenceUnavailable
 from shadow.contracts.model import Frozen
-from shadow.execution.errors import StateUnavailable
+from shadow.execution.ports import StateUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

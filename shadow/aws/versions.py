@@ -2,6 +2,11 @@
 
 Published versions of the workflow, and the alias that says which of them is in production. A version is the whole workflow only
 where its definition names a published version of each function that it calls.
+
+The records of published versions and of promotions, in the evidence bucket: one object each, named by time and content, and
+never changed.
+
+The record of a version that was published, and of one move of the production alias, which is written before the alias moves.
 """
 
 from __future__ import annotations
@@ -12,18 +17,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from typing import TYPE_CHECKING, Annotated
 
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import StringConstraints
 
-from shadow.aws.errors import code_of
-from shadow.contracts.errors import ConfigurationError
+from shadow.aws.clients import code_of, unavailable
+from shadow.aws.objects import S3Objects
+from shadow.contracts.errors import ConfigurationError, EvidenceCorrupt
+from shadow.contracts.model import Frozen, Moment, canonical
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_stepfunctions.type_defs import RoutingConfigurationListItemTypeDef
+
 
 PRODUCTION = "production"
 """The alias that names the version in production."""
@@ -242,3 +253,68 @@ def refuse_without_alarm(client: CloudWatchClient, name: str) -> None:
         raise AlarmMissing(f"No alarm {name} in this account and region{hint}")
     if "ALARM" in states:
         raise AlarmRings(f"alarm {name}: expected it to be quiet before a promotion, rings")
+
+
+Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
+"""What a person wrote: a name or a sentence, and not nothing."""
+PUBLISH, PROMOTE, ROLLBACK = "publish", "promote", "rollback"
+PROMOTIONS = "promotions/"
+
+
+class Promotion(Frozen):
+    """Who published a version, or moved production from which version to which, when and why.
+
+    `kind` is publish, promote or rollback. `readiness` is the statement's word at the time, `override` says that it was not READY
+    and a named person promoted all the same. `alarm` was there and quiet. `before` None: there was no alias.
+    """
+
+    kind: str
+    at: Moment
+    machine: str
+    before: str | None
+    after: str
+    by: Said
+    reason: Said
+    readiness: str
+    override: bool = False
+    alarm: str | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Whether it records a move of the alias."""
+        return self.kind != PUBLISH
+
+
+class PromotionLog:
+    """The promotions of one stack, in order."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        """Keep records in `bucket`."""
+        self._client = client
+        self._bucket = bucket
+        self._objects = S3Objects(client, bucket)
+
+    def keep(self, promotion: Promotion) -> str:
+        """Store a record and give its key. Raises `EvidenceUnavailable`."""
+        body = canonical(promotion.to_wire()).encode()
+        key = f"{PROMOTIONS}{promotion.at:%Y%m%dT%H%M%S.%fZ}-{sha256(body).hexdigest()[:16]}.json"
+        self._objects.put_if_absent(key, body, "application/json")
+        return key
+
+    def keys(self) -> frozenset[str]:
+        """List the records. Raises `EvidenceUnavailable`."""
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=PROMOTIONS)
+            return frozenset(entry["Key"] for page in pages for entry in page.get("Contents", []))
+        except (ClientError, BotoCoreError) as error:
+            raise unavailable(f"s3 list {PROMOTIONS}", error) from error
+
+    def all(self) -> list[Promotion]:
+        """Read every record, the oldest first. Raises `EvidenceUnavailable`, `EvidenceCorrupt`, `InvalidPayload`."""
+        found = []
+        for key in sorted(self.keys()):
+            body = self._objects.get(key)
+            if body is None or not key.endswith(f"-{sha256(body).hexdigest()[:16]}.json"):
+                raise EvidenceCorrupt(f"{key}: expected the record that its name tells the digest of, was another")
+            found.append(Promotion.parse_json(body))
+        return found

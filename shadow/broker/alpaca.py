@@ -18,20 +18,30 @@ from alpaca.common.enums import BaseURL
 
 from shadow.broker import alpaca_wire as wire
 from shadow.broker.alpaca_http import AlpacaHttp, Refusal
-from shadow.broker.credentials import AlpacaCredentials, Timeouts, is_paper_endpoint
-from shadow.broker.errors import (
+from shadow.broker.pacing import RequestGate
+from shadow.broker.port import (
+    Account,
+    Activity,
+    AlpacaCredentials,
+    Asset,
     AssetUnknown,
     BrokerProtocolError,
     BrokerRefused,
     BrokerUnauthorized,
     DuplicateClientOrderId,
+    Holding,
+    MarketClock,
+    Order,
+    OrderList,
     OrderRejected,
+    OrderRequest,
+    Quote,
     QuoteUnavailable,
     SubmitAmbiguous,
+    Timeouts,
+    is_paper_endpoint,
 )
-from shadow.broker.pacing import RequestGate
-from shadow.broker.port import Account, Activity, Asset, Holding, MarketClock, Order, OrderList, OrderRequest, Quote
-from shadow.contracts.symbols import broker_symbol, is_same_symbol
+from shadow.contracts.identity import broker_symbol, is_same_symbol
 
 __all__ = ["AlpacaBroker", "AlpacaCredentials", "Timeouts", "is_paper_endpoint"]
 

@@ -26,16 +26,16 @@ from requests.exceptions import ConnectTimeout, RequestException
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from shadow.broker.credentials import Timeouts
-from shadow.broker.errors import (
+from shadow.broker.pacing import RequestGate
+from shadow.broker.port import (
     BrokerError,
     BrokerProtocolError,
     BrokerThrottled,
     BrokerUnauthorized,
     BrokerUnavailable,
     SubmitAmbiguous,
+    Timeouts,
 )
-from shadow.broker.pacing import RequestGate
 
 _SHOWN = 200
 _UNAUTHORIZED, _REQUEST_TIMEOUT, _THROTTLED = 401, 408, 429

@@ -12,23 +12,26 @@ from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import TypeVar
 
-from shadow.broker.errors import BrokerProtocolError, OrderRejected, OrderUnreadable, QuoteUnavailable
 from shadow.broker.port import (
     Account,
     Activity,
     Asset,
+    BrokerProtocolError,
     Holding,
     MarketClock,
     OddOrder,
     Order,
     OrderList,
+    OrderRejected,
     OrderRequest,
     OrderStatus,
     OrderType,
+    OrderUnreadable,
     Quote,
+    QuoteUnavailable,
 )
+from shadow.contracts.identity import QUANTITY_STEP, is_same_symbol
 from shadow.contracts.model import decimal_text, is_in_calendar, parse_decimal, parse_moment
-from shadow.contracts.symbols import QUANTITY_STEP, is_same_symbol
 from shadow.contracts.vocabulary import Side
 
 MAX_CLIENT_ORDER_ID = 48  # documents disagree between 48 and 128

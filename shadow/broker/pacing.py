@@ -14,8 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol, TypeVar
 
-from shadow.broker.errors import BrokerError, BrokerThrottled
-from shadow.broker.port import Account, Asset, Broker, MarketClock, Order, OrderRequest, Quote
+from shadow.broker.port import Account, Asset, Broker, BrokerError, BrokerThrottled, MarketClock, Order, OrderRequest, Quote
 from shadow.contracts.errors import ShadowError
 
 _MINUTE = 60

@@ -3,39 +3,120 @@
 `shadow candidate`: a published version of the workflow shadows production. Each plan that production has run on a day, with a
 shadow or alone, is run by the version too, in dry run and under a name of its own, and held against what production did. Held
 against its own first run instead, it says how much the harness finds where there is nothing to find.
+
+`shadow version`: publish what is deployed as a version, and list the versions that there are.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from shadow.aws import clients
-from shadow.aws.versions import Version, refuse_unless_whole
-from shadow.cli.errors import BadInput
-from shadow.cli.output import ERR, progress
-from shadow.cli.replay_parts import archived_in, stack_of
-from shadow.cli.replaying import run_replay
-from shadow.cli.stored import StackStore
+from shadow.aws.versions import (
+    PUBLISH,
+    ChangedMeanwhile,
+    Promotion,
+    PromotionLog,
+    SplitAlias,
+    Version,
+    Versions,
+    refuse_unless_whole,
+)
+from shadow.cli.output import ERR, BadInput, escape, print_json, progress, say
+from shadow.cli.replaying import archived_in, run_replay, stack_of
 from shadow.cli.target import Target
-from shadow.cli.versions import versions_of
+from shadow.cli.verdicts import StackStore
 from shadow.contracts.comparison import Verdict
+from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.pair import Pair, Unpaired, UnpairedPlan
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin
-from shadow.contracts.words import count
+from shadow.contracts.words import count, moment_text
 from shadow.intake.payload import read_held
-from shadow.replay.identity import (
+from shadow.replay.ports import (
+    Archived,
+    Kept,
     in_production_s_place,
     label_against_itself,
     label_of_version,
     published_plan,
     replay_id_of,
 )
-from shadow.replay.ports import Archived, Kept
 from shadow.replay.replayer import Pace
 from shadow.settlement.judging import policy_at
+
+
+class NotOurs(ConfigurationError):
+    """The workflow belongs to another stack, which publishes its versions itself."""
+
+
+def publish_deployed(target: Target, by: str, note: str, *, as_json: bool) -> None:
+    """Publish what is deployed as a version, and record who did it. Raises `NotOurs`, `ChangedMeanwhile`."""
+    if target.status.endswith("_IN_PROGRESS"):
+        raise ChangedMeanwhile(f"stack shadow-{target.stage} is {target.status}: publish when the deployment has ended")
+    versions = versions_of(target)
+    who = by.strip() or os.environ.get("USER") or "unnamed"
+    with progress("publishing the functions and the workflow", quiet=as_json):
+        found, is_new = versions.publish(clients.lambda_(), (note or f"published by {who}")[:256])
+    if is_new:
+        words = {"by": who, "reason": note.strip() or "published", "readiness": "not asked", "before": None}
+        record = {"kind": PUBLISH, "at": datetime.now(UTC), "machine": versions.machine, "after": found.arn}
+        PromotionLog(clients.s3(), target.name("EvidenceBucketName")).keep(Promotion.parse(record | words))
+    if as_json:
+        print_json({"version": found.arn, "number": found.number, "functions": found.functions, "new": is_new})
+        return
+    said = "published" if is_new else "was published before, nothing has changed since"
+    say(f"[green]version {found.number}[/green]  {said}: {count(len(found.functions), 'function')}")
+    say(f"next: [bold]shadow candidate --version {found.number}[/bold]")
+
+
+def show_versions(target: Target, *, as_json: bool) -> None:
+    """Show the published versions, the newest first."""
+    versions = versions_of(target)
+    try:
+        current = versions.in_production()
+    except SplitAlias as split:
+        current = None
+        ERR.print(f"[yellow]{escape(str(split))}[/yellow]", soft_wrap=True)
+    log = PromotionLog(clients.s3(), target.name("EvidenceBucketName")).all()
+    told = {entry.after: entry for entry in log if not entry.moves}
+    rows = [(versions.find(arn), told.get(arn)) for arn in versions.all()]
+    if as_json:
+        print_json(
+            {
+                "versions": [
+                    {
+                        "version": found.arn,
+                        "number": found.number,
+                        "created": found.created.isoformat(),
+                        "functions": found.functions,
+                        "in_production": found.arn == current,
+                        "by": entry and entry.by,
+                        "note": entry and entry.reason,
+                    }
+                    for found, entry in rows
+                ]
+            }
+        )
+        return
+    for found, entry in rows:
+        mark = "[green]in production[/green]" if found.arn == current else ""
+        words = f"{escape(entry.by)}: {escape(entry.reason)}" if entry else "[dim]published without a record[/dim]"
+        say(f"{found.number:>5}  {moment_text(found.created)}  {mark or '':<13}  {words}")
+    if not rows:
+        say("no version is published: [bold]shadow version publish[/bold]")
+
+
+def versions_of(target: Target) -> Versions:
+    """Give the versions of the stack's own workflow. Raises `NotOurs`."""
+    theirs = target.parameters.get("ExistingStateMachineArn")
+    if theirs:
+        raise NotOurs(f"{theirs} belongs to another stack, which publishes its versions itself")
+    return Versions(clients.stepfunctions(), target.name("StateMachineArn"))
+
 
 Ran = dict[str, tuple[RebalancePlan, Archived]]
 

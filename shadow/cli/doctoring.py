@@ -13,12 +13,10 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shadow.aws.errors import code_of
+from shadow.aws.clients import code_of
 from shadow.cli import target as targets
-from shadow.cli.doctor import accounts, basics, control, deployed, people, plans, template
-from shadow.cli.doctor.finding import Account, Check, Finding, Level, findings
-from shadow.cli.errors import BadInput
-from shadow.cli.output import ExitCode, escape, fail, print_json, progress, say
+from shadow.cli.doctor import Account, Check, Finding, Level, basics, control, deployed, findings
+from shadow.cli.output import BadInput, ExitCode, escape, fail, print_json, progress, say
 
 SAM_CONFIG = Path("samconfig.toml")
 _NOTHING_RUNS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED", "REVIEW_IN_PROGRESS"})
@@ -35,13 +33,13 @@ def checks() -> Sequence[tuple[str, Check]]:
         ("event bus", control.bus),
         ("customer keys", control.customer_keys),
         ("existing workflow", control.workflow),
-        ("broker accounts", accounts.broker_accounts()),
-        ("mail", people.mail),
-        ("alarms", people.alarms),
+        ("broker accounts", basics.broker_accounts()),
+        ("mail", basics.mail),
+        ("alarms", basics.alarms),
         ("publishing mode", basics.mode_parameter),
-        ("plan sizes", plans.payload_sizes),
+        ("plan sizes", control.payload_sizes),
         ("stack", deployed.stack),
-        ("template", template.template),
+        ("template", deployed.template),
         ("running code", deployed.functions),
         ("version in production", deployed.promoted),
         ("subscriptions", deployed.subscriptions),

@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
-from shadow.cli.errors import BadInput
-from shadow.cli.output import ExitCode, escape, print_json, say
+from shadow.cli.output import BadInput, ExitCode, escape, print_json, say
 from shadow.compare.policy import Policy
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Role
 from shadow.lanes.declared import read_with_words
 from shadow.lanes.lane_file import LaneFile
-from shadow.lanes.paths import EACH, leaves, values_at
-from shadow.lanes.records import as_json
+from shadow.lanes.records import EACH, as_json, leaves, values_at
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "instrument"),

@@ -13,9 +13,8 @@ from typing import Annotated
 
 import typer
 
-from shadow.cli.options import AwsOption, JsonOption, StageOption
 from shadow.cli.output import finish
-from shadow.cli.target import find_target, point_clients
+from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target, point_clients
 
 MOST_MESSAGES = 1_000
 

@@ -11,10 +11,9 @@ from shlex import quote
 
 from shadow.aws import clients
 from shadow.aws.candidate_state import DynamoCandidateState
-from shadow.cli.calls import invoke_named
 from shadow.cli.output import ExitCode, escape, print_json, progress, say
-from shadow.cli.stored import StackStore
-from shadow.cli.target import Target
+from shadow.cli.target import Target, invoke_named
+from shadow.cli.verdicts import StackStore
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.words import count, moment_text, number
 from shadow.contracts.workflow import ClosedRun

@@ -2,6 +2,13 @@
 
 How every command speaks: text for people (colours only on a terminal), one JSON document with `--json` for programs, progress
 on standard error, and stable exit codes.
+
+What a command may raise on purpose; the root turns it into a sentence and an exit code.
+
+ShadowError
+├── BadInput             exit 2: what was asked for does not exist or makes no sense
+├── MissingOutput        exit 3: the deployed stack does not say where something is
+└── FunctionFailed       exit 3: a function of the stack raised
 """
 
 from __future__ import annotations
@@ -21,9 +28,26 @@ from rich.markup import escape as literal
 from rich.style import Style
 from rich.text import Text
 
-from shadow.cli.errors import BadInput
-from shadow.contracts.errors import ContractViolation
+from shadow.contracts.errors import ContractViolation, ShadowError
 from shadow.contracts.visible import one_line, visible
+
+
+class BadInput(ShadowError):
+    """What was asked for does not exist or makes no sense."""
+
+
+class MissingOutput(ShadowError):
+    """The deployed stack does not say where something is."""
+
+
+class FunctionFailed(ShadowError):
+    """A function of the stack raised. `kind` is the class name of what it raised."""
+
+    def __init__(self, function: str, kind: str, message: str) -> None:
+        """Remember what the `function` raised."""
+        self.kind = kind
+        super().__init__(f"{function}: {kind}: {message}")
+
 
 PAGE_WIDTH = 116
 """Characters a line where nobody says how wide the terminal is."""

@@ -11,9 +11,8 @@ from typing import Annotated
 
 import typer
 
-from shadow.cli.options import AwsOption, DayOption, FileOption, FolderOption, JsonOption, StageOption, parse_day
 from shadow.cli.output import finish
-from shadow.cli.target import find_target
+from shadow.cli.target import AwsOption, DayOption, FileOption, FolderOption, JsonOption, StageOption, find_target, parse_day
 
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until both lanes have run and are compared.")]
 PlanFile = Annotated[Path, typer.Argument(help="A rebalance plan as JSON.", metavar="PLAN.json")]
@@ -92,7 +91,7 @@ def compare(plan_id: ComparePlanId, *, stage: StageOption = "dev", aws: AwsOptio
 
     Exit code 0 when MATCHED or IGNORED, 1 on any other verdict, also while a lane is still running.
     """
-    from shadow.cli.comparing import compare_now
+    from shadow.cli.publishing import compare_now
 
     finish(compare_now(find_target(stage, aws=aws, as_json=as_json), plan_id, as_json=as_json))
 
@@ -122,7 +121,7 @@ def explain(
     Exit code 0 when MATCHED or IGNORED, 1 on any other verdict.
     """
     from shadow.cli.explaining import explain_found, find_in_stack
-    from shadow.cli.stored import demand, offline_store
+    from shadow.cli.verdicts import demand, offline_store
 
     offline = offline_store(folder, file)
     if offline is not None:

@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from shadow.cli.errors import BadInput
-from shadow.cli.options import (
+from shadow.cli.output import BadInput, progress
+from shadow.cli.target import (
     AwsOption,
     FileOption,
     FolderOption,
@@ -22,10 +22,9 @@ from shadow.cli.options import (
     StageOption,
     ToOption,
     days_between,
+    find_target,
     parse_day,
 )
-from shadow.cli.output import progress
-from shadow.cli.target import find_target
 
 MOST_PLANS = 1_000
 PlanIds = Annotated[list[str] | None, typer.Argument(help="Plans to replay, by id.", metavar="[PLAN_ID]...")]
@@ -107,12 +106,19 @@ def replay(
     unless the candidate is in dry run. Replay while the market is open: the candidate skips trades when it is closed. With --gate
     the market shows what was recorded of each plan's day; what a recording cannot answer is INCONCLUSIVE, and never passes.
     """
-    from shadow.cli.gating import GateRequest, run_gate
-    from shadow.cli.replay_parts import ReplaySource, archive_of, check_dry_run, gather, replayer_for
-    from shadow.cli.replaying import STATE_FOLDER, run_replay
-    from shadow.replay.identity import checked_label
-    from shadow.replay.replayer import Pace
-    from shadow.replay.state_file import StateFile
+    from shadow.cli.replaying import (
+        STATE_FOLDER,
+        GateRequest,
+        ReplaySource,
+        archive_of,
+        check_dry_run,
+        gather,
+        replayer_for,
+        run_gate,
+        run_replay,
+    )
+    from shadow.replay.ports import checked_label
+    from shadow.replay.replayer import Pace, StateFile
 
     if gate:
         run_gate(
@@ -164,7 +170,7 @@ def candidate(
     does is noise of the harness. Call it after the version's own runs; its result is no evidence.
     """
     from shadow.cli.candidate import run_version, version_asked
-    from shadow.cli.stored import StackStore
+    from shadow.cli.verdicts import StackStore
     from shadow.contracts.pair import trading_day_of
     from shadow.replay.replayer import Pace
 
@@ -202,7 +208,7 @@ def publish_version(
 
     What runs and what is in production stays as it is. Where nothing has changed since the newest version, that is given.
     """
-    from shadow.cli.versions import publish_deployed
+    from shadow.cli.candidate import publish_deployed
 
     publish_deployed(find_target(stage, aws=aws, as_json=as_json), by, note, as_json=as_json)
 
@@ -217,6 +223,6 @@ def list_versions(*, stage: StageOption = "dev", aws: AwsOption = False, as_json
 
       shadow version list --json | jq -r '.versions[] | select(.in_production) | .number'
     """
-    from shadow.cli.versions import show_versions
+    from shadow.cli.candidate import show_versions
 
     show_versions(find_target(stage, aws=aws, as_json=as_json), as_json=as_json)

@@ -2,6 +2,10 @@
 
 What a command talks to: the local cloud where one is running (`shadow up` leaves a note of it), else AWS with the ordinary
 credentials. Names of tables, functions and buckets are read from the stack `shadow-{stage}`.
+
+The options that commands of several modules have in common, and how a day on the command line is read.
+
+Calling a function of the stack and understanding its answer.
 """
 
 from __future__ import annotations
@@ -10,15 +14,18 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, overload
 
-from shadow.cli.errors import MissingOutput
-from shadow.cli.output import ERR, ExitCode, escape, fail
+import typer
+
+from shadow.cli.output import ERR, BadInput, ExitCode, FunctionFailed, MissingOutput, escape, fail
 from shadow.contracts.identity import execution_name_of
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
+
 
 LOCAL_NOTE = Path("build/local/cloud.json")
 """Where `shadow up` notes its cloud, below the folder that it was called in."""
@@ -150,3 +157,64 @@ def point_clients(*, aws: bool) -> str | None:
         AWS_DEFAULT_REGION="us-east-1",
     )
     return endpoint
+
+
+_CALL_SECONDS = 310
+EVER = (date(2000, 1, 1), date(2999, 12, 31))
+FolderOption = Annotated[
+    Path | None,
+    typer.Option("--folder", help="Read stored comparisons below this folder instead, such as build/demo.", metavar="DIR"),
+]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", help="Read stored comparisons of this file instead, one a line.", metavar="JSONL")
+]
+StageOption = Annotated[str, typer.Option("--stage", help="The deployed stage to talk to on AWS.", envvar="SHADOW_STAGE")]
+AwsOption = Annotated[bool, typer.Option("--aws", help="Talk to AWS even while a local cloud is running.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+DayOption = Annotated[
+    str | None,
+    typer.Option("--date", help="The trading day, YYYY-MM-DD; else today, or the latest day that has pairs.", metavar="DAY"),
+]
+FromOption = Annotated[str | None, typer.Option("--from", help="From this trading day on.", metavar="DAY")]
+ToOption = Annotated[str | None, typer.Option("--to", help="… up to and with this one.", metavar="DAY")]
+
+
+@overload
+def parse_day(text: str) -> date: ...
+@overload
+def parse_day(text: str | None) -> date | None: ...
+def parse_day(text: str | None) -> date | None:
+    """Read a day given on the command line; raises `BadInput`."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{text!r} is no day: write YYYY-MM-DD, for example 2026-11-24") from None
+
+
+def days_between(first: str | None, last: str | None) -> tuple[date, date]:
+    """Read the first and the last day of a span; one that is not given leaves the span open. Raises `BadInput`."""
+    days = parse_day(first) or EVER[0], parse_day(last) or EVER[1]
+    if days[0] > days[1]:
+        raise BadInput(f"--from {days[0]} is after --to {days[1]}")
+    return days
+
+
+def invoke(target: Target, output: str, payload: object) -> dict[str, object]:
+    """Call the function that the stack's `output` names and give its answer. Raises `MissingOutput`, `FunctionFailed`."""
+    return invoke_named(target.name(output), payload)
+
+
+def invoke_named(name: str, payload: object) -> dict[str, object]:
+    """Call the function of that name and give its answer. Raises `FunctionFailed`."""
+    import boto3
+    from botocore.config import Config
+
+    wait = Config(connect_timeout=5, read_timeout=_CALL_SECONDS, retries={"total_max_attempts": 1})
+    response = boto3.client("lambda", config=wait).invoke(FunctionName=name, Payload=json.dumps(payload).encode())
+    answer: object = json.loads(response["Payload"].read() or b"null")
+    values = answer if isinstance(answer, dict) else {}
+    if response.get("FunctionError"):
+        raise FunctionFailed(name, str(values.get("errorType", "error")), str(values.get("errorMessage", "")))
+    return values

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from shadow.compare.case import LaneTrade, TradePair
+from shadow.compare.case import Finding, LaneTrade, TradePair
 from shadow.compare.checks.duties import is_equity_blocked
-from shadow.compare.finding import Finding
 from shadow.compare.kinds import KINDS
 from shadow.contracts.vocabulary import Reason, Role, RunStatus, Side, TradeStatus
 

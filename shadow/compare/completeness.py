@@ -12,7 +12,7 @@ from functools import lru_cache
 from shadow.compare.case import PairView
 from shadow.compare.checks.effects import is_watched
 from shadow.compare.checks.executed import is_refused
-from shadow.compare.checks.own import own_gaps
+from shadow.compare.checks.runs import own_gaps
 from shadow.compare.policy import LaneEvidence, Policy
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus

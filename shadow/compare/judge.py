@@ -20,29 +20,32 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal, localcontext
 
-from shadow.compare.case import PairCase, PairView, TradePair
+from shadow.compare.case import Finding, PairCase, PairView, TradePair
 from shadow.compare.causes import in_order, roots_of
-from shadow.compare.checks.accounts import account_findings
 from shadow.compare.checks.decisions import damage_findings, plan_findings, presence_findings, skip_findings
 from shadow.compare.checks.duties import Duties
 from shadow.compare.checks.effects import run_effect_findings, trade_effect_findings
-from shadow.compare.checks.fills import fill_findings
-from shadow.compare.checks.net import net_findings
-from shadow.compare.checks.orders import order_findings
-from shadow.compare.checks.own import run_own_findings, trade_own_findings
+from shadow.compare.checks.fills import fill_findings, net_findings
+from shadow.compare.checks.orders import account_findings, order_findings
 from shadow.compare.checks.prices import price_findings
-from shadow.compare.checks.runs import counter_findings, duration_findings, end_findings, identity_findings
+from shadow.compare.checks.runs import (
+    counter_findings,
+    duration_findings,
+    end_findings,
+    identity_findings,
+    run_own_findings,
+    trade_own_findings,
+)
 from shadow.compare.checks.safety import equity_findings, guard_findings, market_findings, phase_findings
 from shadow.compare.checks.sizing import sizing_findings
 from shadow.compare.completeness import gaps_of
 from shadow.compare.document import canonical_run
-from shadow.compare.exact import EXACT, ZERO
-from shadow.compare.finding import Finding
 from shadow.compare.kinds import KINDS
 from shadow.compare.ledger import ledger_of, told_of
 from shadow.compare.margins import ToleranceRecorder, Unrecorded
 from shadow.compare.money import NOTHING, impacts_of, net, writable
 from shadow.compare.policy import Policy, worse
+from shadow.compare.rules import EXACT, ZERO
 from shadow.contracts.comparison import Comparison, Counts, Difference, Impact, Severity, Verdict
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Lane, Role

@@ -14,11 +14,11 @@ from decimal import Decimal
 
 from shadow.compare.case import PairView, TradePair
 from shadow.compare.checks.executed import is_answered
-from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.money import TradeMoney, flow_of, line_of, stray_exposure, strays_of, trade_money, working_dollars, writable
-from shadow.contracts.money import AccountCheck, Cause, MoneyLedger, MoneyLine, MoneyRow, Told
+from shadow.compare.rules import EXACT, ZERO
+from shadow.contracts.comparison import AccountCheck, Cause, MoneyLedger, MoneyLine, MoneyRow, Told
+from shadow.contracts.identity import joined_symbol
 from shadow.contracts.outcome import AccountRecord, Books, OrderRecord, Owner, RunOutcome
-from shadow.contracts.symbols import joined_symbol
 from shadow.contracts.vocabulary import Role
 
 _HALF = Decimal("0.5")

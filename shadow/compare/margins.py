@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from hashlib import sha256
 
-from shadow.compare.exact import EXACT, TEN_THOUSAND, ZERO
-from shadow.compare.finding import Finding
+from shadow.compare.case import Finding
 from shadow.compare.policy import OWN, Policy
 from shadow.compare.rules import (
+    EXACT,
+    TEN_THOUSAND,
+    ZERO,
     AbsoluteRule,
     BpsRule,
     DurationRatioRule,

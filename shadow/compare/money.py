@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
-from shadow.compare.case import LaneTrade, TradePair
+from shadow.compare.case import Finding, LaneTrade, TradePair
 from shadow.compare.checks.executed import (
     LIVE,
     accepted_orders,
@@ -25,14 +25,12 @@ from shadow.compare.checks.executed import (
     status_of,
 )
 from shadow.compare.checks.sizing import asked_quantity, decision_price
-from shadow.compare.exact import EXACT, SHARE_STEP, ZERO
-from shadow.compare.finding import Finding
 from shadow.compare.kinds import KINDS
-from shadow.contracts.comparison import Impact
+from shadow.compare.rules import EXACT, SHARE_STEP, ZERO
+from shadow.contracts.comparison import Executed, Impact, MoneyLine, Word
+from shadow.contracts.identity import is_same_symbol
 from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS
-from shadow.contracts.money import Executed, MoneyLine, Word
 from shadow.contracts.outcome import OrderRecord
-from shadow.contracts.symbols import is_same_symbol
 from shadow.contracts.vocabulary import Role, Side
 
 NOTHING = Impact()

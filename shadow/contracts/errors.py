@@ -8,7 +8,7 @@ ShadowError
 │   ├── InvalidPlan
 │   └── InvalidPayload
 ├── ConfigurationError     the environment or a parameter is wrong: no retry will help
-└── (shadow.broker.errors, shadow.aws.errors, …)
+└── (shadow.broker.port, shadow.aws.clients, …)
 """
 
 from __future__ import annotations

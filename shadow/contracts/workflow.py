@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, JsonValue
 
 from shadow.contracts.identity import run_id_of_execution
 from shadow.contracts.model import Exact, Fraction, Identifier, Moment, NonNegative, NonNegativeTotal, Symbol, Total, Wire
-from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.plan import TradeMessage
 from shadow.contracts.vocabulary import Lane, Reason, Side, SizingBasis, TradeStatus
 
 

@@ -14,23 +14,26 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from shadow.broker.errors import (
+from shadow.broker.port import (
+    Broker,
     BrokerError,
     BrokerProtocolError,
     BrokerRefused,
     BrokerThrottled,
     BrokerUnavailable,
     DuplicateClientOrderId,
+    Order,
     OrderRejected,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
     OrderUnreadable,
     SubmitAmbiguous,
 )
-from shadow.broker.port import Broker, Order, OrderRequest, OrderStatus, OrderType
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus
+from shadow.contracts.identity import is_same_symbol
 from shadow.contracts.model import MONEY, exact_sum
-from shadow.contracts.symbols import is_same_symbol
-from shadow.execution.errors import OrderFateUnknown, OrderMismatch, OrderStillOpen, StateUnavailable
-from shadow.execution.ports import Clock, IntentLog
+from shadow.execution.ports import Clock, IntentLog, OrderFateUnknown, OrderMismatch, OrderStillOpen, StateUnavailable
 from shadow.execution.walk import WalkPolicy
 
 _DETAIL_LENGTH = 300

@@ -1,23 +1,116 @@
 """Business Unit: intake | Status: current.
 
 What the intake needs of AWS: the operators' switch in SSM, the workflow in Step Functions, plans in S3.
+
+The kill switch and the ramp: `off`, `shadow` (every plan), or `shadow:PERCENT` (a sticky sample by plan id).
+
+One text in SSM Parameter Store, read through Powertools Parameters with a short cache. Powertools measures the cache's age by
+the wall clock, which can jump back and leave a kill switch unseen; here the monotonic clock has to agree that it is fresh.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from hashlib import sha256
+from typing import TYPE_CHECKING, Self
 
+from aws_lambda_powertools.utilities.parameters import SSMProvider
 from botocore.exceptions import ClientError
 
-from shadow.aws.errors import code_of
-from shadow.aws.mode_parameter import TextParameter
-from shadow.contracts.errors import ShadowError
-from shadow.intake.mode import PublishMode
+from shadow.aws.clients import code_of
+from shadow.contracts.errors import ConfigurationError, ShadowError
 from shadow.intake.payload import StoredObject, digest
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
+
+
+_SLOTS = 10_000
+_SALT = b"shadow-ramp:"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishMode:
+    """How many of the plans go to the candidate as well, in hundredths of a percent."""
+
+    slots: int
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Read the parameter's value; raises `ConfigurationError` that says what was expected."""
+        if isinstance(text, str):
+            word, colon, share = text.strip().partition(":")
+            if word == "off" and not colon:
+                return cls(0)
+            if word == "shadow":
+                slots = _slots_of(share) if colon else _SLOTS
+                if slots is not None:
+                    return cls(slots)
+        raise ConfigurationError(f"publishing mode: expected off, shadow or shadow:PERCENT (0 to 100), was {text!r:.80}")
+
+    @property
+    def is_off(self) -> bool:
+        """Whether no plan at all goes to the candidate."""
+        return self.slots == 0
+
+    def covers(self, plan_id: str) -> bool:
+        """Whether this plan is in the sample: always the same answer for the same plan, and a larger share keeps it in."""
+        return slot_of(plan_id) < self.slots
+
+    def __str__(self) -> str:
+        """Write as the parameter's value is written."""
+        if self.is_off:
+            return "off"
+        return "shadow" if self.slots == _SLOTS else f"shadow:{Decimal(self.slots) / 100}"
+
+
+def slot_of(plan_id: str) -> int:
+    """Give the plan its place from 0 to 9,999, evenly spread over plan ids."""
+    return int.from_bytes(sha256(_SALT + plan_id.encode()).digest()[:8]) % _SLOTS
+
+
+def _slots_of(share: str) -> int | None:
+    try:
+        slots = Decimal(share) * 100
+    except InvalidOperation:
+        return None
+    return int(slots) if slots.is_finite() and 0 <= slots <= _SLOTS else None
+
+
+DEFAULT_MAX_AGE_SECONDS = 30
+
+
+class TextParameter:
+    """A parameter's value, at most `max_age_seconds` old."""
+
+    def __init__(
+        self,
+        client: SSMClient,
+        name: str,
+        max_age_seconds: int = DEFAULT_MAX_AGE_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Read the parameter `name` through `client`."""
+        self._provider = SSMProvider(boto3_client=client)
+        self._name = name
+        self._max_age = max_age_seconds
+        self._monotonic = monotonic
+        self._fetched: float | None = None
+
+    def read(self) -> str:
+        """Give the value; raises Powertools' `GetParameterError` when it has to be fetched and cannot be."""
+        now = self._monotonic()
+        stale = self._fetched is None or not 0 <= now - self._fetched < self._max_age
+        value: object = self._provider.get(self._name, max_age=self._max_age, force_fetch=stale)
+        if stale:
+            self._fetched = now
+        return str(value)
+
 
 ALREADY_EXISTS, DOES_NOT_EXIST = "ExecutionAlreadyExists", "ExecutionDoesNotExist"
 PERMANENT_REFUSALS = frozenset(

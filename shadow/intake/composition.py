@@ -9,15 +9,13 @@ import time
 from collections.abc import Callable, Iterable
 
 from shadow.aws import clients
-from shadow.aws.environment import Environment
-from shadow.aws.mode_parameter import TextParameter
+from shadow.aws.clients import Environment
 from shadow.aws.observability import PowertoolsRecorder
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.contracts.errors import UnknownPair
-from shadow.contracts.metrics import Metric
-from shadow.intake.aws import ParameterMode, S3PlanStore, StepFunctionsStarter
+from shadow.contracts.vocabulary import Metric
+from shadow.intake.aws import ParameterMode, PublishMode, S3PlanStore, StepFunctionsStarter, TextParameter
 from shadow.intake.intake import Intake, Recorder
-from shadow.intake.mode import PublishMode
 from shadow.lanes.lane import lane_file_at
 
 EARLY_PAUSES = (0.5, 1.5, 3.0, 5.0)

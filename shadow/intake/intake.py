@@ -16,17 +16,13 @@ from typing import Protocol
 
 from shadow.contracts.errors import ConfigurationError, ContractViolation, FieldFault, PairMoved, ShadowError, UnknownPair
 from shadow.contracts.identity import execution_name_of, run_id_of
-from shadow.contracts.ledger import Transition, moved
-from shadow.contracts.metrics import Metric
 from shadow.contracts.model import canonical, load_json
-from shadow.contracts.pair import Pair, StartState, Unpaired, UnpairedPlan, trading_day_of
+from shadow.contracts.pair import Pair, StartState, Transition, Unpaired, UnpairedPlan, moved, trading_day_of
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane, Origin
+from shadow.contracts.vocabulary import Lane, Metric, Origin
 from shadow.intake import payload
-from shadow.intake.aws import StartRefused
-from shadow.intake.message import ControlEnd, Note, PlanMessage, read_message
-from shadow.intake.mode import PublishMode
-from shadow.intake.payload import PlanStore, StartContext
+from shadow.intake.aws import PublishMode, StartRefused
+from shadow.intake.payload import ControlEnd, Note, PlanMessage, PlanStore, StartContext, read_message
 from shadow.lanes.declared import input_of
 from shadow.lanes.lane_file import LaneFile
 

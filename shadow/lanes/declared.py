@@ -11,16 +11,28 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 
+from shadow.contracts.control_records import ExecutionStatus
 from shadow.contracts.errors import FieldFault, InvalidPayload
-from shadow.contracts.events import ExecutionStatus
 from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS
 from shadow.contracts.outcome import Gap, Intent, OwnField, RunCounters, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Reason, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.lane_file import COUNTS, MOMENTS, NUMBERS, PRODUCT, WORDS, FieldSpec, LaneFile, Part, text_or_none
-from shadow.lanes.own import own_field
-from shadow.lanes.paths import ABSENT, Unreadable, instant_of, is_covered, leaves, number_of, steps, value_at, values_at
-from shadow.lanes.records import as_json, as_moment, is_identifier
+from shadow.lanes.records import (
+    ABSENT,
+    Unreadable,
+    as_json,
+    as_moment,
+    instant_of,
+    is_covered,
+    is_identifier,
+    leaves,
+    number_of,
+    own_field,
+    steps,
+    value_at,
+    values_at,
+)
 from shadow.lanes.workflow.history import function_versions, read_history, version_of
 
 _WRITABLE = Context(prec=MAX_SIGNIFICANT_DIGITS)

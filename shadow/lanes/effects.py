@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from shadow.contracts.events import AllTradesCompleted, FailureStep, LedgerEntry, TradeExecuted, WorkflowFailed
+from shadow.contracts.control_records import AllTradesCompleted, FailureStep, LedgerEntry, TradeExecuted, WorkflowFailed
 from shadow.contracts.outcome import Effect, OrderRecord
 from shadow.contracts.vocabulary import EffectKind, Side
 from shadow.lanes.records import Fields, slim

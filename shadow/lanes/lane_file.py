@@ -17,9 +17,7 @@ from hashlib import sha256
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.outcome import MAX_OWN_FIELDS, OwnType
 from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
-from shadow.lanes.own import is_own_name
-from shadow.lanes.paths import EACH, Unreadable, steps
-from shadow.lanes.records import is_identifier
+from shadow.lanes.records import EACH, Unreadable, is_identifier, is_own_name, steps
 
 SCHEMA = "shadow.lane/1"
 PRODUCT = "filled_quantity * average_price"

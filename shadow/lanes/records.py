@@ -2,22 +2,32 @@
 
 Reading one record field by field. A lane's record is somebody else's: a field of the wrong type or a new attribute must
 not lose the rest of the record. So every faulty field is noted as a contract violation that names it, and read as absent.
+
+Values by path in a JSON document that somebody else wrote: `a.b` steps into objects, `[*]` into every element of a list.
+Null, absent and unreadable are three answers, and stay three. No number passes through a binary float.
+
+Fields of a user's own, which no contract of ours has: one value of a record, read as what it is said to be. Null, absent and
+unreadable are three answers, and no number passes through a binary float.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum, StrEnum
+from fnmatch import fnmatchcase
 from typing import TypeGuard, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
+from pydantic.alias_generators import to_camel
 
 from shadow.contracts.errors import faults_of
-from shadow.contracts.model import MAGNITUDES, is_in_calendar, load_json, parse_decimal, parse_moment
+from shadow.contracts.model import MAGNITUDES, decimal_text, is_in_calendar, load_json, parse_decimal, parse_moment
+from shadow.contracts.outcome import MAX_OWN_TEXT, OwnField, OwnType
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -31,7 +41,7 @@ class Fields:
     """One record, named `where`; faulty fields are appended to `faults`.
 
     With `exact_numbers` a number must be a number (a table item); without, a decimal string (the JSON wire). `own` names
-    attributes of a user's own, which are not unknown: `shadow.lanes.own` reads them.
+    attributes of a user's own, which are not unknown: `shadow.lanes.records` reads them.
     """
 
     __slots__ = ("exact_numbers", "faults", "own", "values", "where")
@@ -232,3 +242,152 @@ def as_json(text: str) -> object:
         return load_json(text, parse_float=Decimal)
     except (ValueError, RecursionError):
         return None
+
+
+EACH = "[*]"
+
+
+class Absent(Enum):
+    """There is no such path; null is a value."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
+_PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+class Unreadable(ValueError):
+    """A value is there and is not what it should be; the text says what was expected."""
+
+
+def steps(path: str) -> tuple[str, ...]:
+    """Split a path into its steps. Raises `Unreadable` where a step is empty."""
+    parts = tuple(path.replace(EACH, f".{EACH}").strip(".").split(".")) if path else ()
+    if any(not part for part in parts):
+        raise Unreadable(f"a path of names with dots between, was {path!r}")
+    return parts
+
+
+def value_at(document: object, path: str) -> object:
+    """Give the value at a path without `[*]`; `ABSENT` where a step leads nowhere."""
+    for step in steps(path):
+        if not isinstance(document, Mapping) or step not in document:
+            return ABSENT
+        document = document[step]
+    return document
+
+
+def values_at(document: object, path: str) -> list[object] | Absent:
+    """Give every value at a path that may have `[*]`; `ABSENT` where the way to its first list leads nowhere."""
+    head, each, rest = path.partition(EACH)
+    found = value_at(document, head)
+    if not each:
+        return ABSENT if found is ABSENT else [found]
+    if not isinstance(found, list):
+        return ABSENT
+    inner = [values_at(element, rest.lstrip(".")) for element in found]
+    return [value for values in inner if isinstance(values, list) for value in values]
+
+
+def leaves(document: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Give every value that is no object and no list, with its path, in which elements of lists are `[*]`."""
+    if isinstance(document, Mapping):
+        for name, value in document.items():
+            yield from leaves(value, f"{path}.{name}" if path else str(name))
+    elif isinstance(document, list):
+        for value in document:
+            yield from leaves(value, path + EACH)
+    else:
+        yield path, document
+
+
+def is_covered(path: str, known: set[str], ignored: tuple[str, ...]) -> bool:
+    """Tell whether a leaf is read (itself or something that it is inside of) or listed as unread (`*` stands for any text)."""
+    if any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in known):
+        return True
+    plain = path.replace(EACH, "<>")
+    return any(fnmatchcase(plain, pattern.replace(EACH, "<>")) for pattern in ignored)
+
+
+def number_of(value: object, forms: frozenset[str]) -> Decimal:
+    """Read an exact decimal from the forms that are allowed, `string` and `number`. Raises `Unreadable`."""
+    form = "string" if isinstance(value, str) else "number"
+    if isinstance(value, bool | float) or not isinstance(value, str | int | Decimal) or form not in forms:
+        raise Unreadable(f"a number as {' or '.join(sorted(forms))}")
+    if isinstance(value, str) and not _PLAIN.fullmatch(value):
+        raise Unreadable("a finite decimal")
+    try:
+        return parse_decimal(value)
+    except ValueError:
+        raise Unreadable("a finite decimal") from None
+
+
+def instant_of(value: object, zone: str | None) -> datetime:
+    """Read an ISO 8601 time; one without a zone is in `zone`, and unreadable where none is given. Raises `Unreadable`."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) and "-" in value else None
+    except ValueError:
+        moment = None
+    if moment is not None and moment.tzinfo is None and zone is not None:
+        moment = moment.replace(tzinfo=ZoneInfo(zone))
+    if moment is None or moment.tzinfo is None or not is_in_calendar(moment):
+        raise Unreadable("an ISO 8601 time with a zone")
+    return moment
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_ANY_NUMBER = frozenset({"string", "number"})
+
+
+def is_own_name(name: str) -> bool:
+    """Tell whether a field of a user's own may be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
+def own_field(
+    name: str, found: object, kind: OwnType, numbers: Collection[str] = _ANY_NUMBER, zone: str | None = None
+) -> OwnField:
+    """Read one value, `ABSENT` where there is none, as a `kind`. Raises `Unreadable` where it is none."""
+    if found is None or found is ABSENT:
+        return OwnField(name=name, type=kind, absent=found is ABSENT)
+    return OwnField(name=name, type=kind, text=_text(found, kind, frozenset(numbers), zone))
+
+
+def _text(found: object, kind: OwnType, numbers: frozenset[str], zone: str | None) -> str:
+    if kind in (OwnType.DECIMAL, OwnType.INTEGER):
+        number = number_of(found, numbers)
+        if kind is OwnType.INTEGER and number != number.to_integral_value():
+            raise Unreadable("a whole number")
+        return decimal_text(number)
+    if kind is OwnType.TIME:
+        return instant_of(found, zone).astimezone(UTC).isoformat()
+    if kind is OwnType.BOOLEAN:
+        if not isinstance(found, bool):
+            raise Unreadable("true or false")
+        return "true" if found else "false"
+    if not isinstance(found, str) or len(found) > MAX_OWN_TEXT or not is_unicode(found):
+        raise Unreadable(f"a text of at most {MAX_OWN_TEXT} characters")
+    return found
+
+
+def own_of(*places: Fields) -> tuple[OwnField, ...]:
+    """Read the fields of the user's own that `places` name, each from the first that has it, on the workflow's wire in camelCase.
+
+    Nobody says what type it has: a number is a decimal, and what is neither number, text, boolean nor null is a fault.
+    """
+    fields = []
+    for name in places[0].own:
+        ways = ((place, key) for place in places for key in (name, to_camel(name)) if key in place.values)
+        place, key = next(ways, (places[0], name))
+        found = place.values.get(key, ABSENT)
+        kind = OwnType.TEXT
+        if isinstance(found, bool):
+            kind = OwnType.BOOLEAN
+        elif isinstance(found, int | Decimal):
+            kind = OwnType.DECIMAL
+        try:
+            fields.append(own_field(name, found, kind))
+        except Unreadable as error:
+            place.fault(key, str(error))
+    return tuple(fields)

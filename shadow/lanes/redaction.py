@@ -4,16 +4,21 @@ What must never enter evidence: account numbers, keys, secrets. Values are taken
 fault in one text cannot reach the next: by the name of their field (of an object, of a DynamoDB item, of a header, of a repr
 in an error text), and by value, where the SHA-256 of a word is a known fingerprint. A text that holds JSON is read token by
 token, however deep such texts stand in each other, and keeps every byte that is no secret.
+
+Writes an evidence document, a line of canonical JSON a record, without holding more than one record.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
+
+from shadow.contracts.model import canonical
 
 REDACTED = "[redacted]"
 SECRET_FIELDS = (
@@ -252,3 +257,33 @@ def _replaced(match: re.Match[str]) -> str:
     if not is_sure and len(bare) < _SURE_LENGTH and not any(character.isdigit() for character in bare):
         return match.group()  # a sentence such as "token: expected a text"
     return f"{lead}{match['stray'] or ''}{match['scheme'] or ''}{REDACTED}"
+
+
+_COMPRESSION = 6
+
+
+_GZIP = 31  # zlib's way of asking for gzip's format, which then has no time stamp
+
+
+class DocumentWriter:
+    """Writes an evidence document record by record, so that none but the one being written is held."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        """Begin a document, cleaned by `redactor`."""
+        self._redactor = redactor
+        self._digest = sha256()
+        self._size = 0
+        self._compressed = bytearray()
+        self._compress = zlib.compressobj(_COMPRESSION, zlib.DEFLATED, _GZIP)
+
+    def add(self, what: str, value: object) -> None:
+        """Write one record."""
+        line = f"{canonical({'record': what, 'value': self._redactor.clean(value)})}\n".encode()
+        self._digest.update(line)
+        self._size += len(line)
+        self._compressed += self._compress.compress(line)
+
+    def finish(self) -> tuple[str, int, bytes]:
+        """End the document: the digest and size of its text, and its compressed bytes."""
+        self._compressed += self._compress.flush()
+        return self._digest.hexdigest(), self._size, bytes(self._compressed)

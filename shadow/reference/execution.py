@@ -12,12 +12,22 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from uuid import uuid4
 
-from shadow.broker.errors import AssetUnknown, BrokerError, QuoteUnavailable
-from shadow.broker.port import Asset, Broker, Order, OrderRequest, OrderStatus, OrderType, Quote
+from shadow.broker.port import (
+    Asset,
+    AssetUnknown,
+    Broker,
+    BrokerError,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Quote,
+    QuoteUnavailable,
+)
 from shadow.contracts.errors import ShadowError
-from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.plan import TradeMessage
 from shadow.contracts.vocabulary import Side
-from shadow.reference.ports import ZERO
+from shadow.reference.publishing import ZERO
 
 ATTEMPTS = {Side.SELL: 3, Side.BUY: 1}
 MAX_LOOKS = 1000

@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 from pydantic import BaseModel
 
-from shadow.aws.errors import code_of
+from shadow.aws.clients import code_of
 from shadow.aws.observability import emit, logger
 from shadow.aws.table import from_item, to_attribute, to_item
-from shadow.contracts.errors import ShadowError
-from shadow.contracts.events import SOURCE_OF, DetailType, LedgerEntry
-from shadow.contracts.metrics import Metric
-from shadow.contracts.model import Frozen, iso
-from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.runs_table import (
+from shadow.contracts.control_records import (
     METADATA_SK,
+    SOURCE_OF,
     TRADE_SK_PREFIX,
+    DetailType,
+    LedgerEntry,
     LegacyPhase,
     LegacyRunStatus,
     LegacyTradeStatus,
@@ -34,8 +32,11 @@ from shadow.contracts.runs_table import (
     run_pk,
     trade_sk,
 )
-from shadow.contracts.vocabulary import Lane, Side
-from shadow.reference.ports import QueueRecord, Tally, TradeEnding, TradeRecord
+from shadow.contracts.errors import ShadowError
+from shadow.contracts.model import Frozen, iso
+from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import Lane, Metric, Side
+from shadow.reference.publishing import QueueRecord, Tally, TradeEnding, TradeRecord
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -228,7 +229,7 @@ class SqsTradeQueue:
     """The control's FIFO queue: one message group a symbol, deduplicated by trade id (legacy contract, section 3)."""
 
     def __init__(self, client: SQSClient, url: str, production_lane: Lane = Lane.LEGACY) -> None:
-        """Send to the queue at `url`. A message of a lane that shadows says so: see `shadow.reference.shadowing`."""
+        """Send to the queue at `url`. A message of a lane that shadows says so: see `shadow.reference.composition`."""
         self._client = client
         self._url = url
         self._role = {} if production_lane is Lane.LEGACY else {ROLE_ATTRIBUTE: production_lane.value}

@@ -22,27 +22,21 @@ from shadow.compare.policy import Policy
 from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.errors import PairMoved, UnknownPair
 from shadow.contracts.identity import run_id_of
-from shadow.contracts.ledger import PairLedger, Transition, moved
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.pair import Pair, PairState, UnpairedPlan
+from shadow.contracts.pair import Pair, PairLedger, PairState, Transition, UnpairedPlan, moved
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Origin, Role
-from shadow.intake.aws import S3PlanStore, StepFunctionsStarter
+from shadow.intake.aws import PublishMode, S3PlanStore, StepFunctionsStarter
 from shadow.intake.intake import Intake
-from shadow.intake.mode import PublishMode
 from shadow.intake.payload import read_held
-from shadow.lanes.lane import Presence
+from shadow.lanes.lane import Deadlines, Presence
 from shadow.lanes.legacy.source import AwsControlSource
 from shadow.lanes.redaction import Redactor
-from shadow.lanes.settledness import Deadlines
-from shadow.replay.identity import archived_under
-from shadow.replay.ports import Archive, Archived, ReplayRun
+from shadow.replay.ports import Archive, Archived, ReplayRun, archived_under
 from shadow.replay.replayer import Pace, Replayer
-from shadow.settlement.documents import candidate_outcome
-from shadow.settlement.evidence_store import EvidenceStore
-from shadow.settlement.judging import judge_by
+from shadow.settlement.documents import EvidenceStore, candidate_outcome
+from shadow.settlement.judging import Case, Judge, judge_by
 from shadow.settlement.looks import Lanes
-from shadow.settlement.ports import Case, Judge
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

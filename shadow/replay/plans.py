@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shadow.aws.errors import unavailable
+from shadow.aws.clients import unavailable
 from shadow.aws.table import Reader, from_item, to_item
 from shadow.contracts.errors import ContractViolation, FieldFault, InvalidPlan
 from shadow.contracts.pair import trading_day_of

@@ -2,23 +2,39 @@
 
 The replay itself: start plans no faster than the rate allows, at most `window` of them running at once, judge each as soon as
 its candidate has settled, and give what became of each. It ends: no run is waited for longer than `patience`.
+
+The state of a replay, one line a plan as it ends. Resuming reads it and leaves the plans alone that are done; a line that was
+cut off by a crash is ignored, and its plan replayed again, which creates nothing new.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from shadow.aws.versions import MODE_VARIABLE
+from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import ShadowError
 from shadow.contracts.identity import is_replay
 from shadow.contracts.pair import StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import ExecutionMode
-from shadow.replay.identity import replayed_plan
-from shadow.replay.ports import Archive, Archived, Candidate, Judging, Replayed, ReplayEnd, ReplayRefused, ReplayRun
+from shadow.replay.ports import (
+    Archive,
+    Archived,
+    Candidate,
+    Judging,
+    Replayed,
+    ReplayEnd,
+    ReplayRefused,
+    ReplayRun,
+    ReplayState,
+    replayed_plan,
+)
 
 NO_CONTROL = "no outcome of the control is archived: there is nothing to compare with"
 NO_TRADES = "a plan of HOLDs has nothing to execute"
@@ -153,3 +169,46 @@ def refuse_unless_dry_run(parameter: str | None, functions: Mapping[str, str | N
     ]
     if wrong or not functions:
         raise ReplayRefused("; ".join(wrong) or f"expected functions with {MODE_VARIABLE} {wanted}, was none")
+
+
+class StateFile:
+    """The lines of one replay."""
+
+    def __init__(self, path: Path) -> None:
+        """Keep the state in `path`."""
+        self.path = path
+
+    def done(self) -> dict[str, Replayed]:
+        """Give what is done, by plan. Raises `ReplayState`."""
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise ReplayState(f"{self.path}: expected a replay's state, was {type(error).__name__}") from error
+        read = (_replayed(line) for line in lines)
+        return {entry.plan_id: entry for entry in read if entry is not None and entry.is_final}
+
+    def note(self, entry: Replayed) -> None:
+        """Add what became of one plan. Raises `ReplayState`."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry.to_wire(), sort_keys=True) + "\n")
+        except OSError as error:
+            raise ReplayState(f"{self.path}: expected to write a replay's state, was {error.strerror}") from error
+
+
+def _replayed(line: str) -> Replayed | None:
+    try:
+        values = json.loads(line)
+        return Replayed(
+            plan_id=str(values["plan_id"]),
+            replay_id=str(values["replay_id"]),
+            end=ReplayEnd(values["end"]),
+            verdict=Verdict(values["verdict"]),
+            comparison=values["comparison"],
+            reason=values["reason"] or "",
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

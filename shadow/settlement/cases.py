@@ -13,21 +13,17 @@ from hashlib import sha256
 
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import EvidenceUnavailable
-from shadow.contracts.ledger import PairLedger
-from shadow.contracts.metrics import Metric
 from shadow.contracts.outcome import Gap, RunOutcome
-from shadow.contracts.pair import Pair
+from shadow.contracts.pair import Pair, PairLedger
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane, Role
+from shadow.contracts.vocabulary import Lane, Metric, Role
 from shadow.lanes.brokers.reading import broker_corrected
 from shadow.lanes.brokers.truth import neighbours_of
-from shadow.lanes.draft import DocumentWriter
-from shadow.lanes.lane import BrokerTruth, Look, PlanSource, Presence
-from shadow.lanes.settledness import Deadlines, effects_settled
-from shadow.settlement.documents import candidate_outcome, control_outcome, unread, watches_ledger, with_other_runs
-from shadow.settlement.evidence_store import EvidenceStore
+from shadow.lanes.lane import BrokerTruth, Deadlines, Look, PlanSource, Presence, effects_settled
+from shadow.lanes.redaction import DocumentWriter
+from shadow.settlement.documents import EvidenceStore, candidate_outcome, control_outcome, unread, watches_ledger, with_other_runs
+from shadow.settlement.judging import Case, Recorder
 from shadow.settlement.looks import LEGACY, LEGACY_EFFECTS, WORKFLOW, Lanes
-from shadow.settlement.ports import Case, Recorder
 
 BROKER = "broker"
 OPENING = "broker-opening"

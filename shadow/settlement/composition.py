@@ -13,27 +13,23 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from shadow.aws import clients
-from shadow.aws.environment import Environment
+from shadow.aws.clients import Environment
 from shadow.aws.executions import AwsCandidateSource
-from shadow.aws.notifier import SnsNotifier
+from shadow.aws.notifier import SnsNotifier, WebhookChannel, https_post, read_webhook
 from shadow.aws.objects import S3Objects
 from shadow.aws.observability import PowertoolsRecorder
 from shadow.aws.pair_ledger import DynamoDbPairLedger
-from shadow.aws.webhook import WebhookChannel, https_post, read_webhook
 from shadow.compare.policy import Deadlines as PolicyDeadlines
 from shadow.contracts.errors import ConfigurationError
-from shadow.lanes.lane import BrokerTruth, lane_file_at
+from shadow.lanes.lane import BrokerTruth, Deadlines, lane_file_at
 from shadow.lanes.legacy.source import AwsControlSource, CapturedEvents
 from shadow.lanes.redaction import Redactor
-from shadow.lanes.settledness import Deadlines
 from shadow.settlement.cases import CaseBuilder
-from shadow.settlement.documents import AwsPlanSource
-from shadow.settlement.evidence_store import EvidenceStore
+from shadow.settlement.documents import AwsPlanSource, EvidenceStore
 from shadow.settlement.hints import Hints
-from shadow.settlement.judging import judge_by, policy_at
+from shadow.settlement.judging import Recorder, Starter, judge_by, policy_at
 from shadow.settlement.looks import Lanes
 from shadow.settlement.messages import Channel, Teller
-from shadow.settlement.ports import Recorder, Starter
 from shadow.settlement.settler import Parts, Settler
 from shadow.settlement.sweeper import Sweeper
 

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from shadow.contracts.comparison import Comparison, Verdict
-from shadow.contracts.ledger import UnreadablePair
-from shadow.contracts.metrics import Metric
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.pair import Pair, PairState
-from shadow.contracts.vocabulary import Origin
+from shadow.contracts.pair import Pair, PairState, UnreadablePair
+from shadow.contracts.vocabulary import Metric, Origin
 
 _OPEN = frozenset({PairState.PENDING, PairState.LATE})
 _MISSING = frozenset({Verdict.MISSING_CONTROL, Verdict.MISSING_CANDIDATE})

@@ -16,17 +16,14 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from shadow.aws.table import plain_item
+from shadow.contracts.control_records import METADATA_SK, EventSource, StatusChangeEvent
 from shadow.contracts.errors import FieldFault, InvalidPayload, UnknownPair, faults_of
-from shadow.contracts.events import EventSource, StatusChangeEvent
 from shadow.contracts.identity import run_id_of, run_id_of_execution
-from shadow.contracts.metrics import Metric
-from shadow.contracts.runs_table import METADATA_SK
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Lane, Metric
 from shadow.lanes.lane import CandidateSource, ControlSource
 from shadow.lanes.legacy.source import CapturedEvent, CapturedEvents, captured_event
-from shadow.lanes.paths import value_at
-from shadow.lanes.records import as_json, is_identifier
-from shadow.settlement.ports import Recorder
+from shadow.lanes.records import as_json, is_identifier, value_at
+from shadow.settlement.judging import Recorder
 from shadow.settlement.settler import Settler
 
 STEP_FUNCTIONS = "aws.states"

@@ -1,24 +1,87 @@
 """Business Unit: evidence | Status: current.
 
 The judge, as settlement calls it: the pure comparison of `shadow.compare` under one policy, and its document's bytes.
+
+Judging one stored pair again by another policy, and asking first whether that is needed: what is read of a stored comparison for
+the question, the answer of its margins, and the judge's. The command line does it in processes of its own, or a Lambda function
+does it beside many others of its kind.
+
+What settlement needs from outside: the lanes' records, the plan, the judge, the broker's truth. Every reader may raise
+`EvidenceUnavailable`, which means: ask again later.
 """
 
 from __future__ import annotations
 
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shadow import __version__
-from shadow.aws.environment import text_of
+from shadow.aws.clients import text_of
 from shadow.broker.recording import RECORDED
 from shadow.compare.case import PairCase
 from shadow.compare.document import canonical_bytes
-from shadow.compare.judge import judge
+from shadow.compare.judge import case_of, judge, verdict_and_differences
+from shadow.compare.margins import Unchanged
 from shadow.compare.policy import Policy, default_policy
+from shadow.contracts.comparison import Comparison, Difference, EvidenceRef, Margin, Margins, Needs, Verdict
+from shadow.contracts.errors import EvidenceUnavailable, InvalidPayload, faults_of
+from shadow.contracts.model import Frozen
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.vocabulary import Lane, SizingBasis
-from shadow.settlement.ports import Case, Judge, Judgement
+from shadow.contracts.pair import Pair, StartState
+from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import Lane, Metric, Origin, SizingBasis
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything a judge is given of one pair."""
+
+    pair: Pair
+    plan: RebalancePlan
+    control: RunOutcome | None
+    candidate: RunOutcome | None
+    evidence: tuple[EvidenceRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A comparison, its canonical bytes, and the metrics it is announced by when it is a pair's first."""
+
+    comparison: Comparison
+    body: bytes
+
+
+Judge = Callable[[Case], Judgement]
+
+
+Starter = Callable[[Pair], StartState]
+"""Completes a pair's start under the very name and input it was published with, and records what came of it."""
+
+
+class Recorder(Protocol):
+    """Metrics and logs."""
+
+    def emit(self, values: Mapping[Metric, float]) -> None:
+        """Write metrics."""
+        ...
+
+    def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
+        """Write one log line, without payloads."""
+        ...
+
+
+Now = Callable[[], datetime]
+
 
 _ROOMS = ("aws", "broker", "compare", "contracts", "execution", "lanes", "settlement")
 
@@ -92,3 +155,250 @@ def code_version() -> str:
     for path in files:
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+_LOG = logging.getLogger(__name__)
+_Asked = tuple[str, str, bool, str | None, dict[str, tuple[str, str | None]]]
+
+
+class _Part(BaseModel):
+    """Reads only the fields that it names."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Item(_Part):
+    action: str
+
+
+class _Plan(_Part):
+    items: tuple[_Item, ...]
+
+
+class _Head(_Part):
+    """What is read of a stored comparison for the index."""
+
+    plan_id: str
+    run_id: str
+    trading_day: date
+    origin: Origin = Origin.LIVE
+    published_at: datetime
+    verdict: Verdict
+    differences: tuple[Difference, ...]
+    margins: Margins | None = None
+    plan: _Plan
+    policy_hash: str
+    code_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A stored pair without its trades, in plain values, so that a line is read as fast as its text.
+
+    `asked` has its margins: rule, words, whether a difference shows them, what was needed, and the needs by measure.
+    """
+
+    name: str
+    stamp: str
+    sha256: str
+    plan_id: str
+    run_id: str
+    day: str
+    origin: str
+    published: str
+    verdict: Verdict
+    policy_hash: str
+    code_version: str
+    trades: int
+    basis: str
+    asked: list[_Asked]
+    found: list[Mapping[str, object]]
+
+    @property
+    def trading_day(self) -> date:
+        """The trading day."""
+        return date.fromisoformat(self.day)
+
+    @property
+    def published_at(self) -> datetime:
+        """When the plan was published."""
+        return datetime.fromisoformat(self.published)
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """The differences, as stored."""
+        return tuple(map(Difference.model_validate, self.found))
+
+    def margin(self, asked: _Asked) -> Margin:
+        """Make the margin of what one rule was asked."""
+        rule, words, shown, needed, needs = asked
+        made = {name: Needs.model_validate({"permitted": low, "refused": high}) for name, (low, high) in needs.items()}
+        return Margin.model_validate(
+            {"rule": rule, "words": words, "measure": "", "shown": shown, "needed": needed, "needs": made}
+        )
+
+
+def line_of(name: str, stamp: str, content: bytes) -> Line:
+    """Read what the index keeps of one stored document. Raises `InvalidPayload` naming document and fields."""
+    try:
+        head = _Head.model_validate_json(content)
+    except ValidationError as error:
+        raise InvalidPayload(name, faults_of(error)) from None
+    return _line(name, stamp, sha256(content).hexdigest(), head)
+
+
+def _line(name: str, stamp: str, digest: str, head: _Head) -> Line:
+    margins = head.margins or Margins(basis="")
+    return Line(
+        name=name,
+        stamp=stamp,
+        sha256=digest,
+        plan_id=head.plan_id,
+        run_id=head.run_id,
+        day=head.trading_day.isoformat(),
+        origin=head.origin.value,
+        published=head.published_at.isoformat(),
+        verdict=head.verdict,
+        policy_hash=head.policy_hash,
+        code_version=head.code_version,
+        trades=sum(item.action != "HOLD" for item in head.plan.items),
+        basis=margins.basis,
+        asked=[_asked(margin) for margin in margins.rules],
+        found=[difference.model_dump(mode="json") for difference in head.differences],
+    )
+
+
+def _asked(margin: Margin) -> _Asked:
+    needs = {name: (str(need.permitted), _text(need.refused)) for name, need in margin.needs.items()}
+    return (margin.rule, margin.words, margin.shown, _text(margin.needed), needs)
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What the judge said of one stored pair: its verdict and differences, before budgets."""
+
+    verdict: Verdict
+    differences: tuple[Difference, ...]
+
+
+Answer = tuple[Line, Again | None]
+
+
+class WhatIf:
+    """Tells which stored pairs a policy can find otherwise. Asked of lines of the index, a million trades take a second."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Ask about judging by `policy`."""
+        self._code = code_version()
+        self._unchanged = Unchanged(policy)
+
+    def needs_the_judge(self, line: Line) -> bool:
+        """Tell whether only the judge can say what is found in a pair; False is certain."""
+        unchanged = self._unchanged
+        if line.code_version != self._code or line.basis != unchanged.basis:
+            return True
+        words = unchanged.words
+        return any(not unchanged.answers_alike(line.margin(asked)) for asked in line.asked if asked[1] != words[asked[0]])
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Judges stored pairs again by a policy: those of the days `first` to `last` that need it, or all of them (`whole`)."""
+
+    policy: Policy
+    first: date
+    last: date
+    whole: bool = False
+
+    def answer(self, what_if: WhatIf, document: tuple[str, str], content: bytes, line: Line | None = None) -> Answer:
+        """Give the line of a stored document (its name and stamp), and what the judge says where he is asked.
+
+        `line` is what an index has of it. Raises `InvalidPayload` naming the document and its fields.
+        """
+        name, stamp = document
+        if line is not None and sha256(content).hexdigest() != line.sha256:
+            _LOG.warning("%s: the document is not the one that the index of margins was made from; it is read again", name)
+            line = None
+        line = line or line_of(name, stamp, content)
+        if self.first <= line.trading_day <= self.last and (self.whole or what_if.needs_the_judge(line)):
+            return line, _judged(name, content, self.policy)
+        return line, None
+
+
+def _judged(name: str, content: bytes, policy: Policy) -> Again:
+    try:
+        stored = Comparison.parse_json(content)
+    except InvalidPayload as invalid:
+        raise InvalidPayload(name, invalid.faults) from None
+    return Again(*verdict_and_differences(case_of(stored, code_version()), policy))
+
+
+def answer_to_wire(answer: Answer) -> list[object]:
+    """Give the JSON-ready form of an answer."""
+    line, again = answer
+    said = None if again is None else [again.verdict.value, [entry.model_dump(mode="json") for entry in again.differences]]
+    return [list(astuple(line)), said]
+
+
+def answer_from_wire(value: object) -> Answer:
+    """Read what `answer_to_wire` gave. Raises ValueError, TypeError or pydantic's ValidationError for anything else."""
+    if not isinstance(value, list):
+        raise TypeError(f"answer: expected a list, was {type(value).__name__}")
+    line, said = value
+    if said is None:
+        return Line(*line), None
+    return Line(*line), Again(Verdict(said[0]), tuple(map(Difference.model_validate, said[1])))
+
+
+class Request(Frozen):
+    """What judging again in the cloud is asked: stored as `request.json` in its folder."""
+
+    policy: Policy
+    first: date
+    last: date
+    whole: bool = False
+
+    @property
+    def asker(self) -> Asker:
+        """Give what judges as the request says."""
+        return Asker(self.policy, self.first, self.last, self.whole)
+
+
+class Objects(Protocol):
+    """The objects of the evidence bucket."""
+
+    def get(self, key: str) -> bytes | None:
+        """Read an object; None where there is none. Raises `EvidenceUnavailable`."""
+        ...
+
+    def put_if_absent(self, key: str, body: bytes, content_type: str) -> bool:
+        """Store an object unless it is there; say whether this call did. Raises `EvidenceUnavailable`."""
+        ...
+
+
+def answer_batch(objects: Objects, folder: str, items: Sequence[tuple[str, str]]) -> int:
+    """Judge the documents of `items`, each name `s3://bucket/key` with its stamp, and store the answers below `folder`.
+
+    The answers lie under the digest of the items, so that a repeated call stores nothing else. Gives how many there are.
+    Raises `InvalidPayload` naming the document, `EvidenceUnavailable`.
+    """
+    asker = Request.parse_json(_found(objects, f"{folder}/request.json")).asker
+    what_if = WhatIf(asker.policy)
+    lines = []
+    for name, stamp in items:
+        content = _found(objects, name.split("/", 3)[-1])
+        lines.append(json.dumps(answer_to_wire(asker.answer(what_if, (name, stamp), content)), separators=(",", ":")))
+    digest = sha256("\n".join(name for name, _ in items).encode()).hexdigest()
+    objects.put_if_absent(f"{folder}/answers/{digest}.jsonl", "\n".join(lines).encode(), "application/jsonl")
+    return len(lines)
+
+
+def _found(objects: Objects, key: str) -> bytes:
+    content = objects.get(key)
+    if content is None:
+        raise EvidenceUnavailable(f"s3 get {key}: expected an object, was nothing")
+    return content

@@ -11,20 +11,28 @@ from datetime import datetime
 
 from shadow.aws.table import plain_item
 from shadow.contracts.comparison import EvidenceRef
+from shadow.contracts.control_records import MAX_EVENTS
 from shadow.contracts.errors import PairMoved
-from shadow.contracts.events import MAX_EVENTS
-from shadow.contracts.ledger import PairLedger
 from shadow.contracts.model import canonical
 from shadow.contracts.outcome import Gap
-from shadow.contracts.pair import Pair
+from shadow.contracts.pair import Pair, PairLedger
 from shadow.contracts.vocabulary import Lane
-from shadow.lanes.draft import DocumentWriter
-from shadow.lanes.lane import CandidateSource, ControlSource, Look, Presence
+from shadow.lanes.lane import (
+    CandidateSource,
+    ControlSource,
+    Deadlines,
+    Look,
+    Presence,
+    Settledness,
+    candidate_settledness,
+    control_settledness,
+    is_stuck,
+)
 from shadow.lanes.lane_file import LaneFile
 from shadow.lanes.legacy.reader import read_control
 from shadow.lanes.legacy.source import run_of_plan
 from shadow.lanes.records import as_moment
-from shadow.lanes.settledness import Deadlines, Settledness, candidate_settledness, control_settledness, is_stuck
+from shadow.lanes.redaction import DocumentWriter
 from shadow.settlement.documents import (
     DESCRIBE,
     EVENT,
@@ -35,10 +43,11 @@ from shadow.settlement.documents import (
     OTHER_RUN,
     STATE_ITEM,
     WATCHED,
+    EvidenceStore,
+    Record,
     captured_effects,
     recorded,
 )
-from shadow.settlement.evidence_store import EvidenceStore, Record
 
 LEGACY = "legacy"
 LEGACY_EFFECTS = "legacy-effects"

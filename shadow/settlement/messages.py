@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity
-from shadow.contracts.metrics import Metric
 from shadow.contracts.visible import one_line
-from shadow.contracts.vocabulary import Origin
+from shadow.contracts.vocabulary import Metric, Origin
 from shadow.settlement.conservation import Conservation
-from shadow.settlement.ports import Recorder
+from shadow.settlement.judging import Recorder
 
 TITLE = 99
 SHOWN = 5

@@ -16,18 +16,15 @@ from datetime import datetime
 
 from shadow.contracts.comparison import Comparison, EvidenceRef, Verdict
 from shadow.contracts.errors import EvidenceUnavailable, PairMoved, UnknownPair
-from shadow.contracts.ledger import Announcement, PairLedger, Transition, moved
-from shadow.contracts.metrics import Metric
 from shadow.contracts.outcome import Gap
-from shadow.contracts.pair import Pair, PairState, StartState
-from shadow.contracts.vocabulary import Lane, Role
-from shadow.lanes.lane import Look, Presence
-from shadow.lanes.settledness import Deadlines, Settledness
+from shadow.contracts.pair import Announcement, Pair, PairLedger, PairState, StartState, Transition, moved
+from shadow.contracts.vocabulary import Lane, Metric, Role
+from shadow.lanes.lane import Deadlines, Look, Presence, Settledness
 from shadow.settlement.cases import CaseBuilder, View, evidence_digest
 from shadow.settlement.conservation import verdict_metrics
-from shadow.settlement.evidence_store import EvidenceStore
+from shadow.settlement.documents import EvidenceStore
+from shadow.settlement.judging import Case, Judge, Recorder
 from shadow.settlement.looks import Lanes
-from shadow.settlement.ports import Case, Judge, Recorder
 
 _CLOSED = frozenset({PairState.JUDGED, PairState.RESOLVED_LATE})
 _MISSING = frozenset({Verdict.MISSING_CONTROL, Verdict.MISSING_CANDIDATE})

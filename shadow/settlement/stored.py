@@ -23,12 +23,11 @@ from typing import TYPE_CHECKING, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shadow.aws import clients
-from shadow.aws.errors import code_of
+from shadow.aws.clients import code_of
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.errors import InvalidPayload, UnreachableSource, UnreadableDocument
 from shadow.contracts.identity import run_id_of
-from shadow.contracts.ledger import UnreadablePair
-from shadow.contracts.pair import Pair, UnpairedPlan
+from shadow.contracts.pair import Pair, UnpairedPlan, UnreadablePair
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

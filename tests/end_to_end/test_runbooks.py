@@ -27,7 +27,7 @@ from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Role
-from shadow.intake.mode import PublishMode
+from shadow.intake.aws import PublishMode
 from tests.factories.swapped_roles import PRODUCTION, Desk, filled
 from tests.fakes.plans import plan_of
 

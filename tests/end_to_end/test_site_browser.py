@@ -12,7 +12,7 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from reports.data.trading_calendar import trading_days
-from reports.site.write import Folder, Options, write_site
+from reports.site import Folder, Options, write_site
 from tests.end_to_end.test_report_browser import CHROMIUM, DRIVER, browser, first_screen, keep_picture, requests_of
 from tests.factories.comparisons import story
 

@@ -29,8 +29,7 @@ from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Role
-from shadow.replay.gate import GateReport, GateWord, gate
-from shadow.replay.recording import recording_of
+from shadow.replay.gate import GateReport, GateWord, gate, recording_of
 from tests.fakes.cli_cloud import forget_clients, shadow
 
 pytestmark = [pytest.mark.local_cloud, pytest.mark.long]

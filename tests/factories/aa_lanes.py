@@ -27,8 +27,7 @@ from shadow.contracts.candidate_state import candidate_pk
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.pair import StartState
-from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.plan import RebalancePlan, TradeMessage
 from shadow.contracts.vocabulary import ExecutionMode, Role
 from shadow.intake.aws import S3PlanStore
 from shadow.intake.payload import candidate_input

@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shadow.aws.table import to_item
-from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.runs_table import (
+from shadow.contracts.control_records import (
     MARKET_CLOSED_MESSAGE,
     LegacyPhase,
     LegacyRunStatus,
@@ -18,7 +17,7 @@ from shadow.contracts.runs_table import (
     RunItem,
     TradeItem,
 )
-from shadow.contracts.trade_message import TradeMessage, trade_messages
+from shadow.contracts.plan import RebalancePlan, TradeMessage, trade_messages
 from shadow.contracts.vocabulary import Side
 from shadow.reference.publishing import first_phase, run_item, trade_item
 from tests.factories.histories import BEGIN, PRICE

@@ -23,7 +23,7 @@ from local.stack import STAGE, LocalStack, local_stack
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Action, Role
-from shadow.intake.message import SCHEMA
+from shadow.intake.payload import SCHEMA
 from tests.fakes.plans import plan_of
 
 CANARIES = {

@@ -15,8 +15,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from shadow.contracts.identity import client_order_id_of, execution_name_of, run_id_of
-from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.trade_message import TradeMessage, trade_messages
+from shadow.contracts.plan import RebalancePlan, TradeMessage, trade_messages
 from shadow.contracts.vocabulary import Reason, Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import OrderTrace, TradeResult, WorkflowInput, WorkflowPlan, WorkflowTrade
 

@@ -12,7 +12,7 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from local.broker_simulator.api import Answer, Request
 from local.broker_simulator.simulator import Ending, Simulator
 from shadow.broker.alpaca import AlpacaBroker
-from shadow.broker.credentials import AlpacaCredentials
+from shadow.broker.port import AlpacaCredentials
 from shadow.contracts.vocabulary import Role
 
 Exchange = Callable[[Request], Answer | None]

@@ -20,7 +20,7 @@ from shadow.contracts.model import canonical, exact_sum
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Role, Side
 from shadow.contracts.workflow import TradeResult
-from shadow.execution.trade_result import compact
+from shadow.execution.trade import compact
 from shadow.lanes.brokers.orders import Neighbours
 from shadow.lanes.brokers.reading import broker_corrected
 from shadow.lanes.brokers.truth import BrokerTruthReader

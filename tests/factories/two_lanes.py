@@ -23,13 +23,11 @@ from shadow.broker.port import Broker, OrderRequest
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.model import exact_sum
-from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.plan import RebalancePlan, TradeMessage
 from shadow.contracts.vocabulary import ExecutionMode, Role, Side, TradeStatus
 from shadow.contracts.workflow import TradeResult, WorkflowInput, WorkflowTrade
-from shadow.execution.closing import RunCloser
-from shadow.execution.sizing import QUANTUM
-from shadow.execution.trade import TradeExecutor, TradeSettings
+from shadow.execution.placement import RunCloser
+from shadow.execution.trade import QUANTUM, TradeExecutor, TradeSettings
 from shadow.execution.walk import BPS, WalkPolicy
 from shadow.intake.payload import candidate_input
 from tests.factories.broker import IMPATIENT, connect

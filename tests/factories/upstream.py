@@ -17,10 +17,9 @@ from pydantic import BaseModel
 
 from shadow.contracts.candidate_state import EffectRecord, IntentRecord
 from shadow.contracts.comparison import Comparison
-from shadow.contracts.events import AllTradesCompleted, LedgerEntry, TradeExecuted
+from shadow.contracts.control_records import AllTradesCompleted, ExecutionData, LedgerEntry, RunItem, TradeExecuted, TradeItem
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.pair import StartState
-from shadow.contracts.runs_table import ExecutionData, RunItem, TradeItem
 from shadow.contracts.workflow import GuardResult, RunSummary, TradeResult
 from tests.factories.aa_lanes import LATER, Situation, _forget_state, _judging, aa_lanes
 from tests.factories.histories import execution_arn

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from shadow.contracts.vocabulary import ExecutionMode, Side, TradeStatus
 from shadow.contracts.workflow import EquityCheck, GuardInput, TradeResult, WorkflowTrade
-from shadow.execution.phases import RunSettings, prepare
-from shadow.execution.safety import evaluate_guard
+from shadow.execution.phases import RunSettings, evaluate_guard, prepare
 from tests.factories.interleaving import Job, Killed
 from tests.factories.pausing_ports import PausingLedger
 from tests.fakes.workflow_cloud import DEFINITION

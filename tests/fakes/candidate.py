@@ -12,22 +12,27 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from threading import RLock
 
-from shadow.broker.errors import (
+from shadow.broker.port import (
+    Account,
+    Asset,
     BrokerThrottled,
     BrokerUnavailable,
     DuplicateClientOrderId,
+    MarketClock,
+    Order,
     OrderRejected,
+    OrderRequest,
+    OrderStatus,
+    Quote,
     QuoteUnavailable,
     SubmitAmbiguous,
 )
-from shadow.broker.port import Account, Asset, MarketClock, Order, OrderRequest, OrderStatus, Quote
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.vocabulary import ExecutionMode, Side
 from shadow.contracts.workflow import EquityCheck, WorkflowInput, WorkflowPlan, WorkflowTrade
-from shadow.execution.errors import RunNotPrepared, TradeTakenOver
-from shadow.execution.ports import PlannedEffect, RunOpening
-from shadow.execution.safety import equity_check
+from shadow.execution.phases import equity_check
+from shadow.execution.ports import PlannedEffect, RunNotPrepared, RunOpening, TradeTakenOver
 
 TABLE = Context(prec=38)
 """How DynamoDB adds."""

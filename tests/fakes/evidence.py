@@ -12,21 +12,18 @@ from shadow.aws.executions import MapRunReader
 from shadow.aws.table import RawItem
 from shadow.contracts.comparison import Comparison, EvidenceRef, Verdict
 from shadow.contracts.errors import PairMoved
-from shadow.contracts.ledger import Announcement, SweepNotes, Transition, UnreadablePair
-from shadow.contracts.metrics import Metric
 from shadow.contracts.model import canonical
 from shadow.contracts.outcome import Gap, RunOutcome
-from shadow.contracts.pair import Pair, PairState
+from shadow.contracts.pair import Announcement, Pair, PairState, SweepNotes, Transition, UnreadablePair
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import RunStatus
-from shadow.lanes.lane import BrokerTruth
+from shadow.contracts.vocabulary import Metric, RunStatus
+from shadow.lanes.lane import BrokerTruth, Deadlines
 from shadow.lanes.lane_file import LaneFile
 from shadow.lanes.redaction import Redactor
-from shadow.lanes.settledness import Deadlines
 from shadow.settlement.cases import CaseBuilder
-from shadow.settlement.evidence_store import EvidenceStore
+from shadow.settlement.documents import EvidenceStore
+from shadow.settlement.judging import Case, Judgement
 from shadow.settlement.looks import Lanes
-from shadow.settlement.ports import Case, Judgement
 from shadow.settlement.settler import Parts, Settler
 from tests.factories.histories import execution_arn
 

@@ -10,18 +10,33 @@ from itertools import count
 from threading import Lock
 from uuid import UUID, uuid5
 
-from shadow.broker.errors import BrokerError, QuoteUnavailable
-from shadow.broker.port import Account, Asset, MarketClock, Order, OrderRequest, OrderStatus, OrderType, Quote
-from shadow.contracts.events import DetailType, LedgerEntry
+from shadow.broker.port import (
+    Account,
+    Asset,
+    BrokerError,
+    MarketClock,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Quote,
+    QuoteUnavailable,
+)
+from shadow.contracts.control_records import (
+    DetailType,
+    LedgerEntry,
+    LegacyPhase,
+    LegacyRunStatus,
+    LegacyTradeStatus,
+    RunItem,
+    TradeItem,
+)
 from shadow.contracts.model import Frozen
-from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.runs_table import LegacyPhase, LegacyRunStatus, LegacyTradeStatus, RunItem, TradeItem
-from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.plan import RebalancePlan, TradeMessage
 from shadow.contracts.vocabulary import Side
 from shadow.reference.execution import Pace
 from shadow.reference.lane import LaneParts
-from shadow.reference.ports import QueueRecord, Tally, TradeEnding, TradeRecord
-from shadow.reference.publishing import LegacyPublisher, Published
+from shadow.reference.publishing import LegacyPublisher, Published, QueueRecord, Tally, TradeEnding, TradeRecord
 
 NOON = datetime(2024, 3, 15, 19, 45, tzinfo=UTC)
 _IN_A_PHASE = (LegacyRunStatus.PENDING, LegacyRunStatus.RUNNING, LegacyRunStatus.SELL_PHASE, LegacyRunStatus.BUY_PHASE)

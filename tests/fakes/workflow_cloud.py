@@ -27,7 +27,7 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from shadow.aws import clients
-from shadow.broker.credentials import AlpacaCredentials
+from shadow.broker.port import AlpacaCredentials
 from shadow.contracts.identity import execution_name_of
 from shadow.contracts.workflow import WorkflowInput
 from shadow.execution.ports import SystemClock

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from requests import exceptions as http
 
 from shadow.broker.alpaca import AlpacaBroker
-from shadow.broker.errors import (
+from shadow.broker.port import (
     BrokerError,
     BrokerProtocolError,
     BrokerThrottled,
     BrokerUnavailable,
+    Order,
     SubmitAmbiguous,
 )
-from shadow.broker.port import Order
 from tests.factories.broker import ORDER_JSON, FakeTransport, broker_over
 from tests.factories.broker import order as order_request
 from tests.fuzz.mutations import SECRET, damaged, ended, raw_texts

@@ -20,9 +20,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from shadow.cli import commands, target
-from shadow.cli.commands import load
-from shadow.cli.main import app
+from shadow.cli import main, target
+from shadow.cli.main import app, load
 from tests.factories.comparisons import comparison_of, document
 from tests.fuzz.mutations import TEXTS, as_text, damaged
 
@@ -32,7 +31,7 @@ NEVER = ("up", "down", "demo", "chaos")
 """Commands that start a cloud: their arguments are parsed only as far as their help."""
 
 
-COMMANDS: dict[str, Any] = {entry.name: load(entry) for entry in commands.COMMANDS}
+COMMANDS: dict[str, Any] = {entry.name: load(entry) for entry in main.COMMANDS}
 LEFT = {"--help", "--open"}
 OPTIONS = {
     name: sorted({flag for option in command.params for flag in option.opts if flag.startswith("--")} - LEFT)

@@ -14,8 +14,7 @@ from shadow.aws.table import from_item, to_item
 from shadow.contracts.errors import ContractViolation, InvalidPlan
 from shadow.contracts.model import Frozen, decimal_text, parse_decimal
 from shadow.contracts.pair import Pair
-from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.trade_message import TradeMessage, trade_messages
+from shadow.contracts.plan import RebalancePlan, TradeMessage, trade_messages
 from shadow.contracts.workflow import (
     AggregateInput,
     CompletionNotice,

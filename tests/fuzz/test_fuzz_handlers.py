@@ -23,7 +23,7 @@ from shadow.aws.table import from_item
 from shadow.contracts.candidate_state import EffectRecord, IntentRecord, ResultRecord, RunRecord, TurnRecord
 from shadow.contracts.errors import ConfigurationError, ContractViolation
 from shadow.contracts.identity import run_id_of
-from shadow.contracts.trade_message import trade_messages
+from shadow.contracts.plan import trade_messages
 from shadow.contracts.workflow import WorkflowTrade
 from tests.factories.histories import input_of, result_of
 from tests.fakes.plans import plan_of

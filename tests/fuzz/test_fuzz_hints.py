@@ -13,14 +13,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow.cli.dead_letters import DeadQueue, read_letter
+from shadow.cli.redriving import DeadQueue, read_letter
 from shadow.contracts import errors as contract_errors
 from shadow.contracts import errors as evidence_errors
 from shadow.contracts.errors import ShadowError
 from shadow.contracts.identity import execution_name_of, run_id_of
-from shadow.contracts.metrics import Metric
 from shadow.contracts.model import canonical
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import Metric, Role
 from shadow.lanes.legacy.source import CapturedEvent
 from shadow.settlement.hints import Hints, Message
 from tests.factories.control_items import ControlRun

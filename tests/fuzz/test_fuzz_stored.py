@@ -19,9 +19,8 @@ from shadow.contracts.errors import EvidenceCorrupt, InvalidPayload, InvalidPlan
 from shadow.intake.payload import read_held
 from shadow.lanes.redaction import Redactor
 from shadow.replay.plans import plans_in_folder
-from shadow.replay.state_file import StateFile
-from shadow.settlement.documents import candidate_outcome, control_outcome
-from shadow.settlement.evidence_store import EvidenceStore
+from shadow.replay.replayer import StateFile
+from shadow.settlement.documents import EvidenceStore, candidate_outcome, control_outcome
 from shadow.settlement.stored import JsonlLedger
 from tests.factories.comparisons import comparison_of
 from tests.factories.histories import BEGIN

@@ -13,7 +13,7 @@ from cfnlint.decode import cfn_yaml
 from local.cloud.emulator_side.alarm_rules import ALARM, OK, AlarmRule, Sample, state_at
 from local.iam_proof.policies import statements_of
 from local.iam_proof.proof import DEPLOYED_WITH
-from shadow.contracts.metrics import NAMESPACE, Metric
+from shadow.contracts.vocabulary import NAMESPACE, Metric
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE: dict[str, Any] = cfn_yaml.load(str(ROOT / "template.yaml"))

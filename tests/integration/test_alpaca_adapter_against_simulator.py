@@ -15,15 +15,20 @@ import pytest
 from local.broker_simulator import BrokerSimulator
 from local.broker_simulator.values import Fault, FaultKind
 from shadow.broker.alpaca import AlpacaBroker, AlpacaCredentials
-from shadow.broker.errors import (
+from shadow.broker.port import (
     AssetUnknown,
+    Broker,
     BrokerThrottled,
     BrokerUnauthorized,
     DuplicateClientOrderId,
+    OrderHistory,
+    OrderList,
     OrderRejected,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
     QuoteUnavailable,
 )
-from shadow.broker.port import Broker, OrderHistory, OrderList, OrderRequest, OrderStatus, OrderType
 from shadow.contracts.vocabulary import Role, Side
 from tests.factories.broker import CLOSES, connect, order
 

@@ -16,14 +16,14 @@ import pytest
 from local.broker_simulator import BrokerSimulator
 from local.broker_simulator.values import Fault, FaultKind
 from shadow.broker.alpaca import AlpacaBroker, AlpacaCredentials
-from shadow.broker.errors import (
+from shadow.broker.port import (
     BrokerError,
     BrokerProtocolError,
     BrokerThrottled,
     BrokerUnavailable,
+    OrderStatus,
     SubmitAmbiguous,
 )
-from shadow.broker.port import OrderStatus
 from shadow.contracts.vocabulary import Role
 from tests.factories.broker import CLOSES, IMPATIENT, connect, order
 

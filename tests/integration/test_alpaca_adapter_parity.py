@@ -29,7 +29,7 @@ from requests.adapters import BaseAdapter
 
 from local.broker_simulator import BrokerSimulator
 from shadow.broker.alpaca import AlpacaBroker, AlpacaCredentials
-from shadow.broker.errors import (
+from shadow.broker.port import (
     BrokerError,
 )
 from shadow.contracts.vocabulary import Role, Side
@@ -138,5 +138,5 @@ def test_importing_the_adapter_leaves_the_heavy_parts_of_alpaca_py_alone() -> No
 
 
 def test_the_other_modules_of_the_broker_import_no_http_client() -> None:
-    modules = "import shadow.broker.credentials, shadow.broker.recording, shadow.broker.port"
+    modules = "import shadow.broker.port, shadow.broker.recording, shadow.broker.port"
     assert loaded_by(modules, ("requests", "alpaca", "urllib3")) == []

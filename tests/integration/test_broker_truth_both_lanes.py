@@ -21,12 +21,11 @@ from local.scenarios.legacy_faults import Fault, PlantedFaults
 from local.scenarios.legacy_variant import FaultyLane
 from shadow.aws import clients
 from shadow.broker.alpaca import AlpacaBroker
-from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.pacing import RequestGate
-from shadow.broker.port import OrderRequest, OrderType
+from shadow.broker.port import AlpacaCredentials, OrderRequest, OrderType
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
-from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.plan import TradeMessage
 from shadow.contracts.vocabulary import Role, Side
 from tests.factories.broker import connect
 from tests.fakes.workflow_cloud import REGION

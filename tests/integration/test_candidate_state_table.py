@@ -22,15 +22,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from shadow.aws.candidate import ProductionEmitter, RecordedEffects
 from shadow.aws.candidate_state import DynamoCandidateState
-from shadow.aws.effects import ProductionEmitter, RecordedEffects
-from shadow.aws.errors import transient_as
+from shadow.aws.clients import transient_as
 from shadow.aws.table import ATTEMPTS, LONGEST_PAUSE
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
-from shadow.contracts.events import LedgerEntry, TradeExecuted
+from shadow.contracts.control_records import LedgerEntry, TradeExecuted
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Side, SizingBasis
-from shadow.execution.errors import RunNotPrepared, StateUnavailable, TradeTakenOver
-from shadow.execution.ports import PlannedEffect, RunOpening
+from shadow.execution.ports import PlannedEffect, RunNotPrepared, RunOpening, StateUnavailable, TradeTakenOver
 from tests.fakes.candidate import NOON, RUN_ID, MemoryLedger, d, trade
 
 TABLE = "candidate-state"

@@ -18,19 +18,18 @@ import pytest
 from reports.versions import LedgerOfVersion, OfVersion
 from shadow.aws.observability import PowertoolsRecorder
 from shadow.aws.pair_ledger import DynamoDbPairLedger
-from shadow.cli.stored import StackStore
 from shadow.cli.target import Target
+from shadow.cli.verdicts import StackStore
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Origin, Role
-from shadow.intake.aws import S3PlanStore, StepFunctionsStarter
+from shadow.intake.aws import PublishMode, S3PlanStore, StepFunctionsStarter
 from shadow.intake.intake import Intake
-from shadow.intake.message import message_of
-from shadow.intake.mode import PublishMode
+from shadow.intake.payload import message_of
 from shadow.replay import replayer
 from shadow.replay.aws import ReplayStack
-from shadow.replay.recording import recording_of
+from shadow.replay.gate import recording_of
 from shadow.settlement.stored import S3Source, read_comparison
 from tests.factories.comparisons import comparison_of, outcome_of
 from tests.factories.versions import Stage, versioned

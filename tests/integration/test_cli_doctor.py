@@ -23,10 +23,8 @@ import yaml
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from shadow.aws.table import to_item
-from shadow.broker.credentials import AlpacaCredentials
-from shadow.broker.errors import BrokerUnauthorized
-from shadow.cli.doctor import accounts, basics, deployed, template
-from shadow.cli.doctor.finding import Account, Finding, findings
+from shadow.broker.port import AlpacaCredentials, BrokerUnauthorized
+from shadow.cli.doctor import Account, Finding, basics, deployed, findings
 from tests.fakes.cli_cloud import ACCOUNT, REGION, RUNS, CliCloud, cli_cloud, shadow, table
 from tests.fakes.plans import plan_of
 
@@ -96,7 +94,7 @@ class Healthy:
 @pytest.fixture
 def healthy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Healthy]:
     with cli_cloud(monkeypatch, tmp_path) as stack:
-        monkeypatch.setattr(accounts.broker_accounts, "__defaults__", (ask,))
+        monkeypatch.setattr(basics.broker_accounts, "__defaults__", (ask,))
         monkeypatch.setattr(deployed, "account_limits", lambda: (1000, 900))  # moto does not know GetAccountSettings
         monkeypatch.setattr(deployed, "stack_resources", lambda _stage: [])
         yield Healthy(stack)
@@ -224,7 +222,7 @@ def test_a_broker_that_does_not_answer_fails(healthy: Healthy, monkeypatch: pyte
     def refuse(_credentials: AlpacaCredentials) -> str:
         raise BrokerUnauthorized("no")
 
-    monkeypatch.setattr(accounts.broker_accounts, "__defaults__", (refuse,))
+    monkeypatch.setattr(basics.broker_accounts, "__defaults__", (refuse,))
     code, found = doctor()
 
     assert healthy.queue
@@ -649,17 +647,17 @@ def test_w5_the_accounts_limit_and_the_controls_reservation_are_read(
 @pytest.mark.parametrize("short", [True, False], ids=["as written", "as the SAM CLI writes it"])
 def test_the_checkouts_template_is_held_against_the_stacks(monkeypatch: pytest.MonkeyPatch, short: bool) -> None:  # noqa: FBT001
     text = Path("template.yaml").read_text()
-    sent = text if short else yaml.safe_dump(template.parse_template(text), sort_keys=False)
+    sent = text if short else yaml.safe_dump(deployed.parse_template(text), sort_keys=False)
     sent = sent.replace("Timeout: 300", "Timeout: 299", 1)
     monkeypatch.setattr(boto3, "client", lambda *_, **__: SimpleNamespace(get_template=lambda **_: {"TemplateBody": sent}))
 
-    (found,) = template.template(DEPLOYED)
+    (found,) = deployed.template(DEPLOYED)
     assert found.level == "warn"
     assert found.found.startswith("the stack's template differs in Resources.")
     assert "," not in found.found
 
     sent = sent.replace("Timeout: 299", "Timeout: 300", 1)
-    (found,) = template.template(DEPLOYED)
+    (found,) = deployed.template(DEPLOYED)
     assert found.level == "ok"
 
 
@@ -668,8 +666,8 @@ def test_where_uploads_went_and_how_scalars_are_written_is_no_difference() -> No
     there = {
         "Resources": {"One": {"Type": "T", "Properties": {"CodeUri": "s3://b/k", "Size": "1", "On": "true"}, "Metadata": {}}}
     }
-    assert template.differences(here, there) == []
-    assert template.differences(here, {"Resources": {}, "Outputs": {"A": 1}}) == ["Outputs.A", "Resources.One"]
+    assert deployed.differences(here, there) == []
+    assert deployed.differences(here, {"Resources": {}, "Outputs": {"A": 1}}) == ["Outputs.A", "Resources.One"]
 
 
 @pytest.mark.parametrize(

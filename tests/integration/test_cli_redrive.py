@@ -14,9 +14,9 @@ from typing import Any
 import boto3
 import pytest
 
-from shadow.cli import dead_letters, redriving
-from shadow.cli.errors import FunctionFailed
-from shadow.intake.message import message_of
+from shadow.cli import redriving
+from shadow.cli.output import FunctionFailed
+from shadow.intake.payload import message_of
 from tests.fakes.cli_cloud import CliCloud, cli_cloud, shadow
 from tests.fakes.plans import plan_of
 
@@ -65,7 +65,7 @@ def queues(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Queues]:
             return {}
 
         monkeypatch.setattr(redriving, "invoke", invoke)
-        monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)
+        monkeypatch.setattr(redriving, "WAIT_SECONDS", 0)
         yield found
 
 

@@ -19,8 +19,8 @@ import pytest
 
 from shadow.aws.pair_ledger import audit_from_item, pair_from_item, pair_key, pair_pk
 from shadow.aws.table import to_item
-from shadow.cli.stored import StackStore
 from shadow.cli.target import Target
+from shadow.cli.verdicts import StackStore
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.pair import Pair, PairState

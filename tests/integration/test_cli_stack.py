@@ -15,8 +15,8 @@ import boto3
 import pytest
 
 from shadow.aws.pair_ledger import AuditEntry, audit_to_item, day_pk, pair_pk
-from shadow.cli import comparing
-from shadow.cli.errors import FunctionFailed
+from shadow.cli import publishing
+from shadow.cli.output import FunctionFailed
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import execution_name_of
 from shadow.contracts.pair import PairState, trading_day_of
@@ -199,7 +199,7 @@ class TestCompare:
             calls.append((output, payload))
             return {"waiting_for": ["legacy run in BUY_PHASE"]}
 
-        monkeypatch.setattr(comparing, "invoke", invoke)
+        monkeypatch.setattr(publishing, "invoke", invoke)
         return calls
 
     def test_the_comparator_is_asked_and_the_verdict_told(self, cloud: CliCloud, comparator: list[object]) -> None:
@@ -254,7 +254,7 @@ class TestCompare:
         def invoke(*_args: object) -> dict[str, object]:
             raise FunctionFailed("compare-outcomes", "EvidenceUnavailable", "throttled")
 
-        monkeypatch.setattr(comparing, "invoke", invoke)
+        monkeypatch.setattr(publishing, "invoke", invoke)
         code, answer = answers("compare", pair.plan_id)
 
         assert code == answer["exit_code"] == 3

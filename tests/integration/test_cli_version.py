@@ -16,8 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from shadow.aws import clients
-from shadow.aws.promotions import PromotionLog
-from shadow.aws.versions import functions_in, named_by_version
+from shadow.aws.versions import PromotionLog, functions_in, named_by_version
 from tests.factories.versions import FUNCTIONS, Stage, versioned
 from tests.fakes.cli_cloud import BUCKET, shadow
 

@@ -18,9 +18,7 @@ from moto import mock_aws
 from moto.ses.models import ses_backends
 
 from functions.daily_report import lambda_handler as function
-from reports.daily.archive import S3Archive, SesMailer
-from reports.daily.composition import DailyReportEnvironment, publisher_from
-from reports.data.errors import MailRefused
+from reports.daily.composition import DailyReportEnvironment, MailRefused, S3Archive, SesMailer, publisher_from
 from reports.data.frames import load_frames
 from reports.data.trading_calendar import trading_days
 from shadow.aws import clients

@@ -22,13 +22,12 @@ from moto import mock_aws
 import shadow.publish as publishing
 from functions.intake import lambda_handler as function
 from shadow.aws import clients
-from shadow.aws.mode_parameter import TextParameter
 from shadow.aws.pair_ledger import DynamoDbPairLedger, pair_key
 from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.pair import Pair, StartState, Unpaired, UnpairedPlan, trading_day_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.workflow import WorkflowInput, WorkflowPlan
-from shadow.intake.aws import StartRefused, StepFunctionsStarter
+from shadow.intake.aws import StartRefused, StepFunctionsStarter, TextParameter
 from shadow.publish import dual_publisher_from_environment
 from tests.factories.cloud_tables import make_table
 from tests.factories.plans import example_plan

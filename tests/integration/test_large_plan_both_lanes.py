@@ -15,7 +15,7 @@ import pytest
 
 from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.contracts.comparison import Comparison, Verdict
-from shadow.contracts.events import MAX_EVENTS
+from shadow.contracts.control_records import MAX_EVENTS
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import ExecutionMode, RunStatus, Side, TradeStatus
 from shadow.lanes.workflow.history import read_history

@@ -13,12 +13,10 @@ import pytest
 from moto import mock_aws
 
 from shadow.aws import clients
-from shadow.broker.errors import BrokerUnavailable, OrderRejected
+from shadow.broker.port import BrokerUnavailable, OrderRejected
+from shadow.contracts.control_records import MARKET_CLOSED_MESSAGE, DetailType, RunItem, TradeItem
 from shadow.contracts.errors import ConfigurationError, InvalidPayload
-from shadow.contracts.events import DetailType
-from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.runs_table import MARKET_CLOSED_MESSAGE, RunItem, TradeItem
-from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.plan import RebalancePlan, TradeMessage
 from shadow.reference import composition
 from shadow.reference.tables import (
     DynamoPlanTable,

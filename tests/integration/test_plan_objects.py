@@ -10,7 +10,7 @@ from moto import mock_aws
 
 from shadow.aws.objects import S3PlanStore
 from shadow.contracts.errors import InvalidPayload, ShadowError
-from shadow.execution.errors import PlanObjectCorrupt
+from shadow.execution.ports import PlanObjectCorrupt
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from functions.compare_outcomes import lambda_handler as comparator
-from shadow.cli import dead_letters
+from shadow.cli import redriving
 from shadow.contracts.errors import EvidenceUnavailable
 from shadow.settlement.hints import Hints
 from tests.fakes.cli_cloud import CliCloud, cli_cloud, shadow
@@ -54,7 +54,7 @@ class World:
         hints = Hints(self.settler, None, None, Kept(), self.told, lambda: NOW, lambda _: None)  # type: ignore[arg-type] # fakes
         found = SimpleNamespace(hints=hints)
         monkeypatch.setattr(comparator, "_comparator", lambda: found)
-        monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)
+        monkeypatch.setattr(redriving, "WAIT_SECONDS", 0)
 
     def send(self, *bodies: object) -> None:
         for body in bodies:

@@ -19,7 +19,7 @@ from moto import mock_aws
 
 import shadow.publish as publishing
 from shadow.contracts.plan import RebalancePlan
-from shadow.intake.message import Note, PlanMessage, read_message
+from shadow.intake.payload import Note, PlanMessage, read_message
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "portfolio_lambda"
 EVENT = {"symbol": "SPY", "buy_usd": "1234.56"}

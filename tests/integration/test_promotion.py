@@ -17,9 +17,8 @@ import boto3
 import pytest
 
 from reports import promoting
-from shadow.aws.promotions import PromotionLog
+from shadow.aws.versions import Promotion, PromotionLog
 from shadow.contracts.errors import EvidenceCorrupt
-from shadow.contracts.promotion import Promotion
 from tests.factories.versions import ALARM, FUNCTIONS, Stage, versioned
 from tests.fakes.cli_cloud import BUCKET, shadow
 

@@ -22,8 +22,7 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 
 from functions.rejudge_pairs import lambda_handler
-from reports.rejudge import rejudge
-from reports.rejudge_cloud import Cloud
+from reports.rejudge import Cloud, rejudge
 from shadow.aws import clients
 from shadow.compare.document import canonical_bytes, digest_of
 from shadow.compare.judge import judge

@@ -13,8 +13,7 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from reports.data.athena import KINDS_BY_DAY, VERDICTS_BY_DAY, AthenaSource
-from reports.data.frames import load_frames
+from reports.data.frames import KINDS_BY_DAY, VERDICTS_BY_DAY, AthenaSource, load_frames
 from shadow.contracts.errors import UnreachableSource
 from tests.factories.comparisons import comparison_of, diverged, document, key_of
 
@@ -89,7 +88,7 @@ def test_a_query_that_fails_says_why(state: str) -> None:
 
 
 def test_waiting_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reports.data.athena._POLLS", 3)
+    monkeypatch.setattr("reports.data.frames._POLLS", 3)
     source, pauses = answering("RUNNING", "RUNNING", "RUNNING")
     with pytest.raises(UnreachableSource, match="RUNNING"):
         load_frames(source, FIRST, LAST)

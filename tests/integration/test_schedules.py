@@ -13,12 +13,11 @@ from shadow.aws import pair_ledger
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.contracts.pair import Unpaired
 from shadow.intake import intake
-from shadow.intake.aws import StepFunctionsStarter
+from shadow.intake.aws import PublishMode, StepFunctionsStarter
 from shadow.intake.intake import Intake
-from shadow.intake.mode import PublishMode
 from shadow.publish import DualPublisher
 from shadow.settlement import conservation, looks, settler
-from shadow.settlement.evidence_store import EvidenceStore
+from shadow.settlement.documents import EvidenceStore
 from shadow.settlement.hints import Hints
 from shadow.settlement.sweeper import Sweeper
 from tests.factories.pairs import minted

@@ -25,12 +25,10 @@ from shadow.contracts.errors import (
     PairMoved,
     ShadowError,
 )
-from shadow.contracts.ledger import Announcement, Transition, UnreadablePair, moved
-from shadow.contracts.metrics import Metric
-from shadow.contracts.pair import Pair, PairState
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.pair import Announcement, Pair, PairState, Transition, UnreadablePair, moved
+from shadow.contracts.vocabulary import Lane, Metric
+from shadow.lanes.lane import Deadlines
 from shadow.lanes.legacy.source import CapturedEvents, captured_event
-from shadow.lanes.settledness import Deadlines
 from shadow.lanes.workflow.history import version_of
 from shadow.settlement.composition import deadlines_from
 from tests.factories.cloud_tables import make_table

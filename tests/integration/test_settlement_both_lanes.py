@@ -21,8 +21,7 @@ from shadow.aws import clients
 from shadow.aws.pair_ledger import DynamoDbPairLedger, pair_to_item
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.pair import Pair, StartState
-from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.plan import RebalancePlan, TradeMessage
 from shadow.intake.payload import candidate_input
 from shadow.reference.publishing import Published
 from shadow.reference.tables import DynamoRunsStore, DynamoTradeLedger, EventBridgeBus

@@ -8,8 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from shadow.contracts.comparison import Attribution, Comparison, Verdict
-from shadow.contracts.money import Cause, MoneyRow
+from shadow.contracts.comparison import Attribution, Cause, Comparison, MoneyRow, Verdict
 from shadow.contracts.vocabulary import ExecutionMode, Role
 from tests.simulation.auditor import CHECKS, audit, between, departures
 from tests.simulation.draws import Draws, situation_of

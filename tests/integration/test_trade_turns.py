@@ -10,12 +10,10 @@ import pytest
 from moto import mock_aws
 
 from shadow.aws.candidate_state import DynamoCandidateState
-from shadow.broker.errors import OrderRejected
-from shadow.broker.port import Asset, OrderRequest
+from shadow.broker.port import Asset, OrderRejected, OrderRequest
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis, TradeStatus
-from shadow.execution.errors import OrderFateUnknown, TradeTakenOver
-from shadow.execution.ports import IntentLog, RunOpening
+from shadow.execution.ports import IntentLog, OrderFateUnknown, RunOpening, TradeTakenOver
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
 from tests.fakes.candidate import FILL, MODE, NOON, REJECT, REST, FakeBroker, FakeClock, MemoryLedger, MemoryLog, d, trade

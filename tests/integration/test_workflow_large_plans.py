@@ -18,9 +18,8 @@ import pytest
 from shadow.broker.port import OrderRequest
 from shadow.contracts.vocabulary import Reason, Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import ClaimCheck, OrderTrace, TradeResult, WorkflowInput, WorkflowTrade
-from shadow.execution.large import is_large
-from shadow.execution.safety import equity_check
-from shadow.execution.trade_result import MESSAGE_LENGTH, SHOWN_ORDERS
+from shadow.execution.phases import equity_check, is_large
+from shadow.execution.trade import MESSAGE_LENGTH, SHOWN_ORDERS
 from tests.fakes.candidate import NOON, REJECT, trade, workflow_input
 from tests.fakes.workflow_cloud import BUCKET, REGION, Cloud, cloud
 

@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from shadow.aws.broker import fingerprint_of
-from shadow.aws.effects import ProductionEmitter
+from shadow.aws.candidate import ProductionEmitter
 from shadow.contracts.candidate_state import REQUESTS_PK
 from shadow.contracts.vocabulary import Lane
 from shadow.contracts.workflow import RunSummary, WorkflowInput

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 
-from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
-from shadow.contracts.money import Cause
+from shadow.contracts.comparison import Attribution, Cause, Comparison, Difference, Severity, Verdict
 from shadow.contracts.vocabulary import ExecutionMode, Role
 from tests.simulation.world import Account, Seen
 

@@ -17,9 +17,9 @@ from hashlib import sha256
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
-from reports.control_plans import LedgerBesidePlans
+from reports.versions import LedgerBesidePlans
 from shadow.aws.pair_ledger import DynamoDbPairLedger
-from shadow.contracts.metrics import Metric
+from shadow.contracts.vocabulary import Metric
 from shadow.publish import PublishingFailed, Refused
 from shadow.settlement.conservation import conservation
 from tests.simulation.draws import Result

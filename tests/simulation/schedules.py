@@ -22,18 +22,16 @@ from unittest.mock import patch
 import shadow.publish as publishing
 from shadow.aws import clients
 from shadow.aws.table import plain_item
+from shadow.contracts.control_records import SOURCE_OF, DetailType, LegacyRunStatus
 from shadow.contracts.errors import EvidenceUnavailable, MissingPermission
-from shadow.contracts.events import SOURCE_OF, DetailType
-from shadow.contracts.metrics import Metric
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.runs_table import LegacyRunStatus
-from shadow.contracts.vocabulary import TradeStatus
+from shadow.contracts.vocabulary import Metric, TradeStatus
 from shadow.intake import composition as intake_composition
+from shadow.intake.aws import PublishMode
 from shadow.intake.composition import IntakeEnvironment, intake_from, take_batch
 from shadow.intake.intake import Intake
-from shadow.intake.mode import PublishMode
+from shadow.lanes.lane import Deadlines
 from shadow.lanes.redaction import Redactor
-from shadow.lanes.settledness import Deadlines
 from shadow.publish import DualPublisher, IntakeQueue
 from shadow.settlement import composition as settlement_composition
 from shadow.settlement import sweeper

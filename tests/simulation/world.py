@@ -31,16 +31,15 @@ from shadow.broker.recording import RecordingBroker
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.identity import run_id_of, run_id_of_execution
 from shadow.contracts.pair import Pair, PairState, UnpairedPlan
-from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.plan import TradeMessage
 from shadow.contracts.vocabulary import ExecutionMode, Role
 from shadow.execution.ports import SystemClock
-from shadow.intake.aws import S3PlanStore
+from shadow.intake.aws import PublishMode, S3PlanStore
 from shadow.intake.composition import take_batch
 from shadow.intake.intake import Intake
-from shadow.intake.mode import PublishMode
 from shadow.intake.payload import digest
 from shadow.lanes.brokers.truth import BrokerTruthReader
-from shadow.lanes.settledness import Deadlines
+from shadow.lanes.lane import Deadlines
 from shadow.publish import DualPublisher, IntakeQueue
 from shadow.reference import execution as reference
 from shadow.reference.publishing import Published

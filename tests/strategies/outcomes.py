@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shadow.compare.case import PairCase
 from shadow.contracts.comparison import EvidenceRef
-from shadow.contracts.events import FailureStep
+from shadow.contracts.control_records import FailureStep
 from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
 from shadow.contracts.outcome import (
     Effect,

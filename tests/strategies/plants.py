@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from shadow.compare.case import PairCase
-from shadow.contracts.events import FailureStep
+from shadow.contracts.control_records import FailureStep
 from shadow.contracts.outcome import AccountOrder, AccountRecord, Books, OrderRecord, Owner, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import EffectKind, Lane, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 from tests.strategies.outcomes import MICRO, World, plan_of

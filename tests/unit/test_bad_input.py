@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from shadow.broker.alpaca_wire import parse_order
-from shadow.broker.errors import BrokerProtocolError
+from shadow.broker.port import BrokerProtocolError
 from shadow.contracts.errors import InvalidPlan
 from shadow.contracts.model import parse_decimal
 from shadow.contracts.plan import RebalancePlan

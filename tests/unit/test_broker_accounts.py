@@ -17,19 +17,16 @@ from moto import mock_aws
 
 from functions.compare_outcomes import lambda_handler as compare
 from shadow.aws import clients
-from shadow.broker.credentials import AlpacaCredentials
 from shadow.broker.pacing import RequestGate, RequestLimits
-from shadow.broker.port import Account, Activity, Holding, OrderList, Quote
-from shadow.broker.read_only import AccountBook
+from shadow.broker.port import Account, Activity, AlpacaCredentials, Holding, OrderList, Quote
+from shadow.broker.recording import AccountBook
 from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable
-from shadow.contracts.ledger import PairLedger, UnreadablePair
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
-from shadow.contracts.pair import Pair
+from shadow.contracts.pair import Pair, PairLedger, UnreadablePair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin, Role, RunStatus, Side, TradeStatus
-from shadow.lanes.brokers.accounts import BrokerTruthEnvironment, broker_truth_from
 from shadow.lanes.brokers.orders import Neighbours
-from shadow.lanes.brokers.truth import neighbours_of
+from shadow.lanes.brokers.truth import BrokerTruthEnvironment, broker_truth_from, neighbours_of
 from tests.factories.pairs import pair_of
 from tests.factories.two_lanes import Windows
 from tests.fakes.plans import plan_of

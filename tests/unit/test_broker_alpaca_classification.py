@@ -19,7 +19,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
 from shadow.broker.alpaca import AlpacaBroker
-from shadow.broker.errors import (
+from shadow.broker.port import (
     AssetUnknown,
     BrokerError,
     BrokerProtocolError,

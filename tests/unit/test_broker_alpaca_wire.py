@@ -14,13 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.broker import alpaca_wire
-from shadow.broker.errors import (
+from shadow.broker.port import (
     BrokerError,
     BrokerProtocolError,
+    Order,
     OrderRejected,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
     QuoteUnavailable,
 )
-from shadow.broker.port import Order, OrderRequest, OrderStatus, OrderType
 from shadow.contracts.vocabulary import Side
 from tests.factories.broker import ORDER_JSON as ORDER
 from tests.factories.broker import FakeTransport, answering, broker_over, order

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from shadow.broker.credentials import AlpacaCredentials, Timeouts, is_paper_endpoint
+from shadow.broker.port import AlpacaCredentials, Timeouts, is_paper_endpoint
 from shadow.contracts.errors import ConfigurationError
 
 

@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 
 from shadow.aws.broker import BrokerSettings, connect_broker, fingerprint_of
-from shadow.aws.candidate import ExecuteEnvironment, PrepareEnvironment, StateEnvironment, TradeDesk
+from shadow.aws.candidate import ExecuteEnvironment, PrepareEnvironment, RecordedEffects, StateEnvironment, TradeDesk
 from shadow.aws.candidate_state import RunModes
-from shadow.aws.effects import RecordedEffects
-from shadow.broker.credentials import AlpacaCredentials
+from shadow.broker.port import AlpacaCredentials
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.vocabulary import ExecutionMode, Lane
-from shadow.execution.errors import InterlockViolation, RunNotPrepared
+from shadow.execution.ports import InterlockViolation, RunNotPrepared
 from tests.fakes.candidate import FakeBroker, trade
 
 SECRET = "canary-secret"

@@ -13,8 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow.broker.errors import AssetUnknown, DuplicateClientOrderId, OrderRejected, QuoteUnavailable
-from shadow.broker.port import Account, Asset, Broker, MarketClock, Order, OrderRequest, OrderStatus, OrderType, Quote
+from shadow.broker.port import (
+    Account,
+    Asset,
+    AssetUnknown,
+    Broker,
+    DuplicateClientOrderId,
+    MarketClock,
+    Order,
+    OrderRejected,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Quote,
+    QuoteUnavailable,
+)
 from shadow.broker.recording import MemoryOrderBook, RecordingBroker
 from shadow.contracts.vocabulary import Side
 

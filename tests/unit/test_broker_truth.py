@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.broker.alpaca_wire import order_list
-from shadow.broker.errors import BrokerRefused, BrokerUnavailable
-from shadow.broker.port import Holding, OrderList, OrderStatus, Quote
-from shadow.broker.read_only import ReadOnlyAccount
+from shadow.broker.port import BrokerRefused, BrokerUnavailable, Holding, OrderList, OrderStatus, Quote
+from shadow.broker.recording import ReadOnlyAccount
 from shadow.compare.judge import judge
 from shadow.contracts.comparison import Attribution, Severity, Verdict
 from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable, MissingPermission

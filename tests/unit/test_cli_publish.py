@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from shadow.cli import pairs, publishing
-from shadow.cli.errors import FunctionFailed
+from shadow.cli.output import FunctionFailed
 from shadow.cli.target import Target
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.pair import Pair

@@ -14,9 +14,7 @@ from pathlib import Path
 import pytest
 
 from shadow import __version__
-from shadow.cli.commands import COMMANDS, Entry, load
-from shadow.cli.installed import install_command
-from shadow.cli.main import app
+from shadow.cli.main import COMMANDS, Entry, app, install_command, load
 from tests.factories.comparisons import comparison_of, write_jsonl
 from tests.fakes.cli_cloud import shadow
 

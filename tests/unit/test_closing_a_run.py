@@ -7,13 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from shadow.broker.errors import BrokerUnavailable
-from shadow.broker.port import OrderStatus
+from shadow.broker.port import BrokerUnavailable, OrderStatus
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus
 from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
-from shadow.execution.closing import RunCloser
-from shadow.execution.errors import OrderStillOpen, TradeTakenOver
-from shadow.execution.placement import Placement, SizedTrade
+from shadow.execution.placement import Placement, RunCloser, SizedTrade
+from shadow.execution.ports import OrderStillOpen, TradeTakenOver
 from shadow.execution.walk import WalkPolicy
 from tests.fakes.candidate import (
     ACCEPTED_UNSEEN,

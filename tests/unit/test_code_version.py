@@ -29,7 +29,7 @@ def test_another_source_is_another_version_and_a_command_is_none(tmp_path: Path,
     with (root / "cli" / "status.py").open("a") as file:
         file.write("# a command does not execute or judge\n")
     assert version_at(root, monkeypatch) == stands
-    for changed in ("execution/sizing.py", "compare/kinds.toml", "settlement/judging.py"):
+    for changed in ("execution/trade.py", "compare/kinds.toml", "settlement/judging.py"):
         before = version_at(root, monkeypatch)
         with (root / changed).open("a") as file:
             file.write("# changed\n")

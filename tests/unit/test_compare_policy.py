@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow.compare.budgets import apply_budgets
+from shadow.compare.across_pairs import apply_budgets
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.compare.policy_text import InvalidPolicy, PolicyText

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.compare.exact import is_float_artefact, shares_of
 from shadow.compare.rules import (
     AbsoluteRule,
     BpsRule,
@@ -18,6 +17,8 @@ from shadow.compare.rules import (
     OrderedRule,
     SetRule,
     TicksRule,
+    is_float_artefact,
+    shares_of,
     within,
 )
 

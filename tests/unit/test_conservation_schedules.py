@@ -13,13 +13,12 @@ from functools import cache
 import pytest
 
 from shadow.contracts.comparison import Verdict
+from shadow.contracts.control_records import LegacyRunStatus
 from shadow.contracts.errors import PairMoved
-from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.runs_table import LegacyRunStatus
-from shadow.contracts.vocabulary import Origin, TradeStatus
-from shadow.lanes.settledness import Deadlines
+from shadow.contracts.vocabulary import Metric, Origin, TradeStatus
+from shadow.lanes.lane import Deadlines
 from shadow.settlement.conservation import conservation
 from shadow.settlement.sweeper import Sweeper
 from tests.factories.control_items import ControlRun

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from reports.control_plans import LedgerBesidePlans
-from reports.data.ledger import day_row
+from reports.data.frames import day_row
+from reports.versions import LedgerBesidePlans
 from shadow.aws.table import to_item
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import InvalidPlan

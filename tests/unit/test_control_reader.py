@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.aws.table import plain_item
-from shadow.contracts.events import FailureStep
+from shadow.contracts.control_records import FailureStep, LegacyRunStatus
 from shadow.contracts.outcome import (
     Effect,
     EquityDecision,
@@ -23,8 +23,7 @@ from shadow.contracts.outcome import (
     RunOutcome,
     TradeOutcome,
 )
-from shadow.contracts.runs_table import LegacyRunStatus
-from shadow.contracts.trade_message import trade_messages
+from shadow.contracts.plan import trade_messages
 from shadow.contracts.vocabulary import EffectKind, Reason, RunStatus, Side, TradeStatus
 from shadow.lanes.legacy.reader import read_control
 from shadow.lanes.legacy.source import AwsControlSource

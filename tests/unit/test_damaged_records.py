@@ -13,8 +13,7 @@ from shadow.contracts.identity import run_id_of
 from shadow.lanes.legacy.reader import read_control
 from shadow.lanes.workflow.history import read_history
 from shadow.lanes.workflow.reader import CandidateRecords, read_candidate
-from shadow.settlement.judging import judge_by
-from shadow.settlement.ports import Case
+from shadow.settlement.judging import Case, judge_by
 from tests.factories.control_items import ControlRun
 from tests.factories.histories import Scenario, play
 from tests.factories.pairs import pair_of

@@ -20,8 +20,7 @@ from shadow.contracts.outcome import Intent, RunCounters, RunOutcome, TradeOutco
 from shadow.contracts.vocabulary import Reason, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.declared import input_of, read_declared, read_with_words
 from shadow.lanes.lane_file import LaneFile
-from shadow.settlement.judging import judge_by
-from shadow.settlement.ports import Case, Judgement
+from shadow.settlement.judging import Case, Judgement, judge_by
 from shadow.settlement.settler import Settler
 from tests.factories.control_items import ControlRun
 from tests.factories.foreign_lane import LANE_FILE, answer_of, execution_of

@@ -19,7 +19,7 @@ from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import EvidenceCorrupt, EvidenceUnavailable
 from shadow.contracts.model import canonical
 from shadow.lanes.redaction import REDACTED, SECRET_FIELDS, Redactor, fingerprint
-from shadow.settlement.evidence_store import EvidenceStore, comparison_key
+from shadow.settlement.documents import EvidenceStore, comparison_key
 from tests.fakes.evidence import FakeObjects, Fuse, World
 
 DAY = date(2024, 3, 15)

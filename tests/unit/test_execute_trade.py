@@ -10,15 +10,14 @@ from decimal import Decimal
 import pytest
 from pydantic import TypeAdapter
 
-from shadow.broker.errors import BrokerUnavailable
+from shadow.broker.port import BrokerUnavailable
 from shadow.broker.recording import RecordingBroker
-from shadow.contracts.events import LedgerEntry, TradeExecuted
+from shadow.contracts.control_records import LedgerEntry, TradeExecuted
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import TradeResult, WorkflowTrade
-from shadow.execution.effects import effects_of_trade
-from shadow.execution.errors import InterlockViolation, OrderFateUnknown, RunNotPrepared
-from shadow.execution.trade import TradeExecutor, TradeSettings
-from shadow.execution.trade_result import SHOWN_ORDERS, compact
+from shadow.execution.mails import effects_of_trade
+from shadow.execution.ports import InterlockViolation, OrderFateUnknown, RunNotPrepared
+from shadow.execution.trade import SHOWN_ORDERS, TradeExecutor, TradeSettings, compact
 from shadow.execution.walk import WalkPolicy
 from tests.fakes.candidate import (
     ACCEPTED_UNSEEN,

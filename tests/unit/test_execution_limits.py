@@ -14,22 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.broker.errors import AssetUnknown, BrokerProtocolError, OrderRejected, QuoteUnavailable
-from shadow.broker.port import Order, OrderStatus, Quote
+from shadow.broker.port import AssetUnknown, BrokerProtocolError, Order, OrderRejected, OrderStatus, Quote, QuoteUnavailable
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus
-from shadow.contracts.events import LedgerEntry
+from shadow.contracts.control_records import LedgerEntry
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import EquityCheck, OrderTrace, TradeResult, WorkflowTrade
-from shadow.execution.closing import RunCloser
-from shadow.execution.effects import effects_of_trade
-from shadow.execution.errors import OrderFateUnknown, QuoteContradicted, WorkTimeSpent
-from shadow.execution.large import is_large
+from shadow.execution.mails import effects_of_trade
 from shadow.execution.orders import OrderDesk
-from shadow.execution.placement import Placement, SizedTrade
-from shadow.execution.results import failure_line
-from shadow.execution.safety import equity_check
-from shadow.execution.trade import TradeExecutor, TradeSettings
-from shadow.execution.trade_result import compact
+from shadow.execution.phases import equity_check, failure_line, is_large
+from shadow.execution.placement import Placement, RunCloser, SizedTrade
+from shadow.execution.ports import OrderFateUnknown, QuoteContradicted, WorkTimeSpent
+from shadow.execution.trade import TradeExecutor, TradeSettings, compact
 from shadow.execution.walk import Step, WalkPolicy
 from tests.fakes.candidate import (
     FILL,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shadow.contracts.vocabulary import Side, TradeStatus
 from shadow.contracts.workflow import GuardInput, GuardResult, TradeResult
-from shadow.execution.safety import evaluate_guard
+from shadow.execution.phases import evaluate_guard
 from tests.fakes.candidate import RUN_ID, d
 
 THRESHOLD = Decimal(500)

@@ -11,9 +11,8 @@ import pytest
 
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.identity import execution_name_of, run_id_of
-from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import PairState
-from shadow.contracts.vocabulary import Lane
+from shadow.contracts.vocabulary import Lane, Metric
 from shadow.settlement.hints import PAUSES_SECONDS, Hints, Message
 from shadow.settlement.settler import Settlement
 

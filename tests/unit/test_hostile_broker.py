@@ -19,14 +19,22 @@ from local.broker_simulator.api import Answer, Request
 from local.broker_simulator.simulator import Simulator
 from local.broker_simulator.values import SimulatedOrder
 from shadow.broker.alpaca_http import _retry_after
-from shadow.broker.errors import BrokerProtocolError, BrokerUnavailable, OrderRejected, OrderUnreadable
-from shadow.broker.port import Order, OrderRequest, OrderStatus, Quote
+from shadow.broker.port import (
+    BrokerProtocolError,
+    BrokerUnavailable,
+    Order,
+    OrderRejected,
+    OrderRequest,
+    OrderStatus,
+    OrderUnreadable,
+    Quote,
+)
 from shadow.contracts.candidate_state import IntentStatus
 from shadow.contracts.errors import ShadowError
 from shadow.contracts.vocabulary import ExecutionMode, Reason, Role, TradeStatus
 from shadow.contracts.workflow import TradeResult, WorkflowTrade
-from shadow.execution.closing import RunCloser
-from shadow.execution.errors import OrderFateUnknown, OrderStillOpen, QuoteContradicted
+from shadow.execution.placement import RunCloser
+from shadow.execution.ports import OrderFateUnknown, OrderStillOpen, QuoteContradicted
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
 from tests.factories.broker import ORDER_JSON, answering

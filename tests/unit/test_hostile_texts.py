@@ -27,7 +27,7 @@ import reports.daily.mail
 from reports.daily.html import render_page, to_json
 from reports.daily.mail import differences_csv, render_mail, safe_cell
 from reports.data.frames import load_frames
-from reports.site.write import Folder, write_site
+from reports.site import Folder, write_site
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.visible import SHOWN, one_line, visible
 from tests.factories.comparisons import comparison_of, difference, diverged, incomplete, with_trade, write_jsonl

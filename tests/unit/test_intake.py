@@ -21,18 +21,14 @@ from hypothesis import strategies as st
 
 from shadow.contracts.errors import InvalidPayload, InvalidPlan, PairMoved, UnknownPair
 from shadow.contracts.identity import execution_name_of, run_id_of
-from shadow.contracts.ledger import Transition
-from shadow.contracts.metrics import Metric
-from shadow.contracts.pair import Pair, PairState, StartState, Unpaired, UnpairedPlan
+from shadow.contracts.pair import Pair, PairState, StartState, Transition, Unpaired, UnpairedPlan
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane, Origin
+from shadow.contracts.vocabulary import Lane, Metric, Origin
 from shadow.contracts.workflow import WorkflowInput
-from shadow.intake.aws import StartRefused
+from shadow.intake.aws import PublishMode, StartRefused
 from shadow.intake.composition import take_batch
 from shadow.intake.intake import START_WITHIN, Intake, OtherContent, StartedTooLate
-from shadow.intake.message import message_of
-from shadow.intake.mode import PublishMode
-from shadow.intake.payload import digest
+from shadow.intake.payload import digest, message_of
 from shadow.lanes.lane_file import LaneFile
 from tests.factories.foreign_lane import LANE_FILE
 from tests.factories.plans import example_plan

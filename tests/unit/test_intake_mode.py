@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.contracts.errors import ConfigurationError
-from shadow.intake.mode import PublishMode
+from shadow.intake.aws import PublishMode
 
 plan_ids = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=200)
 shares = st.decimals(min_value=0, max_value=100, places=2)

@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.contracts.identity import run_id_of
-from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.trade_message import trade_messages
+from shadow.contracts.plan import RebalancePlan, trade_messages
 from shadow.contracts.vocabulary import Action
 from shadow.contracts.workflow import MAX_INLINE_BYTES, MAX_INLINE_TRADES, WorkflowInput, WorkflowPlan, WorkflowTrade
 from shadow.intake import payload

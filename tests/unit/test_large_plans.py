@@ -13,8 +13,17 @@ from hypothesis import strategies as st
 
 from shadow.contracts.vocabulary import ExecutionMode, Side, TradeStatus
 from shadow.contracts.workflow import AggregateInput, ClaimCheck, GuardInput, TradeResult, WorkflowTrade
-from shadow.execution.large import MAX_STATE_BYTES, aggregate_request, gathered, guard_request, is_large, moved_out, trades_of
-from shadow.execution.phases import RunSettings, prepare
+from shadow.execution.phases import (
+    MAX_STATE_BYTES,
+    RunSettings,
+    aggregate_request,
+    gathered,
+    guard_request,
+    is_large,
+    moved_out,
+    prepare,
+    trades_of,
+)
 from tests.fakes.candidate import RUN_ID, FakeClock, MemoryLedger, d, trade, workflow_input
 
 TRADES = tuple(trade(f"S{number}", "-10") for number in range(4)) + tuple(trade(f"B{number}", "10") for number in range(4))

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.broker.errors import AssetUnknown, OrderRejected, SubmitAmbiguous
-from shadow.broker.port import Asset, OrderType, Quote
-from shadow.contracts.trade_message import TradeMessage, trade_messages
+from shadow.broker.port import Asset, AssetUnknown, OrderRejected, OrderType, Quote, SubmitAmbiguous
+from shadow.contracts.plan import TradeMessage, trade_messages
 from shadow.contracts.vocabulary import Side
 from shadow.reference.execution import CannotBeSized, Execution, Pace, TradeExecutor, limit_price, shares_for
 from tests.fakes.legacy import NOON, FakeBroker

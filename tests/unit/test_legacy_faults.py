@@ -11,11 +11,10 @@ import pytest
 
 from local.scenarios.legacy_faults import Fault, PlantedFaults
 from local.scenarios.legacy_variant import FaultyLane, FaultyPublisher
-from shadow.broker.errors import OrderRejected
+from shadow.broker.port import OrderRejected
+from shadow.contracts.control_records import DetailType, ExecutionData, RunItem
 from shadow.contracts.errors import ConfigurationError
-from shadow.contracts.events import DetailType
-from shadow.contracts.runs_table import ExecutionData, RunItem
-from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.plan import TradeMessage
 from shadow.contracts.vocabulary import Side
 from tests.fakes.legacy import World
 from tests.fakes.plans import plan_of

@@ -11,10 +11,9 @@ from threading import Condition, Thread, current_thread
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow.broker.errors import OrderRejected
-from shadow.contracts.events import DetailType
-from shadow.contracts.runs_table import LegacyRunStatus, LegacyTradeStatus, RunItem, TradeItem
-from shadow.contracts.trade_message import TradeMessage
+from shadow.broker.port import OrderRejected
+from shadow.contracts.control_records import DetailType, LegacyRunStatus, LegacyTradeStatus, RunItem, TradeItem
+from shadow.contracts.plan import TradeMessage
 from shadow.contracts.vocabulary import Side
 from tests.fakes.legacy import World
 from tests.fakes.plans import plan_of

@@ -6,17 +6,21 @@ from decimal import Decimal
 
 import pytest
 
-from shadow.broker.errors import BrokerUnavailable, OrderRejected
-from shadow.contracts.events import AllTradesCompleted, DetailType, FailureStep, TradeExecuted, WorkflowFailed
-from shadow.contracts.runs_table import (
+from shadow.broker.port import BrokerUnavailable, OrderRejected
+from shadow.contracts.control_records import (
     MARKET_CLOSED_MESSAGE,
+    AllTradesCompleted,
+    DetailType,
     ExecutionData,
+    FailureStep,
     LegacyPhase,
     LegacyRunStatus,
     LegacyTradeStatus,
+    TradeExecuted,
     TradeItem,
+    WorkflowFailed,
 )
-from shadow.contracts.trade_message import TradeMessage, trade_messages
+from shadow.contracts.plan import TradeMessage, trade_messages
 from shadow.reference.lane import UnknownTrade
 from tests.fakes.legacy import World
 from tests.fakes.plans import plan_of

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import pytest
 
+from shadow.contracts.control_records import LegacyPhase, LegacyRunStatus, LegacyTradeStatus
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.identity import run_id_of, trade_id_of
-from shadow.contracts.runs_table import LegacyPhase, LegacyRunStatus, LegacyTradeStatus
-from shadow.contracts.trade_message import TradeMessage
+from shadow.contracts.plan import TradeMessage
 from shadow.contracts.vocabulary import Side
 from shadow.reference.publishing import NothingToExecute, Published, equity_limit, minted
 from tests.fakes.legacy import NOON, World

@@ -12,13 +12,20 @@ from functions.legacy_execution import lambda_handler as function
 from shadow.aws import clients
 from shadow.aws.broker import fingerprint_of
 from shadow.broker.recording import RECORDED
-from shadow.contracts.trade_message import TradeMessage, trade_messages
+from shadow.contracts.plan import TradeMessage, trade_messages
 from shadow.contracts.vocabulary import ExecutionMode, Lane, Side
-from shadow.execution.errors import InterlockViolation
-from shadow.reference.composition import LegacyExecutionEnvironment, lane_from
+from shadow.execution.ports import InterlockViolation
+from shadow.reference.composition import (
+    DryRunLane,
+    DryRunPublisher,
+    LegacyExecutionEnvironment,
+    PlannedHoldings,
+    lane_from,
+    refuse_productions_places,
+    shadow_broker,
+)
 from shadow.reference.lane import LaneParts
 from shadow.reference.publishing import queue_record
-from shadow.reference.shadowing import DryRunLane, DryRunPublisher, PlannedHoldings, refuse_productions_places, shadow_broker
 from shadow.reference.tables import SqsTradeQueue
 from tests.factories.plans import example_plan
 from tests.fakes.candidate import FakeBroker

@@ -11,17 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.broker.errors import BrokerProtocolError, BrokerRefused, OrderRejected, QuoteUnavailable
-from shadow.broker.port import Order, OrderRequest, OrderStatus, OrderType, Quote
+from shadow.broker.port import (
+    BrokerProtocolError,
+    BrokerRefused,
+    Order,
+    OrderRejected,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Quote,
+    QuoteUnavailable,
+)
 from shadow.contracts.candidate_state import IntentStatus
 from shadow.contracts.vocabulary import ExecutionMode, Reason, Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import GuardInput, TradeResult
-from shadow.execution.errors import OrderMismatch
+from shadow.execution.phases import evaluate_guard
 from shadow.execution.placement import Placement, SizedTrade
-from shadow.execution.safety import evaluate_guard
-from shadow.execution.sizing import Sized, size
-from shadow.execution.trade import TradeExecutor, TradeSettings
-from shadow.execution.trade_result import RESULT_BYTES, compact
+from shadow.execution.ports import OrderMismatch
+from shadow.execution.trade import RESULT_BYTES, Sized, TradeExecutor, TradeSettings, compact, size
 from shadow.execution.walk import WalkPolicy
 from tests.factories.broker import FakeTransport, answering, broker_over
 from tests.fakes.candidate import (

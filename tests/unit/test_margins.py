@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reports.daily.build import build_report
-from reports.daily.charts import charts_of
+from reports.daily.html import charts_of
 from reports.data.frames import load_frames
 from reports.noise import MULTIPLES, tolerance_use
 from shadow.compare.judge import judge, weighed

@@ -20,11 +20,10 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from shadow.aws import clients
-from shadow.aws.webhook import Webhook, WebhookChannel, body_of, read_webhook
+from shadow.aws.notifier import Webhook, WebhookChannel, body_of, read_webhook
 from shadow.contracts.comparison import Comparison, Impact, Severity
 from shadow.contracts.errors import ConfigurationError
-from shadow.contracts.metrics import Metric
-from shadow.contracts.vocabulary import Origin
+from shadow.contracts.vocabulary import Metric, Origin
 from shadow.settlement.composition import ComparatorEnvironment, teller_from
 from shadow.settlement.conservation import Conservation
 from shadow.settlement.messages import TITLE, Teller

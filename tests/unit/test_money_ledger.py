@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 
 from shadow.compare.case import PairCase, PairView
 from shadow.compare.document import canonical_bytes, read_comparison
-from shadow.compare.exact import EXACT
 from shadow.compare.judge import judge
 from shadow.compare.ledger import ledger_of
 from shadow.compare.policy import default_policy
-from shadow.contracts.comparison import Comparison, Difference
-from shadow.contracts.money import Cause, MoneyLedger, Word
+from shadow.compare.rules import EXACT
+from shadow.contracts.comparison import Cause, Comparison, Difference, MoneyLedger, Word
 from shadow.contracts.outcome import AccountOrder, AccountRecord, Booking, Books, HeldPosition, OrderRecord, Owner, RunOutcome
 from shadow.contracts.vocabulary import Role, Side, TradeStatus
 from tests.factories.accounts import Lanes, candidate_account

@@ -16,11 +16,10 @@ from reports.daily.build import build_report
 from reports.daily.composition import settings_of
 from reports.daily.html import render_page
 from reports.noise import to_toml, tolerances_of
+from shadow.compare.across_pairs import TwoRuns, noise_floor
 from shadow.compare.judge import judge
 from shadow.compare.margins import numeric_rules
-from shadow.compare.noise import TwoRuns, noise_floor
-from shadow.compare.noise_floor import NoiseFloor, Standing
-from shadow.compare.policy import Policy, default_policy
+from shadow.compare.policy import NoiseFloor, Policy, Standing, default_policy
 from shadow.compare.policy_text import InvalidPolicy
 from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, Numeric, TicksRule, within
 from shadow.contracts.comparison import Severity

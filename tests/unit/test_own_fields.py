@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reports.data.frames import load_frames
 from shadow.compare.case import PairCase, PairView
-from shadow.compare.checks.own import are_alike
+from shadow.compare.checks.runs import are_alike
 from shadow.compare.judge import judge
 from shadow.compare.policy import InvalidPolicy, OwnRule, Policy, default_policy
 from shadow.compare.sides import trade_lines
@@ -23,9 +23,7 @@ from shadow.contracts.vocabulary import Role, TradeStatus
 from shadow.lanes.declared import read_declared
 from shadow.lanes.lane_file import LaneFile
 from shadow.lanes.legacy.reader import read_control
-from shadow.lanes.own import own_field, own_of
-from shadow.lanes.paths import ABSENT, Unreadable
-from shadow.lanes.records import Fields
+from shadow.lanes.records import ABSENT, Fields, Unreadable, own_field, own_of
 from shadow.lanes.redaction import Redactor
 from shadow.settlement.stored import JsonlSource
 from tests.factories.comparisons import write_jsonl

@@ -15,14 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow.broker.errors import BrokerError, BrokerThrottled, OrderRejected, SubmitAmbiguous
-from shadow.broker.port import OrderStatus, OrderType, Quote
+from shadow.broker.port import BrokerError, BrokerThrottled, OrderRejected, OrderStatus, OrderType, Quote, SubmitAmbiguous
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus
 from shadow.contracts.identity import client_order_id_of
 from shadow.contracts.vocabulary import Side, SizingBasis
-from shadow.execution.errors import ExecutionTransientError, OrderFateUnknown, OrderMismatch, OrderStillOpen
 from shadow.execution.orders import _average
 from shadow.execution.placement import Placement, SizedTrade
+from shadow.execution.ports import ExecutionTransientError, OrderFateUnknown, OrderMismatch, OrderStillOpen
 from shadow.execution.walk import WalkPolicy, filled_shares
 from tests.fakes.candidate import (
     ACCEPTED_UNSEEN,

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from reports.data.extract import decode
 from reports.rejudge import rejudge
-from shadow.compare.budgets import apply_budgets
+from shadow.compare.across_pairs import apply_budgets
 from shadow.compare.case import PairCase, PairView
 from shadow.compare.document import canonical_bytes, digest_of
 from shadow.compare.judge import case_of, judge
@@ -28,8 +28,7 @@ from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule
 from shadow.contracts.comparison import Comparison, Severity, Verdict
 from shadow.contracts.errors import EvidenceUnavailable, UnreadableDocument
-from shadow.settlement.judging import code_version
-from shadow.settlement.rejudging import Again, Line, _found, answer_from_wire, answer_to_wire
+from shadow.settlement.judging import Again, Line, _found, answer_from_wire, answer_to_wire, code_version
 from shadow.settlement.stored import Entry, FolderSource, JsonlSource, Store, _lines_of
 from tests.fakes.evidence import FakeObjects, Fuse, World
 from tests.strategies.outcomes import DAY, random_case
@@ -186,7 +185,7 @@ class TestAskingTheMargins:
         assert rejudge(source, policy, *EVER, whole=True).judged == 4
 
     def test_pairs_that_other_code_judged_are_judged(self, source: FolderSource, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("shadow.settlement.rejudging.code_version", lambda: "the next one")
+        monkeypatch.setattr("shadow.settlement.judging.code_version", lambda: "the next one")
         assert rejudge(source, default_policy(), *EVER).judged == 4
 
 

@@ -24,11 +24,18 @@ from shadow.contracts.outcome import OrderRecord, RunOutcome
 from shadow.contracts.pair import Pair, StartState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin, Role
-from shadow.replay.identity import archived_under, replayed_plan
 from shadow.replay.plans import plans_in_folder
-from shadow.replay.ports import Archived, Replayed, ReplayEnd, ReplayRefused, ReplayRun, ReplayState
-from shadow.replay.replayer import Clock, Pace, Replayer, refuse_unless_dry_run
-from shadow.replay.state_file import StateFile
+from shadow.replay.ports import (
+    Archived,
+    Replayed,
+    ReplayEnd,
+    ReplayRefused,
+    ReplayRun,
+    ReplayState,
+    archived_under,
+    replayed_plan,
+)
+from shadow.replay.replayer import Clock, Pace, Replayer, StateFile, refuse_unless_dry_run
 from tests.factories.comparisons import comparison_of, outcome_of
 from tests.fakes.cli_cloud import pair_of
 from tests.fakes.plans import plan_of

@@ -20,8 +20,8 @@ import pytest
 from local.broker_simulator.api import Request
 from local.broker_simulator.simulator import Simulator
 from local.replay_gate import tape_of, unanswered, version_at
-from shadow.cli import gating
-from shadow.cli.errors import BadInput
+from shadow.cli import replaying
+from shadow.cli.output import BadInput
 from shadow.compare.case import PairCase
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
@@ -29,10 +29,8 @@ from shadow.contracts.comparison import Attribution, Comparison, Severity, Verdi
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.outcome import Gap, Intent
 from shadow.contracts.vocabulary import Lane, Origin, Reason, Role, RunStatus, TradeStatus
-from shadow.replay.gate import GateReport, GateWord, Played, gate, gated
-from shadow.replay.identity import archived_under, replayed_plan
-from shadow.replay.ports import Replayed, ReplayEnd
-from shadow.replay.recording import RecordedQuote, Recording, Unanswered, recording_of
+from shadow.replay.gate import GateReport, GateWord, Played, RecordedQuote, Recording, Unanswered, gate, gated, recording_of
+from shadow.replay.ports import Replayed, ReplayEnd, archived_under, replayed_plan
 from tests.factories.comparisons import comparison_of, difference, diverged, outcome_of, with_trade, write_jsonl
 from tests.fakes.cli_cloud import shadow
 
@@ -326,7 +324,7 @@ class Version:
 @pytest.fixture
 def version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Version:
     made = Version(lambda comparison: comparison.model_copy(update={"differences": (), "verdict": Verdict.MATCHED}))
-    monkeypatch.setattr(gating, "open_engine", made.open)
+    monkeypatch.setattr(replaying, "open_engine", made.open)
     monkeypatch.chdir(tmp_path)
     write_jsonl(tmp_path / "comparisons.jsonl", [comparison_of(date(2026, 11, day), trades=4) for day in (17, 18, 19, 20)])
     return made

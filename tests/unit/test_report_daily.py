@@ -22,9 +22,9 @@ from reports.daily.build import ReportSettings, build_report
 from reports.daily.html import render_page, to_json
 from reports.daily.mail import differences_csv, render_mail, safe_cell
 from reports.daily.values import DailyReport, DayVerdict
-from reports.data.errors import NoTradingDay
 from reports.data.frames import load_frames
 from reports.data.trading_calendar import (
+    NoTradingDay,
     close_of,
     is_half_day,
     is_trading_day,
@@ -34,9 +34,8 @@ from reports.data.trading_calendar import (
     trading_days_before,
 )
 from reports.readiness.readiness import KnownEntry, Readiness, ReadinessPolicy
-from shadow.contracts.comparison import Attribution, Comparison, Severity, Verdict
+from shadow.contracts.comparison import Attribution, Cause, Comparison, MoneyLedger, MoneyRow, Severity, Told, Verdict
 from shadow.contracts.errors import InvalidPayload
-from shadow.contracts.money import Cause, MoneyLedger, MoneyRow, Told
 from shadow.contracts.outcome import Owner
 from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan
 from shadow.contracts.visible import one_line

@@ -15,16 +15,14 @@ from hypothesis import strategies as st
 
 from reports.data.columns import FRAMES, Kind
 from reports.data.columns import Path as Way
-from reports.data.frames import Frames, load_frames
-from reports.data.ledger import day_row
+from reports.data.frames import Frames, day_row, load_frames
 from reports.readiness.day_evidence import SAFETY_KINDS
-from shadow.compare.budgets import apply_budgets
+from shadow.compare.across_pairs import apply_budgets
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy import KnownDivergence, default_policy
 from shadow.contracts.comparison import Comparison, Severity, Verdict
 from shadow.contracts.errors import UnreachableSource, UnreadableDocument
-from shadow.contracts.ledger import UnreadablePair
-from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan
+from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan, UnreadablePair
 from shadow.contracts.vocabulary import Origin, Reason, RunStatus, TradeStatus
 from shadow.settlement.stored import FolderSource, JsonlLedger, JsonlSource, S3Source, source_of
 from tests.factories.comparisons import (

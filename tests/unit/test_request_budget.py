@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from benchmarks.request_budget import simulate
 from local.broker_simulator.api import Answer
 from shadow.broker.alpaca import AlpacaBroker, AlpacaCredentials
-from shadow.broker.errors import BrokerThrottled
 from shadow.broker.pacing import PacedBroker, RequestGate, RequestLimits
-from shadow.broker.port import OrderStatus
+from shadow.broker.port import BrokerThrottled, OrderStatus
 from shadow.contracts.vocabulary import ExecutionMode
-from shadow.execution.errors import StateUnavailable
+from shadow.execution.ports import StateUnavailable
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
 from tests.factories.broker import ORDER_JSON

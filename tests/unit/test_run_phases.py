@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin
 from shadow.contracts.workflow import PreparedRun, WorkflowInput, WorkflowTrade
-from shadow.execution.errors import InterlockViolation
-from shadow.execution.phases import RunSettings, prepare
-from shadow.execution.safety import SMALLEST_LIMIT, equity_limit
+from shadow.execution.phases import SMALLEST_LIMIT, RunSettings, equity_limit, prepare
+from shadow.execution.ports import InterlockViolation
 from tests.fakes.candidate import FakeClock, MemoryLedger, d, trade, workflow_input
 
 

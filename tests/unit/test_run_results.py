@@ -11,21 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shadow.contracts.control_records import FailureStep, TradeExecuted, WorkflowFailed
 from shadow.contracts.errors import InvalidPayload
-from shadow.contracts.events import FailureStep, TradeExecuted, WorkflowFailed
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, TradeStatus
 from shadow.contracts.workflow import AggregateInput, CompletionNotice, FailureNotice, RunSummary, TradeRequest, TradeResult
-from shadow.execution.effects import effects_of_run, effects_of_trade
 from shadow.execution.mails import (
     SUBJECT_LENGTH,
     RunNames,
     _closing,
     completion_mail,
     effects_of_failure,
+    effects_of_run,
+    effects_of_trade,
     failure_mail,
     mail_of_failure,
 )
-from shadow.execution.results import SHOWN_FAILURES, aggregate
+from shadow.execution.phases import SHOWN_FAILURES, aggregate
 from tests.fakes.candidate import NOON, RUN_ID, d, trade
 
 NAMES = RunNames("run-1", "plan-1", "workflow-1", "prod", ExecutionMode.LIVE, "arn:execution")

@@ -11,13 +11,12 @@ import pytest
 from shadow.aws.table import RawItem
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Verdict
+from shadow.contracts.control_records import LegacyRunStatus
 from shadow.contracts.errors import EvidenceUnavailable, MissingPermission, UnknownPair
-from shadow.contracts.metrics import Metric
 from shadow.contracts.pair import Pair, PairState, StartState
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.runs_table import LegacyRunStatus
-from shadow.contracts.vocabulary import Lane, Role, TradeStatus
-from shadow.lanes.settledness import Deadlines
+from shadow.contracts.vocabulary import Lane, Metric, Role, TradeStatus
+from shadow.lanes.lane import Deadlines
 from shadow.settlement.judging import judge_by
 from shadow.settlement.settler import Settler
 from tests.factories.control_items import GUARD_MESSAGE, ControlRun

@@ -14,10 +14,19 @@ import pytest
 
 from reports.data.trading_calendar import trading_days
 from reports.headline import headline_of
-from reports.site.values import gather, identity_of
-from reports.site.write import LIST, Folder, Options, write_site
-from shadow.contracts.comparison import Attribution, Comparison, Severity
-from shadow.contracts.money import Cause, Executed, MoneyLedger, MoneyLine, MoneyRow, Told, Word
+from reports.site import LIST, Folder, Options, gather, identity_of, write_site
+from shadow.contracts.comparison import (
+    Attribution,
+    Cause,
+    Comparison,
+    Executed,
+    MoneyLedger,
+    MoneyLine,
+    MoneyRow,
+    Severity,
+    Told,
+    Word,
+)
 from shadow.contracts.outcome import Owner
 from shadow.contracts.vocabulary import Role, Side
 from tests.factories.comparisons import comparison_of, difference, diverged, incomplete, missing_candidate, story

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadow.contracts.vocabulary import Reason, SizingBasis
-from shadow.execution.sizing import QUANTUM, Sized, Unsizable, size
+from shadow.execution.trade import QUANTUM, Sized, Unsizable, size
 from tests.fakes.candidate import d, trade
 
 MID = Decimal(100)

@@ -13,8 +13,8 @@ from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import EvidenceCorrupt, InvalidPayload, UnreadableDocument
 from shadow.intake.payload import read_held
 from shadow.lanes.redaction import Redactor
-from shadow.replay.state_file import StateFile
-from shadow.settlement.evidence_store import EvidenceStore
+from shadow.replay.replayer import StateFile
+from shadow.settlement.documents import EvidenceStore
 from tests.fuzz.test_fuzz_stored import Objects
 
 ENDLESS = b"[" * 100_000

@@ -13,7 +13,7 @@ from shadow.compare.document import read_comparison
 from shadow.contracts.errors import InvalidPayload, InvalidPlan
 from shadow.contracts.model import MAGNITUDES, Exact, Frozen, Moment, Total, decimal_text, load_json, parse_decimal, parse_moment
 from shadow.contracts.plan import RebalancePlan
-from shadow.intake.message import read_message
+from shadow.intake.payload import read_message
 from shadow.lanes.records import Fields, as_json, as_moment
 
 

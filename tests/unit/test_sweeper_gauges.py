@@ -15,11 +15,9 @@ from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.aws.table import RawItem, item_of
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.comparison import Verdict
-from shadow.contracts.ledger import Announcement, SweepNotes, UnreadablePair
-from shadow.contracts.metrics import Metric
-from shadow.contracts.pair import Pair, PairState, StartState
-from shadow.contracts.vocabulary import ExecutionMode, Origin, Role, Side, SizingBasis
-from shadow.lanes.settledness import Deadlines
+from shadow.contracts.pair import Announcement, Pair, PairState, StartState, SweepNotes, UnreadablePair
+from shadow.contracts.vocabulary import ExecutionMode, Metric, Origin, Role, Side, SizingBasis
+from shadow.lanes.lane import Deadlines
 from shadow.settlement.conservation import Conservation
 from shadow.settlement.settler import Settlement
 from shadow.settlement.sweeper import Sweeper, SweepReport, _divergence_rate

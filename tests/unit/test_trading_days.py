@@ -8,7 +8,7 @@ import pytest
 
 from reports.data.trading_calendar import close_of, is_trading_day, trading_days
 from shadow.contracts.errors import InvalidPayload
-from shadow.settlement.trading_days import is_exchange_open
+from shadow.settlement.sweeper import is_exchange_open
 
 UNFORESEEN = {date(2025, 1, 9)}  # a day of mourning
 

@@ -9,9 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from shadow.compare.case import PairCase
+from shadow.compare.case import Finding, PairCase
 from shadow.compare.causes import in_order, roots_of
-from shadow.compare.finding import Finding
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict

@@ -28,7 +28,7 @@ from shadow.contracts.comparison import Attribution, Comparison, Verdict
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan
 from shadow.contracts.vocabulary import Lane
-from shadow.replay.identity import replayed_plan
+from shadow.replay.ports import replayed_plan
 from tests.factories.comparisons import comparison_of, difference, diverged, document
 from tests.factories.evidence_days import ACCEPTED, days_from
 from tests.fakes.cli_cloud import pair_of, shadow

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-import shadow.broker.errors
-import shadow.execution.errors
+import shadow.broker.port
+import shadow.execution.ports
 
 TEXT = (Path(__file__).parents[2] / "statemachines" / "execution_workflow.asl.json").read_text()
 MACHINE = json.loads(TEXT)
@@ -99,13 +99,13 @@ def test_every_task_has_a_timeout_and_retries_what_is_transient(name: str, task:
 @pytest.mark.parametrize(("name", "task"), TASKS)
 def test_the_librarys_errors_are_named_as_their_classes(name: str, task: dict[str, Any]) -> None:
     ours = [error for retrier in task["Retry"] for error in retrier["ErrorEquals"] if "." not in error]
-    broker = shadow.broker.errors.BrokerTransientError
+    broker = shadow.broker.port.BrokerTransientError
     if name.startswith("CloseOrders"):  # sends nothing, so whatever a broker brings is worth another try
-        broker = shadow.broker.errors.BrokerError
-    transient = (broker, shadow.execution.errors.ExecutionTransientError)
+        broker = shadow.broker.port.BrokerError
+    transient = (broker, shadow.execution.ports.ExecutionTransientError)
     known = {
         error.__name__
-        for module in (shadow.broker.errors, shadow.execution.errors)
+        for module in (shadow.broker.port, shadow.execution.ports)
         for error in vars(module).values()
         if isinstance(error, type) and issubclass(error, transient)
     }

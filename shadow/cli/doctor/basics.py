@@ -1,22 +1,31 @@
 """Business Unit: command line | Status: current.
 
 Who we are, what time it is, and whether the stack's parameters make sense together.
+
+The broker's credentials: present, complete, and of two different accounts. Keys, secrets and account numbers are never shown;
+accounts are told apart by their fingerprints.
+
+Whether people are reached: the sender of the daily report is verified, and in SES's sandbox its recipients too; a mail names its
+runbook by an address that opens; the webhook's secret can be read and is one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from email.utils import parseaddr, parsedate_to_datetime
 
 import boto3
 
 from shadow.aws import clients
-from shadow.broker.credentials import is_paper_endpoint
-from shadow.cli.doctor.finding import Account, Finding, bad, ok, warn
+from shadow.aws.broker import BrokerSecret, fingerprint_of, read_secret
+from shadow.aws.notifier import read_webhook, refuse_unsafe_address
+from shadow.broker.port import AlpacaCredentials, BrokerError, is_paper_endpoint
+from shadow.cli.doctor import Account, Finding, bad, ok, warn
 from shadow.contracts.errors import ConfigurationError
-from shadow.intake.mode import PublishMode
+from shadow.intake.aws import PublishMode
 
 CLOCK_WARN_SECONDS = 5.0
 CLOCK_FAIL_SECONDS = 240.0
@@ -127,3 +136,176 @@ def mode_parameter(account: Account) -> Iterator[Finding]:
         yield warn("publishing mode", "off: nothing is published to the candidate", f"put shadow into {name} when you are ready")
     else:
         yield ok("publishing mode", value)
+
+
+PLACEHOLDER = "to-be-filled"
+_SHOWN = 12
+AccountNumber = Callable[[AlpacaCredentials], str]
+"""Asks a broker for the number of the account that credentials belong to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One lane's account: where its secret and its endpoint are named."""
+
+    lane: str
+    secret_parameter: str
+    endpoint_parameter: str
+    default_name: str
+
+
+CANDIDATE = Side("candidate", "BrokerSecretId", "BrokerEndpoint", "candidate-broker")
+CONTROL = Side("control", "ControlBrokerSecretId", "ControlBrokerEndpoint", "control-broker")
+
+
+def ask_alpaca(credentials: AlpacaCredentials) -> str:
+    """Ask Alpaca for the account number; raises `BrokerError`."""
+    from shadow.broker.alpaca import AlpacaBroker  # noqa: PLC0415 - alpaca-py is slow to load, and only this check needs it
+
+    return AlpacaBroker.connect(credentials).account().account_number
+
+
+def broker_accounts(ask: AccountNumber = ask_alpaca) -> Callable[[Account], Iterator[Finding]]:
+    """Make the check of both lanes' credentials and accounts."""
+
+    def check(account: Account) -> Iterator[Finding]:
+        prints: dict[str, str] = {}
+        for side in (CANDIDATE, CONTROL) if _knows_production(account) else (CANDIDATE,):
+            secret, finding = _secret(account, side)
+            yield finding
+            if secret is not None:
+                number, finding = _number(account, side, secret, ask)
+                yield finding
+                if number is not None:
+                    prints[side.lane] = fingerprint_of(number)
+        yield from _apart(account, prints)
+
+    return check
+
+
+def _knows_production(account: Account) -> bool:
+    """Tell whether the stack reads the credentials of the account in production."""
+    asked = account.parameter("BrokerTruth") == "true" or account.parameter("ProductionLane") == "workflow"
+    return not account.existing_control or asked or bool(account.parameter(CONTROL.secret_parameter))
+
+
+def _secret(account: Account, side: Side) -> tuple[BrokerSecret | None, Finding]:
+    made = f"alchemiser/{account.stage}/{side.default_name}{account.parameter('KeptNamesSuffix')}"
+    name = account.parameter(side.secret_parameter, made)
+    check = f"{side.lane} secret"
+    client = clients.secretsmanager()
+    here = f":{client.meta.region_name}:{_own_number()}:" if name.startswith("arn:") else ""
+    if here not in name:
+        advice = f"name a secret of this account and region in {side.secret_parameter}: the stack's roles can read no other"
+        return None, bad(check, f"{name} is of another account or region", advice)
+    fill = f'put {{"key": "…", "secret": "…"}} into {name}'
+    try:
+        secret = read_secret(client, name)
+    except client.exceptions.ResourceNotFoundException:
+        if not account.deployed and not account.parameter(side.secret_parameter):
+            return None, warn(check, f"{name} will be made empty by the deployment", f"after it, {fill}")
+        return None, bad(check, f"{name} does not exist", f"correct {side.secret_parameter}, or make it")
+    except ConfigurationError as error:
+        return None, bad(check, str(error), fill)
+    if secret.key == PLACEHOLDER or not secret.key.strip() or not secret.secret.strip():
+        return None, bad(check, f"{name} is not filled in", fill)
+    return secret, ok(check, f"{name} is complete")
+
+
+def _own_number() -> str:
+    return boto3.client("sts", config=clients.DEFAULT_LIMITS.config()).get_caller_identity()["Account"]
+
+
+def _number(account: Account, side: Side, secret: BrokerSecret, ask: AccountNumber) -> tuple[str | None, Finding]:
+    check = f"{side.lane} account"
+    try:
+        endpoint, data = account.parameter(side.endpoint_parameter), account.parameter("BrokerDataEndpoint")
+        number = ask(AlpacaCredentials(secret.key, secret.secret, endpoint, data))
+    except BrokerError as error:
+        return None, bad(check, f"the broker did not say: {type(error).__name__}", "check its key, secret and endpoint")
+    except ConfigurationError as error:
+        return None, bad(check, str(error), f"correct {side.endpoint_parameter} or the secret")
+    return number, ok(check, f"answers; fingerprint {fingerprint_of(number)[:_SHOWN]}…")
+
+
+def _apart(account: Account, prints: dict[str, str]) -> Iterator[Finding]:
+    """Hold the candidate's account against the control's: by its own answer, or the fingerprint in the parameters."""
+    known = account.parameter("ControlAccountFingerprint").lower()
+    control = prints.get("control") or known
+    candidate = prints.get("candidate")
+    if known and prints.get("control") and known != prints["control"]:
+        yield bad("fingerprint", "ControlAccountFingerprint is not of the control's account", f"set it to {prints['control']}")
+    if candidate is None:
+        return
+    if not control:
+        advice = "set ControlAccountFingerprint to the SHA-256 of the control's account number: mode paper will not start without"
+        yield warn("two accounts", "the control's account is not known", advice)
+    elif control == candidate:
+        yield bad("two accounts", "both lanes are pointed at one account", "give the candidate a paper account of its own")
+    else:
+        yield ok("two accounts", "the lanes have different accounts")
+
+
+SANDBOX_QUOTA = 200.0
+MOST_RECIPIENTS = 50
+"""How many recipients SES takes for one mail."""
+
+
+def alarms(account: Account) -> Iterator[Finding]:
+    """Check that a mail about an alarm leads to its runbook, and that the webhook's secret is one."""
+    base = account.parameter("RunbookBaseUrl")
+    if base.startswith("https://"):
+        yield ok("runbook links", base)
+    else:
+        found = f"RunbookBaseUrl is {base}: a mail cannot link to a runbook"
+        yield warn("runbook links", found, "give the https address where docs/runbooks can be read")
+    secret_id = account.parameter("AlertWebhookSecretId")
+    if not secret_id:
+        return
+    try:
+        hook = read_webhook(clients.secretsmanager(), secret_id)
+        refuse_unsafe_address(hook.url)
+    except ConfigurationError as error:
+        yield bad("webhook", str(error), 'store {"url": "https://…", "format": "slack"} (or "teams") in it')
+    else:
+        yield ok("webhook", f"{secret_id}, for {hook.format}")
+
+
+def mail(account: Account) -> Iterator[Finding]:
+    """Check sender and recipients."""
+    sender = parseaddr(account.parameter("ReportSender"))[1]
+    recipients = [address.strip() for address in account.parameter("ReportRecipients").split(",") if address.strip()]
+    if not sender:
+        yield warn("mail sender", "ReportSender is empty: the report is archived and not mailed", "name a verified SES identity")
+        return
+    if not recipients:
+        yield warn("mail recipients", "ReportRecipients is empty: nobody gets the report", "name who is to read it")
+    if len(recipients) > MOST_RECIPIENTS:
+        found = f"{len(recipients)} in ReportRecipients, SES takes {MOST_RECIPIENTS} a mail"
+        yield bad("mail recipients", found, "name a list's address in their place")
+        return
+    states = _states([sender, *recipients])
+    if _verified(sender, states):
+        yield ok("mail sender", sender)
+    else:
+        yield bad("mail sender", f"{sender} is not verified", "verify the address or its domain in SES, in this region")
+    quota = clients.ses().get_send_quota().get("Max24HourSend", 0.0)
+    unverified = [address for address in recipients if not _verified(address, states)]
+    if quota > SANDBOX_QUOTA:
+        yield ok("mail recipients", f"{len(recipients)}; {quota:.0f} mails a day")
+    elif unverified:
+        found = f"SES is in its sandbox ({quota:.0f} mails a day) and {', '.join(unverified)} not verified"
+        yield bad("mail recipients", found, "verify them, or ask for production access")
+    else:
+        yield ok("mail recipients", f"{len(recipients)}, all verified (SES sandbox)")
+
+
+def _states(addresses: list[str]) -> Mapping[str, str]:
+    """Read the verification of addresses and of their domains."""
+    names = list(dict.fromkeys([*addresses, *(address.rsplit("@", 1)[-1] for address in addresses)]))
+    found = clients.ses().get_identity_verification_attributes(Identities=names)["VerificationAttributes"]
+    return {name: str(entry["VerificationStatus"]) for name, entry in found.items()}
+
+
+def _verified(address: str, states: Mapping[str, str]) -> bool:
+    return "Success" in (states.get(address), states.get(address.rsplit("@", 1)[-1]))

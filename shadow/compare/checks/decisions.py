@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from shadow.compare.case import LaneTrade, Planned, TradePair
+from shadow.compare.case import Fault, Finding, LaneTrade, Planned, TradePair, of_each, own_faults, shown
 from shadow.compare.checks.duties import Duties
-from shadow.compare.exact import EXACT, is_float_artefact
-from shadow.compare.finding import Fault, Finding, of_each, own_faults, shown
 from shadow.compare.policy import Policy
-from shadow.compare.rules import within
+from shadow.compare.rules import EXACT, is_float_artefact, within
+from shadow.contracts.identity import is_same_symbol
 from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import TradeOutcome
-from shadow.contracts.symbols import is_same_symbol
 from shadow.contracts.vocabulary import Reason, Role, TradeStatus
 
 _DAMAGE = Decimal("1e-12")

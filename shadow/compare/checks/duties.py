@@ -12,9 +12,8 @@ from decimal import Decimal
 from functools import cached_property
 
 from shadow.compare.case import LaneTrade, PairView, TradePair
-from shadow.compare.exact import EXACT, ZERO
 from shadow.compare.policy import Policy
-from shadow.compare.rules import within
+from shadow.compare.rules import EXACT, ZERO, within
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import Reason, Role, RunStatus, Side, TradeStatus
 

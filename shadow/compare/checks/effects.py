@@ -10,15 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from shadow.compare.case import LaneTrade, PairView, TradePair
+from shadow.compare.case import Fault, Finding, LaneTrade, PairView, TradePair, own_faults, run_faults, shown
 from shadow.compare.checks.duties import is_equity_blocked
 from shadow.compare.checks.executed import ledger_fill
 from shadow.compare.checks.runs import tally
-from shadow.compare.exact import EXACT, SHARE_STEP, ZERO
-from shadow.compare.finding import Fault, Finding, own_faults, run_faults, shown
 from shadow.compare.policy import Policy
-from shadow.compare.rules import within
-from shadow.contracts.events import FailureStep
+from shadow.compare.rules import EXACT, SHARE_STEP, ZERO, within
+from shadow.contracts.control_records import FailureStep
 from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import Effect, RunOutcome
 from shadow.contracts.vocabulary import EffectKind, Role, RunStatus, TradeStatus

@@ -12,10 +12,10 @@ from decimal import Decimal
 
 from shadow.compare.case import LaneTrade, memoized_per_trade
 from shadow.compare.checks.sizing import asked_quantity, decision_price
-from shadow.compare.exact import EXACT, ZERO
-from shadow.contracts.money import Executed, Word
+from shadow.compare.rules import EXACT, ZERO
+from shadow.contracts.comparison import Executed, Word
+from shadow.contracts.identity import is_same_symbol
 from shadow.contracts.outcome import OrderRecord
-from shadow.contracts.symbols import is_same_symbol
 from shadow.contracts.vocabulary import EffectKind, Side, TradeStatus
 
 LIVE = frozenset(

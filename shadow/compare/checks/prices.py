@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from shadow.compare.case import LaneTrade, TradePair, memoized_per_trade
+from shadow.compare.case import Fault, Finding, LaneTrade, TradePair, memoized_per_trade, own_faults, shown
 from shadow.compare.checks.duties import was_tried
 from shadow.compare.checks.executed import Fill, is_accepted, ledger_fill, order_fill, truest_fill
 from shadow.compare.checks.sizing import decision_price
-from shadow.compare.exact import EXACT, ZERO, basis_points
-from shadow.compare.finding import Fault, Finding, own_faults, shown
 from shadow.compare.policy import Policy
-from shadow.compare.rules import within
+from shadow.compare.rules import EXACT, ZERO, basis_points, within
+from shadow.contracts.identity import is_same_symbol
 from shadow.contracts.model import decimal_text
-from shadow.contracts.symbols import is_same_symbol
 from shadow.contracts.vocabulary import EffectKind, Reason, Role, Side, TradeStatus
 
 _CENT = Decimal("0.01")

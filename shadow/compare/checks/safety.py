@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from shadow.compare.case import LaneTrade, PairView, TradePair
+from shadow.compare.case import Fault, Finding, LaneTrade, PairView, TradePair, of_each, run_faults, shown
 from shadow.compare.checks.duties import Duties, has_trades, is_equity_blocked, planned_of, planned_sum, was_tried
 from shadow.compare.checks.prices import closed_departs
-from shadow.compare.exact import EXACT, ZERO
-from shadow.compare.finding import Fault, Finding, of_each, run_faults, shown
 from shadow.compare.policy import Policy
-from shadow.compare.rules import ONE, within
+from shadow.compare.rules import EXACT, ONE, ZERO, within
 from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Reason, Role, RunStatus, Side, TradeStatus

@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
 
-from shadow.compare.case import LaneTrade, Planned, TradePair, memoized_per_trade
-from shadow.compare.exact import EXACT, shares_of
-from shadow.compare.finding import Fault, Finding, of_each, own_faults, shown
+from shadow.compare.case import Fault, Finding, LaneTrade, Planned, TradePair, memoized_per_trade, of_each, own_faults, shown
 from shadow.compare.policy import Policy
-from shadow.compare.rules import within
+from shadow.compare.rules import EXACT, shares_of, within
 from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import Intent
 from shadow.contracts.vocabulary import EffectKind, Role, Side, SizingBasis, TradeStatus

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
+from shadow.contracts.identity import client_order_id_of, is_same_symbol, run_id_of, trade_id_of
 from shadow.contracts.outcome import AccountOrder, OrderRecord, Owner, RunOutcome, TradeOutcome
-from shadow.contracts.symbols import is_same_symbol
 from shadow.contracts.vocabulary import Lane, Role, TradeStatus
 
 BEFORE = timedelta(seconds=5)

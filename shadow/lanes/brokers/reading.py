@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from shadow.contracts.identity import is_same_symbol
 from shadow.contracts.outcome import (
     AccountRecord,
     Booking,
@@ -21,7 +22,6 @@ from shadow.contracts.outcome import (
     RunOutcome,
     TradeOutcome,
 )
-from shadow.contracts.symbols import is_same_symbol
 from shadow.contracts.vocabulary import Side
 from shadow.lanes.brokers.orders import Accounted, Listed, Neighbours, accounted
 from shadow.lanes.effects import order_record

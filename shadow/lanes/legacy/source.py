@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from pydantic import ConfigDict, Field
 
 from shadow.aws.table import RawItem, Reader, plain_item, to_item
-from shadow.contracts.events import DetailType
+from shadow.contracts.control_records import DetailType, run_pk
 from shadow.contracts.model import Frozen, Identifier, canonical
 from shadow.contracts.pair import Pair
-from shadow.contracts.runs_table import run_pk
 from shadow.contracts.vocabulary import Lane
 from shadow.lanes.lane import ControlSource
 from shadow.lanes.records import is_identifier

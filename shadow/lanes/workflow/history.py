@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shadow.contracts.events import MAX_EVENTS
+from shadow.contracts.control_records import MAX_EVENTS
 from shadow.lanes.records import as_json
 
 Event = Mapping[str, object]

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from shadow.contracts.events import ExecutionStatus, FailureStep
+from shadow.contracts.control_records import ExecutionStatus, FailureStep
 from shadow.contracts.outcome import Gap, GuardDecision, RunCounters, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Reason, Role, RunStatus, Side, TradeStatus
-from shadow.lanes.own import own_of
-from shadow.lanes.records import Fields, as_json, as_moment
+from shadow.lanes.records import Fields, as_json, as_moment, own_of
 from shadow.lanes.workflow.history import (
     HistoryFacts,
     Payload,

@@ -24,8 +24,7 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import TradeResult
 from shadow.lanes.effects import effect_order, order_record, read_effect
-from shadow.lanes.own import own_of
-from shadow.lanes.records import Fields, slim
+from shadow.lanes.records import Fields, own_of, slim
 
 _ACCEPTED = {
     IntentStatus.OPEN: True,
