@@ -21,6 +21,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    JsonValue,
     PlainSerializer,
     StringConstraints,
     ValidationError,
@@ -92,6 +93,29 @@ def exact_sum(values: Iterable[Decimal]) -> Decimal:
     for value in values:
         total = MONEY.add(total, value)
     return total
+
+
+def _whole_names(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Refuse names with half a character (a lone surrogate): they are not written as they were read."""
+    inside: list[JsonValue] = [value]
+    while inside:
+        each = inside.pop()
+        if isinstance(each, dict):
+            broken = next((name for name in each if not _is_whole(name)), None)
+            if broken is not None:
+                raise ValueError(f"expected names of whole characters, not {ascii(broken)[:_SHOWN]}")
+            inside.extend(each.values())
+        elif isinstance(each, list):
+            inside.extend(each)
+    return value
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_whole_names)]
+"""Any JSON object, whose names can be written as they were read. Values keep even half a character."""
 
 
 def _not_negative(value: Decimal) -> Decimal:

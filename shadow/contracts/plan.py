@@ -15,11 +15,11 @@ from enum import StrEnum
 from math import inf, isfinite
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from shadow.contracts.errors import FieldFault, InvalidPlan, faults_of
 from shadow.contracts.identity import run_id_of, trade_id_of
-from shadow.contracts.model import Exact, Fraction, Frozen, Identifier, Moment, NonNegative, Symbol, load_json
+from shadow.contracts.model import Exact, Fraction, Frozen, Identifier, JsonObject, Moment, NonNegative, Symbol, load_json
 from shadow.contracts.vocabulary import Action, Side
 
 SCHEMA_VERSION: Literal["1.0.0"] = "1.0.0"
@@ -43,7 +43,7 @@ def _json_numbers(value: object) -> object:
     return [_json_numbers(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-Metadata = Annotated[dict[str, JsonValue], BeforeValidator(_json_numbers)]
+Metadata = Annotated[JsonObject, BeforeValidator(_json_numbers)]
 
 
 class Urgency(StrEnum):
@@ -209,7 +209,7 @@ class TradeMessage(Frozen):
     total_portfolio_value: NonNegative
     total_run_trades: int
     run_timestamp: Moment
-    metadata: dict[str, JsonValue] | None = None
+    metadata: JsonObject | None = None
 
 
 def trade_messages(plan: RebalancePlan) -> tuple[TradeMessage, ...]:

@@ -11,10 +11,21 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, JsonValue
+from pydantic import BeforeValidator, Field
 
 from shadow.contracts.identity import run_id_of_execution
-from shadow.contracts.model import Exact, Fraction, Identifier, Moment, NonNegative, NonNegativeTotal, Symbol, Total, Wire
+from shadow.contracts.model import (
+    Exact,
+    Fraction,
+    Identifier,
+    JsonObject,
+    Moment,
+    NonNegative,
+    NonNegativeTotal,
+    Symbol,
+    Total,
+    Wire,
+)
 from shadow.contracts.plan import TradeMessage
 from shadow.contracts.vocabulary import Lane, Reason, Side, SizingBasis, TradeStatus
 
@@ -307,7 +318,7 @@ class FailureType(StrEnum):
 class _Notice(Wire):
     """What both notices carry. `state` is the workflow's state when it gave notice."""
 
-    state: dict[str, JsonValue]
+    state: JsonObject
     execution_id: str = ""
     execution_name: str = ""
 

@@ -39,6 +39,12 @@ def test_a_number_of_a_size_that_money_has_is_kept(value: str) -> None:
     assert parse_decimal(value) == Decimal(value)
 
 
+@pytest.mark.parametrize("metadata", [{"\ud800": 1}, {"notes": [{"a\udfff": "x"}]}])
+def test_a_name_of_half_a_character_is_refused_because_it_cannot_be_written_as_it_was_read(metadata: object) -> None:
+    with pytest.raises(InvalidPlan, match="metadata: expected names of whole characters"):
+        RebalancePlan.read(PLAN | {"metadata": metadata})
+
+
 def test_a_plan_whose_amounts_have_no_sum_is_refused_by_field() -> None:
     with pytest.raises(InvalidPlan, match=r"total_trade_value: expected a number below 1e18"):
         RebalancePlan.read(PLAN | {"total_trade_value": "1E+999999"})
