@@ -14,7 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.broker.alpaca_wire import order_list
-from shadow.broker.port import BrokerRefused, BrokerUnavailable, Holding, OrderList, OrderStatus, Quote
+from shadow.broker.port import (
+    Activity,
+    BrokerProtocolError,
+    BrokerRefused,
+    BrokerUnavailable,
+    Holding,
+    Order,
+    OrderList,
+    OrderStatus,
+    Quote,
+)
 from shadow.broker.recording import ReadOnlyAccount
 from shadow.compare.judge import judge
 from shadow.contracts.comparison import Attribution, Severity, Verdict
@@ -355,3 +365,59 @@ def test_an_account_is_looked_at_until_nothing_fills_in_between_or_three_times(m
     assert isinstance(shown, dict)
     assert shown["is_steady"] is steady
     assert shown["since"] == lanes.case.published_at - timedelta(minutes=5)
+
+
+class Heirs(BrokerAccount):
+    """An account that lists the first order alone, each of which the next replaced, and does not understand one question."""
+
+    def orders_between(self, after: datetime, until: datetime | None) -> OrderList:
+        return OrderList(super().orders_between(after, until).orders[:1], self.odd)
+
+    def order_by_id(self, order_id: str) -> Order | None:
+        if order_id.startswith("odd"):
+            raise BrokerProtocolError("order.type: expected limit")
+        if order_id.startswith("refused"):
+            raise BrokerRefused("no such id")
+        return super().order_by_id(order_id)
+
+
+@pytest.mark.parametrize(
+    ("last", "answer"), [("odd-1", {"fault": "order.type: expected limit"}), ("refused-1", {"is_known": False})]
+)
+def test_an_order_is_followed_along_what_replaced_it_until_nothing_more_is_known(last: str, answer: dict[str, object]) -> None:
+    lanes = Lanes()
+    first = lanes.control.orders[0]
+    chain = [replace(first, order_id=name, replaced_by=heir) for name, heir in (("a", "b"), ("b", "c"), ("c", last))]
+    account = Heirs(chain)
+    lanes.control = account
+    trade = lanes.trade()
+    lanes.run = lanes.run.model_copy(update={"trades": (trade.model_copy(update={"order_id": "b", "orders": ()}),)})
+    document = BrokerTruthReader(account, None).read(lanes.run, None, Neighbours(), lanes.case.published_at, NOW)["control"]
+    assert isinstance(document, dict)
+    assert sorted(account.looked_up) == ["b", "c"]
+    found = {row["order_id"]: row for row in document["looked_up"]}
+    assert found.keys() == {"b", "c", last}
+    assert found[last] == {"order_id": last, **answer}
+    assert [found[name]["status"] for name in ("b", "c")] == ["replaced", "replaced"]
+
+
+def test_an_order_that_is_listed_is_not_asked_for_again() -> None:
+    lanes = Lanes()
+    lanes.control.odd = [order_list([ORDER_JSON | {"type": "stop", "id": "odd"}], NOW).odd[0]]
+    lanes.record(lanes.trade(), order_id="odd", orders=())
+    lanes.judged()
+    assert lanes.control.looked_up == []
+
+
+@pytest.mark.parametrize("side", [Side.SELL, None])
+def test_an_entry_of_the_journal_is_kept_as_it_is(side: Side | None) -> None:
+    lanes = Lanes()
+    entry = Activity("a-1", "FILL", "AAPL", None, "o-1", side, Decimal(2), Decimal(10))
+    lanes.control.booked = [entry]
+    document = BrokerTruthReader(lanes.control, None).read(lanes.run, None, Neighbours(), lanes.case.published_at, NOW)["control"]
+    assert isinstance(document, dict)
+    (kept,) = document["activities"]
+    assert kept["side"] == (None if side is None else "SELL")
+    assert {name: kept[name] for name in kept if name != "side"} == {
+        name: getattr(entry, name) for name in Activity.__slots__ if name != "side"
+    }

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadow.contracts.outcome import RunOutcome
+from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
 from shadow.lanes.records import Fields
-from shadow.lanes.workflow.history import function_versions, read_history, version_of
+from shadow.lanes.workflow.history import (
+    Payload,
+    answer_in,
+    collect_one,
+    collect_results,
+    function_versions,
+    list_in,
+    mapping_in,
+    read_history,
+    version_of,
+)
 from shadow.lanes.workflow.reader import CHILD_TRANSITIONS, CandidateRecords, read_candidate
 from shadow.lanes.workflow.trades import read_state_items, trade_of_result
-from tests.factories.histories import DIALECTS, Execution, Scenario, play
+from tests.factories.histories import BEGIN, DIALECTS, Execution, Scenario, play
 from tests.fakes.plans import plan_of
 
 PLAN = plan_of(AAPL="-600", MSFT="-300.5", GOOG="1000", TSLA="250", NVDA="80", exits=("AAPL",))
@@ -420,3 +432,177 @@ def test_a_half_of_a_decision_is_that_half(decided: dict[str, str], price: Decim
     bare = trade_of_result(Fields("t", result, []), None, [])
     assert bare is not None
     assert bare.intent is None
+
+
+def test_the_children_of_a_map_are_found_by_the_names_of_its_runs() -> None:
+    facts = read_history(
+        history_of(
+            ("MapRunStarted", {"mapRunStartedEventDetails": {"mapRunArn": "arn:map"}}),
+            ("MapRunStarted", {"mapRunStartedEventDetails": {"mapRunArn": 7}}),
+            ("MapRunStarted", {}),
+        )
+    )
+    assert facts.map_runs == ["arn:map"]
+    assert facts.unreadable == [f"event {number}: MapRunStarted without its ARN" for number in (2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (
+            {"id": 1, "type": "TaskStateEntered", "timestamp": "T", "stateEnteredEventDetails": {}},
+            "TaskStateEntered without a state",
+        ),
+        ({"id": 1, "timestamp": "T"}, "no type"),
+        ({"id": 1, "type": "WaitStateExited"}, "no timestamp"),
+        ({"id": "1", "type": "WaitStateExited", "timestamp": "T"}, "without an id"),
+        ({"type": "WaitStateExited", "timestamp": "T"}, "without an id"),
+    ],
+)
+def test_an_event_that_cannot_be_read_is_told(event: dict[str, object], told: str) -> None:
+    (fault,) = read_history([event]).unreadable
+    assert told in fault
+
+
+@pytest.mark.parametrize(
+    ("changes", "gaps"),
+    [
+        ({}, []),
+        ({"status": "ELSE"}, ["unknown: 'ELSE'"]),
+        ({"status": None}, ["unknown: None"]),
+        ({"status": "RUNNING"}, []),
+    ],
+)
+def test_an_execution_whose_status_is_not_known_is_a_gap(changes: dict[str, object], gaps: list[str]) -> None:
+    execution = play(scenario := Scenario(PLAN, "aws"))
+    outcome = read(replace(execution, describe=execution.describe | changes), scenario)
+    assert [gap.reason for gap in outcome.gaps] == gaps
+    assert (outcome.status is RunStatus.COMPLETED) is (changes == {})
+    assert (outcome.completed_at is None) is (changes != {})
+    assert outcome.raw_status == str(changes.get("status", "SUCCEEDED") or "")
+
+
+def test_a_state_table_that_could_not_be_read_and_events_without_a_time_are_gaps() -> None:
+    execution = play(scenario := Scenario(PLAN, "aws"))
+    history = [event | {"timestamp": None} if place < 4 else event for place, event in enumerate(execution.history)]
+    records = CandidateRecords(execution.describe, history, state_items=None, map_runs=[Gap(what="map run", reason="gone")])
+    outcome = read_candidate(scenario.run_id, scenario.plan.plan_id, records, scenario.plan)
+    assert outcome.effects is None
+    assert [(gap.what, gap.reason) for gap in outcome.gaps] == [
+        ("map run", "gone"),
+        ("execution history", "; ".join(f"event {number}: no timestamp" for number in (1, 2, 3))),
+        ("candidate state items", "could not be read"),
+    ]
+    assert read(execution, scenario).effects == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "redrives", "violations"),
+    [
+        ({"redriveCount": 2}, 2, []),
+        ({"redriveCount": "2"}, 0, ["execution.redriveCount"]),
+        ({"redriveCount": None}, 0, []),
+        ({"startDate": "yesterday"}, 0, ["execution.startDate"]),
+        ({"stopDate": 7}, 0, ["execution.stopDate"]),
+        ({"redriveDate": 7}, 0, ["execution.redriveDate"]),
+    ],
+)
+def test_what_describes_an_execution_is_read_or_told(changes: dict[str, object], redrives: int, violations: list[str]) -> None:
+    execution = play(scenario := Scenario(PLAN, "aws"))
+    outcome = read(replace(execution, describe=execution.describe | changes), scenario)
+    assert outcome.redrive_count == redrives
+    assert [told.partition(":")[0] for told in outcome.violations] == violations
+    assert outcome.started_at == (execution.history[0]["timestamp"] if "startDate" in changes else BEGIN)
+    assert outcome.completed_at == execution.history[-1]["timestamp"]
+
+
+def test_an_execution_that_says_nothing_of_itself_is_named_by_its_input_and_else_by_what_it_was_asked_as() -> None:
+    execution = play(scenario := Scenario(PLAN, "aws", fail_in="PrepareTrades"))
+    asked = read_candidate("r", "p", CandidateRecords(execution.describe, execution.history, []), PLAN)
+    assert (asked.run_id, asked.plan_id, asked.correlation_id) == (scenario.run_id, PLAN.plan_id, PLAN.correlation_id)
+    silent = [event for event in execution.history if event["type"] != "ExecutionStarted"]
+    described = read_candidate("r", "p", CandidateRecords(execution.describe, silent, []), PLAN)
+    assert (described.run_id, described.plan_id) == (scenario.run_id, PLAN.plan_id)
+    bare = read_candidate("r", "p", CandidateRecords({"status": "FAILED", "cause": "C"}, silent, []), None)
+    assert (bare.run_id, bare.plan_id, bare.trades) == ("r", "p", ())
+
+
+def test_why_a_run_failed_is_its_history_s_cause_then_its_error_then_what_describes_it() -> None:
+    def reason(details: dict[str, object], **described: object) -> str | None:
+        events = history_of(("ExecutionStarted", {}), ("ExecutionFailed", {"executionFailedEventDetails": details}))
+        return read_candidate("r", "p", CandidateRecords({"status": "FAILED"} | described, events, [])).failure_reason
+
+    assert reason({"error": "E", "cause": "C"}, cause="D") == "C"
+    assert reason({"error": "E"}, cause="D") == "E"
+    assert reason({}, cause="D") == "D"
+    assert reason({}, cause=7) is None
+
+
+@pytest.mark.parametrize(
+    ("wrap", "found"),
+    [
+        (lambda result: result, True),
+        (lambda result: {"Payload": result}, True),
+        (lambda result: {"result": result}, True),
+        (lambda result: [result], False),
+        (lambda result: {name: result[name] for name in result if name != "status"}, False),
+        (lambda result: result | {"tradeId": 7}, False),
+    ],
+)
+def test_a_trades_result_is_found_in_a_tasks_output_however_it_is_wrapped(wrap: Callable[[Any], Any], *, found: bool) -> None:
+    collected: dict[str, Any] = {}
+    collect_one(Payload(json.dumps(wrap({"tradeId": "t", "status": "COMPLETED"}))), collected)
+    collect_one(Payload(None), collected)
+    assert collected == ({"t": {"tradeId": "t", "status": "COMPLETED"}} if found else {})
+
+
+def test_the_results_of_a_phase_are_found_in_any_of_its_lists() -> None:
+    one, two, again = ({"tradeId": name, "status": status} for name, status in (("a", "X"), ("b", "X"), ("a", "Y")))
+    kept: dict[str, Any] = {"z": [1]}
+    collect_results({"sellResults": [one, "torn", two, again, {"tradeId": "c"}], "else": [7, one], "text": "t", "none": []}, kept)
+    assert kept == {"z": [1], "a": [one, again], "b": [two]}
+    direct: dict[str, Any] = {}
+    collect_results([two], direct)
+    assert direct == {"b": [two]}
+
+
+def test_the_answer_and_the_lists_of_an_output_may_stand_inside_of_it() -> None:
+    assert answer_in({"mark": 1, "other": {"mark": 2}}, "mark") == {"mark": 1, "other": {"mark": 2}}
+    assert answer_in({"a": 1, "b": {"c": 1}, "d": {"mark": 2}}, "mark") == {"mark": 2}
+    assert answer_in({"a": {"c": 1}}, "mark") == {}
+    assert list_in({"it": [1], "a": {"it": [2]}}, "it") == [1]
+    assert list_in({"it": 7, "b": {"it": None}, "a": {"it": [2]}}, "it") == [2]
+    assert list_in({"a": 1}, "it") == []
+    assert (mapping_in({"a": {"b": 1}}, "a"), mapping_in({"a": 1}, "a"), mapping_in({}, "a")) == ({"b": 1}, {}, {})
+
+
+def test_what_lies_among_results_and_names_no_trade_is_told() -> None:
+    execution = play(scenario := Scenario(PLAN, "moto"))
+    history = []
+    for event in execution.history:
+        details = event.get("stateExitedEventDetails")
+        if isinstance(details, dict) and details["name"] == "ExecuteBuyPhase":
+            output = json.loads(details["output"])
+            output["buyResults"] = [*output["buyResults"], "torn", {"tradeId": "x"}]
+            event = event | {"stateExitedEventDetails": details | {"output": json.dumps(output)}}  # noqa: PLW2901
+        history.append(event)
+    outcome = read(replace(execution, history=history), scenario)
+    assert outcome.violations == (
+        "tradeResult.status: expected a value, was nothing",
+        "tradeResult.tradeId: expected a value, was nothing",
+    )
+    assert len(outcome.trades) == 5
+
+
+@pytest.mark.parametrize("state", ["CheckIfBuyTradesExist", "ExecuteBuyPhase"])
+def test_where_a_run_was_when_it_failed_is_the_last_step_that_it_entered(state: str) -> None:
+    events = history_of(
+        ("ExecutionStarted", {}),
+        *((("TaskStateEntered", {"stateEnteredEventDetails": {"name": name}})) for name in ("PrepareTrades", state)),
+        ("ExecutionTimedOut", {}),
+    )
+    outcome = read_candidate("r", "p", CandidateRecords({"status": "TIMED_OUT"}, events, []))
+    assert outcome.failure_step == ("ExecuteBuyPhase" if state == "ExecuteBuyPhase" else "PrepareTrades")
+    assert outcome.terminal_state == state
+    alone = history_of(("ExecutionStarted", {}), ("WaitStateEntered", {"stateEnteredEventDetails": {"name": "W"}}))
+    assert read_candidate("r", "p", CandidateRecords({"status": "ABORTED"}, alone, [])).failure_step == "W"
