@@ -246,7 +246,7 @@ def _rounding(pair: TradePair, sizes: dict[Role, Sized]) -> Iterator[Finding]:
         departs, what = set(), "One lane rounds down to whole shares, the other asks for a fraction"
         if not (floored and fractions):
             return
-    if departs or not known:
+    if departs or len(known) != 1:
         rounding = Finding(
             kind="QUANTITY_ROUNDING",
             field="intent.quantity",
