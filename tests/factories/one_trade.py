@@ -8,8 +8,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
-from shadow.compare.case import LaneTrade, Planned, TradePair
-from shadow.compare.finding import Finding
+from shadow.compare.case import Finding, LaneTrade, Planned, TradePair
 from shadow.compare.policy import default_policy
 from shadow.contracts.outcome import Effect, Intent, OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import EffectKind, Lane, Role, RunStatus, Side, SizingBasis, TradeStatus

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from shadow.compare.case import PairCase, PairView
-from shadow.compare.checks.accounts import account_findings
+from shadow.compare.case import Finding, PairCase, PairView
 from shadow.compare.checks.duties import Duties, is_equity_blocked, was_tried
 from shadow.compare.checks.effects import run_effect_findings
+from shadow.compare.checks.orders import account_findings
 from shadow.compare.checks.runs import counter_findings, duration_findings, end_findings, identity_findings, tally
 from shadow.compare.checks.safety import equity_findings, guard_findings, market_findings, phase_findings
 from shadow.compare.completeness import gaps_of
-from shadow.compare.finding import Finding
 from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.outcome import (
     AccountOrder,

@@ -12,12 +12,11 @@ from shadow.compare.case import LaneTrade, TradePair
 from shadow.compare.checks.decisions import damage_findings, plan_findings, presence_findings, skip_findings
 from shadow.compare.checks.effects import trade_effect_findings
 from shadow.compare.checks.executed import claimed_shares, executed, is_refused, is_simulated, is_uncertain
-from shadow.compare.checks.fills import ends_apart, fill_findings
-from shadow.compare.checks.net import net_findings
+from shadow.compare.checks.fills import ends_apart, fill_findings, net_findings
 from shadow.compare.checks.orders import order_findings
 from shadow.compare.checks.prices import closed_departs, price_findings, seconds_between, witnessed_price
 from shadow.compare.checks.sizing import asked_quantity, decision_price, sizing_findings
-from shadow.contracts.money import Word
+from shadow.contracts.comparison import Word
 from shadow.contracts.outcome import Gap, MarketQuote
 from shadow.contracts.vocabulary import EffectKind, Reason, Role, Side, SizingBasis, TradeStatus
 from tests.factories.one_trade import (
