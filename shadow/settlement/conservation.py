@@ -103,7 +103,6 @@ _METRIC_OF = {
     Verdict.MISSING_CONTROL: Metric.PAIRS_MISSING_CONTROL,
     Verdict.MISSING_CANDIDATE: Metric.PAIRS_MISSING_CANDIDATE,
 }
-_MISSING_verdict_metrics = frozenset({Verdict.MISSING_CONTROL, Verdict.MISSING_CANDIDATE})
 
 
 def verdict_metrics(comparison: Comparison, *, first: bool) -> dict[Metric, float]:
@@ -122,7 +121,7 @@ def verdict_metrics(comparison: Comparison, *, first: bool) -> dict[Metric, floa
     }
     if first:
         metrics[_METRIC_OF[comparison.verdict]] = 1.0
-        if comparison.verdict not in _MISSING_verdict_metrics:
+        if comparison.verdict not in _MISSING:
             metrics[Metric.PAIRS_JUDGED] = 1.0
         metrics |= _run_metrics(comparison)
     return metrics

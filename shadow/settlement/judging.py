@@ -121,7 +121,7 @@ def pair_case(case: Case, code: str) -> PairCase:
 
 def _as_sized(run: RunOutcome | None) -> RunOutcome | None:
     """Say of a legacy lane's dry run what its table cannot: its account holds the plan's values, so exits are sized by them."""
-    if run is None or run.lane is not Lane.LEGACY or not any((trade.order_id or "").startswith(RECORDED) for trade in run.trades):
+    if run is None or run.lane is not Lane.LEGACY:
         return run
     trades = tuple(
         trade.model_copy(update={"intent": trade.intent.model_copy(update={"sizing_basis": SizingBasis.HELD_VALUE})})

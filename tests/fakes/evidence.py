@@ -51,6 +51,8 @@ class World:
     emitted: list[Mapping[Metric, float]] = field(default_factory=list)
     unreadable: list[UnreadablePair] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """Of what was logged, what a person must see."""
     notes: SweepNotes = field(default_factory=SweepNotes)
 
     def describe_map_run(self, mapRunArn: str) -> Mapping[str, object]:  # noqa: N803 - the service's name
@@ -203,8 +205,10 @@ class FakeRecorder:
         self.fuse.burn(after=True)
 
     def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
-        del fields, problem
+        del fields
         self.world.logs.append(message)
+        if problem:
+            self.world.problems.append(message)
 
 
 class FakePlans:

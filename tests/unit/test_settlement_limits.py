@@ -1,0 +1,1023 @@
+"""Business Unit: tests | Status: current.
+
+Settlement at its limits: each deadline to the second, each sum by hand, each way in which a stored document is not what it should
+be, and what is counted and logged beside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from shadow.aws.table import to_item
+from shadow.compare.policy import Policy
+from shadow.contracts.comparison import Comparison, EvidenceRef, Verdict
+from shadow.contracts.errors import EvidenceUnavailable, PairMoved, UnreachableSource, UnreadableDocument
+from shadow.contracts.identity import execution_name_of, run_id_of
+from shadow.contracts.outcome import Gap, RunOutcome
+from shadow.contracts.pair import Announcement, Pair, PairState, StartState, SweepNotes, UnreadablePair
+from shadow.contracts.vocabulary import Lane, Metric, Origin, Role, SizingBasis
+from shadow.lanes.lane import Deadlines, Presence
+from shadow.settlement import stored as stored_module
+from shadow.settlement.conservation import Conservation, conservation, verdict_metrics
+from shadow.settlement.documents import (
+    AwsPlanSource,
+    candidate_outcome,
+    captured_effects,
+    unread,
+    watches_ledger,
+    with_other_runs,
+)
+from shadow.settlement.hints import Hints, Message
+from shadow.settlement.judging import Case, pair_case, policy_at
+from shadow.settlement.looks import _is_whole, latest_effects, merged_effects
+from shadow.settlement.settler import Settlement
+from shadow.settlement.stored import Entry, FolderSource, JsonlSource, S3Source, everything, find, source_of
+from shadow.settlement.sweeper import Sweeper, SweepReport
+from tests.factories.comparisons import comparison_of, diverged, document, key_of, missing_candidate, write_jsonl, write_store
+from tests.factories.control_items import ControlRun
+from tests.factories.histories import BEGIN, Scenario, execution_arn
+from tests.factories.pairs import pair_of
+from tests.fakes.evidence import FakeCandidate, FakeLedger, FakeRecorder, Fuse, World, settler_of
+from tests.fakes.plans import plan_of
+from tests.unit.test_settlement import PLAN, SOON, candidate, control, pair_in, world_of
+
+DAY = date(2026, 11, 24)
+NOON = datetime(2026, 11, 24, 17, tzinfo=UTC)
+DEADLINES = Deadlines()
+COMPARISON = comparison_of(DAY, trades=4)
+
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+def ref(name: str, digest: str = "0") -> EvidenceRef:
+    return EvidenceRef(name=name, key=f"evidence/{name}", sha256=digest * 64, size=1)
+
+
+# ---------------------------------------------------------------------- sums of a day
+
+
+def test_a_day_adds_up_column_by_column() -> None:
+    whole = Conservation(DAY, Origin.LIVE, 63, matched=1, diverged=2, ignored=4, incomplete=8, missing=16, pending=32, late=3)
+
+    assert (whole.accounted, whole.judged, whole.error) == (63, 15, 0)
+    assert whole.sentence() == "published 63 = matched 1 + diverged 2 + ignored 4 + incomplete 8 + missing 16 + pending 32"
+    for published, error in ((60, -3), (66, 3)):
+        broken = replace(whole, published=published)
+        assert (broken.error, broken.sentence().partition(" matched")[0]) == (error, f"published {published} ≠")
+
+
+COLUMNS: Mapping[tuple[PairState, Verdict], str] = {
+    **{(state, Verdict.PENDING): "pending" for state in (PairState.PENDING, PairState.LATE)},
+    **{(PairState.MISSING, verdict): "missing" for verdict in (Verdict.MISSING_CONTROL, Verdict.MISSING_CANDIDATE)},
+    **{
+        (state, verdict): verdict.value.lower()
+        for state in (PairState.JUDGED, PairState.RESOLVED_LATE)
+        for verdict in (Verdict.MATCHED, Verdict.DIVERGED, Verdict.IGNORED, Verdict.INCOMPLETE)
+    },
+}
+
+
+@pytest.mark.parametrize("state", list(PairState))
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_pair_is_counted_once_or_contradicts_itself(state: PairState, verdict: Verdict) -> None:
+    pair = pair_of(PLAN, state=state, verdict=verdict)
+    found = conservation(DAY, [pair])
+    column = COLUMNS.get((state, verdict))
+
+    counts = {name: getattr(found, name) for name in ("matched", "diverged", "ignored", "incomplete", "missing", "pending")}
+    assert {name for name, count in counts.items() if count} == ({column} if column else set())
+    assert (found.published, found.error, found.late) == (1, 0 if column else 1, state is PairState.LATE)
+
+
+def test_pairs_are_counted_by_origin_and_an_unreadable_one_is_live() -> None:
+    pairs = [pair_of(PLAN), pair_of(PLAN, origin=Origin.REPLAY), UnreadablePair("PAIR#x", "no state")]
+
+    assert [conservation(DAY, pairs, origin).published for origin in (Origin.LIVE, Origin.REPLAY, Origin.PLANTED)] == [2, 1, 0]
+    assert conservation(DAY, pairs).error == 1
+
+
+def lasting(run: RunOutcome | None, took: float | None) -> RunOutcome | None:
+    end = None if run is None or run.started_at is None or took is None else run.started_at + seconds(took)
+    return run and run.model_copy(update={"completed_at": end})
+
+
+@pytest.mark.parametrize(
+    ("took", "other", "ratio"),
+    [
+        (100, 50, 50),
+        (60, 30, 50),
+        (30, 60, 200),
+        (59, 59, None),
+        (0, 100, None),
+        (None, 100, None),
+        (100, None, None),
+        (100, 0, 0),
+    ],
+)
+def test_durations_are_compared_where_one_took_a_minute(took: float | None, other: float | None, ratio: float | None) -> None:
+    changes = {"control": lasting(COMPARISON.control, took), "candidate": lasting(COMPARISON.candidate, other)}
+
+    assert verdict_metrics(COMPARISON.model_copy(update=changes), first=True).get(Metric.DURATION_RATIO) == ratio
+
+
+def test_what_a_verdict_counts() -> None:
+    assert COMPARISON.control is not None
+    violated = COMPARISON.control.model_copy(update={"violations": ("a", "b")})
+    found = diverged(COMPARISON).model_copy(update={"control": violated})
+    again = verdict_metrics(found, first=False)
+    first = verdict_metrics(found, first=True)
+
+    assert again == {
+        Metric.CRITICAL_DIFFERENCES: 0.0,
+        Metric.MAJOR_DIFFERENCES: 1.0,
+        Metric.UNEXPLAINED_DIFFERENCES: 1.0,
+        Metric.DOUBLE_LIVE_ORDERS: 0.0,
+        Metric.IMPACT_USD: float(found.gross_impact),
+        Metric.EVIDENCE_GAPS: 0.0,
+        Metric.CONTRACT_VIOLATIONS: 2.0,
+    }
+    assert {name: value for name, value in first.items() if name not in again} == {
+        Metric.PAIRS_DIVERGED: 1.0,
+        Metric.PAIRS_JUDGED: 1.0,
+        Metric.STATE_TRANSITIONS: 22.0,
+    }
+    missing = verdict_metrics(missing_candidate(COMPARISON), first=True)
+    assert (missing[Metric.PAIRS_MISSING_CANDIDATE], Metric.PAIRS_JUDGED in missing) == (1.0, False)
+    assert Metric.STATE_TRANSITIONS not in missing
+    assert verdict_metrics(found.model_copy(update={"origin": "replay"}), first=True) == {}
+    assert verdict_metrics(found.model_copy(update={"origin": "planted"}), first=False) == again
+
+
+# ---------------------------------------------------------------------- documents
+
+
+def captured(kind: str = "TradeExecuted", detail: object = "{}") -> dict[str, object]:
+    return to_item({"PK": "RUN#r", "SK": "EVENT#1", "detail_type": kind, "detail": detail})  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("damage", [captured("Unknown"), captured(detail="[]"), captured(detail="no JSON"), captured(detail=7)])
+def test_a_captured_event_that_is_none_is_told_and_the_next_is_read(damage: Mapping[str, object]) -> None:
+    faults: list[str] = []
+    good = next(iter(ControlRun(PLAN).events()))
+
+    assert len(captured_effects([damage, good], faults)) == 1  # type: ignore[list-item] # raw items
+    assert faults[0] == "captured event EVENT#1: expected a known detail type with a JSON detail"
+
+
+def test_of_a_document_the_records_of_each_kind_are_read() -> None:
+    assert watches_ledger([("watched", {"ledger_rows": True})])
+    assert not watches_ledger([("watched", {"ledger_rows": False})])
+    assert not watches_ledger([("watched", "nonsense"), ("event", {})])
+    run = COMPARISON.control
+    assert run is not None
+    seen = [
+        ("event", {"lane": {"S": "legacy"}, "name": {"S": "an event"}}),
+        ("other_run", {"lane": {"S": "legacy"}, "name": {"S": run.run_id}}),
+        ("other_run", {"lane": {"S": "legacy"}, "name": {"S": "second"}}),
+        ("other_run", {"lane": {"S": "legacy"}, "name": {"S": "again"}}),
+        ("other_run", {"lane": {"S": "workflow"}, "name": {"S": "redriven"}}),
+        ("other_run", "nonsense"),
+    ]
+    named = with_other_runs(run, seen)
+    assert named is not None
+    assert named.other_runs == ("again", "second")
+    beside = with_other_runs(COMPARISON.candidate, seen)
+    assert beside is not None
+    assert beside.other_runs == ("redriven",)
+    assert with_other_runs(run, seen[:2]) is run
+    assert with_other_runs(None, seen) is None
+
+
+@pytest.mark.parametrize(("production", "role"), [(Lane.LEGACY, Role.CANDIDATE), (Lane.WORKFLOW, Role.CONTROL)])
+def test_a_lane_that_could_not_be_read_has_its_role_and_its_gaps(production: Lane, role: Role) -> None:
+    outcome = unread(pair_of(PLAN, production_lane=production), Lane.WORKFLOW, (Gap(what="w", reason="r"),))
+
+    assert (outcome.role, outcome.lane, outcome.trades, len(outcome.gaps)) == (role, Lane.WORKFLOW, (), 1)
+
+
+def test_a_candidate_without_a_description_is_unfinished() -> None:
+    assert candidate_outcome(pair_of(PLAN), [], PLAN).status.value == "UNFINISHED"
+
+
+class Table:
+    """The control's plan table with one item, or none."""
+
+    def __init__(self, item: Mapping[str, object] | None) -> None:
+        self.item = item
+        self.asked: list[object] = []
+
+    def get_item(self, **asked: object) -> Mapping[str, object]:
+        self.asked.append(asked["Key"])
+        return {} if self.item is None else {"Item": to_item(dict(self.item))}
+
+
+@pytest.mark.parametrize(
+    ("pair", "kept", "item", "is_found"),
+    [
+        ({}, {}, None, True),
+        ({"plan_json": None, "plan_key": "plans/p"}, {"plans/p": True}, None, True),
+        ({"plan_json": None, "plan_key": "plans/p"}, {}, {"plan_data": True}, True),
+        ({"plan_json": None}, {}, {"plan_data": True}, True),
+        ({"plan_json": None, "plan_key": "plans/p"}, {}, {"plan_data": 7}, False),
+        ({"plan_json": None, "plan_key": "plans/p"}, {}, None, False),
+        ({"plan_json": None}, {}, None, False),
+    ],
+)
+def test_a_plan_is_read_where_it_lies(
+    pair: Mapping[str, object], kept: Mapping[str, bool], item: Mapping[str, object] | None, *, is_found: bool
+) -> None:
+    text = PLAN.model_dump_json()
+    table = Table(item and {name: text if value is True else value for name, value in item.items()})
+    objects = SimpleNamespace(get=lambda key: text.encode() if kept.get(key) else None)
+    source = AwsPlanSource(objects, table, "plans")  # type: ignore[arg-type]
+    asked = pair_of(PLAN, **pair)
+
+    if is_found:
+        assert source.plan_of(asked) == PLAN
+        assert table.asked in ([], [to_item({"PK": f"PLAN#{PLAN.plan_id}", "SK": "METADATA"})])
+    else:
+        with pytest.raises(EvidenceUnavailable, match=f"expected it at {pair.get('plan_key', 'the plan table')}, was nowhere"):
+            source.plan_of(asked)
+    without = AwsPlanSource(objects, table, None)  # type: ignore[arg-type]
+    if item is not None:
+        with pytest.raises(EvidenceUnavailable):
+            without.plan_of(asked)
+
+
+def exits(order_id: str | None) -> RunOutcome:
+    """A legacy run that sold one position whole by one order, and part of another."""
+    comparison = comparison_of(DAY, trades=4, exits=1)
+    assert comparison.control is not None
+    trades = tuple(trade.model_copy(update={"order_id": order_id}) for trade in comparison.control.trades)
+    return comparison.control.model_copy(update={"trades": trades})
+
+
+def cased(
+    legacy: RunOutcome | None, workflow: RunOutcome | None, production: Lane = Lane.LEGACY
+) -> tuple[RunOutcome, RunOutcome]:
+    both = (legacy, workflow) if production is Lane.LEGACY else (workflow, legacy)
+    made = pair_case(Case(pair_of(PLAN, production_lane=production), PLAN, *both, ()), "code")
+    assert made.control is not None
+    assert made.candidate is not None
+    return (made.control, made.candidate) if production is Lane.LEGACY else (made.candidate, made.control)
+
+
+@pytest.mark.parametrize(("order_id", "is_recorded"), [("dry-run-1", True), ("order-1", False), (None, False)])
+def test_a_full_exit_of_a_legacy_dry_run_is_sized_by_the_plans_value(order_id: str | None, *, is_recorded: bool) -> None:
+    workflow = COMPARISON.candidate
+    assert workflow is not None
+    legacy, other = cased(exits(order_id), workflow)
+    bases = [trade.intent.sizing_basis for trade in legacy.trades if trade.intent is not None]
+
+    assert bases.count(SizingBasis.HELD_VALUE) == is_recorded
+    assert bases.count(SizingBasis.HELD_QUANTITY) == (not is_recorded)
+    assert other == workflow
+
+
+def test_a_workflow_in_production_is_judged_by_what_it_emitted() -> None:
+    legacy, workflow = COMPARISON.control, COMPARISON.candidate
+    assert legacy is not None
+    assert workflow is not None
+    assert workflow.effects is not None
+    mixed = workflow.model_copy(
+        update={"effects": (workflow.effects[0].model_copy(update={"emitted": True}), *workflow.effects[1:])}
+    )
+
+    assert len(cased(legacy, mixed)[1].effects or ()) == 4
+    assert len(cased(legacy, mixed, Lane.WORKFLOW)[1].effects or ()) == 1
+    assert cased(legacy, workflow.model_copy(update={"effects": None}), Lane.WORKFLOW)[1].effects is None
+
+
+def test_the_policy_is_the_default_where_none_is_named(tmp_path: Path) -> None:
+    assert policy_at("") == Policy.read(Path(_default_policy()).read_text(), "default")
+    with pytest.raises(Exception, match="POLICY_PATH"):
+        policy_at(str(tmp_path / "nowhere.toml"))
+
+
+def _default_policy() -> str:
+    (path,) = (Path(stored_module.__file__).parents[1] / "compare").glob("**/default*.toml")
+    return str(path)
+
+
+# ---------------------------------------------------------------------- looks
+
+
+def test_effects_that_were_copied_are_the_last_by_their_number() -> None:
+    refs = {name: ref(name) for name in ("legacy", "legacy-effects-01", "legacy-effects-00", "workflow-00")}
+
+    found = latest_effects(refs)
+
+    assert found is not None
+    assert (found.name, found.key) == ("legacy-effects", "evidence/legacy-effects-01")
+    assert latest_effects({"legacy": ref("legacy")}) is None
+
+
+def test_new_effects_are_added_by_key_and_the_first_copy_stands() -> None:
+    kept: list[tuple[str, object]] = [
+        ("watched", {"ledger_rows": False, "shared_by_plans": True}),
+        ("event", {"PK": "a", "SK": "1", "text": "first"}),
+    ]
+    found: list[tuple[str, object]] = [
+        ("watched", {"ledger_rows": True, "shared_by_plans": False}),
+        ("other_run", {"PK": "a", "SK": "3"}),
+        ("ledger_row", {"PK": "a", "SK": "2"}),
+        ("event", {"PK": "a", "SK": "1", "text": "second"}),
+        ("event", {"PK": "a", "SK": "0"}),
+        ("event", {"PK": "only"}),
+    ]
+
+    assert merged_effects(kept, found) == [
+        ("watched", {"ledger_rows": True, "shared_by_plans": True}),
+        ("event", {"PK": "a", "SK": "0"}),
+        ("event", {"PK": "a", "SK": "1", "text": "first"}),
+        ("event", {"PK": "only"}),
+        ("ledger_row", {"PK": "a", "SK": "2"}),
+        ("other_run", {"PK": "a", "SK": "3"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("history", "is_whole"),
+    [
+        ([], False),
+        ([{"type": "ExecutionStarted"}], False),
+        ([{"type": "ExecutionStarted"}, {"type": "ExecutionAborted"}], True),
+        ([{"type": "ExecutionAborted"}, {"type": "TaskExited"}], False),
+        ([{"type": "TaskExited"}] * 24_999, False),
+        ([{"type": "TaskExited"}] * 25_000, True),
+    ],
+)
+def test_a_history_is_whole_at_its_end_or_at_the_services_limit(history: list[Mapping[str, object]], *, is_whole: bool) -> None:
+    assert _is_whole(history) is is_whole
+
+
+def test_control_items_are_gone_after_a_day() -> None:
+    for age, gaps in ((86_399, 0), (86_400, 1)):
+        world = world_of()
+        look = settler_of(world)._parts.lanes.legacy(pair_in(world), {}, BEGIN + seconds(age))
+        assert (look.presence, len(look.gaps)) == (Presence.ABSENT, gaps)
+
+
+@pytest.mark.parametrize("count", [None, 0, 3, "3"])
+def test_a_workflows_copy_is_named_by_its_redrives_and_the_last_is_read(count: object) -> None:
+    world = world_of()
+    candidate(world)
+    arn = execution_arn(Scenario(PLAN).run_id)
+    describe, history = world.executions[arn]
+    world.executions[arn] = (
+        {
+            **{name: value for name, value in describe.items() if name != "redriveCount"},
+            **({} if count is None else {"redriveCount": count}),
+        },
+        history,
+    )
+    lanes, pair = settler_of(world)._parts.lanes, pair_in(world)
+    look = lanes.workflow(pair, {}, SOON)
+    assert look.ref is not None
+    assert look.ref.name == f"workflow-{3 if count == 3 else 0:02d}"
+
+    world.executions.clear()
+    refs = {name: ref(name) for name in ("workflow-00", "workflow-10", "workflow-02", "legacy")}
+    kept = lanes.workflow(pair, refs, SOON)
+    assert (kept.presence, kept.ref) == (Presence.SETTLED, refs["workflow-10"])
+    assert lanes.workflow(pair, {"legacy": ref("legacy")}, SOON).presence is Presence.ABSENT
+
+
+def test_effects_that_others_recorded_first_move_the_pair() -> None:
+    world = world_of()
+    lanes, pair = settler_of(world)._parts.lanes, pair_in(world)
+    lanes.record(pair, {}, ref("legacy-effects", "a"))
+    assert list(world.refs[pair.plan_id]) == ["legacy-effects-00"]
+    lanes.record(pair, world.refs[pair.plan_id], ref("legacy-effects", "b"))
+    assert list(world.refs[pair.plan_id]) == ["legacy-effects-00", "legacy-effects-01"]
+    lanes.record(
+        pair,
+        world.refs[pair.plan_id],
+        world.refs[pair.plan_id]["legacy-effects-01"].model_copy(update={"name": "legacy-effects"}),
+    )
+    assert len(world.refs[pair.plan_id]) == 2
+    with pytest.raises(PairMoved, match="other effects have been recorded as legacy-effects-00"):
+        lanes.record(pair, {}, ref("legacy-effects", "c"))
+
+
+@pytest.mark.parametrize(("age", "judged"), [(431_999, True), (432_000, False)])
+def test_effects_are_read_for_five_days(age: float, *, judged: bool) -> None:
+    world = world_of()
+    control(world)
+    candidate(world)
+    settler = settler_of(world)
+    settler.settle(PLAN.plan_id, SOON)
+    events = world.events[ControlRun(PLAN).run_id]
+    events["late"] = {**next(iter(events.values())), "SK": {"S": "EVENT#late"}}
+
+    assert settler.settle(PLAN.plan_id, BEGIN + seconds(age)).judged is judged
+
+
+# ---------------------------------------------------------------------- deadlines
+
+
+@pytest.mark.parametrize(
+    ("age", "state"), [(3_599, PairState.PENDING), (3_600, PairState.LATE), (21_599, PairState.LATE), (21_600, PairState.MISSING)]
+)
+def test_a_pair_is_late_after_an_hour_and_missing_after_six(age: float, state: PairState) -> None:
+    world = world_of()
+    control(world)
+
+    found = settler_of(world).settle(PLAN.plan_id, BEGIN + seconds(age))
+
+    assert (found.state, found.judged) == (state, state is PairState.MISSING)
+    assert found.waiting_for == (() if found.judged else ("the candidate",))
+
+
+@pytest.mark.parametrize(
+    ("start", "has_control", "has_candidate", "is_missing"),
+    [
+        (StartState.REFUSED, True, False, True),
+        (StartState.REFUSED, False, False, False),
+        (StartState.STARTED, True, False, False),
+        (StartState.INTENDED, True, False, False),
+    ],
+)
+def test_a_refused_start_alone_is_waited_for_no_longer(
+    start: StartState, *, has_control: bool, has_candidate: bool, is_missing: bool
+) -> None:
+    world = world_of(pair_of(PLAN, start_state=start))
+    if has_control:
+        control(world)
+    if has_candidate:
+        candidate(world)
+
+    found = settler_of(world).settle(PLAN.plan_id, SOON)
+
+    assert (found.verdict is Verdict.MISSING_CANDIDATE) is is_missing
+    assert found.judged is is_missing
+
+
+class Losing(FakeLedger):
+    """A ledger in which others are first so many times."""
+
+    def __init__(self, world: World, times: int) -> None:
+        super().__init__(world, Fuse())
+        self.times = times
+
+    def get(self, plan_id: str) -> Pair | None:
+        self.times -= 1
+        if self.times >= 0:
+            raise PairMoved(f"pair {plan_id}")
+        return super().get(plan_id)
+
+
+@pytest.mark.parametrize(("times", "is_settled"), [(4, True), (5, False)])
+def test_a_pair_that_others_move_is_tried_five_times(times: int, *, is_settled: bool) -> None:
+    world = world_of()
+    settler = settler_of(world)
+    parts = replace(settler._parts, ledger=Losing(world, times))
+    losing = type(settler)(parts)
+    if is_settled:
+        assert losing.settle(PLAN.plan_id, SOON).state is PairState.PENDING
+    else:
+        with pytest.raises(PairMoved, match="expected to win within 5 attempts"):
+            losing.settle(PLAN.plan_id, SOON)
+
+    assert world.logs.count("another comparator was first") == times
+    assert world.problems == []
+
+
+def test_what_a_settlement_tells_on_the_wire() -> None:
+    told = Settlement("p", "r", PairState.JUDGED, Verdict.MATCHED, judged=True, waiting_for=("w",), stuck=(Role.CONTROL,))
+
+    assert told.to_wire() == {
+        "plan_id": "p",
+        "run_id": "r",
+        "state": "JUDGED",
+        "verdict": "MATCHED",
+        "judged": True,
+        "waiting_for": ["w"],
+        "stuck": ["control"],
+        "comparison_key": None,
+    }
+
+
+class Deaf:
+    """A broker that never answers."""
+
+    def read(self, *_asked: object) -> Mapping[str, object]:
+        raise EvidenceUnavailable("the broker does not answer")
+
+    look = read
+
+
+def test_a_broker_that_does_not_answer_is_waited_for_and_then_a_gap() -> None:
+    world = world_of()
+    control(world)
+    settler = settler_of(world, broker=Deaf())
+    settler.settle(PLAN.plan_id, SOON)
+    assert world.problems == ["what the accounts hold could not be kept"]
+    candidate(world)
+    with pytest.raises(EvidenceUnavailable):
+        settler.settle(PLAN.plan_id, SOON)
+
+    found = settler.settle(PLAN.plan_id, BEGIN + seconds(21_600))
+
+    assert (found.judged, found.verdict) == (True, Verdict.INCOMPLETE)
+    written = json.loads(world.objects[found.comparison_key or ""])
+    for role in ("control", "candidate"):
+        assert written[role]["gaps"] == [{"what": "broker orders", "reason": "the broker does not answer"}]
+
+
+# ---------------------------------------------------------------------- the sweep
+
+
+def sweeper_of(world: World, starter: Callable[[Pair], StartState] = lambda _: StartState.STARTED, **changes: object) -> Sweeper:
+    parts = FakeLedger(world, Fuse()), settler_of(world), FakeCandidate(world), starter
+    return replace(Sweeper(*parts, FakeRecorder(world, Fuse()), DEADLINES, "s", lambda: 0.0), **changes)  # type: ignore[arg-type]
+
+
+def aged(age: float, **changes: object) -> Pair:
+    return pair_of(plan_of(KO="100"), NOON - seconds(age), trading_day=DAY, **changes)
+
+
+@pytest.mark.parametrize(
+    ("age", "lane", "known", "state", "started"),
+    [
+        (119, Lane.LEGACY, True, StartState.INTENDED, 0),
+        (120, Lane.LEGACY, True, StartState.STARTED, 0),
+        (120, Lane.LEGACY, False, StartState.INTENDED, 1),
+        (900, Lane.LEGACY, False, StartState.INTENDED, 1),
+        (901, Lane.LEGACY, False, StartState.REFUSED, 0),
+        (901, Lane.LEGACY, True, StartState.STARTED, 0),
+        (120, Lane.WORKFLOW, True, StartState.INTENDED, 0),
+        (900, Lane.WORKFLOW, False, StartState.INTENDED, 0),
+        (901, Lane.WORKFLOW, True, StartState.REFUSED, 0),
+    ],
+)
+def test_a_start_of_unknown_fate_is_looked_into_after_two_minutes_and_given_up_after_fifteen(
+    age: float, lane: Lane, state: StartState, started: int, *, known: bool
+) -> None:
+    """A candidate's start is made again; a legacy lane that shadows is never published to a second time."""
+    world, made = World(), []
+    pair = aged(age, production_lane=lane)
+    world.pairs = {pair.plan_id: pair}
+    if known:
+        world.executions[execution_arn(pair.run_id)] = ({"status": "RUNNING"}, [])
+
+    def start(one: Pair) -> StartState:
+        made.append(one)
+        return StartState.STARTED
+
+    report = sweeper_of(world, start).sweep(NOON)
+
+    after = world.pairs[pair.plan_id]
+    assert (after.start_state, len(made)) == (state, started)
+    assert report.starts_completed == (state is not StartState.INTENDED) + started
+    assert world.total(Metric.CANDIDATE_STARTS_COMPLETED) == report.starts_completed
+    assert (after.execution_arn is not None) is (state is StartState.STARTED)
+    assert (after.start_reason is not None) is (state is StartState.REFUSED)
+    assert report.errors == 0
+
+
+def test_the_gauges_are_of_live_pairs_that_wait() -> None:
+    world = World()
+    pairs = [
+        aged(10, plan_id="a"),
+        aged(30, plan_id="b", state=PairState.LATE),
+        aged(4_000, plan_id="c", origin=Origin.REPLAY),
+        aged(50, plan_id="d", state=PairState.JUDGED, verdict=Verdict.MATCHED),
+        aged(60, plan_id="e", state=PairState.JUDGED, verdict=Verdict.PENDING),
+    ]
+    world.pairs = {pair.plan_id: pair for pair in pairs}
+    told: list[Sequence[Conservation]] = []
+    report = SweepReport(stuck=3, left_working=4)
+    sweeper_of(world, tell=told.append)._gauge(report, NOON)
+    found = world.emitted[-1]
+
+    assert {name: found[name] for name in found if name is not Metric.UNCOMPARED_TRADING_DAYS} == {
+        Metric.PAIRS_PENDING: 2.0,
+        Metric.PAIRS_LATE: 1.0,
+        Metric.OLDEST_PENDING_SECONDS: 30.0,
+        Metric.STUCK_RUNS: 3.0,
+        Metric.ORDERS_LEFT_WORKING: 4.0,
+        Metric.CONSERVATION_ERROR: 1.0,
+        Metric.MONTH_TRANSITION_COST_USD: 0.0,
+        Metric.DIVERGENCE_RATE: 0.0,
+    }
+    assert [day.trading_day.day for day in told[0]] == [20, 21, 22, 23, 24]
+    assert report.to_wire()["conservation"] == [f"{day.trading_day}: {day.sentence()}" for day in told[0]]
+    assert report.to_wire()["oldest_pending_seconds"] == 30.0
+    assert (report.to_wire()["pending"], report.to_wire()["late"], report.to_wire()["stuck"]) == (2, 1, 3)
+
+
+def test_a_day_of_new_york_is_meant() -> None:
+    """At 03:00 UTC it is still the day before there."""
+    world = World()
+    sweeper_of(world)._gauge(report := SweepReport(), datetime(2026, 11, 24, 3, tzinfo=UTC))
+
+    assert [day.trading_day.day for day in report.days] == [19, 20, 21, 22, 23]
+
+
+@pytest.mark.parametrize(("closed", "visited"), [(200, 200), (201, 200), (203, 201)])
+def test_the_last_200_closed_pairs_and_those_with_something_left_are_looked_at_again(closed: int, visited: int) -> None:
+    world = World()
+    pairs = [
+        aged(60, plan_id=f"p{n}", run_id=f"r{n}", state=PairState.JUDGED, verdict=Verdict.MATCHED, start_state=StartState.STARTED)
+        for n in range(closed)
+    ]
+    world.pairs = {pair.plan_id: pair for pair in pairs}
+    world.notes = SweepNotes(stuck={"p1": 1} if closed == 203 else {}, left_working={"gone": 2})
+
+    report = sweeper_of(world).sweep(NOON)
+
+    assert (report.visited, report.errors, report.left_working) == (visited, 0, 0)
+
+
+@pytest.mark.parametrize(("waits", "announced"), [(119, 0), (120, 1), (121, 1)])
+def test_a_verdict_is_announced_by_the_sweep_after_two_minutes(waits: float, announced: int) -> None:
+    world = World()
+    world.waiting[("p", 1)] = Announcement("p", 1, NOON - seconds(waits), {Metric.PAIRS_JUDGED: 1.0})
+
+    report = sweeper_of(world).sweep(NOON)
+
+    assert (report.announced, world.total(Metric.PAIRS_JUDGED), bool(world.waiting)) == (announced, announced, not announced)
+
+
+def test_a_sweep_whose_time_is_over_announces_nothing_and_stops_at_thirty_seconds() -> None:
+    world = World()
+    world.waiting[("p", 1)] = Announcement("p", 1, NOON - seconds(500), {Metric.PAIRS_JUDGED: 1.0})
+    world.pairs = {f"p{n}": aged(60, plan_id=f"p{n}") for n in range(3)}
+    ticks = iter([0.0, 29.9, 29.9, 30.0, 31.0])
+    report = sweeper_of(world, ticks=lambda: next(ticks)).sweep(NOON)
+    assert (report.announced, report.visited, report.postponed, world.notes.resume_at) == (1, 1, 2, "p1")
+    assert world.problems == ["the sweep's time is over, the other pairs wait for the next one"]
+
+    world.waiting[("p", 2)] = Announcement("p", 2, NOON - seconds(500), {Metric.PAIRS_JUDGED: 1.0})
+    late = iter([0.0, 30.0, 30.0, 30.0, 30.0])
+    report = sweeper_of(world, ticks=lambda: next(late)).sweep(NOON)
+    assert (report.announced, report.visited, report.postponed) == (0, 0, 3)
+
+
+def test_one_pairs_trouble_is_counted_and_the_next_is_settled() -> None:
+    world = World()
+    world.pairs = {f"p{n}": aged(60, plan_id=f"p{n}", run_id=f"run{n}") for n in range(2)}
+
+    class Troubled:
+        def settle(self, plan_id: str, now: datetime) -> Settlement:
+            if plan_id == "p0":
+                raise RuntimeError(plan_id, now)
+            return Settlement(plan_id, "r", PairState.JUDGED, Verdict.MATCHED, judged=True, stuck=(Role.CONTROL, Role.CANDIDATE))
+
+    report = sweeper_of(world, settler=Troubled()).sweep(NOON)
+
+    assert (report.errors, report.visited, report.judged, report.stuck) == (1, 2, 1, 2)
+    assert world.total(Metric.COMPARATOR_ERRORS) == 1.0
+    assert world.problems == ["a pair could not be settled"]
+    replays = {plan_id: pair.model_copy(update={"origin": Origin.REPLAY}) for plan_id, pair in world.pairs.items()}
+    world.pairs, world.notes = replays, SweepNotes()
+    assert sweeper_of(world, settler=Troubled()).sweep(NOON).stuck == 0
+
+
+# ---------------------------------------------------------------------- hints
+
+
+class Seen:
+    """What a hint leads to: what is recorded, noted, counted, told and settled."""
+
+    def __init__(self, *, terminal: bool = False, input_text: object = '{"planId":"plan-1"}') -> None:
+        self.terminal, self.input_text = terminal, input_text
+        self.recorded: list[str] = []
+        self.noted: list[tuple[object, ...]] = []
+        self.counted: list[Mapping[Metric, float]] = []
+        self.told: list[tuple[str, Mapping[str, str], bool]] = []
+        self.settled: list[str] = []
+
+    def hints(self) -> Hints:
+        return Hints(self, self, self, self, self, lambda: NOON, lambda _: None)  # type: ignore[arg-type] # what is used of each
+
+    def settle(self, plan_id: str, now: datetime) -> Settlement:
+        assert now == NOON
+        self.settled.append(plan_id)
+        return Settlement(plan_id, "r", PairState.JUDGED, Verdict.MATCHED)
+
+    def run_items(self, run_id: str) -> list[dict[str, Any]]:
+        assert run_id
+        return [
+            {"SK": {"S": "TRADE#1"}, "plan_id": {"S": "another"}},
+            {"SK": {"S": "METADATA"}, "plan_id": {"S": "plan-1"}},
+        ]
+
+    def describe(self, execution_arn: str) -> dict[str, object] | None:
+        return None if execution_arn.endswith(":nowhere") else {"input": self.input_text}
+
+    def record(self, event: Any, now: datetime) -> None:
+        assert now == NOON
+        self.recorded.append(event.run_id)
+
+    def knows_other_run(self, *_known: object) -> bool:
+        return False
+
+    def has_terminal(self, run_id: str) -> bool:
+        assert run_id
+        return self.terminal
+
+    def note_other_run(self, *noted: object) -> bool:
+        self.noted.append(noted)
+        return True
+
+    def emit(self, values: Mapping[Metric, float]) -> None:
+        self.counted.append(values)
+
+    def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
+        self.told.append((message, fields, problem))
+
+
+def executed(run_id: str = run_id_of("plan-1"), kind: str = "TradeExecuted") -> dict[str, Any]:
+    return {
+        "source": "alchemiser.execution",
+        "detail-type": kind,
+        "id": "event-1",
+        "time": NOON.isoformat(),
+        "detail": {"correlation_id": "w", "run_id": run_id, "plan_id": "plan-1", "timestamp": NOON.isoformat(), "trade_id": "t"},
+    }
+
+
+def ended(name: str, status: str = "SUCCEEDED", **detail: object) -> dict[str, Any]:
+    arn = "arn:aws:states:us-east-1:123456789012"
+    told = {
+        "executionArn": f"{arn}:execution:w:{name}",
+        "stateMachineArn": f"{arn}:stateMachine:w",
+        "name": name,
+        "status": status,
+    }
+    return {
+        "id": "e",
+        "source": "aws.states",
+        "detail-type": "Step Functions Execution Status Change",
+        "time": NOON.isoformat(),
+        "detail": told | detail,
+    }
+
+
+OWN = execution_name_of(run_id_of("plan-1"))
+
+
+@pytest.mark.parametrize(("terminal", "settled"), [(False, []), (True, ["plan-1"])])
+def test_an_event_that_ends_nothing_settles_only_what_has_ended_before(settled: list[str], *, terminal: bool) -> None:
+    seen = Seen(terminal=terminal)
+
+    assert seen.hints().take([Message("m", json.dumps(executed()))]) == []
+    assert (seen.recorded, seen.settled) == ([run_id_of("plan-1")], settled)
+
+
+def test_a_run_that_an_event_names_is_noted_by_its_own_item() -> None:
+    seen = Seen()
+    seen.hints().take([Message("m", json.dumps(executed("run-2")))])
+
+    assert seen.noted == [(run_id_of("plan-1"), Lane.LEGACY, "run-2", NOON, "")]
+    assert seen.recorded == ["run-2"]
+
+
+@pytest.mark.parametrize(
+    ("event", "input_text", "settled"),
+    [
+        (ended(OWN, "RUNNING"), None, []),
+        (ended(OWN, input='{"planId":"plan-1"}'), None, ["plan-1"]),
+        (ended(OWN, input='{"planId":"plan-2"}'), '{"planId":"plan-1"}', ["plan-1"]),
+        (ended(OWN), '{"planId":"plan-1"}', ["plan-1"]),
+        (ended(OWN, input=7), '{"planId":"plan-1"}', ["plan-1"]),
+    ],
+    ids=["still running", "by its input", "by the service", "without an input", "an input of no text"],
+)
+def test_the_plan_of_an_execution_is_the_one_that_its_name_is_made_of(
+    event: dict[str, Any], input_text: object, settled: list[str]
+) -> None:
+    seen = Seen(input_text=input_text)
+
+    assert seen.hints().take([Message("m", json.dumps(event))]) == []
+    assert (seen.settled, seen.noted, seen.told) == (settled, [], [])
+
+
+@pytest.mark.parametrize(("text", "plan"), [('{"planId":"plan-1"}', "plan-1"), ("{}", ""), (None, "")])
+def test_an_execution_that_the_service_does_not_know_is_told_with_what_the_event_said(text: str | None, plan: str) -> None:
+    seen = Seen()
+    seen.hints().take([Message("m", json.dumps(ended("nowhere", **({} if text is None else {"input": text}))))])
+    fields = {"plan": plan, "lane": "workflow", "run": "nowhere", "reason": "the service knows no such execution"}
+
+    assert seen.told == [("an event tells of a run that is not there", fields, True)]
+    assert seen.counted == [{Metric.HINTS_DISBELIEVED: 1.0}]
+
+
+@pytest.mark.parametrize("body", ["", "[]", "7", "no JSON", "[" * 100_000])
+def test_a_body_that_is_no_event_comes_again_and_is_told(body: str) -> None:
+    seen = Seen()
+
+    assert seen.hints().take([Message("m", body)]) == ["m"]
+    ((message, fields, problem),) = seen.told
+    assert (message, problem, fields["message_id"], fields["error"]) == (
+        "a message goes back to the queue",
+        True,
+        "m",
+        "InvalidPayload",
+    )
+    assert seen.counted == [{Metric.COMPARATOR_ERRORS: 1.0}]
+
+
+def test_all_messages_of_a_plan_that_could_not_be_settled_come_again() -> None:
+    class Failing(Seen):
+        def settle(self, plan_id: str, now: datetime) -> Settlement:
+            raise EvidenceUnavailable(f"{plan_id} {now}")
+
+    seen = Failing(terminal=True)
+    batch = [Message(name, json.dumps(executed() | {"id": name})) for name in ("a", "b")]
+
+    assert seen.hints().take(batch) == ["a", "b"]
+    assert [fields["message_id"] for _, fields, _ in seen.told] == ["a"]
+
+
+# ---------------------------------------------------------------------- stored comparisons
+
+
+class Bucket:
+    """The evidence bucket, or what it answers instead."""
+
+    def __init__(self, *comparisons: Comparison, error: Exception | None = None, size: int | None = None) -> None:
+        self.objects = {key_of(each): document(each) for each in comparisons}
+        self.error, self.size = error, size
+        self.asked: list[Mapping[str, object]] = []
+
+    def get_paginator(self, _operation: str) -> Bucket:
+        return self
+
+    def paginate(self, **asked: object) -> Iterator[Mapping[str, object]]:
+        self.asked.append(asked)
+        if self.error is not None:
+            raise self.error
+        yield {}
+        for key in sorted(self.objects):
+            yield {"Contents": [{"Key": key, "ETag": '"e"', "LastModified": NOON}]}
+
+    def get_object(self, *, Bucket: str, Key: str) -> Mapping[str, object]:  # noqa: N803 - the service's names
+        assert Bucket == "b"
+        if self.error is not None:
+            raise self.error
+        body = self.objects[Key]
+        return {"ContentLength": self.size or len(body), "Body": SimpleNamespace(read=lambda: body)}
+
+
+def of_bucket(bucket: Bucket, **options: Any) -> S3Source:
+    return S3Source("b", bucket, **options)  # type: ignore[arg-type] # what is used of the client
+
+
+OTHERS = [comparison_of(date(2026, 11, day), trades=2) for day in (20, 23, 24, 25)]
+
+
+def test_a_bucket_gives_the_documents_of_the_days_that_are_asked_for() -> None:
+    bucket = Bucket(*OTHERS)
+    source = of_bucket(bucket)
+    found = list(source.documents(date(2026, 11, 23), date(2026, 11, 24)))
+
+    assert found == [(f"s3://b/{key_of(each)}", document(each)) for each in OTHERS[1:3]]
+    assert bucket.asked == [{"Bucket": "b", "Prefix": "comparisons/day=", "StartAfter": "comparisons/day=2026-11-23"}]
+    assert [entry.stamp for entry in source.entries(date(2026, 11, 25), date(2026, 11, 25))] == [f'"e" {NOON.timestamp()}']
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code}}, "GetObject")
+
+
+@pytest.mark.parametrize(
+    ("error", "listing", "reading"),
+    [
+        (refused("NoSuchKey"), "a bucket that can be read, was NoSuchKey", "the comparison that the ledger names, was nothing"),
+        (refused("AccessDenied"), "can be read, was AccessDenied", "can be read, was AccessDenied"),
+        (EndpointConnectionError(endpoint_url="x"), "was EndpointConnectionError", "was EndpointConnectionError"),
+    ],
+)
+def test_a_bucket_that_cannot_be_read_says_why(error: Exception, listing: str, reading: str) -> None:
+    source = of_bucket(Bucket(error=error))
+
+    with pytest.raises(UnreachableSource, match=listing):
+        source.entries(DAY, DAY)
+    with pytest.raises(UnreachableSource, match=reading):
+        source.read(Entry("s3://b/comparisons/x", ""))
+
+
+def test_an_object_of_256_mib_is_read_and_a_larger_one_is_not() -> None:
+    entry = Entry(f"s3://b/{key_of(OTHERS[0])}", "")
+
+    assert of_bucket(Bucket(OTHERS[0], size=268_435_456)).read(entry) == document(OTHERS[0])
+    with pytest.raises(UnreadableDocument, match="expected at most 268435456 bytes, was 268435457"):
+        of_bucket(Bucket(OTHERS[0], size=268_435_457)).read(entry)
+
+
+def test_the_comparison_of_a_pair_is_the_one_that_its_ledger_names_by_digest() -> None:
+    kept = OTHERS[0]
+    source = of_bucket(Bucket(kept))
+    pair = pair_of(PLAN, comparison_key=key_of(kept), comparison_sha256=sha256(document(kept)).hexdigest())
+
+    found = source.of_pair(pair)
+    assert found is not None
+    assert (found.comparison, found.place, found.pair) == (kept, f"s3://b/{key_of(kept)}", pair)
+    assert source.of_pair(pair_of(PLAN)) is None
+    with pytest.raises(UnreadableDocument, match="expected the document that the ledger names"):
+        source.of_pair(pair.model_copy(update={"comparison_sha256": "0" * 64}))
+
+
+def test_a_source_goes_to_another_process_without_its_client() -> None:
+    source = of_bucket(Bucket())
+
+    assert (source.can_be_sent, S3Source("b").can_be_sent) == (False, True)
+    assert source.__reduce__() == (S3Source, ("b",))
+    assert (source_of("s3://b/some/prefix"), source_of("s3://b")) == (S3Source("b"), S3Source("b"))
+
+
+def test_an_index_lies_beside_what_it_is_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert S3Source("b").index == tmp_path / "shadow" / "b.margins"
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert S3Source("b").index == Path.home() / ".cache" / "shadow" / "b.margins"
+    assert JsonlSource(tmp_path / "x.jsonl").index == tmp_path / ".x.jsonl.margins"
+    assert FolderSource(tmp_path).index == tmp_path / ".margins"
+
+
+def test_of_one_run_one_document_counts_where_no_ledger_says_which(tmp_path: Path) -> None:
+    """Two runs whose names begin alike are two runs; two documents of one are one too many."""
+    days = OTHERS[:2]
+    write_store(tmp_path, days)
+    folder = (tmp_path / key_of(days[0])).parent
+    for name in ("one-0123456789abcdef.json", "one-two-0123456789abcdef.json", "odd.json", "note.txt", "odder.json"):
+        (folder / name).write_bytes(document(days[0]))
+    (tmp_path / "comparisons" / "day=2026-11-21").write_text("a file of no day")
+    source = FolderSource(tmp_path)
+    assert len(source.entries(DAY.replace(day=20), DAY)) == 6
+
+    (folder / "one-ffffffffffffffff.json").write_bytes(document(days[0]))
+    with pytest.raises(UnreachableSource, match=r"one document of day=2026-11-20/one, or a ledger\.jsonl .*several, of them"):
+        source.entries(DAY.replace(day=20), DAY)
+
+
+def test_days_are_taken_from_the_first_to_the_last(tmp_path: Path) -> None:
+    source = FolderSource(write_store(tmp_path, OTHERS))
+    names = [key_of(each) for each in OTHERS]
+
+    assert [entry.name for entry in source.entries(date(2026, 11, 20), date(2026, 11, 24))] == names[:3]
+    assert [entry.name for entry in source.entries(date(2026, 11, 21), date(2026, 11, 23))] == names[1:2]
+
+
+def test_a_plan_is_found_in_a_folder_and_in_the_last_line_of_a_file(tmp_path: Path) -> None:
+    folder = FolderSource(write_store(tmp_path / "a", OTHERS))
+    again = OTHERS[1].model_copy(update={"code_version": "later"})
+    lines = JsonlSource(write_jsonl(tmp_path / "b.jsonl", [*OTHERS, again]))
+
+    for source, version, place in (
+        (folder, OTHERS[1].code_version, tmp_path / "a" / key_of(OTHERS[1])),
+        (lines, "later", tmp_path / "b.jsonl:5"),
+    ):
+        found = find(source, OTHERS[1].plan_id)
+        assert found is not None
+        assert (found.comparison.code_version, found.place) == (version, str(place))
+        assert find(source, "nobody") is None
+    assert [each.plan_id for each in everything(lines)] == [each.plan_id for each in OTHERS]
+    assert everything(lines)[1].code_version == "later"
+
+
+def test_what_is_no_comparison_is_named_by_place_and_field(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text("\n\n{}\n")
+    (tmp_path / "ledger.jsonl").write_text("{}\n")
+
+    with pytest.raises(UnreadableDocument, match=r"ledger\.jsonl:1"):
+        everything(JsonlSource(tmp_path / "x.jsonl"))
+    (tmp_path / "ledger.jsonl").unlink()
+    with pytest.raises(UnreadableDocument, match=r"x\.jsonl:3.*expected"):
+        everything(JsonlSource(tmp_path / "x.jsonl"))
+
+
+def test_lines_stand_where_they_are_said_to(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b"\n" + document(OTHERS[0]) + b"\n  \n" + document(OTHERS[1]))
+    source = JsonlSource(path)
+
+    entries = source.entries(DAY, DAY)
+
+    assert [(entry.name, entry.offset) for entry in entries] == [("x.jsonl:2", 1), ("x.jsonl:4", len(document(OTHERS[0])) + 5)]
+    assert [source.read(entry).strip() for entry in entries] == [document(each) for each in OTHERS[:2]]
+    assert FolderSource(tmp_path).can_be_sent
+
+
+@pytest.mark.parametrize(("place", "kind"), [("nothing", "nothing there"), ("folder", "a folder"), ("link", "a dangling link")])
+def test_a_place_that_is_no_file_is_named_by_what_it_is(tmp_path: Path, place: str, kind: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+
+    with pytest.raises(UnreachableSource, match=f"a readable file, was {kind}"):
+        list(JsonlSource(tmp_path / place).documents(DAY, DAY))
