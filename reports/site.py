@@ -274,11 +274,9 @@ class Shelf(Protocol):
 
     def read(self, name: str) -> bytes | None:
         """Read a page; None where there is none."""
-        ...
 
     def write(self, name: str, body: bytes) -> None:
         """Write a page whole, or not at all."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,6 @@ class Plans(Protocol):
 
     def each(self) -> Iterable[tuple[str, RebalancePlan | InvalidPlan]]:
         """Give every plan that is kept, by its id; raises `EvidenceUnavailable`, `MissingPermission`."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from decimal import Decimal
 
 from reports.data.extract import decode
 from reports.data.trading_calendar import trading_days
-from reports.headline import count, runbook_of, usd
+from reports.headline import runbook_of
 from reports.readiness.readiness import Statement
 from reports.site import Day, Gathered, Seen, gather, published_by, reason_of
 from shadow.contracts.comparison import Comparison, Severity
 from shadow.contracts.model import Exact, Frozen
 from shadow.contracts.vocabulary import Origin
+from shadow.contracts.words import count, usd
 from shadow.settlement.stored import Ledger, Source
 
 WEEKS = 4

@@ -32,7 +32,8 @@ from shadow.contracts.comparison import Verdict
 from shadow.contracts.control_records import DetailType
 from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.vocabulary import ExecutionMode, Role, Side, SizingBasis
-from shadow.settlement.sweeper import MARKET_ZONE, is_exchange_open
+from shadow.contracts.words import MARKET_ZONE
+from shadow.settlement.sweeper import is_exchange_open
 
 Mend: TypeAlias = Callable[[], None]
 _COMPARATOR, _REPORT, _PUBLISHER, _INTAKE = "compare-outcomes", "daily-report", "publish-plan", "shadow-intake"

@@ -25,7 +25,7 @@ from reports.data.trading_calendar import (
     last_closed_day,
     trading_days_before,
 )
-from reports.headline import Headline, count, headline_of, usd
+from reports.headline import Headline, headline_of
 from reports.noise import ToleranceRow, tolerance_use
 from reports.readiness.criteria import assess
 from reports.readiness.day_evidence import evidence_of
@@ -34,6 +34,7 @@ from reports.versions import fault_of, told_apart
 from shadow.contracts.comparison import Comparison, Verdict
 from shadow.contracts.model import Frozen
 from shadow.contracts.vocabulary import Origin
+from shadow.contracts.words import count, usd
 from shadow.settlement.stored import Ledger, Source
 
 

@@ -166,19 +166,15 @@ class Archive(Shelf, Protocol):
 
     def keep(self, day: date, page: str, values: str) -> str:
         """Store a report, give the page's key."""
-        ...
 
     def mailed(self, about: str) -> str | None:
         """Give the id of the mail that went out about a day or a week, or None."""
-        ...
 
     def keep_mailed(self, about: str, message_id: str) -> None:
         """Remember that a mail went out."""
-        ...
 
     def link(self, key: str) -> str:
         """Give the address of a stored object."""
-        ...
 
 
 class Mailer(Protocol):
@@ -186,7 +182,6 @@ class Mailer(Protocol):
 
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> str:
         """Send `message`, give its id."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -29,11 +30,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import RcKeyType
 
-from reports import headline
 from reports.daily.values import DailyReport, TrendDay
 from reports.noise import MULTIPLES, ToleranceUse
 from shadow.compare.rules import ONE
 from shadow.contracts.visible import SHOWN, one_line, visible
+from shadow.contracts.words import MARKET_ZONE, clock, count, usd
 
 _INK = "#010203"
 _WIDTH, _HEIGHT, _DPI = 5.2, 2.7, 160
@@ -228,6 +229,26 @@ def _lane_words(days: Sequence[TrendDay], field: str, unit: str, what: str) -> s
     return f"Daily {what}, {_span(days)}: {', '.join(parts)}."
 
 
+def _seconds(value: float | None) -> str:
+    """Write seconds; a dash where nothing was measured."""
+    return "–" if value is None else f"{value:,.1f} s"  # noqa: RUF001 - an en dash on purpose
+
+
+def _basis_points(value: float) -> str:
+    """Write basis points with their sign."""
+    return f"{round(value, 1) + 0.0:+,.1f} bp"
+
+
+def _when(value: datetime) -> str:
+    """Write date and time in New York."""
+    return f"{value.astimezone(MARKET_ZONE):%Y-%m-%d %H:%M} New York"
+
+
+def _figure(value: Decimal | None) -> str:
+    """Write a measured figure without trailing zeros; a dash where there is none."""
+    return "–" if value is None else f"{value.normalize():f}"  # noqa: RUF001 - an en dash on purpose
+
+
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
@@ -242,19 +263,11 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    formats = (
-        headline.usd,
-        headline.signed_usd,
-        headline.seconds,
-        headline.basis_points,
-        headline.clock,
-        headline.when,
-        headline.count,
-        headline.figure,
-    )
+    formats = (usd, _seconds, _basis_points, clock, _when, count, _figure)
     made.filters["quoted"] = shlex.quote
-    made.filters.update({form.__name__: form for form in formats})
-    made.globals.update(seconds=headline.seconds, basis_points=headline.basis_points)
+    made.filters.update({form.__name__.lstrip("_"): form for form in formats})
+    made.filters["signed_usd"] = partial(usd, signed=True)
+    made.globals.update(seconds=_seconds, basis_points=_basis_points)
     return made
 
 

@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from reports.daily.values import DailyReport, Example, PairRow
-from reports.headline import usd
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.vocabulary import Origin
+from shadow.contracts.words import usd
 from shadow.replay.gate import attribute, body, cell
 
 _UNDECIDED = frozenset({Verdict.INCOMPLETE, Verdict.PENDING})

@@ -11,12 +11,13 @@ from decimal import Decimal
 from enum import StrEnum
 
 from reports.data.columns import Path
-from reports.headline import Headline, count, signed_usd, usd
+from reports.headline import Headline
 from reports.noise import ToleranceRow, ToleranceUse
 from reports.readiness.readiness import Statement
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
 from shadow.contracts.model import Exact, Frozen, Moment
 from shadow.contracts.vocabulary import Role, RunStatus, Side
+from shadow.contracts.words import count, usd
 
 
 class DayVerdict(StrEnum):
@@ -91,10 +92,10 @@ class MoneySum(Frozen):
         """Say what the ledgers come to, and what of it is proved."""
         if not self.ledgers:
             return "no pair has a ledger"
-        parts = [f"{usd(self.gross)} gross exposure and {signed_usd(self.net)} net in {count(self.ledgers, 'pair')}"]
+        parts = [f"{usd(self.gross)} gross exposure and {usd(self.net, signed=True)} net in {count(self.ledgers, 'pair')}"]
         if self.proved:
             parts.append(
-                f"{self.proved} proved by the brokers: the accounts differ by {signed_usd(self.accounts)}, "
+                f"{self.proved} proved by the brokers: the accounts differ by {usd(self.accounts, signed=True)}, "
                 f"{usd(self.unexplained)} unexplained"
             )
         if self.proved < self.ledgers:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import warnings
 from datetime import date, datetime, timedelta
 from functools import cache, lru_cache
-from zoneinfo import ZoneInfo
 
 import exchange_calendars
 import pandas as pd
 
 from shadow.contracts.errors import FieldFault, InvalidPayload, ShadowError
+from shadow.contracts.words import MARKET_ZONE
 
-NEW_YORK = ZoneInfo("America/New_York")
 FIRST_DAY = "2020-01-01"
 _LOOK_BACK = timedelta(days=14)
 _NORMAL_CLOSE_HOUR = 16
@@ -40,7 +39,7 @@ def close_of(day: date) -> datetime:
     if not is_trading_day(day):
         raise ValueError(f"day: expected a trading day of the exchange, was {day}")
     close: datetime = _exchange().session_close(pd.Timestamp(day)).to_pydatetime()
-    return close.astimezone(NEW_YORK)
+    return close.astimezone(MARKET_ZONE)
 
 
 def _check(day: date) -> None:
@@ -71,7 +70,7 @@ def trading_days_before(day: date, count: int) -> tuple[date, ...]:
 
 def last_closed_day(now: datetime) -> date:
     """Give the last trading day that has closed at `now`."""
-    today = now.astimezone(NEW_YORK).date()
+    today = now.astimezone(MARKET_ZONE).date()
     days = trading_days(today - _LOOK_BACK, today)
     return next(day for day in reversed(days) if close_of(day) <= now)
 
@@ -79,7 +78,7 @@ def last_closed_day(now: datetime) -> date:
 def report_day(asked: object, now: datetime) -> date:
     """Read the day that a report is asked for (YYYY-MM-DD); None means today in New York. Raises `InvalidPayload`."""
     if asked is None:
-        return now.astimezone(NEW_YORK).date()
+        return now.astimezone(MARKET_ZONE).date()
     try:
         return date.fromisoformat(asked if isinstance(asked, str) else "")
     except ValueError:

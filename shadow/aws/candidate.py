@@ -50,7 +50,6 @@ class Emitter(Protocol):
 
     def emit(self, effect: PlannedEffect) -> None:
         """Send `effect` out, at least once. Raises StateUnavailable."""
-        ...
 
 
 class ProductionEmitter:

@@ -29,11 +29,9 @@ class RequestBudget(Protocol):
 
     def take(self, window: int, most: int) -> bool:
         """Take one of at most `most` places of `window`; tell whether there was one. Atomic."""
-        ...
 
     def close(self, window: int) -> None:
         """Let nobody take a place of `window` any more."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,23 +201,18 @@ class Broker(Protocol):
 
     def clock(self) -> MarketClock:
         """Tell whether the market is open."""
-        ...
 
     def account(self) -> Account:
         """Read the account's number, equity (USD) and cash (USD)."""
-        ...
 
     def asset(self, symbol: str) -> Asset:
         """Read whether `symbol` trades, and in fractions; raises `AssetUnknown`."""
-        ...
 
     def quote(self, symbol: str) -> Quote:
         """Read the latest quote; raises `QuoteUnavailable` where a side is missing or zero."""
-        ...
 
     def position(self, symbol: str) -> Decimal:
         """Read the held quantity in shares; zero when nothing is held."""
-        ...
 
     def submit(self, request: OrderRequest) -> Order:
         """Send one order exactly once, never repeating it.
@@ -227,23 +222,18 @@ class Broker(Protocol):
         and `SubmitAmbiguous` for every other answer and for none. Whatever is raised after the broker was reached: look
         the order up by its id before another id is used.
         """
-        ...
 
     def order_by_client_id(self, client_order_id: str) -> Order | None:
         """Look one order up by the id we gave it; None when the broker has never seen it."""
-        ...
 
     def glance(self, client_order_id: str) -> Order | None:
         """Look one order up if there are requests to spare; None when there are none, or the order is not shown."""
-        ...
 
     def order_by_id(self, order_id: str) -> Order | None:
         """Look one order up by the broker's own id; None when the broker does not know it."""
-        ...
 
     def cancel(self, order_id: str) -> None:
         """Ask for a cancel. Not an error when the order is already final; `BrokerRefused` when it is not known."""
-        ...
 
 
 class OrderHistory(Protocol):
@@ -254,7 +244,6 @@ class OrderHistory(Protocol):
 
         All pages. `until` None: up to now.
         """
-        ...
 
 
 class BrokerError(ShadowError):

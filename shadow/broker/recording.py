@@ -45,15 +45,12 @@ class MarketData(Protocol):
 
     def clock(self) -> MarketClock:
         """Tell whether the market is open."""
-        ...
 
     def asset(self, symbol: str) -> Asset:
         """Read whether `symbol` trades, and in fractions; raises AssetUnknown."""
-        ...
 
     def quote(self, symbol: str) -> Quote:
         """Read the latest quote; raises QuoteUnavailable."""
-        ...
 
 
 class OrderBook(Protocol):
@@ -61,11 +58,9 @@ class OrderBook(Protocol):
 
     def put(self, order: Order) -> bool:
         """Keep `order` unless its client order id is taken; tell whether it was kept. Atomic."""
-        ...
 
     def get(self, client_order_id: str) -> Order | None:
         """Give the order recorded under that id; None when there is none."""
-        ...
 
 
 class MemoryOrderBook:
@@ -187,27 +182,21 @@ class AccountBook(OrderHistory, Protocol):
 
     def order_by_client_id(self, client_order_id: str) -> Order | None:
         """Look one order up by the id we gave it; None when the broker has never seen it."""
-        ...
 
     def order_by_id(self, order_id: str) -> Order | None:
         """Look one order up by the broker's own id; None when the broker does not know it."""
-        ...
 
     def holdings(self) -> Sequence[Holding]:
         """Read every position; what is not in the list is not held."""
-        ...
 
     def account(self) -> Account:
         """Read the account's equity and cash, USD."""
-        ...
 
     def activities(self, after: datetime) -> Sequence[Activity]:
         """Read the account's journal after a moment: fills, fees, dividends, transfers. All pages, the oldest first."""
-        ...
 
     def quotes(self, symbols: Collection[str]) -> Sequence[Quote]:
         """Read the market's latest quotes, in one request; a symbol without a usable one is left out."""
-        ...
 
 
 class ReadOnlyAccount:

@@ -22,9 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from functools import cache
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
@@ -32,16 +30,12 @@ from shadow.contracts.comparison import EvidenceRef, Verdict
 from shadow.contracts.errors import PairMoved
 from shadow.contracts.model import Frozen, Identifier, Moment
 from shadow.contracts.vocabulary import Lane, Metric, Origin
-
-
-@cache
-def _market_zone() -> ZoneInfo:
-    return ZoneInfo("America/New_York")
+from shadow.contracts.words import MARKET_ZONE
 
 
 def trading_day_of(moment: datetime) -> date:
     """Name the trading day of a plan: the New York date of its timestamp."""
-    return moment.astimezone(_market_zone()).date()
+    return moment.astimezone(MARKET_ZONE).date()
 
 
 class PairState(StrEnum):
@@ -206,47 +200,36 @@ class PairLedger(Protocol):
 
     def get(self, plan_id: str) -> Pair | None:
         """Read a pair as it is now; None where the plan has none."""
-        ...
 
     def move(self, transition: Transition) -> Pair:
         """Make a transition; gives the pair as it then is. Raises `PairMoved` when it is not as decided on any more."""
-        ...
 
     def open_pairs(self) -> Iterable[Pair]:
         """Give the PENDING and LATE pairs, the oldest first."""
-        ...
 
     def pairs_of(self, trading_day: date) -> list[Pair | UnreadablePair]:
         """Give every pair of a trading day."""
-        ...
 
     def evidence_of(self, plan_id: str) -> dict[str, EvidenceRef]:
         """Give the evidence recorded for a pair, by name."""
-        ...
 
     def record_evidence(self, plan_id: str, ref: EvidenceRef) -> EvidenceRef:
         """Record a piece of evidence unless one of its name is recorded; gives the one that stands."""
-        ...
 
     def announcements(self, before: datetime) -> Sequence[Announcement | UnreadablePair]:
         """Give the announcements that have waited since `before`, and those that cannot be read."""
-        ...
 
     def claim(self, announcement: Announcement, at: datetime) -> Announcement | None:
         """Take an announcement over; None when somebody else did."""
-        ...
 
     def announced(self, announcement: Announcement) -> None:
         """Take an announcement away: it has been emitted."""
-        ...
 
     def sweep_notes(self) -> SweepNotes:
         """Give what the last sweep left; nothing before the first one."""
-        ...
 
     def keep_sweep_notes(self, notes: SweepNotes) -> None:
         """Leave `notes` for the next sweep."""
-        ...
 
 
 def moved(before: Pair, **changes: object) -> Pair:

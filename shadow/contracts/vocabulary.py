@@ -7,7 +7,9 @@ The metrics' closed list. The code emits them by these names, the template's ala
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Protocol
 
 
 class Role(StrEnum):
@@ -187,3 +189,13 @@ class Metric(StrEnum):
     CANDIDATE_STARTS_COMPLETED = "CandidateStartsCompleted"
     NOTIFICATION_FAILURES = "NotificationFailures"
     UNCOMPARED_TRADING_DAYS = "UncomparedTradingDays"
+
+
+class Recorder(Protocol):
+    """Where metrics and log lines go."""
+
+    def emit(self, values: Mapping[Metric, float]) -> None:
+        """Write metrics."""
+
+    def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
+        """Write one log line, without payloads; a problem is an error."""

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 MARKET_ZONE = ZoneInfo("America/New_York")
 UNKNOWN = "?"
-_CENTS = Decimal("0.01")
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
@@ -19,7 +18,7 @@ def usd(amount: Decimal | None, *, signed: bool = False) -> str:
     """Write an amount in USD to the cent."""
     if amount is None:
         return UNKNOWN
-    return f"{amount.quantize(_CENTS):{'+' if signed else ''},f} USD"
+    return f"{amount:{'+' if signed else ''},.2f} USD"
 
 
 def number(value: Decimal | None) -> str:

@@ -42,11 +42,9 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Give the time, in UTC."""
-        ...
 
     def sleep(self, seconds: float) -> None:
         """Wait for `seconds`."""
-        ...
 
 
 class SystemClock:
@@ -78,7 +76,6 @@ class EquityLedger(Protocol):
 
     def open_run(self, opening: RunOpening) -> Decimal:
         """Write the run down unless it is; give the limit in force, which the first opening set."""
-        ...
 
     def reserve(self, run_id: str, trade_id: str, amount: Decimal, turn: int | None = None) -> EquityCheck:
         """Reserve `amount` for a trade in one atomic step, or refuse it.
@@ -87,14 +84,12 @@ class EquityLedger(Protocol):
         process that orders for the trade (None: nobody does yet). Raises RunNotPrepared when the run was never opened, and
         TradeTakenOver when the turn is over and something would change.
         """
-        ...
 
     def release(self, run_id: str, trade_id: str, spent: Decimal, turn: int | None = None) -> None:
         """Lower a trade's reservation to what was `spent`. Doing it again, or with more, changes nothing.
 
         Raises TradeTakenOver when the turn is over and something would change, in one atomic step with the change.
         """
-        ...
 
 
 class IntentLog(Protocol):
@@ -102,29 +97,24 @@ class IntentLog(Protocol):
 
     def take(self, run_id: str, trade_id: str) -> int:
         """Take the trade over; give the turn, counted from 1. From now on no intent of an earlier turn is kept. Atomic."""
-        ...
 
     def record(self, intent: IntentRecord) -> IntentRecord:
         """Keep `intent` unless its step has one; give the kept one, `intent` itself when it was new. Atomic.
 
         Raises TradeTakenOver when the intent's turn is over.
         """
-        ...
 
     def update(self, intent: IntentRecord) -> None:
         """Write down what became of an intent. What the broker said stands: it gives way only to what it said later.
 
         Raises TradeTakenOver when the intent's turn is over and it is not the broker's word (it has no `order_id`).
         """
-        ...
 
     def of_trade(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:
         """Give a trade's intents in the order of their steps."""
-        ...
 
     def of_run(self, run_id: str) -> tuple[IntentRecord, ...]:
         """Give the intents of all trades of a run, those of one trade in the order of their steps."""
-        ...
 
 
 EffectDetail = TradeExecuted | AllTradesCompleted | WorkflowFailed | LedgerEntry
@@ -151,19 +141,15 @@ class PlanStore(Protocol):
     @property
     def bucket(self) -> str:
         """Name the bucket that phases are written to."""
-        ...
 
     def read_plan(self, check: ClaimCheck) -> tuple[WorkflowTrade, ...]:
         """Read a claim-checked plan's trades, holding digest and count against the claim."""
-        ...
 
     def write_phase(self, run_id: str, side: Side, trades: tuple[WorkflowTrade, ...]) -> str:
         """Write the trades of one phase as one JSON list; give its key. Writing it again changes nothing."""
-        ...
 
     def read_phase(self, bucket: str, key: str) -> tuple[WorkflowTrade, ...]:
         """Read the trades of one phase."""
-        ...
 
 
 class ResultLog(Protocol):
@@ -171,11 +157,9 @@ class ResultLog(Protocol):
 
     def results_of(self, run_id: str) -> dict[str, TradeResult]:
         """Give the recorded results by trade id."""
-        ...
 
     def with_intents(self, run_id: str) -> frozenset[str]:
         """Give the ids of the trades that intended an order."""
-        ...
 
 
 class InterlockViolation(ConfigurationError):

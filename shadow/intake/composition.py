@@ -13,9 +13,9 @@ from shadow.aws.clients import Environment
 from shadow.aws.observability import PowertoolsRecorder
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.contracts.errors import UnknownPair
-from shadow.contracts.vocabulary import Metric
+from shadow.contracts.vocabulary import Metric, Recorder
 from shadow.intake.aws import ParameterMode, PublishMode, S3PlanStore, StepFunctionsStarter, TextParameter
-from shadow.intake.intake import Intake, Recorder
+from shadow.intake.intake import Intake
 from shadow.lanes.lane import lane_file_at
 
 EARLY_PAUSES = (0.5, 1.5, 3.0, 5.0)

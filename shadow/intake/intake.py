@@ -19,7 +19,7 @@ from shadow.contracts.identity import execution_name_of, run_id_of
 from shadow.contracts.model import canonical, load_json
 from shadow.contracts.pair import Pair, StartState, Transition, Unpaired, UnpairedPlan, moved, trading_day_of
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane, Metric, Origin
+from shadow.contracts.vocabulary import Lane, Metric, Origin, Recorder
 from shadow.intake import payload
 from shadow.intake.aws import PublishMode, StartRefused
 from shadow.intake.payload import ControlEnd, Note, PlanMessage, PlanStore, StartContext, read_message
@@ -69,16 +69,6 @@ class Starter(Protocol):
 
     def found(self, name: str, accepted: frozenset[str]) -> tuple[str, str] | None:
         """Give the same of an execution that was started before, None where it was not. Raises `StartRefused`."""
-
-
-class Recorder(Protocol):
-    """Metrics and logs."""
-
-    def emit(self, values: Mapping[Metric, float]) -> None:
-        """Write metrics."""
-
-    def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
-        """Write one log line, without payloads."""
 
 
 def _utc_now() -> datetime:

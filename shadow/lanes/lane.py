@@ -177,19 +177,15 @@ class ControlSource(Protocol):
 
     def run_items(self, run_id: str) -> Iterable[RawItem]:
         """Read the run's item and its trades' items, by sort key."""
-        ...
 
     def captured_events(self, run_id: str) -> Iterable[RawItem] | None:
         """Read the events captured of the run, by sort key; None where nobody captures them."""
-        ...
 
     def other_runs(self, run_id: str) -> Iterable[RawItem]:
         """Read which further runs of the run's plan were seen, in either lane, by sort key."""
-        ...
 
     def ledger_rows(self, correlation_id: str) -> Iterable[RawItem] | None:
         """Read the trade ledger's rows of a plan, by sort key; None where there is no such table."""
-        ...
 
 
 class CandidateSource(Protocol):
@@ -197,23 +193,18 @@ class CandidateSource(Protocol):
 
     def execution_arn(self, run_id: str) -> str:
         """Name the execution of a run."""
-        ...
 
     def describe(self, execution_arn: str) -> Mapping[str, object] | None:
         """Read DescribeExecution's answer; None where the execution does not exist."""
-        ...
 
     def history(self, execution_arn: str) -> list[Mapping[str, object]]:
         """Read the whole history."""
-        ...
 
     def map_runs(self, history: list[Mapping[str, object]]) -> Iterable[Mapping[str, object] | Gap]:
         """Read a summary of each map run that the history names, and what of them could not be read."""
-        ...
 
     def state_items(self, run_id: str) -> Iterable[RawItem]:
         """Read the run's items of the candidate's state table, by sort key."""
-        ...
 
 
 class PlanSource(Protocol):
@@ -221,7 +212,6 @@ class PlanSource(Protocol):
 
     def plan_of(self, pair: Pair) -> RebalancePlan:
         """Read the plan of a pair."""
-        ...
 
 
 class BrokerTruth(Protocol):
@@ -236,11 +226,9 @@ class BrokerTruth(Protocol):
         now: datetime,
     ) -> Mapping[str, object]:
         """Fetch both accounts as an evidence document. `neighbours`: the day's other runs."""
-        ...
 
     def look(self, published_at: datetime, now: datetime) -> Mapping[str, object]:
         """Fetch what both accounts hold now, and what has been ordered since the plan, as an evidence document."""
-        ...
 
 
 def lane_file_at(path: str) -> LaneFile | None:

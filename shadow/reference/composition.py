@@ -81,7 +81,6 @@ class RecordProcessor(Protocol):
 
     def process(self, message: TradeMessage) -> None:
         """Execute one record; returning acknowledges it."""
-        ...
 
 
 class PlanPublisher(Protocol):
@@ -89,7 +88,6 @@ class PlanPublisher(Protocol):
 
     def publish(self, rebalance_plan: RebalancePlan) -> Published | NothingToExecute:
         """Publish one plan."""
-        ...
 
 
 def shadow_broker(environment: ControlBrokerEnvironment, connect: Connect) -> Broker:

@@ -87,55 +87,42 @@ class RunsStore(Protocol):
 
     def put_run(self, run: RunItem) -> bool:
         """Write the run's item unless there is one; tell whether it was written."""
-        ...
 
     def put_trade(self, run_id: str, trade: TradeItem) -> bool:
         """Write a trade's item unless there is one; tell whether it was written."""
-        ...
 
     def run(self, run_id: str) -> RunItem | None:
         """Read the run's item, consistently; None when there is none."""
-        ...
 
     def trade(self, run_id: str, trade_id: str) -> TradeItem | None:
         """Read a trade's item, consistently; None when there is none."""
-        ...
 
     def waiting_buys(self, run_id: str) -> tuple[TradeItem, ...]:
         """Read the BUYs that were not sent yet, by sequence number."""
-        ...
 
     def mark_running(self, run_id: str, trade_id: str, at: datetime) -> None:
         """Set a trade RUNNING, whatever it was before."""
-        ...
 
     def mark_pending(self, run_id: str, trade_id: str) -> None:
         """Set a trade that was sent PENDING, unless it was taken up already."""
-        ...
 
     def end_trade(self, record: TradeRecord) -> None:
         """Write how a trade ended, whatever its item said before."""
-        ...
 
     def count(self, tally: Tally) -> RunItem:
         """Add a trade to the run's counters, unconditionally, and give the run as it is then."""
-        ...
 
     def start_buy_phase(self, run_id: str, at: datetime) -> bool:
         """Move a run from its SELL phase to its BUY phase; tell whether this call did it."""
-        ...
 
     def fail_run(self, run_id: str, at: datetime, reason: str) -> bool:
         """Set a run FAILED unless it is; tell whether this call did it."""
-        ...
 
     def claim_aggregation(self, run_id: str, at: datetime) -> bool:
         """Set a run AGGREGATING if it is still in a phase; tell whether this call won."""
-        ...
 
     def complete_run(self, run_id: str, at: datetime) -> None:
         """Set a run COMPLETED."""
-        ...
 
 
 class TradeQueue(Protocol):
@@ -143,7 +130,6 @@ class TradeQueue(Protocol):
 
     def send(self, record: QueueRecord) -> None:
         """Send one trade; the queue drops a repetition of its trade id within five minutes."""
-        ...
 
 
 class EventBus(Protocol):
@@ -151,7 +137,6 @@ class EventBus(Protocol):
 
     def emit(self, kind: DetailType, detail: Frozen) -> None:
         """Emit one event."""
-        ...
 
 
 class TradeLedger(Protocol):
@@ -159,7 +144,6 @@ class TradeLedger(Protocol):
 
     def enter(self, entry: LedgerEntry) -> None:
         """Write the row of one filled order."""
-        ...
 
 
 class PlanTable(Protocol):
@@ -167,7 +151,6 @@ class PlanTable(Protocol):
 
     def keep(self, plan: RebalancePlan) -> None:
         """Write the plan for 90 days."""
-        ...
 
 
 class Notes(Protocol):
@@ -175,11 +158,9 @@ class Notes(Protocol):
 
     def info(self, message: str, fields: Mapping[str, object]) -> None:
         """Say what happened."""
-        ...
 
     def send_failed(self, message: str, fields: Mapping[str, object]) -> None:
         """Say, and count, that a BUY could not be sent."""
-        ...
 
 
 MAX_DEPLOYMENT_FRACTION = Decimal("1.5")

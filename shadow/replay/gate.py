@@ -179,7 +179,6 @@ class Engine(Protocol):
 
     def play(self, recordings: Sequence[Recording]) -> Iterator[Played]:
         """Run each plan against what is recorded of its day, and compare with what production did."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,6 @@ class Archive(Protocol):
 
     def archived(self, plan_id: str) -> Archived | None:
         """Give what is kept of the plan's live run; None where its control was never read."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +66,9 @@ class Candidate(Protocol):
 
     def start(self, plan: RebalancePlan, held: Mapping[str, Decimal], now: datetime) -> Pair:
         """Record the replay's pair and start its execution; a pair that exists already is given as it is."""
-        ...
 
     def outcome(self, pair: Pair, plan: RebalancePlan, now: datetime) -> tuple[RunOutcome, EvidenceRef] | None:
         """Read what the candidate did, its evidence copied; None while it is running."""
-        ...
 
 
 class Judging(Protocol):
@@ -79,7 +76,6 @@ class Judging(Protocol):
 
     def judge(self, run: ReplayRun, candidate: RunOutcome, ref: EvidenceRef, now: datetime) -> tuple[Verdict, str]:
         """Store the comparison and close the pair; gives the verdict and the comparison's key."""
-        ...
 
 
 class ReplayEnd(StrEnum):

@@ -16,13 +16,13 @@ from shadow.contracts.errors import EvidenceUnavailable
 from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.pair import Pair, PairLedger
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane, Metric, Role
+from shadow.contracts.vocabulary import Lane, Metric, Recorder, Role
 from shadow.lanes.brokers.reading import broker_corrected
 from shadow.lanes.brokers.truth import neighbours_of
 from shadow.lanes.lane import BrokerTruth, Deadlines, Look, PlanSource, Presence, effects_settled
 from shadow.lanes.redaction import DocumentWriter
 from shadow.settlement.documents import EvidenceStore, candidate_outcome, control_outcome, unread, watches_ledger, with_other_runs
-from shadow.settlement.judging import Case, Recorder
+from shadow.settlement.judging import Case
 from shadow.settlement.looks import LEGACY, LEGACY_EFFECTS, WORKFLOW, Lanes
 
 BROKER = "broker"

@@ -21,13 +21,14 @@ from shadow.aws.observability import PowertoolsRecorder
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.compare.policy import Deadlines as PolicyDeadlines
 from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.vocabulary import Recorder
 from shadow.lanes.lane import BrokerTruth, Deadlines, lane_file_at
 from shadow.lanes.legacy.source import AwsControlSource, CapturedEvents
 from shadow.lanes.redaction import Redactor
 from shadow.settlement.cases import CaseBuilder
 from shadow.settlement.documents import AwsPlanSource, EvidenceStore
 from shadow.settlement.hints import Hints
-from shadow.settlement.judging import Recorder, Starter, judge_by, policy_at
+from shadow.settlement.judging import Starter, judge_by, policy_at
 from shadow.settlement.looks import Lanes
 from shadow.settlement.messages import Channel, Teller
 from shadow.settlement.settler import Parts, Settler

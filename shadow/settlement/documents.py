@@ -52,11 +52,9 @@ class ObjectStore(Protocol):
 
     def put_if_absent(self, key: str, body: bytes, content_type: str) -> bool:
         """Store `body` unless the key exists already; say whether this call stored it."""
-        ...
 
     def get(self, key: str) -> bytes | None:
         """Read an object; None where there is none."""
-        ...
 
 
 Record = tuple[str, object]

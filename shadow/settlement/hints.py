@@ -19,11 +19,10 @@ from shadow.aws.table import plain_item
 from shadow.contracts.control_records import METADATA_SK, EventSource, StatusChangeEvent
 from shadow.contracts.errors import FieldFault, InvalidPayload, UnknownPair, faults_of
 from shadow.contracts.identity import run_id_of, run_id_of_execution
-from shadow.contracts.vocabulary import Lane, Metric
+from shadow.contracts.vocabulary import Lane, Metric, Recorder
 from shadow.lanes.lane import CandidateSource, ControlSource
 from shadow.lanes.legacy.source import CapturedEvent, CapturedEvents, captured_event
 from shadow.lanes.records import as_json, is_identifier, value_at
-from shadow.settlement.judging import Recorder
 from shadow.settlement.settler import Settler
 
 STEP_FUNCTIONS = "aws.states"

@@ -39,7 +39,7 @@ from shadow.contracts.model import Frozen
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.pair import Pair, StartState
 from shadow.contracts.plan import RebalancePlan
-from shadow.contracts.vocabulary import Lane, Metric, Origin, SizingBasis
+from shadow.contracts.vocabulary import Lane, Origin, SizingBasis
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +66,6 @@ Judge = Callable[[Case], Judgement]
 
 Starter = Callable[[Pair], StartState]
 """Completes a pair's start under the very name and input it was published with, and records what came of it."""
-
-
-class Recorder(Protocol):
-    """Metrics and logs."""
-
-    def emit(self, values: Mapping[Metric, float]) -> None:
-        """Write metrics."""
-        ...
-
-    def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
-        """Write one log line, without payloads."""
-        ...
-
-
-Now = Callable[[], datetime]
 
 
 _ROOMS = ("aws", "broker", "compare", "contracts", "execution", "lanes", "settlement")
@@ -373,11 +358,9 @@ class Objects(Protocol):
 
     def get(self, key: str) -> bytes | None:
         """Read an object; None where there is none. Raises `EvidenceUnavailable`."""
-        ...
 
     def put_if_absent(self, key: str, body: bytes, content_type: str) -> bool:
         """Store an object unless it is there; say whether this call did. Raises `EvidenceUnavailable`."""
-        ...
 
 
 def answer_batch(objects: Objects, folder: str, items: Sequence[tuple[str, str]]) -> int:

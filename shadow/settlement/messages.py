@@ -14,9 +14,8 @@ from shlex import quote
 
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity
 from shadow.contracts.visible import one_line
-from shadow.contracts.vocabulary import Metric, Origin
+from shadow.contracts.vocabulary import Metric, Origin, Recorder
 from shadow.settlement.conservation import Conservation
-from shadow.settlement.judging import Recorder
 
 TITLE = 99
 SHOWN = 5

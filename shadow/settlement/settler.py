@@ -18,12 +18,12 @@ from shadow.contracts.comparison import Comparison, EvidenceRef, Verdict
 from shadow.contracts.errors import EvidenceUnavailable, PairMoved, UnknownPair
 from shadow.contracts.outcome import Gap
 from shadow.contracts.pair import Announcement, Pair, PairLedger, PairState, StartState, Transition, moved
-from shadow.contracts.vocabulary import Lane, Metric, Role
+from shadow.contracts.vocabulary import Lane, Metric, Recorder, Role
 from shadow.lanes.lane import Deadlines, Look, Presence, Settledness
 from shadow.settlement.cases import CaseBuilder, View, evidence_digest
 from shadow.settlement.conservation import verdict_metrics
 from shadow.settlement.documents import EvidenceStore
-from shadow.settlement.judging import Case, Judge, Recorder
+from shadow.settlement.judging import Case, Judge
 from shadow.settlement.looks import Lanes
 
 _CLOSED = frozenset({PairState.JUDGED, PairState.RESOLVED_LATE})

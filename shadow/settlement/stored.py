@@ -70,11 +70,9 @@ class Ledger(Protocol):
 
     def pairs_of(self, trading_day: date) -> Sequence[Pair | UnreadablePair]:
         """Give every pair published on `trading_day`, whatever became of it."""
-        ...
 
     def unpaired_of(self, trading_day: date) -> Sequence[UnpairedPlan | UnreadablePair] | None:
         """Give the plans published on `trading_day` that have no pair; None where the ledger does not keep them."""
-        ...
 
 
 class Source(Protocol):
@@ -85,7 +83,6 @@ class Source(Protocol):
 
         Raises `UnreachableSource`, and `UnreadableDocument` for one that is not what the ledger names.
         """
-        ...
 
 
 class Store(Source, Protocol):
@@ -101,11 +98,9 @@ class Store(Source, Protocol):
 
     def entries(self, first: date, last: date) -> list[Entry]:
         """List the documents from `first` to `last` (a store may give more days). Raises `UnreachableSource`."""
-        ...
 
     def read(self, entry: Entry) -> bytes:
         """Read one document. Raises `UnreachableSource`, `UnreadableDocument`."""
-        ...
 
 
 @dataclass(frozen=True)

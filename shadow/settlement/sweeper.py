@@ -19,17 +19,17 @@ from decimal import Decimal
 from functools import cache
 from shlex import quote
 from time import monotonic
-from zoneinfo import ZoneInfo
 
 from shadow.aws.table import plain_item
 from shadow.contracts.candidate_state import INTENT_SK_PREFIX, IntentRecord
 from shadow.contracts.control_records import ExecutionStatus
 from shadow.contracts.pair import Pair, PairLedger, PairState, StartState, SweepNotes, Transition, UnreadablePair, moved
-from shadow.contracts.vocabulary import Lane, Metric, Origin
+from shadow.contracts.vocabulary import Lane, Metric, Origin, Recorder
+from shadow.contracts.words import MARKET_ZONE
 from shadow.contracts.workflow import MAX_INLINE_TRADES
 from shadow.lanes.lane import CandidateSource, Deadlines
 from shadow.settlement.conservation import Conservation, conservation
-from shadow.settlement.judging import Recorder, Starter
+from shadow.settlement.judging import Starter
 from shadow.settlement.settler import Settlement, Settler, announce
 
 _SATURDAY, _SUNDAY = 5, 6
@@ -83,7 +83,6 @@ def _easter(year: int) -> date:
     return date(year, 3, 22) + timedelta(days=ahead)
 
 
-MARKET_ZONE = ZoneInfo("America/New_York")
 RECENT_DAYS = 5
 UNANNOUNCED_AFTER = timedelta(seconds=120)
 MAX_RECHECKED = 200
