@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import ConfigDict
 
-from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative, NonNegativeTotal, Symbol, Total
+from shadow.contracts.model import Count, Exact, Frozen, Identifier, Moment, NonNegative, NonNegativeTotal, Symbol, Total
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Side, SizingBasis
 
 TTL_DAYS = 90
@@ -70,15 +69,6 @@ def request_window_sk(window: int) -> str:
 def reservation_sk(trade_id: str) -> str:
     """Key what is reserved for one BUY."""
     return f"{RESERVATION_SK_PREFIX}{trade_id}"
-
-
-def _whole(value: object) -> object:
-    if not isinstance(value, Decimal) or not value.is_finite() or value != value.to_integral_value():
-        return value
-    return int(value)
-
-
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
 
 
 class IntentStatus(StrEnum):

@@ -13,11 +13,10 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from shadow.contracts.model import Exact, Frozen, Identifier, Moment, Symbol, Total
+from shadow.contracts.model import Count, Exact, Frozen, Identifier, Moment, Symbol, Total
 from shadow.contracts.vocabulary import Side
 
 GUARD_THRESHOLD_USD = Decimal("500.00")
@@ -35,16 +34,6 @@ def run_pk(run_id: str) -> str:
 def trade_sk(trade_id: str) -> str:
     """Key one trade item below its run."""
     return f"{TRADE_SK_PREFIX}{trade_id}"
-
-
-def _whole(value: object) -> object:
-    """DynamoDB gives every number as Decimal; counters are whole."""
-    if not isinstance(value, Decimal) or not value.is_finite() or value != value.to_integral_value():
-        return value
-    return int(value)
-
-
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
 
 
 class LegacyRunStatus(StrEnum):

@@ -21,6 +21,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     JsonValue,
     PlainSerializer,
     StringConstraints,
@@ -168,6 +169,16 @@ def iso(value: datetime) -> str:
 _AS_TEXT = PlainSerializer(decimal_text, when_used="json")
 Exact = Annotated[Decimal, BeforeValidator(parse_decimal), _AS_TEXT]
 NonNegative = Annotated[Exact, AfterValidator(_not_negative)]
+
+
+def _whole(value: object) -> object:
+    """DynamoDB gives every number as Decimal; counters are whole."""
+    if not isinstance(value, Decimal) or not value.is_finite() or value != value.to_integral_value():
+        return value
+    return int(value)
+
+
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
 Total = Annotated[Decimal, BeforeValidator(parse_total), _AS_TEXT]
 NonNegativeTotal = Annotated[Total, AfterValidator(_not_negative)]
 Fraction = Annotated[Exact, AfterValidator(_fraction)]

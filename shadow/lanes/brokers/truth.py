@@ -78,7 +78,7 @@ class BrokerTruthReader:
                     document[role.value] = {
                         **looked.document,
                         "looked_up": _looked_up(book, run, looked.orders),
-                        "activities": [_entry(activity) for activity in book.activities(min(starts))],
+                        "activities": [_fields(activity) for activity in book.activities(min(starts))],
                         "neighbours": {"symbols": sorted(neighbours.symbols), "trade_ids": sorted(neighbours.trade_ids)},
                     }
         runs = [run for run in (control, candidate) if run is not None]
@@ -143,7 +143,7 @@ def _look(book: AccountBook, since: datetime, now: datetime) -> _Looked:
         "at": now,
         "is_steady": is_steady,
         "orders": [_document(order) for order in listed.orders],
-        "odd": [_odd_document(order) for order in listed.odd],
+        "odd": [_fields(order) for order in listed.odd],
         "cash": account.cash,
         "positions": [{"symbol": h.symbol, "quantity": h.quantity, "price": h.price} for h in holdings],
     }
@@ -203,14 +203,9 @@ def _document(order: Order) -> dict[str, object]:
     }
 
 
-def _odd_document(order: OddOrder) -> dict[str, object]:
-    side = None if order.side is None else order.side.value
-    return {name: getattr(order, name) for name in OddOrder.__slots__ if name != "side"} | {"side": side}
-
-
-def _entry(activity: Activity) -> dict[str, object]:
-    side = None if activity.side is None else activity.side.value
-    return {name: getattr(activity, name) for name in Activity.__slots__ if name != "side"} | {"side": side}
+def _fields(record: OddOrder | Activity) -> dict[str, object]:
+    side = None if record.side is None else record.side.value
+    return {name: getattr(record, name) for name in record.__slots__ if name != "side"} | {"side": side}
 
 
 def neighbours_of(pair: Pair, control: RunOutcome | None, ledger: PairLedger, plans: PlanSource) -> Neighbours:

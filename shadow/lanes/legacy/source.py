@@ -147,8 +147,7 @@ class CapturedEvents:
 
     def of_run(self, run_id: str) -> Iterator[dict[str, AttributeValueTypeDef]]:
         """Give the run's events, without their expiry: when an event was captured is no part of what it says."""
-        for item in self._reader.query("PK", f"RUN#{run_id}", prefix=EVENT_SK_PREFIX):
-            yield {name: value for name, value in item.items() if name != "TTL"}
+        return self._kept(run_id, EVENT_SK_PREFIX)
 
     def note_other_run(self, run_id: str, lane: Lane, name: str, now: datetime, created_at: str = "") -> bool:
         """Keep once that a lane ran the plan of `run_id` as `name`, created at that time. Raises `EvidenceUnavailable`."""
@@ -162,7 +161,10 @@ class CapturedEvents:
 
     def other_runs(self, run_id: str) -> Iterator[dict[str, AttributeValueTypeDef]]:
         """Give the further runs of the run's plan, without their expiry."""
-        for item in self._reader.query("PK", f"RUN#{run_id}", prefix=OTHER_RUN_SK_PREFIX):
+        return self._kept(run_id, OTHER_RUN_SK_PREFIX)
+
+    def _kept(self, run_id: str, prefix: str) -> Iterator[dict[str, AttributeValueTypeDef]]:
+        for item in self._reader.query("PK", f"RUN#{run_id}", prefix=prefix):
             yield {name: value for name, value in item.items() if name != "TTL"}
 
     def has_terminal(self, run_id: str) -> bool:

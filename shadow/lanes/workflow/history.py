@@ -135,11 +135,6 @@ def _was_caught(event: Event, before: _Before) -> bool:
     return before.kind_before(event) in _CAUGHT
 
 
-def _details(event: Event, name: str) -> Mapping[str, object]:
-    value = event.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
 def _payload(details: Mapping[str, object], name: str) -> Payload:
     """Read a payload. `included: false` and `truncated: true` both say that it was left out."""
     text = details.get(name)
@@ -150,7 +145,7 @@ def _payload(details: Mapping[str, object], name: str) -> Payload:
 
 
 def _started(facts: HistoryFacts, event: Event) -> None:
-    facts.input = _payload(_details(event, "executionStartedEventDetails"), "input")
+    facts.input = _payload(mapping_in(event, "executionStartedEventDetails"), "input")
     facts.started_at = event.get("timestamp")
 
 
@@ -158,7 +153,7 @@ def _ended(detail: str | None) -> Callable[[HistoryFacts, Event], None]:
     def handle(facts: HistoryFacts, event: Event) -> None:
         facts.end_type = str(event["type"])
         facts.ended_at = event.get("timestamp")
-        details = _details(event, detail) if detail else {}
+        details = mapping_in(event, detail) if detail else {}
         facts.error = _text(details.get("error"))
         facts.cause = _text(details.get("cause"))
 
@@ -175,7 +170,7 @@ def _redriven(facts: HistoryFacts, event: Event) -> None:
 
 def _entered(facts: HistoryFacts, event: Event) -> None:
     kind = str(event["type"])
-    name = _text(_details(event, "stateEnteredEventDetails").get("name"))
+    name = _text(mapping_in(event, "stateEnteredEventDetails").get("name"))
     if kind == "TaskStateEntered":
         facts.tasks_entered += 1
     else:
@@ -190,7 +185,7 @@ def _entered(facts: HistoryFacts, event: Event) -> None:
 
 
 def _exited(facts: HistoryFacts, event: Event) -> None:
-    details = _details(event, "stateExitedEventDetails")
+    details = mapping_in(event, "stateExitedEventDetails")
     name = details.get("name")
     if isinstance(name, str):
         output = facts.outputs[name] = _payload(details, "output")
@@ -200,13 +195,13 @@ def _exited(facts: HistoryFacts, event: Event) -> None:
 
 def _succeeded(detail: str) -> Callable[[HistoryFacts, Event], None]:
     def handle(facts: HistoryFacts, event: Event) -> None:
-        facts.results.append(_payload(_details(event, detail), "output"))
+        facts.results.append(_payload(mapping_in(event, detail), "output"))
 
     return handle
 
 
 def _map_run(facts: HistoryFacts, event: Event) -> None:
-    arn = _details(event, "mapRunStartedEventDetails").get("mapRunArn")
+    arn = mapping_in(event, "mapRunStartedEventDetails").get("mapRunArn")
     if isinstance(arn, str):
         facts.map_runs.append(arn)
     else:
@@ -220,10 +215,10 @@ def _task(facts: HistoryFacts, event: Event, kind: str, requests: dict[object, s
     if kind in _SCHEDULED:
         holder, name = _SCHEDULED[kind]
         facts.tasks_scheduled += 1
-        resource = _text(_details(event, holder).get("resource"))
+        resource = _text(mapping_in(event, holder).get("resource"))
         if resource is not None and _FUNCTION in resource:
             facts.functions.add(resource)
-        request = _text(_details(event, holder).get(name))
+        request = _text(mapping_in(event, holder).get(name))
         if request is not None and before is not None:
             requests[event.get("id")] = request
         return
@@ -233,7 +228,7 @@ def _task(facts: HistoryFacts, event: Event, kind: str, requests: dict[object, s
         if request is not None:
             requests[event.get("id")] = request
         return
-    details = _details(event, detail)
+    details = mapping_in(event, detail)
     facts.task_failures.append(TaskFailure(_text(details.get("error")) or kind, _text(details.get("cause")) or "", request))
 
 
