@@ -9,9 +9,10 @@ What reports need of the pair ledger: the pairs of a trading day, and the plans 
 published, so it alone can say that nothing was lost; comparisons are held against it, and a verdict without its stored
 comparison is counted.
 
-The same stored comparisons as a table: for months that one machine should not list and download object by object. The table has
-one text column, `document`, and the partition `day` (projected, so no crawler); a document is read by the same decoder whether
-it comes from here, from the bucket or from a folder. Summaries over everything are queries with Athena's JSON functions.
+`AthenaSource` reads the same stored comparisons as a table: for months that one machine should not list and download object by
+object. The table has one text column, `document`, and the partition `day` (projected, so no crawler); a document is read by the
+same decoder whether it comes from here, from the bucket or from a folder. Summaries over everything are queries with Athena's
+JSON functions.
 """
 
 from __future__ import annotations

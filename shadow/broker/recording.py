@@ -5,8 +5,8 @@ mid of the quote it was decided on, so that a candidate's intents can be compare
 
 It only ever sees the `MarketData` part of a broker, so there is no way from here to an order endpoint.
 
-A brokerage account to look at only: the comparator asks both lanes' accounts and must never be able to order or cancel in
-either. Nothing is connected before the first question.
+Beside it, a brokerage account to look at only: the comparator asks both lanes' accounts and must never be able to order or
+cancel in either. Nothing is connected before the first question.
 """
 
 from __future__ import annotations

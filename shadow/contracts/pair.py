@@ -2,8 +2,8 @@
 
 The pair: the two runs of one plan, from publication to verdict, as the pair ledger keeps it.
 
-The pair ledger as the comparator sees it: which moves a pair may make, and the port through which it makes them. Each move
-is conditional on the version it was decided on and leaves an audit entry in the same transaction, so of two comparators one
+Beside it the pair ledger as the comparator sees it: which moves a pair may make, and the port through which it makes them. Each
+move is conditional on the version it was decided on and leaves an audit entry in the same transaction, so of two comparators one
 wins and the other reads again.
 
     PENDING ──► JUDGED                      both lanes settled and compared

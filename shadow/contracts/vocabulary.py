@@ -1,8 +1,7 @@
 """Business Unit: shared contracts | Status: current.
 
-The glossary's closed lists: the words that plans, lanes, trades and runs are described with. No synonyms elsewhere.
-
-The metrics' closed list. The code emits them by these names, the template's alarms and dashboard are checked against them.
+The glossary's closed lists: the words that plans, lanes, trades and runs are described with. No synonyms elsewhere. One
+of them names the metrics: the code emits them by these names, the template's alarms and dashboard are checked against them.
 """
 
 from __future__ import annotations

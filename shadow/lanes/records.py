@@ -6,8 +6,7 @@ not lose the rest of the record. So every faulty field is noted as a contract vi
 Values by path in a JSON document that somebody else wrote: `a.b` steps into objects, `[*]` into every element of a list.
 Null, absent and unreadable are three answers, and stay three. No number passes through a binary float.
 
-Fields of a user's own, which no contract of ours has: one value of a record, read as what it is said to be. Null, absent and
-unreadable are three answers, and no number passes through a binary float.
+Fields of a user's own, which no contract of ours has, are read so as well: one value of a record, as what it is said to be.
 """
 
 from __future__ import annotations

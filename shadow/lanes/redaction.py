@@ -5,7 +5,7 @@ fault in one text cannot reach the next: by the name of their field (of an objec
 in an error text), and by value, where the SHA-256 of a word is a known fingerprint. A text that holds JSON is read token by
 token, however deep such texts stand in each other, and keeps every byte that is no secret.
 
-Writes an evidence document, a line of canonical JSON a record, without holding more than one record.
+What is left is written by `DocumentWriter`, a line of canonical JSON a record, without holding more than one record.
 """
 
 from __future__ import annotations

@@ -2,10 +2,9 @@
 
 One queue record through the control: duplicate check, RUNNING, market-open check, equity breaker, execution, the trade's item,
 then the counters in a second write, then whatever the run needs next. The order of these steps, and that nothing holds them
-together, is the contract (section 5); `phases` takes over once a trade is counted.
-
-What the control does once a trade is counted: open the BUY phase behind the sell guard, and, when every trade is counted, let
-one winner aggregate. The guard's threshold is a code constant in the control; exactly 500.00 is allowed.
+together, is the contract (section 5). Once a trade is counted, the run goes on: open the BUY phase behind the sell guard, and,
+when every trade is counted, let one winner aggregate. The guard's threshold is a code constant in the control; exactly 500.00 is
+allowed.
 """
 
 from __future__ import annotations

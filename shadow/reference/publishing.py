@@ -5,7 +5,7 @@ transactional, as the contract has it: a crash leaves whatever was written. The 
 each publication, so publishing a plan again makes another run of it.
 
 What the reference lane needs of the world: the runs table, the queue, the bus, the trade ledger and the plan table. The adapters
-are in `runs_store` and `channels`; the planted faults wrap these ports and nothing else.
+are in `tables`; the planted faults wrap these ports and nothing else.
 """
 
 from __future__ import annotations

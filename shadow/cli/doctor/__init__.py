@@ -1,9 +1,8 @@
 """Business Unit: command line | Status: current.
 
 The checks of `shadow doctor`, one module a subject. Each looks at one thing of the account, read only, and says what it found
-and what to do about it.
-
-What a check finds, and the account it looks at. A service that denies or does not know a thing is a finding too.
+and what to do about it. Here is what a check finds, and the account it looks at. A service that denies or does not know a thing
+is a finding too.
 """
 
 from __future__ import annotations
