@@ -16,10 +16,10 @@ MUTANTS_OPTIONS ?=
 # Many interpreters are started by the jobs below; each would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-long fuzz simulate mutants lint security format bench bench-quick build deploy-dev delete-dev rehearse lock pages hooks clean
+.PHONY: help demo test test-deployed test-long fuzz simulate mutants lint security format bench bench-quick build deploy-dev delete-dev rehearse lock pages hooks clean
 
 help: ## Show what can be made
-	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@echo "Making the environment $(VENV) (once; about a minute)"
@@ -32,7 +32,10 @@ demo: $(STAMP) ## Run the main job: ten trading days through both lanes, compare
 	@$(BIN)/shadow demo
 
 test: $(STAMP) ## Run the tests: unit, contract, integration, infrastructure, and the short end-to-end run
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long and not local_cloud and not browser"
+
+test-deployed: $(STAMP) ## Run the tests of the stack deployed into local clouds, and of the pages in a browser
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "(local_cloud or browser) and not long"
 
 test-long: $(STAMP) ## Run the long forms of the property, model-based and end-to-end tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long

@@ -1,7 +1,7 @@
 """README from the top to the end, line by line, in a fresh clone: every line works as it is written.
 
 Taken as done: the environments that `make` and the local cloud make once (`.venv`, `.venv-local`; they need the network), and
-`make test`, which is what runs this. A word in capitals stands for something of the reader's own, and gets a value below.
+`make test`, which is long itself. A word in capitals stands for something of the reader's own, and gets a value below.
 """
 
 from __future__ import annotations

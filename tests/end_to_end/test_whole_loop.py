@@ -1,4 +1,7 @@
-"""A plan goes in, both lanes run it, a verdict comes out: the deployed template, the deployed artefacts, on this machine."""
+"""A plan goes in, both lanes run it, a verdict comes out: the deployed template, the deployed artefacts, on this machine.
+
+The one file of this folder that `make test` runs; `make test-deployed` runs the others.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ from shadow.contracts.comparison import Attribution, Comparison, Verdict
 from shadow.contracts.pair import PairState, StartState
 from shadow.contracts.vocabulary import Role, RunStatus
 from shadow.settlement.conservation import conservation
-
-pytestmark = [pytest.mark.local_cloud]
 
 
 def judged(operator: Operator, plan_id: str) -> Comparison:

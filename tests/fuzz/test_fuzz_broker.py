@@ -97,7 +97,7 @@ answers = st.sampled_from(sorted(CALLS)).flatmap(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=130)
 @given(answers)
 def test_every_answer_is_understood_or_a_brokers_error(case: tuple[str, int, bytes]) -> None:
     name, status, body = case
@@ -107,7 +107,7 @@ def test_every_answer_is_understood_or_a_brokers_error(case: tuple[str, int, byt
     assert len(transport.sent) == 1, "a call goes out once"
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.just(200) | statuses, bodies(ORDER_JSON))
 def test_an_order_is_taken_for_accepted_or_refused_only_when_that_is_known(status: int, body: bytes) -> None:
     outcome = ended(lambda: broker_over(FakeTransport(status, body), SECRET).submit(order_request()))
@@ -120,7 +120,7 @@ def test_an_order_is_taken_for_accepted_or_refused_only_when_that_is_known(statu
         assert status != 408
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(st.just(200) | statuses, bodies(ORDER_JSON))
 def test_an_order_is_absent_only_when_the_broker_itself_says_so(status: int, body: bytes) -> None:
     outcome = ended(lambda: broker_over(FakeTransport(status, body), SECRET).order_by_client_id("t-1"))
@@ -129,7 +129,7 @@ def test_an_order_is_absent_only_when_the_broker_itself_says_so(status: int, bod
         assert isinstance(json.loads(body)["code"], int)
 
 
-@settings(max_examples=100)
+@settings(max_examples=12)
 @given(st.lists(damaged(ORDER_JSON, most=1), min_size=1, max_size=3))
 def test_a_list_as_long_as_a_page_always_ends(damage: list[Any]) -> None:
     whole = [ORDER_JSON | {"id": str(number)} for number in range(500)]
@@ -165,7 +165,7 @@ def test_a_broken_connection_leaves_an_order_in_doubt_unless_it_was_never_made(n
     assert not isinstance(outcome.error, BrokerThrottled)
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(st.decimals() | st.sampled_from([Decimal("1E+40"), Decimal("NaN"), Decimal("1E-40")]))
 def test_no_quantity_is_sent_that_the_wire_cannot_say(quantity: Decimal) -> None:
     transport = FakeTransport(200, json.dumps(ORDER_JSON).encode())

@@ -109,7 +109,7 @@ def checked(arguments: list[str]) -> int:
     return result.exit_code
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(lines)
 @example(["report", "--file", "comparisons.jsonl", "--date", "1999-01-04"])
 @example(["report", "--file", "comparisons.jsonl", "--date", "2099-01-04"])
@@ -121,7 +121,7 @@ def test_a_command_ends_with_one_of_five_codes(arguments: list[str]) -> None:
     checked(arguments)
 
 
-@settings(max_examples=50)
+@settings(max_examples=12)
 @given(lines)
 def test_with_json_there_is_one_document_whatever_happens(arguments: list[str]) -> None:
     line = [*arguments[:1], "--json", *(word for word in arguments[1:] if word != "--json")]

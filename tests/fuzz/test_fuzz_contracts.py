@@ -50,7 +50,7 @@ WIRES: list[tuple[type[Frozen], dict[str, object]]] = [
 ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(damaged(PLAN_JSON) | json_values)
 def test_a_plan_is_read_or_refused_and_what_is_read_can_be_published(value: object) -> None:
     read = ended(lambda: RebalancePlan.read(value))
@@ -67,7 +67,7 @@ def test_a_plan_is_read_or_refused_and_what_is_read_can_be_published(value: obje
         assert WorkflowInput.parse_json(built).plan_id == plan.plan_id
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(raw_texts(PLAN_JSON))
 def test_a_plan_file_is_read_or_refused(text: str) -> None:
     for form in (text, text.encode("utf-8", "surrogatepass")):
@@ -75,7 +75,7 @@ def test_a_plan_file_is_read_or_refused(text: str) -> None:
         assert read.error is None or isinstance(read.error, InvalidPlan)
 
 
-@settings(max_examples=400)
+@settings(max_examples=130)
 @given(st.sampled_from(WIRES).flatmap(lambda wire: st.tuples(st.just(wire[0]), damaged(wire[1]) | json_values)))
 def test_a_payload_is_read_or_refused_and_written_as_it_was_read(case: tuple[type[Frozen], object]) -> None:
     model, value = case
@@ -84,7 +84,7 @@ def test_a_payload_is_read_or_refused_and_written_as_it_was_read(case: tuple[typ
         assert model.parse(json.loads(json.dumps(read.answer.to_wire()))) == read.answer
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(st.sampled_from(WIRES).flatmap(lambda wire: st.tuples(st.just(wire[0]), raw_texts(wire[1]))))
 def test_a_payload_text_is_read_or_refused(case: tuple[type[Frozen], str]) -> None:
     model, text = case
@@ -92,7 +92,7 @@ def test_a_payload_text_is_read_or_refused(case: tuple[type[Frozen], str]) -> No
     assert read.error is None or isinstance(read.error, ContractViolation)
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(
     damaged(WorkflowTrade.from_message(TRADES[1]).to_wire()) | damaged({"trade": WIRES[1][1], "reconcile": True}) | json_values
 )
@@ -101,7 +101,7 @@ def test_a_trade_request_is_read_or_refused(event: object) -> None:
     assert read.error is None or isinstance(read.error, ContractViolation)
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(damaged({name: value for name, value in RESULTS[0].items() if value is not None}) | json_values)
 def test_a_summary_out_of_any_state_is_read_or_refused(state: object) -> None:
     for model in (RunSummary, PreparedRun):
@@ -109,7 +109,7 @@ def test_a_summary_out_of_any_state_is_read_or_refused(state: object) -> None:
         assert read.error is None or isinstance(read.error, ContractViolation)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(hostile | st.decimals() | st.text(max_size=30) | st.integers())
 def test_a_number_is_exact_and_can_be_reckoned_with_or_is_refused(value: object) -> None:
     number, refusal = None, ""
@@ -126,7 +126,7 @@ def test_a_number_is_exact_and_can_be_reckoned_with_or_is_refused(value: object)
     assert number.quantize(Decimal("0.01")).is_finite()
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(damaged({name: value for name, value in from_item(pair_to_item(pair_of(PLAN))).items() if value is not None}))
 def test_a_pair_item_is_read_or_refused(values: object) -> None:
     if not isinstance(values, dict):

@@ -131,7 +131,7 @@ calls = st.sampled_from(sorted(EVENTS)).flatmap(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(calls)
 def test_a_function_answers_or_refuses_and_leaves_nothing_half_written(case: tuple[str, Any]) -> None:
     folder, event = case
@@ -164,7 +164,7 @@ other_calls = st.sampled_from(sorted(OTHERS)).flatmap(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(other_calls)
 def test_a_function_that_refuses_its_call_has_called_nobody(case: tuple[str, Any]) -> None:
     folder, event = case

@@ -131,7 +131,7 @@ def taken(*bodies: str) -> tuple[list[str], Kept, Told]:
     return hints.take(Message(str(place), body) for place, body in enumerate(bodies)), kept, told
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(st.lists(raw_texts(ENDED) | raw_texts(CHANGED) | json_values.map(as_text), min_size=1, max_size=4), st.integers(0, 4))
 def test_poisoned_messages_come_again_and_no_other(bodies: list[str], place: int) -> None:
     good = json.dumps(ENDED)
@@ -149,7 +149,7 @@ def test_poisoned_messages_come_again_and_no_other(bodies: list[str], place: int
         assert SECRET not in fields["reason"]
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(raw_texts(ENDED) | raw_texts(CHANGED) | json_values.map(as_text))
 def test_the_command_tells_of_a_dead_hint_what_the_comparator_does(body: str) -> None:
     _, _, told = taken(body)
@@ -159,7 +159,7 @@ def test_the_command_tells_of_a_dead_hint_what_the_comparator_does(body: str) ->
     assert json.dumps(letter.to_wire())
 
 
-@settings(max_examples=100)
+@settings(max_examples=30)
 @given(
     damaged({"requestPayload": {"detail-type": "RebalancePlanned", "detail": PLAN.to_wire()}, "responsePayload": {}}), st.data()
 )

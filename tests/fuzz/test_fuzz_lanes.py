@@ -63,7 +63,7 @@ def checked(outcome: RunOutcome | None) -> None:
 RAW_EVENTS: list[Any] = ControlRun(PLAN).events()
 
 
-@settings(max_examples=250)
+@settings(max_examples=80)
 @given(damaged(ITEMS))
 def test_the_controls_items_are_read_whatever_they_hold(items: Any) -> None:
     if not isinstance(items, list):
@@ -73,7 +73,7 @@ def test_the_controls_items_are_read_whatever_they_hold(items: Any) -> None:
     checked(read.answer)
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(damaged(RAW), damaged(RAW_EVENTS))
 def test_raw_items_and_events_are_read_whatever_they_hold(items: Any, events: Any) -> None:
     records = [("item", item) for item in _mappings(items)]
@@ -82,7 +82,7 @@ def test_raw_items_and_events_are_read_whatever_they_hold(items: Any, events: An
     checked(read.answer)
 
 
-@settings(max_examples=250)
+@settings(max_examples=80)
 @given(st.sampled_from(DIALECTS).flatmap(lambda dialect: st.tuples(*map(damaged, execution(dialect)))))
 def test_an_execution_is_read_whatever_it_says(case: tuple[Any, Any]) -> None:
     describe, history = case
@@ -93,7 +93,7 @@ def test_an_execution_is_read_whatever_it_says(case: tuple[Any, Any]) -> None:
     checked(read.answer)
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(damaged(execution("aws")[1]) | st.lists(json_values))
 def test_a_history_is_read_without_an_error_of_any_kind(history: Any) -> None:
     facts = read_history(history if isinstance(history, list) else [])
@@ -108,7 +108,7 @@ STATE: list[Any] = [
 ]
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(damaged(STATE), st.lists(damaged({"mapRunArn": "arn", "children": {"total": 3}}) | st.just(Gap(what="x", reason="y"))))
 def test_the_candidates_state_is_read_whatever_it_holds(items: Any, map_runs: list[Any]) -> None:
     describe, history = execution("aws")
@@ -149,7 +149,7 @@ ACCOUNT = {
 ANSWERS = {"control": ACCOUNT}
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(damaged(ANSWERS), damaged(ANSWERS))
 def test_the_brokers_word_is_read_whatever_it_says(document: Any, opening: Any) -> None:
     control = read_control(RUN_ID, PLAN.plan_id, ITEMS, None)
@@ -157,7 +157,7 @@ def test_the_brokers_word_is_read_whatever_it_says(document: Any, opening: Any) 
     checked(read.answer)
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(damaged(RAW[0]) | st.dictionaries(st.text(max_size=3), json_values, max_size=3))
 def test_an_attribute_that_is_none_is_left_as_it_lies(item: Any) -> None:
     if isinstance(item, Mapping):

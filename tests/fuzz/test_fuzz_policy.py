@@ -82,7 +82,7 @@ def policies(draw: Callable[[st.SearchStrategy[Any]], Any]) -> str:
     return "\n".join(lines)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(policies() | st.text() | st.sampled_from(PIECES))
 def test_a_text_is_a_policy_or_is_refused_with_line_and_key(text: str) -> None:
     read = ended(lambda: Policy.read(text, "given.toml"))
@@ -99,7 +99,7 @@ def test_a_text_is_a_policy_or_is_refused_with_line_and_key(text: str) -> None:
         assert fault.found
 
 
-@settings(max_examples=100)
+@settings(max_examples=30)
 @given(st.integers(0, len(LINES) - 1), st.sampled_from(VALUES))
 def test_a_wrong_value_is_refused_at_its_own_line(place: int, value: str) -> None:
     name, equals, _ = LINES[place].partition("=")

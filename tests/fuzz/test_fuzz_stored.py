@@ -36,14 +36,14 @@ LINE = {"record": "item", "value": {"SK": {"S": "METADATA"}, "status": {"S": "CO
 bodies = raw_texts(DOCUMENT).map(lambda text: text.encode("utf-8", "surrogatepass")) | st.binary(max_size=30)
 
 
-@settings(max_examples=120)
+@settings(max_examples=40)
 @given(bodies)
 def test_a_stored_comparison_is_read_or_refused(body: bytes) -> None:
     read = ended(lambda: read_comparison(body))
     assert read.error is None or isinstance(read.error, InvalidPayload)
 
 
-@settings(max_examples=120)
+@settings(max_examples=40)
 @given(bodies)
 def test_what_reports_need_of_a_comparison_is_read_or_refused_by_document_and_field(body: bytes) -> None:
     read = ended(lambda: decode("day=2026-01-06/one.json", body))
@@ -67,7 +67,7 @@ class Objects:
         return self.body
 
 
-@settings(max_examples=120)
+@settings(max_examples=40)
 @given(st.lists(damaged(LINE) | json_values, max_size=3), st.sampled_from(("whole", "cut", "plain", "deep")), st.booleans())
 def test_an_evidence_document_is_read_or_refused(records: list[Any], form: str, signed: bool) -> None:  # noqa: FBT001 - drawn
     text = "".join(f"{as_text(record)}\n" for record in records).encode("utf-8", "surrogatepass")
@@ -83,7 +83,7 @@ def test_an_evidence_document_is_read_or_refused(records: list[Any], form: str, 
         assert read.error is None or isinstance(read.error, EvidenceCorrupt | InvalidPayload)
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(raw_texts(PLAN.to_wire()), raw_texts(json.loads(PAIR.model_dump_json())))
 def test_files_of_plans_and_pairs_are_read_or_refused_by_name(plan: str, pair: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -98,7 +98,7 @@ def test_files_of_plans_and_pairs_are_read_or_refused_by_name(plan: str, pair: s
         ended(lambda: StateFile(place / "state.jsonl").done())
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(raw_texts({"AAPL": "3", "MSFT": "1.5"}))
 def test_positions_that_were_kept_are_read_or_refused(text: str) -> None:
     read = ended(lambda: read_held(text))

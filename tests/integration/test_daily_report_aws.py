@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from moto import mock_aws
 from moto.ses.models import ses_backends
 
 from functions.daily_report import lambda_handler as function
+from reports.daily import composition
 from reports.daily.composition import DailyReportEnvironment, MailRefused, S3Archive, SesMailer, publisher_from
 from reports.data.frames import load_frames
 from reports.data.trading_calendar import trading_days
@@ -32,6 +34,8 @@ from tests.factories.comparisons import comparison_of, diverged, document, key_o
 
 BUCKET, TABLE, PLANS, SENDER = "evidence", "pairs", "plans", "shadow@example.com"
 DAYS = trading_days(date(2025, 11, 3), date(2025, 11, 7))
+LOOKED_BACK = 15
+"""Trading days that a report counts here: each is two queries, and the deployed function asks for a year of them."""
 
 
 @pytest.fixture
@@ -51,6 +55,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(composition, "settings_of", partial(composition.settings_of, days=LOOKED_BACK))
     forget()
     with mock_aws():
         boto3.client("s3").create_bucket(Bucket=BUCKET)
