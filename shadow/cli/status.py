@@ -29,9 +29,9 @@ from shadow.lanes.legacy.reader import read_control
 from shadow.lanes.legacy.source import AwsControlSource, CapturedEvents, run_of_plan
 from shadow.lanes.records import as_moment
 from shadow.replay.ports import is_of_version, label_of_version, replay_id_of
+from shadow.settlement.cases import LEGACY, WORKFLOW
 from shadow.settlement.composition import deadlines_from
 from shadow.settlement.conservation import Conservation, conservation
-from shadow.settlement.looks import LEGACY, WORKFLOW
 
 _Clock = tuple[datetime, Deadlines]
 

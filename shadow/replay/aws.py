@@ -34,9 +34,9 @@ from shadow.lanes.legacy.source import AwsControlSource
 from shadow.lanes.redaction import Redactor
 from shadow.replay.ports import Archive, Archived, ReplayRun, archived_under
 from shadow.replay.replayer import Pace, Replayer
+from shadow.settlement.cases import Lanes
 from shadow.settlement.documents import EvidenceStore, candidate_outcome
 from shadow.settlement.judging import Case, Judge, judge_by
-from shadow.settlement.looks import Lanes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

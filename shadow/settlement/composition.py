@@ -25,11 +25,10 @@ from shadow.contracts.vocabulary import Recorder
 from shadow.lanes.lane import BrokerTruth, Deadlines, lane_file_at
 from shadow.lanes.legacy.source import AwsControlSource, CapturedEvents
 from shadow.lanes.redaction import Redactor
-from shadow.settlement.cases import CaseBuilder
+from shadow.settlement.cases import CaseBuilder, Lanes
 from shadow.settlement.documents import AwsPlanSource, EvidenceStore
 from shadow.settlement.hints import Hints
 from shadow.settlement.judging import Starter, judge_by, policy_at
-from shadow.settlement.looks import Lanes
 from shadow.settlement.messages import Channel, Teller
 from shadow.settlement.settler import Parts, Settler
 from shadow.settlement.sweeper import Sweeper

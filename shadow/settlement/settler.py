@@ -20,11 +20,10 @@ from shadow.contracts.outcome import Gap
 from shadow.contracts.pair import Announcement, Pair, PairLedger, PairState, StartState, Transition, moved
 from shadow.contracts.vocabulary import Lane, Metric, Recorder, Role
 from shadow.lanes.lane import Deadlines, Look, Presence, Settledness
-from shadow.settlement.cases import CaseBuilder, View, evidence_digest
+from shadow.settlement.cases import CaseBuilder, Lanes, View, evidence_digest
 from shadow.settlement.conservation import verdict_metrics
 from shadow.settlement.documents import EvidenceStore
 from shadow.settlement.judging import Case, Judge
-from shadow.settlement.looks import Lanes
 
 _CLOSED = frozenset({PairState.JUDGED, PairState.RESOLVED_LATE})
 _MISSING = frozenset({Verdict.MISSING_CONTROL, Verdict.MISSING_CANDIDATE})

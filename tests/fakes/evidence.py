@@ -20,10 +20,9 @@ from shadow.contracts.vocabulary import Metric, RunStatus
 from shadow.lanes.lane import BrokerTruth, Deadlines
 from shadow.lanes.lane_file import LaneFile
 from shadow.lanes.redaction import Redactor
-from shadow.settlement.cases import CaseBuilder
+from shadow.settlement.cases import CaseBuilder, Lanes
 from shadow.settlement.documents import EvidenceStore
 from shadow.settlement.judging import Case, Judgement
-from shadow.settlement.looks import Lanes
 from shadow.settlement.settler import Parts, Settler
 from tests.factories.histories import execution_arn
 

@@ -16,7 +16,7 @@ from shadow.intake import intake
 from shadow.intake.aws import PublishMode, StepFunctionsStarter
 from shadow.intake.intake import Intake
 from shadow.publish import DualPublisher
-from shadow.settlement import conservation, looks, settler
+from shadow.settlement import cases, conservation, settler
 from shadow.settlement.documents import EvidenceStore
 from shadow.settlement.hints import Hints
 from shadow.settlement.sweeper import Sweeper
@@ -148,7 +148,7 @@ MUTANTS: dict[str, Callable[[Patch], object]] = {
     "contents told": hides_other_content,
     "switch obeyed": ignores_the_switch,
     "ended": skips_a_pair,
-    "verdict true": lambda patch: patch.setattr(looks, "run_of_plan", _nothing),
+    "verdict true": lambda patch: patch.setattr(cases, "run_of_plan", _nothing),
     "started once": names_a_start_anew,
     "start known": lambda patch: patch.setattr(StepFunctionsStarter, "found", _nothing),
     "production started": lambda patch: patch.setattr(Intake, "_start_production", _nothing),

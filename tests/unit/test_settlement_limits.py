@@ -28,6 +28,7 @@ from shadow.contracts.pair import Announcement, Pair, PairState, StartState, Swe
 from shadow.contracts.vocabulary import Lane, Metric, Origin, Role, SizingBasis
 from shadow.lanes.lane import Deadlines, Presence
 from shadow.settlement import stored as stored_module
+from shadow.settlement.cases import _is_whole, latest_effects, merged_effects
 from shadow.settlement.conservation import Conservation, conservation, verdict_metrics
 from shadow.settlement.documents import (
     AwsPlanSource,
@@ -39,7 +40,6 @@ from shadow.settlement.documents import (
 )
 from shadow.settlement.hints import Hints, Message
 from shadow.settlement.judging import Case, pair_case, policy_at
-from shadow.settlement.looks import _is_whole, latest_effects, merged_effects
 from shadow.settlement.settler import Settlement
 from shadow.settlement.stored import Entry, FolderSource, JsonlSource, S3Source, everything, find, source_of
 from shadow.settlement.sweeper import Sweeper, SweepReport
