@@ -28,7 +28,7 @@ from reports.data.extract import decode
 from reports.headline import Headline, headline_of, runbook_of, tone_of, worst_first
 from reports.readiness.readiness import Statement
 from reports.versions import VersionTold
-from shadow.compare.case import PairCase, PairView
+from shadow.compare.case import PairView, case_of
 from shadow.compare.kinds import KINDS
 from shadow.compare.sides import run_lines, trade_lines
 from shadow.contracts.comparison import Comparison, Difference, Severity
@@ -427,16 +427,7 @@ class _Renderer:
 
     def pair(self, comparison: Comparison) -> str:
         """Render the page of one pair."""
-        view = PairView(
-            PairCase(
-                plan=comparison.plan,
-                trading_day=comparison.trading_day,
-                published_at=comparison.published_at,
-                control=comparison.control,
-                candidate=comparison.candidate,
-                code_version=comparison.code_version,
-            )
-        )
+        view = PairView(case_of(comparison))
         trades = [(pair, trade_lines(pair.control, pair.candidate)) for pair in view.trades]
         return self(
             "pair",

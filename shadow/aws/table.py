@@ -202,11 +202,13 @@ def plain_item(item: Mapping[str, object]) -> dict[str, object]:
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, QueryInputTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, QueryInputTypeDef, QueryOutputTypeDef, ScanOutputTypeDef
 
     Item = dict[str, AttributeValueTypeDef]
 
 MAX_PAGES = 10_000
+SCANNED = 100
+"""Items that one page of a scan looks at."""
 
 
 class Reader:
@@ -241,15 +243,24 @@ class Reader:
             request["IndexName"] = index
         else:
             request["ConsistentRead"] = True
+        return self._pages(self._client.query, request)
+
+    def scan(self, names: str, condition: str) -> Iterator[Item]:
+        """Read the attributes `names` of every item that meets `condition`: the whole table is read, a small page at a time."""
+        request = {"TableName": self._table, "Limit": SCANNED, "ProjectionExpression": names, "FilterExpression": condition}
+        return self._pages(self._client.scan, request)
+
+    def _pages(self, ask: Callable[..., QueryOutputTypeDef | ScanOutputTypeDef], request: Mapping[str, object]) -> Iterator[Item]:
+        start: dict[str, object] = {}
         for _ in range(MAX_PAGES):
             try:
-                answer = self._client.query(**request)
+                answer = ask(**request, **start)
             except (ClientError, BotoCoreError) as error:
                 raise unavailable(self._table, error) from error
             yield from answer.get("Items", ())
             if "LastEvaluatedKey" not in answer:
                 return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
         raise EvidenceUnavailable(f"{self._table}: expected at most {MAX_PAGES} pages, was more")
 
     def put_if_absent(self, item: Mapping[str, AttributeValueTypeDef]) -> bool:

@@ -30,7 +30,7 @@ from shadow.cli.verdicts import (
     quiet_text,
     worst_first,
 )
-from shadow.compare.case import PairCase, PairView, TradePair
+from shadow.compare.case import PairView, TradePair, case_of
 from shadow.compare.sides import Line, run_lines, trade_lines
 from shadow.contracts.comparison import Comparison, Difference, Executed, MoneyLedger, MoneyLine, Severity, Verdict, Word
 from shadow.contracts.vocabulary import Action
@@ -126,16 +126,7 @@ def find_in_stack(target: Target, plan_id: str, *, as_json: bool) -> Found:
 
 def print_explanation(comparison: Comparison, *, everything: bool) -> None:
     """Print the drill-down of one comparison."""
-    view = PairView(
-        PairCase(
-            plan=comparison.plan,
-            trading_day=comparison.trading_day,
-            published_at=comparison.published_at,
-            control=comparison.control,
-            candidate=comparison.candidate,
-            code_version=comparison.code_version,
-        )
-    )
+    view = PairView(case_of(comparison))
     print_headline(comparison)
     say()
     say(f"[bold]planned[/bold]   {_planned(comparison)}")

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import TypeVar
 from uuid import UUID, uuid5
 
-from shadow.contracts.comparison import Attribution, EvidenceRef, Impact
+from shadow.contracts.comparison import Attribution, Comparison, EvidenceRef, Impact
 from shadow.contracts.identity import joined_symbol, run_id_of
 from shadow.contracts.model import decimal_text, iso
 from shadow.contracts.outcome import Effect, OrderRecord, RunOutcome, TradeOutcome
@@ -43,6 +43,21 @@ class PairCase:
     origin: str = "live"
     production_lane: Lane = Lane.LEGACY
     evidence: tuple[EvidenceRef, ...] = ()
+
+
+def case_of(comparison: Comparison, code_version: str | None = None) -> PairCase:
+    """Give the case that a stored comparison was the judgement of, to be shown or judged again (by another code's version)."""
+    return PairCase(
+        plan=comparison.plan,
+        trading_day=comparison.trading_day,
+        published_at=comparison.published_at,
+        control=comparison.control,
+        candidate=comparison.candidate,
+        code_version=code_version or comparison.code_version,
+        origin=comparison.origin,
+        production_lane=comparison.production_lane,
+        evidence=comparison.evidence,
+    )
 
 
 @dataclass(frozen=True, slots=True)

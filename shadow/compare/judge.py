@@ -257,21 +257,6 @@ def _bare_difference(finding: Finding, impact: Impact, policy: Policy, lanes: Ma
     )
 
 
-def case_of(comparison: Comparison, code_version: str) -> PairCase:
-    """Give the case that a stored comparison was the judgement of, so that it can be judged again without AWS."""
-    return PairCase(
-        plan=comparison.plan,
-        trading_day=comparison.trading_day,
-        published_at=comparison.published_at,
-        control=comparison.control,
-        candidate=comparison.candidate,
-        code_version=code_version,
-        origin=comparison.origin,
-        production_lane=comparison.production_lane,
-        evidence=comparison.evidence,
-    )
-
-
 def with_totals(comparison: Comparison) -> Comparison:
     """Give `comparison` with the verdict, counts and totals that its differences and gaps come to."""
     differences = comparison.differences

@@ -11,9 +11,6 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from shadow.aws.clients import unavailable
 from shadow.aws.table import Reader, from_item, to_item
 from shadow.contracts.errors import ContractViolation, FieldFault, InvalidPlan
 from shadow.contracts.pair import trading_day_of
@@ -21,11 +18,9 @@ from shadow.contracts.plan import RebalancePlan
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, ScanInputTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 MAX_PLANS = 1_000
-_PAGE_ITEMS = 100
-_MAX_PAGES = 10_000
 
 
 class PlanTable:
@@ -33,8 +28,6 @@ class PlanTable:
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         """Read `table`."""
-        self._client = client
-        self._table = table
         self._reader = Reader(client, table)
 
     def plan(self, plan_id: str) -> RebalancePlan | None:
@@ -64,21 +57,7 @@ class PlanTable:
             yield str(from_item(item).get("PK", "")).removeprefix("PLAN#"), plan
 
     def _items(self) -> Iterator[dict[str, AttributeValueTypeDef]]:
-        request: ScanInputTypeDef = {
-            "TableName": self._table,
-            "Limit": _PAGE_ITEMS,
-            "ProjectionExpression": "PK, SK, plan_data",
-            "FilterExpression": "attribute_exists(plan_data)",
-        }
-        for _ in range(_MAX_PAGES):
-            try:
-                answer = self._client.scan(**request)
-            except (ClientError, BotoCoreError) as error:
-                raise unavailable(self._table, error) from error
-            yield from answer.get("Items", ())
-            if "LastEvaluatedKey" not in answer:
-                return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        return self._reader.scan("PK, SK, plan_data", "attribute_exists(plan_data)")
 
 
 def plans_in_folder(folder: Path) -> list[RebalancePlan]:

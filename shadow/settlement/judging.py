@@ -28,9 +28,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from shadow import __version__
 from shadow.aws.clients import text_of
 from shadow.broker.recording import RECORDED
-from shadow.compare.case import PairCase
+from shadow.compare.case import PairCase, case_of
 from shadow.compare.document import canonical_bytes
-from shadow.compare.judge import case_of, judge, verdict_and_differences
+from shadow.compare.judge import judge, verdict_and_differences
 from shadow.compare.margins import Unchanged
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Comparison, Difference, EvidenceRef, Margin, Margins, Needs, Verdict

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from shadow.compare.case import PairCase
+from shadow.compare.case import PairCase, case_of
 from shadow.compare.document import canonical_bytes, digest_of, read_comparison
-from shadow.compare.judge import case_of, judge
+from shadow.compare.judge import judge
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Verdict

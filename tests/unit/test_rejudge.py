@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from reports.data.extract import decode
 from reports.rejudge import rejudge
 from shadow.compare.across_pairs import apply_budgets
-from shadow.compare.case import PairCase, PairView
+from shadow.compare.case import PairCase, PairView, case_of
 from shadow.compare.document import canonical_bytes, digest_of
-from shadow.compare.judge import case_of, judge
+from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule
 from shadow.contracts.comparison import Comparison, Severity, Verdict
