@@ -134,6 +134,17 @@ SAFETY_KINDS = frozenset(
     }
 )
 _OURS = (Attribution.CANDIDATE.value,)
+_VERSIONS = ["code_version", "policy_hash", "control_version", "candidate_version"]
+_OF_PAIRS = [
+    *("trading_day", "run_id", "origin", "verdict", "path", *_VERSIONS, "critical", "major", "violations", "unexplained"),
+    *("state_transitions", "candidate_seconds", "control_seconds"),
+]
+_OF_TRADES = [
+    *("trading_day", "run_id", "origin", "path", "side", "size", "full_exit", "unexplained"),
+    *("candidate_status", "candidate_reason"),
+]
+_OF_DIFFERENCES = ["trading_day", "origin", "attribution", "kind", "over_budget"]
+"""What is read of each frame: a day is cut out of every column of it, needed or not."""
 _AGREED = (Verdict.MATCHED.value, Verdict.IGNORED.value)
 _JUDGED = ("matched", "diverged", "ignored")
 _REASONS = {
@@ -145,7 +156,7 @@ _REASONS = {
 
 def evidence_of(frames: Frames, days: Sequence[date]) -> tuple[DayEvidence, ...]:
     """Count each of `days`, in order; a day without a row is a day without evidence."""
-    every = (frames.pairs, frames.trades, frames.differences, frames.ledger)
+    every = (frames.pairs[_OF_PAIRS], frames.trades[_OF_TRADES], frames.differences[_OF_DIFFERENCES], frames.ledger)
     parts = [(frame.iloc[:0], dict(list(frame.groupby("trading_day")))) for frame in every]
     return tuple(_day(day, *(rows.get(pd.Timestamp(day), none) for none, rows in parts)) for day in days)
 
@@ -191,17 +202,16 @@ def _tally(rows: pd.DataFrame) -> Tally:
 
 
 def _strata(trades: pd.DataFrame) -> dict[Stratum, Tally]:
-    return {
-        Stratum.ALL: _tally(trades),
-        Stratum.BUYS: _tally(trades[trades["side"] == Side.BUY.value]),
-        Stratum.SELLS: _tally(trades[trades["side"] == Side.SELL.value]),
-        Stratum.FULL_EXITS: _tally(trades[trades["full_exit"]]),
-        Stratum.LARGE: _tally(trades[trades["size"] == Size.LARGE.value]),
-        Stratum.SMALL: _tally(trades[trades["size"] == Size.SMALL.value]),
+    unexplained = (trades["unexplained"] > 0).to_numpy()
+    among = {
+        Stratum.ALL: np.ones(len(trades), dtype=bool),
+        Stratum.BUYS: (trades["side"] == Side.BUY.value).to_numpy(),
+        Stratum.SELLS: (trades["side"] == Side.SELL.value).to_numpy(),
+        Stratum.FULL_EXITS: trades["full_exit"].to_numpy(dtype=bool),
+        Stratum.LARGE: (trades["size"] == Size.LARGE.value).to_numpy(),
+        Stratum.SMALL: (trades["size"] == Size.SMALL.value).to_numpy(),
     }
-
-
-_VERSIONS = ["code_version", "policy_hash", "control_version", "candidate_version"]
+    return {stratum: Tally(int(unexplained[rows].sum()), int(rows.sum())) for stratum, rows in among.items()}
 
 
 def _versions(pairs: pd.DataFrame) -> list[str]:
