@@ -32,10 +32,10 @@ demo: $(STAMP) ## Run the main job: ten trading days through both lanes, compare
 	@$(BIN)/shadow demo
 
 test: $(STAMP) ## Run the tests: unit, contract, integration, infrastructure, and the short end-to-end run
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long and not local_cloud and not browser"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not (long or local_cloud or browser or thorough)"
 
-test-deployed: $(STAMP) ## Run the tests of the stack deployed into local clouds, and of the pages in a browser
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "(local_cloud or browser) and not long"
+test-deployed: $(STAMP) ## Run the tests of deployed stacks, of pages in a browser, and every case of what make test tries a part of
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "(local_cloud or browser or thorough) and not long"
 
 test-long: $(STAMP) ## Run the long forms of the property, model-based and end-to-end tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long

@@ -29,7 +29,11 @@ def test_it_is_committed_without_outputs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("comparisons", "pictures"), [(story(DAYS), 6), ([comparison_of(DAYS[0])], 6)], ids=["one of everything", "one matched pair"]
+    ("comparisons", "pictures"),
+    [
+        pytest.param(story(DAYS), 6, id="one of everything"),
+        pytest.param([comparison_of(DAYS[0])], 6, id="one matched pair", marks=pytest.mark.thorough),
+    ],
 )
 def test_it_runs_from_top_to_bottom(
     comparisons: Sequence[Comparison], pictures: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -80,7 +80,12 @@ STRUCK = [FAULTS.index((kind, None)) for kind in (FaultKind.DROP_ANSWER, FaultKi
 
 
 @pytest.mark.parametrize(
-    ("fault", "each"), [(None, 3), *(pytest.param(fault, 1, marks=pytest.mark.long) for fault in (None, *STRUCK))]
+    ("fault", "each"),
+    [
+        (None, 3),
+        pytest.param(None, 1, marks=pytest.mark.thorough),
+        *(pytest.param(fault, 1, marks=pytest.mark.long) for fault in STRUCK),
+    ],
 )
 def test_a_death_at_each_step_of_a_walk_leaves_nothing_working_twice_or_unrecorded(fault: int | None, each: int) -> None:
     """A SELL and a BUY walk the whole book within a budget; the process dies at each of its calls, one run for each."""
