@@ -519,20 +519,6 @@ class TestTheQueue:
         assert len(bench.queue.sent) == 1
         assert bench.queue.calls == 2
 
-    def test_a_connection_that_was_idle_is_closed_before_it_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        clock = {"monotonic": 100.0, "time": 1000.0}
-        monkeypatch.setattr(time, "monotonic", lambda: clock["monotonic"])
-        monkeypatch.setattr(time, "time", lambda: clock["time"])
-        client = Queue()
-        queue = IntakeQueue("https://queue", lambda: client)
-        queue.send("{}")
-        queue.send("{}")
-        assert client.closed == 0
-        clock["time"] += 3600
-        queue.send("{}")
-
-        assert client.closed == 1
-
     @pytest.mark.parametrize("refusals", [1, 2, 3])
     def test_a_plan_that_the_service_refused_is_sent_again_once_production_has_ended(
         self, refusals: int, written: io.StringIO

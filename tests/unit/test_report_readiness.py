@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
-from decimal import Decimal
+from datetime import date
 
 import pytest
 
@@ -17,7 +16,6 @@ from reports.readiness.readiness import (
     Acceptance,
     Closure,
     CriterionState,
-    KnownEntry,
     Readiness,
     ReadinessPolicy,
     Restart,
@@ -112,26 +110,6 @@ def test_each_criterion_alone_takes_readiness_away(name: str, readiness: Readine
     assert failing(found) == {name} or (name == "coverage" and "coverage" in failing(found))
 
 
-def test_an_expired_known_divergence_blocks_alone() -> None:
-    days = honest_migration(12)
-    entry = KnownEntry(id="KD-1", owner="desk", reason="rounding", expires=days[-1].day - timedelta(days=1))
-    found = statement(days, register=[entry])
-    assert (found.readiness, failing(found)) == (Readiness.BLOCKED, {"known_divergences"})
-    assert "KD-1 of desk expired" in next(c.reason for c in found.criteria if c.name == "known_divergences")
-
-
-def test_a_known_divergence_is_in_force_on_its_last_day() -> None:
-    days = honest_migration(12)
-    entry = KnownEntry(id="KD-1", owner="desk", reason="rounding", expires=days[-1].day)
-    assert statement(days, register=[entry]).readiness is Readiness.READY
-
-
-def test_a_known_divergence_over_its_budget_today_blocks() -> None:
-    days = with_day(honest_migration(12), 11, over_budget=frozenset({"KD-1"}))
-    entry = KnownEntry(id="KD-1", owner="desk", reason="rounding", expires=date(2030, 1, 1))
-    assert failing(statement(days, register=[entry])) == {"known_divergences"}
-
-
 def test_no_data_is_never_a_pass() -> None:
     found = statement([])
     assert found.readiness is Readiness.NOT_YET
@@ -151,13 +129,6 @@ def test_a_last_day_that_waits_for_verdicts_neither_counts_nor_breaks_the_row() 
     assert (found.readiness, found.in_a_row, failing(found)) == (Readiness.NOT_YET, 11, {"coverage"})
     earlier = statement(with_day(honest_migration(12), 10, judged=0, pending=1))
     assert earlier.in_a_row == 1
-
-
-def test_replayed_and_planted_runs_are_counted_apart() -> None:
-    found = statement(honest_migration(12))
-    assert (found.trades, found.runs, found.drills) == (192, 12, len(DRILLED))
-    assert set(found.only_drilled) == {feature.value for feature in DRILLED}
-    assert "broker rejection" in found.never_exercised
 
 
 def all_diverged(day: DayEvidence) -> DayEvidence:
@@ -212,19 +183,6 @@ def test_a_change_to_nine_percent_after_forty_clean_days_takes_ready_away_within
     days = [replace(day, strata=strata, runs=Tally(1, 1)) if at >= 40 else day for at, day in enumerate(days)]
     assert statement(days[:40]).readiness is Readiness.READY
     assert statement(days[:42]).readiness is Readiness.NOT_YET
-
-
-def test_it_says_how_many_days_and_trades_the_rate_still_needs() -> None:
-    days = with_every_day(honest_migration(10), strata=strata_with(Stratum.ALL, Tally(0, 6)))
-    criterion = next(c for c in statement(days).criteria if c.name == "rate.all")
-    assert (criterion.state, criterion.more_days, criterion.more_trades) == (CriterionState.WAIT, 10, 60)
-
-
-def test_a_rate_beyond_its_target_never_gets_there() -> None:
-    days = with_every_day(honest_migration(12), strata=strata_with(Stratum.ALL, Tally(2, 16)))
-    criterion = next(c for c in statement(days).criteria if c.name == "rate.all")
-    assert criterion.more_days is None
-    assert "will not be reached" in criterion.reason
 
 
 @pytest.mark.parametrize("at", [0, 4, 7])
@@ -309,11 +267,6 @@ def test_slow_runs_are_judged_beside_the_mean() -> None:
 def test_a_seldom_path_without_divergence_does_not_stand_in_the_way() -> None:
     paths = {Path.BOTH_PHASES: Tally(0, 16), Path.GUARD_BLOCKED: Tally(0, 3)}
     assert statement(with_day(honest_migration(12), 3, paths=paths)).readiness is Readiness.READY
-
-
-def test_targets_are_data() -> None:
-    strict = ReadinessPolicy(accepted=(ACCEPTED,), cost_budget_usd=Decimal("0.01"))
-    assert failing(statement(honest_migration(12), policy=strict)) == {"cost"}
 
 
 def test_a_longer_period_can_be_asked_for() -> None:

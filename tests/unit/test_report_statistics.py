@@ -15,7 +15,6 @@ from reports.readiness.statistics import (
     chance_of_at_most,
     ratio_bound,
     region,
-    share_bound,
     upper_bound,
     within_day_correlation,
 )
@@ -58,13 +57,6 @@ def test_the_bound_covers_the_true_rate_as_often_as_it_says() -> None:
         counts = rng.binomial(150, rate, size=20_000)
         missed = float(np.mean([upper_bound(int(count), 150, 0.05) < rate for count in counts[:2_000]]))
         assert missed <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2_000)
-
-
-@given(st.integers(0, 12), st.integers(2, 40), st.integers(1, 30))
-def test_without_correlation_days_do_not_matter_and_the_bound_is_clopper_and_pearsons(bad: int, days: int, trades: int) -> None:
-    bad = min(bad, days * trades - 1)
-    assert chance_of_at_most(bad, (trades,) * days, 0.05, 0.0) == pytest.approx(stats.binom.cdf(bad, days * trades, 0.05))
-    assert share_bound(bad, (trades,) * days, 0.0, 0.05) == pytest.approx(upper_bound(bad, days * trades, 0.05), abs=2e-3)
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.05, 0.1, 0.3])
@@ -111,16 +103,6 @@ def test_looks_are_taken_on_day_ten_and_every_fifth_day_after() -> None:
     looks = Looks()
     assert [looks.number(days) for days in (0, 9, 10, 14, 15, 19, 20)] == [0, 0, 1, 1, 2, 2, 3]
     assert [looks.days(number) for number in (1, 2, 3)] == [10, 15, 20]
-
-
-def test_the_duration_is_bounded_by_students_t_with_the_effective_number_of_days() -> None:
-    logs = [0.1, -0.1, 0.05, -0.05, 0.2, 0.0, 0.1, -0.2, 0.0, -0.1] * 3
-    bound = ratio_bound(tuple(logs), 0.025, 0.5)
-    effective = 30 * 0.5 / 1.5
-    spread = float(np.std(logs)) * math.sqrt(effective / (effective - 1))
-    expected = float(np.mean(logs)) + float(stats.t.ppf(0.975, effective - 1)) * spread / math.sqrt(effective)
-    assert bound.estimate == pytest.approx(math.exp(float(np.mean(logs))))
-    assert math.log(bound.upper or 0) == pytest.approx(expected, abs=1e-9)
 
 
 def test_days_that_follow_each_other_count_for_less() -> None:
