@@ -114,7 +114,7 @@ def _valued_elsewhere(pair: TradePair, done: Executed, side: LaneTrade, by: Exec
     asked = asked_quantity(side)
     if pair.planned is None or not asked:
         return done.model_copy(update={"value": None, "word": Word.NOT_VALUED})
-    amount = abs(pair.planned.amount) if shares > 0 else -abs(pair.planned.amount)
+    amount = pair.planned.amount.copy_sign(shares)
     is_whole = abs(shares) == asked
     value = amount if is_whole else _WRITABLE.divide(EXACT.multiply(amount, abs(shares)), asked)
     return done.model_copy(update={"value": value, "word": Word.PLAN})

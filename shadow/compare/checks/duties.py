@@ -106,7 +106,7 @@ class Duties:
             beside = its is not side and its.trade.action is Side.BUY
             if beside and (_spent(its.trade) or _held_meanwhile(its.trade, side.trade)):
                 total = EXACT.add(total, planned_of(other, its))
-        return limit == 0 or total <= limit
+        return not limit or total <= limit
 
     def overshot(self, run: RunOutcome) -> Decimal | None:
         """Give the planned USD of a run's executed BUYs where they are more than its limit; None where they are not."""

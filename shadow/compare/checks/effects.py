@@ -132,7 +132,7 @@ def _wrong_fill(side: LaneTrade, effect: Effect, policy: Policy, name: str) -> F
             shown(effect.quantity) or "none", f"has a {name} with {shown(effect.quantity)} shares, filled {shown(filled)}"
         )
     price = trade.average_price
-    if filled > 0 and price is not None and not within(policy.rules.effect_price, effect.price, price):
+    if filled and price is not None and not within(policy.rules.effect_price, effect.price, price):
         return Fault(shown(effect.price) or "none", f"has a {name} at {shown(effect.price)} USD a share, recorded {shown(price)}")
     return None
 
@@ -155,11 +155,11 @@ def _entered(side: LaneTrade) -> Decimal:
 
 def _ledger_missing(side: LaneTrade, effects: tuple[Effect, ...], _policy: Policy) -> Fault | None:
     filled = _filled(side)
-    return Fault("none", f"filled {shown(filled)} shares and has no ledger entry") if filled > 0 and not effects else None
+    return Fault("none", f"filled {shown(filled)} shares and has no ledger entry") if filled and not effects else None
 
 
 def _ledger_extra(side: LaneTrade, effects: tuple[Effect, ...], _policy: Policy) -> Fault | None:
-    if not effects or _filled(side) > 0 or _is_unread(side):
+    if not effects or _filled(side) or _is_unread(side):
         return None
     return Fault(decimal_text(_entered(side)), f"records no fill and has {shown(_entered(side))} shares in the ledger")
 
@@ -167,7 +167,7 @@ def _ledger_extra(side: LaneTrade, effects: tuple[Effect, ...], _policy: Policy)
 def _ledger_twice(side: LaneTrade, effects: tuple[Effect, ...], policy: Policy) -> Fault | None:
     filled, entered = _filled(side), _entered(side)
     more = EXACT.subtract(entered, filled) > SHARE_STEP and not within(policy.rules.effect_quantity, entered, filled)
-    if filled <= 0 or len(effects) < 2 or not more:  # noqa: PLR2004 - twice
+    if not filled or len(effects) < 2 or not more:  # noqa: PLR2004 - twice
         return None
     return Fault(
         decimal_text(entered),
@@ -177,7 +177,7 @@ def _ledger_twice(side: LaneTrade, effects: tuple[Effect, ...], policy: Policy) 
 
 def _ledger_different(side: LaneTrade, effects: tuple[Effect, ...], policy: Policy) -> Fault | None:
     filled, entered = _filled(side), _entered(side)
-    if filled <= 0 or not effects or _ledger_twice(side, effects, policy) is not None:
+    if not filled or not effects or _ledger_twice(side, effects, policy) is not None:
         return None
     if not within(policy.rules.effect_quantity, entered, filled):
         return Fault(decimal_text(entered), f"has {shown(entered)} shares in the ledger, filled {shown(filled)}")

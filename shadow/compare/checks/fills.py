@@ -298,7 +298,7 @@ def _alone_failed(side: LaneTrade, both: tuple[LaneTrade, LaneTrade], pair: Trad
 
 def _filled_dollars(side: LaneTrade) -> Decimal | None:
     filled = max(seen_filled(side), side.trade.filled_quantity or ZERO)
-    if filled == 0:
+    if not filled:
         return ZERO
     price, fill = decision_price(side.trade.intent) or side.trade.average_price, truest_fill(side)
     if price is None and fill is not None and fill.value is not None:

@@ -68,7 +68,7 @@ def guard_findings(view: PairView, duties: Duties) -> Iterator[Finding]:
 
     def zero(run: RunOutcome) -> Fault | None:
         fact = facts[run.role]
-        if fact.guard is None or fact.guard.sell_failed_amount != 0 or fact.failed == 0:
+        if fact.guard is None or fact.guard.sell_failed_amount != 0 or not fact.failed:
             return None
         return Fault("0", f"counted 0 USD of failed SELLs where {shown(fact.failed)} USD failed")
 
