@@ -11,9 +11,10 @@ from typing import Any
 from shadow.compare.case import Finding, LaneTrade, Planned, TradePair
 from shadow.compare.policy import default_policy
 from shadow.contracts.outcome import Effect, Intent, OrderRecord, RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import EffectKind, Lane, Role, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Lane, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 
 POLICY = default_policy()
+D = Decimal
 AT = datetime(2026, 11, 27, 15, tzinfo=UTC)
 CONTROL, CANDIDATE = Role
 TEN, PRICE, USD = Decimal(10), Decimal(100), Decimal(1000)
@@ -111,3 +112,28 @@ def duties(*blocks: Role, ran: Iterable[Role] = tuple(Role), breaker: Iterable[R
 def said(findings: Iterable[Finding]) -> Said:
     """The kinds that were found, each with the lane that departs, in the order they were found."""
     return [(finding.kind, finding.role and finding.role.value) for finding in findings]
+
+
+def of(*kinds: str) -> Said:
+    return [(kind, "candidate") for kind in kinds]
+
+
+def seconds(count: float) -> timedelta:
+    return timedelta(seconds=count)
+
+
+TRUTH = {"broker_truth": True}
+FAILED: dict[str, Any] = {"status": TradeStatus.FAILED, "reason": Reason.NOT_FILLED}
+NONE: dict[str, Any] = {"filled_quantity": None, "average_price": None, "value": None}
+ZERO_FILL: dict[str, Any] = {"filled_quantity": D(0), "average_price": None, "value": D(0)}
+EMPTY = sent(status="canceled", filled_quantity=D(0), average_price=None)
+PART = sent(status="canceled", filled_quantity=D(4))
+BLOCKED: dict[str, Any] = {"status": TradeStatus.BLOCKED, **NONE, "orders": (), "intent": None}
+GUARDED = BLOCKED | {"reason": Reason.SELL_GUARD}
+LIMITED = BLOCKED | {"reason": Reason.EQUITY_LIMIT}
+CLOSED = BLOCKED | {"status": TradeStatus.SKIPPED, "reason": Reason.MARKET_CLOSED}
+UNSENT = BLOCKED | {"status": TradeStatus.NOT_SENT}
+UNKNOWN = BLOCKED | {"status": TradeStatus.UNKNOWN}
+BOTH = {CONTROL, CANDIDATE}
+EXECUTED = EffectKind.TRADE_EXECUTED
+ENTRY = effect()
