@@ -112,7 +112,7 @@ class Duties:
         """Give the planned USD of a run's executed BUYs where they are more than its limit; None where they are not."""
         limit = self.limit_of(run.role)
         bought = planned_sum(self.view, run.role, Side.BUY, (TradeStatus.COMPLETED,))
-        return bought if limit and run.equity_limit != 0 and bought > limit else None
+        return bought if limit and bought > limit else None
 
     @cached_property
     def passing(self) -> Mapping[Role, frozenset[str]]:
