@@ -16,7 +16,6 @@ from benchmarks.environment import probe
 from benchmarks.evidence_documents import Documents, documents_of
 from benchmarks.rows import Line, Measurement
 from benchmarks.timing import memory_mb
-from shadow.aws.objects import FolderObjects
 from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.pair import Pair
 from shadow.lanes.redaction import Redactor
@@ -25,6 +24,26 @@ from shadow.settlement.documents import EvidenceStore
 TRADES, QUICK_TRADES = 5_000, 500
 LIMIT_MB = 128.0
 _PARTS = ("control", "effects", "candidate")
+
+
+class FolderObjects:
+    """Evidence below a folder, as the bucket keeps it."""
+
+    def __init__(self, root: Path) -> None:
+        """Keep objects below `root`."""
+        self._root = root
+
+    def put_if_absent(self, key: str, body: bytes, content_type: str) -> bool:
+        """Store `body`, a key that is new."""
+        del content_type
+        path = self._root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+        return True
+
+    def get(self, key: str) -> bytes | None:
+        """Read an object."""
+        return (self._root / key).read_bytes()
 
 
 def measure_all(*, quick: bool) -> Measurement:

@@ -97,9 +97,6 @@ class AwsCandidateSource:
         return self._state.query("PK", candidate_pk(run_id)) if self._state is not None else ()
 
 
-if TYPE_CHECKING:
-    from mypy_boto3_stepfunctions import SFNClient
-
 _ABSENT = frozenset({"ResourceNotFound", "ResourceNotFoundException", "MapRunDoesNotExist"})
 
 

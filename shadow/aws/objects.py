@@ -7,10 +7,7 @@ is ever overwritten.
 from __future__ import annotations
 
 import json
-import os
 from hashlib import sha256
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
@@ -65,43 +62,6 @@ class S3Objects:
         except BotoCoreError as error:
             raise unavailable(f"s3 get {key}", error) from error
 
-
-class FolderObjects:
-    """Objects below a folder, each written whole or not at all."""
-
-    def __init__(self, root: Path) -> None:
-        """Keep objects below `root`."""
-        self._root = root.resolve()
-
-    def put_if_absent(self, key: str, body: bytes, content_type: str) -> bool:
-        """Store `body` unless the key exists already; say whether this call stored it."""
-        del content_type
-        path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(body)
-        try:
-            os.link(file.name, path)
-        except FileExistsError:
-            return False
-        finally:
-            Path(file.name).unlink()
-        return True
-
-    def get(self, key: str) -> bytes | None:
-        """Read an object; None where there is none."""
-        path = self._path(key)
-        return path.read_bytes() if path.is_file() else None
-
-    def _path(self, key: str) -> Path:
-        path = (self._root / key).resolve()
-        if not path.is_relative_to(self._root):
-            raise EvidenceUnavailable(f"{key}: expected a key below the folder")
-        return path
-
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 _SHOWN = 200
 

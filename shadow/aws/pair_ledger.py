@@ -267,9 +267,6 @@ def _announcement_or_reason(item: Mapping[str, AttributeValueTypeDef]) -> Announ
     return Announcement(found.plan_id, found.version, found.GSI2SK, found.metrics)
 
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
-
 DAY_INDEX = "GSI1"
 OPEN_INDEX = "GSI2"
 PAIR_SK = "PAIR"

@@ -25,7 +25,15 @@ from shadow.execution.ports import StateUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        QueryInputTypeDef,
+        QueryOutputTypeDef,
+        ScanOutputTypeDef,
+        TransactWriteItemTypeDef,
+    )
+
+    Item = dict[str, AttributeValueTypeDef]
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
 ALWAYS_NEW = "attribute_not_exists(PK)"
@@ -161,9 +169,6 @@ def is_outrun(error: ClientError) -> bool:
     return not codes.isdisjoint({CHECK_FAILED, "TransactionConflict"})
 
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
-
 _SERIALIZE = TypeSerializer().serialize
 _DESERIALIZE = TypeDeserializer().deserialize
 
@@ -199,12 +204,6 @@ def plain_item(item: Mapping[str, object]) -> dict[str, object]:
             plain[name] = value
     return plain
 
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, QueryInputTypeDef, QueryOutputTypeDef, ScanOutputTypeDef
-
-    Item = dict[str, AttributeValueTypeDef]
 
 MAX_PAGES = 10_000
 SCANNED = 100

@@ -41,6 +41,8 @@ from shadow.reference.publishing import QueueRecord, Tally, TradeEnding, TradeRe
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sqs import SQSClient
 
 _IN_A_PHASE = (LegacyRunStatus.PENDING, LegacyRunStatus.RUNNING, LegacyRunStatus.SELL_PHASE, LegacyRunStatus.BUY_PHASE)
 
@@ -211,11 +213,6 @@ def _added(tally: Tally) -> dict[str, Decimal]:
         added["cumulative_buy_succeeded_value"] = tally.planned_amount
     return added
 
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_sqs import SQSClient
 
 PLAN_TTL_DAYS = 90
 ROLE_ATTRIBUTE = "ProductionLane"

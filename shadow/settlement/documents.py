@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class ObjectStore(Protocol):
-    """Where bytes are kept. The adapters are S3 and a local folder; they raise `EvidenceUnavailable`."""
+    """Where bytes are kept. An adapter raises `EvidenceUnavailable`."""
 
     def put_if_absent(self, key: str, body: bytes, content_type: str) -> bool:
         """Store `body` unless the key exists already; say whether this call stored it."""

@@ -8,15 +8,13 @@ import tracemalloc
 import zlib
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadow.aws.objects import FolderObjects
 from shadow.contracts.comparison import EvidenceRef
-from shadow.contracts.errors import EvidenceCorrupt, EvidenceUnavailable
+from shadow.contracts.errors import EvidenceCorrupt
 from shadow.contracts.model import canonical
 from shadow.lanes.redaction import REDACTED, SECRET_FIELDS, Redactor, fingerprint
 from shadow.settlement.documents import EvidenceStore, comparison_key
@@ -209,13 +207,3 @@ def _without_secrets(value: object, depth: int) -> object:
     if isinstance(value, dict):
         return {name: _without_secrets(inner, 0) for name, inner in value.items() if name not in SECRET_FIELDS}
     return value
-
-
-def test_a_folder_keeps_the_first_write(tmp_path: Path) -> None:
-    objects = FolderObjects(tmp_path)
-    assert objects.put_if_absent("a/b.json", b"one", "application/json") is True
-    assert objects.put_if_absent("a/b.json", b"two", "application/json") is False
-    assert objects.get("a/b.json") == b"one"
-    assert objects.get("a/c.json") is None
-    with pytest.raises(EvidenceUnavailable):
-        objects.get("../outside")
