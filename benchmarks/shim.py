@@ -84,7 +84,7 @@ def _await_quiet(machine: str, plan: RebalancePlan) -> None:
 def _experiment(control: Callable[[RebalancePlan], Outcome], machine: str) -> Callable[[RebalancePlan], object]:
     """Publish as one would with laboratory: the control, and the start of the candidate with the shim's own time limits."""
     laboratory = importlib.import_module("laboratory")
-    states = clients.stepfunctions(clients.PUBLISHING_LIMITS)
+    states = clients.stepfunctions(clients.CallLimits(connect_seconds=1.0, read_seconds=2.0, attempts=1))
 
     def candidate(plan: RebalancePlan) -> object:
         name = execution_name_of(run_id_of(plan.plan_id))

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator
 
@@ -45,15 +45,8 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
 
-class Emitter(Protocol):
-    """The way out into production."""
-
-    def emit(self, effect: PlannedEffect) -> None:
-        """Send `effect` out, at least once. Raises StateUnavailable."""
-
-
 class ProductionEmitter:
-    """The control's event bus and trade ledger, as the control itself writes to them."""
+    """The way out into production: the control's event bus and trade ledger, as the control itself writes to them."""
 
     def __init__(self, events: EventBridgeClient, bus: str, dynamodb: DynamoDBClient, ledger_table: str) -> None:
         """Emit on `bus`, enter rows in `ledger_table` (empty where the function makes none)."""
@@ -102,7 +95,7 @@ class ProductionEmitter:
 class RecordedEffects:
     """Every effect in the candidate's state table, and out through an emitter where there is one."""
 
-    def __init__(self, state: DynamoCandidateState, emitter: Emitter | None = None) -> None:
+    def __init__(self, state: DynamoCandidateState, emitter: ProductionEmitter | None = None) -> None:
         """Record in `state`; emit only with an `emitter` (live mode)."""
         self._state = state
         self._emitter = emitter

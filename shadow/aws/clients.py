@@ -1,7 +1,7 @@
 """Business Unit: AWS adapters | Status: current.
 
-The one place that makes AWS clients. Every call has a time limit; whoever is on the control's path asks for tighter ones and
-no retries. Endpoint and region come from the environment, as boto3 reads it.
+The one place that makes AWS clients. Every call has a time limit. Endpoint and region come
+from the environment, as boto3 reads it.
 
 A function's environment as a model: each handler declares what it needs, and a missing or malformed variable is named at
 start. Nothing else in the library reads `os.environ`.
@@ -63,13 +63,12 @@ class CallLimits:
 
 
 DEFAULT_LIMITS = CallLimits()
-PUBLISHING_LIMITS = CallLimits(connect_seconds=1.0, read_seconds=2.0, attempts=1)
 
 
 @cache
-def dynamodb(limits: CallLimits = DEFAULT_LIMITS) -> DynamoDBClient:
+def dynamodb() -> DynamoDBClient:
     """Give the DynamoDB client."""
-    return boto3.client("dynamodb", config=limits.config())
+    return boto3.client("dynamodb", config=DEFAULT_LIMITS.config())
 
 
 @cache
@@ -79,9 +78,9 @@ def stepfunctions(limits: CallLimits = DEFAULT_LIMITS) -> SFNClient:
 
 
 @cache
-def sqs(limits: CallLimits = DEFAULT_LIMITS) -> SQSClient:
+def sqs() -> SQSClient:
     """Give the SQS client."""
-    return boto3.client("sqs", config=limits.config())
+    return boto3.client("sqs", config=DEFAULT_LIMITS.config())
 
 
 @cache
@@ -91,27 +90,27 @@ def sns(limits: CallLimits = DEFAULT_LIMITS) -> SNSClient:
 
 
 @cache
-def s3(limits: CallLimits = DEFAULT_LIMITS) -> S3Client:
+def s3() -> S3Client:
     """Give the S3 client."""
-    return boto3.client("s3", config=limits.config())
+    return boto3.client("s3", config=DEFAULT_LIMITS.config())
 
 
 @cache
-def lambda_(limits: CallLimits = DEFAULT_LIMITS) -> LambdaClient:
+def lambda_() -> LambdaClient:
     """Give the Lambda client."""
-    return boto3.client("lambda", config=limits.config())
+    return boto3.client("lambda", config=DEFAULT_LIMITS.config())
 
 
 @cache
-def events(limits: CallLimits = DEFAULT_LIMITS) -> EventBridgeClient:
+def events() -> EventBridgeClient:
     """Give the EventBridge client."""
-    return boto3.client("events", config=limits.config())
+    return boto3.client("events", config=DEFAULT_LIMITS.config())
 
 
 @cache
-def ssm(limits: CallLimits = DEFAULT_LIMITS) -> SSMClient:
+def ssm() -> SSMClient:
     """Give the Systems Manager client."""
-    return boto3.client("ssm", config=limits.config())
+    return boto3.client("ssm", config=DEFAULT_LIMITS.config())
 
 
 @cache
@@ -121,15 +120,15 @@ def secretsmanager(limits: CallLimits = DEFAULT_LIMITS) -> SecretsManagerClient:
 
 
 @cache
-def ses(limits: CallLimits = DEFAULT_LIMITS) -> SESClient:
+def ses() -> SESClient:
     """Give the SES client."""
-    return boto3.client("ses", config=limits.config())
+    return boto3.client("ses", config=DEFAULT_LIMITS.config())
 
 
 @cache
-def cloudwatch(limits: CallLimits = DEFAULT_LIMITS) -> CloudWatchClient:
+def cloudwatch() -> CloudWatchClient:
     """Give the CloudWatch client."""
-    return boto3.client("cloudwatch", config=limits.config())
+    return boto3.client("cloudwatch", config=DEFAULT_LIMITS.config())
 
 
 class Environment(BaseModel):

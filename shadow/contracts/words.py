@@ -38,11 +38,11 @@ def price(value: Decimal | None) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def clock(moment: datetime | None, *, seconds: bool = True) -> str:
+def clock(moment: datetime | None) -> str:
     """Write the time of day in New York."""
     if moment is None:
         return UNKNOWN
-    return moment.astimezone(MARKET_ZONE).strftime("%H:%M:%S" if seconds else "%H:%M")
+    return moment.astimezone(MARKET_ZONE).strftime("%H:%M:%S")
 
 
 def moment_text(moment: datetime | None) -> str:

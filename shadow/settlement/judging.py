@@ -21,12 +21,12 @@ from decimal import Decimal
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shadow import __version__
 from shadow.aws.clients import text_of
+from shadow.aws.objects import S3Objects
 from shadow.broker.recording import RECORDED
 from shadow.compare.case import PairCase, case_of
 from shadow.compare.document import canonical_bytes
@@ -353,17 +353,7 @@ class Request(Frozen):
         return Asker(self.policy, self.first, self.last, self.whole)
 
 
-class Objects(Protocol):
-    """The objects of the evidence bucket."""
-
-    def get(self, key: str) -> bytes | None:
-        """Read an object; None where there is none. Raises `EvidenceUnavailable`."""
-
-    def put_if_absent(self, key: str, body: bytes, content_type: str) -> bool:
-        """Store an object unless it is there; say whether this call did. Raises `EvidenceUnavailable`."""
-
-
-def answer_batch(objects: Objects, folder: str, items: Sequence[tuple[str, str]]) -> int:
+def answer_batch(objects: S3Objects, folder: str, items: Sequence[tuple[str, str]]) -> int:
     """Judge the documents of `items`, each name `s3://bucket/key` with its stamp, and store the answers below `folder`.
 
     The answers lie under the digest of the items, so that a repeated call stores nothing else. Gives how many there are.
@@ -380,7 +370,7 @@ def answer_batch(objects: Objects, folder: str, items: Sequence[tuple[str, str]]
     return len(lines)
 
 
-def _found(objects: Objects, key: str) -> bytes:
+def _found(objects: S3Objects, key: str) -> bytes:
     content = objects.get(key)
     if content is None:
         raise EvidenceUnavailable(f"s3 get {key}: expected an object, was nothing")
