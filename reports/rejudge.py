@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field
-from datetime import date, datetime
+from datetime import date
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,12 +29,12 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shadow.compare.across_pairs import over_budget, uncovered
+from shadow.compare.across_pairs import Budgeted, over_budget, uncovered
 from shadow.compare.judge import verdict_by, weighed
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Difference, Verdict
 from shadow.contracts.errors import InvalidPayload, UnreachableSource, UnreadableDocument
-from shadow.settlement.judging import Again, Answer, Asker, Line, Request, WhatIf, answer_from_wire
+from shadow.settlement.judging import Again, Answer, Asker, Line, WhatIf, answer_from_wire
 from shadow.settlement.stored import Entry, Store
 
 if TYPE_CHECKING:
@@ -66,9 +66,8 @@ class Cloud:
         if not entries:
             return []
         folder = f"{FOLDER}/{uuid4()}"
-        request = Request(policy=asker.policy, first=asker.first, last=asker.last, whole=asker.whole)
         try:
-            self._put(f"{folder}/request.json", request.model_dump_json())
+            self._put(f"{folder}/request.json", asker.model_dump_json())
             items = [[entry.name, entry.stamp] for entry in entries]
             portions = [items[start : start + _ITEMS_A_CALL] for start in range(0, len(items), _ITEMS_A_CALL)]
             self._put(f"{folder}/items.json", json.dumps(portions))
@@ -208,7 +207,7 @@ def rejudge(
     known = read_index(place)
     entries = source.entries(first, last)
     lines = [line if (line := known.get(entry.name)) and line.stamp == entry.stamp else None for entry in entries]
-    answers = _worked(source, entries, lines, Asker(policy, first, last, whole), tell=tell, cloud=cloud)
+    answers = _worked(source, entries, lines, Asker(policy=policy, first=first, last=last, whole=whole), tell=tell, cloud=cloud)
     if place is not None and None in lines:
         kept = known | {line.name: line for line, _ in answers}
         _write_index(place, kept.values())
@@ -286,22 +285,10 @@ def _weighed(line: Line, stored: Again, policy: Policy) -> Again:
     return Again(stored.verdict if stored.verdict in _FIXED else verdict_by(differences), differences)
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """What the budgets look at of a pair."""
-
-    plan_id: str
-    run_id: str
-    trading_day: date
-    origin: str
-    published_at: datetime
-    differences: tuple[Difference, ...]
-
-
 def _within_budgets(lines: Iterable[Line], said: Mapping[str, Again], policy: Policy) -> dict[str, Again]:
     """Give what was said of every pair; in those of `lines`, what lies beyond the budgets of a day is uncovered."""
     day = [
-        _Judged(line.plan_id, line.run_id, line.trading_day, line.origin, line.published_at, said[line.run_id].differences)
+        Budgeted(line.plan_id, line.run_id, line.trading_day, line.origin, line.published_at, said[line.run_id].differences)
         for line in lines
         if line.run_id in said
     ]

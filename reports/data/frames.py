@@ -24,7 +24,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import date, datetime
+from datetime import date
 from time import sleep
 from typing import TYPE_CHECKING
 
@@ -45,8 +45,8 @@ from reports.data.extract import (
     frame_of,
     path_of,
 )
-from shadow.compare.across_pairs import over_budget
-from shadow.contracts.comparison import Comparison, Difference, Severity, Verdict
+from shadow.compare.across_pairs import Budgeted, over_budget
+from shadow.contracts.comparison import Comparison, Severity, Verdict
 from shadow.contracts.errors import UnreachableSource, UnreadableDocument
 from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan, UnreadablePair
 from shadow.contracts.vocabulary import Lane, Origin, Role
@@ -160,18 +160,6 @@ class Frames:
         return Frames(*map(_with_floats, tables, _COLUMNS))
 
 
-@dataclass(frozen=True, slots=True)
-class _Covered:
-    """What the budgets look at of a comparison, kept while its trades are let go."""
-
-    plan_id: str
-    run_id: str
-    trading_day: date
-    origin: str
-    published_at: datetime
-    differences: tuple[Difference, ...]
-
-
 def _with_floats(table: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
     return table.astype({column.name: "float64" for column in columns if column.kind is Kind.DECIMAL})
 
@@ -195,7 +183,7 @@ def load_frames(
     Raises `UnreachableSource`, and `UnreadableDocument` naming document and field.
     """
     pairs, trades, differences, margins = map(empty_lists, (PAIRS, TRADES, DIFFERENCES, MARGINS))
-    covered: dict[str, _Covered] = {}
+    covered: dict[str, Budgeted] = {}
     for name, content in source.documents(first, last):
         document = decode(name, content)
         if not first <= document.trading_day <= last:
@@ -235,12 +223,12 @@ def load_frames(
     )
 
 
-def _covered(document: Comparison) -> _Covered:
+def _covered(document: Comparison) -> Budgeted:
     about = (document.plan_id, document.run_id, document.trading_day, document.origin, document.published_at)
-    return _Covered(*about, tuple(entry for entry in document.differences if entry.covered_by is not None))
+    return Budgeted(*about, tuple(entry for entry in document.differences if entry.covered_by is not None))
 
 
-def _taken_out(document: _Covered, register: Collection[str] | None) -> frozenset[str]:
+def _taken_out(document: Budgeted, register: Collection[str] | None) -> frozenset[str]:
     """Name the differences that an entry covers which the register no longer has."""
     if register is None:
         return frozenset()

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal, localcontext
-from typing import Protocol
 
 from shadow.compare.case import PairCase, PairView
 from shadow.compare.checks.duties import Duties
@@ -31,24 +30,19 @@ from shadow.contracts.vocabulary import Role
 _Key = tuple[str, str, str]
 
 
-class Judged(Protocol):
-    """What the budgets look at of a comparison."""
+@dataclass(frozen=True, slots=True)
+class Budgeted:
+    """What the budgets look at of a comparison, kept while its trades are let go."""
 
-    @property
-    def plan_id(self) -> str: ...  # noqa: D102 - as in `Comparison`
-    @property
-    def run_id(self) -> str: ...  # noqa: D102
-    @property
-    def trading_day(self) -> date: ...  # noqa: D102
-    @property
-    def origin(self) -> str: ...  # noqa: D102
-    @property
-    def published_at(self) -> datetime: ...  # noqa: D102
-    @property
-    def differences(self) -> tuple[Difference, ...]: ...  # noqa: D102
+    plan_id: str
+    run_id: str
+    trading_day: date
+    origin: str
+    published_at: datetime
+    differences: tuple[Difference, ...]
 
 
-def over_budget(day: Iterable[Judged], budgets: Mapping[str, int]) -> dict[str, frozenset[str]]:
+def over_budget(day: Iterable[Budgeted | Comparison], budgets: Mapping[str, int]) -> dict[str, frozenset[str]]:
     """Name, by run id, the differences that lie beyond the budget of the entry that covers them, by key.
 
     `budgets` gives what each entry may cover on a trading day, by its id: each day and origin has budgets of its own. Pairs use
@@ -73,11 +67,11 @@ def apply_budgets(day: Sequence[Comparison], policy: Policy) -> tuple[Comparison
     return tuple(_within(comparison, beyond.get(comparison.run_id)) for comparison in sorted(day, key=_order))
 
 
-def _order(entry: Judged) -> tuple[str, str, str]:
+def _order(entry: Budgeted | Comparison) -> tuple[str, str, str]:
     return (entry.published_at.isoformat(), entry.plan_id, entry.origin)
 
 
-def _beyond(entry: Judged, budgets: Mapping[str, int], used: Counter[_Key]) -> Iterator[str]:
+def _beyond(entry: Budgeted | Comparison, budgets: Mapping[str, int], used: Counter[_Key]) -> Iterator[str]:
     for difference in entry.differences:
         name = difference.covered_by
         if name is None or not difference.counts or name not in budgets:

@@ -290,9 +290,11 @@ class WhatIf:
         return any(not unchanged.answers_alike(line.margin(asked)) for asked in line.asked if asked[1] != words[asked[0]])
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Judges stored pairs again by a policy: those of the days `first` to `last` that need it, or all of them (`whole`)."""
+class Asker(Frozen):
+    """Judges stored pairs again by a policy: those of the days `first` to `last` that need it, or all of them (`whole`).
+
+    In the cloud it is stored as `request.json` in the folder of the answers.
+    """
 
     policy: Policy
     first: date
@@ -339,27 +341,13 @@ def answer_from_wire(value: object) -> Answer:
     return Line(*line), Again(Verdict(said[0]), tuple(map(Difference.model_validate, said[1])))
 
 
-class Request(Frozen):
-    """What judging again in the cloud is asked: stored as `request.json` in its folder."""
-
-    policy: Policy
-    first: date
-    last: date
-    whole: bool = False
-
-    @property
-    def asker(self) -> Asker:
-        """Give what judges as the request says."""
-        return Asker(self.policy, self.first, self.last, self.whole)
-
-
 def answer_batch(objects: S3Objects, folder: str, items: Sequence[tuple[str, str]]) -> int:
     """Judge the documents of `items`, each name `s3://bucket/key` with its stamp, and store the answers below `folder`.
 
     The answers lie under the digest of the items, so that a repeated call stores nothing else. Gives how many there are.
     Raises `InvalidPayload` naming the document, `EvidenceUnavailable`.
     """
-    asker = Request.parse_json(_found(objects, f"{folder}/request.json")).asker
+    asker = Asker.parse_json(_found(objects, f"{folder}/request.json"))
     what_if = WhatIf(asker.policy)
     lines = []
     for name, stamp in items:

@@ -39,7 +39,6 @@ from shadow.settlement.judging import (
     Again,
     Asker,
     Case,
-    Request,
     WhatIf,
     answer_batch,
     answer_from_wire,
@@ -418,7 +417,9 @@ def changed(**fields: object) -> bytes:
 def test_a_stored_pair_is_judged_again_where_it_is_asked_for_and_its_margins_do_not_tell(
     content: bytes, first: int, last: int, *, whole: bool, is_judged: bool
 ) -> None:
-    asker = Asker(POLICY, CASE.trading_day + timedelta(days=first), CASE.trading_day + timedelta(days=last), whole)
+    asker = Asker(
+        policy=POLICY, first=CASE.trading_day + timedelta(days=first), last=CASE.trading_day + timedelta(days=last), whole=whole
+    )
     line, again = asker.answer(WhatIf(POLICY), ("one.json", "stamp"), content)
 
     stored = Comparison.parse_json(STORED)
@@ -432,7 +433,7 @@ def test_a_stored_pair_is_judged_again_where_it_is_asked_for_and_its_margins_do_
 def test_a_line_of_an_index_is_used_where_it_is_of_the_document_and_made_anew_where_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    asker, what_if = Asker(POLICY, CASE.trading_day, CASE.trading_day), WhatIf(POLICY)
+    asker, what_if = Asker(policy=POLICY, first=CASE.trading_day, last=CASE.trading_day), WhatIf(POLICY)
     line = line_of("one.json", "stamp", STORED)
     of_it, of_another = replace(line, run_id="kept"), replace(line, run_id="kept", sha256="0" * 64)
 
@@ -445,7 +446,7 @@ def test_a_line_of_an_index_is_used_where_it_is_of_the_document_and_made_anew_wh
 
 
 def test_a_batch_is_answered_once_under_the_digest_of_its_names() -> None:
-    asked = Request(policy=POLICY, first=CASE.trading_day, last=CASE.trading_day, whole=True)
+    asked = Asker(policy=POLICY, first=CASE.trading_day, last=CASE.trading_day, whole=True)
     world = World(objects={"again/request.json": asked.model_dump_json().encode(), "comparisons/day=x/one.json": STORED})
     objects = FakeObjects(world, Fuse())
     items = [("s3://b/comparisons/day=x/one.json", "stamp")] * 2
