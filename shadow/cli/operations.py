@@ -7,24 +7,15 @@ runs, so that help needs neither the models nor AWS.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from shadow.cli.output import finish
-from shadow.cli.target import AwsOption, JsonOption, StageOption, find_target, point_clients
+from shadow.cli.target import AwsOption, DeadQueue, JsonOption, StageOption, find_target, point_clients
 
 MOST_MESSAGES = 1_000
-
-
-class DeadQueue(StrEnum):
-    """A dead-letter queue by the function that could not handle its messages."""
-
-    COMPARATOR = "comparator"
-    INTAKE = "intake"
-    PUBLISH = "publish"
 
 
 ListOption = Annotated[bool, typer.Option("--list", help="Only list the messages, and why they are there.")]

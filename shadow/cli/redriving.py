@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from shadow.aws import clients
-from shadow.cli.operations import DeadQueue
 from shadow.cli.output import ExitCode, FunctionFailed, MissingOutput, escape, print_json, progress, say
-from shadow.cli.target import Target, invoke
+from shadow.cli.target import DeadQueue, Target, invoke
 from shadow.contracts.control_records import EventSource, StatusChangeEvent
 from shadow.contracts.errors import ContractViolation, InvalidPayload, faults_of
 from shadow.contracts.pair import trading_day_of

@@ -15,6 +15,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, overload
 
@@ -177,6 +178,14 @@ DayOption = Annotated[
 ]
 FromOption = Annotated[str | None, typer.Option("--from", help="From this trading day on.", metavar="DAY")]
 ToOption = Annotated[str | None, typer.Option("--to", help="… up to and with this one.", metavar="DAY")]
+
+
+class DeadQueue(StrEnum):
+    """A dead-letter queue by the function that could not handle its messages."""
+
+    COMPARATOR = "comparator"
+    INTAKE = "intake"
+    PUBLISH = "publish"
 
 
 @overload
