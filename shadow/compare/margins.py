@@ -40,8 +40,6 @@ _DIGITS = 12
 _UP, _DOWN = Context(prec=_DIGITS, rounding=ROUND_CEILING), Context(prec=_DIGITS, rounding=ROUND_FLOOR)
 _LEAST, _MOST = Decimal(1).scaleb(MAGNITUDES.start), Decimal(1).scaleb(MAGNITUDES.stop - 1)
 _NEVER = Decimal("Infinity")
-_BASES: dict[int, tuple[Policy, str]] = {}
-"""The basis of the policy that was last asked for; a policy is frozen, and whoever judges judges many pairs by one."""
 _MEASURES: tuple[Measure, ...] = ("absolute", "bps")
 
 

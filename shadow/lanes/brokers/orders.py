@@ -21,7 +21,6 @@ BEFORE = timedelta(seconds=5)
 """How far the broker's clock may be behind the lane's."""
 AFTER = timedelta(seconds=120)
 """How long after its end a run's orders are looked for: a record may be delivered again when the run is over."""
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
 _END = datetime.max.replace(tzinfo=UTC)
 _STEP = Decimal("0.000001")
 _ALIKE = Decimal("0.02")
