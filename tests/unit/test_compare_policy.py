@@ -18,7 +18,7 @@ from shadow.compare.policy_text import InvalidPolicy, PolicyText
 from shadow.contracts.comparison import Comparison, Severity, Verdict
 from shadow.contracts.vocabulary import Role
 from tests.strategies.outcomes import DAY, random_case
-from tests.strategies.planting import is_buy, run_of, shifted, trade_edit
+from tests.strategies.planting import is_buy, run_of, shifted, then, trade_edit
 from tests.strategies.policies import KNOWN, TEXT, policy_with
 
 
@@ -72,6 +72,16 @@ def test_a_wrong_policy_is_refused_with_line_key_and_expectation(old: str, new: 
     where = named.split(" = ")[0].strip('"[]')
     assert where.split(" ", 1)[0] in lines[fault.line - 1] or key.split(".")[-2:][0] in lines[fault.line - 1]
     assert str(refused.value).startswith(f"wrong.toml: line {fault.line}: {key}: expected ")
+
+
+def test_what_no_entry_covers_uses_up_no_budget_and_hides_nothing_of_what_one_does() -> None:
+    policy = policy_with(budget=1)
+    both = then(shifted(is_buy, 60), trade_edit(is_buy, lambda t: {"planned_amount": (t.planned_amount or Decimal(0)) + 5}))
+    settled = apply_budgets([judge(both(random_case(seed), Role.CANDIDATE), policy) for seed in range(3)], policy)
+    covered = [[(d.kind, d.covered_by) for d in each.differences if d.kind == "SLIPPAGE" and d.counts] for each in settled]
+    assert [len(each) for each in covered] == [1, 1, 1]
+    assert [each[0][1] for each in covered].count("KD-1") == 1
+    assert all("PLANNED_AMOUNT" in {d.kind for d in each.differences} for each in settled)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,14 @@ def test_a_drift_between_two_runs_is_the_noise_of_their_prices() -> None:
     assert noise.observations == sum(len(two.plan.tradable_items) for two in pairs)
 
 
+def test_a_trade_that_one_run_lacks_is_left_out_and_those_after_it_are_not() -> None:
+    one = twice(3)
+    first = one.plan.tradable_items[0].symbol
+    second = one.first.model_copy(update={"trades": tuple(trade for trade in one.first.trades if trade.symbol != first)})
+    noise = noise_floor([twice(3, second)], default_policy()).rules["average_price"]
+    assert noise.observations == len(one.plan.tradable_items) - 1 > 1
+
+
 def wide_enough(rule: Numeric, largest: Decimal) -> Numeric:
     match rule:
         case BpsRule() | AbsoluteRule():
