@@ -249,7 +249,12 @@ def test_the_parts_that_two_failed_trades_filled_are_held_against_each_other(
 
     assert parts(pair(part(CONTROL, control), part(CANDIDATE, candidate))) == told
     assert parts(pair(part(CONTROL, control, TRUTH), part(CANDIDATE, candidate, TRUTH))) == [CANDIDATE for _ in told]
-    assert parts(pair(part(CANDIDATE, control), lane(CONTROL))) == []
+    assert parts(pair(part(CONTROL, control), lane())) == []
+    unpriced: dict[str, Any] = {"intent": None, "average_price": None}
+    worth = part(CONTROL, control), part(CANDIDATE, candidate)
+    for side, other in (worth, worth[::-1]):
+        unknown = lane(side.role, **FAILED, orders=(), filled_quantity=D(1), **unpriced, value=None)
+        assert parts(pair(*sorted((unknown, other), key=lambda each: list(Role).index(each.role)))) == []
 
 
 def test_of_two_parts_the_lane_departs_whose_orders_say_otherwise_or_that_failed_alone() -> None:

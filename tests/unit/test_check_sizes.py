@@ -260,6 +260,8 @@ def test_a_number_that_went_through_a_binary_float_is_told(trade: dict[str, Any]
         ({"filled_quantity": D("10.4"), "intent": None, "orders": (sent(filled_quantity=None),)}, of("EXECUTED_VALUE")),
         ({"filled_quantity": D("10.4"), "intent": None, "orders": (), "average_price": None}, of()),
         ({"orders": (), **NONE}, of()),
+        ({"intent": None, "average_price": D(120)}, of()),
+        ({"intent": None, "average_price": D(120), "orders": ()}, of("EXECUTED_VALUE")),
     ],
 )
 def test_what_was_executed_is_worth_what_the_plan_asks_for(trade: dict[str, Any], told: Said) -> None:

@@ -255,8 +255,8 @@ def _partial(pair: TradePair, duties: Duties) -> Iterator[Finding]:
     both, policy = pair.both, duties.policy
     if both is None or any(side.trade.status is not TradeStatus.FAILED for side in both):
         return
-    dollars = [_filled_dollars(side) for side in both]
-    if dollars[0] is None or dollars[1] is None or within(policy.rules.partial_fill, dollars[0], dollars[1]):
+    control, candidate = (_filled_dollars(side) for side in both)
+    if control is None or candidate is None or within(policy.rules.partial_fill, control, candidate):
         return
     parts = Finding(
         kind="FILLED_QUANTITY",
@@ -264,13 +264,13 @@ def _partial(pair: TradePair, duties: Duties) -> Iterator[Finding]:
         rule=str(policy.rules.partial_fill),
         explanation="The trade failed in both lanes, after different parts of it were filled.",
         role=None,
-        control=decimal_text(dollars[0]),
-        candidate=decimal_text(dollars[1]),
+        control=decimal_text(control),
+        candidate=decimal_text(candidate),
         pair=pair,
     )
     false = {side.role for side in both if _filled(side, pair) or _lost(side, pair)}
     if pair.planned is not None and all(side.run.broker_truth for side in both):
-        departs = _farther(pair.planned, dict(zip((side.role for side in both), (dollars[0], dollars[1]), strict=True)))
+        departs = _farther(pair.planned, {Role.CONTROL: control, Role.CANDIDATE: candidate})
     else:
         departs = {side.role for side in both if _alone_failed(side, both, pair, duties)}
     yield from of_each(parts, false | departs)
