@@ -36,7 +36,7 @@ from tests.strategies.policies import policy_with
 from tests.strategies.rejudging import drawn_case, drawn_policy
 
 EVER = (date.min, date.max)
-RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RELAXED = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def stored(folder: Path, cases: list[PairCase], rng: random.Random, policies: list[Policy], *, as_lines: bool = False) -> Store:
