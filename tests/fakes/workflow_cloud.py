@@ -24,6 +24,7 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from shadow.aws import clients
@@ -217,13 +218,14 @@ def _patched(broker: FakeBroker, variables: dict[str, str]) -> Iterator[None]:
         patch.object(SystemClock, "sleep", lambda *_: None),
         patch.object(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None)),
         patch.object(AmazonStateLanguageParser, "parse", _parse_once),
+        patch.object(json_path, "parse", _path_once),
         patch.object(DynamoHandler, "call_action", _locked(DynamoHandler.call_action)),
     ):
         yield
 
 
-_parse_once = cache(AmazonStateLanguageParser.parse)
-"""Parse a definition once: reading the text takes moto longer than running it, and what it reads keeps nothing of a run."""
+_parse_once, _path_once = cache(AmazonStateLanguageParser.parse), cache(json_path.parse)
+"""Read a definition and a path once: that takes moto longer than running them, and what it reads keeps nothing of a run."""
 
 
 def _locked(method: Callable[..., Any]) -> Callable[..., Any]:
