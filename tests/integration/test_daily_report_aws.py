@@ -19,7 +19,7 @@ from moto import mock_aws
 from moto.ses.models import ses_backends
 
 from functions.daily_report import lambda_handler as function
-from reports.daily import composition
+from reports.daily import composition, html, mail
 from reports.daily.composition import DailyReportEnvironment, MailRefused, S3Archive, SesMailer, publisher_from
 from reports.data.frames import load_frames
 from reports.data.trading_calendar import trading_days
@@ -55,6 +55,8 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in values.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    for module in (html, mail):
+        monkeypatch.setattr(module, "charts_of", lambda _report: ())  # no test here looks at pictures, which take long to draw
     monkeypatch.setattr(composition, "settings_of", partial(composition.settings_of, days=LOOKED_BACK))
     forget()
     with mock_aws():
