@@ -226,8 +226,11 @@ def _canonical(trade: TradeOutcome) -> str:
 
 
 def _with_orders(first: TradeOutcome, others: Iterable[TradeOutcome]) -> TradeOutcome:
-    """Give the first record of a trade with the orders of them all: what any of them sent, the lane sent."""
-    orders: dict[str, OrderRecord] = {}
+    """Give the first record of a trade with the orders of them all: what any of them sent, the lane sent.
+
+    Two records that say different fills of one order speak of two.
+    """
+    orders: dict[tuple[object, ...], OrderRecord] = {}
     copies = [first, *others]
     if len(copies) == 1:
         return first
@@ -236,7 +239,8 @@ def _with_orders(first: TradeOutcome, others: Iterable[TradeOutcome]) -> TradeOu
             name = order.order_id or order.client_order_id or f"{number}/{place}"
             only = len(copy.orders) == 1 and order.filled_quantity is None and copy.filled_quantity is not None
             said = {"filled_quantity": copy.filled_quantity, "average_price": copy.average_price, "status": "filled"}
-            orders.setdefault(name, order.model_copy(update=said) if only and copy.filled_quantity else order)
+            told = order.model_copy(update=said) if only and copy.filled_quantity else order
+            orders.setdefault((name, told.filled_quantity, told.average_price), told)
     return first.model_copy(update={"orders": tuple(orders.values())})
 
 

@@ -6,7 +6,7 @@ what is absent of them, what a reader could not read, and every breach of a cont
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 
 from shadow.compare.case import PairView
@@ -19,19 +19,22 @@ from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
 
 _STOPPED = (RunStatus.BLOCKED_BY_GUARD, RunStatus.BLOCKED_BY_EQUITY_LIMIT)
 _AT_BROKER = (Reason.BROKER_REJECTED, Reason.PARTIAL_FILL, Reason.NOT_FILLED)
+_AMOUNT = ("planned_amount",)
 _GUARDED = (RunStatus.COMPLETED, *_STOPPED)
 
 
 def gaps_of(view: PairView, policy: Policy) -> tuple[str, ...]:
     """Name everything that is missing, unreadable or against its contract, in both lanes, sorted."""
-    gaps = {text for run in view.runs for text in _run_gaps(run, policy)}
+    extra = {side.trade.trade_id for pair in view.trades if pair.planned is None for side in pair.lanes}
+    gaps = {text for run in view.runs for text in _run_gaps(run, policy, extra)}
     gaps.update(own_gaps(view, policy))
     if not view.runs:
         gaps.add("control, candidate: both runs are absent")
     return tuple(sorted(gaps))
 
 
-def _run_gaps(run: RunOutcome, policy: Policy) -> Iterator[str]:
+def _run_gaps(run: RunOutcome, policy: Policy, extra: Collection[str]) -> Iterator[str]:
+    """Name what a run lacks. A trade that the plan does not ask for, one of `extra`, needs no planned amount."""
     role, needs = run.role.value, policy.evidence_of(run.lane)
     yield from (f"{role}: {gap.what}: {gap.reason}" for gap in run.gaps)
     yield from (f"{role}: contract violation: {violation}" for violation in run.violations)
@@ -41,7 +44,8 @@ def _run_gaps(run: RunOutcome, policy: Policy) -> Iterator[str]:
         yield from (f"{role}: effects.{kind.value}: nobody watched for them" for kind in kinds)
     for trade in run.trades:
         absent = _absent(trade, _needed_of_trade(trade, run, needs))
-        yield from (f"{role}: trade {trade.symbol}: {path}: absent" for path in absent)
+        known = _AMOUNT if trade.trade_id in extra else ()
+        yield from (f"{role}: trade {trade.symbol}: {path}: absent" for path in absent if path not in known)
         yield from _order_gaps(trade, role, needs)
 
 

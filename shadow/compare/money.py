@@ -104,14 +104,17 @@ def _executed(pair: TradePair, side: LaneTrade | None) -> Executed:
 
 
 def _valued_elsewhere(pair: TradePair, done: Executed, side: LaneTrade, by: Executed, other: LaneTrade | None) -> Executed:
-    """Value what no broker filled at a price that is not the lane's own: the other's fill or decision, else the plan's amount."""
+    """Value what no broker filled at a price that is not the lane's own: the other's, else the plan's or the market's."""
     shares = done.shares
     if not shares:
         return done
     price = price_of(by) or (decision_price(other.trade.intent) if other is not None else None)
     if price is not None:
         return done.model_copy(update={"value": EXACT.multiply(shares, price), "word": Word.OTHER_LANE})
-    asked = asked_quantity(side)
+    asked, market = asked_quantity(side), side.trade.market
+    if (pair.planned is None or not asked) and market is not None:
+        middle = EXACT.multiply(EXACT.add(market.bid, market.ask), _HALF)
+        return done.model_copy(update={"value": EXACT.multiply(shares, middle), "word": Word.MARKET})
     if pair.planned is None or not asked:
         return done.model_copy(update={"value": None, "word": Word.NOT_VALUED})
     amount = pair.planned.amount.copy_sign(shares)
@@ -219,11 +222,12 @@ def impact(notional: Decimal, cash: Decimal, gross: Decimal | None = None) -> Im
 
 
 def _denied(side: LaneTrade) -> Decimal:
-    """Give the USD, unsigned, that a lane claims to have executed and its broker denies."""
+    """Give the USD, unsigned, that a lane claims, in any of its records, to have executed and its broker denies."""
     done = executed(side)
     if done.shares is None or (done.word is Word.LANE and not side.trade.orders):
         return ZERO
-    more = EXACT.subtract(claimed_shares(side), abs(done.shares))
+    claims = [claimed_shares(side), *(copy.filled_quantity or ZERO for copy in side.copies_besides)]
+    more = EXACT.subtract(max(claims), abs(done.shares))
     price = price_of(done) or side.trade.average_price or decision_price(side.trade.intent)
     return ZERO if more <= SHARE_STEP or price is None else EXACT.multiply(more, price)
 

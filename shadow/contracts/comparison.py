@@ -47,6 +47,7 @@ class Word(StrEnum):
     LANE = "the lane itself"
     OTHER_LANE = "the lane, at the other lane's price"
     PLAN = "the lane, at the plan's amount"
+    MARKET = "the lane, at the market's quote"
     NOT_VALUED = "not valued: no price but the lane's own"
     NOT_KNOWN = "not known"
     NOTHING = "nothing to say"

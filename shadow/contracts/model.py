@@ -185,7 +185,8 @@ Fraction = Annotated[Exact, AfterValidator(_fraction)]
 Moment = Annotated[
     AwareDatetime, BeforeValidator(parse_moment), AfterValidator(_in_calendar), PlainSerializer(iso, when_used="json")
 ]
-Symbol = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=r"^[A-Z0-9][A-Z0-9.:/\-]*$")]
+MAX_SYMBOL, SYMBOL_PATTERN = 50, r"^[A-Z0-9][A-Z0-9.:/\-]*$"
+Symbol = Annotated[str, StringConstraints(min_length=1, max_length=MAX_SYMBOL, pattern=SYMBOL_PATTERN)]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 
 

@@ -49,7 +49,7 @@ class EquityDecision(Frozen):
 
     allowed: bool
     cumulative: Total | None = None
-    limit: Exact | None = None
+    limit: Total | None = None
 
 
 class OrderRecord(Frozen):
@@ -181,7 +181,7 @@ class TradeOutcome(Frozen):
     equity: EquityDecision | None = None
     filled_quantity: NonNegative | None = None
     average_price: Exact | None = None
-    value: NonNegative | None = None
+    value: NonNegativeTotal | None = None
     order_id: str | None = None
     attempts: int | None = None
     orders: tuple[OrderRecord, ...] = ()
@@ -197,7 +197,7 @@ class GuardDecision(Frozen):
 
     buy_phase_allowed: bool
     sell_failed_amount: NonNegativeTotal | None = None
-    sell_succeeded_amount: NonNegative | None = None
+    sell_succeeded_amount: NonNegativeTotal | None = None
     threshold: NonNegative | None = None
 
 
@@ -277,7 +277,7 @@ class RunOutcome(Frozen):
     failure_step: str | None = None
     failure_reason: str | None = None
     guard: GuardDecision | None = None
-    equity_limit: NonNegative | None = None
+    equity_limit: NonNegativeTotal | None = None
     counters: RunCounters | None = None
     trades: tuple[TradeOutcome, ...]
     effects: tuple[Effect, ...] | None = None

@@ -14,7 +14,7 @@ from decimal import Context, Decimal
 from shadow.contracts.control_records import ExecutionStatus
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS
-from shadow.contracts.outcome import Gap, Intent, OwnField, RunCounters, RunOutcome, TradeOutcome
+from shadow.contracts.outcome import Gap, Intent, OrderRecord, OwnField, RunCounters, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Reason, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.lane_file import COUNTS, MOMENTS, NUMBERS, PRODUCT, WORDS, FieldSpec, LaneFile, Part, text_or_none
@@ -26,6 +26,7 @@ from shadow.lanes.records import (
     instant_of,
     is_covered,
     is_identifier,
+    is_symbol,
     leaves,
     number_of,
     own_field,
@@ -33,7 +34,7 @@ from shadow.lanes.records import (
     value_at,
     values_at,
 )
-from shadow.lanes.workflow.history import function_versions, read_history, version_of
+from shadow.lanes.workflow.history import function_versions, gaps_in, read_history, status_of, version_of
 
 _WRITABLE = Context(prec=MAX_SIGNIFICANT_DIGITS)
 _ENDS = {
@@ -126,10 +127,8 @@ def read_with_words(
     """Read as `read_declared` does; beside the outcome stand the words that were met, as (map, word)."""
     reading = _Reading(lane)
     facts = read_history(history)
-    status = describe.get("status")
-    ended = ExecutionStatus(status) if isinstance(status, str) and status in ExecutionStatus.__members__ else None
-    if facts.lost:
-        reading.gap("execution history", f"{facts.lost} events are missing from it")
+    ended = status_of(describe)
+    reading.gaps += gaps_in(facts, describe)
 
     def document(part: Part) -> object:
         state = facts.outputs.get(part.source.removeprefix("state."))
@@ -154,11 +153,13 @@ def read_with_words(
         plan_id=_identifier(run.get("plan_id")) or names[1],
         correlation_id=_identifier(run.get("correlation_id")),
         status=_run_status(lane, run, ended, describe, reading),
-        raw_status=str(value_at(record, lane.run.fields["status"].at)) if "status" in run and record is not None else str(status),
+        raw_status=str(value_at(record, lane.run.fields["status"].at))
+        if "status" in run and record is not None
+        else str(describe.get("status")),
         terminal_state=facts.terminal_state or facts.last_state,
         failure_reason=run.get("failure_reason") or text_or_none(describe.get("cause")),
         failure_step=run.get("failure_step"),
-        equity_limit=run.get("equity_limit"),
+        equity_limit=_not_negative(reading, run, "equity_limit"),
         counters=_counters(run),
         trades=trades,
         started_at=run.get("started_at") or as_moment(describe.get("startDate")),
@@ -192,6 +193,14 @@ def _run_status(
     return RunStatus(told)
 
 
+def _not_negative(reading: _Reading, run: Mapping[str, object], name: str) -> object:
+    value = run.get(name)
+    if not isinstance(value, Decimal) or value >= 0:
+        return value
+    reading.gap(f"{reading.lane.name} run", f"{reading.lane.run.fields[name].at}: expected zero or more, was {value}")
+    return None
+
+
 def _counters(run: Mapping[str, object]) -> RunCounters | None:
     told = {name.removesuffix("_trades"): value for name, value in run.items() if name in COUNTS and value is not None}
     return RunCounters(**told) if told else None
@@ -212,6 +221,9 @@ def _trade(reading: _Reading, number: int, row: object) -> TradeOutcome | None:
     where = f"{reading.lane.name} trade {number} ({value_at(row, fields['symbol'].at)!s:.40})"
     told = {name: reading.value(name, spec, row, where) for name, spec in fields.items()}
     symbol, action, status = (text_or_none(told.get(name)) for name in ("symbol", "action", "status"))
+    if symbol is not None and not is_symbol(symbol):
+        reading.gap(where, f"{fields['symbol'].at}: expected a symbol in capitals, was {symbol!r:.60}")
+        return None
     if symbol is None or action is None or status not in TradeStatus.__members__:
         reading.gap(where, "symbol, action or status cannot be read, so nothing is said of this trade")
         return None
@@ -223,11 +235,11 @@ def _trade(reading: _Reading, number: int, row: object) -> TradeOutcome | None:
     spec = fields.get("value")
     if value is None and spec is not None and spec.otherwise and filled is not None and (price is not None or not filled):
         value = _product(reading, where, filled, price or Decimal(0))
-    for name in ("filled_quantity", "value"):
-        if (numbers.get(name) or 0) < 0:
-            reading.gap(where, f"{fields[name].at}: expected zero or more, was {numbers[name]}")
+    asked, order_id = numbers.get("asked_quantity"), text_or_none(told.get("order_id"))
+    for name, amount in (("asked_quantity", asked), ("filled_quantity", filled), ("value", value)):
+        if amount is not None and amount < 0:
+            reading.gap(where, f"{fields[name].at}: expected zero or more, was {amount}")
             return None
-    asked = numbers.get("asked_quantity")
     return TradeOutcome(
         trade_id=_identifier(told.get("key")) or f"{symbol}:{action}",
         symbol=symbol,
@@ -240,7 +252,8 @@ def _trade(reading: _Reading, number: int, row: object) -> TradeOutcome | None:
         filled_quantity=filled,
         average_price=price,
         value=value,
-        order_id=text_or_none(told.get("order_id")),
+        order_id=order_id,
+        orders=(OrderRecord(order_id=order_id),) if order_id else (),
         attempts=told.get("attempts"),
         started_at=told.get("started_at"),
         completed_at=told.get("completed_at"),

@@ -46,7 +46,7 @@ def _read(kind: EffectKind, fields: Fields, *, emitted: bool, trade_id: str | No
                 kind=kind,
                 emitted=emitted,
                 trade_id=trade_id or fields.identifier("trade_id"),
-                symbol=fields.identifier("symbol"),
+                symbol=fields.symbol("symbol"),
                 action=fields.choice("direction", Side),
                 order_id=fields.identifier("order_id"),
                 correlation_id=fields.identifier("correlation_id"),
@@ -61,7 +61,7 @@ def _read(kind: EffectKind, fields: Fields, *, emitted: bool, trade_id: str | No
             kind=kind,
             emitted=emitted,
             trade_id=trade_id or fields.identifier("trade_id"),
-            symbol=fields.identifier("symbol"),
+            symbol=fields.symbol("symbol"),
             action=fields.choice("action", Side),
             order_id=fields.identifier("order_id"),
             run_id=fields.identifier("run_id"),
@@ -86,13 +86,15 @@ def effect_order(effect: Effect) -> tuple[str, str, str, str]:
     return (effect.kind.value, effect.trade_id or "", effect.symbol or "", effect.at.isoformat() if effect.at else "")
 
 
-def order_record(fields: Fields, *, client_order_id: str | None, status: str | None, accepted: bool | None) -> OrderRecord:
+def order_record(
+    fields: Fields, symbol: str | None, *, client_order_id: str | None, status: str | None, accepted: bool | None
+) -> OrderRecord:
     """Read an order; what its status means, and so whether it was `accepted`, the caller knows."""
     return slim(
         OrderRecord(
             client_order_id=client_order_id,
             order_id=fields.text("order_id"),
-            symbol=fields.identifier("symbol"),
+            symbol=symbol,
             side=fields.choice("side", Side),
             order_type=fields.text("order_type"),
             quantity=fields.number("quantity"),

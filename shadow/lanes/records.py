@@ -25,7 +25,18 @@ from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 
 from shadow.contracts.errors import faults_of
-from shadow.contracts.model import MAGNITUDES, decimal_text, is_in_calendar, load_json, parse_decimal, parse_moment
+from shadow.contracts.model import (
+    MAGNITUDES,
+    MAX_SIGNIFICANT_DIGITS,
+    MAX_SUM_DIGITS,
+    MAX_SYMBOL,
+    SYMBOL_PATTERN,
+    decimal_text,
+    is_in_calendar,
+    load_json,
+    parse_decimal,
+    parse_moment,
+)
 from shadow.contracts.outcome import MAX_OWN_TEXT, OwnField, OwnType
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -34,6 +45,7 @@ _NOTHING: set[str] = set()
 _SHOWN = 60
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_IDENTIFIER = 200
+_SYMBOL = re.compile(SYMBOL_PATTERN)
 
 
 class Fields:
@@ -86,8 +98,16 @@ class Fields:
         self.fault(name, "an identifier")
         return None
 
-    def number(self, name: str) -> Decimal | None:
-        """Read an exact decimal."""
+    def symbol(self, name: str) -> str | None:
+        """Read a symbol, in capitals as the contract has it; None where absent or empty."""
+        value = self.identifier(name)
+        if value is None or is_symbol(value):
+            return value
+        self.fault(name, "a symbol in capitals")
+        return None
+
+    def number(self, name: str, digits: int = MAX_SIGNIFICANT_DIGITS) -> Decimal | None:
+        """Read an exact decimal of at most so many significant digits."""
         value = self.values.get(name)
         if value is None:
             return None
@@ -95,18 +115,26 @@ class Fields:
             self.fault(name, "a number")
             return None
         try:
-            return parse_decimal(value)
+            return parse_decimal(value, digits)
         except ValueError:
             self.fault(name, "a finite decimal" if self.exact_numbers else "a decimal string")
             return None
 
-    def amount(self, name: str) -> Decimal | None:
+    def total(self, name: str) -> Decimal | None:
+        """Read a sum of exact decimals: a table, and whoever sums as exactly, gives more digits than one amount has."""
+        return self.number(name, MAX_SUM_DIGITS)
+
+    def amount(self, name: str, digits: int = MAX_SIGNIFICANT_DIGITS) -> Decimal | None:
         """Read an exact decimal that is zero or more."""
-        value = self.number(name)
+        value = self.number(name, digits)
         if value is not None and value < 0:
             self.fault(name, "zero or more")
             return None
         return value
+
+    def amount_total(self, name: str) -> Decimal | None:
+        """Read a sum of exact decimals that is zero or more."""
+        return self.amount(name, MAX_SUM_DIGITS)
 
     def count(self, name: str) -> int | None:
         """Read a whole number that is zero or more."""
@@ -203,6 +231,11 @@ class Fields:
 def is_unicode(text: str) -> bool:
     """Tell whether a text can be written in UTF-8: one that was cut in the middle of a character may not."""
     return text.isascii() or _SURROGATE.search(text) is None
+
+
+def is_symbol(value: str) -> bool:
+    """Tell whether an identifier is written as the contract writes a symbol."""
+    return len(value) <= MAX_SYMBOL and _SYMBOL.fullmatch(value) is not None
 
 
 def is_identifier(value: object) -> TypeGuard[str]:

@@ -11,7 +11,7 @@ import pytest
 from shadow.broker.port import OddOrder, Order, OrderStatus, OrderType
 from shadow.contracts.comparison import Attribution, Severity, Verdict
 from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
-from shadow.contracts.outcome import OrderRecord, Owner, RunOutcome, TradeOutcome
+from shadow.contracts.outcome import Gap, OrderRecord, Owner, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import Lane, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.brokers.orders import Accounted, Listed, Neighbours, Span, accounted, named_after
 from tests.factories.accounts import STEP, Lanes, candidate_account, kinds
@@ -273,6 +273,17 @@ def test_an_odd_order_in_the_candidate_s_account_is_a_gap_by_name_and_no_accusat
     assert comparison.verdict is Verdict.INCOMPLETE
     assert comparison.differences == ()
     assert comparison.gaps == ("candidate: broker orders: order stop-1 of GME: order.type: expected limit",)
+
+
+def test_v10_an_order_named_after_a_trade_whose_record_cannot_be_read_accuses_nobody() -> None:
+    lanes, trade = paper()
+    gap = Gap(what=f"candidate trade {trade.trade_id}", reason="its result cannot be read")
+    left = tuple(each for each in lanes.other.trades if each is not trade)
+    lanes.other = lanes.other.model_copy(update={"trades": left})
+    assert "UNCLAIMED_ORDER" in kinds(lanes.judged())
+    lanes.other = lanes.other.model_copy(update={"gaps": (gap,)})
+    assert "UNCLAIMED_ORDER" not in kinds(lanes.judged())
+    assert any(told.owner is Owner.UNCLEAR and told.symbol == trade.symbol for told in lanes.judged().told)
 
 
 def test_a_walk_of_several_orders_is_claimed_by_its_shape() -> None:

@@ -46,3 +46,9 @@ def test_receipts_are_counted_once(
 
 def test_a_history_that_was_cut_off_does_not_tell() -> None:
     assert mails_of(facts([RECEIPT], {}, events=25_000)) is None
+
+
+def test_a_receipt_that_cannot_be_read_does_not_tell() -> None:
+    read = facts([RECEIPT], {})
+    read.results.append(Payload('{"status":"SENT","messageId":"m-2","messageId":"m-3"}'))
+    assert mails_of(read) is None

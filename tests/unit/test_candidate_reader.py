@@ -606,3 +606,68 @@ def test_where_a_run_was_when_it_failed_is_the_last_step_that_it_entered(state: 
     assert outcome.terminal_state == state
     alone = history_of(("ExecutionStarted", {}), ("WaitStateEntered", {"stateEnteredEventDetails": {"name": "W"}}))
     assert read_candidate("r", "p", CandidateRecords({"status": "ABORTED"}, alone, [])).failure_step == "W"
+
+
+def test_v11_a_sum_keeps_all_of_its_38_digits() -> None:
+    long = "367419.63691346912469134691255678"
+    names = ("sellFailedAmount", "sellSucceededAmount", "equityLimit", "totalValue")
+    execution = play(scenario := Scenario(PLAN))
+
+    def lengthened(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: long if name in names else lengthened(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [lengthened(inner) for inner in value]
+        return json.dumps(lengthened(json.loads(value))) if isinstance(value, str) and value[:1] in ("{", "[") else value
+
+    history = lengthened(execution.history)
+    assert isinstance(history, list)
+    outcome = read(replace(execution, history=history), scenario)
+
+    assert outcome.violations == ()
+    assert outcome.guard is not None
+    told = {outcome.guard.sell_failed_amount, outcome.guard.sell_succeeded_amount, outcome.equity_limit}
+    assert told | {trade.value for trade in outcome.trades} == {Decimal(long)}
+    result = {"tradeId": "t", "symbol": "AAPL", "action": "BUY", "status": "COMPLETED"}
+    check = {"allowed": True, "cumulative": long, "limit": long}
+    trade = trade_of_result(Fields("t", {**result, "equityCheck": check}, []), None, [])
+    assert trade is not None
+    assert trade.equity is not None
+    assert trade.equity.cumulative == trade.equity.limit == Decimal(long)
+
+
+def order_item(trade_id: str, **changes: object) -> dict[str, object]:
+    """Give the item of a filled order of AMZN."""
+    values: dict[str, object] = {
+        "SK": f"INTENT#{trade_id}#0000",
+        "trade_id": trade_id,
+        "symbol": "AMZN",
+        "side": "BUY",
+        "client_order_id": trade_id,
+        "status": "filled",
+        "quantity": Decimal(3),
+        "filled_quantity": Decimal(3),
+        "average_price": Decimal(100),
+    }
+    return values | changes
+
+
+def test_v1_an_order_of_a_trade_that_nothing_else_names_is_a_trade_that_the_plan_does_not_ask_for() -> None:
+    execution = play(scenario := Scenario(PLAN))
+    records = CandidateRecords(execution.describe, execution.history, [order_item("stray"), order_item("odd", symbol="amzn")])
+    outcome = read_candidate(scenario.run_id, PLAN.plan_id, records, PLAN)
+    (stray,) = [trade for trade in outcome.trades if trade.symbol == "AMZN"]
+    assert (stray.trade_id, stray.action, stray.status, stray.filled_quantity) == ("stray", Side.BUY, TradeStatus.UNKNOWN, 3)
+    assert [gap.what for gap in outcome.gaps] == ["candidate trade odd"]
+
+
+def test_v1_a_result_of_a_trade_that_no_list_names_is_kept_wherever_it_stands() -> None:
+    execution = play(scenario := Scenario(PLAN))
+    result = json.dumps({"tradeId": "stray", "symbol": "AMZN", "action": "BUY", "status": "COMPLETED"})
+    last = execution.history[-1]
+    told = {"type": "LambdaFunctionSucceeded", "lambdaFunctionSucceededEventDetails": {"output": result}}
+    history = [*execution.history[:-1], last | told, last | {"id": int(str(last["id"])) + 1}]
+    for events, items in ((history, ()), (execution.history, [{"SK": "RESULT#stray", "result": result}])):
+        records = CandidateRecords(execution.describe, events, items)
+        outcome = read_candidate(scenario.run_id, PLAN.plan_id, records, PLAN)
+        assert [trade.symbol for trade in outcome.trades if trade.trade_id == "stray"] == ["AMZN"]

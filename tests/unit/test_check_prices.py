@@ -138,16 +138,21 @@ def test_the_markets_quote_is_a_witness_as_near_as_it_was_seen(bid: str, ask: st
         ({}, {}, 0),
         ({}, {"started_at": AT + seconds(59.9)}, 59),
         ({"started_at": AT + seconds(30)}, {}, 30),
-        ({}, {"started_at": None}, None),
+        ({}, {"started_at": None}, 60),
+        ({}, {"started_at": None, "run": {"completed_at": None}}, None),
+        ({}, {"started_at": None, "run": {"started_at": None}}, None),
+        ({"started_at": AT + seconds(20)}, {"started_at": None}, 40),
         ({}, {"started_at": AT - seconds(5)}, 5),
-        ({}, {"started_at": AT - seconds(6)}, None),
+        ({}, {"started_at": AT - seconds(6)}, 60),
         ({}, {"started_at": AT + seconds(65)}, 65),
-        ({}, {"started_at": AT + seconds(66)}, None),
+        ({}, {"started_at": AT + seconds(66)}, 60),
         ({}, {"started_at": AT + seconds(900), "run": {"completed_at": None}}, 900),
         ({}, {"started_at": AT - seconds(900), "run": {"started_at": None}}, 900),
     ],
 )
-def test_the_time_between_two_decisions_is_known_where_each_lies_in_its_run(one: Any, two: Any, apart: int | None) -> None:
+def test_the_time_between_two_decisions_is_what_their_starts_or_else_their_runs_say(
+    one: Any, two: Any, apart: int | None
+) -> None:
     assert seconds_between(pair(lane(CONTROL, **one), lane(**two))) == apart
     assert seconds_between(alone(lane())) is None
 

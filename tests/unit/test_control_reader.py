@@ -449,3 +449,20 @@ def test_a_trade_whose_action_cannot_be_read_goes_the_way_of_its_phase() -> None
     outcome = read_items(changed(ControlRun(PLAN), "AAPL", action="OUT"))
     assert of(outcome, "AAPL").action is Side.SELL
     assert any(".action: expected" in each for each in outcome.violations)
+
+
+def test_v11_a_sum_of_the_table_keeps_all_of_its_38_digits() -> None:
+    sums = {
+        "sell_failed_amount": Decimal("12.345678901234567890123456789012345678"),
+        "sell_succeeded_amount": Decimal("367419.63691346912469134691255678"),
+        "cumulative_buy_succeeded_value": Decimal("115555.52000000000000000000000548"),
+    }
+    items = [plain_item(item) for item in ControlRun(PLAN).items()]
+    outcome = read_items([items[0] | sums, *items[1:]])
+
+    assert outcome.violations == ()
+    assert outcome.counters is not None
+    assert outcome.guard is not None
+    counted = outcome.counters
+    assert (counted.sell_failed_amount, counted.sell_succeeded_amount, counted.cumulative_buy_succeeded) == tuple(sums.values())
+    assert (outcome.guard.sell_failed_amount, outcome.guard.sell_succeeded_amount) == tuple(sums.values())[:2]

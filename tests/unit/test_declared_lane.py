@@ -464,3 +464,55 @@ def test_a_word_that_no_map_has_cannot_be_put_into_the_input() -> None:
     lane = LaneFile.read(LANE_FILE.replace('side = { buy = "BUY", sell = "SELL" }', 'side = { buy = "BUY" }'))
     with pytest.raises(InvalidPayload, match=r"input\.trade\.side: expected a word of side for it, was 'SELL'"):
         input_of(lane, PLAN, NAMES[0])
+
+
+def goog(body: dict[str, Any]) -> dict[str, Any]:
+    return next(row for row in body["order_results"] if row["ticker"] == "GOOG")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("requested_qty", "-6"), ("filled_qty", "-6"), ("avg_fill_price", "-6"), ("ticker", "goog")]
+)
+def test_v10_a_row_with_a_value_that_cannot_be_is_a_gap_and_accuses_nobody(name: str, value: str) -> None:
+    comparison = judged(lambda body: goog(body).update({name: value}))
+    assert comparison["verdict"] == "INCOMPLETE"
+    assert comparison["differences"] == []
+    assert any("expected zero or more" in gap or "expected a symbol in capitals" in gap for gap in comparison["gaps"])
+
+
+def test_v11_a_limit_below_zero_is_a_gap() -> None:
+    lane = LaneFile.read(LANE_FILE.replace("[trades]", 'equity_limit = "limit"\n[trades]', 1))
+    comparison = judged(lambda body: body.update(limit="-1"), lane=lane)
+    assert any("limit: expected zero or more, was -1" in gap for gap in comparison["gaps"])
+
+
+@pytest.mark.parametrize(("update", "usd"), [({"broker_order_id": "b-99"}, 1000), ({"filled_qty": "9999"}, 499_950)])
+def test_v8_a_second_row_of_a_trade_with_another_order_or_fill_is_a_double_order_with_its_dollars(
+    update: dict[str, str], usd: int
+) -> None:
+    comparison = judged(lambda body: body["order_results"].append(goog(body) | update))
+    (double,) = [d for d in comparison["differences"] if d["kind"] == "DOUBLE_ORDER"]
+    assert double["attribution"] == "candidate"
+    assert Decimal(double["impact"]["gross"]) == usd
+    alike = judged(lambda body: body["order_results"].append(goog(body)))
+    assert [d["kind"] for d in alike["differences"]] == ["DUPLICATE_TRADE"]
+
+
+@pytest.mark.parametrize(("factor", "told"), [("1.009", False), ("1.02", True), ("0.98", True)])
+def test_v2_a_price_is_held_to_the_time_between_the_runs_where_a_row_has_no_start(factor: str, *, told: bool) -> None:
+    def requoted(body: dict[str, Any]) -> None:
+        row, by = goog(body), Decimal(factor)
+        price, shares = Decimal(row["quote_usd"]) * by, (Decimal(row["filled_qty"]) / by).quantize(Decimal("0.000001"))
+        row.update(quote_usd=str(price), avg_fill_price=str(price), requested_qty=str(shares), filled_qty=str(shares))
+
+    assert ("DECISION_PRICE" in {d["kind"] for d in judged(requoted)["differences"]}) is told
+
+
+@pytest.mark.parametrize("left", [1, 2, 3])
+def test_v12_a_history_that_ends_before_the_execution_is_a_gap(left: int) -> None:
+    describe, history = execution_of(answer_of(PLAN))
+    outcome = read_declared(LANE, NAMES, Role.CANDIDATE, describe, history[:left])
+    assert [gap.reason for gap in outcome.gaps] == ["ends before the execution did"]
+    assert read_declared(LANE, NAMES, Role.CANDIDATE, describe, history).gaps == ()
+    odd = read_declared(LANE, NAMES, Role.CANDIDATE, describe | {"status": "PAUSED"}, history)
+    assert [gap.reason for gap in odd.gaps] == ["unknown: 'PAUSED'"]

@@ -14,7 +14,7 @@ from shadow.compare.causes import in_order, roots_of
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
-from shadow.contracts.outcome import MarketQuote, OrderRecord, RunOutcome, TradeOutcome
+from shadow.contracts.outcome import Effect, Gap, MarketQuote, OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import EffectKind, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 from tests.strategies.outcomes import Fate, LaneMaker, World, case_of, item_of, plan_of, random_case, random_world
 from tests.strategies.planting import (
@@ -1000,3 +1000,56 @@ def test_a_buy_decided_by_another_limit_than_its_runs_is_told(role: Role) -> Non
 def test_a_lane_that_takes_an_asset_for_whole_shares_and_buys_a_fraction_accuses_itself_alone() -> None:
     case = trade_edit(is_buy, lambda t: intent(t, fractionable=False))(BASE, Role.CANDIDATE)
     assert {attribution for _, attribution in said(judge(case, default_policy()))} <= {"candidate"}
+
+
+# More of V10: a value of an effect that could not be read, and the end of a run, say nothing
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (EffectKind.TRADE_EXECUTED, "success"),
+        (EffectKind.TRADE_EXECUTED, "quantity"),
+        (EffectKind.TRADE_EXECUTED, "price"),
+        (EffectKind.LEDGER_ENTRY, "quantity"),
+        (EffectKind.LEDGER_ENTRY, "price"),
+    ],
+)
+@pytest.mark.parametrize("role", ROLES)
+def test_v10_a_value_of_an_effect_that_cannot_be_read_is_no_other_difference(role: Role, kind: EffectKind, field: str) -> None:
+    case = spoil(kind, **{field: None})(BASE, role)
+    assert said(judge(case, default_policy()))
+    torn = judge(with_run(case, role, violations=("effect: expected a number",)), default_policy())
+    assert (torn.verdict, torn.differences) == (Verdict.INCOMPLETE, ())
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("update", [{"status": RunStatus.UNFINISHED}, {"trades": ()}])
+def test_v10_of_a_run_whose_end_or_trades_cannot_be_read_no_event_is_too_much(role: Role, update: dict[str, object]) -> None:
+    case = with_run(BASE, role, **update)
+    assert of_kind(case, "COMPLETION_EXTRA")
+    torn = with_run(case, role, gaps=(Gap(what="run", reason="its status cannot be read"),))
+    assert of_kind(torn, "COMPLETION_EXTRA") == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_v5_a_ledger_entry_of_no_trade_is_worth_what_it_claims(role: Role) -> None:
+    emitted = role is Role.CONTROL
+    entry = Effect(kind=EffectKind.LEDGER_ENTRY, emitted=emitted, trade_id="stray", symbol="AMZN", action=Side.BUY)
+    entry = entry.model_copy(update={"order_id": "o-stray", "quantity": Decimal(200), "price": Decimal(60)})
+    case = run_edit(lambda run: {"effects": (*(run.effects or ()), entry)})(BASE, role)
+    found = only(case, "EFFECT_STRAY")
+    assert (found.severity, found.impact.gross) == (Severity.CRITICAL, Decimal(12000))
+    assert found.impact.notional == (12000 if role is Role.CANDIDATE else -12000)
+    asked = only(with_run(case, role, broker_truth=True), "EFFECT_STRAY")
+    assert asked.impact.gross == 0
+
+
+def test_v1_a_trade_beyond_the_plan_has_no_planned_amount_to_miss() -> None:
+    def added(run: RunOutcome) -> dict[str, object]:
+        extra = {"trade_id": "stray", "symbol": "AMZN", "planned_amount": None, "status": TradeStatus.UNKNOWN}
+        return {"trades": (*run.trades, next(t for t in run.trades if is_buy(t)).model_copy(update=extra))}
+
+    comparison = judge(run_edit(added)(BASE, Role.CANDIDATE), default_policy())
+    assert comparison.verdict is Verdict.DIVERGED
+    assert ("EXTRA_TRADE", "candidate") in said(comparison)

@@ -7,19 +7,21 @@ its own end demand. Two lanes whose effects are right by their own outcomes diff
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from shadow.compare.case import Fault, Finding, LaneTrade, PairView, TradePair, own_faults, run_faults, shown
 from shadow.compare.checks.duties import is_equity_blocked
 from shadow.compare.checks.executed import ledger_fill
 from shadow.compare.checks.runs import tally
+from shadow.compare.money import impact
 from shadow.compare.policy import Policy
 from shadow.compare.rules import EXACT, SHARE_STEP, ZERO, within
+from shadow.contracts.comparison import Impact
 from shadow.contracts.control_records import FailureStep
 from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import Effect, RunOutcome
-from shadow.contracts.vocabulary import EffectKind, Role, RunStatus, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Role, RunStatus, Side, TradeStatus
 
 IDS = ".ids"
 """Ends the field of what is found of the ids that an effect carries."""
@@ -78,7 +80,7 @@ def _event_different(side: LaneTrade, effects: tuple[Effect, ...], policy: Polic
     if not _has_ended(side):
         return None
     for effect in effects:
-        if effect.success is not (side.trade.status is TradeStatus.COMPLETED):
+        if not _is_unreadable(side.run, effect.success) and effect.success is not (side.trade.status is TradeStatus.COMPLETED):
             return Fault(
                 shown(effect.success) or "absent", f"sent a TradeExecuted with success {shown(effect.success) or 'absent'}"
             )
@@ -127,11 +129,12 @@ def _wrong_fill(side: LaneTrade, effect: Effect, policy: Policy, name: str) -> F
     if _is_unread(side):
         return None
     filled = trade.filled_quantity or ZERO
-    if not within(policy.rules.effect_quantity, effect.quantity or ZERO, filled):
+    is_told = not _is_unreadable(side.run, effect.quantity)
+    if is_told and not within(policy.rules.effect_quantity, effect.quantity or ZERO, filled):
         return Fault(
             shown(effect.quantity) or "none", f"has a {name} with {shown(effect.quantity)} shares, filled {shown(filled)}"
         )
-    price = trade.average_price
+    price = None if _is_unreadable(side.run, effect.price) else trade.average_price
     if filled and price is not None and not within(policy.rules.effect_price, effect.price, price):
         return Fault(shown(effect.price) or "none", f"has a {name} at {shown(effect.price)} USD a share, recorded {shown(price)}")
     return None
@@ -144,8 +147,16 @@ def _filled(side: LaneTrade) -> Decimal:
 def _is_unread(side: LaneTrade) -> bool:
     """Tell whether what a trade filled is unknown, not nothing: an executed trade filled something, a torn record may have."""
     trade = side.trade
-    torn = bool(side.run.violations or side.run.gaps)
-    return trade.filled_quantity is None and (trade.status is TradeStatus.COMPLETED or torn)
+    return trade.filled_quantity is None and (trade.status is TradeStatus.COMPLETED or _is_torn(side.run))
+
+
+def _is_torn(run: RunOutcome) -> bool:
+    return bool(run.violations or run.gaps)
+
+
+def _is_unreadable(run: RunOutcome, value: object) -> bool:
+    """Tell whether a value that an effect does not have may be there and could not be read: then it says nothing."""
+    return value is None and _is_torn(run)
 
 
 def _entered(side: LaneTrade) -> Decimal:
@@ -177,12 +188,13 @@ def _ledger_twice(side: LaneTrade, effects: tuple[Effect, ...], policy: Policy) 
 
 def _ledger_different(side: LaneTrade, effects: tuple[Effect, ...], policy: Policy) -> Fault | None:
     filled, entered = _filled(side), _entered(side)
-    if not filled or not effects or _ledger_twice(side, effects, policy) is not None:
+    unread = any(_is_unreadable(side.run, effect.quantity) for effect in effects)
+    if not filled or not effects or unread or _ledger_twice(side, effects, policy) is not None:
         return None
     if not within(policy.rules.effect_quantity, entered, filled):
         return Fault(decimal_text(entered), f"has {shown(entered)} shares in the ledger, filled {shown(filled)}")
     for effect in effects:
-        trade, price = side.trade, side.trade.average_price
+        trade, price = side.trade, None if _is_unreadable(side.run, effect.price) else side.trade.average_price
         if effect.symbol not in (None, trade.symbol) or effect.action not in (None, trade.action):
             return Fault(
                 f"{shown(effect.action)} {effect.symbol}", f"has a {shown(effect.action)} of {effect.symbol} in the ledger"
@@ -240,9 +252,24 @@ def run_effect_findings(view: PairView, policy: Policy) -> Iterator[Finding]:
         return Fault(str(count), f"sent {count} notifications") if count > 1 else None
 
     yield from run_faults("EFFECT_EMITTED", "effects.emitted", view.runs, emitted, rule="a lane that shadows emits nothing")
-    yield from run_faults("EFFECT_STRAY", "effects.trade_id", view.runs, stray)
+    for run in view.runs:
+        found = run_faults("EFFECT_STRAY", "effects.trade_id", (run,), stray)
+        yield from (replace(finding, impact=_stray_worth(run, view.stray_effects[run.role])) for finding in found)
     yield from run_faults("NOTIFICATION_MISSING", "notifications", view.runs, untold, rule="one notification a run")
     yield from run_faults("NOTIFICATION_TWICE", "notifications", view.runs, repeated, rule="one notification a run")
+
+
+def _stray_worth(run: RunOutcome, strays: Iterable[Effect]) -> Impact:
+    """Give what ledger entries of orders that no trade has claim to have moved; nothing where the broker was asked."""
+    moved, gross = ZERO, ZERO
+    known = {name for trade in run.trades for name in (trade.order_id, *(order.order_id for order in trade.orders))} | {None}
+    for effect in strays:
+        if effect.kind is EffectKind.LEDGER_ENTRY and effect.order_id not in known and not run.broker_truth:
+            usd = EXACT.multiply(effect.quantity or ZERO, effect.price or ZERO)
+            moved = EXACT.add(moved, -usd if effect.action is Side.SELL else usd)
+            gross = EXACT.add(gross, abs(usd))
+    signed = moved if run.role is Role.CANDIDATE else -moved
+    return impact(signed, -signed, gross)
 
 
 def _run_events(
@@ -260,7 +287,8 @@ def _run_events(
         return Fault("none", f"ended {run.status.value} and sent no {kind.value}") if is_due(run) and not sent[run.role] else None
 
     def extra(run: RunOutcome) -> Fault | None:
-        due, count = is_due(run), len(sent[run.role])
+        unknown = _is_torn(run) and (run.status is RunStatus.UNFINISHED or not run.trades)
+        due, count = is_due(run) or unknown, len(sent[run.role])
         return Fault(str(count), f"is {run.status.value} and sent a {kind.value}") if count and not due else None
 
     def twice(run: RunOutcome) -> Fault | None:
@@ -298,4 +326,5 @@ def _completion(run: RunOutcome, effect: Effect) -> str | None:
 
 def _failure(run: RunOutcome, effect: Effect) -> str | None:
     due = _STOPS[run.status]
-    return None if effect.failure_step is due else f"failure step {shown(effect.failure_step)} not {due.value}"
+    is_right = effect.failure_step is due or _is_unreadable(run, effect.failure_step)
+    return None if is_right else f"failure step {shown(effect.failure_step)} not {due.value}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shadow.compare.case import Fault, Finding, LaneTrade, TradePair, memoized_per_trade, own_faults, shown
@@ -123,14 +123,23 @@ def _entered_since(side: LaneTrade) -> bool:
 
 
 def seconds_between(pair: TradePair) -> Decimal | None:
-    """Give the seconds between the lanes' decisions, by the trades' starts; None where a start is not known.
+    """Give the most seconds that can lie between the lanes' decisions; None where that is not known.
 
-    A start outside its own run is no start: a lane must not loosen the bound on its price by a time that cannot be.
+    By the trades' starts; where one is not known, by its run's. A start outside its own run is no start: a lane must not loosen
+    the bound on its price by a time that cannot be.
     """
-    starts = [side.trade.started_at for side in pair.lanes if _is_inside_its_run(side)]
-    if len(starts) < 2 or starts[0] is None or starts[1] is None:  # noqa: PLR2004 - both lanes
+    spans = [_decided_within(side) for side in pair.lanes]
+    if len(spans) < 2 or spans[0] is None or spans[1] is None:  # noqa: PLR2004 - both lanes
         return None
-    return Decimal(abs(starts[0] - starts[1]) // _SECOND)
+    return Decimal(max(abs(spans[0][1] - spans[1][0]), abs(spans[1][1] - spans[0][0])) // _SECOND)
+
+
+def _decided_within(side: LaneTrade) -> tuple[datetime, datetime] | None:
+    """Give the earliest and the latest moment at which a lane can have decided on a trade."""
+    start, begin, end = side.trade.started_at, side.run.started_at, side.run.completed_at
+    if start is not None and _is_inside_its_run(side):
+        return start, start
+    return None if begin is None or end is None else (begin, end)
 
 
 def _is_inside_its_run(side: LaneTrade) -> bool:

@@ -239,6 +239,8 @@ def _tell(order: Listed, run: RunOutcome, window: Span | None, neighbours: Neigh
         owner = Owner.ANOTHER_RUN
     elif window is not None and not window.holds(record.submitted_at):
         owner = Owner.LATER
+    elif _names_unread_trade(record, run):
+        owner, note = Owner.UNCLEAR, "the record of the trade that it is named after cannot be read"
     elif order.fault is not None:
         owner = Owner.UNCLEAR
         if run.role is Role.CANDIDATE:
@@ -249,6 +251,12 @@ def _tell(order: Listed, run: RunOutcome, window: Span | None, neighbours: Neigh
         owner, note = Owner.UNCLEAR, why
         result.gaps.append(f"order {record.order_id} of {order.symbol}: {note}")
     result.others.append(AccountOrder(owner=owner, order=record, note=note))
+
+
+def _names_unread_trade(record: OrderRecord, run: RunOutcome) -> bool:
+    """Tell whether an order bears the name of a trade that a gap of the run names."""
+    name = named_after(record.client_order_id)
+    return bool(name) and any(gap.what.rpartition(" ")[2] == name for gap in run.gaps)
 
 
 def _could_be_a_trades(order: Listed, run: RunOutcome, result: Accounted) -> str | None:

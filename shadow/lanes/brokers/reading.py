@@ -102,7 +102,13 @@ def _listed(fields: Fields) -> list[Listed]:
 
 def _record(fields: Fields) -> OrderRecord:
     status = fields.text("status")
-    record = order_record(fields, client_order_id=fields.text("client_order_id"), status=status, accepted=status != "rejected")
+    record = order_record(
+        fields,
+        fields.identifier("symbol"),
+        client_order_id=fields.text("client_order_id"),
+        status=status,
+        accepted=status != "rejected",
+    )
     return record.model_copy(update={"replaced_by": fields.text("replaced_by")})
 
 

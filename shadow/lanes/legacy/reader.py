@@ -271,7 +271,7 @@ def _facts(run: Fields, rows: list[_TradeRow], effects: Sequence[Effect] | None)
     reason = run.text("failure_reason")
     captured = next((e.failure_step for e in effects or () if e.kind is EffectKind.WORKFLOW_FAILED), None)
     waiting = any(row.side is Side.BUY and row.status is LegacyTradeStatus.WAITING for row in rows)
-    stop = safety_stop(status, reason, captured, buys_waiting=waiting, sell_failed_amount=run.amount("sell_failed_amount"))
+    stop = safety_stop(status, reason, captured, buys_waiting=waiting, sell_failed_amount=run.amount_total("sell_failed_amount"))
     sent = buys_were_sent(
         status,
         run.choice("current_phase", LegacyPhase),
@@ -283,7 +283,7 @@ def _facts(run: Fields, rows: list[_TradeRow], effects: Sequence[Effect] | None)
 
 def _trade_row(fields: Fields, key_id: str, gaps: list[Gap]) -> _TradeRow | None:
     fields.refuse_unknown(_TRADE_FIELDS)
-    symbol = fields.identifier("symbol")
+    symbol = fields.symbol("symbol")
     side = fields.choice("action", Side) or fields.choice("phase", Side)
     status = fields.choice("status", LegacyTradeStatus)
     fields.number("trade_amount")
@@ -365,8 +365,8 @@ def _guard(run: Fields, facts: RunFacts, rows: list[_TradeRow]) -> GuardDecision
         return None
     return GuardDecision(
         buy_phase_allowed=not stopped,
-        sell_failed_amount=run.amount("sell_failed_amount"),
-        sell_succeeded_amount=run.amount("sell_succeeded_amount"),
+        sell_failed_amount=run.amount_total("sell_failed_amount"),
+        sell_succeeded_amount=run.amount_total("sell_succeeded_amount"),
         threshold=GUARD_THRESHOLD_USD,
     )
 
@@ -382,9 +382,9 @@ def _counters(run: Fields) -> RunCounters:
         sell_completed=run.count("sell_completed"),
         buy_total=run.count("buy_total"),
         buy_completed=run.count("buy_completed"),
-        sell_failed_amount=run.number("sell_failed_amount"),
-        sell_succeeded_amount=run.number("sell_succeeded_amount"),
-        cumulative_buy_succeeded=run.number("cumulative_buy_succeeded_value"),
+        sell_failed_amount=run.total("sell_failed_amount"),
+        sell_succeeded_amount=run.total("sell_succeeded_amount"),
+        cumulative_buy_succeeded=run.total("cumulative_buy_succeeded_value"),
     )
 
 

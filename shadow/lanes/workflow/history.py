@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shadow.contracts.control_records import MAX_EVENTS
+from shadow.contracts.control_records import MAX_EVENTS, ExecutionStatus
+from shadow.contracts.outcome import Gap
 from shadow.lanes.records import as_json
 
 Event = Mapping[str, object]
@@ -257,6 +258,7 @@ _FAILED: dict[str, str | None] = {
 }
 _CAUGHT = frozenset(
     {name for name, detail in _FAILED.items() if detail is not None}
+    | {"ActivityFailed", "ActivityScheduleFailed", "ActivityTimedOut", "EvaluationFailed"}
     | {"MapStateFailed", "MapStateAborted", "MapRunFailed", "MapRunAborted", "ParallelStateFailed", "ParallelStateAborted"}
 )
 _STATE_KINDS = ("Task", "Choice", "Pass", "Wait", "Map", "Parallel", "Fail", "Succeed")
@@ -273,6 +275,28 @@ _HANDLERS: dict[str, Callable[[HistoryFacts, Event], None]] = {
     **{f"{kind}StateEntered": _entered for kind in _STATE_KINDS},
     **{f"{kind}StateExited": _exited for kind in _STATE_KINDS},
 }
+
+
+def status_of(describe: Mapping[str, object]) -> ExecutionStatus | None:
+    """Read an execution's status; None where it is none of the service's words."""
+    value = describe.get("status")
+    return ExecutionStatus(value) if isinstance(value, str) and value in ExecutionStatus.__members__ else None
+
+
+def gaps_in(facts: HistoryFacts, describe: Mapping[str, object]) -> list[Gap]:
+    """Name what is not known of an execution: its status, and what its history does not have or cannot be read of it."""
+    status, gaps = status_of(describe), []
+    if status is None:
+        gaps.append(Gap(what="execution status", reason=f"unknown: {describe.get('status')!r}"))
+    if facts.is_truncated:
+        gaps.append(Gap(what="execution history", reason=f"truncated at {facts.events} events"))
+    elif status and status.is_terminal and facts.end_type is None:
+        gaps.append(Gap(what="execution history", reason="ends before the execution did"))
+    if facts.lost:
+        gaps.append(Gap(what="execution history", reason=f"{facts.lost} events are missing from it"))
+    if facts.unreadable:
+        gaps.append(Gap(what="execution history", reason="; ".join(facts.unreadable[:3])))
+    return gaps
 
 
 def version_of(describe: Mapping[str, object]) -> str | None:
@@ -330,15 +354,16 @@ def collect_results(value: object, found: Results) -> None:
             found.update(named)
 
 
-def collect_one(payload: Payload, found: dict[str, Mapping[str, object]]) -> None:
-    """Add to `found` the trade result that one task's output is, or wraps."""
+def collect_one(payload: Payload, found: dict[str, Mapping[str, object]]) -> bool:
+    """Add to `found` the trade result that one task's output is, or wraps; tell whether what may be one could be read."""
     if payload.text is None or '"tradeId"' not in payload.text or '"status"' not in payload.text:
-        return
+        return True
     value = as_json(payload.text)
     wrapped = value.get("Payload", value) if isinstance(value, Mapping) else value
     for item in (wrapped, *(wrapped.values() if isinstance(wrapped, Mapping) else ())):
         if isinstance(item, Mapping) and _is_result(item):
             found[str(item["tradeId"])] = item
+    return value is not None
 
 
 def _is_result(value: object) -> bool:

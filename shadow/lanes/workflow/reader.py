@@ -11,6 +11,7 @@ UNKNOWN (if it intended an order) when it was a large one and is over, else UNFI
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,9 +30,11 @@ from shadow.lanes.workflow.history import (
     collect_one,
     collect_results,
     function_versions,
+    gaps_in,
     list_in,
     mapping_in,
     read_history,
+    status_of,
     version_of,
 )
 from shadow.lanes.workflow.trades import (
@@ -61,6 +64,7 @@ _TERMINAL_STATES = {
     "WorkflowFailed": RunStatus.FAILED,
 }
 _CARRYING = (*PHASES[Side.BUY], GUARD, *PHASES[Side.SELL], PREPARE)
+_TRADE_ID = re.compile(r'"tradeId"\s*:\s*"([^"]*)"')
 _STATUS = {
     ExecutionStatus.ABORTED: RunStatus.ABORTED,
     ExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
@@ -104,6 +108,8 @@ class _Reader:
         self.faults: list[str] = self.state.faults
         self.gaps: list[Gap] = []
         self.parsed: dict[str, Mapping[str, object]] = {}
+        self.unread: set[str] = set()
+        self.unclear: set[Side] = set()
         self.child_transitions = self._follow(records.map_runs)
         self.plan = plan
         self.status = self._status()
@@ -134,7 +140,7 @@ class _Reader:
             failure_step=self._failure_step(status),
             failure_reason=self._failure_reason(),
             guard=self._guard(trades),
-            equity_limit=carried.amount("equityLimit"),
+            equity_limit=carried.amount_total("equityLimit"),
             counters=self._counters(),
             trades=trades,
             effects=tuple(self.state.effects) if self.has_state else None,
@@ -165,28 +171,21 @@ class _Reader:
         return transitions
 
     def _status(self) -> ExecutionStatus | None:
-        value = self.describe.get("status")
-        return ExecutionStatus(value) if isinstance(value, str) and value in ExecutionStatus.__members__ else None
+        return status_of(self.describe)
 
     def _note_gaps(self) -> None:
-        if self.status is None:
-            self.gaps.append(Gap(what="execution status", reason=f"unknown: {self.describe.get('status')!r}"))
-        if self.facts.is_truncated:
-            self.gaps.append(Gap(what="execution history", reason=f"truncated at {self.facts.events} events"))
-        elif self.status and self.status.is_terminal and self.facts.end_type is None:
-            self.gaps.append(Gap(what="execution history", reason="ends before the execution did"))
-        if self.facts.lost:
-            self.gaps.append(Gap(what="execution history", reason=f"{self.facts.lost} events are missing from it"))
-        if self.facts.unreadable:
-            self.gaps.append(Gap(what="execution history", reason="; ".join(self.facts.unreadable[:3])))
+        self.gaps += gaps_in(self.facts, self.describe)
         if not self.has_state:
             self.gaps.append(Gap(what="candidate state items", reason="could not be read"))
 
     def _output(self, state: str) -> Mapping[str, object]:
-        """Parse the last output of a state, once; empty where there is none or it was left out."""
+        """Parse the last output of a state, once; empty where there is none, it was left out or cannot be read."""
         if state not in self.parsed:
             payload = self.facts.outputs.get(state)
             value = as_json(payload.text) if payload and payload.text else None
+            if payload and payload.text and not isinstance(value, Mapping):
+                self.faults.append(f"output of {state}: expected a JSON object, was {payload.text[:40]!r}")
+                self.unclear.update(side for side in Side if state in PHASES[side])
             self.parsed[state] = value if isinstance(value, Mapping) else {}
         return self.parsed[state]
 
@@ -225,18 +224,39 @@ class _Reader:
             trade = trade_of_result(fields, planned.get(trade_id), intents)
             if trade is not None:
                 trades.setdefault(trade_id, []).append(trade)
+            elif trade_id in planned:
+                self.unread.add(trade_id)
+            else:
+                self.unclear.update(Side)
         for trade_id, plan in planned.items():
-            if trade_id not in trades:
-                status, reason = self._without_result(plan)
-                trades[trade_id] = [trade_without_result(plan, status, reason, self.state.intents.get(trade_id, ()))]
+            if trade_id in trades:
+                continue
+            if trade_id in self.unread or plan.side in self.unclear:
+                self.gaps.append(Gap(what=f"candidate trade {trade_id}", reason="its result cannot be read"))
+                continue
+            status, reason = self._without_result(plan)
+            trades[trade_id] = [trade_without_result(plan, status, reason, self.state.intents.get(trade_id, ()))]
+        for trade_id in self.state.intents.keys() - trades.keys() - planned.keys() - {""}:
+            trades[trade_id] = self._stranger(trade_id)
         return tuple(trade for trade_id in sorted(trades) for trade in trades[trade_id])
 
-    def _note_strangers(self, results: object) -> None:
+    def _stranger(self, trade_id: str) -> list[TradeOutcome]:
+        """Give a trade that has orders, and that neither the workflow's own list nor any result names."""
+        intents = self.state.intents[trade_id]
+        order = intents[0].order
+        if order.symbol is None or order.side is None:
+            self.gaps.append(Gap(what=f"candidate trade {trade_id}", reason="symbol or side of its order absent or unreadable"))
+            return []
+        named = PlannedTrade(trade_id, order.symbol, order.side, None, None)
+        return [trade_without_result(named, TradeStatus.UNKNOWN, Reason.OTHER, intents)]
+
+    def _note_strangers(self, side: Side, results: object) -> None:
         """Note what lies among a phase's results and names no trade or status: it cannot be told whose result it is."""
         for result in results if isinstance(results, list) else ():
             fields = Fields("tradeResult", result if isinstance(result, Mapping) else {}, self.faults)
             if fields.text("tradeId") is None or fields.text("status") is None:
                 fields.require("tradeId", "status")
+                self.unclear.add(side)
 
     def _results(self, planned: dict[str, PlannedTrade]) -> Results:
         """Collect the trades' results by trade id: all that one phase says of a trade, of the last phase that says anything."""
@@ -246,24 +266,35 @@ class _Reader:
                 expected = {trade_id for trade_id, trade in planned.items() if trade.side is side}
                 if not expected or expected - found.keys():
                     collect_results(self._output(state), found)
-                self._note_strangers(self._output(state).get(RESULTS[side]))
+                self._note_strangers(side, self._output(state).get(RESULTS[side]))
         missing = planned.keys() - found.keys()
         if missing:
             inner: dict[str, Mapping[str, object]] = {}
-            for payload in self.facts.results:
-                collect_one(payload, inner)
+            read = [collect_one(payload, inner) for payload in self.facts.results]
+            if not all(read):
+                self.faults.append("output of a task: expected a trade's result as a JSON object, was none")
+                self.unclear.update(Side)
             found = {**{trade_id: [result] for trade_id, result in inner.items()}, **found}
+        else:
+            strangers: dict[str, Mapping[str, object]] = {}
+            for payload in self.facts.results:
+                if any(name not in found for name in _TRADE_ID.findall(payload.text or "")):
+                    collect_one(payload, strangers)
+            found |= {trade_id: [result] for trade_id, result in strangers.items() if trade_id not in found}
         return found
 
     def _recorded(
         self, planned: dict[str, PlannedTrade], trades: Mapping[str, list[TradeOutcome]]
     ) -> Iterator[tuple[str, Mapping[str, object]]]:
         """Give the state table's results of trades that are still without one, parsing each as it is asked for."""
-        for trade_id in planned:
+        for trade_id in (*planned, *sorted(self.state.results.keys() - planned.keys())):
             text = self.state.results.pop(trade_id, None)
             if text is not None and trade_id not in trades:
                 found: dict[str, Mapping[str, object]] = {}
                 collect_one(Payload(text), found)
+                if not found:
+                    self.faults.append(f"result of {trade_id}: expected a JSON object with tradeId and status, was {text[:40]!r}")
+                    self.unread.add(trade_id)
                 yield from found.items()
 
     def _without_result(self, trade: PlannedTrade) -> tuple[TradeStatus, Reason | None]:
@@ -322,8 +353,8 @@ class _Reader:
             return None
         return GuardDecision(
             buy_phase_allowed=allowed,
-            sell_failed_amount=fields.amount("sellFailedAmount"),
-            sell_succeeded_amount=fields.amount("sellSucceededAmount"),
+            sell_failed_amount=fields.amount_total("sellFailedAmount"),
+            sell_succeeded_amount=fields.amount_total("sellSucceededAmount"),
             threshold=fields.amount("failureThresholdUsd"),
         )
 
@@ -348,16 +379,20 @@ def mails_of(facts: HistoryFacts) -> int | None:
     outputs = [facts.outputs[state] for state in STATES if state in facts.outputs]
     if facts.is_truncated or any(payload.text is None for payload in outputs):
         return None
-    answered = sum(_is_receipt(_read(payload)) for payload in facts.results)
-    held = sum(_is_receipt(answer_in(_read(payload), _MARK)) for payload in outputs)
-    return max(answered, held)
+    answers, held = ([_read(payload) for payload in payloads] for payloads in (facts.results, outputs))
+    if None in answers or None in held:
+        return None
+    told = sum(_is_receipt(answer_in(output or {}, _MARK)) for output in held)
+    return max(sum(_is_receipt(answer or {}) for answer in answers), told)
 
 
-def _read(payload: Payload) -> Mapping[str, object]:
-    """Read an answer, or what the Lambda integration wrapped it in; empty where no receipt can be in it."""
+def _read(payload: Payload) -> Mapping[str, object] | None:
+    """Read an answer, or what the Lambda integration wrapped it in: empty without a receipt, None where one cannot be read."""
     if payload.text is None or f'"{_MARK}"' not in payload.text:
         return {}
     value = as_json(payload.text)
+    if value is None:
+        return None
     answer = value.get("Payload", value) if isinstance(value, Mapping) else value
     return answer if isinstance(answer, Mapping) else {}
 

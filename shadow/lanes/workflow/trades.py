@@ -73,7 +73,7 @@ def planned_trades(values: Iterable[object], faults: list[str]) -> dict[str, Pla
         if not isinstance(value, Mapping):
             continue
         fields = Fields("plannedTrade", value, faults)
-        trade_id, symbol, side = fields.identifier("tradeId"), fields.identifier("symbol"), fields.choice("action", Side)
+        trade_id, symbol, side = fields.identifier("tradeId"), fields.symbol("symbol"), fields.choice("action", Side)
         if trade_id is None or symbol is None or side is None:
             fields.require("tradeId", "symbol", "action")
             continue
@@ -128,15 +128,15 @@ def read_state_items(items: Iterable[Mapping[str, object]]) -> StateRecords:
 
 
 def trade_of_result(fields: Fields, planned: PlannedTrade | None, intents: Sequence[RecordedIntent]) -> TradeOutcome | None:
-    """Read one trade's result, with its `intents` beside it; None where it names no trade."""
+    """Read one trade's result, with its `intents` beside it; None where it does not say which trade it is of and how it ended."""
     result = fields.values
-    trade_id, symbol, side = fields.identifier("tradeId"), fields.identifier("symbol"), fields.choice("action", Side)
-    if trade_id is None or symbol is None or side is None:
-        fields.require("tradeId", "symbol", "action")
+    trade_id, symbol, side = fields.identifier("tradeId"), fields.symbol("symbol"), fields.choice("action", Side)
+    status = fields.choice("status", TradeStatus)
+    if trade_id is None or symbol is None or side is None or status is None:
+        fields.require("tradeId", "symbol", "action", "status")
         return None
     fields.where = f"tradeResult[{trade_id}]"
     fields.hold_against(TradeResult)
-    status = fields.choice("status", TradeStatus)
     orders = result.get("orders")
     recorded = tuple(intent.order for intent in intents)
     filled = fields.amount("quantity")
@@ -145,7 +145,7 @@ def trade_of_result(fields: Fields, planned: PlannedTrade | None, intents: Seque
             trade_id=trade_id,
             symbol=symbol,
             action=side,
-            status=status or TradeStatus.UNKNOWN,
+            status=status,
             reason=fields.choice("reason", Reason),
             error_message=fields.text("errorMessage"),
             planned_amount=fields.number("plannedAmount"),
@@ -154,7 +154,7 @@ def trade_of_result(fields: Fields, planned: PlannedTrade | None, intents: Seque
             equity=_equity(fields),
             filled_quantity=filled,
             average_price=fields.number("averagePrice"),
-            value=fields.amount("totalValue"),
+            value=fields.amount_total("totalValue"),
             order_id=fields.text("orderId"),
             attempts=fields.count("attempts"),
             orders=recorded or tuple(_order(order, fields) for order in orders if isinstance(order, Mapping))
@@ -232,10 +232,10 @@ def _equity(fields: Fields) -> EquityDecision | None:
     if value is None:
         return None
     check = fields.below("equityCheck", value)
-    allowed, limit = check.flag("allowed"), check.number("limit")
+    allowed, limit = check.flag("allowed"), check.total("limit")
     if allowed is None or not limit:
         return None
-    return slim(EquityDecision(allowed=allowed, cumulative=check.number("cumulative"), limit=limit))
+    return slim(EquityDecision(allowed=allowed, cumulative=check.total("cumulative"), limit=limit))
 
 
 def _order(order: Mapping[str, object], fields: Fields) -> OrderRecord:
@@ -260,6 +260,7 @@ def _intent_order(fields: Fields) -> OrderRecord:
     dry_run = fields.choice("execution_mode", ExecutionMode) is ExecutionMode.DRY_RUN
     return order_record(
         fields,
+        fields.symbol("symbol"),
         client_order_id=fields.identifier("client_order_id"),
         status=status.value if status else None,
         accepted=None if dry_run or status is None else _ACCEPTED.get(status),
