@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 import pytest
 
 from shadow.compare.case import Finding
 from shadow.compare.checks.orders import account_findings
+from shadow.compare.ledger import ledger_of, told_of
+from shadow.contracts.comparison import Cause
 from shadow.contracts.outcome import (
     AccountOrder,
     AccountRecord,
@@ -15,7 +20,7 @@ from shadow.contracts.outcome import (
     OrderRecord,
     Owner,
 )
-from shadow.contracts.vocabulary import Role, Side
+from shadow.contracts.vocabulary import Role, Side, TradeStatus
 from tests.factories.one_trade import AT, CANDIDATE, CONTROL, D
 from tests.factories.two_runs import (
     filled,
@@ -93,3 +98,80 @@ def test_an_order_of_nobody_in_the_candidates_account_is_worth_what_it_moved_and
     assert (one.kind, one.role, one.symbol, one.candidate) == ("UNCLAIMED_ORDER", CANDIDATE, "AAPL", "1")
     assert (one.impact.notional, one.impact.cash, one.impact.gross) == (notional, cash, gross)
     assert found(CONTROL, Owner.NOBODY) == found(CANDIDATE, Owner.LATER) == found(CANDIDATE, Owner.UNCLEAR) == []
+
+
+OTHERS: list[tuple[str, dict[str, Any]]] = [("1", {}), ("2", {"symbol": "GME"}), ("3", {"side": None})]
+BOOKED = (
+    Booking(kind="FEE", amount=D(-1)),
+    Booking(kind="CSD", amount=D(7)),
+    Booking(kind="DIV", symbol="AAPL", amount=D(3)),
+    Booking(kind="FILL", symbol="AAPL", amount=D(-8), quantity=D(1)),
+)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_what_else_was_filled_and_booked_in_an_account_is_a_row_by_cause_and_symbol(role: Role) -> None:
+    orders = tuple(AccountOrder(owner=Owner.NOBODY, order=filled(name, average_price=D(9), **more)) for name, more in OTHERS)
+    account = AccountRecord(closing=books("100", AAPL="5"), orders=orders, bookings=BOOKED)
+    ledger = ledger_of(view(*(ran(each, account=account if each is role else None) for each in Role)))
+    sign = 1 if role is CANDIDATE else -1
+    assert [(row.cause, row.symbol, sign * row.dollars) for row in ledger.rows] == [
+        (Cause.OTHER_ORDERS, "AAPL", D(2)),
+        (Cause.FEES, None, D(-1)),
+        (Cause.OTHER_ACTIVITY, None, D(7)),
+        (Cause.OTHER_ACTIVITY, "AAPL", D(5)),
+    ]
+    assert ledger.marks == {"AAPL": 10, "GME": 9}
+    assert (ledger.equity, ledger.unexplained, ledger.is_proved) == (None, None, False)
+
+
+@pytest.mark.parametrize(
+    ("order", "filled_usd", "working"),
+    [
+        (filled("1"), D(20), D(0)),
+        (filled("1", filled_quantity=D(0), average_price=None), D(0), D(0)),
+        (filled("1", filled_quantity=None), None, D(0)),
+        (filled("1", average_price=None), None, D(0)),
+        (filled("1", status="open", quantity=D(5)), D(20), D(30)),
+        (filled("1", status="open", quantity=D(5), limit_price=D(11)), D(20), D(33)),
+        (filled("1", status="open", quantity=D(5), average_price=None), None, None),
+        (filled("1", status="open", quantity=D(5), accepted=False), D(20), D(0)),
+    ],
+)
+def test_an_order_beside_the_run_is_told_with_its_dollars_but_for_another_runs(order: Any, filled_usd: Any, working: Any) -> None:
+    orders = tuple(AccountOrder(owner=owner, order=order, note=owner.value) for owner in Owner)
+    told = list(told_of(ran(CANDIDATE, account=AccountRecord(orders=orders))))
+    assert [(each.owner, each.note) for each in told] == [
+        (owner, owner.value) for owner in Owner if owner is not Owner.ANOTHER_RUN
+    ]
+    assert {(each.role, each.symbol, each.filled, each.working) for each in told} == {("candidate", "AAPL", filled_usd, working)}
+    assert list(told_of(ran(CANDIDATE))) == []
+
+
+NOTHING: dict[str, Any] = {"status": TradeStatus.FAILED}
+
+
+def bought(shares: int, price: int) -> dict[str, Any]:
+    return {"filled_quantity": D(shares), "average_price": D(price), "value": D(shares * price)}
+
+
+def test_a_trade_that_one_lane_made_is_one_row_at_the_mark_and_of_one_that_both_made_quantity_and_price_are_two() -> None:
+    def rows(one: dict[str, Any], two: dict[str, Any]) -> list[tuple[Cause, str | None, Decimal]]:
+        held = Books(at=AT, cash=D(0), positions=(HeldPosition(symbol="GOOG", quantity=D(0), price=D(200)),))
+        trades = [{"GOOG": trade, **dict.fromkeys(("AAPL", "MSFT", "TSLA"), NOTHING)} for trade in (one, two)]
+        control = ran(CONTROL, trades[0], account=AccountRecord(closing=held))
+        return [(row.cause, row.symbol, row.dollars) for row in ledger_of(view(control, ran(CANDIDATE, trades[1]))).rows]
+
+    ten, twelve = bought(10, 100), bought(12, 110)
+    assert rows(ten, ten) == rows(NOTHING, NOTHING) == []
+    assert rows(NOTHING, ten) == [(Cause.ONE_LANE, "GOOG", D(1000))]
+    assert rows(ten, NOTHING) == [(Cause.ONE_LANE, "GOOG", D(-1000))]
+    assert rows(ten, twelve) == [(Cause.QUANTITY, "GOOG", D(190)), (Cause.PRICE, "GOOG", D(-110))]
+    assert rows(twelve, ten) == [(Cause.QUANTITY, "GOOG", D(-190)), (Cause.PRICE, "GOOG", D(110))]
+
+
+@pytest.mark.parametrize(("unknown", "words"), [(0, ""), (1, "; 1 trade is not valued"), (2, "; 2 trades are not valued")])
+def test_the_ledger_says_whose_word_it_is_and_what_is_not_valued(unknown: int, words: str) -> None:
+    silent = dict.fromkeys(("AAPL", "MSFT", "TSLA", "GOOG")[unknown:], NOTHING)
+    ledger = ledger_of(view(ran(CONTROL, silent, broker_truth=True), ran(CANDIDATE, silent)))
+    assert ledger.basis == "the control's account: its broker's orders; the candidate's account: the lane's own claims" + words
