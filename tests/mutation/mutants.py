@@ -3,8 +3,8 @@
 Which mutants there are, and which of them are tried: every place that an operator of Cosmic Ray can change in a module, and of
 these a sample by a fixed seed, one change a place.
 
-Left out is what no test can tell from the original: annotations (held by mypy), decorators (speed and memory), and `is` for `==`
-where both are true of the members of an enum.
+Left out is what no test can tell from the original: annotations and what is imported for them alone (held by mypy), decorators
+(speed and memory), and `is` for `==` where both are true of the members of an enum.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _operators() -> Iterator[tuple[str, Any]]:
 
 
 def _left_out(source: str) -> list[Place]:
-    """Give where annotations and decorators stand, as lines and columns."""
+    """Give where annotations, decorators and the question for a type checker stand, as lines and columns."""
     nodes: list[ast.expr] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
@@ -53,6 +53,8 @@ def _left_out(source: str) -> list[Place]:
             nodes.append(node.returns)
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             nodes += node.decorator_list
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            nodes.append(node.test)
     return [((n.lineno, n.col_offset), (n.end_lineno or n.lineno, n.end_col_offset or 0)) for n in nodes]
 
 
