@@ -175,9 +175,9 @@ def _equity(books: Books, marks: Mapping[str, Decimal]) -> Decimal:
 def _opening_rows(control: Books, candidate: Books, marks: Mapping[str, Decimal]) -> Iterator[MoneyRow]:
     yield MoneyRow(cause=Cause.OPENING_CASH, dollars=EXACT.subtract(candidate.cash, control.cash))
     first = _book_marks((control, candidate))
-    held = [{joined_symbol(each.symbol): each.quantity for each in books.positions} for books in (control, candidate)]
-    for symbol in sorted({*held[0], *held[1]}):
-        apart = EXACT.subtract(held[1].get(symbol, ZERO), held[0].get(symbol, ZERO))
+    theirs, ours = ({joined_symbol(each.symbol): each.quantity for each in books.positions} for books in (control, candidate))
+    for symbol in sorted({*theirs, *ours}):
+        apart = EXACT.subtract(ours.get(symbol, ZERO), theirs.get(symbol, ZERO))
         mark = marks.get(symbol, ZERO)
         before = first.get(symbol, mark)
         yield MoneyRow(cause=Cause.OPENING_POSITION, symbol=symbol, dollars=EXACT.multiply(apart, before))

@@ -170,6 +170,33 @@ def test_a_trade_that_one_lane_made_is_one_row_at_the_mark_and_of_one_that_both_
     assert rows(twelve, ten) == [(Cause.QUANTITY, "GOOG", D(-190)), (Cause.PRICE, "GOOG", D(110))]
 
 
+def test_what_two_accounts_held_before_is_a_row_each_and_what_its_price_moved_since_another() -> None:
+    def account(cash: str, symbol: str, shares: str, prices: tuple[int, int], more: str = "0") -> AccountRecord:
+        opening, closing = (
+            Books(at=AT, cash=D(cash) + D(extra), positions=(HeldPosition(symbol=symbol, quantity=D(shares), price=D(price)),))
+            for price, extra in zip(prices, ("0", more), strict=True)
+        )
+        return AccountRecord(opening=opening, closing=closing)
+
+    one, two = account("100", "AAPL", "5", (10, 11)), account("130", "MSFT", "2", (20, 21), "0.5")
+    silent = dict.fromkeys(("AAPL", "MSFT", "TSLA", "GOOG"), NOTHING)
+    ledger = ledger_of(view(ran(CONTROL, silent, account=one), ran(CANDIDATE, silent, account=two)))
+    assert [(row.cause, row.symbol, row.dollars) for row in ledger.rows] == [
+        (Cause.OPENING_CASH, None, D(30)),
+        (Cause.OPENING_POSITION, "AAPL", D(-50)),
+        (Cause.OPENING_POSITION, "MSFT", D(40)),
+        (Cause.OPENING_DRIFT, "AAPL", D(-5)),
+        (Cause.OPENING_DRIFT, "MSFT", D(2)),
+        (Cause.UNEXPLAINED, None, D("0.5")),
+    ]
+    assert (ledger.equity, ledger.unexplained, ledger.is_proved) == (D("17.5"), D("0.5"), True)
+    unseen = one.model_copy(update={"opening": None})
+    ledger = ledger_of(view(ran(CONTROL, silent, account=unseen), ran(CANDIDATE, silent, account=two)))
+    assert (ledger.equity, ledger.unexplained, ledger.is_proved, ledger.rows) == (D("17.5"), None, False, ())
+    ledger = ledger_of(view(ran(CONTROL, silent, account=AccountRecord()), ran(CANDIDATE, silent, account=two)))
+    assert (ledger.equity, ledger.unexplained, ledger.is_proved, ledger.rows) == (None, None, False, ())
+
+
 @pytest.mark.parametrize(("unknown", "words"), [(0, ""), (1, "; 1 trade is not valued"), (2, "; 2 trades are not valued")])
 def test_the_ledger_says_whose_word_it_is_and_what_is_not_valued(unknown: int, words: str) -> None:
     silent = dict.fromkeys(("AAPL", "MSFT", "TSLA", "GOOG")[unknown:], NOTHING)
