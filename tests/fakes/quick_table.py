@@ -2,17 +2,18 @@
 
 DynamoDB for tests with thousands of trades: a client that works on moto's tables without the wire between them. What moto does
 in time that grows with the table (it copies it whole for a transaction, and sorts it whole for a query) is done here otherwise;
-conditions, updates and items are moto's own. One thread at a time.
+conditions, updates and items are moto's own. Each call is atomic, as in DynamoDB.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from itertools import takewhile
 from typing import Any
 from unittest.mock import patch
@@ -29,6 +30,16 @@ from tests.fakes.workflow_cloud import ACCOUNT, REGION
 PAGE_ITEMS, ITEM_BYTES, TRANSACTION_ITEMS = 500, 400_000, 100
 _KEY_CONDITION = re.compile(r"(?P<hash>#?\w+) = (?P<value>:\w+)(?: AND begins_with\(SK, (?P<prefix>:\w+)\))?")
 Item = dict[str, Any]
+_LOCK = threading.RLock()
+
+
+def _atomic(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def alone(*arguments: Any, **named: Any) -> Any:
+        with _LOCK:
+            return method(*arguments, **named)
+
+    return alone
 
 
 class QuickTables:
@@ -43,10 +54,12 @@ class QuickTables:
     def _tables(self) -> Any:
         return dynamodb_backends[ACCOUNT][REGION]
 
+    @_atomic
     def get_item(self, *, TableName: str, Key: Item, **_: Any) -> dict[str, Any]:  # noqa: N803 - the service's names
         found = self._tables.get_item(TableName, Key)
         return {} if found is None else {"Item": found.to_json()["Attributes"]}
 
+    @_atomic
     def put_item(self, *, TableName: str, Item: Item, **call: Any) -> dict[str, Any]:  # noqa: N803 - the service's names
         self._weigh(Item)
         with _refusals("PutItem"):
@@ -54,6 +67,7 @@ class QuickTables:
         self._note(TableName, Item)
         return {}
 
+    @_atomic
     def update_item(self, *, TableName: str, Key: Item, UpdateExpression: str, **call: Any) -> dict[str, Any]:  # noqa: N803
         with _refusals("UpdateItem"):
             changed = self._tables.update_item(TableName, Key, UpdateExpression, **_expressions(call))
@@ -62,6 +76,7 @@ class QuickTables:
         self._weigh(attributes)
         return {"Attributes": attributes}
 
+    @_atomic
     def transact_write_items(self, *, TransactItems: list[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803
         """Hold all conditions against the tables as they are, then make all changes or none."""
         assert len(TransactItems) <= TRANSACTION_ITEMS
@@ -82,6 +97,7 @@ class QuickTables:
         names, values = change.get("ExpressionAttributeNames"), change.get("ExpressionAttributeValues")
         return bool(get_filter_expression(change.get("ConditionExpression"), names, values).expr(found))
 
+    @_atomic
     def query(self, *, TableName: str, KeyConditionExpression: str, **call: Any) -> dict[str, Any]:  # noqa: N803
         """Give a page of a partition's items in order of their keys."""
         match = _KEY_CONDITION.fullmatch(KeyConditionExpression)

@@ -21,6 +21,7 @@ from shadow.contracts.workflow import ClaimCheck, OrderTrace, TradeResult, Workf
 from shadow.execution.phases import equity_check, is_large
 from shadow.execution.trade import MESSAGE_LENGTH, SHOWN_ORDERS
 from tests.fakes.candidate import NOON, REJECT, trade, workflow_input
+from tests.fakes.quick_table import quick_tables
 from tests.fakes.workflow_cloud import BUCKET, REGION, Cloud, cloud
 
 PAPER = {"EXECUTION_MODE": "paper", "CONTROL_ACCOUNT_FINGERPRINT": "0" * 64}
@@ -30,7 +31,7 @@ SHOWN = ("totalTrades", "succeededTrades", "failedTrades", "skippedTrades", "unk
 @pytest.fixture
 def large() -> Iterator[Cloud]:
     """A world in which more than two trades are many."""
-    with cloud(**PAPER, INLINE_TRADE_LIMIT="2") as built:
+    with cloud(**PAPER, INLINE_TRADE_LIMIT="2") as built, quick_tables():
         yield stocked(built)
 
 
@@ -88,7 +89,7 @@ def test_both_paths_give_the_same_outcome(scenario: str) -> None:
 
 
 def played(scenario: str, limit: str) -> dict[str, Any]:
-    with cloud(**PAPER, INLINE_TRADE_LIMIT=limit) as world:
+    with cloud(**PAPER, INLINE_TRADE_LIMIT=limit) as world, quick_tables():
         stocked(world)
         _arrange(world, scenario)
         trades = many(0 if scenario == "buys only" else 6, 0 if scenario == "sells only" else 5)
@@ -165,7 +166,7 @@ def _symbol(event: dict[str, Any]) -> str:
 def test_c13_the_state_stays_small_however_many_trades_there_are() -> None:
     sizes = {}
     for count in (10, 40):
-        with cloud(**PAPER, INLINE_TRADE_LIMIT="2") as world:
+        with cloud(**PAPER, INLINE_TRADE_LIMIT="2") as world, quick_tables():
             run = stocked(world).run(claimed(workflow_input(*many(5, count - 5))))
             outputs = [event["stateExitedEventDetails"]["output"] for event in run.events if "stateExitedEventDetails" in event]
             assert (run.end, run.output["succeededTrades"]) == ("WorkflowCompleted", count)
