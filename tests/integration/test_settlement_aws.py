@@ -278,6 +278,7 @@ def test_nobody_has_deadlines_of_his_own() -> None:
 def test_deadlines_come_from_the_policy_and_may_be_overridden() -> None:
     deadlines = deadlines_from('{"quiet": 1}', default_policy().deadlines)
     assert (deadlines.quiet, deadlines.late_after) == (1.0, float(default_policy().deadlines.late_seconds))
-    for wrong in ("[]", '{"soon": 1}', '{"quiet": -1}', '{"quiet": "1"}', "{"):
+    assert deadlines_from('{"quiet": 0, "late_after": 7.5}', default_policy().deadlines).late_after == 7.5
+    for wrong in ("[]", '{"soon": 1}', '{"quiet": -1}', '{"quiet": "1"}', '{"quiet": true}', '{"quiet": Infinity}', "{"):
         with pytest.raises(ConfigurationError, match="SETTLEMENT_DEADLINES"):
             deadlines_from(wrong, default_policy().deadlines)

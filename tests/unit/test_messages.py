@@ -95,6 +95,27 @@ def test_many_are_one_message_that_counts_the_rest() -> None:
     assert "and 4 more critical differences" in text
 
 
+@pytest.mark.parametrize(("count", "title_ends"), [(1, "ORDER_QUANTITY"), (2, "and 1 more"), (5, "and 4 more")])
+def test_five_are_named_the_dearest_first_and_no_rest_is_counted_where_there_is_none(count: int, title_ends: str) -> None:
+    people, pair = People(), comparison_of(DAY, trades=12)
+    found = [
+        difference(pair, n, severity=Severity.CRITICAL, impact=Impact(notional=Decimal(n), cash=Decimal(n), gross=Decimal(n)))
+        for n in range(count)
+    ]
+    people.teller().verdict(diverged(pair, *found), "k")
+
+    [(title, text)] = people.told
+    assert title.endswith(title_ends)
+    assert f"CRITICAL {sum(range(count))}.00 USD: {found[-1].action} {found[-1].symbol} " in title
+    assert (len(text.splitlines()), "more critical" in text) == (6 + count, False)
+
+
+def test_a_long_title_has_99_characters() -> None:
+    people, pair = People(), comparison_of(DAY, trades=4)
+    people.teller().verdict(diverged(pair, difference(pair, severity=Severity.CRITICAL, symbol="S" * 200)), "k")
+    assert len(people.told[0][0]) == 99
+
+
 @pytest.mark.parametrize("origin", [Origin.REPLAY, Origin.PLANTED])
 def test_nobody_is_woken_by_a_replay_a_planted_run_a_known_divergence_or_a_lesser_difference(origin: Origin) -> None:
     people, pair = People(), comparison_of(DAY, trades=4)
