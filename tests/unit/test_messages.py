@@ -24,7 +24,7 @@ from shadow.aws.notifier import Webhook, WebhookChannel, body_of, read_webhook
 from shadow.contracts.comparison import Comparison, Impact, Severity
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.vocabulary import Metric, Origin
-from shadow.settlement.composition import ComparatorEnvironment, teller_from
+from shadow.settlement.composition import _TELLING, ComparatorEnvironment, teller_from
 from shadow.settlement.conservation import Conservation
 from shadow.settlement.messages import TITLE, Teller
 from shadow.settlement.settler import Settler
@@ -233,6 +233,8 @@ def test_the_comparator_is_put_together_with_the_channels_that_are_named(monkeyp
         assert teller.link("a b") == "https://us-east-1.console.aws.amazon.com/s3/object/x?region=us-east-1&prefix=a%20b"
         both = teller_from(environment.model_copy(update={"alert_webhook_secret_id": "hook"}), people)
         assert list(both.channels) == ["mail", "webhook"]
+        limits = clients.sns(_TELLING).meta.config
+        assert (limits.connect_timeout, limits.read_timeout, limits.retries["total_max_attempts"]) == (2.0, 3.0, 2)
     clients.sns.cache_clear()
     clients.secretsmanager.cache_clear()
     assert not people.logged

@@ -259,6 +259,34 @@ def test_effects_are_read_for_five_days(age: float, *, judged: bool) -> None:
 # ---------------------------------------------------------------------- deadlines
 
 
+@pytest.mark.parametrize("age", [20, 21_600])
+def test_a_pair_whose_evidence_stands_is_looked_at_again_without_a_write(age: float) -> None:
+    world, fuse = world_of(), Fuse()
+    control(world)
+    candidate(world)
+    settler = settler_of(world, fuse=fuse)
+    assert settler.settle(PLAN.plan_id, BEGIN + seconds(age)).judged
+    calls = fuse.calls
+
+    assert not settler.settle(PLAN.plan_id, BEGIN + seconds(age)).judged
+    assert fuse.calls == calls
+
+
+def test_where_nobody_captures_the_controls_events_its_effects_are_unknown_and_waited_for_by_nobody() -> None:
+    world = world_of()
+    control(world)
+    candidate(world)
+    settler = settler_of(world)
+    settler._parts.lanes._control.captured_events = lambda _run_id: None  # type: ignore[method-assign, assignment]
+
+    found = settler.settle(PLAN.plan_id, SOON)
+
+    assert (found.judged, found.verdict) == (True, Verdict.MATCHED)
+    written = json.loads(world.objects[found.comparison_key or ""])
+    assert written["control"]["effects"] is None
+    assert {each["name"] for each in written["evidence"]} == {"legacy", "workflow-00"}
+
+
 @pytest.mark.parametrize(
     ("age", "state"), [(3_599, PairState.PENDING), (3_600, PairState.LATE), (21_599, PairState.LATE), (21_600, PairState.MISSING)]
 )
