@@ -51,9 +51,11 @@ def test_what_was_tampered_with_is_refused() -> None:
     world.objects[ref.key] = gzip.compress(b'{"record":"item","value":1}')
     with pytest.raises(EvidenceCorrupt, match="expected sha256"):
         list(store_over(world).read(ref))
-    world.objects[ref.key] = world.objects[ref.key][:-9]
-    with pytest.raises(EvidenceCorrupt, match="expected records in gzip"):
-        list(store_over(world).read(ref))
+    whole = world.objects[ref.key]
+    for damaged, kind in ((whole[:-9], "EOFError"), (b"no gzip", "BadGzipFile"), (whole[:10] + b"\xff" * 20, "error")):
+        world.objects[ref.key] = damaged
+        with pytest.raises(EvidenceCorrupt, match=f"expected records in gzip, was {kind}"):
+            list(store_over(world).read(ref))
     world.objects.clear()
     with pytest.raises(EvidenceCorrupt, match="was nothing"):
         list(store_over(world).read(ref))

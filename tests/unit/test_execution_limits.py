@@ -473,6 +473,31 @@ def test_a_failed_trade_says_why_and_what_was_filled(script: list[Behaviour], er
     assert result.started_at == NOON
 
 
+def test_a_trade_without_orders_is_answered_whole() -> None:
+    world = World(limit="5000")
+    world.broker.fractionable = False
+    named = {"run_id": RUN_ID, "trade_id": BUY.trade_id, "symbol": "ABC", "action": Side.BUY, "planned_amount": d(50)}
+    nothing = {"quantity": d(0), "total_value": d(0), "started_at": NOON, "completed_at": NOON}
+    quoted = {"bid": GOOD.bid, "ask": GOOD.ask, "decision_price": d("100.00"), "quote_at": NOON, "market_at": NOON}
+    small = trade(amount="50")
+
+    assert world.execute(small) == TradeResult.model_validate(
+        named
+        | nothing
+        | quoted
+        | {"status": TradeStatus.FAILED, "reason": Reason.ROUNDS_TO_ZERO, "error_message": "ABC: 0.500000 shares rounds to zero"}
+        | {"asked_quantity": d(0), "sizing_basis": SizingBasis.TRADE_AMOUNT}
+        | {"equity_check": equity_check(allowed=True, reserved=d(50), limit=d(5000))}
+    )
+    world.broker.is_open = False
+    assert world.execute(small) == TradeResult.model_validate(
+        named
+        | nothing
+        | {"status": TradeStatus.SKIPPED, "reason": Reason.MARKET_CLOSED, "error_message": "the market is closed"}
+        | {"equity_check": equity_check(allowed=True, reserved=d(50), limit=d(5000))}
+    )
+
+
 @pytest.mark.parametrize(
     ("answer", "told"),
     [

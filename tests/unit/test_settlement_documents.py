@@ -267,6 +267,7 @@ def refused(code: str) -> ClientError:
     [
         (refused("NoSuchKey"), "a bucket that can be read, was NoSuchKey", "the comparison that the ledger names, was nothing"),
         (refused("AccessDenied"), "can be read, was AccessDenied", "can be read, was AccessDenied"),
+        (refused("SlowDown"), "can be read, was SlowDown", "can be read, was SlowDown"),
         (EndpointConnectionError(endpoint_url="x"), "was EndpointConnectionError", "was EndpointConnectionError"),
     ],
 )
