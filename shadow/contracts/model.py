@@ -44,6 +44,7 @@ _SHORT = re.compile(r"-?[0-9]{1,13}(?:\.[0-9]{1,14})?")
 """Numbers that are within every bound: most are, and are read at once."""
 _NOT_FINITE = frozenset({"nan", "snan", "inf", "infinity"})
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?")
+_HALVES = re.compile(r"\\u[dD][89a-fA-F]")
 _SHOWN = 80
 
 
@@ -205,9 +206,14 @@ class Frozen(BaseModel):
 
     @classmethod
     def parse_json(cls, text: str | bytes) -> Self:
-        """Validate JSON `text`, raising `InvalidPayload` that names every faulty field, and a key that stands twice."""
+        """Validate JSON `text`, raising `InvalidPayload` that names every faulty field, and a key that stands twice.
+
+        Half of a surrogate pair, which JSON can name and no text can hold, is refused as well.
+        """
         try:
             value = load_json(text)
+            if _HALVES.search(text if isinstance(text, str) else text.decode(errors="replace")):
+                json.dumps(value, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             raise InvalidPayload(cls.__name__, [FieldFault("(whole)", "a JSON document", f"no JSON ({error})")]) from None
         return cls.parse(value)
@@ -234,10 +240,11 @@ class Wire(Frozen):
 def load_json(text: str | bytes, *, parse_float: Callable[[str], object] | None = None) -> object:
     """Read JSON text as the standard has it.
 
-    Raises ValueError, also for a key that stands twice in one object (of which the last would win in silence) and for the
+    Raises ValueError, also for bytes that are no UTF-8, a key that stands twice in one object (of which the last would win in silence) and for the
     constants NaN and Infinity, and RecursionError for what is too deep.
     """
-    return json.loads(text, object_pairs_hook=_once, parse_float=parse_float, parse_constant=_refuse_constant)
+    told = text if isinstance(text, str) else text.decode()
+    return json.loads(told, object_pairs_hook=_once, parse_float=parse_float, parse_constant=_refuse_constant)
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shadow.compare.document import read_comparison
 from shadow.contracts.errors import InvalidPayload, InvalidPlan
 from shadow.contracts.model import MAGNITUDES, Exact, Frozen, Moment, Total, decimal_text, load_json, parse_decimal, parse_moment
+from shadow.contracts.outcome import Gap
 from shadow.contracts.plan import RebalancePlan
 from shadow.intake.payload import read_message
 from shadow.lanes.records import Fields, as_json, as_moment
@@ -172,3 +173,18 @@ def test_of_a_long_value_sixty_characters_are_shown(length: int, shown: str) -> 
     told: list[str] = []
     Fields("here", {"it": "x" * length}, told).fault("it", "a number")
     assert told == [f"here.it: expected a number, was {shown}"]
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\uDFFF", "\\udc00\\ud800"])
+def test_a_document_with_half_of_a_character_is_refused_and_one_with_the_whole_is_read(half: str) -> None:
+    text = '{"what": "broker", "reason": "it said HERE"}'
+    for document in (text.replace("HERE", half), text.replace("HERE", half).encode()):
+        with pytest.raises(InvalidPayload, match="expected a JSON document"):
+            Gap.parse_json(document)
+    assert Gap.parse_json(text.replace("HERE", "\\ud83d\\ude00")).reason == "it said \U0001f600"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1", "utf-8-sig"])
+def test_a_document_in_another_encoding_is_refused(encoding: str) -> None:
+    with pytest.raises(InvalidPayload, match="expected a JSON document"):
+        Gap.parse_json('{"what": "é", "reason": "r"}'.encode(encoding))
