@@ -240,8 +240,8 @@ class Wire(Frozen):
 def load_json(text: str | bytes, *, parse_float: Callable[[str], object] | None = None) -> object:
     """Read JSON text as the standard has it.
 
-    Raises ValueError, also for bytes that are no UTF-8, a key that stands twice in one object (of which the last would win in silence) and for the
-    constants NaN and Infinity, and RecursionError for what is too deep.
+    Raises ValueError, also for bytes that are no UTF-8, for a key that stands twice in one object (of which the last would win in
+    silence) and for the constants NaN and Infinity, and RecursionError for what is too deep.
     """
     told = text if isinstance(text, str) else text.decode()
     return json.loads(told, object_pairs_hook=_once, parse_float=parse_float, parse_constant=_refuse_constant)

@@ -37,22 +37,31 @@ SECRET_FIELDS = (
     "secretKey",
     "client_secret",
     "secret_access_key",
+    "aws_secret_access_key",
+    "SecretString",
+    "SecretBinary",
     "key_id",
     "keyId",
     "access_key",
     "accessKey",
     "access_key_id",
+    "aws_access_key_id",
     "private_key",
     "password",
+    "passphrase",
     "token",
     "taskToken",
     "access_token",
     "refresh_token",
     "session_token",
+    "aws_session_token",
+    "id_token",
     "authorization",
     "Authorization",
     "Proxy-Authorization",
     "x-api-key",
+    "Cookie",
+    "Set-Cookie",
     "X-Amz-Security-Token",
     "APCA-API-KEY-ID",
     "APCA-API-SECRET-KEY",
@@ -70,7 +79,7 @@ _NAMES = frozenset(map(_plain, SECRET_FIELDS))
 _WORDS = sorted({re.sub(r"[^a-z0-9]+", r"[ _\-]*", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()) for name in SECRET_FIELDS})
 _NAME = "|".join(sorted(_WORDS, key=len, reverse=True))
 _MAY_NAME = re.compile(_NAME, re.IGNORECASE)
-_PARTS = ("account", "key", "secret", "password", "token", "author")
+_PARTS = ("account", "key", "secret", "password", "passphrase", "token", "author", "cookie")
 """One of these stands in every name, which is found far faster than a name."""
 _NAMED = re.compile(
     rf"""(?<![A-Za-z0-9])(?P<lead>(?P<q>b?(?P<quote>\\*["'])?)(?:{_NAME})(?(quote)(?P=quote))\s*(?P<sep>=>|[:=,])\s*)"""
