@@ -22,6 +22,12 @@ DAY = date(2026, 11, 24)
 HOSTILE = "a|b</failure><x>&\n`c`"
 
 
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test here looks at pictures, which take long to draw."""
+    monkeypatch.setattr("reports.daily.html.charts_of", lambda _report: ())
+
+
 def many(count: int) -> Comparison:
     """A pair with `count` differences of one kind."""
     pair = diverged(comparison_of(DAY, trades=12))
