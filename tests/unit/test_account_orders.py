@@ -332,6 +332,9 @@ def sent(number: int, quantity: str, status: str, filled: str = "0", **more: obj
     return Listed(OrderRecord.model_validate(record | more))
 
 
+TIMES = {"started_at": AT, "completed_at": AT + timedelta(seconds=10)}
+
+
 def claimed(orders: list[Listed], shared: bool = False, **trade: object) -> Accounted:  # noqa: FBT001, FBT002 - one place
     """Account for orders of a control's BUY that ran for ten seconds and recorded the last of them."""
     own = {"trade_id": "t", "symbol": "AAPL", "action": Side.BUY, "status": TradeStatus.COMPLETED, "started_at": AT}
@@ -351,6 +354,22 @@ def claimed(orders: list[Listed], shared: bool = False, **trade: object) -> Acco
 
 def names(result: Accounted) -> list[str | None]:
     return [order.order_id for order in result.by_trade["t"]]
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_the_times_of_the_trade_itself_bind_a_lane_with_random_names_alone(lane: Lane) -> None:
+    run = RunOutcome(
+        role=Role.CANDIDATE,
+        lane=lane,
+        run_id="r",
+        plan_id="p",
+        status=RunStatus.COMPLETED,
+        trades=(TradeOutcome(trade_id="t", symbol="AAPL", action=Side.BUY, status=TradeStatus.COMPLETED, **TIMES),),
+        started_at=AT,
+        completed_at=AT + timedelta(seconds=10),
+    )
+    late = sent(1, "10", "filled", "10", submitted_at=AT + timedelta(seconds=16))
+    assert bool(names(accounted(run, [late], Neighbours()))) is (lane is not Lane.LEGACY)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 from shadow.compare.case import Finding
 from shadow.compare.checks.orders import account_findings
 from shadow.compare.ledger import ledger_of, told_of
+from shadow.compare.money import NOTHING as NOTHING_AT_ALL
+from shadow.compare.money import impacts_of
 from shadow.contracts.comparison import Cause
 from shadow.contracts.outcome import (
     AccountOrder,
@@ -21,7 +23,7 @@ from shadow.contracts.outcome import (
     Owner,
 )
 from shadow.contracts.vocabulary import Role, Side, TradeStatus
-from tests.factories.one_trade import AT, CANDIDATE, CONTROL, D
+from tests.factories.one_trade import AT, CANDIDATE, CONTROL, D, lane, pair
 from tests.factories.two_runs import (
     filled,
     ran,
@@ -202,3 +204,21 @@ def test_the_ledger_says_whose_word_it_is_and_what_is_not_valued(unknown: int, w
     silent = dict.fromkeys(("AAPL", "MSFT", "TSLA", "GOOG")[unknown:], NOTHING)
     ledger = ledger_of(view(ran(CONTROL, silent, broker_truth=True), ran(CANDIDATE, silent)))
     assert ledger.basis == "the control's account: its broker's orders; the candidate's account: the lane's own claims" + words
+
+
+@pytest.mark.parametrize(("role", "sign"), [(CONTROL, -1), (CANDIDATE, 1)])
+def test_what_one_lane_did_wrong_is_worth_its_dollars_as_the_candidate_minus_the_control(role: Role, sign: int) -> None:
+    both = pair(lane(CONTROL, filled_quantity=D(12), orders=()), lane(filled_quantity=D(11), orders=()))
+
+    def found(kind: str, who: Role, **more: Any) -> Finding:
+        return Finding(kind=kind, field="f", rule="r", explanation="e", role=who, **more)
+
+    (staked,) = impacts_of([found("GUARD_DECISION", role, at_stake=(both,))], both_ran=True)
+    usd = {CONTROL: 1200, CANDIDATE: 1100}[role]
+    assert (staked.notional, staked.cash, staked.gross) == (sign * usd, -sign * usd, usd)
+    each = impacts_of([found("ASKED_QUANTITY", who, pair=both) for who in Role], both_ran=True)
+    off = {CONTROL: 200, CANDIDATE: 100}[role]
+    assert (each[list(Role).index(role)].notional, each[list(Role).index(role)].cash) == (sign * off, -sign * off)
+    (alone,) = impacts_of([found("ASKED_QUANTITY", role, pair=both)], both_ran=True)
+    assert (alone.notional, alone.cash) == (-100, 100)
+    assert impacts_of([found("ASKED_QUANTITY", role, pair=both)], both_ran=False) == [NOTHING_AT_ALL]

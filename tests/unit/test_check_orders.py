@@ -9,7 +9,8 @@ import pytest
 
 from shadow.compare.checks.executed import claimed_shares, is_refused, is_simulated, is_uncertain
 from shadow.compare.checks.orders import order_findings
-from shadow.contracts.vocabulary import EffectKind, Side, TradeStatus
+from shadow.compare.money import strays_of
+from shadow.contracts.vocabulary import EffectKind, Role, Side, TradeStatus
 from tests.factories.one_trade import (
     AT,
     CANDIDATE,
@@ -232,3 +233,19 @@ def test_an_order_left_working_is_worth_what_it_may_still_fill() -> None:
     assert worth(orders=(working, working.model_copy(update={"order_id": "p", "limit_price": D(50)}))) == 900
     assert worth(orders=(working,), intent=None, average_price=D(90)) == 540
     assert worth(orders=(working,), intent=None, average_price=None) == 0
+
+
+def test_of_orders_in_another_symbol_the_last_filled_what_the_lane_records_where_no_broker_says_it() -> None:
+    def strays(**trade: Any) -> list[tuple[Role, str | None, Side | None, Decimal | None, Decimal | None]]:
+        found = strays_of(alone(lane(**trade)))
+        return [(role, order.symbol, order.side, order.filled_quantity, order.average_price) for role, order in found]
+
+    bare: dict[str, Any] = {"symbol": "MSFT", "filled_quantity": None, "average_price": None}
+    two = (sent(**bare), sent(**bare, order_id="p", client_order_id="t-step-1"))
+    none, all_of_it = (CANDIDATE, "MSFT", Side.BUY, None, None), (CANDIDATE, "MSFT", Side.BUY, D(10), D(100))
+    assert strays(orders=two) == [none, all_of_it]
+    assert strays(orders=two, run=TRUTH) == [none, none]
+    assert strays(orders=(sent(symbol="MSFT", side=Side.SELL),)) == [(CANDIDATE, "MSFT", Side.SELL, D(10), D(100))]
+    assert strays(orders=(sent(symbol="MSFT", accepted=False),)) == strays() == []
+    assert strays(symbol="MSFT") == [all_of_it]
+    assert strays(symbol="MSFT", action=Side.SELL) == [(CANDIDATE, "MSFT", Side.SELL, D(10), D(100))]

@@ -242,3 +242,4 @@ def test_the_line_of_a_key_in_a_text_of_many_shapes_is_found() -> None:
     assert source.line_of(("x", "y.z", "k")) == 7
     assert source.line_of(("known", "1", "id")) == 12
     assert source.line_of(("not a table",)) == 1
+    assert PolicyText("\n\nversion = 1", "p").line_of(("version",)) == 3
