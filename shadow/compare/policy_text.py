@@ -142,13 +142,11 @@ def _path_of(header: str) -> Path:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Split a valid TOML text into statements, each with its first line. A statement may run over several lines."""
+    """Split a valid TOML text into statements and what stands between them, each with its first line, and as many as it needs."""
     pending: list[str] = []
     first = 1
     for number, line in enumerate(text.split("\n"), start=1):
         if not pending:
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
             first = number
         pending.append(line)
         statement = "\n".join(pending)
