@@ -236,7 +236,7 @@ class _Reader:
                 continue
             status, reason = self._without_result(plan)
             trades[trade_id] = [trade_without_result(plan, status, reason, self.state.intents.get(trade_id, ()))]
-        for trade_id in self.state.intents.keys() - trades.keys() - planned.keys() - {""}:
+        for trade_id in sorted(self.state.intents.keys() - trades.keys() - planned.keys() - {""}):
             trades[trade_id] = self._stranger(trade_id)
         return tuple(trade for trade_id in sorted(trades) for trade in trades[trade_id])
 
