@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shadow.broker.port import AssetUnknown, BrokerProtocolError, Order, OrderRejected, OrderStatus, Quote, QuoteUnavailable
@@ -429,6 +429,8 @@ def test_a_ledger_row_is_of_an_order_that_filled_and_has_an_id() -> None:
     assert effects[0].detail.filled_qty == d(4)
 
 
+@example("\U0001f600" * 200)
+@example("a\u20ac" * 100)
 @given(st.text(st.sampled_from('a\u20ac\U0001f600"'), max_size=200))
 def test_a_state_payload_keeps_the_longest_message_that_fits(message: str) -> None:
     result = World(REST, partly("1"), REST).execute(SELL)
