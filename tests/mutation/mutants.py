@@ -4,7 +4,7 @@ Which mutants there are, and which of them are tried: every place that an operat
 these a sample by a fixed seed, one change a place.
 
 Left out is what no test can tell from the original: annotations and what is imported for them alone (held by mypy), decorators
-(speed and memory), and `is` for `==` where both are true of the members of an enum.
+(speed and memory), the `*` before named arguments, and `is` for `==` where both are true of the members of an enum.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ def _operators() -> Iterator[tuple[str, Any]]:
 
 
 def _left_out(source: str) -> list[Place]:
-    """Give where annotations, decorators and the question for a type checker stand, as lines and columns."""
+    """Give where annotations, decorators, the question for a type checker and the `*` before named arguments stand."""
     nodes: list[ast.expr] = []
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
         if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
             nodes.append(node.annotation)
         if isinstance(node, ast.FunctionDef) and node.returns is not None:
@@ -55,7 +56,18 @@ def _left_out(source: str) -> list[Place]:
             nodes += node.decorator_list
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             nodes.append(node.test)
-    return [((n.lineno, n.col_offset), (n.end_lineno or n.lineno, n.end_col_offset or 0)) for n in nodes]
+    return [*map(_place, nodes), *(_marker(node) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))]
+
+
+def _place(node: ast.expr | ast.arg) -> Place:
+    return (node.lineno, node.col_offset), (node.end_lineno or node.lineno, node.end_col_offset or 0)
+
+
+def _marker(function: ast.FunctionDef) -> Place:
+    """Give where the `*` stands behind which arguments are named: it multiplies nothing."""
+    start, named = (function.lineno, function.col_offset), function.args.kwonlyargs
+    before = [_place(each)[1] for each in (*function.args.posonlyargs, *function.args.args, *function.args.defaults)]
+    return max(before, default=start), _place(named[0])[0] if named else start
 
 
 def mutants_of(path: Path) -> Iterator[tuple[Place, Mutant]]:
