@@ -671,3 +671,10 @@ def test_v1_a_result_of_a_trade_that_no_list_names_is_kept_wherever_it_stands() 
         records = CandidateRecords(execution.describe, events, items)
         outcome = read_candidate(scenario.run_id, PLAN.plan_id, records, PLAN)
         assert [trade.symbol for trade in outcome.trades if trade.trade_id == "stray"] == ["AMZN"]
+
+
+def test_v12_a_history_that_ends_otherwise_than_the_execution_is_a_gap() -> None:
+    execution = play(scenario := Scenario(PLAN))
+    history = [*execution.history[:-1], execution.history[-1] | {"type": "ExecutionFailed"}]
+    outcome = read(replace(execution, history=history), scenario)
+    assert [gap.reason for gap in outcome.gaps] == ["ends with ExecutionFailed, and the execution is SUCCEEDED"]

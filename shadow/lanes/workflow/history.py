@@ -261,6 +261,12 @@ _CAUGHT = frozenset(
     | {"ActivityFailed", "ActivityScheduleFailed", "ActivityTimedOut", "EvaluationFailed"}
     | {"MapStateFailed", "MapStateAborted", "MapRunFailed", "MapRunAborted", "ParallelStateFailed", "ParallelStateAborted"}
 )
+_END_OF = {
+    ExecutionStatus.SUCCEEDED: "ExecutionSucceeded",
+    ExecutionStatus.FAILED: "ExecutionFailed",
+    ExecutionStatus.ABORTED: "ExecutionAborted",
+    ExecutionStatus.TIMED_OUT: "ExecutionTimedOut",
+}
 _STATE_KINDS = ("Task", "Choice", "Pass", "Wait", "Map", "Parallel", "Fail", "Succeed")
 _HANDLERS: dict[str, Callable[[HistoryFacts, Event], None]] = {
     "ExecutionStarted": _started,
@@ -292,6 +298,8 @@ def gaps_in(facts: HistoryFacts, describe: Mapping[str, object]) -> list[Gap]:
         gaps.append(Gap(what="execution history", reason=f"truncated at {facts.events} events"))
     elif status and status.is_terminal and facts.end_type is None:
         gaps.append(Gap(what="execution history", reason="ends before the execution did"))
+    elif status and status.is_terminal and facts.end_type != _END_OF[status]:
+        gaps.append(Gap(what="execution history", reason=f"ends with {facts.end_type}, and the execution is {status.value}"))
     if facts.lost:
         gaps.append(Gap(what="execution history", reason=f"{facts.lost} events are missing from it"))
     if facts.unreadable:
