@@ -5,6 +5,7 @@ What botocore knows of the services is read from disk once in a process, not onc
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -65,3 +66,12 @@ def _this_machine_only() -> Iterator[None]:
     socket.socket.connect = connect  # type: ignore[method-assign,assignment]
     yield
     socket.socket.connect = _connect  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _logs_are_heard_again() -> Iterator[None]:
+    """A test that silences logging for all the tests after it would let them miss, or wrongly ask for, what is logged."""
+    yield
+    silenced = logging.root.manager.disable
+    logging.disable(logging.NOTSET)
+    assert silenced == logging.NOTSET, "this test left logging disabled: use `without_logs` of tests.simulation.world"

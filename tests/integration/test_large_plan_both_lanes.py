@@ -24,6 +24,7 @@ from tests.factories.aa_lanes import AaLanes, Situation, aa_lanes
 from tests.factories.aa_situations import pairs
 from tests.factories.small_states import TaskError
 from tests.fakes.plans import plan_of
+from tests.simulation.world import without_logs
 
 CONSTANT = 11
 PAYLOAD_BYTES, ITEM_BYTES, EVIDENCE_BYTES = 2_048, 4_096, 1_024
@@ -34,10 +35,8 @@ COMPARISON_BYTES = 5_120
 
 @pytest.fixture
 def lanes() -> Iterator[AaLanes]:
-    logging.disable(logging.INFO)
-    with aa_lanes() as built:
+    with without_logs(logging.INFO), aa_lanes() as built:
         yield built
-    logging.disable(logging.NOTSET)
 
 
 def situation(sells: int, buys: int) -> Situation:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +21,7 @@ from tests.simulation.auditor import audit
 from tests.simulation.draws import Draws, Result, mode_of, simulate
 from tests.simulation.schedule_audit import audit_schedule, simulate_schedules
 from tests.simulation.schedules import composed, schedule
-from tests.simulation.world import simulation
+from tests.simulation.world import simulation, without_logs
 
 BLOCK = 200
 SHOWN = 20
@@ -35,8 +34,7 @@ def say(line: str) -> None:
 
 def show(seed: int) -> Result:
     """Run one draw again and print what the world saw."""
-    logging.disable(logging.CRITICAL)
-    with simulation(mode_of(seed)) as lanes:
+    with without_logs(), simulation(mode_of(seed)) as lanes:
         seen, honest = Draws(lanes).run(seed)
     wrong = audit(seen, honest)
     say(f"seed {seed}, {seen.mode}: {len(seen.situation.plan.tradable_items)} trades")

@@ -5,7 +5,6 @@ Draws by seed: the situation, the faults, the run and the auditor's word on it.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from tests.factories.aa_lanes import Situation
 from tests.factories.aa_situations import EVENTS, SHAPES, _situation
 from tests.simulation.auditor import audit
 from tests.simulation.faults import draw
-from tests.simulation.world import Seen, Simulation, simulation
+from tests.simulation.world import Seen, Simulation, simulation, without_logs
 
 A_WORLD = 8
 """How many draws share one situation, whose honest world is then run once."""
@@ -73,13 +72,12 @@ class Draws:
 
 def simulate(seeds: Iterable[int]) -> Result:
     """Run draws and audit them."""
-    logging.disable(logging.CRITICAL)
     chosen, result = list(seeds), Result()
     for mode in ExecutionMode:
         of_mode = [seed for seed in chosen if mode_of(seed) is mode]
         if not of_mode:
             continue
-        with simulation(mode) as lanes:
+        with without_logs(), simulation(mode) as lanes:
             draws = Draws(lanes)
             for seed in of_mode:
                 result.add(_audited(draws, seed))

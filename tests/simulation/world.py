@@ -7,6 +7,7 @@ its broker over a wire of its own, on which the drawn faults strike; the compara
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -293,6 +294,17 @@ def _taken_in(messages: list[str], world: World) -> str:
     [document] = starter.documents
     assert failed == []
     return document
+
+
+@contextmanager
+def without_logs(level: int = logging.CRITICAL) -> Iterator[None]:
+    """Keep what is logged up to `level` from being written, while many worlds are run."""
+    before = logging.root.manager.disable
+    logging.disable(level)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager
