@@ -71,13 +71,8 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
     return statistics.linear_regression([math.log(size) for size in sizes], [math.log(cost) for cost in costs]).slope
 
 
-def forget_peak() -> None:
-    """Start measuring this process's peak memory anew (Linux)."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
 def memory_mb(key: str = "VmHWM") -> float:
-    """Read this process's memory in MB: `VmHWM` is its peak since it was last forgotten, `VmRSS` what it holds now (Linux)."""
+    """Read this process's memory in MB: `VmHWM` is its peak, `VmRSS` what it holds now (Linux)."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) / 1024

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from threading import RLock
 
+import pytest
+
 from shadow.broker.port import (
     Account,
     Asset,
@@ -27,12 +29,16 @@ from shadow.broker.port import (
     QuoteUnavailable,
     SubmitAmbiguous,
 )
+from shadow.broker.recording import RecordingBroker
 from shadow.contracts.candidate_state import IntentRecord
 from shadow.contracts.identity import run_id_of, trade_id_of
-from shadow.contracts.vocabulary import ExecutionMode, Side
-from shadow.contracts.workflow import EquityCheck, WorkflowInput, WorkflowPlan, WorkflowTrade
+from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
+from shadow.contracts.workflow import EquityCheck, TradeResult, WorkflowInput, WorkflowPlan, WorkflowTrade
 from shadow.execution.phases import equity_check
-from shadow.execution.ports import PlannedEffect, RunNotPrepared, RunOpening, TradeTakenOver
+from shadow.execution.placement import Placement, SizedTrade
+from shadow.execution.ports import RunNotPrepared, RunOpening, TradeTakenOver
+from shadow.execution.trade import TradeExecutor, TradeSettings
+from shadow.execution.walk import WalkPolicy
 
 TABLE = Context(prec=38)
 """How DynamoDB adds."""
@@ -68,6 +74,12 @@ def trade(
         is_complete_exit=exits,
         current_position=None if held is None else d(held),
     )
+
+
+MODE = ExecutionMode.PAPER
+BUY, SELL = trade(amount="1000"), trade(amount="-1000", held="50")
+GOOD = Quote("ABC", d("99.90"), d("100.10"), NOON)
+POLICY = WalkPolicy()
 
 
 def workflow_input(*trades: WorkflowTrade, value: str = "100000", threshold: str | None = None) -> WorkflowInput:
@@ -124,7 +136,7 @@ def partly(shares: str) -> Behaviour:
 
 @dataclass
 class FakeBroker:
-    """A broker with a script: one behaviour a submit, the last one for ever."""
+    """A broker with a script: one behaviour a submit, the last one for ever; and so with quotes, where it has any."""
 
     script: list[Behaviour] = field(default_factory=lambda: [FILL])
     bid: Decimal = Decimal("99.90")
@@ -138,6 +150,7 @@ class FakeBroker:
     no_quote: int = 0
     hidden_lookups: int = 0
     unreachable: bool = False
+    quotes: tuple[Quote | Exception, ...] = ()
 
     def __post_init__(self) -> None:
         self.orders: dict[str, Order] = {}
@@ -167,6 +180,11 @@ class FakeBroker:
         if self.no_quote > 0:
             self.no_quote -= 1
             raise QuoteUnavailable(f"{symbol}: no bid")
+        if self.quotes:
+            found, self.quotes = self.quotes[0], self.quotes[1:] or self.quotes
+            if isinstance(found, Exception):
+                raise found
+            return found
         return Quote(symbol, self.bid, self.ask, NOON)
 
     def position(self, symbol: str) -> Decimal:
@@ -322,15 +340,52 @@ class MemoryLedger:
             raise TradeTakenOver(trade_id)
 
 
-class MemoryEffects:
-    """Effects, kept."""
-
-    def __init__(self) -> None:
-        self.applied: list[PlannedEffect] = []
-
-    def apply(self, effect: PlannedEffect, plan_id: str) -> None:
-        del plan_id
-        self.applied.append(effect)
+class Died(BaseException):
+    """The process ends here."""
 
 
-MODE = ExecutionMode.PAPER
+def die() -> None:
+    raise Died
+
+
+class TradeWorld:
+    """Everything that one trade touches, and that outlives the process which trades."""
+
+    def __init__(
+        self,
+        *script: Behaviour,
+        quotes: tuple[Quote | Exception, ...] = (),
+        limit: str = "0",
+        mode: ExecutionMode = MODE,
+        broker: FakeBroker | None = None,
+    ) -> None:
+        self.broker = broker or FakeBroker(script=list(script) or [FILL], quotes=quotes)
+        self.log, self.ledger, self.clock = MemoryLog(), MemoryLedger(limit), FakeClock()
+        self.mode = mode
+
+    def executor(self) -> TradeExecutor:
+        """An executor as a fresh process has it."""
+        settings = TradeSettings(self.mode, POLICY, lambda item: item.current_position)
+        broker = RecordingBroker(self.broker, equity=Decimal(0)) if self.mode is ExecutionMode.DRY_RUN else self.broker
+        return TradeExecutor(broker=broker, log=self.log, ledger=self.ledger, clock=self.clock, settings=settings)
+
+    def execute(self, item: WorkflowTrade = BUY) -> TradeResult:
+        return self.executor().execute(item)
+
+    def place(self, item: WorkflowTrade = BUY, asked: str = "10", policy: WalkPolicy = POLICY) -> tuple[IntentRecord, ...]:
+        """Order `asked` shares, as sized on the quote `GOOD`."""
+        sized = SizedTrade.of(item, d(asked), SizingBasis.TRADE_AMOUNT, GOOD, self.mode)
+        placement = Placement(self.broker, self.log, self.clock, policy)
+        return placement.place(replace(sized, market_at=NOON), self.log.take(item.run_id, item.trade_id))
+
+    def dies_in(self, work: Callable[[], object]) -> None:
+        """Do `work` in a process that dies at its first pause."""
+        self.clock.on_sleep = die
+        with pytest.raises(Died):
+            work()
+        self.clock.on_sleep = lambda: None
+
+    @property
+    def working(self) -> list[Order]:
+        """The orders that may still be filled; one that was replaced is not."""
+        return [order for order in self.broker.accepted if not order.status.is_final and not order.replaced_by]

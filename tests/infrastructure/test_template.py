@@ -20,7 +20,6 @@ TEMPLATE: dict[str, Any] = cfn_yaml.load(str(ROOT / "template.yaml"))
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 METRICS = {metric.value for metric in Metric}
 UNSCOPED_BY_THE_SERVICE = {"Trace", "DeliverLogs"}
-WRITES = re.compile(r":(Put|Update|Delete|Create|Send|Start|Publish|Invoke|Batch)")
 
 
 def of_type(kind: str) -> dict[str, Any]:

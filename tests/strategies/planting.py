@@ -184,12 +184,6 @@ def largest_sell_fails(world: World) -> World:
     return replace(world, fates=tuple(replace(f, end="rejected") if f is chosen else f for f in world.fates))
 
 
-def all_sells(end: str) -> Callable[[World], World]:
-    return lambda world: replace(
-        world, fates=tuple(replace(f, end=end if f.item.side is Side.SELL else f.end) for f in world.fates)
-    )
-
-
 def drop(kind: EffectKind) -> Edit:
     """Leave out the first effect of a kind."""
 

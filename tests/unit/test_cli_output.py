@@ -20,7 +20,6 @@ from shadow.cli import output
 from shadow.cli.output import visible
 
 PAINTS = "\x1b[2J\x1b]0;title\x07\x9b31m\rMATCHED\u202eDEHCTAM\u200b\x7f"
-OVERRIDES = {"RLO", "LRO", "RLE", "LRE", "PDF", "RLI", "LRI", "FSI", "PDI"}
 
 
 @given(st.text())

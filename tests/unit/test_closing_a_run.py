@@ -4,81 +4,60 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from shadow.broker.port import BrokerUnavailable, OrderStatus
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus
-from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
-from shadow.execution.placement import Placement, RunCloser, SizedTrade
+from shadow.contracts.vocabulary import ExecutionMode, Side
+from shadow.execution.placement import RunCloser
 from shadow.execution.ports import OrderStillOpen, TradeTakenOver
-from shadow.execution.walk import WalkPolicy
 from tests.fakes.candidate import (
     ACCEPTED_UNSEEN,
     LOST,
+    POLICY,
     REST,
     RUN_ID,
-    Behaviour,
     FakeBroker,
-    FakeClock,
-    MemoryLog,
+    TradeWorld,
     d,
     partly,
     trade,
 )
 
-POLICY = WalkPolicy()
 LATER = timedelta(seconds=POLICY.abandoned_seconds + 1)
 
 
-class Died(BaseException):
-    """The process ends here."""
-
-
-class World:
+class World(TradeWorld):
     """A run whose processes died."""
-
-    def __init__(self, *script: Behaviour) -> None:
-        self.broker = FakeBroker(script=list(script))
-        self.log = MemoryLog()
-        self.clock = FakeClock()
 
     def begin(self, symbol: str = "ABC", amount: str = "1000") -> None:
         """Trade until the process dies, at its first pause."""
-        self.clock.on_sleep = _die
-        item = trade(symbol, amount)
-        sized = SizedTrade.of(item, d(10), SizingBasis.TRADE_AMOUNT, self.broker.quote(symbol), ExecutionMode.PAPER)
-        turn = self.log.take(item.run_id, item.trade_id)
-        with pytest.raises(Died):
-            Placement(self.broker, self.log, self.clock, POLICY).place(sized, turn)
-        self.clock.on_sleep = lambda: None
+        self.dies_in(partial(self.place, trade(symbol, amount)))
 
     def close(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         answer = RunCloser(self.broker, self.log, self.clock, POLICY).close(RUN_ID)
         return answer.closed, answer.unknown
 
     @property
-    def working(self) -> list[str]:
-        return [order.symbol for order in self.broker.accepted if not order.status.is_final]
+    def symbols(self) -> list[str]:
+        return [order.symbol for order in self.working]
 
     @property
     def intents(self) -> tuple[IntentRecord, ...]:
         return self.log.of_run(RUN_ID)
 
 
-def _die() -> None:
-    raise Died
-
-
 def test_an_open_order_is_cancelled_and_its_fills_are_written_down_and_told() -> None:
     world = World(partly("4"))
     world.begin()
     world.begin("XYZ", "-500")
-    assert world.working == ["ABC", "XYZ"]
+    assert world.symbols == ["ABC", "XYZ"]
 
     closed, unknown = world.close()
 
-    assert (world.working, unknown) == ([], ())
+    assert (world.symbols, unknown) == ([], ())
     assert {intent.status for intent in world.intents} == {IntentStatus.CANCELED}
     assert [intent.filled_quantity for intent in world.intents] == [d(4), d(4)]
     assert sorted(line.partition(",")[0] for line in closed) == [f"{Side.BUY} ABC", f"{Side.SELL} XYZ"]
@@ -100,11 +79,11 @@ def test_an_order_accepted_without_an_answer_is_found_and_cancelled() -> None:
     world = World(replace(ACCEPTED_UNSEEN, filled=d(0), rests=True))
     world.broker.hidden_lookups = 1
     world.begin()
-    assert world.working == ["ABC"]
+    assert world.symbols == ["ABC"]
 
     closed, unknown = world.close()
 
-    assert (world.working, len(closed), unknown) == ([], 1, ())
+    assert (world.symbols, len(closed), unknown) == ([], 1, ())
 
 
 def test_one_that_the_broker_does_not_show_stays_unknown_until_no_process_can_have_sent_it() -> None:
@@ -139,7 +118,7 @@ def test_one_that_was_refused_and_accepted_all_the_same_is_cancelled() -> None:
 
     closed, _ = world.close()
 
-    assert (world.working, len(closed)) == ([], 1)
+    assert (world.symbols, len(closed)) == ([], 1)
     assert world.intents[0].status is IntentStatus.CANCELED
 
 
@@ -170,7 +149,7 @@ def test_an_order_that_stays_open_is_raised_after_the_others_were_closed() -> No
     with pytest.raises(OrderStillOpen, match="ABC"):
         world.close()
 
-    assert world.working == ["ABC"]
+    assert world.symbols == ["ABC"]
 
 
 def test_a_broker_that_cannot_be_reached_is_worth_another_try() -> None:
@@ -182,7 +161,7 @@ def test_a_broker_that_cannot_be_reached_is_worth_another_try() -> None:
 
     world.broker.unreachable = False
     world.close()
-    assert world.working == []
+    assert world.symbols == []
 
 
 def test_l3_another_ones_order_under_our_id_is_ended_and_stays_for_a_person_to_see() -> None:

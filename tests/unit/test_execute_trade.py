@@ -5,62 +5,35 @@ One trade from item to result: what stops it, what it reserves, what it tells (C
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 from pydantic import TypeAdapter
 
 from shadow.broker.port import BrokerUnavailable
-from shadow.broker.recording import RecordingBroker
 from shadow.contracts.control_records import LedgerEntry, TradeExecuted
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, SizingBasis, TradeStatus
-from shadow.contracts.workflow import TradeResult, WorkflowTrade
+from shadow.contracts.workflow import TradeResult
 from shadow.execution.mails import effects_of_trade
 from shadow.execution.ports import InterlockViolation, OrderFateUnknown, RunNotPrepared
-from shadow.execution.trade import SHOWN_ORDERS, TradeExecutor, TradeSettings, compact
-from shadow.execution.walk import WalkPolicy
+from shadow.execution.trade import SHOWN_ORDERS, compact
 from tests.fakes.candidate import (
     ACCEPTED_UNSEEN,
+    BUY,
     FILL,
     LOST,
     NOON,
     REJECT,
     REST,
+    SELL,
     Behaviour,
-    FakeBroker,
-    FakeClock,
-    MemoryLedger,
-    MemoryLog,
+    TradeWorld,
     d,
     partly,
     trade,
 )
 
-BUY = trade(amount="1000")
-SELL = trade(amount="-1000", held="50")
-
-
-class World:
-    """Everything one trade touches."""
-
-    def __init__(self, *script: Behaviour, limit: str = "0", mode: ExecutionMode = ExecutionMode.PAPER) -> None:
-        self.broker = FakeBroker(script=list(script) or [FILL])
-        self.log = MemoryLog()
-        self.ledger = MemoryLedger(limit)
-        self.clock = FakeClock()
-        self.mode = mode
-
-    def executor(self) -> TradeExecutor:
-        settings = TradeSettings(self.mode, WalkPolicy(), lambda item: item.current_position)
-        broker = RecordingBroker(self.broker, equity=Decimal(0)) if self.mode is ExecutionMode.DRY_RUN else self.broker
-        return TradeExecutor(broker=broker, log=self.log, ledger=self.ledger, clock=self.clock, settings=settings)
-
-    def execute(self, item: WorkflowTrade = BUY) -> TradeResult:
-        return self.executor().execute(item)
-
 
 def test_a_filled_buy() -> None:
-    result = World().execute()
+    result = TradeWorld().execute()
 
     assert (result.status, result.reason, result.error_message) == (TradeStatus.COMPLETED, None, None)
     assert (result.asked_quantity, result.quantity) == (d("10"), d("10"))
@@ -69,7 +42,7 @@ def test_a_filled_buy() -> None:
 
 
 def test_c6_a_closed_market_skips_the_trade_and_reserves_nothing() -> None:
-    world = World(limit="5000")
+    world = TradeWorld(limit="5000")
     world.broker.is_open = False
 
     result = world.execute()
@@ -79,7 +52,7 @@ def test_c6_a_closed_market_skips_the_trade_and_reserves_nothing() -> None:
 
 
 def test_c4_a_buy_without_a_reservation_is_refused_and_one_without_a_run_is_an_error() -> None:
-    world = World(limit="999.99")
+    world = TradeWorld(limit="999.99")
 
     assert world.execute().status is TradeStatus.BLOCKED
     world.ledger.is_open = False
@@ -89,7 +62,7 @@ def test_c4_a_buy_without_a_reservation_is_refused_and_one_without_a_run_is_an_e
 
 
 def test_a_sell_reserves_nothing() -> None:
-    world = World(limit="1")
+    world = TradeWorld(limit="1")
 
     assert world.execute(SELL).status is TradeStatus.COMPLETED
     assert world.ledger.reserved == 0
@@ -101,7 +74,7 @@ def test_a_sell_reserves_nothing() -> None:
     ids=["filled", "refused", "not filled", "partly filled"],
 )
 def test_a_trade_keeps_of_its_reservation_what_it_may_have_spent(script: list[Behaviour], kept: str) -> None:
-    world = World(*script, limit="5000")
+    world = TradeWorld(*script, limit="5000")
 
     world.execute()
 
@@ -109,7 +82,7 @@ def test_a_trade_keeps_of_its_reservation_what_it_may_have_spent(script: list[Be
 
 
 def test_c12_a_failed_trade_keeps_its_partial_fill() -> None:
-    result = World(partly("3"), REST).execute()
+    result = TradeWorld(partly("3"), REST).execute()
 
     assert (result.status, result.reason) == (TradeStatus.FAILED, Reason.PARTIAL_FILL)
     assert (result.quantity, result.total_value, result.average_price) == (d("3"), d("300"), d("100"))
@@ -120,19 +93,19 @@ def test_c12_a_failed_trade_keeps_its_partial_fill() -> None:
     ("script", "reason"), [([REJECT], Reason.BROKER_REJECTED), ([REST], Reason.NOT_FILLED), ([REST, REJECT], Reason.NOT_FILLED)]
 )
 def test_why_nothing_was_bought(script: list[Behaviour], reason: Reason) -> None:
-    result = World(*script).execute()
+    result = TradeWorld(*script).execute()
 
     assert (result.status, result.reason, result.quantity) == (TradeStatus.FAILED, reason, d(0))
 
 
 def test_two_orders_average_their_prices() -> None:
-    result = World(Behaviour(filled=d("4"), rests=True, price=d("100")), Behaviour(price=d("100.10"))).execute()
+    result = TradeWorld(Behaviour(filled=d("4"), rests=True, price=d("100")), Behaviour(price=d("100.10"))).execute()
 
     assert (result.total_value, result.average_price) == (d("1000.60"), d("100.06"))
 
 
 def test_no_quote_is_tried_once_for_a_buy_and_three_times_for_a_sell() -> None:
-    buy, sell = World(), World()
+    buy, sell = TradeWorld(), TradeWorld()
     buy.broker.no_quote, sell.broker.no_quote = 1, 2
 
     assert buy.execute().reason is Reason.NO_QUOTE
@@ -141,7 +114,7 @@ def test_no_quote_is_tried_once_for_a_buy_and_three_times_for_a_sell() -> None:
 
 
 def test_what_cannot_be_sized_fails_with_its_reason_and_quote() -> None:
-    world = World()
+    world = TradeWorld()
     world.broker.fractionable = False
 
     result = world.execute(trade(amount="50"))
@@ -151,14 +124,14 @@ def test_what_cannot_be_sized_fails_with_its_reason_and_quote() -> None:
 
 
 def test_an_untradable_asset_is_refused() -> None:
-    world = World()
+    world = TradeWorld()
     world.broker.tradable = False
 
     assert world.execute().reason is Reason.BROKER_REJECTED
 
 
 def test_executing_again_answers_the_same_and_orders_nothing() -> None:
-    world = World(partly("3"), FILL, limit="5000")
+    world = TradeWorld(partly("3"), FILL, limit="5000")
 
     first, second = world.execute(), world.execute()
 
@@ -166,21 +139,8 @@ def test_executing_again_answers_the_same_and_orders_nothing() -> None:
     assert (len(world.broker.submitted), world.ledger.reserved) == (2, d("1000"))
 
 
-def test_a_resumed_trade_is_not_sized_again_though_the_price_moved() -> None:
-    world = World(REST, FILL)
-    world.clock.on_sleep = _die
-    with pytest.raises(KeyboardInterrupt):
-        world.execute()
-    world.clock.on_sleep = lambda: None
-    world.broker.bid, world.broker.ask = d("199.90"), d("200.10")
-
-    result = world.execute()
-
-    assert (result.asked_quantity, result.quantity, result.decision_price) == (d("10"), d("10"), d("100"))
-
-
 def test_a_trade_begun_in_one_mode_is_not_resumed_in_another() -> None:
-    world = World()
+    world = TradeWorld()
     world.execute()
     world.mode = ExecutionMode.LIVE
 
@@ -189,11 +149,8 @@ def test_a_trade_begun_in_one_mode_is_not_resumed_in_another() -> None:
 
 
 def test_c10_a_timed_out_trade_whose_order_was_live_is_told_as_it_is() -> None:
-    world = World(partly("4"))
-    world.clock.on_sleep = _die
-    with pytest.raises(KeyboardInterrupt):
-        world.execute()
-    world.clock.on_sleep = lambda: None
+    world = TradeWorld(partly("4"))
+    world.dies_in(world.execute)
 
     result = world.executor().reconcile(BUY, "Sandbox.Timedout")
 
@@ -202,7 +159,7 @@ def test_c10_a_timed_out_trade_whose_order_was_live_is_told_as_it_is() -> None:
 
 
 def test_c10_a_timed_out_trade_that_was_filled_completed() -> None:
-    world = World(ACCEPTED_UNSEEN, limit="5000")
+    world = TradeWorld(ACCEPTED_UNSEEN, limit="5000")
     world.broker.hidden_lookups = 3
     with pytest.raises(OrderFateUnknown):
         world.execute()
@@ -213,7 +170,7 @@ def test_c10_a_timed_out_trade_that_was_filled_completed() -> None:
 
 
 def test_c10_an_order_that_nobody_can_find_is_unknown_and_keeps_its_reservation() -> None:
-    world = World(LOST, limit="5000")
+    world = TradeWorld(LOST, limit="5000")
     with pytest.raises(OrderFateUnknown):
         world.execute()
 
@@ -227,7 +184,7 @@ def test_c10_an_order_that_nobody_can_find_is_unknown_and_keeps_its_reservation(
     [("Sandbox.Timedout", Reason.TIMED_OUT), ("BrokerUnavailable", Reason.BROKER_UNAVAILABLE), ("KeyError", Reason.OTHER)],
 )
 def test_reconciling_a_trade_that_never_had_an_order_fails_it(error: str, reason: Reason) -> None:
-    world = World(limit="5000")
+    world = TradeWorld(limit="5000")
     world.ledger.reserve(BUY.run_id, BUY.trade_id, d("1000"))
 
     result = world.executor().reconcile(BUY, error)
@@ -237,7 +194,7 @@ def test_reconciling_a_trade_that_never_had_an_order_fails_it(error: str, reason
 
 
 def test_reconciling_fails_when_the_broker_cannot_be_asked() -> None:
-    world = World(LOST)
+    world = TradeWorld(LOST)
     with pytest.raises(OrderFateUnknown):
         world.execute()
     world.broker.unreachable = True
@@ -247,7 +204,7 @@ def test_reconciling_fails_when_the_broker_cannot_be_asked() -> None:
 
 
 def test_dry_run_records_the_first_order_and_fills_it_at_the_decision_quote() -> None:
-    world = World(mode=ExecutionMode.DRY_RUN)
+    world = TradeWorld(mode=ExecutionMode.DRY_RUN)
 
     result = world.execute()
 
@@ -257,7 +214,7 @@ def test_dry_run_records_the_first_order_and_fills_it_at_the_decision_quote() ->
 
 
 def test_c14_effects_are_a_ledger_row_for_each_filled_order_and_one_event() -> None:
-    result = World(partly("3"), partly("1"), FILL).execute()
+    result = TradeWorld(partly("3"), partly("1"), FILL).execute()
 
     rows = effects_of_trade(BUY, result, NOON)
 
@@ -275,7 +232,7 @@ def test_c14_effects_are_a_ledger_row_for_each_filled_order_and_one_event() -> N
 
 
 def test_c14_a_skipped_trade_still_says_that_it_ended() -> None:
-    world = World()
+    world = TradeWorld()
     world.broker.is_open = False
 
     (event,) = effects_of_trade(BUY, world.execute(), NOON)
@@ -285,7 +242,7 @@ def test_c14_a_skipped_trade_still_says_that_it_ended() -> None:
 
 
 def test_an_unknown_trade_has_no_effect_yet() -> None:
-    world = World(LOST)
+    world = TradeWorld(LOST)
     with pytest.raises(OrderFateUnknown):
         world.execute()
 
@@ -293,7 +250,7 @@ def test_an_unknown_trade_has_no_effect_yet() -> None:
 
 
 def test_a_state_payload_carries_few_orders_the_fills_first() -> None:
-    result = World(REST, partly("1"), REST, partly("2"), REST, partly("3"), REST).execute(SELL)
+    result = TradeWorld(REST, partly("1"), REST, partly("2"), REST, partly("3"), REST).execute(SELL)
 
     carried = compact(result)
 
@@ -303,11 +260,7 @@ def test_a_state_payload_carries_few_orders_the_fills_first() -> None:
 
 
 def test_a_result_survives_the_wire() -> None:
-    result = World(partly("3"), FILL).execute()
+    result = TradeWorld(partly("3"), FILL).execute()
 
     assert TypeAdapter(TradeResult).validate_json(TypeAdapter(TradeResult).dump_json(result, by_alias=True)) == result
     assert result.action is Side.BUY
-
-
-def _die() -> None:
-    raise KeyboardInterrupt

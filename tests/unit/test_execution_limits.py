@@ -9,83 +9,44 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shadow.broker.port import AssetUnknown, BrokerProtocolError, Order, OrderRejected, OrderStatus, Quote, QuoteUnavailable
-from shadow.contracts.candidate_state import IntentRecord, IntentStatus
+from shadow.contracts.candidate_state import IntentStatus
 from shadow.contracts.control_records import LedgerEntry
-from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Reason, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Reason, Side, SizingBasis, TradeStatus
 from shadow.contracts.workflow import EquityCheck, OrderTrace, TradeResult, WorkflowTrade
 from shadow.execution.mails import effects_of_trade
 from shadow.execution.orders import OrderDesk
 from shadow.execution.phases import equity_check, failure_line, is_large
-from shadow.execution.placement import Placement, RunCloser, SizedTrade
+from shadow.execution.placement import RunCloser
 from shadow.execution.ports import OrderFateUnknown, QuoteContradicted, WorkTimeSpent
-from shadow.execution.trade import TradeExecutor, TradeSettings, compact
-from shadow.execution.walk import Step, WalkPolicy
+from shadow.execution.trade import compact
+from shadow.execution.walk import Step
 from tests.fakes.candidate import (
+    BUY,
     FILL,
+    GOOD,
     LOST,
     NOON,
+    POLICY,
     REJECT,
     REST,
     RUN_ID,
+    SELL,
     Behaviour,
-    FakeBroker,
-    FakeClock,
-    MemoryLedger,
-    MemoryLog,
+    Died,
+    TradeWorld,
     d,
     partly,
     trade,
 )
 
-BUY, SELL = trade(amount="1000"), trade(amount="-1000", held="50")
-GOOD = Quote("ABC", d("99.90"), d("100.10"), NOON)
-POLICY = WalkPolicy()
 SECOND, MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
-
-
-class Broker(FakeBroker):
-    """A broker whose quotes are a script; the last one for ever."""
-
-    def __init__(self, *script: Behaviour, quotes: tuple[Quote | Exception, ...] = (GOOD,)) -> None:
-        super().__init__(script=list(script) or [FILL])
-        self.quotes = quotes
-
-    def quote(self, symbol: str) -> Quote:
-        del symbol
-        found, self.quotes = self.quotes[0], self.quotes[1:] or self.quotes
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-
-class World:
-    """Everything that outlives a process."""
-
-    def __init__(self, *script: Behaviour, quotes: tuple[Quote | Exception, ...] = (GOOD,), limit: str = "0") -> None:
-        self.broker = Broker(*script, quotes=quotes)
-        self.log, self.ledger, self.clock = MemoryLog(), MemoryLedger(limit), FakeClock()
-
-    def executor(self, policy: WalkPolicy = POLICY) -> TradeExecutor:
-        settings = TradeSettings(ExecutionMode.PAPER, policy, lambda item: item.current_position)
-        return TradeExecutor(broker=self.broker, log=self.log, ledger=self.ledger, clock=self.clock, settings=settings)
-
-    def execute(self, item: WorkflowTrade = BUY) -> TradeResult:
-        return self.executor().execute(item)
-
-    def place(self, item: WorkflowTrade = BUY, asked: str = "10", policy: WalkPolicy = POLICY) -> tuple[IntentRecord, ...]:
-        sized = SizedTrade.of(item, d(asked), SizingBasis.TRADE_AMOUNT, GOOD, ExecutionMode.PAPER)
-        placement = Placement(self.broker, self.log, self.clock, policy)
-        return placement.place(replace(sized, market_at=NOON), self.log.take(item.run_id, item.trade_id))
-
-
-class Died(BaseException):
-    """The process ends here."""
 
 
 def dies_at(number: int) -> Callable[[object], None]:
@@ -144,7 +105,7 @@ def test_a_later_quote_is_beyond_the_first_by_more_than_1000_bps_upwards(mid: st
 @pytest.mark.parametrize("failure", [QuoteUnavailable("no bid"), BrokerProtocolError("quote.t: expected a time")])
 def test_a_step_without_a_quote_is_priced_on_the_last_one(failure: Exception) -> None:
     better = Quote("ABC", d("100.00"), d("100.20"), NOON)
-    world = World(REST, quotes=(better, failure))
+    world = TradeWorld(REST, quotes=(better, failure))
     world.place()
 
     assert [request.limit_price for request in world.broker.submitted] == [d("100.05"), d("100.17"), d("100.19"), None]
@@ -153,14 +114,14 @@ def test_a_step_without_a_quote_is_priced_on_the_last_one(failure: Exception) ->
 @pytest.mark.parametrize(("item", "is_followed"), [(BUY, False), (SELL, True)], ids=["buy", "sell"])
 def test_a_sell_follows_a_market_that_rose_by_a_half_and_a_buy_keeps_its_price(item: WorkflowTrade, *, is_followed: bool) -> None:
     risen = Quote("ABC", d("149.90"), d("150.10"), NOON)
-    world = World(REST, FILL, quotes=(risen,))
+    world = TradeWorld(REST, FILL, quotes=(risen,))
     world.place(item)
 
     assert world.broker.submitted[1].limit_price == (d("149.93") if is_followed else d("100.07"))
 
 
 def test_a_buy_takes_no_market_order_in_a_market_that_rose_by_a_half() -> None:
-    world = World(REST, quotes=(Quote("ABC", d("149.90"), d("150.10"), NOON),))
+    world = TradeWorld(REST, quotes=(Quote("ABC", d("149.90"), d("150.10"), NOON),))
 
     with pytest.raises(QuoteContradicted, match=r"expected a mid near 100\.00 USD to buy at, was 150\.00"):
         world.place()
@@ -170,7 +131,7 @@ def test_a_buy_takes_no_market_order_in_a_market_that_rose_by_a_half() -> None:
 @pytest.mark.parametrize(("age", "is_taken"), [(870, True), (900, False)])
 def test_a_later_quote_ages_by_the_time_since_the_decision(age: int, *, is_taken: bool) -> None:
     """After the first step's 10 seconds the market's time is 10 seconds later."""
-    world = World(REST, FILL, quotes=(replace(GOOD, bid=d("100.00"), ask=d("100.20"), at=NOON - age * SECOND),))
+    world = TradeWorld(REST, FILL, quotes=(replace(GOOD, bid=d("100.00"), ask=d("100.20"), at=NOON - age * SECOND),))
     world.place()
 
     assert world.broker.submitted[1].limit_price == (d("100.17") if is_taken else d("100.07"))
@@ -192,14 +153,14 @@ def test_no_quote_tells_the_last_problem_and_how_often_it_was_tried() -> None:
         ((unread, wide), Reason.IMPLAUSIBLE_QUOTE, "bps between bid and ask"),
         ((wide, unread), Reason.NO_QUOTE, "expected a time"),
     ):
-        result = World(quotes=quotes).execute(SELL)
+        result = TradeWorld(quotes=quotes).execute(SELL)
         assert (result.status, result.reason, result.attempts) == (TradeStatus.FAILED, reason, 3)
         assert (result.bid, result.asked_quantity, result.orders) == (None, None, ())
         assert told in (result.error_message or "")
 
 
 def test_a_decision_quote_ages_while_it_is_waited_for() -> None:
-    world = World(quotes=(QuoteUnavailable("no bid"), replace(GOOD, at=NOON - 897 * SECOND), GOOD))
+    world = TradeWorld(quotes=(QuoteUnavailable("no bid"), replace(GOOD, at=NOON - 897 * SECOND), GOOD))
 
     assert world.execute(SELL).status is TradeStatus.COMPLETED
     assert world.clock.slept == [5, 5]
@@ -215,7 +176,7 @@ def test_looks_are_a_second_apart_and_then_twice_as_long(seconds: float, pauses:
 
 @pytest.mark.parametrize(("rest", "orders"), [(200, 2), (200.5, 1)])
 def test_no_step_begins_more_than_200_seconds_after_its_process(rest: float, orders: int) -> None:
-    world = World(REST, FILL)
+    world = TradeWorld(REST, FILL)
     policy = replace(POLICY, limit_seconds=rest)
     if orders == 1:
         with pytest.raises(WorkTimeSpent, match="ABC: 10 of 10 shares are left to ask for"):
@@ -228,7 +189,7 @@ def test_no_step_begins_more_than_200_seconds_after_its_process(rest: float, ord
 
 def test_a_resumed_trade_keeps_to_the_steps_that_were_passed_over() -> None:
     """The first attempt ended with a refusal and the second was begun: nothing of the first is ordered any more."""
-    world = World(REJECT, REST)
+    world = TradeWorld(REJECT, REST)
     world.broker.after_submit = dies_at(1)
     with pytest.raises(Died):
         world.place(SELL)
@@ -240,11 +201,8 @@ def test_a_resumed_trade_keeps_to_the_steps_that_were_passed_over() -> None:
 
 
 def test_a_resumed_trade_takes_over_what_was_decided() -> None:
-    world = World(partly("3"), FILL)
-    world.clock.on_sleep = lambda: (_ for _ in ()).throw(Died())
-    with pytest.raises(Died):
-        world.execute()
-    world.clock.on_sleep = lambda: None
+    world = TradeWorld(partly("3"), FILL)
+    world.dies_in(world.execute)
     (first,) = world.log.of_trade(BUY.run_id, BUY.trade_id)
     assert (first.market_at, first.fractionable, first.quote_at) == (NOON, True, NOON)
     world.clock.time += 50 * SECOND
@@ -280,14 +238,14 @@ NoPower.__name__ = OrderRejected.__name__
 def test_a_buy_goes_on_after_a_refusal_only_where_its_own_cancelled_order_holds_the_means(
     script: list[Behaviour], orders: int
 ) -> None:
-    world = World(*script)
+    world = TradeWorld(*script)
     world.place()
 
     assert len(world.broker.submitted) == orders
 
 
 def test_means_held_back_by_another_attempt_end_this_one() -> None:
-    world = World(REST, REST, REST, REST, Behaviour(error=NoPower), FILL)
+    world = TradeWorld(REST, REST, REST, REST, Behaviour(error=NoPower), FILL)
     intents = world.place(SELL)
 
     assert [intent.step for intent in intents] == [0, 1, 2, 3, 4, 8]
@@ -296,14 +254,14 @@ def test_means_held_back_by_another_attempt_end_this_one() -> None:
 # ---------------------------------------------------------------------- one order
 
 
-def order_of(world: World, **changes: object) -> Order:
+def order_of(world: TradeWorld, **changes: object) -> Order:
     (key,) = world.broker.orders
     world.broker.orders[key] = replace(world.broker.orders[key], **changes)  # type: ignore[arg-type]
     return world.broker.orders[key]
 
 
 def test_an_order_of_unknown_fate_is_looked_up_three_times_and_a_refused_one_for_seven_seconds() -> None:
-    lost, refused = World(LOST), World(REJECT)
+    lost, refused = TradeWorld(LOST), TradeWorld(REJECT)
     with pytest.raises(OrderFateUnknown):
         lost.place()
     refused.place()
@@ -313,7 +271,7 @@ def test_an_order_of_unknown_fate_is_looked_up_three_times_and_a_refused_one_for
 
 @pytest.mark.parametrize("status", [OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED])
 def test_an_order_that_ended_by_itself_is_cancelled_and_looked_at_once_more(status: OrderStatus) -> None:
-    world = World(REST, FILL)
+    world = TradeWorld(REST, FILL)
 
     def ends(_request: object) -> None:
         if len(world.broker.orders) == 1:
@@ -326,14 +284,14 @@ def test_an_order_that_ended_by_itself_is_cancelled_and_looked_at_once_more(stat
 
 
 def test_a_filled_order_is_not_cancelled() -> None:
-    world = World(FILL)
+    world = TradeWorld(FILL)
     world.place()
 
     assert world.broker.cancelled == []
 
 
 def test_what_was_filled_without_a_price_is_looked_up_again_and_what_was_told_is_not() -> None:
-    world = World(FILL)
+    world = TradeWorld(FILL)
     (intent,) = world.place()
     desk = OrderDesk(world.broker, world.log, world.clock, POLICY)
     order_of(world, average_price=d("100.03"))
@@ -347,7 +305,7 @@ def test_what_was_filled_without_a_price_is_looked_up_again_and_what_was_told_is
 
 
 def test_an_order_that_stays_open_says_what_its_cancel_was_answered() -> None:
-    world = World(REST)
+    world = TradeWorld(REST)
 
     def refuses(order_id: str) -> None:
         del order_id
@@ -364,7 +322,7 @@ def test_what_is_written_of_a_failure_has_300_characters_at_most() -> None:
             super().__init__(message + "x" * 400)
 
     Long.__name__ = OrderRejected.__name__
-    world = World(Behaviour(error=Long), FILL)
+    world = TradeWorld(Behaviour(error=Long), FILL)
     (intent,) = world.place(policy=replace(POLICY, buy_attempts=1))
 
     assert len(intent.detail or "") == 300
@@ -373,7 +331,7 @@ def test_what_is_written_of_a_failure_has_300_characters_at_most() -> None:
 
 @pytest.mark.parametrize(("links", "is_open"), [(19, False), (20, True)])
 def test_a_replaced_order_is_followed_over_20_orders(links: int, *, is_open: bool) -> None:
-    world = World(REST)
+    world = TradeWorld(REST)
     first = order_of_chain(world, links)
 
     followed = OrderDesk(world.broker, world.log, world.clock, POLICY)._followed(first)
@@ -383,7 +341,7 @@ def test_a_replaced_order_is_followed_over_20_orders(links: int, *, is_open: boo
     assert (followed.client_order_id, followed.quantity) == (first.client_order_id, d(40))
 
 
-def order_of_chain(world: World, links: int) -> Order:
+def order_of_chain(world: TradeWorld, links: int) -> Order:
     """Let somebody replace an order `links` times; each successor filled one share."""
     world.place(asked="40", policy=replace(POLICY, fractions=()))
     (order,) = world.broker.accepted
@@ -420,7 +378,7 @@ def traced(filled: str, *, has_id: bool) -> OrderTrace:
 
 
 def test_a_ledger_row_is_of_an_order_that_filled_and_has_an_id() -> None:
-    result = World(FILL).execute()
+    result = TradeWorld(FILL).execute()
     orders = (traced("0", has_id=True), traced("3", has_id=False), traced("4", has_id=True))
     effects = effects_of_trade(BUY, result.model_copy(update={"orders": orders}), NOON)
 
@@ -433,7 +391,7 @@ def test_a_ledger_row_is_of_an_order_that_filled_and_has_an_id() -> None:
 @example("a\u20ac" * 100)
 @given(st.text(st.sampled_from('a\u20ac\U0001f600"'), max_size=200))
 def test_a_state_payload_keeps_the_longest_message_that_fits(message: str) -> None:
-    result = World(REST, partly("1"), REST).execute(SELL)
+    result = TradeWorld(REST, partly("1"), REST).execute(SELL)
     full = result.model_copy(update={"error_message": message or None, "order_id": "o" * 400, "symbol": "S" * 32})
     carried = compact(full)
     kept = carried.error_message or ""
@@ -450,7 +408,7 @@ def test_a_state_payload_keeps_the_longest_message_that_fits(message: str) -> No
     ("script", "orders"), [([FILL], 1), ([partly("1"), FILL], 2), ([partly("1"), partly("1"), REST, FILL], 3)]
 )
 def test_a_state_payload_carries_three_orders(script: list[Behaviour], orders: int) -> None:
-    assert len(compact(World(*script).execute()).orders) == orders
+    assert len(compact(TradeWorld(*script).execute()).orders) == orders
 
 
 @pytest.mark.parametrize(
@@ -464,7 +422,7 @@ def test_a_state_payload_carries_three_orders(script: list[Behaviour], orders: i
     ],
 )
 def test_a_failed_trade_says_why_and_what_was_filled(script: list[Behaviour], error: str, reason: Reason) -> None:
-    world = World(*script)
+    world = TradeWorld(*script)
     world.execute()
     result = world.executor().reconcile(BUY, error)
     parts = (result.error_message or "").split("; ")
@@ -476,7 +434,7 @@ def test_a_failed_trade_says_why_and_what_was_filled(script: list[Behaviour], er
 
 
 def test_a_trade_without_orders_is_answered_whole() -> None:
-    world = World(limit="5000")
+    world = TradeWorld(limit="5000")
     world.broker.fractionable = False
     named = {"run_id": RUN_ID, "trade_id": BUY.trade_id, "symbol": "ABC", "action": Side.BUY, "planned_amount": d(50)}
     nothing = {"quantity": d(0), "total_value": d(0), "started_at": NOON, "completed_at": NOON}
@@ -509,7 +467,7 @@ def test_a_trade_without_orders_is_answered_whole() -> None:
     ],
 )
 def test_a_failure_in_one_line(answer: dict[str, object], told: str) -> None:
-    result = World(REJECT).execute()
+    result = TradeWorld(REJECT).execute()
 
     assert failure_line(result.model_copy(update=answer)) == told
 
@@ -522,7 +480,7 @@ def test_a_failure_in_one_line(answer: dict[str, object], told: str) -> None:
 def test_what_a_buy_certainly_did_not_spend_is_given_back(status: TradeStatus, item: WorkflowTrade) -> None:
     keeps = {TradeStatus.COMPLETED, TradeStatus.UNKNOWN, TradeStatus.BLOCKED}
     for quantity, value, left in (("3", "300", "300"), ("3", None, "1000"), ("0", None, "0"), ("0", "0", "0")):
-        world = World(limit="5000")
+        world = TradeWorld(limit="5000")
         world.ledger.reserve(item.run_id, item.trade_id, d(1000))
         made = TradeResult(
             run_id=item.run_id,
@@ -539,11 +497,8 @@ def test_what_a_buy_certainly_did_not_spend_is_given_back(status: TradeStatus, i
 
 
 def test_a_buy_that_gets_no_reservation_again_orders_no_more() -> None:
-    world = World(partly("2"), FILL, limit="5000")
-    world.clock.on_sleep = lambda: (_ for _ in ()).throw(Died())
-    with pytest.raises(Died):
-        world.execute()
-    world.clock.on_sleep = lambda: None
+    world = TradeWorld(partly("2"), FILL, limit="5000")
+    world.dies_in(world.execute)
     world.ledger.release(BUY.run_id, BUY.trade_id, d(0))
     world.ledger.limit = d(500)
     result = world.execute()
@@ -565,7 +520,7 @@ def test_an_equity_check_tells_what_is_reserved_and_left(reserved: str, expected
 
 
 def test_an_unknown_symbol_is_refused_by_the_brokers_word() -> None:
-    world = World(quotes=(AssetUnknown("ABC: no such asset"),))
+    world = TradeWorld(quotes=(AssetUnknown("ABC: no such asset"),))
     result = world.execute()
 
     assert (result.reason, result.error_message) == (Reason.BROKER_REJECTED, "ABC: no such asset")
@@ -586,12 +541,9 @@ def test_a_plan_is_large_above_80_000_bytes() -> None:
 
 @pytest.mark.parametrize(("orders", "last"), [(20, "SELL"), (21, "and 1 more"), (23, "and 3 more")])
 def test_twenty_closed_orders_are_named(orders: int, last: str) -> None:
-    world = World(REST)
-    world.clock.on_sleep = lambda: (_ for _ in ()).throw(Died())
+    world = TradeWorld(REST)
     for number in range(orders):
-        with pytest.raises(Died):
-            world.place(trade(f"S{number:02}", "-1000"))
-    world.clock.on_sleep = lambda: None
+        world.dies_in(partial(world.place, trade(f"S{number:02}", "-1000")))
     closed = RunCloser(world.broker, world.log, world.clock, POLICY).close(RUN_ID).closed
 
     assert len(closed) == min(orders, 21)
@@ -600,7 +552,7 @@ def test_twenty_closed_orders_are_named(orders: int, last: str) -> None:
 
 @pytest.mark.parametrize(("seconds", "is_given_up"), [(600, False), (600.001, True)])
 def test_an_order_that_nobody_shows_is_given_up_after_600_seconds(seconds: float, *, is_given_up: bool) -> None:
-    world = World(LOST)
+    world = TradeWorld(LOST)
     with pytest.raises(Exception, match="may have been accepted"):
         world.place()
     (intent,) = world.log.of_trade(BUY.run_id, BUY.trade_id)

@@ -36,14 +36,27 @@ from shadow.contracts.workflow import TradeResult, WorkflowTrade
 from shadow.execution.placement import RunCloser
 from shadow.execution.ports import OrderFateUnknown, OrderStillOpen, QuoteContradicted
 from shadow.execution.trade import TradeExecutor, TradeSettings
-from shadow.execution.walk import WalkPolicy
 from tests.factories.broker import ORDER_JSON, answering
 from tests.factories.broker_simulator import DAY
 from tests.factories.in_process_broker import broker_of, exchange_with
 from tests.factories.workflow_drive import retries_of
-from tests.fakes.candidate import NOON, REST, RUN_ID, Behaviour, FakeBroker, FakeClock, MemoryLedger, MemoryLog, d, partly, trade
+from tests.fakes.candidate import (
+    NOON,
+    POLICY,
+    REST,
+    RUN_ID,
+    Behaviour,
+    Died,
+    FakeBroker,
+    FakeClock,
+    MemoryLedger,
+    MemoryLog,
+    TradeWorld,
+    d,
+    partly,
+    trade,
+)
 
-POLICY = WalkPolicy()
 BUY, SELL = trade("AAA", "1000"), trade("AAA", "-1000", held="30")
 TRIES = 4
 Spoil = Callable[[Answer], Answer | None]
@@ -407,15 +420,6 @@ def test_a_retry_after_may_be_a_date() -> None:
 # ---------------------------------------------------------------------- what a trade must make of them
 
 
-def _executor(broker: FakeBroker, log: MemoryLog, clock: FakeClock) -> TradeExecutor:
-    settings = TradeSettings(ExecutionMode.PAPER, POLICY, lambda item: item.current_position)
-    return TradeExecutor(broker=broker, log=log, ledger=MemoryLedger(), clock=clock, settings=settings)
-
-
-class Died(BaseException):
-    """The process ends here."""
-
-
 class Hiding(FakeBroker):
     """A broker that takes the first order, refuses it, shows it once, and then not for a while."""
 
@@ -426,18 +430,19 @@ class Hiding(FakeBroker):
 
 
 def test_an_order_that_was_shown_once_is_never_taken_for_refused() -> None:
-    broker, log, clock = Hiding(script=[replace(REFUSED_TAKEN, rests=True), REST]), MemoryLog(), FakeClock()
+    broker = Hiding(script=[replace(REFUSED_TAKEN, rests=True), REST])
+    world = TradeWorld(broker=broker)
 
     for dies_as in (IntentStatus.AMBIGUOUS, IntentStatus.OPEN):
-        clock.on_sleep = lambda dies_as=dies_as: _die_as(log, dies_as)  # type: ignore[misc]
+        world.clock.on_sleep = lambda dies_as=dies_as: _die_as(world.log, dies_as)  # type: ignore[misc]
         with pytest.raises(Died):
-            _executor(broker, log, clock).execute(BUY)
-    broker.hides, clock.on_sleep = True, lambda: None
+            world.execute(BUY)
+    broker.hides, world.clock.on_sleep = True, lambda: None
     with pytest.raises(OrderFateUnknown):
-        _executor(broker, log, clock).execute(BUY)
+        world.execute(BUY)
 
     assert len(broker.submitted) == 1
-    assert [intent.may_work for intent in log.intents.values()] == [True]
+    assert [intent.may_work for intent in world.log.intents.values()] == [True]
 
 
 def _die_as(log: MemoryLog, status: IntentStatus) -> None:
@@ -466,7 +471,7 @@ class Blinking(FakeBroker):
 
 def test_a_look_that_fails_ends_no_step() -> None:
     broker = Blinking(script=[REST])
-    result = _executor(broker, MemoryLog(), FakeClock()).execute(BUY)
+    result = TradeWorld(broker=broker).execute(BUY)
     assert (result.status, len(broker.submitted), broker.cancelled) == (TradeStatus.COMPLETED, 1, [])
 
 
@@ -485,7 +490,7 @@ class Forgetting(FakeBroker):
 
 def test_shares_that_were_seen_once_are_not_bought_again_because_later_looks_leave_them_out() -> None:
     broker = Forgetting(script=[partly("4"), Behaviour()])
-    result = _executor(broker, MemoryLog(), FakeClock()).execute(BUY)
+    result = TradeWorld(broker=broker).execute(BUY)
     assert ([request.quantity for request in broker.submitted], result.quantity) == ([10, 6], 10)
 
 
@@ -499,59 +504,19 @@ def test_the_order_of_another_symbol_is_no_successor_of_ours_and_is_left_alone()
 
     broker.after_submit = replaced
     with pytest.raises(OrderStillOpen):
-        _executor(broker, MemoryLog(), FakeClock()).execute(BUY)
+        TradeWorld(broker=broker).execute(BUY)
     assert (broker.orders["other"].status, "other" in broker.cancelled) == (OrderStatus.OPEN, False)
 
 
-class Quoting(FakeBroker):
-    """A broker whose quotes are a script; the last one for ever."""
-
-    quotes: tuple[Quote | Exception, ...] = ()
-
-    def quote(self, symbol: str) -> Quote:
-        del symbol
-        found, self.quotes = self.quotes[0], self.quotes[1:] or self.quotes
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-
-GOOD = Quote("AAA", d("99.90"), d("100.10"), NOON)
-
-
-@pytest.mark.parametrize(
-    "later",
-    [replace(GOOD, bid=d(199), ask=d(200), at=NOON - timedelta(days=4)), BrokerProtocolError("quote.t: expected a time")],
-    ids=["four days old", "unreadable"],
-)
-def test_no_step_of_a_walk_is_priced_on_a_quote_that_cannot_be_one(later: Quote | Exception) -> None:
-    broker = Quoting(script=[REST])
-    broker.quotes = (GOOD, later)
-    _executor(broker, MemoryLog(), FakeClock()).execute(BUY)
-    limits = [request.limit_price for request in broker.submitted if request.limit_price]
-    assert len(limits) == 3
-    assert max(limits) <= d("100.10")
-
-
 def test_shares_that_were_sized_on_half_a_price_are_not_bought_at_the_market() -> None:
-    broker, log, clock = Quoting(script=[partly("1"), REST]), MemoryLog(), FakeClock()
-    broker.quotes = (GOOD, replace(GOOD, bid=d("199.90"), ask=d("200.10")))
-    executor = _executor(broker, log, clock)
+    good = Quote("AAA", d("99.90"), d("100.10"), NOON)
+    world = TradeWorld(partly("1"), REST, quotes=(good, replace(good, bid=d("199.90"), ask=d("200.10"))))
 
     with pytest.raises(QuoteContradicted, match=r"expected a mid near 100\.00 USD to buy at, was 200\.00"):
-        executor.execute(BUY)
+        world.execute(BUY)
 
-    result = executor.reconcile(BUY, "QuoteContradicted")
+    result = world.executor().reconcile(BUY, "QuoteContradicted")
     assert (result.status, result.reason, result.quantity) == (TradeStatus.FAILED, Reason.PARTIAL_FILL, 1)
-    assert max(request.limit_price or 10**6 for request in broker.submitted) <= d("100.10")
-    assert not [order for order in broker.accepted if not order.status.is_final]
-    nothing = _executor(broker, MemoryLog(), clock)
-    assert nothing.reconcile(BUY, "QuoteContradicted").reason is Reason.IMPLAUSIBLE_QUOTE
-
-
-@pytest.mark.parametrize(("item", "attempts"), [(BUY, 1), (SELL, 3)], ids=["buy", "sell"])
-def test_a_quote_that_cannot_be_read_is_no_quote(item: WorkflowTrade, attempts: int) -> None:
-    broker = Quoting()
-    broker.quotes = (BrokerProtocolError("quote.t: expected a time"),)
-    result = _executor(broker, MemoryLog(), FakeClock()).execute(item)
-    assert (result.status, result.reason, result.attempts) == (TradeStatus.FAILED, Reason.NO_QUOTE, attempts)
+    assert max(request.limit_price or 10**6 for request in world.broker.submitted) <= d("100.10")
+    assert world.working == []
+    assert TradeWorld().executor().reconcile(BUY, "QuoteContradicted").reason is Reason.IMPLAUSIBLE_QUOTE

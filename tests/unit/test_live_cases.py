@@ -15,7 +15,6 @@ from shadow.broker.port import (
     BrokerProtocolError,
     BrokerRefused,
     Order,
-    OrderRejected,
     OrderRequest,
     OrderStatus,
     OrderType,
@@ -23,50 +22,29 @@ from shadow.broker.port import (
     QuoteUnavailable,
 )
 from shadow.contracts.candidate_state import IntentStatus
-from shadow.contracts.vocabulary import ExecutionMode, Reason, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import Reason, Side, TradeStatus
 from shadow.contracts.workflow import GuardInput, TradeResult
 from shadow.execution.phases import evaluate_guard
-from shadow.execution.placement import Placement, SizedTrade
 from shadow.execution.ports import OrderMismatch
-from shadow.execution.trade import RESULT_BYTES, Sized, TradeExecutor, TradeSettings, compact, size
-from shadow.execution.walk import WalkPolicy
+from shadow.execution.trade import RESULT_BYTES, Sized, compact, size
 from tests.factories.broker import FakeTransport, answering, broker_over
 from tests.fakes.candidate import (
+    BUY,
     FILL,
     NOON,
     PLAN_ID,
     REST,
     RUN_ID,
+    SELL,
     Behaviour,
     FakeBroker,
-    FakeClock,
-    MemoryLedger,
-    MemoryLog,
+    TradeWorld,
     d,
     partly,
     trade,
 )
 
 EXACT = Context(prec=90)
-POLICY = WalkPolicy()
-BUY, SELL = trade(amount="1000"), trade(amount="-1000", held="50")
-
-
-class World:
-    """Everything one trade touches."""
-
-    def __init__(self, broker: FakeBroker | None = None, limit: str = "0") -> None:
-        self.broker = broker or FakeBroker()
-        self.log, self.ledger, self.clock = MemoryLog(), MemoryLedger(limit), FakeClock()
-
-    def executor(self) -> TradeExecutor:
-        settings = TradeSettings(ExecutionMode.PAPER, POLICY, lambda item: item.current_position)
-        return TradeExecutor(broker=self.broker, log=self.log, ledger=self.ledger, clock=self.clock, settings=settings)
-
-    @property
-    def working(self) -> list[Order]:
-        return [order for order in self.broker.accepted if not order.status.is_final and not order.replaced_by]
-
 
 # ---------------------------------------------------------------------- L3: an echo that differs
 
@@ -84,7 +62,7 @@ class World:
     ids=["another symbol", "another quantity", "another side", "another limit", "another type", "not of the day"],
 )
 def test_l3_an_order_whose_echo_differs_is_cancelled_and_told(changes: dict[str, object]) -> None:
-    world = World(Echoing(script=[REST]))
+    world = TradeWorld(broker=Echoing(script=[REST]))
     world.broker.after_submit = lambda request: _change(world.broker, request, changes)
 
     with pytest.raises(OrderMismatch, match=r"expected ABC BUY 10\.000000 limit at 100\.05, was"):
@@ -120,7 +98,7 @@ def test_l3_a_position_with_ten_decimals_is_asked_for_as_it_can_be_sent() -> Non
 
 @pytest.mark.parametrize("links", [1, 2, 5])
 def test_l4_the_successors_of_a_replaced_order_are_followed_cancelled_and_summed(links: int) -> None:
-    world = World(FakeBroker(script=[partly("2"), FILL]))
+    world = TradeWorld(partly("2"), FILL)
     world.broker.after_submit = lambda request: _replace(world.broker, request, links) if request.quantity == 10 else None
 
     result = world.executor().execute(BUY)
@@ -168,30 +146,13 @@ def _replace(broker: FakeBroker, request: OrderRequest, links: int) -> None:
 def test_l5_nothing_is_decided_on_a_quote_that_cannot_be(
     bid: str, ask: str, age: timedelta, complaint: str, item: object
 ) -> None:
-    world = World(Quoting(Quote("ABC", d(bid), d(ask), NOON - age)), limit="5000")
+    world = TradeWorld(quotes=(Quote("ABC", d(bid), d(ask), NOON - age),), limit="5000")
 
     result = world.executor().execute(item)  # type: ignore[arg-type] # one of two trades
 
     assert (result.status, result.reason) == (TradeStatus.FAILED, Reason.IMPLAUSIBLE_QUOTE)
     assert complaint in (result.error_message or "")
     assert (result.attempts, world.broker.submitted, world.ledger.reserved) == (3 if item is SELL else 1, [], 0)
-
-
-@pytest.mark.parametrize("age", [timedelta(0), timedelta(seconds=890), timedelta(seconds=-30)])
-def test_l5_a_quote_of_a_quiet_symbol_and_of_a_clock_that_is_a_little_off_is_taken(age: timedelta) -> None:
-    world = World(Quoting(Quote("ABC", d("96"), d("105"), NOON - age)))
-    assert world.executor().execute(BUY).status is TradeStatus.COMPLETED
-
-
-class Quoting(FakeBroker):
-    """A broker with one quote."""
-
-    def __init__(self, quote: Quote) -> None:
-        super().__init__()
-        self.only = quote
-
-    def quote(self, symbol: str) -> Quote:
-        return replace(self.only, symbol=symbol)
 
 
 # ---------------------------------------------------------------------- L6: symbols, and answers about others
@@ -227,31 +188,6 @@ def test_l6_an_asset_that_is_not_active_does_not_trade_and_another_ones_is_no_an
 # ---------------------------------------------------------------------- L7: what passes by itself
 
 
-def test_l7_a_buy_refused_for_buying_power_right_after_its_own_cancel_goes_on() -> None:
-    refused = Behaviour(error=NoPower)
-    world = World(FakeBroker(script=[REST, refused, FILL]))
-
-    result = world.executor().execute(BUY)
-
-    assert (result.status, len(world.broker.submitted)) == (TradeStatus.COMPLETED, 3)
-
-
-def test_l7_a_buy_that_never_had_an_order_and_is_refused_for_buying_power_ends() -> None:
-    world = World(FakeBroker(script=[Behaviour(error=NoPower), FILL]))
-    result = world.executor().execute(BUY)
-    assert (result.status, result.reason, len(world.broker.submitted)) == (TradeStatus.FAILED, Reason.BROKER_REJECTED, 1)
-
-
-class NoPower(OrderRejected):
-    """The broker's word for want of buying power."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(f"{message}: HTTP 403, code 40310000: insufficient buying power")
-
-
-NoPower.__name__ = OrderRejected.__name__
-
-
 class UnsureOfCancels(FakeBroker):
     """A broker that answers the first cancel with 404, and does it."""
 
@@ -262,7 +198,7 @@ class UnsureOfCancels(FakeBroker):
 
 
 def test_l7_a_cancel_answered_404_once_does_not_end_the_trade() -> None:
-    world = World(UnsureOfCancels(script=[REST, FILL]))
+    world = TradeWorld(broker=UnsureOfCancels(script=[REST, FILL]))
     assert world.executor().execute(BUY).status is TradeStatus.COMPLETED
 
 
@@ -274,7 +210,7 @@ def test_l7_a_cancel_answered_404_once_does_not_end_the_trade() -> None:
     behaviours=st.lists(st.sampled_from([REST, partly("0.1"), partly("0.333333")]), min_size=1, max_size=12),
 )
 def test_l8_a_result_takes_no_more_bytes_of_a_state_than_is_said(message: str, behaviours: list[Behaviour]) -> None:
-    result = World(FakeBroker(script=[*behaviours, REST])).executor().execute(SELL)
+    result = TradeWorld(*behaviours, REST).executor().execute(SELL)
     carried = compact(result.model_copy(update={"error_message": message or None}))
 
     assert len(json.dumps(carried.to_wire())) <= RESULT_BYTES
@@ -320,11 +256,10 @@ def test_v11_the_guard_sums_exactly_and_decides_at_the_threshold(amounts: list[D
 
 def test_l3_the_walk_itself_is_cancelled_before_another_step() -> None:
     """At no submit is an earlier order of the trade still working."""
-    world = World(FakeBroker(script=[partly("1"), partly("1"), partly("1"), FILL]))
+    world = TradeWorld(partly("1"), partly("1"), partly("1"), FILL)
     seen: list[int] = []
     world.broker.on_submit = lambda _: seen.append(len(world.working))
-    sized = SizedTrade.of(BUY, d(10), SizingBasis.TRADE_AMOUNT, world.broker.quote("ABC"), ExecutionMode.PAPER)
 
-    Placement(world.broker, world.log, world.clock, POLICY).place(sized, world.log.take(BUY.run_id, BUY.trade_id))
+    world.place()
 
     assert seen == [0, 0, 0, 0]

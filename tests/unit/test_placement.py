@@ -18,52 +18,34 @@ from hypothesis import strategies as st
 from shadow.broker.port import BrokerError, BrokerThrottled, OrderRejected, OrderStatus, OrderType, Quote, SubmitAmbiguous
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus
 from shadow.contracts.identity import client_order_id_of
-from shadow.contracts.vocabulary import Side, SizingBasis
+from shadow.contracts.vocabulary import Side
+from shadow.contracts.workflow import WorkflowTrade
 from shadow.execution.orders import _average
-from shadow.execution.placement import Placement, SizedTrade
+from shadow.execution.placement import Placement
 from shadow.execution.ports import ExecutionTransientError, OrderFateUnknown, OrderMismatch, OrderStillOpen
 from shadow.execution.walk import WalkPolicy, filled_shares
 from tests.fakes.candidate import (
     ACCEPTED_UNSEEN,
+    BUY,
     FILL,
     LOST,
-    MODE,
     NOON,
+    POLICY,
     REJECT,
     REST,
+    SELL,
     THROTTLE,
     Behaviour,
-    FakeBroker,
-    FakeClock,
+    Died,
     MemoryLog,
+    TradeWorld,
     d,
     partly,
-    trade,
 )
-
-POLICY = WalkPolicy()
-BUY = trade(amount="1000")
-SELL = trade(amount="-1000")
-
-
-class Desk:
-    """One world: a broker, a log and a clock that outlive the processes that trade through them."""
-
-    def __init__(self, *script: Behaviour, policy: WalkPolicy = POLICY) -> None:
-        self.broker = FakeBroker(script=list(script) or [FILL])
-        self.log = MemoryLog()
-        self.clock = FakeClock()
-        self.policy = policy
-
-    def place(self, item: object = BUY, asked: str = "10") -> tuple[IntentRecord, ...]:
-        placement = Placement(self.broker, self.log, self.clock, self.policy)
-        quote = Quote("ABC", self.broker.bid, self.broker.ask, NOON)
-        sized = SizedTrade.of(item, d(asked), SizingBasis.TRADE_AMOUNT, quote, MODE)  # type: ignore[arg-type]
-        return placement.place(sized, self.log.take(sized.run_id, sized.trade_id))
 
 
 def test_a_fill_at_the_first_limit_is_one_order() -> None:
-    desk = Desk(FILL)
+    desk = TradeWorld(FILL)
 
     (intent,) = desk.place()
 
@@ -74,8 +56,10 @@ def test_a_fill_at_the_first_limit_is_one_order() -> None:
 @pytest.mark.parametrize(
     ("item", "limits"), [(BUY, ["100.05", "100.07", "100.09"]), (SELL, ["99.95", "99.93", "99.91"])], ids=["buy", "sell"]
 )
-def test_the_walk_goes_from_the_passive_to_the_aggressive_side_and_then_to_the_market(item: object, limits: list[str]) -> None:
-    desk = Desk(REST, REST, REST, FILL)
+def test_the_walk_goes_from_the_passive_to_the_aggressive_side_and_then_to_the_market(
+    item: WorkflowTrade, limits: list[str]
+) -> None:
+    desk = TradeWorld(REST, REST, REST, FILL)
 
     intents = desk.place(item)
 
@@ -86,7 +70,7 @@ def test_the_walk_goes_from_the_passive_to_the_aggressive_side_and_then_to_the_m
 
 
 def test_each_step_waits_its_seconds_before_it_is_cancelled() -> None:
-    desk = Desk(REST)
+    desk = TradeWorld(REST)
 
     desk.place()
 
@@ -95,7 +79,7 @@ def test_each_step_waits_its_seconds_before_it_is_cancelled() -> None:
 
 
 def test_partial_fills_are_kept_and_only_the_rest_is_priced_again() -> None:
-    desk = Desk(partly("3"), partly("2.5"), FILL)
+    desk = TradeWorld(partly("3"), partly("2.5"), FILL)
 
     intents = desk.place()
 
@@ -104,7 +88,7 @@ def test_partial_fills_are_kept_and_only_the_rest_is_priced_again() -> None:
 
 
 def test_a_sell_has_three_attempts_five_seconds_apart_and_a_buy_one() -> None:
-    sells, buys = Desk(REST), Desk(REST)
+    sells, buys = TradeWorld(REST), TradeWorld(REST)
 
     assert len(sells.place(SELL)) == 12
     assert len(buys.place(BUY)) == 4
@@ -112,7 +96,7 @@ def test_a_sell_has_three_attempts_five_seconds_apart_and_a_buy_one() -> None:
 
 
 def test_a_refused_order_ends_its_attempt() -> None:
-    desk = Desk(REJECT, REJECT, FILL)
+    desk = TradeWorld(REJECT, REJECT, FILL)
 
     intents = desk.place(SELL)
 
@@ -124,9 +108,9 @@ def test_a_refused_order_ends_its_attempt() -> None:
 @pytest.mark.parametrize("hidden", [0, 1, 2])
 @pytest.mark.parametrize("item", [BUY, SELL], ids=["buy", "sell"])
 def test_an_order_that_was_accepted_and_refused_is_found_before_another_id_is_used(
-    error: type[Exception], hidden: int, item: object
+    error: type[Exception], hidden: int, item: WorkflowTrade
 ) -> None:
-    desk = Desk(Behaviour(error=error, accepts=True), FILL)
+    desk = TradeWorld(Behaviour(error=error, accepts=True), FILL)
     desk.broker.hidden_lookups = hidden
 
     (intent,) = desk.place(item)
@@ -134,17 +118,8 @@ def test_an_order_that_was_accepted_and_refused_is_found_before_another_id_is_us
     assert (intent.status, intent.filled_quantity, len(desk.broker.submitted)) == (IntentStatus.FILLED, d("10"), 1)
 
 
-def test_a_refused_order_is_looked_up_until_the_settling_time_is_over() -> None:
-    desk = Desk(REJECT)
-
-    (intent,) = desk.place()
-
-    assert intent.status is IntentStatus.REJECTED
-    assert desk.clock.slept == [1, 2, 4]
-
-
 def test_an_order_of_another_size_under_our_id_is_cancelled_and_told() -> None:
-    desk = Desk(partly("4"))
+    desk = TradeWorld(partly("4"))
     desk.place(asked="11")
     desk.broker.orders = {key: replace(order, status=OrderStatus.OPEN) for key, order in list(desk.broker.orders.items())[:1]}
     desk.log = MemoryLog()
@@ -158,7 +133,7 @@ def test_an_order_of_another_size_under_our_id_is_cancelled_and_told() -> None:
 
 
 def test_client_order_ids_count_the_steps_over_all_attempts() -> None:
-    desk = Desk(REST)
+    desk = TradeWorld(REST)
 
     intents = desk.place(SELL)
 
@@ -167,7 +142,7 @@ def test_client_order_ids_count_the_steps_over_all_attempts() -> None:
 
 
 def test_every_order_has_an_intent_before_it_is_sent() -> None:
-    desk = Desk(REST, FILL)
+    desk = TradeWorld(REST, FILL)
     seen: list[bool] = []
     desk.broker.on_submit = lambda request: seen.append(
         any(intent.client_order_id == request.client_order_id for intent in desk.log.history)
@@ -179,7 +154,7 @@ def test_every_order_has_an_intent_before_it_is_sent() -> None:
 
 
 def test_an_ambiguous_submit_is_looked_up_and_not_repeated() -> None:
-    desk = Desk(ACCEPTED_UNSEEN)
+    desk = TradeWorld(ACCEPTED_UNSEEN)
     desk.broker.hidden_lookups = 2
 
     (intent,) = desk.place()
@@ -189,7 +164,7 @@ def test_an_ambiguous_submit_is_looked_up_and_not_repeated() -> None:
 
 
 def test_an_order_that_nobody_can_find_stays_of_unknown_fate_and_is_never_sent_again() -> None:
-    desk = Desk(LOST, FILL)
+    desk = TradeWorld(LOST, FILL)
 
     for _ in range(3):
         with pytest.raises(OrderFateUnknown):
@@ -200,7 +175,7 @@ def test_an_order_that_nobody_can_find_stays_of_unknown_fate_and_is_never_sent_a
 
 
 def test_an_order_that_turns_up_late_is_adopted() -> None:
-    desk = Desk(ACCEPTED_UNSEEN)
+    desk = TradeWorld(ACCEPTED_UNSEEN)
     desk.broker.hidden_lookups = POLICY.lookups
 
     with pytest.raises(OrderFateUnknown):
@@ -211,7 +186,7 @@ def test_an_order_that_turns_up_late_is_adopted() -> None:
 
 
 def test_a_throttled_submit_was_not_accepted_and_may_be_sent_again_under_the_same_id() -> None:
-    desk = Desk(THROTTLE, FILL)
+    desk = TradeWorld(THROTTLE, FILL)
 
     with pytest.raises(BrokerThrottled):
         desk.place()
@@ -223,7 +198,7 @@ def test_a_throttled_submit_was_not_accepted_and_may_be_sent_again_under_the_sam
 
 
 def test_a_fill_without_a_price_is_waited_for() -> None:
-    desk = Desk(Behaviour(priced=False))
+    desk = TradeWorld(Behaviour(priced=False))
 
     def price_arrives() -> None:
         for key, order in desk.broker.orders.items():
@@ -236,7 +211,7 @@ def test_a_fill_without_a_price_is_waited_for() -> None:
 
 
 def test_an_order_that_does_not_close_is_not_followed_by_another() -> None:
-    desk = Desk(REST)
+    desk = TradeWorld(REST)
     desk.broker.cancel = lambda _: None  # type: ignore[method-assign]
 
     with pytest.raises(OrderStillOpen):
@@ -246,7 +221,7 @@ def test_an_order_that_does_not_close_is_not_followed_by_another() -> None:
 
 
 def test_another_ones_order_under_our_id_is_refused() -> None:
-    desk = Desk(FILL)
+    desk = TradeWorld(FILL)
     desk.place(asked="11")
     desk.log = MemoryLog()
 
@@ -255,11 +230,8 @@ def test_another_ones_order_under_our_id_is_refused() -> None:
 
 
 def test_reconciling_cancels_what_is_open_and_sends_nothing() -> None:
-    desk = Desk(partly("4"))
-    desk.clock.on_sleep = _crash
-    with pytest.raises(Crash):
-        desk.place()
-    desk.clock.on_sleep = lambda: None
+    desk = TradeWorld(partly("4"))
+    desk.dies_in(desk.place)
 
     (intent,) = Placement(desk.broker, desk.log, desk.clock, POLICY).look(BUY.run_id, BUY.trade_id, 1)
 
@@ -271,21 +243,13 @@ def _fields(order: object) -> dict[str, object]:
     return {name: getattr(order, name) for name in order.__slots__}  # type: ignore[attr-defined]
 
 
-class Crash(BaseException):
-    """The process dies here."""
-
-
-def _crash() -> None:
-    raise Crash
-
-
 BEHAVIOURS = st.sampled_from([FILL, REST, REJECT, THROTTLE, LOST, ACCEPTED_UNSEEN, partly("1"), partly("3.5")])
 
 
 class Crasher:
     """Kills the process before or after the n-th side effect."""
 
-    def __init__(self, desk: Desk, points: list[int]) -> None:
+    def __init__(self, desk: TradeWorld, points: list[int]) -> None:
         self.points = set(points)
         self.count = 0
         self._wrap(desk.log, "record")
@@ -307,7 +271,7 @@ class Crasher:
     def tick(self) -> None:
         self.count += 1
         if self.count in self.points:
-            raise Crash
+            raise Died
 
 
 @settings(max_examples=300, deadline=None)
@@ -318,21 +282,21 @@ class Crasher:
     side=st.sampled_from([BUY, SELL]),
 )
 def test_no_crash_retry_or_lost_answer_makes_a_second_order_or_loses_one(
-    script: list[Behaviour], crashes: list[int], hidden: int, side: object
+    script: list[Behaviour], crashes: list[int], hidden: int, side: WorkflowTrade
 ) -> None:
-    desk = Desk(*script, policy=WalkPolicy(limit_seconds=2, market_seconds=2, settle_seconds=2))
+    desk = TradeWorld(*script)
     desk.broker.hidden_lookups = hidden
     Crasher(desk, crashes)
     intents: tuple[IntentRecord, ...] = ()
     for _ in range(12):
         try:
-            intents = desk.place(side)
+            intents = desk.place(side, policy=WalkPolicy(limit_seconds=2, market_seconds=2, settle_seconds=2))
             break
-        except (Crash, BrokerError, ExecutionTransientError):
+        except (Died, BrokerError, ExecutionTransientError):
             continue
 
     accepted = desk.broker.accepted
-    recorded = {intent.client_order_id: intent for intent in desk.log.of_trade(side.run_id, side.trade_id)}  # type: ignore[attr-defined]
+    recorded = {intent.client_order_id: intent for intent in desk.log.of_trade(side.run_id, side.trade_id)}
     bought = sum((order.filled_quantity for order in accepted), Decimal(0))
     assert bought <= d("10")
     assert len({order.client_order_id for order in accepted}) == len(accepted)
@@ -344,10 +308,10 @@ def test_no_crash_retry_or_lost_answer_makes_a_second_order_or_loses_one(
 
 @settings(deadline=None)
 @given(st.lists(st.decimals("0.000001", "4", places=6), min_size=1, max_size=12), st.sampled_from([BUY, SELL]))
-def test_what_is_asked_for_and_filled_always_adds_up(fills: list[Decimal], side: object) -> None:
-    desk = Desk(*[partly(str(fill)) for fill in fills], policy=WalkPolicy(limit_seconds=1, market_seconds=1))
+def test_what_is_asked_for_and_filled_always_adds_up(fills: list[Decimal], side: WorkflowTrade) -> None:
+    desk = TradeWorld(*[partly(str(fill)) for fill in fills])
 
-    intents = desk.place(side)
+    intents = desk.place(side, policy=WalkPolicy(limit_seconds=1, market_seconds=1))
 
     assert filled_shares(intents) <= d("10")
     for before, after in pairwise(intents):
@@ -366,7 +330,7 @@ def test_a_limit_lies_inside_the_quote_and_gets_more_aggressive(bid: Decimal, wi
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 100_000)), min_size=1, max_size=5))
 def test_the_price_of_replaced_orders_is_what_their_shares_cost_together(links: list[tuple[int, int]]) -> None:
-    desk = Desk(FILL)
+    desk = TradeWorld(FILL)
     desk.place()
     (order,) = desk.broker.accepted
     chain = [
