@@ -22,7 +22,6 @@ from local.planner import Portfolio, make_plan
 from local.replay_gate import open_engine
 from local.scenarios.demo import demo_days
 from local.stack import BROKER, CHECKOUT, LocalStack, local_stack, redeploy
-from shadow.aws import clients
 from shadow.aws.broker import fingerprint_of
 from shadow.aws.versions import functions_in
 from shadow.compare.policy import default_policy
@@ -30,7 +29,8 @@ from shadow.contracts.comparison import Comparison
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Role
 from shadow.replay.gate import GateReport, GateWord, gate, recording_of
-from tests.fakes.cli_cloud import forget_clients, shadow
+from tests.factories.cloud_tables import forget_clients
+from tests.fakes.cli_cloud import shadow
 
 pytestmark = [pytest.mark.local_cloud, pytest.mark.long]
 PARTS = ("shadow", "functions", "reports", "local", "statemachines", "requirements", "template.yaml")
@@ -166,10 +166,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
             for name, value in dummy_environment(stack.emulator.endpoint, stack.emulator.token).items():
                 patch.setenv(name, value)
             forget_clients()
-            clients.lambda_.cache_clear()
             work(Desk(stack, found), wrong, patch)
             forget_clients()
-            clients.lambda_.cache_clear()
         recordings = [recording for recording in map(recording_of, found.comparisons.values()) if recording is not None]
         for name, version in (("2", wrong), ("3", CHECKOUT)):
             with open_engine(str(version), default_policy(), lambda _: None) as engine:

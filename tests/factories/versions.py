@@ -20,8 +20,8 @@ from moto.core.responses import ActionResult
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from shadow.aws import clients
-from tests.fakes.cli_cloud import ACCOUNT, REGION, CliCloud, cli_cloud
+from tests.factories.cloud_tables import REGION
+from tests.fakes.cli_cloud import ACCOUNT, CliCloud, cli_cloud
 
 ALARM = "alchemiser-dev-shadow-executions-failed"
 FUNCTIONS = ("alchemiser-dev-prepare-trades", "alchemiser-dev-execute-trade-sfn")
@@ -69,8 +69,6 @@ def versioned(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Stage]:
     """Have the stage for the length of a block; the intake starts the production alias."""
     _let_moto_start_versions(monkeypatch)
     with cli_cloud(monkeypatch, folder) as cloud:
-        for make in (clients.lambda_, clients.cloudwatch):
-            make.cache_clear()
         boto3.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
         body = io.BytesIO()
         with zipfile.ZipFile(body, "w") as archive:
@@ -95,8 +93,6 @@ def versioned(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Stage]:
         )
         cloud.parameters["WorkflowAlias"] = "production"
         yield Stage(cloud, cloud.machine)
-        for make in (clients.lambda_, clients.cloudwatch):
-            make.cache_clear()
 
 
 def _let_moto_start_versions(monkeypatch: pytest.MonkeyPatch) -> None:

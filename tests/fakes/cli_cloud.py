@@ -14,65 +14,29 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from typer.testing import CliRunner, Result
 
-from shadow.aws import clients
 from shadow.aws.pair_ledger import pair_to_item
 from shadow.cli import target
 from shadow.cli.main import app
 from shadow.contracts.comparison import Comparison, Verdict
 from shadow.contracts.pair import Pair, PairState, StartState
+from tests.factories.cloud_tables import fresh_aws, make_table
 from tests.factories.comparisons import document, key_of
 
-REGION, ACCOUNT = "us-east-1", "123456789012"
+ACCOUNT = "123456789012"
 TABLE, RUNS, STATE, BUCKET = (
     "alchemiser-dev-shadow-pairs",
     "alchemiser-dev-execution-runs",
     "alchemiser-dev-candidate-state",
     f"alchemiser-dev-shadow-evidence-{ACCOUNT}",
 )
-_CLIENTS = (
-    clients.cloudwatch,
-    clients.dynamodb,
-    clients.stepfunctions,
-    clients.s3,
-    clients.ssm,
-    clients.sqs,
-    clients.secretsmanager,
-    clients.ses,
-    clients.events,
-)
 _MACHINE = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
-_KEYS = [{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}]
 
 
 def shadow(*arguments: str) -> Result:
     """Run the command as a user does, output not being a terminal."""
     return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
-
-
-def table(name: str, *indexes: str) -> None:
-    """Make a table with the contract's key schema."""
-    attributes = ["PK", "SK", *(f"{index}{end}" for index in indexes for end in ("PK", "SK"))]
-    extra = [
-        {
-            "IndexName": index,
-            "KeySchema": [
-                {"AttributeName": f"{index}PK", "KeyType": "HASH"},
-                {"AttributeName": f"{index}SK", "KeyType": "RANGE"},
-            ],
-            "Projection": {"ProjectionType": "ALL"},
-        }
-        for index in indexes
-    ]
-    boto3.client("dynamodb").create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=_KEYS,
-        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute in attributes],
-        **({"GlobalSecondaryIndexes": extra} if extra else {}),
-    )
 
 
 class CliCloud:
@@ -81,9 +45,9 @@ class CliCloud:
     def __init__(self, *, deployed: bool) -> None:
         self.deployed = deployed
         self.status = "UPDATE_COMPLETE"
-        table(TABLE, "GSI1", "GSI2")
-        table(RUNS)
-        table(STATE)
+        make_table(TABLE, "GSI1", "GSI2")
+        make_table(RUNS)
+        make_table(STATE)
         boto3.client("s3").create_bucket(Bucket=BUCKET)
         self.machine = boto3.client("stepfunctions").create_state_machine(
             name="alchemiser-dev-execution-workflow",
@@ -145,21 +109,10 @@ def cli_cloud(monkeypatch: pytest.MonkeyPatch, folder: Path, *, deployed: bool =
     monkeypatch.chdir(folder)
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
-    for name, value in credentials.items():
-        monkeypatch.setenv(name, value)
-    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
-        forget_clients()
+    with fresh_aws(executes=True):
         stack = CliCloud(deployed=deployed)
         monkeypatch.setattr(target, "describe_stack", stack.describe)
         yield stack
-    forget_clients()
-
-
-def forget_clients() -> None:
-    """Clients made in one world must not be used in the next."""
-    for make in _CLIENTS:
-        make.cache_clear()
 
 
 def now() -> datetime:

@@ -27,11 +27,11 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-from shadow.aws import clients
 from shadow.broker.port import AlpacaCredentials
 from shadow.contracts.identity import execution_name_of
 from shadow.contracts.workflow import WorkflowInput
 from shadow.execution.ports import SystemClock
+from tests.factories.cloud_tables import forget_clients, make_table
 from tests.fakes.candidate import FakeBroker
 
 REGION = "us-east-1"
@@ -106,8 +106,7 @@ class Cloud:
             name = f"functions.{folder}.lambda_handler"
             module = importlib.reload(self.modules[folder]) if folder in self.modules else importlib.import_module(name)
             self.modules[folder] = importlib.reload(module)
-        for client in (clients.dynamodb, clients.sns, clients.s3, clients.events, clients.secretsmanager):
-            client.cache_clear()
+        forget_clients()
 
     def invoke(self, parameters: dict[str, Any], region: str, state_credentials: object) -> dict[str, Any]:
         """Do what Lambda does: run the handler; an exception becomes an answer with its class name."""
@@ -179,7 +178,7 @@ def cloud(**environment: str) -> Iterator[Cloud]:
         boto3.client("events", region_name=REGION).create_event_bus(Name=BUS)
         boto3.client("s3", region_name=REGION).create_bucket(Bucket=BUCKET)
         for table in (STATE_TABLE, LEDGER_TABLE):
-            _create_table(table)
+            make_table(table)
         variables = {
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
@@ -236,12 +235,3 @@ def _locked(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(*arguments, **named)
 
     return locked
-
-
-def _create_table(name: str) -> None:
-    boto3.client("dynamodb", region_name=REGION).create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("PK", "SK")],
-        BillingMode="PAY_PER_REQUEST",
-    )

@@ -19,7 +19,6 @@ from local.broker_simulator.values import Fault as BrokerFault
 from local.broker_simulator.values import FaultKind
 from local.scenarios.legacy_faults import Fault, PlantedFaults
 from local.scenarios.legacy_variant import FaultyLane
-from shadow.aws import clients
 from shadow.broker.alpaca import AlpacaBroker
 from shadow.broker.pacing import RequestGate
 from shadow.broker.port import AlpacaCredentials, OrderRequest, OrderType
@@ -82,7 +81,6 @@ def trading(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Iterator[Tra
         simulator.set_spread(Decimal(20))
         simulator.set_positions(Role.CONTROL, dict.fromkeys(SYMBOLS, Decimal(50)))
         broker = connect(simulator, Role.CONTROL)
-        clients.secretsmanager.cache_clear()
         with both_lanes(**variables) as lanes:
             text = json.dumps({"key": "sim-control-key", "secret": "sim-control-secret"})
             boto3.client("secretsmanager", region_name=REGION).create_secret(Name=SECRET, SecretString=text)
@@ -90,7 +88,6 @@ def trading(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Iterator[Tra
             monkeypatch.setattr(compare, "_connect", traded.connect)
             yield traded
         broker.close()
-        clients.secretsmanager.cache_clear()
 
 
 def test_two_lanes_that_do_the_same_match_under_the_broker_s_eyes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candida
 from shadow.contracts.control_records import LedgerEntry, TradeExecuted
 from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Side, SizingBasis
 from shadow.execution.ports import PlannedEffect, RunNotPrepared, RunOpening, StateUnavailable, TradeTakenOver
+from tests.factories.cloud_tables import make_table
 from tests.fakes.candidate import NOON, RUN_ID, MemoryLedger, d, trade
 
 TABLE = "candidate-state"
@@ -41,12 +42,7 @@ def client() -> Iterator[Any]:
     with mock_aws():
         made = boto3.client("dynamodb", region_name="us-east-1")
         for name in (TABLE, "ledger"):
-            made.create_table(
-                TableName=name,
-                KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("PK", "SK")],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            make_table(name)
         yield made
 
 

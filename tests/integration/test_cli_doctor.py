@@ -25,7 +25,8 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from shadow.aws.table import to_item
 from shadow.broker.port import AlpacaCredentials, BrokerUnauthorized
 from shadow.cli.doctor import Account, Finding, basics, deployed, findings
-from tests.fakes.cli_cloud import ACCOUNT, REGION, RUNS, CliCloud, cli_cloud, shadow, table
+from tests.factories.cloud_tables import REGION, make_table
+from tests.fakes.cli_cloud import ACCOUNT, RUNS, CliCloud, cli_cloud, shadow
 from tests.fakes.plans import plan_of
 
 NUMBERS = {"candidate-key": "PA-CANARY-1", "control-key": "PA-CANARY-2"}
@@ -52,8 +53,8 @@ class Healthy:
         self.cloud = cloud
         dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
         dynamodb.update_time_to_live(TableName=RUNS, TimeToLiveSpecification={"Enabled": True, "AttributeName": "TTL"})
-        table(PLANS, "GSI1")
-        table(LEDGER, "GSI1")
+        make_table(PLANS, "GSI1")
+        make_table(LEDGER, "GSI1")
         dead = sqs.create_queue(QueueName="alchemiser-dev-execution-dlq.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3})

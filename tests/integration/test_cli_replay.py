@@ -27,8 +27,9 @@ from shadow.contracts.pair import Pair, PairState
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin
 from shadow.replay import replayer
+from tests.factories.cloud_tables import make_table
 from tests.factories.comparisons import comparison_of, missing_candidate, write_jsonl
-from tests.fakes.cli_cloud import ACCOUNT, TABLE, CliCloud, cli_cloud, shadow, table
+from tests.fakes.cli_cloud import ACCOUNT, TABLE, CliCloud, cli_cloud, shadow
 
 DAY = date(2026, 11, 24)
 PLANS = "alchemiser-dev-rebalance-plans"
@@ -59,7 +60,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[CliCloud]
         boto3.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
         for name in TRADING:
             function(name, "dry_run")
-        table(PLANS, "GSI1")
+        make_table(PLANS, "GSI1")
         monkeypatch.setattr(replayer.Pace, "__init__", _quick(replayer.Pace.__init__))
         yield stack
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 from moto.ses.models import ses_backends
 
 from functions.daily_report import lambda_handler as function
@@ -30,6 +29,7 @@ from shadow.contracts.comparison import Comparison
 from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable, InvalidPayload, UnreachableSource, UnreadableDocument
 from shadow.contracts.pair import Pair, PairState
 from shadow.settlement.stored import S3Source
+from tests.factories.cloud_tables import fresh_aws, make_table
 from tests.factories.comparisons import comparison_of, diverged, document, key_of
 
 BUCKET, TABLE, PLANS, SENDER = "evidence", "pairs", "plans", "shadow@example.com"
@@ -41,9 +41,6 @@ LOOKED_BACK = 15
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     values = {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_REGION": "us-east-1",
         "STAGE": "dev",
         "EVIDENCE_BUCKET_NAME": BUCKET,
@@ -54,44 +51,17 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     for module in (html, mail):
         monkeypatch.setattr(module, "charts_of", lambda _report: ())  # no test here looks at pictures, which take long to draw
     monkeypatch.setattr(composition, "settings_of", partial(composition.settings_of, days=LOOKED_BACK))
-    forget()
-    with mock_aws():
+    function._publisher.cache_clear()
+    with fresh_aws():
         boto3.client("s3").create_bucket(Bucket=BUCKET)
         boto3.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        boto3.client("dynamodb").create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("PK", "SK", "GSI1PK", "GSI1SK")],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "GSI1",
-                    "KeySchema": [
-                        {"AttributeName": "GSI1PK", "KeyType": "HASH"},
-                        {"AttributeName": "GSI1SK", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
-        boto3.client("dynamodb").create_table(
-            TableName=PLANS,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("PK", "SK")],
-        )
+        make_table(TABLE, "GSI1")
+        make_table(PLANS)
         boto3.client("ses").verify_email_identity(EmailAddress=SENDER)
         yield
-    forget()
-
-
-def forget() -> None:
-    for client in (clients.s3, clients.dynamodb, clients.ses):
-        client.cache_clear()
     function._publisher.cache_clear()
 
 

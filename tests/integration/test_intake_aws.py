@@ -17,7 +17,6 @@ import boto3
 import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import ClientError, ReadTimeoutError
-from moto import mock_aws
 
 import shadow.publish as publishing
 from functions.intake import lambda_handler as function
@@ -29,13 +28,12 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.workflow import WorkflowInput, WorkflowPlan
 from shadow.intake.aws import StartRefused, StepFunctionsStarter, TextParameter
 from shadow.publish import dual_publisher_from_environment
-from tests.factories.cloud_tables import make_table
+from tests.factories.cloud_tables import fresh_aws, make_table
 from tests.factories.plans import example_plan
 
 TABLE, BUCKET, PARAMETER = "pairs", "evidence", "/alchemiser/dev/shadow-mode"
 PLAN = RebalancePlan.read(example_plan().to_wire() | {"timestamp": datetime.now(UTC).isoformat(), "metadata": {"weight": 0.1}})
 NAME = execution_name_of(run_id_of(PLAN.plan_id))
-CLIENTS = (clients.dynamodb, clients.stepfunctions, clients.s3, clients.ssm)
 PATIENCE_SECONDS = 10.0
 
 
@@ -93,9 +91,6 @@ class Cloud:
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     for name, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
         "DUAL_PUBLISHING": "true",
         "SHADOW_STAGE": "dev",
         "SHADOW_MODE_PARAMETER": PARAMETER,
@@ -106,9 +101,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("PRODUCTION_LANE", raising=False)
     monkeypatch.setattr(publishing, "_CORES", {})
-    for make in CLIENTS:
-        make.cache_clear()
-    with mock_aws():
+    with fresh_aws():
         make_table(TABLE, "GSI1", "GSI2")
         boto3.client("s3").create_bucket(Bucket=BUCKET)
         queue = boto3.client("sqs").create_queue(QueueName="alchemiser-dev-shadow-intake")["QueueUrl"]
@@ -122,8 +115,6 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         made = Cloud(machine, queue, monkeypatch)
         made.switch("shadow")
         yield made
-    for make in CLIENTS:
-        make.cache_clear()
 
 
 def test_a_plan_is_in_the_ledger_and_running(cloud: Cloud) -> None:

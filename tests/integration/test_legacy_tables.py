@@ -10,7 +10,6 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from shadow.aws import clients
 from shadow.broker.port import BrokerUnavailable, OrderRejected
@@ -26,6 +25,7 @@ from shadow.reference.tables import (
     FunctionNotes,
     SqsTradeQueue,
 )
+from tests.factories.cloud_tables import fresh_aws, make_table
 from tests.fakes.legacy import NOON, FakeBroker, World
 from tests.fakes.plans import plan_of
 
@@ -38,8 +38,9 @@ class Cloud:
 
     def __init__(self) -> None:
         self.dynamodb = clients.dynamodb()
-        for name, index in ((RUNS, False), (PLANS, True), (LEDGER, True)):
-            self._make_table(name, with_index=index)
+        make_table(RUNS)
+        for name in (PLANS, LEDGER):
+            make_table(name, "GSI1")
         self.sqs = clients.sqs()
         self.queue_url = self.sqs.create_queue(
             QueueName="execution.fifo",
@@ -53,24 +54,6 @@ class Cloud:
         self.taps = self._make_bus()
         self.broker = FakeBroker()
         self.slept: list[float] = []
-
-    def _make_table(self, name: str, *, with_index: bool) -> None:
-        names = ["PK", "SK", *(["GSI1PK", "GSI1SK"] if with_index else [])]
-        index = {
-            "IndexName": "GSI1",
-            "KeySchema": [
-                {"AttributeName": "GSI1PK", "KeyType": "HASH"},
-                {"AttributeName": "GSI1SK", "KeyType": "RANGE"},
-            ],
-            "Projection": {"ProjectionType": "ALL"},
-        }
-        self.dynamodb.create_table(
-            TableName=name,
-            KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in names],
-            BillingMode="PAY_PER_REQUEST",
-            **({"GlobalSecondaryIndexes": [index]} if with_index else {}),
-        )
 
     def _make_bus(self) -> str:
         events = clients.events()
@@ -143,20 +126,9 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "testing"),
-        ("AWS_SECRET_ACCESS_KEY", "testing"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-    ):
-        monkeypatch.setenv(name, value)
-    made = (clients.dynamodb, clients.sqs, clients.events, clients.secretsmanager)
-    for client in made:
-        client.cache_clear()
-    with mock_aws():
+def cloud() -> Iterator[Cloud]:
+    with fresh_aws():
         yield Cloud()
-    for client in made:
-        client.cache_clear()
 
 
 def test_the_run_item_has_exactly_the_contract_s_attributes_and_types(cloud: Cloud) -> None:

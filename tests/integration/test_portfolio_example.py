@@ -28,9 +28,6 @@ PATIENCE_SECONDS = 10.0
 
 @pytest.fixture
 def queues(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(publishing, "_CORES", {})
     monkeypatch.syspath_prepend(str(EXAMPLE))
     for name in ("portfolio", "lambda_handler"):

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from reports.rejudge import rejudge
-from shadow.aws import clients
 from shadow.compare.document import canonical_bytes, digest_of
 from shadow.compare.judge import judge
 from shadow.compare.policy import default_policy
 from shadow.settlement.judging import code_version
 from shadow.settlement.stored import S3Source
+from tests.factories.cloud_tables import fresh_aws
 from tests.strategies.outcomes import DAY, random_case
 
 BUCKET = "alchemiser-dev-shadow-evidence-123456789012"
@@ -27,8 +26,7 @@ EVER = (date(2000, 1, 1), date(2999, 12, 31))
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Source]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with mock_aws():
-        clients.s3.cache_clear()
+    with fresh_aws():
         s3 = boto3.client("s3", region_name="us-east-1")
         s3.create_bucket(Bucket=BUCKET)
         for seed in range(4):
@@ -37,7 +35,6 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Source
             key = f"comparisons/day={DAY + timedelta(days=seed % 2)}/{comparison.run_id}-{digest_of(content)[:16]}.json"
             s3.put_object(Bucket=BUCKET, Key=key, Body=content)
         yield S3Source(BUCKET, s3)
-        clients.s3.cache_clear()
 
 
 def test_documents_are_read_once_and_the_answer_is_the_same(

@@ -17,13 +17,11 @@ from unittest.mock import patch
 
 import boto3
 import pytest
-from moto import mock_aws
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 
 from functions.rejudge_pairs import lambda_handler
 from reports.rejudge import Cloud, rejudge
-from shadow.aws import clients
 from shadow.compare.document import canonical_bytes, digest_of
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
@@ -31,6 +29,7 @@ from shadow.compare.rules import BpsRule
 from shadow.contracts.errors import UnreachableSource
 from shadow.settlement.judging import code_version
 from shadow.settlement.stored import S3Source
+from tests.factories.cloud_tables import fresh_aws
 from tests.strategies.outcomes import DAY, random_case
 
 BUCKET = "alchemiser-dev-shadow-evidence-123456789012"
@@ -86,9 +85,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("EVIDENCE_BUCKET_NAME", BUCKET)
     monkeypatch.setenv("STAGE", "dev")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
-        clients.s3.cache_clear()
+    with fresh_aws(executes=True):
         importlib.reload(lambda_handler)
         built = World()
         with (
@@ -96,7 +93,6 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             patch.object(retrier_decl, "time", SimpleNamespace(sleep=lambda _: None)),
         ):
             yield built
-    clients.s3.cache_clear()
 
 
 def other_policy(bps: str = "0") -> Policy:

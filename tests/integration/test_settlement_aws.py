@@ -42,9 +42,7 @@ TABLE = "pairs"
 
 
 @pytest.fixture
-def ledger(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoDbPairLedger]:
-    for name, value in (("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_DEFAULT_REGION", "us-east-1")):
-        monkeypatch.setenv(name, value)
+def ledger() -> Iterator[DynamoDbPairLedger]:
     with mock_aws():
         make_table(TABLE, "GSI1", "GSI2")
         client = boto3.client("dynamodb")

@@ -25,7 +25,7 @@ from shadow.contracts.plan import RebalancePlan, TradeMessage
 from shadow.intake.payload import candidate_input
 from shadow.reference.publishing import Published
 from shadow.reference.tables import DynamoRunsStore, DynamoTradeLedger, EventBridgeBus
-from tests.factories.cloud_tables import make_table
+from tests.factories.cloud_tables import forget_clients, make_table
 from tests.factories.pairs import pair_of
 from tests.fakes.legacy import World
 from tests.fakes.plans import MemoryPlans, plan_of
@@ -129,16 +129,12 @@ def both_lanes(**environment: str) -> Iterator[BothLanes]:
         "STATE_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:workflow-0",
         "EVIDENCE_BUCKET_NAME": BUCKET,
         "CANDIDATE_STATE_TABLE_NAME": STATE_TABLE,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
     }
-    for client in (clients.dynamodb, clients.stepfunctions, clients.s3, clients.events):
-        client.cache_clear()
+    forget_clients()
     compare._comparator.cache_clear()
     with cloud(**variables) as built, patch.dict("os.environ", {"TRADE_LEDGER_TABLE_NAME": CONTROL_LEDGER}):
         yield BothLanes(built)
-    for client in (clients.dynamodb, clients.stepfunctions, clients.s3, clients.events):
-        client.cache_clear()
+    forget_clients()
     compare._comparator.cache_clear()
 
 

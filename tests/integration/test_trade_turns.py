@@ -16,6 +16,7 @@ from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis, TradeS
 from shadow.execution.ports import IntentLog, OrderFateUnknown, RunOpening, TradeTakenOver
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
+from tests.factories.cloud_tables import make_table
 from tests.fakes.candidate import FILL, MODE, NOON, REJECT, REST, FakeBroker, FakeClock, MemoryLedger, MemoryLog, d, trade
 
 BUY, SELL = trade(), trade(amount="-1000")
@@ -114,14 +115,8 @@ def log(request: pytest.FixtureRequest) -> Iterator[IntentLog]:
         yield MemoryLog()
         return
     with mock_aws():
-        client = boto3.client("dynamodb", region_name="us-east-1")
-        client.create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("PK", "SK")],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        yield DynamoCandidateState(client, TABLE)
+        make_table(TABLE)
+        yield DynamoCandidateState(boto3.client("dynamodb"), TABLE)
 
 
 def intent(turn: int, **changes: object) -> IntentRecord:

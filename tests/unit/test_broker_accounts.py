@@ -13,10 +13,8 @@ from typing import Any, cast
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from functions.compare_outcomes import lambda_handler as compare
-from shadow.aws import clients
 from shadow.broker.pacing import RequestGate, RequestLimits
 from shadow.broker.port import Account, Activity, AlpacaCredentials, Holding, OrderList, Quote
 from shadow.broker.recording import AccountBook
@@ -27,6 +25,7 @@ from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.brokers.orders import Neighbours
 from shadow.lanes.brokers.truth import BrokerTruthEnvironment, broker_truth_from, neighbours_of
+from tests.factories.cloud_tables import fresh_aws
 from tests.factories.pairs import pair_of
 from tests.factories.two_lanes import Windows
 from tests.fakes.plans import plan_of
@@ -75,18 +74,13 @@ class Nothing:
 
 
 @pytest.fixture
-def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    clients.secretsmanager.cache_clear()
-    with mock_aws():
-        client = boto3.client("secretsmanager", region_name="us-east-1")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+def secrets() -> Iterator[Any]:
+    with fresh_aws():
+        client = boto3.client("secretsmanager")
         for name in ("control", "candidate"):
             text = json.dumps({"key": f"{name}-key", "secret": f"{name}-secret"})
             client.create_secret(Name=name, SecretString=text)
         yield client
-    clients.secretsmanager.cache_clear()
 
 
 def run_of(role: Role, plan: RebalancePlan = PLAN) -> RunOutcome:

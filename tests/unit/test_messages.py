@@ -17,7 +17,6 @@ import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from shadow.aws import clients
 from shadow.aws.notifier import Webhook, WebhookChannel, body_of, read_webhook
@@ -28,6 +27,7 @@ from shadow.settlement.composition import _TELLING, ComparatorEnvironment, telle
 from shadow.settlement.conservation import Conservation
 from shadow.settlement.messages import TITLE, Teller
 from shadow.settlement.settler import Settler
+from tests.factories.cloud_tables import fresh_aws
 from tests.factories.comparisons import comparison_of, difference, diverged
 from tests.fakes.evidence import settler_of
 from tests.unit.test_settlement import PLAN, SOON, candidate, control, world_of
@@ -216,15 +216,12 @@ def test_a_secret_of_another_shape_is_refused_without_showing_it(value: str) -> 
     assert "a.example" not in str(refused.value)
 
 
-def test_the_comparator_is_put_together_with_the_channels_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "x"), ("AWS_DEFAULT_REGION", "us-east-1")):
-        monkeypatch.setenv(name, value)
+def test_the_comparator_is_put_together_with_the_channels_that_are_named() -> None:
     needed = dict.fromkeys(
         ("pair_ledger_table_name", "execution_runs_table_name", "evidence_bucket_name", "state_machine_arn"), "x"
     )
     people = People()
-    with mock_aws():
-        clients.sns.cache_clear()
+    with fresh_aws():
         topic = boto3.client("sns").create_topic(Name="alarms")["TopicArn"]
         environment = ComparatorEnvironment(**needed, alert_topic_arn=topic, aws_region="us-east-1")
         teller = teller_from(environment, people)
@@ -235,6 +232,4 @@ def test_the_comparator_is_put_together_with_the_channels_that_are_named(monkeyp
         assert list(both.channels) == ["mail", "webhook"]
         limits = clients.sns(_TELLING).meta.config
         assert (limits.connect_timeout, limits.read_timeout, limits.retries["total_max_attempts"]) == (2.0, 3.0, 2)
-    clients.sns.cache_clear()
-    clients.secretsmanager.cache_clear()
     assert not people.logged

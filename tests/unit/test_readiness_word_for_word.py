@@ -196,6 +196,8 @@ def test_without_a_day_nothing_is_said_to_pass() -> None:
     assert told(found, "exercised")[:2] == (WAIT, "0 of 8")
     assert (found.first_day, found.days, found.look, found.next_look) == (None, 0, 0, 10)
     assert "0 of 0 days had an unexplained difference: at most 100.0%" in found.without_assumption
+    assert (found.readiness, found.more_days) == (Readiness.NOT_YET, None)
+    assert {each.name for each in found.criteria if each.state is PASS} == {"known_divergences"}
 
 
 def broken(day: str, why: str, row: int = 5) -> Told:
@@ -242,12 +244,10 @@ def test_what_is_said_of_coverage(name: str) -> None:
 
 
 def test_what_is_not_known_of_coverage_is_said() -> None:
-    assert told(statement(TWELVE, unread="plans: AccessDenied"), "coverage") == (
-        WAIT,
-        "12 days",
-        IN_A_ROW.format(12) + "; plans: AccessDenied",
-        0,
-    )
+    found = statement(TWELVE, unread="plans: AccessDenied")
+
+    assert told(found, "coverage") == (WAIT, "12 days", IN_A_ROW.format(12) + "; plans: AccessDenied", 0)
+    assert found.readiness is Readiness.NOT_YET
 
 
 def test_unexplained_differences_are_named_by_day_covered_or_not() -> None:
@@ -599,10 +599,11 @@ def test_a_period_begins_on_the_day_of_its_restart() -> None:
         (lambda days: days[:4] + days[5:], 7),
         (lambda days: with_day(days, 4, swapped=1), 7),
         (lambda days: with_day(days, 11, judged=0, pending=1), 11),
+        (lambda days: with_day(days, 10, judged=0, pending=1), 1),
         (lambda days: with_day(days, 11, judged=0), 0),
         (lambda days: days[:11], 0),
     ],
-    ids=["whole", "no entry", "swapped", "open", "uncovered", "as of a day without an entry"],
+    ids=["whole", "no entry", "swapped", "open", "open before the last", "uncovered", "as of a day without an entry"],
 )
 def test_the_row_is_of_days_without_a_gap(change: Callable[[list[DayEvidence]], list[DayEvidence]], row: int) -> None:
     assert history_of(change(TWELVE), LAST, POLICY).in_a_row == row
