@@ -31,7 +31,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Coroutine, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from enum import Enum
 
@@ -83,6 +83,8 @@ IDLE_SECONDS = 5.0
 MAX_DEPTH = 60
 MAX_LINES = 200
 MAX_WORDS = 250
+MAX_ENTRIES = 100_000
+MAX_EXPONENT = 1_000
 PLAIN_BYTES = 200_000
 MAX_MESSAGE_BYTES = 1_048_576
 CONNECT_SECONDS = 1.0
@@ -94,8 +96,6 @@ FAILURES = "CandidatePublishFailures"
 BOUND_EXCEEDED = "PublishBoundExceeded"
 ADDED_MS = "PublishAddedMilliseconds"
 CONTROL_ERRORS = "ControlPublishErrors"
-_NO_THREAD = (RuntimeError, MemoryError)
-"""What starting a thread raises; nothing wider is caught in the caller's thread, where a signal handler may raise any class."""
 
 
 class Refused(Exception):
@@ -104,6 +104,28 @@ class Refused(Exception):
 
 class PublishingFailed(Exception):
     """The workflow is in production, and the intake queue did not take the plan: nothing was published."""
+
+
+def _started(work: Callable[..., None], *arguments: object) -> bool:
+    """Start a thread without waiting for it; False where none can be had."""
+    try:
+        _thread.start_new_thread(work, arguments)
+    except (RuntimeError, MemoryError) as error:
+        if _is_of_a_signal(error):
+            raise
+        return False
+    return True
+
+
+def _is_of_a_signal(error: BaseException) -> bool:
+    """Whether a signal handler of the caller raised it, of whatever class: then a frame below ours is the handler's."""
+    import signal  # noqa: PLC0415 - only where no thread could be had, or so it seems
+
+    codes = [getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()]
+    below = error.__traceback__
+    while below is not None and below.tb_frame.f_code not in codes:
+        below = below.tb_next
+    return below is not None
 
 
 # ---------------------------------------------------------------- copying a plan
@@ -116,38 +138,46 @@ def as_json(value: object) -> object:
     fields: nothing of the model runs) are copied to the bottom. Raises `Refused` for what reading would use up (a generator, map,
     filter, chain, a pydantic Iterable) and for what has no one meaning in JSON: such a value is not read at all.
     """
-    return _copied(value, 0)
+    return _copied(value, 0, lambda: False)
 
 
-def _copied(value: object, depth: int) -> object:
+def _copied(value: object, depth: int, is_late: Callable[[], bool]) -> object:
     kind = type(value)
     if kind in _PLAIN:
         return value
     if isinstance(value, Enum):
-        return _copied(value.value, MAX_DEPTH)
+        return _copied(value.value, MAX_DEPTH, is_late)
     if hasattr(kind, "__next__"):
         raise Refused(f": expected what can be read twice, was {kind.__name__}, which reading would use up")
     if depth > MAX_DEPTH:
         raise Refused(f": expected at most {MAX_DEPTH} levels, was more, or contains itself")
+    if getattr(kind, "__pydantic_root_model__", False):
+        return _copied(vars(value)["root"], depth + 1, is_late)
+    if hasattr(kind, "__len__") and len(value) > MAX_ENTRIES and not isinstance(value, (str, bytes)):  # type: ignore[arg-type]
+        raise Refused(f": expected at most {MAX_ENTRIES:,} entries, was {len(value):,}")  # type: ignore[arg-type]
     fields = _fields_of(value, kind)
     if fields is not None:
-        return _copied_fields(fields, depth)
+        return _copied_fields(fields, depth, is_late)
     leaf = _leaf(value, kind)
     if leaf is not None:
         return leaf
     if isinstance(value, (list, tuple, deque, Sequence, AbstractSet, ValuesView)):
-        return list(_copied_fields(list(enumerate(value)), depth).values())
+        return list(_copied_fields(list(enumerate(value)), depth, is_late).values())
     raise Refused(f": expected a value that JSON has, a mapping, a sequence or a model, was {kind.__name__}")
 
 
-def _copied_fields(fields: list[tuple[object, object]], depth: int) -> dict[object, object]:
+def _copied_fields(fields: list[tuple[object, object]], depth: int, is_late: Callable[[], bool]) -> dict[object, object]:
+    if is_late():  # nobody needs the rest, which may be without end: each list of thirty may hold the next one twice
+        raise Refused(": the control had begun before it was copied")
     copies: dict[object, object] = {}
     name: object = ""
     try:
         for name, inner in fields:
             kind = type(inner)
             text_of = _TEXTS.get(kind)
-            copies[name] = inner if kind in _PLAIN else text_of(inner) if text_of is not None else _copied(inner, depth + 1)
+            copies[name] = (
+                inner if kind in _PLAIN else text_of(inner) if text_of is not None else _copied(inner, depth + 1, is_late)
+            )
     except Refused as refusal:
         raise Refused(f".{name!s:.50}{str(refusal)[-MAX_WORDS:]}") from None
     return copies
@@ -156,13 +186,17 @@ def _copied_fields(fields: list[tuple[object, object]], depth: int) -> dict[obje
 def _fields_of(value: object, kind: type) -> list[tuple[object, object]] | None:
     """Give the named parts of a mapping, named tuple, dataclass or model; None for another value."""
     if isinstance(value, Mapping):
-        return [(_name(key), inner) for key, inner in list(value.items())]
+        named = [(_name(key), inner) for key, inner in list(value.items())]
+        if len(dict(named)) != len(named):
+            raise Refused(": expected every name once, was one that two keys are written as")
+        return named  # type: ignore[return-value] # a list of what is more
     names = getattr(kind, "_fields", None)
     if isinstance(names, tuple) and isinstance(value, tuple):
         return list(zip(names, value))  # noqa: B905 - a named tuple has as many names as values
-    declared = getattr(kind, "__dataclass_fields__", None)
-    if isinstance(declared, dict):
-        return [(name, getattr(value, name)) for name in declared]
+    if isinstance(getattr(kind, "__dataclass_fields__", None), dict):
+        from dataclasses import fields  # noqa: PLC0415 - without the class's own variables, which stand among the names
+
+        return [(field.name, getattr(value, field.name)) for field in fields(value)]  # type: ignore[arg-type]
     models = kind.__dict__.get("__fields__") or getattr(kind, "model_fields", None)
     if isinstance(models, dict):
         # Values of cached properties stand among the fields and are none. Version 1 keeps extra fields there as well.
@@ -176,7 +210,7 @@ def _name(key: object) -> str:
     text = getattr(key, "value", key)
     if not isinstance(text, str):
         raise Refused(f": expected texts as the names of fields, was {type(key).__name__}")
-    return str(text)
+    return str.__str__(text)
 
 
 _PLAIN = frozenset({type(None), str, bool, int, float})
@@ -186,7 +220,8 @@ _TEXTS: dict[type, Callable[..., str]] = {}
 
 def _digits(value: Decimal) -> str:
     text = str(value)
-    return format(value, "f") if "E" in text else text
+    is_long = "E" in text and abs(value.adjusted()) <= MAX_EXPONENT  # 1E+999999999 would be a gigabyte of zeros
+    return format(value, "f") if is_long else text
 
 
 def _leaf(value: object, kind: type) -> object:
@@ -207,14 +242,16 @@ def _leaf(value: object, kind: type) -> object:
         return value.isoformat()
     if isinstance(value, (bytes, bytearray, memoryview)):
         raise Refused(f": expected a value that JSON has, was {kind.__name__}")
-    return str(value) if isinstance(value, str) or kind.__name__ in ("UUID", "UserString") else None
+    if isinstance(value, str):
+        return str.__str__(value)  # what is written as JSON, whatever a subclass prints
+    return str(value) if kind.__name__ in ("UUID", "UserString") else None
 
 
-def _snapshot(plan: object) -> object:
+def _snapshot(plan: object, is_late: Callable[[], bool] = lambda: False) -> object:
     """Copy a whole plan. JSON text is sent as it is: the intake reads it."""
     if isinstance(plan, (bytes, bytearray)):
         return bytes(plan).decode("utf-8")
-    return str(plan) if isinstance(plan, str) else as_json(plan)
+    return str.__str__(plan) if isinstance(plan, str) else _copied(plan, 0, is_late)
 
 
 # ---------------------------------------------------------------- the message and the queue
@@ -222,7 +259,10 @@ def _snapshot(plan: object) -> object:
 
 def _message(**parts: object) -> str:
     """Write a message, compressed where it is large, in ASCII: every queue takes that. Raises `Refused` above 1 MiB."""
-    body = json.dumps({"schema": SCHEMA, **parts}, allow_nan=False, separators=(",", ":"))
+    try:
+        body = json.dumps({"schema": SCHEMA, **parts}, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        raise Refused(f"{_place_of_no_number(parts)}: expected a number that JSON has, was one that raises ValueError") from None
     if len(body) > PLAIN_BYTES:
         from base64 import b64encode  # noqa: PLC0415 - large plans are rare
         from zlib import compress  # noqa: PLC0415
@@ -232,6 +272,16 @@ def _message(**parts: object) -> str:
     if len(body) > MAX_MESSAGE_BYTES:
         raise Refused(f": expected a message of at most {MAX_MESSAGE_BYTES:,} bytes, was {len(body):,} compressed")
     return body
+
+
+def _place_of_no_number(value: object) -> str:
+    """Find the first number, such as NaN, that JSON does not have."""
+    for name, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        try:
+            json.dumps(inner, allow_nan=False)
+        except ValueError:
+            return f".{name!s:.50}{_place_of_no_number(inner)}"[:MAX_WORDS]
+    return ""
 
 
 def _utc(seconds: float) -> str:
@@ -372,9 +422,7 @@ class _Reporter:
         if not self._take_turn():
             return None
         told = threading.Event()
-        try:
-            _thread.start_new_thread(self._drain, (told,))
-        except _NO_THREAD:
+        if not _started(self._drain, told):
             self._turn.append(None)
             return None
         return told
@@ -448,6 +496,16 @@ class _Publication:
         after = 0.0 if self.control_ended is None else (self.released or time.monotonic()) - self.control_ended
         return round((before + after) * 1000, 3)
 
+    def end(self) -> dict[str, object]:
+        """Say how production ended where that tells something: the class it raised, or the run id that its answer names."""
+        if self.error is not None:
+            return {"control": {"error": self.error}}
+        try:
+            return _named_run(self.result)
+        except BaseException as error:  # noqa: BLE001 - the answer's own code may raise anything; the plan is sent all the same
+            self.fault("answer", error)
+            return {}
+
     def fault(self, step: str, error: BaseException) -> None:
         """Note a failure by its step and class: messages carry values of the plan. A publication counts once, whatever fails."""
         own = str(error) if isinstance(error, Refused) else ""
@@ -484,9 +542,7 @@ class _Core:
             self.slots.pop()
         except IndexError:
             return False
-        try:
-            _thread.start_new_thread(work, ())
-        except _NO_THREAD:
+        if not _started(work):
             self.slots.append(None)
             return False
         return True
@@ -525,22 +581,23 @@ class DualPublisher(_Typed[P, R]):
         if core.pid != os.getpid():
             core.reset()
         if self._swapped:
-            return self._publish_to_the_workflow(core, args, kwargs)  # type: ignore[return-value]
+            message_id = self._publish_to_the_workflow(core, args, kwargs)
+            return _promise(message_id) if _is_async(self._control) else message_id  # type: ignore[return-value]
         publication = self._begin(core, args, kwargs)
         try:
             result = self._control(*args, **kwargs)
         except BaseException as error:
             self._end(core, publication, error, None)
             raise
-        if publication is None or not hasattr(type(result), "__await__"):
-            self._end(core, publication, None, result)
-            return result
-        return self._awaited(core, publication, result)  # type: ignore[return-value]
+        if publication is not None and issubclass(type(result), Coroutine):
+            return self._awaited(core, publication, result)  # type: ignore[return-value, arg-type]
+        self._end(core, publication, None, result)  # a task or future is the caller's own: he may cancel it, or ask it twice
+        return result
 
-    async def _awaited(self, core: _Core, publication: _Publication, promise: object) -> object:
+    async def _awaited(self, core: _Core, publication: _Publication, promise: Coroutine[object, object, object]) -> object:
         """Await what an asynchronous control gave: only now is it known how it ended."""
         try:
-            result = await promise  # type: ignore[misc]
+            result = await promise
         except BaseException as error:
             self._end(core, publication, error, None)
             raise
@@ -561,10 +618,10 @@ class DualPublisher(_Typed[P, R]):
             core.reporter.fail(core.broken)
             return None
         publication = _Publication(self._control, args, kwargs)
-        if not core.spawn(lambda: self._work(core, publication, self._tell_the_queue)):
-            core.reporter.fail("thread: none is free")
-            return None
         try:
+            if not core.spawn(lambda: self._work(core, publication, self._tell_the_queue)):
+                core.reporter.fail("thread: none is free")
+                return None
             publication.copied.wait(core.bound * (1 - REPORT_SHARE))
         except BaseException as error:  # a signal handler of the caller: production is not called, and the queue is told so
             publication.error = type(error).__name__
@@ -574,7 +631,7 @@ class DualPublisher(_Typed[P, R]):
         return publication
 
     def _end(self, core: _Core, publication: _Publication | None, error: BaseException | None, result: object) -> None:
-        if publication is None:
+        if publication is None or core.pid != os.getpid():  # a child that the control forked has no thread to wait for
             return
         publication.control_ended = time.monotonic()
         publication.error, publication.result = None if error is None else type(error).__name__, result
@@ -618,11 +675,11 @@ class DualPublisher(_Typed[P, R]):
             except BaseException as error:  # noqa: BLE001 - without positions the candidate sizes exits by value
                 publication.fault("positions", error)
         ended = publication.over.is_set()
-        is_sent = self._send(core, publication, parts | (_end_of(publication) if ended else {}))
+        is_sent = self._send(core, publication, parts | (publication.end() if ended else {}))
         if ended and is_sent:
             return
         publication.over.wait(EXPIRY_SECONDS)
-        end = _end_of(publication)
+        end = publication.end()
         if not is_sent:
             self._send(core, publication, parts | end)
         elif end:
@@ -634,7 +691,8 @@ class DualPublisher(_Typed[P, R]):
         try:
             plan = publication.plan(self._named)
             publication.plan_id = _text_of(plan, "plan_id")
-            copy = _snapshot(plan if self._to_plan is None else self._to_plan(plan))
+            mapped = plan if self._to_plan is None else self._to_plan(plan)
+            copy = _snapshot(mapped, lambda: publication.control_begun is not None)
             if publication.control_begun is not None:
                 raise Refused(": the control had begun before it was copied")  # noqa: TRY301 - refused like the rest
             publication.plan_id = _text_of(copy, "plan_id") or publication.plan_id
@@ -706,6 +764,17 @@ class DualPublisher(_Typed[P, R]):
         self._send(core, publication, {**note, **_named_run(result)})
 
 
+def _is_async(control: Callable[..., object]) -> bool:
+    """Whether the control's callers await what it gives, and so what stands in for it."""
+    import inspect  # noqa: PLC0415 - only with the workflow in production
+
+    return any(map(inspect.iscoroutinefunction, (control, type(control).__call__)))
+
+
+async def _promise(answer: str) -> str:
+    return answer
+
+
 def _text_of(plan: object, name: str) -> str | None:
     """Read a text of a plan in whatever form, JSON included; None where there is none."""
     if isinstance(plan, (str, bytes, bytearray)):
@@ -715,11 +784,6 @@ def _text_of(plan: object, name: str) -> str | None:
             return None
     found = plan.get(name) if isinstance(plan, Mapping) else getattr(plan, name, None)
     return found if isinstance(found, str) else None
-
-
-def _end_of(publication: _Publication) -> dict[str, object]:
-    """Say how production ended where that tells something: the class it raised, or the run id that its answer names."""
-    return {"control": {"error": publication.error}} if publication.error is not None else _named_run(publication.result)
 
 
 def _named_run(answer: object) -> dict[str, object]:

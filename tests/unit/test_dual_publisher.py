@@ -19,10 +19,11 @@ import time
 import zlib
 from base64 import b64decode
 from collections import UserList, deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import InitVar, dataclass
 from decimal import Decimal
-from functools import cached_property
+from enum import Enum, StrEnum
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from types import FrameType, SimpleNamespace
@@ -31,7 +32,7 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 import shadow.publish as module
 from shadow.contracts.plan import RebalancePlan
@@ -199,6 +200,43 @@ class TestTheControlsCall:
         assert bench.publisher.settle(PATIENCE)
         assert {"run_id": RUN_ID} in [message.get("control") for message in bench.queue.sent]
 
+    def test_a_task_that_the_control_gives_is_the_callers_the_same_object(self) -> None:
+        bench = Bench(lambda _plan: asyncio.get_running_loop().create_task(asyncio.sleep(0, "done")))
+
+        async def caller() -> str:
+            task = bench.publisher.publish(PLAN)
+            assert isinstance(task, asyncio.Task)
+            return str(await task)
+
+        assert asyncio.run(caller()) == "done"
+        assert bench.publisher.settle(PATIENCE)
+
+    @pytest.mark.parametrize("error", [RuntimeError("detached"), KeyError("run_id"), SystemExit(1)])
+    def test_an_answer_that_cannot_be_looked_at_costs_no_plan(self, error: BaseException, written: io.StringIO) -> None:
+        class Answer:
+            def __getattr__(self, _name: str) -> object:
+                raise error
+
+        answer = Answer()
+        bench = Bench(lambda _plan: answer)
+
+        assert bench.publish(PLAN) is answer
+        assert [message["plan"]["plan_id"] for message in bench.queue.sent] == ["plan-1"]
+        assert f"answer: {type(error).__name__}" in written.getvalue()
+
+    def test_a_child_that_the_control_forks_is_not_held(self, written: io.StringIO) -> None:
+        bench = Bench(lambda _plan: os.fork(), bound=PATIENCE)
+        bench.queue.hold = threading.Event()
+        bench.queue.hold.set()
+        begun = time.monotonic()
+        child = bench.publisher.publish(PLAN)
+        if child == 0:
+            os._exit(0 if time.monotonic() - begun < PATIENCE / 2 else 1)
+
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert bench.publisher.settle(PATIENCE)
+        assert total(written, "PublishBoundExceeded") == 0
+
     def test_the_run_that_its_answer_names_is_told(self) -> None:
         class Answer:
             run_id = RUN_ID
@@ -250,6 +288,38 @@ class TestTheCallersOwnSignals:
         assert bench.publisher.settle(PATIENCE)
         if moment == "before":
             assert bench.queue.sent[0]["control"] == {"error": type(error).__name__}
+
+    @pytest.mark.parametrize("error", [SystemExit(143), TimeoutError("deadline"), RuntimeError("stop"), MemoryError("cgroup")])
+    def test_it_reaches_the_caller_while_the_thread_is_started(
+        self, error: BaseException, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Stop:
+            def __init__(self, error: BaseException) -> None:
+                self.error = error
+
+            def handle(self, _signal: int, _frame: FrameType | None) -> None:
+                raise self.error
+
+        def start(work: Callable[..., None], arguments: tuple[object, ...]) -> int:
+            number = _thread.start_new_thread(work, arguments)
+            signal.raise_signal(signal.SIGALRM)
+            return number
+
+        called: list[object] = []
+        bench = Bench(called.append)
+        earlier = signal.signal(signal.SIGALRM, Stop(error).handle)
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(module, "_thread", SimpleNamespace(start_new_thread=start))
+                with pytest.raises(type(error)) as caught:
+                    bench.publisher.publish(PLAN)
+        finally:
+            signal.signal(signal.SIGALRM, earlier)
+
+        assert caught.value is error
+        assert called == []
+        assert bench.publisher.settle(PATIENCE)
+        assert {"error": type(error).__name__} in [message.get("control") for message in bench.queue.sent]
 
 
 class TestWhatIsCopied:
@@ -376,6 +446,88 @@ class TestWhatIsCopied:
         bench.publish(PLAN | {"metadata": number})
 
         assert "ValueError" in bench.queue.sent[0]["refused"]
+        assert ".plan.metadata:" in bench.queue.sent[0]["refused"]
+
+    def test_a_number_that_json_does_not_have_is_named_by_its_place(self) -> None:
+        for number in (float("-inf"), 10**5_000):
+            bench = Bench()
+            bench.publish(PLAN | {"metadata": {"momentum": [{"SPY": 1.5}, {"QQQ": number}]}})
+
+            assert ".plan.metadata.momentum.1.QQQ: expected a number that JSON has" in bench.queue.sent[0]["refused"]
+
+    def test_what_would_be_copied_without_end_is_left_as_soon_as_the_control_begins(self) -> None:
+        leaves = 0
+
+        class Leaf(Mapping[str, int]):
+            def __getitem__(self, _name: str) -> int:
+                raise KeyError
+
+            def __len__(self) -> int:
+                return 0
+
+            def __iter__(self) -> Iterator[str]:
+                nonlocal leaves
+                leaves += 1
+                return iter(())
+
+        nested: object = Leaf()
+        for _ in range(40):
+            nested = [nested, nested]
+        bench = Bench(bound=0.02)
+
+        assert bench.publish(PLAN | {"metadata": nested}) == "published"
+        assert "the control had begun" in bench.queue.sent[0]["refused"]
+        assert leaves < 10**7
+
+    def test_more_entries_than_a_plan_has_are_refused_uncounted(self) -> None:
+        bench = Bench()
+        bench.publish(PLAN | {"metadata": {"prices": range(10**9)}})
+
+        assert ".metadata.prices: expected at most 100,000 entries, was 1,000,000,000" in bench.queue.sent[0]["refused"]
+
+    def test_a_huge_exponent_is_not_written_out(self) -> None:
+        assert as_json([Decimal("1E+999999999"), Decimal("1E-1001"), Decimal("1E+1000")]) == [
+            "1E+999999999",
+            "1E-1001",
+            "1" + "0" * 1000,
+        ]
+
+    def test_a_dataclass_is_copied_by_its_fields_alone(self) -> None:
+        @dataclass
+        class Plan:
+            plan_id: str
+            SCHEMA: ClassVar[str] = "not a field"
+            source: InitVar[str] = "not kept"
+
+        assert as_json(Plan("plan-1")) == {"plan_id": "plan-1"}
+
+    def test_a_model_that_is_a_list_is_one(self) -> None:
+        class Items(RootModel[list[int]]):
+            pass
+
+        assert as_json({"items": Items([1, 2])}) == {"items": [1, 2]}
+
+    def test_a_text_is_what_json_would_write_whatever_it_prints(self) -> None:
+        class Symbol(str):
+            __slots__ = ()
+
+            def __str__(self) -> str:
+                return f"<{self!r}>"
+
+        copy = as_json({Symbol("SPY"): Symbol("QQQ")})
+
+        assert json.dumps(copy) == '{"SPY": "QQQ"}'
+
+    def test_two_keys_that_are_one_name_are_refused(self) -> None:
+        class Key(StrEnum):
+            SPY = "SPY"
+
+        class Word(Enum):
+            SPY = "SPY"
+
+        assert as_json({"weights": {Key.SPY: 1}}) == {"weights": {"SPY": 1}}
+        with pytest.raises(Refused, match=r"\.weights: expected every name once"):
+            as_json({"weights": {Word.SPY: 1, "SPY": 2}})
 
     def test_a_plan_copied_too_late_is_refused(self) -> None:
         go = threading.Event()
@@ -674,6 +826,24 @@ class TestTheWorkflowInProduction:
         assert bench.publish(PLAN) == "1"
         assert bench.calls == []
         assert bench.queue.sent[0]["shadowed"] is False
+
+    def test_callers_of_an_async_control_await_the_messages_id(self) -> None:
+        class Desk:
+            async def __call__(self, _plan: object) -> str:
+                return RUN_ID
+
+            async def publish(self, *, rebalance_plan: object) -> str:
+                del rebalance_plan
+                return RUN_ID
+
+        for control in (Desk(), Desk().publish, partial(Desk().publish)):
+            bench = Bench(control, swapped=True)
+            answer = (
+                bench.publisher.publish(rebalance_plan=PLAN) if not isinstance(control, Desk) else bench.publisher.publish(PLAN)
+            )
+
+            assert asyncio.run(answer) == "1"
+            assert bench.publisher.settle(PATIENCE)
 
 
 class TestTheFile:

@@ -629,7 +629,7 @@ def test_an_async_legacy_lane_that_shadows_is_awaited_and_its_run_named(steps: S
 
     queue = Queue()
     publisher = publisher_on(queue, control, swapped=True)
-    publisher.publish(PLAN)
+    assert asyncio.run(publisher.publish(PLAN)) == "queue"
 
     assert queue.sent[1]["control"] == {"run_id": RUN_ID}
     assert queue.sent[1]["shadow"] == "published"
