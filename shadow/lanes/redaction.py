@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import sha256
 
 from shadow.contracts.model import canonical
@@ -38,6 +39,7 @@ SECRET_FIELDS = (
     "client_secret",
     "secret_access_key",
     "aws_secret_access_key",
+    "credentials",
     "SecretString",
     "SecretBinary",
     "key_id",
@@ -71,6 +73,7 @@ SECRET_FIELDS = (
 """Names whose values are secret, however they are cased and whatever stands between their words."""
 
 
+@lru_cache(maxsize=1024)
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
@@ -79,13 +82,38 @@ _NAMES = frozenset(map(_plain, SECRET_FIELDS))
 _WORDS = sorted({re.sub(r"[^a-z0-9]+", r"[ _\-]*", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()) for name in SECRET_FIELDS})
 _NAME = "|".join(sorted(_WORDS, key=len, reverse=True))
 _MAY_NAME = re.compile(_NAME, re.IGNORECASE)
-_PARTS = ("account", "key", "secret", "password", "passphrase", "token", "author", "cook")
+_PARTS = ("account", "key", "secret", "password", "passphrase", "token", "author", "cook", "credent", "acct", "bearer")
 """One of these stands in every name and is found far faster. None has an i, of which a pattern that ignores case knows others."""
+_INSIDE = r"""[^\[\](){}<>\n]"""
+_HELD = rf"""[A-Za-z_.]{{0,40}}[\[({{<](?:{_INSIDE}|[\[({{<]{_INSIDE}{{0,200}}(?:[\])}}>]|\Z)){{0,400}}(?:[\])}}>]|\Z)"""
+"""What stands in brackets, with the word before them and one more pair of brackets in them: `SecretStr('x')`, `{'S': 'x'}`."""
 _NAMED = re.compile(
     rf"""(?<![A-Za-z0-9])(?P<lead>(?P<q>b?(?P<quote>\\*["'])?)(?:{_NAME})(?(quote)(?P=quote))\s*(?P<sep>=>|[:=,])\s*)"""
-    r"""(?:(?P<open>b?(?P<mark>\\*["']))(?P<quoted>[^"'\n]*?)(?P=mark)(?=[\s,;:)}\]&]|$|\\*["'])|"""
+    r"""(?:(?P<open>b?(?P<mark>\\*["']))(?P<quoted>(?:(?!(?P=mark))[^\n])*?)(?P=mark)(?=[\s,;:)}\]&>]|$|\\*["'])|"""
+    rf"""(?P<held>{_HELD})|"""
     r"""(?P<stray>\\*["'])?(?P<scheme>(?:Bearer|Basic|Token)\s+)?(?P<bare>[^\s"'\\,;(){}\[\]&<>]+))""",
     re.IGNORECASE,
+)
+_TOLD = re.compile(
+    rf"""(?<![A-Za-z0-9_])(?P<lead>(?:(?P<sure>{_NAME}|bearer)|"""
+    r"""(?P<account>(?:accounts?|accts?)(?:[ _\-]?(?:numbers?|num|nos?\b\.?|nr\b\.?|ids?))?)|keys?)"""
+    r"""(?:\\*["'])?(?:\s{0,4}(?:->|=>|[:=\#/]|\b(?:is|was|of)\b)\s{0,4}|\s{0,4}(?=["'(\[<\\])|\s{1,4}){1,2}["'(\[<\\]{0,8})"""
+    r"""(?P<word>[A-Za-z0-9][A-Za-z0-9+/_.\-]{5,255}=*)(?!\s*(?:USD|dollars?|shares?|trades?|orders?)\b)""",
+    re.IGNORECASE,
+)
+"""A name and a word, as people write them: `account PA3… is blocked`. Whether the word is a secret, its looks must say."""
+_DATE_OR_AMOUNT = re.compile(r"\d{4}-\d\d-\d\d.*|[\d_]*\.\d+|\d+-\d+(?:-\d+)?")
+_NUMBERED = re.compile(r"[A-Za-z]+(?:[-_./][A-Za-z]+)*[-_./]\d{1,3}")
+_COUNTED = re.compile(r"[A-Za-z]?[a-z]+\d{1,3}")
+_KEY = re.compile(r"(?=.*\d)(?=.*[A-Z])[A-Za-z0-9]{16,}")
+_HOLDER = re.compile(
+    r"""\b\w*(?:[Cc]redentials?|CREDENTIALS?|Secrets?|SecretStr|SecretBytes|A[Pp][Ii]Keys?|KeyPair)"""
+    rf"""(?:(?P<call>[({{\[])|\s+(?=\w+=))(?:{_INSIDE}|[\[({{<]{_INSIDE}{{0,200}}[\])}}>]){{0,400}}"""
+)
+"""An object of secrets as it is printed, `Credentials(key='…')`: what its fields are called alone would not give them away."""
+_ARGUMENT = re.compile(
+    r"""(?P<lead>\b(?:key|id|user|username|login|value|pin|pwd|passwd|public|private)\s*[=:]\s*|(?<=[({\[])\s*(?=["'])|,\s*(?=["']))"""
+    r"""(?P<open>b?(?P<mark>["'])|)(?P<word>(?(mark)(?:(?!(?P=mark))[^\n])*|[^\s"'\\,;(){}\[\]&<>]+))"""
 )
 _IN_ADDRESS = re.compile(r"""(?<=://)[^\s/@"'<>\\]+(?=@)""")
 """Name and password in an address, as in `https://name:password@host`."""
@@ -99,7 +127,9 @@ _CANDIDATES = (
 _MARKS = frozenset("{}[]:,")
 _SPACE = " \t\r\n"
 _SURE_LENGTH = 16
+_SHORTEST = 6
 _PAIR = 2
+_HOLDS_NOTHING = re.compile(r"[\[({<](?:redacted)?[\])}>]")
 _NOTHING = ("", "null", "None", "true", "false", "True", "False", REDACTED)
 
 
@@ -131,7 +161,7 @@ class Redactor:
     def clean_text(self, text: str) -> str:
         """Replace every secret in a text, which may itself be JSON; it stays JSON then."""
         if _may_name(text) or "\\u" in text:
-            text = self._json(text) if _is_json(text) else _NAMED.sub(_replaced, text)
+            text = self._json(text) if _is_json(text) else _without_named(text)
         if "://" in text and "@" in text:
             text = _IN_ADDRESS.sub(REDACTED, text)
         for word in self._known_in(text):
@@ -144,7 +174,9 @@ class Redactor:
         is_header = _is_secret(named)
         return {
             self.clean_text(name) if isinstance(name, str) and self.fingerprints else name: (
-                _blank(inner) if _is_secret(name) or (is_header and name in ("value", "Value")) else self.clean(inner)
+                _blank(inner)
+                if _is_secret(name) or (is_header and name in ("value", "Value")) or _tells_account(name, inner)
+                else self.clean(inner)
             )
             for name, inner in value.items()
         }
@@ -163,7 +195,7 @@ class Redactor:
                 place.name = str(json.loads(piece))
                 piece = self._scalar(piece, secret=False)
             else:
-                secret = place.is_secret
+                secret = place.is_secret or _tells_account(place.name, json.loads(piece))
                 place.value(json.loads(piece) if piece[0] == '"' else None)
                 piece = self._scalar(piece, secret=secret)
             pieces.append(piece)
@@ -224,7 +256,9 @@ class _Place:
 
 def _may_name(text: str) -> bool:
     folded = text.casefold()
-    return any(part in folded for part in _PARTS) and _MAY_NAME.search(text) is not None
+    if not any(part in folded for part in _PARTS):
+        return False
+    return any(pattern.search(text) is not None for pattern in (_MAY_NAME, _TOLD, _HOLDER))
 
 
 def _is_secret(name: object) -> bool:
@@ -252,6 +286,49 @@ def _blank(value: object) -> object:
     return value if value is None or isinstance(value, bool) or value == "" else REDACTED
 
 
+_ACCOUNTS = frozenset({"account", "acct", "accountno", "acctno", "acctnumber", "acctid"})
+
+
+def _tells_account(name: object, value: object) -> bool:
+    """Tell whether a field that may be anything of an account holds its number: an `account` may well be an object."""
+    if not isinstance(name, str) or _plain(name) not in _ACCOUNTS:
+        return False
+    if isinstance(value, Mapping) and list(value) in (["S"], ["N"]):
+        return _tells_account(name, next(iter(value.values())))
+    is_plain = isinstance(value, str | int) and not isinstance(value, bool)
+    return is_plain and " " not in str(value) and _looks_secret(str(value), is_sure=False)
+
+
+def _looks_secret(word: str, *, is_sure: bool) -> bool:
+    """Tell whether a word has the looks of a number or key that somebody was given: no word, date, amount or numbered thing."""
+    if len(word) < _SHORTEST or not any(character.isdigit() for character in word):
+        return False
+    if _DATE_OR_AMOUNT.fullmatch(word) or _NUMBERED.fullmatch(word):
+        return False
+    return is_sure or not _COUNTED.fullmatch(word)
+
+
+def _without_named(text: str) -> str:
+    """Replace the secrets that a text, which is no JSON, names: as fields, as arguments of an object of secrets, in prose."""
+    text = _HOLDER.sub(lambda match: _ARGUMENT.sub(_without_argument, match.group()), text)
+    return _TOLD.sub(_untold, _NAMED.sub(_replaced, text))
+
+
+def _without_argument(match: re.Match[str]) -> str:
+    return match.group() if match["word"] in _NOTHING else f"{match['lead']}{match['open']}{REDACTED}"
+
+
+def _untold(match: re.Match[str]) -> str:
+    """Replace the word that follows a secret's name in prose, where it looks like one."""
+    word, is_sure = match["word"].rstrip("."), bool(match["sure"])
+    if not is_sure:
+        word = word.partition("/")[0]
+    is_key = not is_sure and not match["account"]
+    if not (_KEY.fullmatch(word) if is_key else _looks_secret(word, is_sure=is_sure)):
+        return match.group()
+    return f"{match['lead']}{REDACTED}{match['word'][len(word) :]}"
+
+
 def _replaced(match: re.Match[str]) -> str:
     """Replace the value that follows a secret name in a text that is no JSON: up to its closing quote, else one word."""
     lead, sep, named_in_quotes = match["lead"], match["sep"], bool(match["quote"])
@@ -259,6 +336,9 @@ def _replaced(match: re.Match[str]) -> str:
         if (sep == "," and not named_in_quotes) or match["quoted"] in _NOTHING:
             return match.group()
         return f"{lead}{match['open']}{REDACTED}{match['mark']}"
+    if match["held"] is not None:
+        is_field = named_in_quotes or sep.startswith("=")
+        return f"{lead}{REDACTED}" if is_field and not _HOLDS_NOTHING.fullmatch(match["held"]) else match.group()
     bare = match["bare"]
     if bare in _NOTHING or sep == ",":
         return match.group()

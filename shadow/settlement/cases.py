@@ -335,6 +335,7 @@ class CaseBuilder:
         if self._broker is not None and (view.final or not waiting):
             control, candidate = self._with_broker_truth(view, self._broker, (control, candidate), refs)
         evidence = tuple(sorted(refs, key=lambda ref: ref.name))
+        control, candidate = map(self._store.gaps_without_secrets, (control, candidate))
         return Case(view.pair, plan, control, candidate, evidence), waiting
 
     def settled_digest(self, view: View) -> str | None:

@@ -7,6 +7,7 @@ must not know (the publisher, which can start a candidate again; the broker's ad
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -21,7 +22,7 @@ from shadow.aws.observability import PowertoolsRecorder
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.compare.policy import Deadlines as PolicyDeadlines
 from shadow.contracts.errors import ConfigurationError
-from shadow.contracts.vocabulary import Recorder
+from shadow.contracts.vocabulary import Metric, Recorder
 from shadow.lanes.lane import BrokerTruth, Deadlines, lane_file_at
 from shadow.lanes.legacy.source import AwsControlSource, CapturedEvents
 from shadow.lanes.redaction import Redactor
@@ -66,6 +67,22 @@ class ComparatorEnvironment(Environment):
 
 
 @dataclass(frozen=True, slots=True)
+class CleanRecorder:
+    """Records without secrets: why a look failed is logged in the words of a service, which may name an account."""
+
+    recorder: Recorder
+    redactor: Redactor
+
+    def emit(self, values: Mapping[Metric, float]) -> None:
+        """Write metrics as they are."""
+        self.recorder.emit(values)
+
+    def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
+        """Write a log line whose fields hold no secret."""
+        self.recorder.log(message, {name: self.redactor.clean_text(text) for name, text in fields.items()}, problem=problem)
+
+
+@dataclass(frozen=True, slots=True)
 class Comparator:
     """The comparator, put together."""
 
@@ -80,11 +97,12 @@ def comparator_from(environment: ComparatorEnvironment, starter: Starter, broker
     policy = policy_at(environment.policy_path)
     deadlines = deadlines_from(environment.settlement_deadlines, policy.deadlines)
     dynamodb = clients.dynamodb()
-    recorder: Recorder = PowertoolsRecorder()
+    redactor = Redactor(frozenset({environment.control_account_fingerprint.lower()}) - {""})
+    recorder: Recorder = CleanRecorder(PowertoolsRecorder(), redactor)
     ledger = DynamoDbPairLedger(dynamodb, environment.pair_ledger_table_name)
     captured = CapturedEvents(dynamodb, environment.pair_ledger_table_name)
     objects = S3Objects(clients.s3(), environment.evidence_bucket_name)
-    store = EvidenceStore(objects, _redactor(environment))
+    store = EvidenceStore(objects, redactor)
     control, as_shadow = (
         AwsControlSource(
             dynamodb,
@@ -143,10 +161,6 @@ def deadlines_from(text: str, policy: PolicyDeadlines) -> Deadlines:
         "stuck_after": float(policy.stuck_seconds),
     }
     return Deadlines(**(chosen | {name: float(value) for name, value in values.items()}))
-
-
-def _redactor(environment: ComparatorEnvironment) -> Redactor:
-    return Redactor(frozenset({environment.control_account_fingerprint.lower()}) - {""})
 
 
 def teller_from(environment: ComparatorEnvironment, recorder: Recorder) -> Teller:

@@ -83,6 +83,13 @@ class EvidenceStore:
         cleaned = self._redactor.clean(plan.metadata) if plan.metadata else plan.metadata
         return plan if cleaned == plan.metadata else plan.model_copy(update={"metadata": cleaned})
 
+    def gaps_without_secrets(self, run: RunOutcome | None) -> RunOutcome | None:
+        """Give a run as a comparison keeps it: a service's words, which are in no evidence, hold none either."""
+        if run is None or not run.gaps:
+            return run
+        gaps = tuple(gap.model_copy(update={"reason": self._redactor.clean_text(gap.reason)}) for gap in run.gaps)
+        return run if gaps == run.gaps else run.model_copy(update={"gaps": gaps})
+
     def keep(self, day: date, run_id: str, name: str, writer: DocumentWriter) -> EvidenceRef:
         """Store a written document of a run and say where it lies. Storing it again changes nothing."""
         digest, size, body = writer.finish()

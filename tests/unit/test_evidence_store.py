@@ -6,6 +6,7 @@ import gzip
 import json
 import tracemalloc
 import zlib
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 
@@ -17,6 +18,7 @@ from shadow.contracts.comparison import EvidenceRef
 from shadow.contracts.errors import EvidenceCorrupt
 from shadow.contracts.model import canonical
 from shadow.lanes.redaction import REDACTED, SECRET_FIELDS, Redactor, fingerprint
+from shadow.settlement.composition import CleanRecorder
 from shadow.settlement.documents import EvidenceStore, comparison_key
 from tests.fakes.evidence import FakeObjects, Fuse, World
 
@@ -125,11 +127,66 @@ def test_secrets_leave_nested_items_headers_and_texts_and_nothing_else_does() ->
         ("Account Number: PA3CANARY, ACTIVE", f"Account Number: {REDACTED}, ACTIVE"),
         ("{apiKey => PA3CANARY}", f"{{apiKey => {REDACTED}}}"),
         ("GET https://PA3:CANARY@paper-api.alpaca.markets/v2", f"GET https://{REDACTED}@paper-api.alpaca.markets/v2"),
-        ("secret key: expected a text; a@b", "secret key: expected a text; a@b"),
+        ("account_id PA3CANARY is blocked", f"account_id {REDACTED} is blocked"),
+        ("Account: PA3CANARY. Try later", f"Account: {REDACTED}. Try later"),
+        ("account PA3CANARY", f"account {REDACTED}"),
+        ("acct #123456789 (margin)", f"acct #{REDACTED} (margin)"),
+        ("GET /v2/accounts/904837e3-3b76-47ec-b432-046db621571b/orders", f"GET /v2/accounts/{REDACTED}/orders"),
+        ("forbidden for key PKCANARY12345678", f"forbidden for key {REDACTED}"),
+        ("api_key is PKCANARY1", f"api_key is {REDACTED}"),
+        ("Bearer eyJhbGci1.eyJ6.x-2 expired", f"Bearer {REDACTED} expired"),
+        ("Credentials(key='CANARY', url='https://a')", f"Credentials(key='{REDACTED}', url='https://a')"),
+        ("Credentials(key=CANARY, value=None)", f"Credentials(key={REDACTED}, value=None)"),
+        ("Credentials('CANARY', 'CANARY')", f"Credentials('{REDACTED}', '{REDACTED}')"),
+        ("<Credentials key='CANARY' paper=True>", f"<Credentials key='{REDACTED}' paper=True>"),
+        ("Client(api_key=SecretStr('CANARY'), raw=1)", f"Client(api_key={REDACTED}, raw=1)"),
+        ("{'api_key': {'S': 'CANARY'}, 'n': 1}", f"{{'api_key': {REDACTED}, 'n': 1}}"),
+        ("Client(api_key=SecretStr('CANARY", f"Client(api_key={REDACTED}"),
+        ('password="it\'s CANARY" next', f'password="{REDACTED}" next'),
+        ('{"account":"PA3CANARY","note":"account PA3CANARY"}', f'{{"account":"{REDACTED}","note":"account {REDACTED}"}}'),
     ],
 )
 def test_a_secret_leaves_a_text_however_people_write_its_name(text: str, clean: str) -> None:
     assert Redactor().clean(text) == clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "secret key: expected a text; a@b",
+        "account is restricted from trading",
+        "the account 2026-11-29T10:00:00Z was closed",
+        "account 100000 USD short; account 1234.56 USD over",
+        "account order-1, paper12 and in account 5 shares",
+        "sort key TRADE#1234567890, primary key='PLAN#1', KeyError: 'price'",
+        "idempotency key 0f3a7710c1b24d08aa11",
+        "AuthenticationError('status 401001: bad')",
+        "token: expected (foo), api_key=None, secret={} and token step-2",
+        '{"account":{"cash":"1.50"},"key":"evidence/day=2026-11-24/a.json"}',
+    ],
+)
+def test_what_only_stands_near_a_secret_s_name_stays_in_a_text(text: str) -> None:
+    assert Redactor().clean(text) == text
+
+
+def test_a_field_that_may_hold_anything_of_an_account_loses_its_number_only() -> None:
+    item = {"account": {"S": "PA3CANARY"}, "acct": 123456789, "inner": {"account": {"cash": "1.50"}}, "Account": "paper"}
+    assert Redactor().clean(item) == item | {"account": REDACTED, "acct": REDACTED} | {"account": {"S": REDACTED}}
+
+
+def test_log_lines_hold_no_secret() -> None:
+    lines: list[tuple[str, dict[str, str]]] = []
+
+    class Lines:
+        def emit(self, values: object) -> None:
+            raise AssertionError(values)
+
+        def log(self, message: str, fields: Mapping[str, str], *, problem: bool) -> None:
+            assert problem
+            lines.append((message, dict(fields)))
+
+    CleanRecorder(Lines(), Redactor()).log("m", {"plan_id": "p", "reason": "account PA3CANARY is blocked"}, problem=True)
+    assert lines == [("m", {"plan_id": "p", "reason": f"account {REDACTED} is blocked"})]
 
 
 _HARMLESS = st.recursive(

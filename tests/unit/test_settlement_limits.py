@@ -373,7 +373,7 @@ class Deaf:
     """A broker that never answers."""
 
     def read(self, *_asked: object) -> Mapping[str, object]:
-        raise EvidenceUnavailable("the broker does not answer")
+        raise EvidenceUnavailable("the broker does not answer for account PA3CANARY")
 
     look = read
 
@@ -393,7 +393,7 @@ def test_a_broker_that_does_not_answer_is_waited_for_and_then_a_gap() -> None:
     assert (found.judged, found.verdict) == (True, Verdict.INCOMPLETE)
     written = json.loads(world.objects[found.comparison_key or ""])
     for role in ("control", "candidate"):
-        assert written[role]["gaps"] == [{"what": "broker orders", "reason": "the broker does not answer"}]
+        assert written[role]["gaps"] == [{"what": "broker orders", "reason": "the broker does not answer for account [redacted]"}]
 
 
 # ---------------------------------------------------------------------- the sweep
