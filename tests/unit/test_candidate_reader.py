@@ -267,6 +267,36 @@ def test_a_run_that_failed_and_ended_as_a_success_is_not_completed(dialect: str)
     assert (outcome.status, outcome.raw_status) == (RunStatus.FAILED, "SUCCEEDED")
 
 
+_STOPPED = [
+    ({"fail_in": "AggregateResults"}, RunStatus.FAILED),
+    ({"fail_in": "PrepareTrades"}, RunStatus.FAILED),
+    ({"statuses": {"AAPL": TradeStatus.FAILED}}, RunStatus.BLOCKED_BY_GUARD),
+    ({"statuses": {"TSLA": TradeStatus.BLOCKED}}, RunStatus.BLOCKED_BY_EQUITY_LIMIT),
+]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(("stopped", "status"), _STOPPED)
+def test_a_run_that_told_of_its_stop_and_ended_there_as_a_success_is_not_completed(
+    dialect: str, stopped: dict[str, object], status: RunStatus
+) -> None:
+    """No Fail state is entered at all: what leads to one is enough."""
+    scenario = Scenario(PLAN, dialect, **stopped)  # type: ignore[arg-type]
+    execution = play(scenario)
+    kept = [event for event in execution.history[:-1] if event["type"] != "FailStateEntered"]
+    end = {"timestamp": execution.history[-1]["timestamp"], "id": len(kept) + 1, "type": "ExecutionSucceeded"}
+    outcome = read(replace(execution, history=[*kept, end], describe=execution.describe | {"status": "SUCCEEDED"}), scenario)
+    assert (outcome.status, outcome.raw_status, outcome.gaps) == (status, "SUCCEEDED", ())
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_end_that_the_workflow_does_not_have_is_a_gap(dialect: str) -> None:
+    execution = play(scenario := Scenario(PLAN, dialect))
+    history = json.loads(json.dumps(execution.history, default=str).replace("WorkflowCompleted", "GivenUp"))
+    outcome = read(replace(execution, history=history), scenario)
+    assert [gap.reason for gap in outcome.gaps] == ["ends in GivenUp, which is none of the workflow's ends"]
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_each_record_of_a_trade_that_a_phase_gives_twice_is_kept(dialect: str) -> None:
     execution = play(scenario := Scenario(PLAN, dialect))

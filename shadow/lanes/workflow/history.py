@@ -35,7 +35,8 @@ class Payload:
 class HistoryFacts:
     """What a history says. Times are as the event has them (ISO texts or datetimes).
 
-    `outputs` and `entered` are the last output and first entry by state name. A state whose failure was caught exits too, with
+    `outputs` and `entered` are the last output and first entry by state name; `reached` are the states entered since the last
+    redrive, and the one it went on from. A state whose failure was caught exits too, with
     what it hands to the catcher: that is no output of its own, and is left out. `lost` counts the events between the first and
     the last that are not there: a service numbers them from 1 without a hole. `results` are the outputs of tasks and of Pass
     states (which write the result of a trade whose task failed for good), in order. `functions` are the ARNs that were called.
@@ -51,6 +52,7 @@ class HistoryFacts:
     terminal_state: str | None = None
     last_state: str | None = None
     entered: dict[str, object] = field(default_factory=dict)
+    reached: set[str] = field(default_factory=set)
     outputs: dict[str, Payload] = field(default_factory=dict)
     results: list[Payload] = field(default_factory=list)
     task_failures: list[TaskFailure] = field(default_factory=list)
@@ -165,6 +167,7 @@ def _redriven(facts: HistoryFacts, event: Event) -> None:
     """Forget the earlier end: the execution goes on from where it failed."""
     facts.redrives += 1
     facts.entered.pop(facts.terminal_state or "", None)
+    facts.reached = {facts.last_state} if facts.last_state and facts.last_state != facts.terminal_state else set()
     facts.end_type = facts.ended_at = facts.error = facts.cause = facts.terminal_state = None
     del event
 
@@ -180,6 +183,7 @@ def _entered(facts: HistoryFacts, event: Event) -> None:
         facts.unreadable.append(f"event {event.get('id')}: {kind} without a state name")
         return
     facts.entered.setdefault(name, event.get("timestamp"))
+    facts.reached.add(name)
     facts.last_state = name
     if kind in ("FailStateEntered", "SucceedStateEntered"):
         facts.terminal_state = name

@@ -63,6 +63,15 @@ _TERMINAL_STATES = {
     "EquityLimitReached": RunStatus.BLOCKED_BY_EQUITY_LIMIT,
     "WorkflowFailed": RunStatus.FAILED,
 }
+_LEADING = {
+    "CloseOrdersOfBlockedRun": RunStatus.BLOCKED_BY_GUARD,
+    "NotifyBuyPhaseBlocked": RunStatus.BLOCKED_BY_GUARD,
+    "NotifyEquityLimit": RunStatus.BLOCKED_BY_EQUITY_LIMIT,
+    "CloseOrders": RunStatus.FAILED,
+    "NotifyWorkflowFailed": RunStatus.FAILED,
+}
+"""States that lead to such an end and to no other: a run that came to one and is said to have succeeded has not."""
+_SUCCESS = "WorkflowCompleted"
 _CARRYING = (*PHASES[Side.BUY], GUARD, *PHASES[Side.SELL], PREPARE)
 _TRADE_ID = re.compile(r'"tradeId"\s*:\s*"([^"]*)"')
 _STATUS = {
@@ -175,6 +184,9 @@ class _Reader:
 
     def _note_gaps(self) -> None:
         self.gaps += gaps_in(self.facts, self.describe)
+        ended_in = self.facts.terminal_state
+        if self.status is ExecutionStatus.SUCCEEDED and ended_in not in (None, _SUCCESS, *_TERMINAL_STATES):
+            self.gaps.append(Gap(what="execution history", reason=f"ends in {ended_in}, which is none of the workflow's ends"))
         if not self.has_state:
             self.gaps.append(Gap(what="candidate state items", reason="could not be read"))
 
@@ -323,7 +335,7 @@ class _Reader:
 
     def _run_status(self) -> RunStatus:
         if self.status is ExecutionStatus.SUCCEEDED:
-            ends = (status for state, status in _TERMINAL_STATES.items() if state in self.facts.entered)
+            ends = (status for state, status in (_TERMINAL_STATES | _LEADING).items() if state in self.facts.reached)
             return next(ends, RunStatus.COMPLETED)
         if self.status is not ExecutionStatus.FAILED:
             return _STATUS.get(self.status, RunStatus.UNFINISHED) if self.status else RunStatus.UNFINISHED
