@@ -115,11 +115,15 @@ def memoized_per_trade(function: Callable[[LaneTrade], T]) -> Callable[[LaneTrad
 
 @dataclass(frozen=True, slots=True)
 class TradePair:
-    """One trade: what the plan says of it and what each lane has."""
+    """One trade: what the plan says of it and what each lane has.
+
+    `beside` is, of a trade that one lane has beyond the plan, the other lane's trade in the same symbol: a price to value it at.
+    """
 
     planned: Planned | None
     control: LaneTrade | None
     candidate: LaneTrade | None
+    beside: LaneTrade | None = None
     lanes: tuple[LaneTrade, ...] = field(init=False)
     """The lanes that have the trade."""
 
@@ -131,8 +135,8 @@ class TradePair:
         """Give the pair with another record that `side`'s lane has of the trade."""
         other = LaneTrade(side.role, side.run, copy, side.effects)
         if side.role is Role.CONTROL:
-            return TradePair(self.planned, other, self.candidate)
-        return TradePair(self.planned, self.control, other)
+            return TradePair(self.planned, other, self.candidate, self.beside)
+        return TradePair(self.planned, self.control, other, self.beside)
 
     @property
     def both(self) -> tuple[LaneTrade, LaneTrade] | None:
@@ -220,6 +224,13 @@ class _LaneIndex:
             else:
                 self.by_plan[name] = side
 
+    def by_symbol(self) -> dict[str, LaneTrade]:
+        """Give a trade of each symbol, one that filled something where there is one."""
+        sides = (*self.by_plan.values(), *self.extra.values())
+        return {
+            joined_symbol(side.trade.symbol): side for side in sorted(sides, key=lambda side: bool(side.trade.filled_quantity))
+        }
+
 
 def _canonical(trade: TradeOutcome) -> str:
     return trade.model_dump_json()
@@ -297,13 +308,13 @@ def _side_by_side(planned: Iterable[Planned], sides: Mapping[Role, _LaneIndex]) 
             control=control.by_plan.get(trade.trade_id) if control else None,
             candidate=candidate.by_plan.get(trade.trade_id) if candidate else None,
         )
-    extras = {name for side in sides.values() for name in side.extra}
-    for name in sorted(extras):
-        yield TradePair(
-            planned=None,
-            control=control.extra.get(name) if control else None,
-            candidate=candidate.extra.get(name) if candidate else None,
-        )
+    extras = sorted({name for side in sides.values() for name in side.extra})
+    named = {role: side.by_symbol() for role, side in sides.items()} if extras else {}
+    for name in extras:
+        has = {role: side.extra[name] for role, side in sides.items() if name in side.extra}
+        symbol = joined_symbol(next(iter(has.values())).trade.symbol)
+        beside = next((trades[symbol] for role, trades in named.items() if role not in has and symbol in trades), None)
+        yield TradePair(planned=None, control=has.get(Role.CONTROL), candidate=has.get(Role.CANDIDATE), beside=beside)
 
 
 _ATTRIBUTIONS = {None: Attribution.NEITHER, Role.CONTROL: Attribution.CONTROL, Role.CANDIDATE: Attribution.CANDIDATE}

@@ -15,6 +15,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from shadow.compare.case import Finding, LaneTrade, TradePair
 from shadow.compare.checks.executed import (
     LIVE,
+    NOT_FOUND,
     accepted_orders,
     claimed_shares,
     executed,
@@ -85,9 +86,9 @@ def trade_money(pair: TradePair) -> TradeMoney:
     control, candidate = _executed(pair, pair.control), _executed(pair, pair.candidate)
     simulated = {side.role for side in pair.lanes if is_simulated(side)}
     if len(simulated) == 1 and pair.candidate is not None and Role.CANDIDATE in simulated:
-        candidate = _valued_elsewhere(pair, candidate, pair.candidate, control, pair.control)
+        candidate = _valued_elsewhere(pair, candidate, pair.candidate, control, pair.control or pair.beside)
     elif len(simulated) == 1 and pair.control is not None:
-        control = _valued_elsewhere(pair, control, pair.control, candidate, pair.candidate)
+        control = _valued_elsewhere(pair, control, pair.control, candidate, pair.candidate or pair.beside)
     return TradeMoney(_off_plan(pair, control), _off_plan(pair, candidate), _middle(pair, control, candidate))
 
 
@@ -108,19 +109,25 @@ def _valued_elsewhere(pair: TradePair, done: Executed, side: LaneTrade, by: Exec
     shares = done.shares
     if not shares:
         return done
-    price = price_of(by) or (decision_price(other.trade.intent) if other is not None else None)
+    beside = executed(other) if other is pair.beside and other is not None else by
+    price = price_of(beside) or (decision_price(other.trade.intent) if other is not None else None)
     if price is not None:
         return done.model_copy(update={"value": EXACT.multiply(shares, price), "word": Word.OTHER_LANE})
-    asked, market = asked_quantity(side), side.trade.market
+    asked, market = asked_quantity(side), _market_price(side)
     if (pair.planned is None or not asked) and market is not None:
-        middle = EXACT.multiply(EXACT.add(market.bid, market.ask), _HALF)
-        return done.model_copy(update={"value": EXACT.multiply(shares, middle), "word": Word.MARKET})
+        return done.model_copy(update={"value": EXACT.multiply(shares, market), "word": Word.MARKET})
     if pair.planned is None or not asked:
         return done.model_copy(update={"value": None, "word": Word.NOT_VALUED})
     amount = pair.planned.amount.copy_sign(shares)
     is_whole = abs(shares) == asked
     value = amount if is_whole else _WRITABLE.divide(EXACT.multiply(amount, abs(shares)), asked)
     return done.model_copy(update={"value": value, "word": Word.PLAN})
+
+
+def _market_price(side: LaneTrade) -> Decimal | None:
+    """Give the middle of the market's own quote for the symbol that a lane traded, USD a share; None where it is not known."""
+    market = side.trade.market
+    return None if market is None else EXACT.multiply(EXACT.add(market.bid, market.ask), _HALF)
 
 
 def price_of(done: Executed) -> Decimal | None:
@@ -170,10 +177,8 @@ def strays_of(pair: TradePair) -> Iterator[tuple[Role, OrderRecord]]:
             done = executed(side)
             way = Side.SELL if (done.shares or ZERO) < 0 else Side.BUY
             filled = None if done.shares is None else abs(done.shares)
-            yield (
-                side.role,
-                OrderRecord(symbol=side.trade.symbol, side=way, filled_quantity=filled, average_price=price_of(done)),
-            )
+            price = (_market_price(side) if is_simulated(side) else None) or price_of(done)
+            yield side.role, OrderRecord(symbol=side.trade.symbol, side=way, filled_quantity=filled, average_price=price)
 
 
 def _filled_by_record(order: OrderRecord, side: LaneTrade, *, is_last: bool) -> OrderRecord:
@@ -210,7 +215,7 @@ def _stray_impact(pair: TradePair, role: Role | None) -> Impact:
 def executed_impact(pair: TradePair) -> Impact:
     """Give what executing the trade differently is worth. What a broker denied is worth what was claimed, in both lanes alike."""
     money = trade_money(pair)
-    return impact(money.exposure, money.cash, max([abs(money.exposure), *(_denied(side) for side in pair.lanes)]))
+    return impact(money.exposure, money.cash, max([abs(money.exposure), *(_denied(pair, side) for side in pair.lanes)]))
 
 
 def impact(notional: Decimal, cash: Decimal, gross: Decimal | None = None) -> Impact:
@@ -221,15 +226,24 @@ def impact(notional: Decimal, cash: Decimal, gross: Decimal | None = None) -> Im
     return Impact.model_construct(notional=writable(notional), cash=writable(cash), gross=writable(worth))
 
 
-def _denied(side: LaneTrade) -> Decimal:
-    """Give the USD, unsigned, that a lane claims, in any of its records, to have executed and its broker denies."""
+def _denied(pair: TradePair, side: LaneTrade) -> Decimal:
+    """Give the USD, unsigned, that a lane claims, in any of its records, to have executed or sent and its broker denies.
+
+    An order that the broker does not know is worth all of it, whatever came of it: the lane took it for sent.
+    """
     done = executed(side)
     if done.shares is None or (done.word is Word.LANE and not side.trade.orders):
         return ZERO
+    intent = side.trade.intent
+    price = price_of(done) or side.trade.average_price or decision_price(intent)
     claims = [claimed_shares(side), *(copy.filled_quantity or ZERO for copy in side.copies_besides)]
     more = EXACT.subtract(max(claims), abs(done.shares))
-    price = price_of(done) or side.trade.average_price or decision_price(side.trade.intent)
-    return ZERO if more <= SHARE_STEP or price is None else EXACT.multiply(more, price)
+    worth = ZERO if more <= SHARE_STEP or price is None else EXACT.multiply(more, price)
+    for order in (order for order in side.trade.orders if status_of(order) == NOT_FOUND):
+        shares, at = order.quantity or (intent.quantity if intent is not None else None), price or order.limit_price
+        planned = abs(pair.planned.amount) if pair.planned is not None else ZERO
+        worth = max(worth, planned if shares is None or at is None else EXACT.multiply(shares, at))
+    return worth
 
 
 def slippage_impact(pair: TradePair) -> Impact:

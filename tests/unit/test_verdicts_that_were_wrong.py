@@ -1053,3 +1053,64 @@ def test_v1_a_trade_beyond_the_plan_has_no_planned_amount_to_miss() -> None:
     comparison = judge(run_edit(added)(BASE, Role.CANDIDATE), default_policy())
     assert comparison.verdict is Verdict.DIVERGED
     assert ("EXTRA_TRADE", "candidate") in said(comparison)
+
+
+# More of V5: what stands as nothing and is none
+
+
+_NO_FILL: dict[str, object] = {"filled_quantity": None, "average_price": None, "value": None, "order_id": None}
+
+
+def _ordered_and_denied(run: RunOutcome, *, quantity: bool = True) -> dict[str, object]:
+    """No fill is known of a BUY in either lane; one lane's broker does not know its order."""
+    nothing: dict[str, object] = {"status": "not_found", "accepted": False, "filled_quantity": Decimal(0), "average_price": None}
+    bought = next(trade for trade in run.trades if is_buy(trade))
+    order = planted_order(bought, 0, symbol=bought.symbol, **nothing)
+    order = order if quantity else order.model_copy(update={"quantity": None})
+    lost = {**_NO_FILL, "status": TradeStatus.UNKNOWN, "orders": (order,)}
+    lost |= {} if quantity else {"intent": None}
+    changed = bought.model_copy(update=lost)
+    effects = tuple(effect for effect in run.effects or () if effect.symbol != bought.symbol)
+    trades = tuple(changed if trade is bought else trade for trade in run.trades)
+    return {"trades": trades, "broker_truth": True, "effects": effects}
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("quantity", [True, False])
+def test_v5_an_order_that_its_broker_does_not_know_is_worth_what_was_ordered(role: Role, quantity: bool) -> None:  # noqa: FBT001
+    other = Role.CONTROL if role is Role.CANDIDATE else Role.CANDIDATE
+    unbought = trade_edit(is_buy, lambda _: {**_NO_FILL, "orders": (), "status": TradeStatus.FAILED})(BASE, other)
+    case = run_edit(lambda run: _ordered_and_denied(run, quantity=quantity))(unbought, role)
+    planned = next(trade.planned_amount for trade in run_of(BASE, role).trades if is_buy(trade))
+    assert planned is not None
+    (found,) = of_kind(case, "ORDER_DENIED")
+    assert abs(found.own.gross - planned) < planned / 100
+    assert found.attribution.value == role.value
+
+
+def _extra(run: RunOutcome, symbol: str = "AMZN", **changes: object) -> dict[str, object]:
+    bought = next(trade for trade in run.trades if is_buy(trade))
+    orders = tuple(order.model_copy(update={"symbol": symbol, "accepted": None}) for order in bought.orders)
+    extra = {"trade_id": "extra", "symbol": symbol, "planned_amount": None, "orders": orders, **changes}
+    return {"trades": (*run.trades, bought.model_copy(update=extra))}
+
+
+def test_v5_a_trade_beyond_the_plan_in_dry_run_is_valued_by_another_s_word_or_said_to_have_no_value() -> None:
+    dried = in_dry_run(BASE)
+    bought = next(trade for trade in run_of(dried, Role.CANDIDATE).trades if is_buy(trade))
+    entry = next(effect for effect in run_of(BASE, Role.CONTROL).effects or () if effect.kind is EffectKind.LEDGER_ENTRY)
+    shares = bought.filled_quantity
+    assert shares is not None
+    assert entry.symbol is not None
+    assert entry.price is not None
+    assert bought.started_at is not None
+
+    (alone,) = of_kind(run_edit(_extra)(dried, Role.CANDIDATE), "EXTRA_TRADE")
+    assert alone.own.gross == 0
+    assert f"{shares} shares are not valued: there is no price but the lane's own." in alone.explanation
+    quote = MarketQuote(bid=Decimal(19), ask=Decimal(21), at=bought.started_at)
+    (quoted_,) = of_kind(run_edit(lambda run: _extra(run, market=quote))(dried, Role.CANDIDATE), "EXTRA_TRADE")
+    assert quoted_.own.gross == shares * 20
+    assert "not valued" not in quoted_.explanation
+    (known,) = of_kind(run_edit(lambda run: _extra(run, entry.symbol or "", market=quote))(dried, Role.CANDIDATE), "EXTRA_TRADE")
+    assert known.own.gross == shares * entry.price

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from shadow.compare.case import Fault, Finding, LaneTrade, Planned, TradePair, of_each, own_faults, shown
 from shadow.compare.checks.duties import Duties
+from shadow.compare.money import trade_money
 from shadow.compare.policy import Policy
 from shadow.compare.rules import EXACT, is_float_artefact, within
 from shadow.contracts.identity import is_same_symbol
@@ -49,7 +50,7 @@ def presence_findings(pair: TradePair, ran: frozenset[Role], policy: Policy) -> 
             kind="EXTRA_TRADE",
             field="trade",
             rule=rule,
-            explanation="The plan does not ask for this trade.",
+            explanation=f"The plan does not ask for this trade.{_unpriced(pair)}",
             role=None,
             control=_status(pair.control),
             candidate=_status(pair.candidate),
@@ -66,6 +67,13 @@ def presence_findings(pair: TradePair, ran: frozenset[Role], policy: Policy) -> 
         planned="1",
         right=lambda side: str(side.copies),
     )
+
+
+def _unpriced(pair: TradePair) -> str:
+    """Say of a trade that nothing values but its lane's own price that its dollars are not known: as a sum they are nothing."""
+    money = trade_money(pair)
+    shares = [decimal_text(abs(done.shares)) for done in (money.control, money.candidate) if done.shares and done.value is None]
+    return f" Its {' and '.join(shares)} shares are not valued: there is no price but the lane's own." if shares else ""
 
 
 def _status(side: LaneTrade | None) -> str | None:

@@ -23,7 +23,9 @@ LIVE = frozenset(
     | {"pending_replace", "pending_review", "calculated", "done_for_day", "suspended"}
 )
 """Statuses, a lane's words and Alpaca's, after which an order may still fill."""
-DEAD = frozenset({"canceled", "expired", "rejected", "not_accepted", "replaced", "not_found"})
+NOT_FOUND = "not_found"
+"""What is said of an order that its broker does not know."""
+DEAD = frozenset({"canceled", "expired", "rejected", "not_accepted", "replaced", NOT_FOUND})
 FILLED = "filled"
 _KNOWN = LIVE | DEAD | {FILLED, ""}
 _NOT_KNOWN = frozenset({TradeStatus.UNKNOWN, TradeStatus.UNFINISHED})
@@ -49,7 +51,7 @@ def is_uncertain(order: OrderRecord) -> bool:
 
 def is_accepted(order: OrderRecord) -> bool:
     """Tell whether the broker has, or may have, the order: it did not refuse it."""
-    return order.accepted is not False and status_of(order) not in ("rejected", "not_accepted", "not_found")
+    return order.accepted is not False and status_of(order) not in ("rejected", "not_accepted", NOT_FOUND)
 
 
 def is_refused(order: OrderRecord) -> bool:

@@ -19,6 +19,7 @@ from shadow.compare.checks.executed import (
     DEAD,
     FILLED,
     LIVE,
+    NOT_FOUND,
     accepted_orders,
     executed,
     has_wrong_side,
@@ -45,7 +46,7 @@ _STEP = "-step-"
 
 def chain_of(side: LaneTrade) -> tuple[OrderRecord, ...]:
     """Give the trade's orders whose client ids are known, in the order they were sent; none that the broker does not know."""
-    return tuple(o for o in side.trade.orders if o.client_order_id is not None and status_of(o) != "not_found")
+    return tuple(o for o in side.trade.orders if o.client_order_id is not None and status_of(o) != NOT_FOUND)
 
 
 def order_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
@@ -246,7 +247,7 @@ def _denied(side: LaneTrade) -> Fault | None:
     """Tell of an order that the broker does not know, or of fewer shares than the lane records, however the trade ended."""
     if not is_answered(side):
         return None
-    absent = next((order for order in side.trade.orders if status_of(order) == "not_found"), None)
+    absent = next((order for order in side.trade.orders if status_of(order) == NOT_FOUND), None)
     if absent is not None:
         name = absent.client_order_id or absent.order_id or ""
         return Fault(name, f"records the order {name}, which its broker does not know")
