@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from shadow.cli.output import BadInput, ExitCode, escape, finish, print_json, progress, say, write_whole
-from shadow.cli.target import EVER, AwsOption, DayOption, FileOption, FolderOption, JsonOption, StageOption, parse_day
+from shadow.cli.target import (
+    EVER,
+    AwsOption,
+    DayOption,
+    FileOption,
+    FolderOption,
+    JsonOption,
+    PolicyOption,
+    StageOption,
+    parse_day,
+)
 from shadow.contracts.words import count, usd
 
 if TYPE_CHECKING:
@@ -35,12 +45,6 @@ DecidedOption = Annotated[
     Path | None,
     typer.Option(
         "--decided", help="Targets, accepted strata, restarts and closures, in TOML.", metavar="FILE", exists=True, dir_okay=False
-    ),
-]
-PolicyOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--policy", help="The policy; else the one packaged with the code.", metavar="FILE", exists=True, dir_okay=False
     ),
 ]
 VersionOption = Annotated[

@@ -22,6 +22,7 @@ from shadow.cli.target import (
     FolderOption,
     FromOption,
     JsonOption,
+    PolicyOption,
     StageOption,
     ToOption,
     days_between,
@@ -62,12 +63,9 @@ BudgetOption = Annotated[
 ToPolicy = Annotated[
     Path, typer.Option("--policy", help="The policy to add to; made from the packaged one if it is new.", metavar="FILE")
 ]
-FromPolicy = Annotated[
-    Path | None, typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE", exists=True, dir_okay=False)
-]
 
 
-def rule(kind: KindName, *, policy: FromPolicy = None, as_json: JsonOption = False) -> None:
+def rule(kind: KindName, *, policy: PolicyOption = None, as_json: JsonOption = False) -> None:
     """Explain one kind of difference.
 
     It gives meaning, severity, what it follows from, the runbook, and what the policy says of it.
@@ -180,7 +178,7 @@ def accept(
 
 def rejudge(
     *,
-    policy: FromPolicy = None,
+    policy: PolicyOption = None,
     first: FromOption = None,
     last: ToOption = None,
     folder: FolderOption = None,
@@ -281,7 +279,7 @@ def noise(
     role: Annotated[Role, typer.Option("--lane", help="The lane that ran twice.")] = Role.CONTROL,
     begin: FromOption = None,
     end: ToOption = None,
-    policy: FromPolicy = None,
+    policy: PolicyOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the tables that the policy takes.", metavar="FILE")] = None,
     as_json: JsonOption = False,
 ) -> None:

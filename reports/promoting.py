@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reports.cli import DecidedOption
 from shadow.cli.output import BadInput, escape, print_json, progress, say
-from shadow.cli.target import AwsOption, JsonOption, StageOption, Target, find_target
+from shadow.cli.target import AwsOption, JsonOption, PolicyOption, StageOption, Target, find_target
 from shadow.contracts.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -29,13 +30,6 @@ ByOption = Annotated[str | None, typer.Option("--by", help="Who promotes althoug
 ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why, in a sentence.", metavar="TEXT")]
 AlarmOption = Annotated[
     str, typer.Option("--alarm", help="The alarm that watches the deployment; it must exist.", metavar="NAME")
-]
-DecidedOption = Annotated[
-    Path | None,
-    typer.Option("--decided", help="What people decided about readiness.", metavar="FILE", exists=True, dir_okay=False),
-]
-FromPolicy = Annotated[
-    Path | None, typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE", exists=True, dir_okay=False)
 ]
 
 _READY = "READY"
@@ -101,7 +95,7 @@ def promote(
     by: ByOption = None,
     reason: ReasonOption = None,
     decided: DecidedOption = None,
-    policy: FromPolicy = None,
+    policy: PolicyOption = None,
     stage: StageOption = "dev",
     aws: AwsOption = False,
     as_json: JsonOption = False,

@@ -11,8 +11,7 @@ comparison is counted.
 
 `AthenaSource` reads the same stored comparisons as a table: for months that one machine should not list and download object by
 object. The table has one text column, `document`, and the partition `day` (projected, so no crawler); a document is read by the
-same decoder whether it comes from here, from the bucket or from a folder. Summaries over everything are queries with Athena's
-JSON functions.
+same decoder whether it comes from here, from the bucket or from a folder.
 """
 
 from __future__ import annotations
@@ -315,19 +314,6 @@ SELECT "$path" AS path, document FROM "{table}"
 WHERE day BETWEEN '{first}' AND '{last}' ORDER BY "$file_modified_time", "$path"
 """
 
-VERDICTS_BY_DAY = """
-SELECT day, json_extract_scalar(document, '$.verdict') AS verdict, count(*) AS pairs
-FROM "{table}" WHERE day BETWEEN '{first}' AND '{last}' AND json_extract_scalar(document, '$.origin') = 'live'
-GROUP BY 1, 2 ORDER BY 1, 2
-"""
-
-KINDS_BY_DAY = """
-SELECT day, json_extract_scalar(difference, '$.kind') AS kind, json_extract_scalar(difference, '$.severity') AS severity,
-  count(*) AS differences, sum(abs(cast(json_extract_scalar(difference, '$.impact.notional') AS decimal(38, 10)))) AS notional
-FROM "{table}" CROSS JOIN UNNEST(cast(json_extract(document, '$.differences') AS array(json))) AS t(difference)
-WHERE day BETWEEN '{first}' AND '{last}' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class AthenaSource:
@@ -348,13 +334,10 @@ class AthenaSource:
 
     def documents(self, first: date, last: date) -> Iterator[tuple[str, bytes]]:
         """Give the documents from `first` to `last`, of each run the newest last. Raises `UnreachableSource`."""
-        for row in self.query(DOCUMENTS, first, last):
-            yield row["path"], row["document"].encode()
-
-    def query(self, statement: str, first: date, last: date) -> Iterator[dict[str, str]]:
-        """Run one of this module's statements and give its rows. Raises `UnreachableSource`."""
+        sql = DOCUMENTS.format(table=self.table, first=first, last=last)
         try:
-            yield from self._rows(statement.format(table=self.table, first=first, last=last))
+            for row in self._rows(sql):
+                yield row["path"], row["document"].encode()
         except (ClientError, BotoCoreError) as error:
             raise UnreachableSource(self._place, "an answer", type(error).__name__) from error
 

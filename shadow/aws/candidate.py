@@ -257,16 +257,6 @@ class ExecuteEnvironment(BrokerEnvironment):
         )
 
 
-class NotifyEnvironment(StateEnvironment):
-    """What the notifying functions need."""
-
-    sns_notification_topic_arn: str
-
-    def notifier(self) -> SnsNotifier:
-        """Give the notification topic."""
-        return SnsNotifier(clients.sns(), self.sns_notification_topic_arn)
-
-
 class CompletionEnvironment(ModeEnvironment):
     """What notify_completion needs."""
 
@@ -275,6 +265,10 @@ class CompletionEnvironment(ModeEnvironment):
     def notifier(self) -> SnsNotifier:
         """Give the notification topic."""
         return SnsNotifier(clients.sns(), self.sns_notification_topic_arn)
+
+
+class NotifyEnvironment(CompletionEnvironment, StateEnvironment):
+    """What notify_failure needs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,7 +236,7 @@ def redrive_all(target: Target, queue: DeadQueue | None, limit: int, choice: Cho
             unseen[name] = max(before - len(worked), 0) if len(worked) == limit else 0
             done += worked
     if as_json:
-        messages = [entry.letter.to_wire() | {"fate": entry.fate.value, "why": entry.why or None} for entry in done]
+        messages = [entry.to_wire() for entry in done]
         print_json({"messages": messages, "not_looked_at": {name.value: amount for name, amount in unseen.items() if amount}})
     else:
         _print(done, choice.now, unseen)

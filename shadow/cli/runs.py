@@ -19,6 +19,7 @@ from shadow.cli.target import (
     FolderOption,
     FromOption,
     JsonOption,
+    PolicyOption,
     StageOption,
     ToOption,
     days_between,
@@ -35,9 +36,6 @@ RateOption = Annotated[float, typer.Option("--rate", min=0.1, max=600, help="Pla
 WindowOption = Annotated[int, typer.Option("--window", min=1, max=50, help="Plans running at the same time.")]
 PatienceOption = Annotated[int, typer.Option("--patience", min=1, max=7_200, help="Seconds to wait for one run.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=MOST_PLANS, help="At most so many plans.")]
-PolicyOption = Annotated[
-    Path | None, typer.Option("--policy", help="Judge by this policy.", metavar="FILE", exists=True, dir_okay=False)
-]
 GateOption = Annotated[
     bool, typer.Option("--gate", help="Run recorded plans through a version on a local cloud, without an account.")
 ]

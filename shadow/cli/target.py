@@ -176,6 +176,10 @@ DayOption = Annotated[
     str | None,
     typer.Option("--date", help="The trading day, YYYY-MM-DD; else today, or the latest day that has pairs.", metavar="DAY"),
 ]
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE", exists=True, dir_okay=False),
+]
 FromOption = Annotated[str | None, typer.Option("--from", help="From this trading day on.", metavar="DAY")]
 ToOption = Annotated[str | None, typer.Option("--to", help="… up to and with this one.", metavar="DAY")]
 

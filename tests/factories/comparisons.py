@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -225,6 +225,17 @@ def key_of(comparison: Comparison) -> str:
     """Name the document in the store."""
     digest = sha256(document(comparison)).hexdigest()[:16]
     return f"comparisons/day={comparison.trading_day}/{comparison.run_id}-{digest}.json"
+
+
+class Given:
+    """Comparisons, or the bytes of documents, at hand as a source has them."""
+
+    def __init__(self, *stored: Comparison | bytes) -> None:
+        self._documents = [each if isinstance(each, bytes) else document(each) for each in stored]
+
+    def documents(self, first: date, last: date) -> Iterator[tuple[str, bytes]]:
+        del first, last
+        yield from ((f"document-{number}", content) for number, content in enumerate(self._documents))
 
 
 def write_store(folder: Path, comparisons: Iterable[Comparison]) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
@@ -19,10 +19,11 @@ from typer.testing import CliRunner, Result
 from shadow.aws.pair_ledger import pair_to_item
 from shadow.cli import target
 from shadow.cli.main import app
-from shadow.contracts.comparison import Comparison, Verdict
-from shadow.contracts.pair import Pair, PairState, StartState
+from shadow.contracts.comparison import Comparison
+from shadow.contracts.pair import Pair
 from tests.factories.cloud_tables import fresh_aws, make_table
 from tests.factories.comparisons import document, key_of
+from tests.factories.pairs import judged
 
 ACCOUNT = "123456789012"
 TABLE, RUNS, STATE, BUCKET = (
@@ -82,25 +83,7 @@ class CliCloud:
         """Put a judged pair in the ledger and its comparison in the bucket."""
         key = key_of(comparison)
         boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=document(comparison))
-        settled = comparison.published_at + timedelta(seconds=41)
-        judged = {"state": PairState.JUDGED, "verdict": comparison.verdict, "settled_at": settled, "comparison_key": key}
-        return self.record(pair_of(comparison, **(judged | changes)))
-
-
-def pair_of(comparison: Comparison, **changes: object) -> Pair:
-    """Make the pair of a comparison: PENDING and STARTED unless changed."""
-    values: dict[str, object] = {
-        "plan_id": comparison.plan_id,
-        "run_id": comparison.run_id,
-        "correlation_id": comparison.plan.correlation_id,
-        "trading_day": comparison.trading_day,
-        "origin": comparison.origin,
-        "published_at": comparison.published_at,
-        "verdict": Verdict.PENDING,
-        "start_state": StartState.STARTED,
-        "trade_count": len(comparison.plan.tradable_items),
-    }
-    return Pair.model_validate(values | changes)
+        return self.record(judged(comparison, **({"comparison_key": key} | changes)))
 
 
 @contextmanager

@@ -32,8 +32,9 @@ from shadow.replay.aws import ReplayStack
 from shadow.replay.gate import recording_of
 from shadow.settlement.stored import S3Source, read_comparison
 from tests.factories.comparisons import comparison_of, outcome_of
+from tests.factories.pairs import pair_behind
 from tests.factories.versions import Stage, versioned
-from tests.fakes.cli_cloud import BUCKET, TABLE, pair_of, shadow
+from tests.fakes.cli_cloud import BUCKET, TABLE, shadow
 
 DAY = date(2026, 11, 24)
 
@@ -214,7 +215,7 @@ def test_readiness_is_told_of_the_version_alone(stage: Stage) -> None:
 
 def test_a_plan_that_production_has_not_ended_is_left_for_later(stage: Stage) -> None:
     stage.publish(calls=False)
-    stage.cloud.record(pair_of(comparison_of(DAY, trades=2), state=PairState.PENDING))
+    stage.cloud.record(pair_behind(comparison_of(DAY, trades=2), state=PairState.PENDING))
 
     code, answer = run("1")
 

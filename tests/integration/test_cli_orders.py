@@ -16,7 +16,8 @@ from shadow.cli import orders
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
 from tests.factories.comparisons import comparison_of
-from tests.fakes.cli_cloud import STATE, CliCloud, cli_cloud, pair_of, shadow
+from tests.factories.pairs import pair_behind
+from tests.fakes.cli_cloud import STATE, CliCloud, cli_cloud, shadow
 
 
 def record(run_id: str, status: IntentStatus, step: int = 0) -> IntentRecord:
@@ -54,7 +55,7 @@ def _stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[CliCloud
 
 
 def test_what_may_be_working_is_listed_with_the_command_that_cancels(stack: CliCloud) -> None:
-    pair = stack.record(pair_of(comparison_of(date(2026, 11, 24))))
+    pair = stack.record(pair_behind(comparison_of(date(2026, 11, 24))))
     record(pair.run_id, IntentStatus.FILLED, 0)
     record(pair.run_id, IntentStatus.OPEN, 1)
 

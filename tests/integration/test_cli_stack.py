@@ -22,7 +22,8 @@ from shadow.contracts.identity import execution_name_of
 from shadow.contracts.pair import PairState, trading_day_of
 from shadow.contracts.vocabulary import Origin
 from tests.factories.comparisons import comparison_of, difference, diverged, missing_candidate
-from tests.fakes.cli_cloud import BUCKET, TABLE, CliCloud, cli_cloud, pair_of, shadow
+from tests.factories.pairs import pair_behind
+from tests.fakes.cli_cloud import BUCKET, TABLE, CliCloud, cli_cloud, shadow
 
 DAY = date(2026, 11, 24)
 
@@ -43,7 +44,7 @@ class TestStatusOfADay:
         good, bad = comparison_of(DAY), diverged(comparison_of(DAY, number=1))
         cloud.store(good)
         cloud.store(bad)
-        cloud.record(pair_of(comparison_of(DAY, number=2)))
+        cloud.record(pair_behind(comparison_of(DAY, number=2)))
         cloud.store(comparison_of(DAY, number=3, origin="replay"))
 
         result = shadow("status", "--date", str(DAY))
@@ -101,7 +102,7 @@ class TestStatusOfADay:
     def test_an_open_plan_dated_long_after_today_is_told_of_beside_todays(self, cloud: CliCloud) -> None:
         today = trading_day_of(datetime.now(UTC))
         cloud.store(comparison_of(today))
-        cloud.record(pair_of(comparison_of(today + timedelta(days=400))))
+        cloud.record(pair_behind(comparison_of(today + timedelta(days=400))))
 
         result = shadow("status")
         _, answer = answers("status")
@@ -160,7 +161,7 @@ class TestStatusOfAPair:
         self, cloud: CliCloud, minutes: int, *, stuck: bool
     ) -> None:
         at, run_id = datetime.now(UTC) - timedelta(minutes=minutes), "minted-by-the-control"
-        pair = cloud.record(pair_of(comparison_of(DAY), published_at=at, control_run_id=run_id))
+        pair = cloud.record(pair_behind(comparison_of(DAY), published_at=at, control_run_id=run_id))
         item = {
             "PK": f"RUN#{run_id}",
             "SK": "METADATA",
@@ -233,7 +234,7 @@ class TestCompare:
         assert len(comparator) == 1
 
     def test_a_pair_that_waits_says_for_what(self, cloud: CliCloud, comparator: list[object]) -> None:
-        pair = cloud.record(pair_of(comparison_of(DAY)))
+        pair = cloud.record(pair_behind(comparison_of(DAY)))
 
         result = shadow("compare", pair.plan_id)
 
@@ -249,7 +250,7 @@ class TestCompare:
         assert comparator == []
 
     def test_a_failing_comparator_is_unavailable(self, cloud: CliCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-        pair = cloud.record(pair_of(comparison_of(DAY)))
+        pair = cloud.record(pair_behind(comparison_of(DAY)))
 
         def invoke(*_args: object) -> dict[str, object]:
             raise FunctionFailed("compare-outcomes", "EvidenceUnavailable", "throttled")
@@ -272,7 +273,7 @@ class TestExplain:
         assert execution_name_of(pair.run_id) in result.stdout
 
     def test_a_pair_without_a_comparison_has_nothing_to_explain_yet(self, cloud: CliCloud) -> None:
-        pair = cloud.record(pair_of(comparison_of(DAY), origin=Origin.PLANTED))
+        pair = cloud.record(pair_behind(comparison_of(DAY), origin=Origin.PLANTED))
 
         code, answer = answers("explain", pair.plan_id)
 

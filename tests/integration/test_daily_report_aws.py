@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -27,10 +27,10 @@ from shadow.aws.pair_ledger import DynamoDbPairLedger, pair_to_item
 from shadow.aws.table import to_item
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable, InvalidPayload, UnreachableSource, UnreadableDocument
-from shadow.contracts.pair import Pair, PairState
 from shadow.settlement.stored import S3Source
 from tests.factories.cloud_tables import fresh_aws, make_table
 from tests.factories.comparisons import comparison_of, diverged, document, key_of
+from tests.factories.pairs import judged
 
 BUCKET, TABLE, PLANS, SENDER = "evidence", "pairs", "plans", "shadow@example.com"
 DAYS = trading_days(date(2025, 11, 3), date(2025, 11, 7))
@@ -81,19 +81,8 @@ def page(name: str) -> str:
 
 def put_ledger(*comparisons: Comparison) -> None:
     for entry in comparisons:
-        pair = Pair(
-            plan_id=entry.plan_id,
-            run_id=entry.run_id,
-            correlation_id="c",
-            trading_day=entry.trading_day,
-            published_at=entry.published_at,
-            state=PairState.JUDGED,
-            verdict=entry.verdict,
-            trade_count=12,
-            settled_at=entry.published_at + timedelta(seconds=70),
-            comparison_key=key_of(entry),
-            comparison_sha256=sha256(document(entry)).hexdigest(),
-        )
+        digest = sha256(document(entry)).hexdigest()
+        pair = judged(entry, comparison_key=key_of(entry), comparison_sha256=digest)
         boto3.client("dynamodb").put_item(TableName=TABLE, Item=pair_to_item(pair))
 
 
@@ -108,7 +97,7 @@ def test_the_report_is_archived_and_mailed_with_a_link() -> None:
     page = boto3.client("s3").get_object(Bucket=BUCKET, Key=str(answer["pageKey"]))
     assert page["ContentType"] == "text/html; charset=utf-8"
     assert "DIVERGED" in page["Body"].read().decode()
-    assert kept(DAYS[1])["counts"]["settle_seconds"] == 70.0
+    assert kept(DAYS[1])["counts"]["settle_seconds"] == 60.0
     (mail,) = mails()
     assert mail["To"] == "desk@example.com, risk@example.com"
     html = mail.get_body(("html",))

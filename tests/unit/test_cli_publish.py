@@ -19,7 +19,8 @@ from shadow.contracts.comparison import Verdict
 from shadow.contracts.pair import Pair
 from shadow.contracts.plan import RebalancePlan
 from tests.factories.comparisons import comparison_of
-from tests.fakes.cli_cloud import pair_of, shadow
+from tests.factories.pairs import pair_behind
+from tests.fakes.cli_cloud import shadow
 from tests.fakes.plans import plan_of
 from tests.strategies.outcomes import DAY
 
@@ -218,7 +219,7 @@ class Ledger:
     def get(self, plan_id: str) -> Pair | None:
         verdict = self._answers[min(self.asked, len(self._answers) - 1)]
         self.asked += 1
-        return None if verdict is None else pair_of(comparison_of(DAY), plan_id=plan_id, verdict=verdict)
+        return None if verdict is None else pair_behind(comparison_of(DAY), plan_id=plan_id, verdict=verdict)
 
 
 @pytest.mark.parametrize(

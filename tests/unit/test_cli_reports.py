@@ -22,7 +22,7 @@ from shadow.contracts.comparison import Comparison
 from shadow.contracts.vocabulary import Role
 from shadow.settlement.stored import JsonlSource
 from tests.factories.comparisons import comparison_of, diverged, write_jsonl
-from tests.fakes.cli_cloud import pair_of
+from tests.factories.pairs import pair_behind
 from tests.strategies.outcomes import DAY, random_case
 from tests.strategies.planting import is_buy, shifted
 from tests.strategies.policies import KNOWN, TEXT, policy_with
@@ -85,7 +85,7 @@ class TestReport:
         assert found["page"].endswith("2026-11-19.html")
 
     def test_the_ledger_beside_the_comparisons_is_held_against_them(self, tool: typer.Typer, store: str) -> None:
-        pairs = [pair_of(comparison_of(DAYS[2], number=number)) for number in (0, 1)]
+        pairs = [pair_behind(comparison_of(DAYS[2], number=number)) for number in (0, 1)]
         Path(store, "ledger.jsonl").write_text("".join(pair.model_dump_json() + "\n" for pair in pairs))
 
         code, found = answer(tool, "report", "--folder", store, "--date", "2026-11-20")

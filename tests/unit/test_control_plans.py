@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -14,9 +13,10 @@ from reports.versions import LedgerBesidePlans
 from shadow.aws.table import to_item
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import InvalidPlan
-from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan, trading_day_of
+from shadow.contracts.pair import PairState, Unpaired, UnpairedPlan, trading_day_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.replay.plans import PlanTable
+from tests.factories.pairs import LedgerOf, pair_of
 from tests.fakes.plans import plan_of
 
 if TYPE_CHECKING:
@@ -40,18 +40,6 @@ class Scanned:
         return page | ({"LastEvaluatedKey": str(start + 2)} if start + 2 < len(self.items) else {})
 
 
-@dataclass
-class Ledger:
-    pairs: list[Pair] = field(default_factory=list)
-    noted: list[UnpairedPlan] | None = field(default_factory=list)
-
-    def pairs_of(self, trading_day: date) -> list[Pair]:
-        return [pair for pair in self.pairs if pair.trading_day == trading_day]
-
-    def unpaired_of(self, trading_day: date) -> Sequence[UnpairedPlan] | None:
-        return None if self.noted is None else [plan for plan in self.noted if plan.trading_day == trading_day]
-
-
 def stored(plan: RebalancePlan, text: str | None = None) -> dict[str, object]:
     return {"PK": f"PLAN#{plan.plan_id}", "SK": "METADATA", "plan_data": text or plan.model_dump_json()}
 
@@ -60,55 +48,39 @@ def named(name: str) -> RebalancePlan:
     return PLAN.model_copy(update={"plan_id": f"portfolio_v2_{name}_{int(PLAN.timestamp.timestamp())}"})
 
 
-def beside(ledger: Ledger, *items: dict[str, object]) -> LedgerBesidePlans:
+def beside(ledger: LedgerOf, *items: dict[str, object]) -> LedgerBesidePlans:
     return LedgerBesidePlans(ledger, PlanTable(cast("DynamoDBClient", Scanned(list(items))), "plans"))
 
 
-def pair_of(plan: RebalancePlan) -> Pair:
-    return Pair(
-        plan_id=plan.plan_id,
-        run_id=f"run-{plan.plan_id}",
-        correlation_id="c",
-        trading_day=DAY,
-        published_at=plan.timestamp,
-        state=PairState.JUDGED,
-        verdict=Verdict.MATCHED,
-        trade_count=1,
-    )
-
-
-@pytest.mark.parametrize("noted", [[], None])
-def test_a_plan_that_the_control_made_and_nobody_published_is_not_compared(noted: list[UnpairedPlan] | None) -> None:
+@pytest.mark.parametrize("keeps_notes", [True, False])
+def test_a_plan_that_the_control_made_and_nobody_published_is_not_compared(*, keeps_notes: bool) -> None:
     published, never, refused = named("published"), named("never"), named("refused")
-    ledger = Ledger([pair_of(published)], noted)
-    if noted is not None:
-        ledger.noted = [
-            UnpairedPlan(plan_id=refused.plan_id, trading_day=DAY, published_at=refused.timestamp, reason=Unpaired.INVALID)
-        ]
-    found = beside(ledger, *map(stored, (published, never, refused)))
+    note = UnpairedPlan(plan_id=refused.plan_id, trading_day=DAY, published_at=refused.timestamp, reason=Unpaired.INVALID)
+    pair = pair_of(published, state=PairState.JUDGED, verdict=Verdict.MATCHED)
+    found = beside(LedgerOf(pair, unpaired=[note] if keeps_notes else None), *map(stored, (published, never, refused)))
     unpaired = found.unpaired_of(DAY)
     assert {plan.plan_id for plan in unpaired if isinstance(plan, UnpairedPlan)} == {never.plan_id, refused.plan_id}
-    row = day_row(DAY, found.pairs_of(DAY), {f"run-{published.plan_id}": Verdict.MATCHED}, unpaired)
+    row = day_row(DAY, found.pairs_of(DAY), {pair.run_id: Verdict.MATCHED}, unpaired)
     assert (row["published"], row["unpaired"]) == (1, 2)
 
 
 def test_a_plan_that_cannot_be_read_counts_on_the_day_that_its_id_names() -> None:
-    (note,) = beside(Ledger(), stored(named("broken"), "{}")).unpaired_of(DAY)
+    (note,) = beside(LedgerOf(), stored(named("broken"), "{}")).unpaired_of(DAY)
     assert isinstance(note, UnpairedPlan)
     assert note.reason is Unpaired.NOT_PUBLISHED
-    nameless = beside(Ledger(), {"PK": "PLAN#nameless", "SK": "METADATA", "plan_data": "{}"})
+    nameless = beside(LedgerOf(), {"PK": "PLAN#nameless", "SK": "METADATA", "plan_data": "{}"})
     assert nameless.unpaired_of(DAY) == []
     assert isinstance(nameless.fault, InvalidPlan)
 
 
 def test_a_plan_that_only_holds_has_nothing_to_compare() -> None:
-    row = day_row(DAY, [], {}, beside(Ledger(), stored(plan_of(holds=("AAPL",)))).unpaired_of(DAY))
+    row = day_row(DAY, [], {}, beside(LedgerOf(), stored(plan_of(holds=("AAPL",)))).unpaired_of(DAY))
     assert (row["unpaired"], row["held"]) == (0, 1)
 
 
 def test_the_table_is_read_once_whatever_the_number_of_days() -> None:
     table = Scanned([stored(named(f"p{number}")) for number in range(5)])
-    found = LedgerBesidePlans(Ledger(), PlanTable(cast("DynamoDBClient", table), "plans"))
+    found = LedgerBesidePlans(LedgerOf(), PlanTable(cast("DynamoDBClient", table), "plans"))
     assert len(found.unpaired_of(DAY)) == 5
     assert found.unpaired_of(datetime(2020, 1, 2, tzinfo=UTC).date()) == []
     assert table.scans == 3

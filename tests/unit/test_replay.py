@@ -37,7 +37,7 @@ from shadow.replay.ports import (
 )
 from shadow.replay.replayer import Clock, Pace, Replayer, StateFile, refuse_unless_dry_run
 from tests.factories.comparisons import comparison_of, outcome_of
-from tests.fakes.cli_cloud import pair_of
+from tests.factories.pairs import pair_behind
 from tests.fakes.plans import plan_of
 
 DAY = date(2026, 11, 24)
@@ -143,7 +143,7 @@ class World:
         self.started.append((self.seconds, plan.plan_id))
         self.most_running = max(self.most_running, len(self.started) - len(self.judged))
         state = StartState.REFUSED if plan.plan_id in self.refused else StartState.STARTED
-        pair = pair_of(
+        pair = pair_behind(
             COMPARISONS[0], plan_id=plan.plan_id, run_id=run_id_of(plan.plan_id), origin=Origin.REPLAY, published_at=now
         )
         return pair.model_copy(update={"start_state": state, "start_reason": "InvalidName"})

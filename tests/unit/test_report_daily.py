@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from email import message_from_bytes
@@ -37,56 +37,19 @@ from reports.readiness.readiness import KnownEntry, Readiness, ReadinessPolicy
 from shadow.contracts.comparison import Attribution, Cause, Comparison, MoneyLedger, MoneyRow, Severity, Told, Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.outcome import Owner
-from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan
+from shadow.contracts.pair import PairState, Unpaired, UnpairedPlan
 from shadow.contracts.visible import one_line
 from shadow.contracts.vocabulary import Role
-from tests.factories.comparisons import comparison_of, difference, diverged, document, incomplete, missing_candidate, story
+from tests.factories.comparisons import Given, comparison_of, difference, diverged, incomplete, missing_candidate, story
+from tests.factories.pairs import LedgerOf, judged
 
 DAYS = trading_days(date(2025, 11, 3), date(2025, 11, 20))
 NOW = datetime(2025, 11, 20, 22, 0, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>\"'&=cmd|' /C calc'!A0"
 
 
-class Given:
-    """Comparisons at hand."""
-
-    def __init__(self, comparisons: Iterable[Comparison]) -> None:
-        self._documents = [(f"document-{number}", document(entry)) for number, entry in enumerate(comparisons)]
-
-    def documents(self, first: date, last: date) -> Iterable[tuple[str, bytes]]:
-        del first, last
-        return iter(self._documents)
-
-
-class LedgerOf:
-    """A ledger that knows these pairs."""
-
-    def __init__(self, *pairs: Pair, unpaired: Sequence[UnpairedPlan] = ()) -> None:
-        self._pairs = pairs
-        self._unpaired = unpaired
-
-    def pairs_of(self, trading_day: date) -> list[Pair]:
-        return [pair for pair in self._pairs if pair.trading_day == trading_day]
-
-    def unpaired_of(self, trading_day: date) -> list[UnpairedPlan]:
-        return [plan for plan in self._unpaired if plan.trading_day == trading_day]
-
-
 def report_of(comparisons: Iterable[Comparison], day: date = DAYS[0], **options: object) -> DailyReport:
-    return build_report(Given(comparisons), day, now=NOW, **options)  # type: ignore[arg-type]
-
-
-def judged(comparison: Comparison, **changes: object) -> Pair:
-    return Pair(
-        plan_id=comparison.plan_id,
-        run_id=comparison.run_id,
-        correlation_id="c",
-        trading_day=comparison.trading_day,
-        published_at=comparison.published_at,
-        state=PairState.JUDGED,
-        verdict=comparison.verdict,
-        trade_count=12,
-    ).model_copy(update=changes)
+    return build_report(Given(*comparisons), day, now=NOW, **options)  # type: ignore[arg-type]
 
 
 PAIR = comparison_of(DAYS[0])
@@ -416,8 +379,8 @@ def test_no_cell_is_ever_read_as_a_formula(text: str) -> None:
 def test_the_table_has_every_difference_and_is_harmless() -> None:
     pair = comparison_of(DAYS[0])
     frames = load_frames(
-        Given([diverged(pair, difference(pair, explanation="=HYPERLINK(1)", candidate="@x"), difference(pair, 1))])
-    )  # type: ignore[arg-type]
+        Given(diverged(pair, difference(pair, explanation="=HYPERLINK(1)", candidate="@x"), difference(pair, 1)))
+    )
     rows = list(csv.DictReader(io.StringIO(differences_csv(frames.differences))))
     assert len(rows) == 2
     assert (rows[0]["explanation"], rows[0]["candidate"], rows[0]["notional"]) == ("'=HYPERLINK(1)", "'@x", "246.80")

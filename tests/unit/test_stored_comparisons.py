@@ -15,7 +15,7 @@ from shadow.contracts.errors import UnreachableSource, UnreadableDocument
 from shadow.contracts.pair import Pair, PairState
 from shadow.settlement.stored import FolderSource, JsonlSource, everything, find
 from tests.factories.comparisons import comparison_of, diverged, document, key_of, write_jsonl, write_store
-from tests.fakes.cli_cloud import pair_of
+from tests.factories.pairs import pair_behind
 
 DAY = date(2026, 11, 20)
 RIGHT, WRONG = diverged(comparison_of(DAY)), comparison_of(DAY)
@@ -24,7 +24,7 @@ RIGHT, WRONG = diverged(comparison_of(DAY)), comparison_of(DAY)
 def named(comparison: Comparison, **changes: object) -> Pair:
     digest = sha256(document(comparison)).hexdigest()
     about = {"state": PairState.JUDGED, "verdict": comparison.verdict, "comparison_key": key_of(comparison)}
-    return pair_of(comparison, **(about | {"comparison_sha256": digest} | changes))
+    return pair_behind(comparison, **(about | {"comparison_sha256": digest} | changes))
 
 
 def write_ledger(folder: Path, *pairs: Pair) -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,13 @@ from shadow.aws.versions import Version
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Verdict
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan
+from shadow.contracts.pair import Unpaired, UnpairedPlan
 from shadow.contracts.vocabulary import Lane
 from shadow.replay.ports import replayed_plan
 from tests.factories.comparisons import comparison_of, difference, diverged, document
 from tests.factories.evidence_days import ACCEPTED, days_from
-from tests.fakes.cli_cloud import pair_of, shadow
+from tests.factories.pairs import LedgerOf, judged
+from tests.fakes.cli_cloud import shadow
 
 DAYS = days_from(date(2026, 1, 5), 20)
 POLICY = default_policy()
@@ -39,30 +39,15 @@ BEFORE = datetime(2025, 12, 1, tzinfo=UTC)
 DECIDED = ReadinessPolicy(required=(Feature.BOTH_PHASES,), accepted=(ACCEPTED,))
 
 
-@dataclass
-class Stored:
+class Stored(LedgerOf):
     """Comparisons in order, and the ledger that names them."""
 
-    comparisons: Sequence[Comparison]
-    unpaired: Sequence[UnpairedPlan] = ()
+    def __init__(self, comparisons: Sequence[Comparison], unpaired: Sequence[UnpairedPlan] = ()) -> None:
+        super().__init__(*(judged(each, production_lane=each.production_lane) for each in comparisons), unpaired=unpaired)
+        self.comparisons = comparisons
 
     def documents(self, first: date, last: date) -> Iterator[tuple[str, bytes]]:
         yield from ((entry.plan_id, document(entry)) for entry in self.comparisons if first <= entry.trading_day <= last)
-
-    def pairs_of(self, trading_day: date) -> list[Pair]:
-        return [_pair(entry) for entry in self.comparisons if entry.trading_day == trading_day]
-
-    def unpaired_of(self, trading_day: date) -> list[UnpairedPlan]:
-        return [plan for plan in self.unpaired if plan.trading_day == trading_day]
-
-
-def _pair(comparison: Comparison) -> Pair:
-    judged = {
-        "state": PairState.JUDGED,
-        "verdict": comparison.verdict,
-        "settled_at": comparison.published_at + timedelta(seconds=60),
-    }
-    return pair_of(comparison, **judged, production_lane=comparison.production_lane)
 
 
 def live(day: date) -> Comparison:
