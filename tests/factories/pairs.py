@@ -50,8 +50,8 @@ def pair_behind(comparison: Comparison, **changes: object) -> Pair:
 
 
 def judged(comparison: Comparison, **changes: object) -> Pair:
-    """Make the pair of a comparison, judged as it says a minute after its publication."""
-    settled = comparison.published_at + timedelta(seconds=60)
+    """Make the pair of a comparison, judged as it says 41 seconds after its publication."""
+    settled = comparison.published_at + timedelta(seconds=41)
     values = {"state": PairState.JUDGED, "verdict": comparison.verdict, "settled_at": settled}
     return pair_behind(comparison, **(values | changes))
 

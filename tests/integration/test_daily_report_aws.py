@@ -97,7 +97,7 @@ def test_the_report_is_archived_and_mailed_with_a_link() -> None:
     page = boto3.client("s3").get_object(Bucket=BUCKET, Key=str(answer["pageKey"]))
     assert page["ContentType"] == "text/html; charset=utf-8"
     assert "DIVERGED" in page["Body"].read().decode()
-    assert kept(DAYS[1])["counts"]["settle_seconds"] == 60.0
+    assert kept(DAYS[1])["counts"]["settle_seconds"] == 41.0
     (mail,) = mails()
     assert mail["To"] == "desk@example.com, risk@example.com"
     html = mail.get_body(("html",))

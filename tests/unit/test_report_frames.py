@@ -310,7 +310,7 @@ def test_the_ledger_says_where_every_pair_went() -> None:
     drill = judged(lost, plan_id="p3", run_id="r3", origin=Origin.PLANTED)
     row = day_row(DAY, [judged(compared), waiting, drill], {compared.run_id: Verdict.MATCHED})
     assert (row["published"], row["matched"], row["pending"], row["late"], row["drills"]) == (2, 1, 1, 1, 1)
-    assert (row["conserved"], row["settle_seconds"]) == (True, 60.0)
+    assert (row["conserved"], row["settle_seconds"]) == (True, 41.0)
 
 
 @pytest.mark.parametrize("compared", [{}, {"other": Verdict.MATCHED}])
