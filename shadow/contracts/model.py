@@ -45,6 +45,7 @@ _SHORT = re.compile(r"-?[0-9]{1,13}(?:\.[0-9]{1,14})?")
 _NOT_FINITE = frozenset({"nan", "snan", "inf", "infinity"})
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?")
 _HALVES = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SHOWN = 80
 
 
@@ -103,7 +104,7 @@ def _whole_names(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     while inside:
         each = inside.pop()
         if isinstance(each, dict):
-            broken = next((name for name in each if not _is_whole(name)), None)
+            broken = next((name for name in each if not is_unicode(name)), None)
             if broken is not None:
                 raise ValueError(f"expected names of whole characters, not {ascii(broken)[:_SHOWN]}")
             inside.extend(each.values())
@@ -112,8 +113,9 @@ def _whole_names(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return value
 
 
-def _is_whole(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+def is_unicode(text: str) -> bool:
+    """Tell whether a text can be written in UTF-8: one that was cut in the middle of a character may not."""
+    return text.isascii() or _SURROGATE.search(text) is None
 
 
 JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_whole_names)]

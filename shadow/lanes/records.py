@@ -33,6 +33,7 @@ from shadow.contracts.model import (
     SYMBOL_PATTERN,
     decimal_text,
     is_in_calendar,
+    is_unicode,
     load_json,
     parse_decimal,
     parse_moment,
@@ -43,7 +44,6 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 _Model = TypeVar("_Model", bound=BaseModel)
 _NOTHING: set[str] = set()
 _SHOWN = 60
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_IDENTIFIER = 200
 _SYMBOL = re.compile(SYMBOL_PATTERN)
 
@@ -226,11 +226,6 @@ class Fields:
         for name in names:
             if self.values.get(name) is None:
                 self.fault(name, "a value")
-
-
-def is_unicode(text: str) -> bool:
-    """Tell whether a text can be written in UTF-8: one that was cut in the middle of a character may not."""
-    return text.isascii() or _SURROGATE.search(text) is None
 
 
 def is_symbol(value: str) -> bool:
