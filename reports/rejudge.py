@@ -22,6 +22,7 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass, field
 from datetime import date
 from hashlib import sha256
+from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,7 +112,7 @@ class Cloud:
 FEW = 64
 """So many documents are read by this process alone: starting others takes longer."""
 _PORTION = 32
-_FORM = "shadow margins 1"
+_FORM = "shadow margins 2"
 _LOG = logging.getLogger(__name__)
 _FIXED = frozenset({Verdict.MISSING_CONTROL, Verdict.MISSING_CANDIDATE, Verdict.INCOMPLETE})
 Kinds = dict[str, int]
@@ -265,15 +266,19 @@ def _answer(portion: Portion, entry: Entry, line: Line | None, what_if: WhatIf) 
 def _told(answers: Sequence[Answer], policy: Policy) -> Rejudged:
     """Hold both judgements to the budgets of each day, and note what changed in the order of days, publication and plans."""
     result = Rejudged(policy.hash)
-    old = {line.run_id: Again(Verdict(line.verdict), line.differences) for line, _ in answers if line.found}
-    new = {line.run_id: again or _weighed(line, old[line.run_id], policy) for line, again in answers if again or line.found}
+    for _, day in groupby(sorted(answers, key=lambda answer: _place(answer[0])), lambda answer: answer[0].day):
+        _tell_day(result, list(day), policy)
+    return result
+
+
+def _tell_day(result: Rejudged, answers: Sequence[Answer], policy: Policy) -> None:
+    old = {line.run_id: Again(Verdict(line.verdict), line.differences) for line, _ in answers}
+    new = {line.run_id: again or _weighed(line, old[line.run_id], policy) for line, again in answers}
     before = _within_budgets([line for line, _ in answers if line.policy_hash == policy.hash], old, policy)
     after = _within_budgets([line for line, _ in answers], new, policy)
-    for line, again in sorted(answers, key=lambda answer: _place(answer[0])):
+    for line, again in answers:
         result.judged += again is not None
-        stored = Again(Verdict(line.verdict), ())
-        _note(result, line, before.get(line.run_id, stored), after.get(line.run_id) or _weighed(line, stored, policy))
-    return result
+        _note(result, line, before[line.run_id], after[line.run_id])
 
 
 def _place(line: Line) -> tuple[str, str, str, str]:
@@ -306,7 +311,10 @@ def _note(result: Rejudged, line: Line, before: Again, after: Again) -> None:
     result.trades += line.trades
     result.before[before.verdict] += 1
     result.after[after.verdict] += 1
-    old, new = Counter(_marks(before.differences)), Counter(_marks(after.differences))
+    marks = list(_marks(before.differences)), list(_marks(after.differences))
+    if marks[0] == marks[1] and before.verdict is after.verdict:
+        return
+    old, new = map(Counter, marks)
     came, went = _kinds(new - old), _kinds(old - new)
     if came or went or before.verdict is not after.verdict:
         result.changes.append(Change(line.plan_id, line.trading_day, before.verdict, after.verdict, came, went))

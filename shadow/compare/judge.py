@@ -195,6 +195,9 @@ def _places(cause: Difference, group: list[Difference], policy: Policy) -> Itera
 
     What follows from a covered cause may be little each and much together: then what it is worth is not hidden there.
     """
+    if len(group) == 1 and group[0] is cause:
+        yield cause, cause.key
+        return
     following = net(difference.own for difference in group if difference is not cause)
     together = policy.materiality.raised(cause.severity, _worth(following), ZERO) is not cause.severity
     for difference in group:

@@ -201,12 +201,9 @@ class Materiality(Frozen):
         return severity
 
 
-_SEVERITIES = tuple(Severity)
-
-
 def worse(first: Severity, second: Severity) -> Severity:
     """Give the more severe of two."""
-    return min(first, second, key=_SEVERITIES.index)
+    return second if second.rank < first.rank else first
 
 
 class Deadlines(Frozen):

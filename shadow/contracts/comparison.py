@@ -169,7 +169,10 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """Give the place in order, 0 for the worst."""
-        return list(Severity).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class Attribution(StrEnum):
@@ -241,7 +244,7 @@ class Difference(Frozen):
     @property
     def key(self) -> str:
         """Name this difference within its comparison."""
-        return f"{self.kind}/{self.field}/{self.trade_id or '-'}/{self.attribution.value}"
+        return f"{self.kind}/{self.field}/{self.trade_id or '-'}/{self.attribution}"
 
     @property
     def counts(self) -> bool:
