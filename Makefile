@@ -88,7 +88,7 @@ rehearse: $(STAMP) ## Deploy with the real SAM CLI into the local cloud, and pro
 pages: $(STAMP) ## Write the generated pages under docs/ anew
 	@$(BIN)/python -m local.pages
 
-bench: $(STAMP) ## Measure every benchmark against its peer (under 10 minutes)
+bench: $(STAMP) ## Measure every benchmark against its peer (a quarter of an hour)
 	@$(BIN)/python -m benchmarks
 
 bench-quick: $(STAMP) ## The same, small (about 1 minute)
