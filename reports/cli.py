@@ -19,6 +19,7 @@ from shadow.cli.target import (
     EVER,
     AwsOption,
     DayOption,
+    DecidedOption,
     FileOption,
     FolderOption,
     JsonOption,
@@ -41,12 +42,6 @@ JunitOption = Annotated[Path | None, typer.Option("--junit", help="Also write it
 AllOption = Annotated[bool, typer.Option("--all", help="Give every difference in full, not the worst three of each kind.")]
 SiteOption = Annotated[Path, typer.Option("--out", help="The folder that the pages are written to.", metavar="DIR")]
 RunbooksOption = Annotated[str, typer.Option("--runbooks", help="The address that runbooks lie below.", metavar="URL")]
-DecidedOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--decided", help="Targets, accepted strata, restarts and closures, in TOML.", metavar="FILE", exists=True, dir_okay=False
-    ),
-]
 VersionOption = Annotated[
     str | None, typer.Option("--version", help="Of a published version, by its own runs (shadow candidate).", metavar="N|ARN")
 ]

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reports.cli import DecidedOption
 from shadow.cli.output import BadInput, escape, print_json, progress, say
-from shadow.cli.target import AwsOption, JsonOption, PolicyOption, StageOption, Target, find_target
+from shadow.cli.target import AwsOption, DecidedOption, JsonOption, PolicyOption, StageOption, Target, find_target
 from shadow.contracts.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -180,6 +180,12 @@ PolicyOption = Annotated[
     Path | None,
     typer.Option("--policy", help="The policy; else the packaged one.", metavar="FILE", exists=True, dir_okay=False),
 ]
+DecidedOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--decided", help="Targets, accepted strata, restarts and closures, in TOML.", metavar="FILE", exists=True, dir_okay=False
+    ),
+]
 FromOption = Annotated[str | None, typer.Option("--from", help="From this trading day on.", metavar="DAY")]
 ToOption = Annotated[str | None, typer.Option("--to", help="… up to and with this one.", metavar="DAY")]
 
