@@ -16,7 +16,7 @@ from typing import Protocol
 
 from shadow.contracts.errors import ConfigurationError, ContractViolation, FieldFault, PairMoved, ShadowError, UnknownPair
 from shadow.contracts.identity import execution_name_of, run_id_of
-from shadow.contracts.model import canonical, load_json
+from shadow.contracts.model import canonical, load_json, parse_decimal
 from shadow.contracts.pair import Pair, StartState, Transition, Unpaired, UnpairedPlan, moved, trading_day_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Metric, Origin, Recorder
@@ -128,7 +128,7 @@ class Intake:
             self._start_production(alone, plan)
 
     def _pair_up(self, plan: RebalancePlan, message: PlanMessage) -> None:
-        pair = self._recorded(plan, self._pair(plan, message, _held_of_exits(plan, message)))
+        pair = self._recorded(plan, self._pair(plan, message, self._held_of_exits(plan, message)))
         is_anew = message.published_at > pair.published_at
         if pair.production_lane is Lane.WORKFLOW:
             self._start_production(pair, plan)
@@ -264,7 +264,7 @@ class Intake:
             plan_id=plan_id, trading_day=day, published_at=message.published_at, reason=reason, detail=detail[:500]
         )
         if alone is not None and plan is not None:
-            held = payload.held_document(_held_of_exits(plan, message))
+            held = payload.held_document(self._held_of_exits(plan, message))
             kept = {"plan_json": alone.plan_json, "plan_key": alone.plan_key, "held_json": held}
             record = record.model_copy(update=kept)
         if self.ledger.note_unpaired(record):
@@ -292,6 +292,24 @@ class Intake:
         pair = self.ledger.get(plan_id)
         is_first = end.run_id is not None and (pair is None or pair.control_run_id is None)
         self._moved(plan_id, control_error=end.error, **({"control_run_id": end.run_id} if is_first else {}))
+
+    def _held_of_exits(self, plan: RebalancePlan, message: PlanMessage) -> dict[str, Decimal]:
+        """Give what the control's account held of what the plan leaves wholly, in shares, where the publisher knew it.
+
+        Whatever else the account holds is not looked at. What cannot be read is left out, and logged: the plan does not need it.
+        """
+        told = message.held if isinstance(message.held, Mapping) else {}
+        held: dict[str, Decimal] = {}
+        unread = ["(whole)"] if message.held is not None and told is not message.held else []
+        for symbol in (item.symbol for item in plan.items if item.is_full_exit and item.symbol in told):
+            try:
+                held[symbol] = parse_decimal(told[symbol])
+            except ValueError:
+                unread.append(symbol)
+        if unread:
+            fields = {"plan_id": plan.plan_id, "held": ", ".join(unread[:MAX_FIELDS])}
+            self.recorder.log("positions of the control's account: expected decimals by symbol", fields, problem=True)
+        return held
 
     def _refused(self, pair: Pair, reason: str) -> Pair:
         self.recorder.emit({Metric.PLANS_REFUSED: 1.0})
@@ -321,12 +339,6 @@ _METRIC_OF = {
     Unpaired.NOT_SHADOWED: Metric.PLANS_NOT_SAMPLED,
     Unpaired.HOLD_ONLY: Metric.PLANS_WITHOUT_TRADES,
 }
-
-
-def _held_of_exits(plan: RebalancePlan, message: PlanMessage) -> dict[str, Decimal]:
-    """Give what the control's account held of the symbols that the plan leaves wholly, in shares, where the publisher knew it."""
-    exits = [item.symbol for item in plan.items if item.is_full_exit]
-    return {symbol: message.held[symbol] for symbol in exits if symbol in message.held}
 
 
 def _id_in(message: PlanMessage) -> str:

@@ -18,11 +18,11 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Annotated, Literal, Protocol
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue
 
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.identity import trade_id_of
-from shadow.contracts.model import Exact, Frozen, Identifier, Moment, Symbol, canonical, decimal_text, load_json, parse_decimal
+from shadow.contracts.model import Frozen, Identifier, Moment, canonical, decimal_text, load_json, parse_decimal
 from shadow.contracts.plan import SEQUENCE_BASE, PlanItem, RebalancePlan
 from shadow.contracts.vocabulary import Lane, Origin, Side
 from shadow.contracts.workflow import MAX_INLINE_BYTES, MAX_INLINE_TRADES, ClaimCheck, WorkflowInput, WorkflowPlan, WorkflowTrade
@@ -37,7 +37,7 @@ class ControlEnd(Frozen):
 
     model_config = ConfigDict(extra="ignore")
 
-    error: Annotated[str, Field(max_length=200)] | None = None
+    error: Annotated[str, BeforeValidator(lambda name: name[:200] if isinstance(name, str) else name)] | None = None
     run_id: Identifier | None = None
 
 
@@ -52,7 +52,8 @@ class _Message(Frozen):
 class PlanMessage(_Message):
     """A publication. `plan` is the plan as copied, or JSON text of one; without it `refused` says why there is none.
 
-    `held` is what the control's account held of the symbols, in shares. `shadowed` says whether the publisher feeds a shadow.
+    `held` is what the adopter says that the control's account held, in shares by symbol, not yet read. `shadowed` says whether
+    the publisher feeds a shadow.
     """
 
     kind: Literal["plan"]
@@ -62,7 +63,7 @@ class PlanMessage(_Message):
     plan: object = None
     plan_id: str | None = None
     refused: str | None = None
-    held: Mapping[Symbol, Exact] = Field(default_factory=dict)
+    held: object = None
 
     def read_plan(self) -> RebalancePlan:
         """Validate the plan; raises `InvalidPlan` that names every faulty field."""

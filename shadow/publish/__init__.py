@@ -671,7 +671,9 @@ class DualPublisher(_Typed[P, R]):
         publication.copied.set()
         if self._positions is not None and "plan" in parts:
             try:
-                parts["held"] = as_json(self._positions(parts["plan"]))
+                held = as_json(self._positions(_snapshot(parts["plan"])))  # its own copy, which it may change
+                _message(held=held)
+                parts["held"] = held
             except BaseException as error:  # noqa: BLE001 - without positions the candidate sizes exits by value
                 publication.fault("positions", error)
         ended = publication.over.is_set()

@@ -556,6 +556,18 @@ class TestWhatIsCopied:
         assert len(bench.queue.sent[0]["plan"]["metadata"]["note"]) == 3_000_000
         assert "1,048,576 bytes" in bench.queue.sent[1]["refused"]
 
+    def test_positions_that_json_does_not_have_and_that_change_the_plan_lose_nothing(self, written: io.StringIO) -> None:
+        def positions(plan: dict[str, Any]) -> dict[str, object]:
+            plan["items"].clear()
+            return {"SPY": float("nan")}
+
+        bench = Bench(positions=positions)
+        bench.publish(PLAN)
+
+        assert bench.queue.sent[0]["plan"]["items"] == [{"symbol": "SPY", "trade_amount": "1.10"}]
+        assert "held" not in bench.queue.sent[0]
+        assert "positions: Refused.held.SPY: expected a number that JSON has" in written.getvalue()
+
     def test_positions_are_sent_with_the_plan_and_their_failure_loses_nothing(self, written: io.StringIO) -> None:
         bench = Bench(positions=lambda _plan: {"SPY": Decimal("1.5")})
         bench.publish(PLAN)

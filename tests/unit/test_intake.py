@@ -173,6 +173,32 @@ class TestAPublication:
         held = {trade.symbol: trade.current_position for trade in world.input().rebalance_plan.trade_messages}
         assert held == {"S0000": Decimal("1.5"), "S0001": None, "S0002": None}
 
+    @pytest.mark.parametrize(
+        ("held", "known", "unread"),
+        [
+            ({"S0000": "1.5", "brk.b": "NaN", "SPY 260116C00500000": "1"}, Decimal("1.5"), []),
+            ({"S0000": "NaN"}, None, ["S0000"]),
+            ({"S0000": {"qty": "1.5"}}, None, ["S0000"]),
+            ([{"symbol": "S0000", "qty": "1.5"}], None, ["(whole)"]),
+            (None, None, []),
+        ],
+    )
+    def test_positions_that_cannot_be_read_cost_no_plan_and_are_told(
+        self, held: object, known: Decimal | None, unread: list[str]
+    ) -> None:
+        world = World()
+        world.intake.take(sent(held=held))
+
+        assert world.pair().start_state is StartState.STARTED
+        assert world.input().rebalance_plan.trade_messages[0].current_position == known
+        assert [problem["held"] for problem in world.problems] == unread
+
+    def test_a_class_of_a_long_name_that_production_raised_costs_no_plan(self) -> None:
+        world = World()
+        world.intake.take(sent(control={"error": "E" * 500}))
+
+        assert world.pair().control_error == "E" * 200
+
     @given(st.permutations(["first", "copy", "error", "run"]))
     @settings(max_examples=30, deadline=None)
     def test_copies_and_notes_in_any_order_end_the_same(self, order: list[str]) -> None:
