@@ -43,8 +43,7 @@ class ComparatorEnvironment(Environment):
     `settlement_deadlines` is a JSON object that overrides fields of `Deadlines`, in seconds. `lane_file_path` names the file that
     describes the candidate where it is not our workflow; it has no state table then. `control_account_fingerprint` is the SHA-256
     of a number that must never enter evidence. `alert_topic_arn` and `alert_webhook_secret_id` are where critical differences are
-    told at once; empty: nowhere. `capture_control_events` says whether the control's bus is routed
-    here: without it the control's effects are unknown, not absent.
+    told at once; empty: nowhere.
     """
 
     pair_ledger_table_name: str
@@ -63,7 +62,6 @@ class ComparatorEnvironment(Environment):
     alert_webhook_secret_id: str = ""
     stage: str = "dev"
     aws_region: str = ""
-    capture_control_events: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ def comparator_from(environment: ComparatorEnvironment, starter: Starter, broker
             dynamodb,
             environment.execution_runs_table_name,
             trade_ledger or None,
-            captured if environment.capture_control_events else None,
+            captured,
         )
         for trade_ledger in (environment.trade_ledger_table_name, environment.shadow_trade_ledger_table_name)
     )

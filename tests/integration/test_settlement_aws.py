@@ -171,6 +171,7 @@ def test_an_event_is_captured_once_by_its_id(ledger: DynamoDbPairLedger) -> None
     one = captured_event({"id": "1", "detail-type": "TradeExecuted", "detail": detail})
     again = captured_event({"id": "2", "detail-type": "TradeExecuted", "detail": detail})
 
+    assert one.trade_id == "t"
     assert [captured.record(event, NOW) for event in (one, one, again)] == [True, False, True]
     assert len(list(captured.of_run("r"))) == 2
     assert captured.has_terminal("r") is False

@@ -44,7 +44,7 @@ class Nothing:
         self.reached: list[AlpacaCredentials] = []
 
     def connect(self, credentials: AlpacaCredentials, gate: RequestGate) -> AccountBook:
-        assert gate.limits.per_minute == 30
+        assert (gate.limits.per_minute, gate.limits.window, gate.limits.patience) == (30, 12, 15)
         self.reached.append(credentials)
         return self
 

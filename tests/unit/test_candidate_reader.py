@@ -365,6 +365,19 @@ def test_an_output_that_the_service_left_out_is_not_known(about: dict[str, objec
     assert [payload.text for payload in facts.results] == [text]
 
 
+@pytest.mark.parametrize(("link", "outputs"), [(1, {}), (2, {"S": "{}"}), (0, {"S": "{}"}), (None, {"S": "{}"})])
+def test_whether_a_failure_was_caught_is_told_by_the_event_that_an_exit_is_linked_to(
+    link: int | None, outputs: dict[str, str]
+) -> None:
+    events = history_of(
+        ("TaskFailed", {"taskFailedEventDetails": {"error": "E"}}),
+        ("TaskSucceeded", {}),
+        ("TaskStateExited", exited("S", output="{}")),
+    )
+    events[-1]["previousEventId"] = link
+    assert {name: payload.text for name, payload in read_history(events).outputs.items()} == outputs
+
+
 def test_after_a_redrive_the_end_and_its_state_are_those_of_the_second_time() -> None:
     entered = {"stateEnteredEventDetails": {"name": "F"}}
     failed = {"executionFailedEventDetails": {"error": "E", "cause": "C"}}

@@ -121,3 +121,20 @@ def test_a_ledger_row_of_another_plan_with_the_same_correlation_id_is_that_plans
     document: Any = document_of(world, PLAN.plan_id)
     assert [effect for effect in document["control"]["effects"] if effect["kind"] == "LedgerEntry"] == []
     assert not [each for each in found if "order-of-the-other" in json.dumps(each)]
+
+
+def test_a_plan_of_the_day_with_a_correlation_id_of_its_own_shares_no_rows() -> None:
+    pair = pair_of(PLAN, control_run_id=None)
+    world = world_of(pair)
+    note(world, pair, ran(world, 1), BEGIN.isoformat())
+    row = {"PK": "TRADE#o", "SK": "METADATA", "order_id": "o", "symbol": "AAPL", "direction": "SELL", "filled_qty": "12"}
+    told = {"fill_price": "50", "timestamp": BEGIN.isoformat(), "correlation_id": pair.correlation_id}
+    world.ledger_rows = {pair.correlation_id: [to_item(row | told)]}
+    other = {"plan_id": "another", "run_id": "run-2", "correlation_id": "another"}
+
+    world.pairs["another"] = pair.model_copy(update=other)
+    judged(world)
+
+    document: Any = document_of(world, PLAN.plan_id)
+    rows = [effect["order_id"] for effect in document["control"]["effects"] if effect["kind"] == "LedgerEntry"]
+    assert rows == ["o"]

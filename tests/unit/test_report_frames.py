@@ -22,7 +22,7 @@ from shadow.contracts.comparison import Comparison, Severity, Verdict
 from shadow.contracts.errors import UnreachableSource, UnreadableDocument
 from shadow.contracts.pair import PairState, Unpaired, UnpairedPlan, UnreadablePair
 from shadow.contracts.vocabulary import Origin, Reason, RunStatus, TradeStatus
-from shadow.settlement.stored import FolderSource, JsonlLedger, JsonlSource, S3Source, source_of
+from shadow.settlement.stored import FolderSource, JsonlLedger, JsonlSource, source_of
 from tests.factories.comparisons import (
     Given,
     comparison_of,
@@ -213,12 +213,6 @@ def test_only_the_days_asked_for_are_loaded(tmp_path: Path) -> None:
     for source in (FolderSource(write_store(tmp_path, pairs)), JsonlSource(write_jsonl(tmp_path / "x.jsonl", pairs))):
         frames = load_frames(source, days[1], days[2])
         assert [stamp.date() for stamp in frames.pairs["trading_day"]] == days[1:3]
-
-
-def test_a_place_is_opened_as_what_it_is(tmp_path: Path) -> None:
-    assert source_of("s3://bucket/anything") == S3Source("bucket")
-    assert source_of(str(tmp_path / "x.jsonl")) == JsonlSource(tmp_path / "x.jsonl")
-    assert source_of(str(tmp_path)) == FolderSource(tmp_path)
 
 
 @pytest.mark.parametrize("place", ["", "nothing-here.jsonl"])

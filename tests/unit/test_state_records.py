@@ -107,6 +107,13 @@ def test_an_order_was_accepted_where_the_broker_had_it_and_in_dry_run_nobody_kno
     assert read.order.accepted is (None if mode == "dry_run" else known.get(status, True))
 
 
+def test_whether_an_asset_trades_in_fractions_is_what_the_first_intent_recorded() -> None:
+    recorded = read_state_items([item(0), item(1, fractionable=False), item(2, fractionable=False)]).intents["t"]
+    decided = RESULT | {"askedQuantity": "4", "decisionPrice": "10"}
+    told = [trade_of_result(Fields("r", decided, []), PLANNED, intents) for intents in (recorded, recorded[1:], ())]
+    assert [each and each.intent and each.intent.fractionable for each in told] == [True, False, None]
+
+
 def test_the_intents_of_a_trade_stand_by_their_steps_and_other_items_are_not_read() -> None:
     items = [item(1), item(0, "u"), item(10), item(0), {"SK": "RUN"}, {"SK": "TURN#t", "turn": 1}]
     records = read_state_items(items)

@@ -13,7 +13,7 @@ import pytest
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.errors import UnreachableSource, UnreadableDocument
 from shadow.contracts.pair import Pair, PairState
-from shadow.settlement.stored import FolderSource, JsonlSource, everything, find
+from shadow.settlement.stored import FolderSource, JsonlSource, S3Source, everything, find, source_of
 from tests.factories.comparisons import comparison_of, diverged, document, key_of, write_jsonl, write_store
 from tests.factories.pairs import pair_behind
 
@@ -121,3 +121,9 @@ def test_a_folder_of_no_day_is_left_alone(tmp_path: Path, day: str) -> None:
     (tmp_path / "comparisons" / day).mkdir()
     (tmp_path / "comparisons" / day / "x.json").write_bytes(b"{}")
     assert names(FolderSource(tmp_path)) == [key_of(RIGHT)]
+
+
+def test_a_place_is_opened_as_what_it_is(tmp_path: Path) -> None:
+    assert source_of("s3://bucket/anything") == S3Source("bucket")
+    assert source_of(str(tmp_path / "x.jsonl")) == JsonlSource(tmp_path / "x.jsonl")
+    assert source_of(str(tmp_path)) == FolderSource(tmp_path)
