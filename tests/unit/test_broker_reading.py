@@ -8,9 +8,10 @@ from decimal import Decimal
 
 import pytest
 
-from shadow.contracts.outcome import AccountRecord, Books, HeldPosition, MarketQuote, OrderRecord, RunOutcome, TradeOutcome
+from shadow.contracts.outcome import AccountRecord, Books, Gap, HeldPosition, MarketQuote, OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import Lane, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.brokers.reading import broker_corrected
+from shadow.lanes.legacy.reader import UNCLAIMED_ROW
 
 AT = datetime(2026, 11, 27, 15, tzinfo=UTC)
 LATER = AT + timedelta(minutes=5)
@@ -37,7 +38,12 @@ def trade(**changes: object) -> TradeOutcome:
 
 
 def read(
-    found: Mapping[str, object] | None, *, opening: object = None, market: list[Row] | None = None, **changes: object
+    found: Mapping[str, object] | None,
+    *,
+    opening: object = None,
+    market: list[Row] | None = None,
+    gaps: tuple[Gap, ...] = (),
+    **changes: object,
 ) -> RunOutcome:
     """Read what was found in the candidate's account beside a run of one trade."""
     run = RunOutcome(
@@ -49,6 +55,7 @@ def read(
         trades=(trade(**changes),),
         started_at=AT,
         completed_at=AT + timedelta(seconds=10),
+        gaps=gaps,
     )
     document = {**({} if found is None else {"candidate": found}), **({} if market is None else {"market": market})}
     corrected = broker_corrected(run, document, None if opening is None else {"candidate": opening})
@@ -236,3 +243,9 @@ def test_without_a_word_about_the_lanes_account_nothing_of_it_is_said() -> None:
     outcome = read(None)
     assert (outcome.broker_truth, outcome.account, outcome.trades) == (False, None, (trade(),))
     assert read(look()).broker_truth
+
+
+def test_v9_a_row_of_the_ledger_that_may_be_another_run_s_is_no_gap_where_the_broker_says_whose_its_order_is() -> None:
+    gaps = tuple(Gap(what=f"{UNCLAIMED_ROW}{name}", reason="r") for name in ("1", "2"))
+    assert read(look(orders=[order("1")]), gaps=gaps).gaps == gaps[1:]
+    assert read(None, gaps=gaps).gaps == gaps

@@ -387,15 +387,61 @@ ROW: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize(("shared", "kept"), [(False, ["order-AAPL", "another"]), (True, ["order-AAPL"])])
-def test_a_row_of_the_ledger_is_the_trades_whose_order_it_names(kept: list[str], *, shared: bool) -> None:
-    outcome = with_effects(ControlRun(PLAN), [], [ROW | {"order_id": "another"}, ROW], shared=shared)
+def rows_of(outcome: RunOutcome) -> dict[str | None, str | None]:
+    """The trade of each order in the ledger."""
     assert outcome.effects is not None
-    found = {each.order_id: each for each in outcome.effects}
-    assert sorted(name or "" for name in found) == sorted(kept)
-    assert all(each.emitted and each.kind is EffectKind.LEDGER_ENTRY for each in outcome.effects)
-    assert found["order-AAPL"].trade_id == of(outcome, "AAPL").trade_id
-    assert shared or found["another"].trade_id is None
+    rows = [each for each in outcome.effects if each.kind is EffectKind.LEDGER_ENTRY]
+    assert all(each.emitted for each in rows)
+    return {each.order_id: each.trade_id for each in rows}
+
+
+_OTHER = ROW | {"order_id": "another"}
+_LATER = _OTHER | {"timestamp": (BEGIN + timedelta(hours=3)).isoformat()}
+_UNCLAIMED = "legacy ledger row of order another"
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("row", [_OTHER, _LATER, _OTHER | {"symbol": "KO"}])
+def test_v9_a_row_of_the_ledger_is_the_trades_whose_order_it_names_and_no_other_s(
+    row: dict[str, object], *, shared: bool
+) -> None:
+    """Another run's row has our correlation id. It is no second order of ours; where nothing tells, that is a gap."""
+    outcome = with_effects(ControlRun(PLAN), [], [row, ROW], shared=shared)
+    assert rows_of(outcome) == {"order-AAPL": of(outcome, "AAPL").trade_id}
+    told = [] if shared or row is _LATER else [_UNCLAIMED]
+    assert [gap.what for gap in outcome.gaps] == told
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_row_whose_order_an_event_of_the_trade_names_is_the_trade_s(*, shared: bool) -> None:
+    trade_id = of(read(ControlRun(PLAN)), "AAPL").trade_id
+    event = Effect(kind=EffectKind.TRADE_EXECUTED, emitted=True, trade_id=trade_id, order_id="another")
+    outcome = with_effects(ControlRun(PLAN), [event], [_OTHER, ROW], shared=shared)
+    assert rows_of(outcome) == {"order-AAPL": trade_id, "another": trade_id}
+    assert outcome.gaps == ()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_row_of_an_earlier_step_of_a_walk_is_the_trade_s_as_far_as_it_filled(*, shared: bool) -> None:
+    whole = of(read(ControlRun(PLAN)), "AAPL").filled_quantity
+    assert whole is not None
+    first, last = ROW | {"order_id": "another", "filled_qty": "5"}, ROW | {"filled_qty": str(whole - 5)}
+    outcome = with_effects(ControlRun(PLAN), [], [first, last], shared=shared)
+    trade_id = of(outcome, "AAPL").trade_id
+    assert rows_of(outcome) == {"order-AAPL": trade_id, "another": trade_id}
+    beyond = with_effects(ControlRun(PLAN), [], [first | {"filled_qty": "5.00001"}, last], shared=shared)
+    assert rows_of(beyond) == {"order-AAPL": trade_id}
+    assert [gap.what for gap in beyond.gaps] == ([] if shared else [_UNCLAIMED])
+
+
+def test_a_row_of_a_trade_that_failed_and_came_while_it_was_tried_is_the_trade_s_unless_another_plan_shares_the_id() -> None:
+    run = ControlRun(PLAN, {"AAPL": "FAILED"})
+    alone, shared, later = (
+        with_effects(run, [], [row], shared=share) for row, share in ((_OTHER, False), (_OTHER, True), (_LATER, False))
+    )
+    assert rows_of(alone) == {"another": of(alone, "AAPL").trade_id}
+    assert rows_of(shared) == rows_of(later) == {}
+    assert alone.gaps == shared.gaps == later.gaps == ()
 
 
 def test_effects_bear_the_symbol_and_side_of_the_trade_that_they_name_and_stand_in_one_order() -> None:

@@ -25,6 +25,7 @@ from shadow.contracts.outcome import (
 from shadow.contracts.vocabulary import Side
 from shadow.lanes.brokers.orders import Accounted, Listed, Neighbours, accounted
 from shadow.lanes.effects import order_record
+from shadow.lanes.legacy.reader import UNCLAIMED_ROW
 from shadow.lanes.records import Fields
 
 _ZERO = Decimal(0)
@@ -54,6 +55,7 @@ def broker_corrected(outcome: RunOutcome | None, document: object, opening: obje
     symbols = {trade.trade_id: trade.symbol for trade in outcome.trades}
     gaps = [Gap(what=f"broker orders of {symbols[name]}", reason=why) for name, why in result.unclear.items()]
     gaps += [Gap(what="broker orders", reason=reason) for reason in result.gaps]
+    seen = {f"{UNCLAIMED_ROW}{order.record.order_id}" for order in listed}
     trades = tuple(_corrected(trade, result, account, absent, _neighbours(fields)) for trade in outcome.trades)
     return outcome.model_copy(
         update={
@@ -61,7 +63,7 @@ def broker_corrected(outcome: RunOutcome | None, document: object, opening: obje
             "broker_truth": True,
             "account": account,
             "violations": tuple(sorted({*outcome.violations, *faults})),
-            "gaps": (*outcome.gaps, *gaps),
+            "gaps": (*(gap for gap in outcome.gaps if gap.what not in seen), *gaps),
         }
     )
 

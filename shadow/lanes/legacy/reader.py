@@ -13,6 +13,11 @@ How a safety stop is recognised, strongest sign first:
 2. the run item's `failure_reason` (matched on the words below);
 3. the shape of the items: BUYs still WAITING while more than the guard's threshold of sells failed.
 
+Whose a row of the trade ledger is. It has the order's id and the publication's correlation id, which a second publication or a
+retried one shares, and no run. It is a trade's whose item, or whose event, names its order; else, by symbol, side and time, as a
+step of a walk whose last order the item names. What is left and came while the run worked may be another run's, or a second
+order of the trade: a gap, which accuses nobody and which the broker's list of orders closes.
+
 How a BUY that the equity breaker refused is recognised: it FAILED, it has no order, and its `error_message` (or, where it
 has none, the run's `failure_reason`) speaks of the equity limit.
 """
@@ -21,9 +26,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from shadow.contracts.control_records import (
@@ -39,6 +45,7 @@ from shadow.contracts.control_records import (
     RunItem,
     TradeItem,
 )
+from shadow.contracts.identity import joined_symbol
 from shadow.contracts.outcome import (
     Effect,
     EquityDecision,
@@ -66,6 +73,9 @@ _REASONS = (
     (re.compile(r"unavailable|throttl|rate limit|\b(429|5\d\d)\b|connection", re.IGNORECASE), Reason.BROKER_UNAVAILABLE),
     (re.compile(r"reject|refus|insufficient|not tradable|forbidden|\b(403|422)\b", re.IGNORECASE), Reason.BROKER_REJECTED),
 )
+UNCLAIMED_ROW = "legacy ledger row of order "
+"""Begins the gap of a row that may be another run's; the order's id ends it."""
+_ZERO, _SHARE_STEP = Decimal(0), Decimal("0.000001")
 _AFTER_SELLS = (LegacyRunStatus.BUY_PHASE, LegacyRunStatus.AGGREGATING, LegacyRunStatus.COMPLETED)
 
 
@@ -177,8 +187,8 @@ def read_control(
 ) -> RunOutcome | None:
     """Read the control's `items`, captured `effects` and the trade ledger's rows (items and rows as plain values).
 
-    `ledger_is_shared`: another plan has the same correlation id, as a retried publication has, so that a row whose order no
-    trade of this run names is the other run's. `effects` None means that nobody captures them. `own` names fields of the user's
+    `ledger_is_shared`: another plan is known to have the same correlation id, as a retried publication has, so that a row which
+    is no trade's of this run is the other run's. `effects` None means that nobody captures them. `own` names fields of the user's
     own: attributes of the run's item, and of a trade's item or its execution data, that are no violation of the contract.
 
     None when there is no item at all: the run is not there.
@@ -207,26 +217,29 @@ def read_control(
     else:
         run.refuse_unknown(_RUN_FIELDS)
     if effects is not None:
-        effects = [*effects, *_ledger_effects(rows, ledger_rows, faults, ledger_is_shared=ledger_is_shared)]
-    return _outcome((run_id, plan_id), run, rows, effects, gaps)
+        effects = [*effects, *_ledger_effects(rows, ledger_rows, faults)]
+    return _outcome((run_id, plan_id), run, rows, effects, gaps, ledger_is_shared=ledger_is_shared)
 
 
-def _ledger_effects(
-    rows: list[_TradeRow], entries: Iterable[Mapping[str, object]], faults: list[str], *, ledger_is_shared: bool
-) -> list[Effect]:
-    """Read the ledger's rows as effects of the trades whose orders they name."""
+def _ledger_effects(rows: list[_TradeRow], entries: Iterable[Mapping[str, object]], faults: list[str]) -> list[Effect]:
+    """Read the ledger's rows as effects, of the trades whose items name their orders as far as they do."""
     by_order = {str(order_id): row.trade_id for row in rows if (order_id := row.fields.values.get("order_id"))}
     return [
         read_effect(
             EffectKind.LEDGER_ENTRY, entry, emitted=True, faults=faults, trade_id=by_order.get(str(entry.get("order_id")))
         )
         for entry in entries
-        if not ledger_is_shared or str(entry.get("order_id")) in by_order
     ]
 
 
 def _outcome(
-    names: tuple[str, str], run: Fields, rows: list[_TradeRow], effects: Sequence[Effect] | None, gaps: list[Gap]
+    names: tuple[str, str],
+    run: Fields,
+    rows: list[_TradeRow],
+    effects: Sequence[Effect] | None,
+    gaps: list[Gap],
+    *,
+    ledger_is_shared: bool,
 ) -> RunOutcome:
     run_id, plan_id = names
     facts = _facts(run, rows, effects)
@@ -240,6 +253,9 @@ def _outcome(
     ended = _ended_at(run, trades)
     counters = _counters(run) if run.values else None
     started, began = run.moment("created_at") or run.moment("run_timestamp"), run.moment("buy_phase_started_at")
+    if effects is not None:
+        effects, unclaimed = _claimed_rows(effects, trades, ledger_is_shared=ledger_is_shared)
+        gaps += [] if ledger_is_shared else [_unclaimed(row) for row in unclaimed if _holds(started, ended, row.at)]
     if run.values:
         run.hold_against(RunItem)
     return RunOutcome(
@@ -404,6 +420,61 @@ def _ended_at(run: Fields, trades: tuple[TradeOutcome, ...]) -> datetime | None:
     if run.values.get("completed_at") is None:
         ends += [trade.completed_at for trade in trades]
     return max((end for end in ends if end is not None), default=None)
+
+
+_SLACK = timedelta(seconds=5)
+"""How far the times of the ledger and of the items may be apart."""
+
+
+def _claimed_rows(
+    effects: Sequence[Effect], trades: Sequence[TradeOutcome], *, ledger_is_shared: bool
+) -> tuple[list[Effect], list[Effect]]:
+    """Give the effects with every row of the ledger at the trade whose it is, and the rows that are none's."""
+    by_id = {trade.trade_id: trade for trade in trades}
+    told = {e.order_id: e.trade_id for e in effects if e.kind is EffectKind.TRADE_EXECUTED and e.order_id and e.trade_id in by_id}
+    entered: dict[str, Decimal] = defaultdict(Decimal)
+    known: list[Effect] = []
+    left: list[Effect] = []
+    for effect in effects:
+        owner = effect.trade_id
+        if effect.kind is EffectKind.LEDGER_ENTRY and effect.order_id is not None:
+            owner = owner or told.get(effect.order_id)
+            if owner is None and effect.symbol is not None and effect.action is not None:
+                left.append(effect)
+                continue
+            entered[owner or ""] += effect.quantity or _ZERO
+        known.append(effect if owner == effect.trade_id else effect.model_copy(update={"trade_id": owner}))
+    unclaimed: list[Effect] = []
+    by_symbol = {(joined_symbol(trade.symbol), trade.action): trade for trade in trades} if left else {}
+    for row in left:
+        trade = by_symbol.get((joined_symbol(row.symbol), row.action)) if row.symbol and row.action else None
+        sure = trade is not None and (trade.trade_id in entered or not ledger_is_shared)
+        if trade is not None and sure and _is_step(row, trade, entered.get(trade.trade_id)):
+            known.append(row.model_copy(update={"trade_id": trade.trade_id}))
+            entered[trade.trade_id] += row.quantity or _ZERO
+        else:
+            unclaimed.append(row)
+    return known, unclaimed
+
+
+def _unclaimed(row: Effect) -> Gap:
+    what = f"{row.action} of {row.quantity} {row.symbol}"
+    reason = f"a {what} under the run's correlation id, and no trade names its order: another run's, or one too many"
+    return Gap(what=f"{UNCLAIMED_ROW}{row.order_id}", reason=reason)
+
+
+def _is_step(row: Effect, trade: TradeOutcome, entered: Decimal | None) -> bool:
+    """Tell whether a row whose order a trade does not name is of an earlier order of its walk, by time and by quantity."""
+    if trade.started_at is None or not _holds(trade.started_at, trade.completed_at, row.at):
+        return False
+    if entered is None:  # of a trade that executed, the order that its item names is in the ledger, too
+        return trade.status is not TradeStatus.COMPLETED
+    return entered + (row.quantity or _ZERO) <= (trade.filled_quantity or _ZERO) + _SHARE_STEP
+
+
+def _holds(begin: datetime | None, end: datetime | None, at: datetime | None) -> bool:
+    """Tell whether a moment lies in a stretch of time, as far as both are known."""
+    return at is None or ((begin is None or at >= begin - _SLACK) and (end is None or at <= end + _SLACK))
 
 
 def _named_effects(effects: Sequence[Effect], trades: tuple[TradeOutcome, ...]) -> tuple[Effect, ...]:
