@@ -5,7 +5,7 @@ The Alpaca adapter over real HTTP, against the broker simulator: reading, and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -31,20 +31,6 @@ from shadow.broker.port import (
 )
 from shadow.contracts.vocabulary import Role, Side
 from tests.factories.broker import CLOSES, connect, order
-
-
-@pytest.fixture
-def simulator() -> Iterator[BrokerSimulator]:
-    with BrokerSimulator(seed=7) as running:
-        running.set_day(date(2026, 1, 6), CLOSES)
-        yield running
-
-
-@pytest.fixture
-def broker(simulator: BrokerSimulator) -> Iterator[AlpacaBroker]:
-    connected = connect(simulator, Role.CANDIDATE)
-    yield connected
-    connected.close()
 
 
 def test_the_adapter_is_a_broker(broker: AlpacaBroker) -> None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -25,21 +23,7 @@ from shadow.broker.port import (
     SubmitAmbiguous,
 )
 from shadow.contracts.vocabulary import Role
-from tests.factories.broker import CLOSES, IMPATIENT, connect, order
-
-
-@pytest.fixture
-def simulator() -> Iterator[BrokerSimulator]:
-    with BrokerSimulator(seed=7) as running:
-        running.set_day(date(2026, 1, 6), CLOSES)
-        yield running
-
-
-@pytest.fixture
-def broker(simulator: BrokerSimulator) -> Iterator[AlpacaBroker]:
-    connected = connect(simulator, Role.CANDIDATE)
-    yield connected
-    connected.close()
+from tests.factories.broker import IMPATIENT, connect, order
 
 
 def posts(simulator: BrokerSimulator) -> int:

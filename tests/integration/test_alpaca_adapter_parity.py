@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import pytest
 import requests
 from alpaca.common.enums import Sort
 from alpaca.common.exceptions import APIError
@@ -34,13 +33,6 @@ from shadow.broker.port import (
 )
 from shadow.contracts.vocabulary import Role, Side
 from tests.factories.broker import CLOSES, order
-
-
-@pytest.fixture
-def simulator() -> Iterator[BrokerSimulator]:
-    with BrokerSimulator(seed=7) as running:
-        running.set_day(date(2026, 1, 6), CLOSES)
-        yield running
 
 
 class Recorder(BaseAdapter):

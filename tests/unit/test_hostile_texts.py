@@ -30,9 +30,9 @@ from reports.data.frames import load_frames
 from reports.site import Folder, write_site
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.visible import SHOWN, one_line, visible
-from tests.factories.comparisons import comparison_of, difference, diverged, incomplete, with_trade, write_jsonl
+from tests.factories.comparisons import Given, comparison_of, difference, diverged, incomplete, with_trade, write_jsonl
 from tests.fakes.cli_cloud import shadow
-from tests.unit.test_report_daily import Given, report_of
+from tests.unit.test_report_daily import report_of
 
 DAY = date(2025, 11, 3)
 FORGED = "MATCHED   nothing differs"
@@ -112,7 +112,7 @@ def test_pages_mail_and_table_show_it_and_obey_nothing(tmp_path_factory: pytest.
     assert not any(line.strip().startswith(FORGED) for line in plain.splitlines())
     assert not painted(str(mail["Subject"]), line_ends="")
     assert json.loads(to_json(report)) == report.to_wire()
-    frames = load_frames(Given([pair]))  # type: ignore[arg-type]
+    frames = load_frames(Given(pair))
     for row in csv.reader(io.StringIO(differences_csv(frames.differences))):
         assert not painted("".join(row), line_ends="")
 

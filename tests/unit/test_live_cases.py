@@ -19,7 +19,6 @@ from shadow.broker.port import (
     OrderStatus,
     OrderType,
     Quote,
-    QuoteUnavailable,
 )
 from shadow.contracts.candidate_state import IntentStatus
 from shadow.contracts.vocabulary import Reason, Side, TradeStatus
@@ -156,12 +155,6 @@ def test_l5_nothing_is_decided_on_a_quote_that_cannot_be(
 
 
 # ---------------------------------------------------------------------- L6: symbols, and answers about others
-
-
-@pytest.mark.parametrize("body", [{"quotes": None}, {"quotes": {}}, {"quotes": {"AAPL": None}}])
-def test_l6_no_quote_is_no_quote_however_it_is_written(body: object) -> None:
-    with pytest.raises(QuoteUnavailable):
-        answering(200, body).quote("AAPL")
 
 
 @pytest.mark.parametrize("symbol", ["BTC/USD", "CRYPTO::BTC//USD"])
