@@ -449,7 +449,7 @@ def composed() -> Iterator[None]:
         for module in (intake_composition, settlement_composition):
             stack.enter_context(patch.object(module, "PowertoolsRecorder", lambda: _Current("recorder")))
         stack.enter_context(patch.object(settlement_composition, "judge_by", lambda _: fake_judge))
-        stack.enter_context(patch.object(settlement_composition, "_redactor", lambda _: _NothingSecret()))
+        stack.enter_context(patch.object(settlement_composition, "Redactor", _NothingSecret))
         stack.enter_context(patch.object(sweeper, "RECENT_DAYS", 2))
         stack.enter_context(patch.object(Sweeper, "_month_cost", lambda *_: 0.0))  # a gauge that reads every day of the month
         own = {"pair_ledger_table_name": LEDGER, "state_machine_arn": STATE_MACHINE, "evidence_bucket_name": "evidence"}
