@@ -13,20 +13,20 @@ from pathlib import Path
 from shadow.cli.output import BadInput, ExitCode, escape, print_json, say
 from shadow.compare.policy import Policy
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.vocabulary import Role
+from shadow.contracts.vocabulary import Role, Side
 from shadow.lanes.declared import read_with_words
 from shadow.lanes.lane_file import LaneFile
 from shadow.lanes.records import EACH, as_json, leaves, values_at
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
-    "symbol": ("symbol", "ticker", "instrument"),
+    "symbol": ("symbol", "ticker", "instrument", "code"),
     "action": ("action", "side", "direction"),
     "status": ("status", "state", "order_status"),
     "key": ("trade_id", "client_ref", "reference", "id"),
-    "planned_amount": ("trade_amount", "target_usd", "planned_amount", "notional"),
-    "asked_quantity": ("requested_qty", "quantity_requested", "asked_quantity"),
+    "planned_amount": ("trade_amount", "target_usd", "usd_target", "planned_amount", "notional"),
+    "asked_quantity": ("requested_qty", "quantity_requested", "asked_quantity", "qty_wanted", "qty"),
     "filled_quantity": ("filled_qty", "filled_quantity", "quantity"),
-    "average_price": ("avg_fill_price", "filled_avg_price", "average_price", "price"),
+    "average_price": ("avg_fill_price", "filled_avg_price", "average_price", "avg_px", "fill_price", "price"),
     "value": ("filled_usd", "total_value", "value"),
     "order_id": ("order_id", "broker_order_id"),
 }
@@ -39,18 +39,15 @@ _ENDS = {
 
 
 def first_lane_file(history: Path) -> str:
-    """Write a first lane file from an execution's output. Raises `BadInput`."""
-    describe, _ = _execution(history)
+    """Write a first lane file from an execution's output. Raises `BadInput` where there is none to read."""
+    describe, events = _execution(history)
     output = as_json(str(describe.get("output")))
+    if not isinstance(output, Mapping | list):
+        raise BadInput(f"{history}: expected an execution that succeeded, with its output; {_ending(describe, events)}")
     found = dict(leaves(output))
-    rows = next((path.partition(EACH)[0] for path in found if EACH in path), "")
-    each = {path.removeprefix(f"{rows}{EACH}.") for path in found if rows and path.startswith(f"{rows}{EACH}.")}
-    guessed = {
-        name: path
-        for name, words in _NAMES.items()
-        if (path := next((path for word in words for path in sorted(each) if _last(path) == _plain(word)), None))
-    }
-    read = {f"{rows}{EACH}.{path}" for path in guessed.values()}
+    root, guessed = _guessed(found)
+    read = {f"{root}.{path}" for path in guessed.values()}
+    no_list = f"  # not found: the path of the list of trades, with {EACH}. Did this execution trade?"
     lines = [
         'schema = "shadow.lane/1"',
         'name = "my-lane"',
@@ -58,7 +55,7 @@ def first_lane_file(history: Path) -> str:
         "",
         "[input]  # left: a path in the workflow's input; right: a field of the plan",
         'plan_id = "plan_id"',
-        'trades = "trades"',
+        'trades = "trades"  # right: the path of the list of trades in the workflow\'s input',
         "[input.trade]",
         'symbol = "symbol"',
         'side = "action"',
@@ -68,16 +65,43 @@ def first_lane_file(history: Path) -> str:
         'from = "execution.output"',
         "",
     ]
-    lines += ["[trades]", 'from = "execution.output"', f"root = {json.dumps(rows + EACH)}"]
+    lines += ["[trades]", 'from = "execution.output"', f"root = {json.dumps(root)}{'' if root else no_list}"]
     for name, path in guessed.items():
         words = f'{{ at = {json.dumps(path)}, map = "{name}" }}' if name in ("action", "status") else json.dumps(path)
         lines.append(f"{name} = {words}")
+    lines += [
+        f'# {name} = ""  # not found: its path in one trade' for name in ("symbol", "action", "status") if name not in guessed
+    ]
     for name in ("action", "status"):
-        met = sorted({str(value) for value in _every(output, f"{rows}{EACH}.{guessed[name]}")}) if name in guessed else []
+        met = sorted({str(value) for value in _every(output, f"{root}.{guessed[name]}")}) if name in guessed else []
         lines += ["", f"[maps.{name}]  # say what each word means"] + [f'{json.dumps(word)} = ""' for word in met]
     left = sorted(set(found) - read)
     lines += ["", "[unread]  # take out of this list what is to be read", f"ignore = {json.dumps(left)}"]
     return "\n".join(lines)
+
+
+def _guessed(found: Mapping[str, object]) -> tuple[str, dict[str, str]]:
+    """Guess the list of trades, by which most fields are found in each of its rows, and these fields' paths in a row."""
+    best: tuple[str, dict[str, str]] = ("", {})
+    for root in sorted(
+        {path[: path.rindex(EACH)] + EACH for path in found if EACH in path}, key=lambda root: (root.count(EACH), root)
+    ):
+        each = sorted(path.removeprefix(f"{root}.") for path in found if path.startswith(f"{root}."))
+        plain = {path: [_plain(step) for step in path.split(".")] for path in each if EACH not in path}
+        guessed = {}
+        for name, words in _NAMES.items():
+            ways = [path for word in words for path in plain if plain[path][-1] == _plain(word)]
+            ways += [path for word in words for path in plain if _plain(word) in plain[path]]
+            if ways:
+                guessed[name] = ways[0]
+        if len(guessed) > len(best[1]):
+            best = (root, guessed)
+    return best
+
+
+def _ending(describe: Mapping[str, object], events: list[Mapping[str, object]]) -> str:
+    """Say how far a history goes."""
+    return f"it is {describe.get('status')}, and its history of {len(events)} events ends with {events[-1].get('type')}"
 
 
 def check_lane_file(file: Path, history: Path | None, policy: Path | None, *, in_json: bool) -> ExitCode:
@@ -87,8 +111,12 @@ def check_lane_file(file: Path, history: Path | None, policy: Path | None, *, in
     outcome: RunOutcome | None = None
     if history is not None:
         outcome = _read(lane, history)[0]
+        describe, events = _execution(history)
+        if describe.get("status") not in _ENDS.values():
+            faults.append(f"{history}: {_ending(describe, events)}: wait until it has ended, and fetch all pages")
         faults += [f"{history}: {gap.what}: {gap.reason}" for gap in outcome.gaps]
         faults += [f"{history}: {violation}" for violation in outcome.violations]
+    faults += _faults_of_input(lane)
     if policy is not None:
         lacking = Policy.read(_text(policy), str(policy)).own.keys() - lane.run.own.keys() - lane.trades.own.keys()
         faults += [f"{policy}: own.{name}: the policy compares it, and {file} has no such field" for name in sorted(lacking)]
@@ -103,13 +131,37 @@ def check_lane_file(file: Path, history: Path | None, policy: Path | None, *, in
 def _show(lane: LaneFile, outcome: RunOutcome | None, faults: list[str]) -> None:
     say(f"{escape(lane.name)} {lane.digest[:16]}")
     for trade in outcome.trades if outcome is not None else ():
-        told = {name: value for name, value in trade.to_wire().items() if value not in (None, [])}
+        told = {name: _told(value) for name, value in trade.to_wire().items() if value not in (None, [])}
         say(f"  {escape(trade.symbol)}: " + escape(", ".join(f"{name} {value}" for name, value in told.items())))
         missing = [name for name in lane.trades.fields if name in told and told[name] is None]
         if missing:
             say(f"    not there: {escape(', '.join(missing))}")
     for fault in faults:
         say(f"[red]missing[/red] {escape(fault)}")
+
+
+def _told(value: object) -> object:
+    """Leave out of a value what is not known of it."""
+    if isinstance(value, Mapping):
+        return {name: _told(inner) for name, inner in value.items() if inner is not None}
+    return [_told(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _faults_of_input(lane: LaneFile) -> list[str]:
+    """Tell of each side that the lane's input has no word for, or more than one."""
+    each = lane.input.get("trade")
+    sources = each.items() if isinstance(each, Mapping) else ()
+    maps = [(path, str(source["map"])) for path, source in sources if isinstance(source, Mapping) and "map" in source]
+    faults = []
+    for path, name in maps:
+        for side in Side:
+            words = [word for word, meaning in lane.maps[name].items() if meaning == side]
+            if len(words) != 1:
+                found = "no word" if not words else f"the words {', '.join(words)}"
+                faults.append(
+                    f"input.trade.{path}: maps.{name} has {found} for {side}; the input needs one: give it a map of its own"
+                )
+    return faults
 
 
 def _faults_of_examples(lane: LaneFile, folder: Path) -> list[str]:
@@ -123,7 +175,8 @@ def _faults_of_examples(lane: LaneFile, folder: Path) -> list[str]:
         expected = as_json(_text(folder / str(example.get("expect"))))
         faults += [f"example {number}: {text}" for text in _unlike(expected, as_json(json.dumps(outcome.to_wire())), "outcome")]
     every = {(name, word) for name, words in lane.maps.items() for word in words}
-    faults += [f"maps.{name}.{word}: no example has this word" for name, word in sorted(every - met)]
+    add = "" if lane.examples else ", there is none: give files input and expect in [[examples]]"
+    faults += [f"maps.{name}.{word}: no example has this word{add}" for name, word in sorted(every - met)]
     return faults
 
 
@@ -147,6 +200,7 @@ def _execution(path: Path) -> tuple[Mapping[str, object], list[Mapping[str, obje
     events = value.get("events") if isinstance(value, Mapping) else None
     if not isinstance(events, list) or not events or not all(isinstance(event, Mapping) for event in events):
         raise BadInput(f"{path}: expected an object with a list of events, as get-execution-history answers")
+    events = sorted(events, key=lambda event: number if isinstance(number := event.get("id"), int) else 0)
     last = events[-1]
     details = next(
         (found for name, found in last.items() if str(name).endswith("EventDetails") and isinstance(found, Mapping)), {}
@@ -168,10 +222,6 @@ def _text(path: Path) -> str:
         raise BadInput(f"{path}: {(error.strerror or type(error).__name__).lower()}") from None
     except UnicodeDecodeError:
         raise BadInput(f"{path}: not UTF-8 text") from None
-
-
-def _last(path: str) -> str:
-    return _plain(path.rpartition(".")[2])
 
 
 def _plain(name: str) -> str:

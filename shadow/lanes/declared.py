@@ -13,13 +13,14 @@ from decimal import Context, Decimal
 
 from shadow.contracts.control_records import ExecutionStatus
 from shadow.contracts.errors import FieldFault, InvalidPayload
-from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS
+from shadow.contracts.model import MAX_SIGNIFICANT_DIGITS, is_unicode
 from shadow.contracts.outcome import Gap, Intent, OrderRecord, OwnField, RunCounters, RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Reason, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.lane_file import COUNTS, MOMENTS, NUMBERS, PRODUCT, WORDS, FieldSpec, LaneFile, Part, text_or_none
 from shadow.lanes.records import (
     ABSENT,
+    EACH,
     Unreadable,
     as_json,
     as_moment,
@@ -32,10 +33,10 @@ from shadow.lanes.records import (
     own_field,
     steps,
     value_at,
-    values_at,
 )
 from shadow.lanes.workflow.history import function_versions, gaps_in, read_history, status_of, version_of
 
+MAX_SHOWN = 40
 _WRITABLE = Context(prec=MAX_SIGNIFICANT_DIGITS)
 _ENDS = {
     ExecutionStatus.FAILED: RunStatus.FAILED,
@@ -106,7 +107,7 @@ class _Reading:
             if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
                 return found
             raise Unreadable("a whole number, zero or more")
-        if not isinstance(found, str):
+        if not isinstance(found, str) or not is_unicode(found):
             raise Unreadable("a text")
         kind = WORDS.get(name)
         if kind is not None and found not in kind.__members__:
@@ -153,7 +154,7 @@ def read_with_words(
         plan_id=_identifier(run.get("plan_id")) or names[1],
         correlation_id=_identifier(run.get("correlation_id")),
         status=_run_status(lane, run, ended, describe, reading),
-        raw_status=str(value_at(record, lane.run.fields["status"].at))
+        raw_status=_shown(value_at(record, lane.run.fields["status"].at))
         if "status" in run and record is not None
         else str(describe.get("status")),
         terminal_state=facts.terminal_state or facts.last_state,
@@ -208,17 +209,32 @@ def _counters(run: Mapping[str, object]) -> RunCounters | None:
 
 def _trades(reading: _Reading, document: object) -> tuple[TradeOutcome, ...]:
     part = reading.lane.trades
-    rows = values_at(document, part.root) if document is not None else []
-    if not isinstance(rows, list):
-        reading.gap(f"{reading.lane.name} trades", f"{part.root}: expected a list, was absent or none")
-        return ()
+    rows = _rows(reading, document, part.root, "") if document is not None else []
     trades = (_trade(reading, number, row) for number, row in enumerate(rows))
     return tuple(sorted((trade for trade in trades if trade is not None), key=lambda trade: trade.trade_id))
 
 
+def _rows(reading: _Reading, document: object, path: str, way: str) -> list[object]:
+    """Give every row at a path with one list or more: each branch of a Parallel answers with one of its own."""
+    head, each, rest = path.partition(EACH)
+    found, place = value_at(document, head), f"{way}{head}{each}"
+    if not each and found is not ABSENT:
+        return [found]
+    if not each or not isinstance(found, list):
+        expected = "a list, was absent or none" if each else "a row, was absent"
+        reading.gap(f"{reading.lane.name} trades", f"{place}: expected {expected}")
+        return []
+    return [row for number, inner in enumerate(found) for row in _rows(reading, inner, rest, f"{way}{head}[{number}]")]
+
+
+def _shown(value: object) -> str:
+    """Write what stands in a record, as a page can show it; what is absent is nothing."""
+    return "" if value is ABSENT else str(value)[:MAX_SHOWN].encode(errors="replace").decode()
+
+
 def _trade(reading: _Reading, number: int, row: object) -> TradeOutcome | None:
     fields = reading.lane.trades.fields
-    where = f"{reading.lane.name} trade {number} ({value_at(row, fields['symbol'].at)!s:.40})"
+    where = f"{reading.lane.name} trade {number} ({_shown(value_at(row, fields['symbol'].at)) or 'without a symbol'})"
     told = {name: reading.value(name, spec, row, where) for name, spec in fields.items()}
     symbol, action, status = (text_or_none(told.get(name)) for name in ("symbol", "action", "status"))
     if symbol is not None and not is_symbol(symbol):
@@ -257,7 +273,7 @@ def _trade(reading: _Reading, number: int, row: object) -> TradeOutcome | None:
         attempts=told.get("attempts"),
         started_at=told.get("started_at"),
         completed_at=told.get("completed_at"),
-        raw_status=str(value_at(row, fields["status"].at)),
+        raw_status=_shown(value_at(row, fields["status"].at)),
         own=reading.own(reading.lane.trades.own, row, where),
     )
 

@@ -13,10 +13,11 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
+from zoneinfo import ZoneInfo
 
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.outcome import MAX_OWN_FIELDS, OwnType
-from shadow.contracts.vocabulary import Reason, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
 from shadow.lanes.records import EACH, Unreadable, is_identifier, is_own_name, steps
 
 SCHEMA = "shadow.lane/1"
@@ -124,8 +125,14 @@ class _Checker:
             self.fault("numbers", "string, number or string|number", values.get("numbers"))
         maps = {name: self.words(f"maps.{name}", table) for name, table in self.table(values, "maps").items()}
         ends = {word: self.end(word, status) for word, status in self.table(values, "ends").items()}
-        ignored = self.table(values, "unread").get("ignore", [])
-        examples = values.get("examples", [])
+        unread = self.table(values, "unread")
+        ignored = self.rows("unread.ignore", unread.get("ignore", []), str)
+        for key in sorted(unread.keys() - {"ignore"}):
+            self.fault(f"unread.{key}", "ignore", unread[key])
+        examples = tuple(each for each in self.rows("examples", values.get("examples", []), dict) if isinstance(each, Mapping))
+        for number, example in enumerate(examples):
+            if {name for name, file in example.items() if isinstance(file, str)} != {"input", "expect"}:
+                self.fault(f"examples[{number}]", "the files input and expect", dict(example))
         lane = LaneFile(
             text=text,
             name=str(values.get("name") or ""),
@@ -134,8 +141,8 @@ class _Checker:
             trades=self.part("trades", self.table(values, "trades"), TRADE_FIELDS),
             maps=maps,
             ends=ends,
-            ignored=tuple(str(pattern) for pattern in ignored) if isinstance(ignored, list) else (),
-            examples=tuple(each for each in examples if isinstance(each, Mapping)) if isinstance(examples, list) else (),
+            ignored=tuple(map(str, ignored)),
+            examples=examples,
             input=self.table(values, "input"),
         )
         self.hold(lane)
@@ -149,6 +156,23 @@ class _Checker:
             return found
         self.fault(name, "a table", found)
         return {}
+
+    def rows(self, place: str, found: object, kind: type) -> list[object]:
+        if isinstance(found, list) and all(isinstance(each, kind) for each in found):
+            return found
+        self.fault(place, f"a list of {'texts' if kind is str else 'tables'}", found)
+        return []
+
+    def path(self, place: str, path: object, *, lists: bool = False) -> str:
+        """Check a path: names with dots between, and `[*]` where `lists` are gone through."""
+        try:
+            if isinstance(path, str) and (lists or EACH not in path):
+                steps(path)
+                return path
+        except Unreadable:
+            pass
+        self.fault(place, f"a path of names with dots between{'' if lists else f', without {EACH}'}", path)
+        return ""
 
     def words(self, place: str, table: object) -> Mapping[str, str]:
         if isinstance(table, Mapping) and all(isinstance(word, str) for word in table.values()):
@@ -174,7 +198,8 @@ class _Checker:
                 self.fault(f"{name}.{key}", f"own, or one of {', '.join(sorted(known))}", value)
             else:
                 fields[key] = self.spec(f"{name}.{key}", value)
-        return Part(source, str(table.get("root", "")), fields, self.own(f"{name}.own", self.table(table, "own")))
+        root = self.path(f"{name}.root", table.get("root", ""), lists=name == "trades")
+        return Part(source, root, fields, self.own(f"{name}.own", self.table(table, "own")))
 
     def own(self, place: str, table: Mapping[str, object]) -> dict[str, FieldSpec]:
         if len(table) > MAX_OWN_FIELDS:
@@ -193,10 +218,14 @@ class _Checker:
         if kind not in list(OwnType):
             self.fault(f"{place}.type", " or ".join(OwnType), kind)
             kind = OwnType.TEXT
+        self.path(f"{place}.at", values["at"])
+        for key, type_ in (("map", str), ("zone", str), ("required", bool)):
+            if not isinstance(values.get(key, type_()), type_):
+                self.fault(f"{place}.{key}", "true or false" if type_ is bool else "a text", values[key])
         try:
-            steps(str(values["at"]))
-        except Unreadable as error:
-            self.fault(f"{place}.at", str(error), values["at"])
+            ZoneInfo(str(values.get("zone", "UTC")))
+        except (KeyError, ValueError, OSError):
+            self.fault(f"{place}.zone", "a time zone, such as America/New_York or UTC", values["zone"])
         if values.get("else") not in (None, PRODUCT):
             self.fault(f"{place}.else", PRODUCT, values["else"])
         if values.get("sign_from") not in (None, "action"):
@@ -214,13 +243,13 @@ class _Checker:
 
     def hold(self, lane: LaneFile) -> None:
         """Hold the parts against each other: what must be there, and that every map ends in words of the glossary."""
-        if not is_identifier(lane.name):
-            self.fault("name", "an identifier", lane.name)
+        if not is_identifier(lane.name) or lane.name in list(Lane):
+            self.fault("name", f"an identifier that is none of {', '.join(Lane)}", lane.name)
         for key in ("symbol", "action", "status"):
             if key not in lane.trades.fields:
                 self.fault(f"trades.{key}", "a path", None)
-        if lane.trades.root.count(EACH) != 1:
-            self.fault("trades.root", f"a path with one {EACH}", lane.trades.root)
+        if EACH not in lane.trades.root:
+            self.fault("trades.root", f"a path with {EACH} where the list of trades is", lane.trades.root)
         for name, part, status in (("run", lane.run, RunStatus), ("trades", lane.trades, TradeStatus)):
             own = {f"own.{key}": spec for key, spec in part.own.items()}
             for key, spec in (part.fields | own).items():
@@ -235,19 +264,39 @@ class _Checker:
         """Hold the table that makes the lane's input: the plan's id and its trades are in it, from sources that there are."""
         table = dict(lane.input)
         place, each = table.pop("trades", None), table.pop("trade", None)
-        if lane.plan_id_at == "" or not isinstance(place, str) or not isinstance(each, Mapping) or not each:
-            self.fault("input", "paths for plan_id and for trades, and a table trade", dict(lane.input))
+        if lane.plan_id_at == "":
+            self.fault("input", 'a path for the plan\'s id, "PATH" = "plan_id"', None)
+        if not isinstance(place, str):
+            self.fault("input.trades", 'the path of the list of trades, trades = "PATH"', place)
+        if not isinstance(each, Mapping) or not each:
+            self.fault("input.trade", "a table of paths in one trade", each)
+        each = each if isinstance(each, Mapping) else {}
+        self.places("input", [*table, *([place] if isinstance(place, str) else [])])
+        self.places("input.trade", list(each))
         sources = [(f"input.{path}", source, SOURCES) for path, source in table.items()]
-        if isinstance(each, Mapping):
-            sources += [(f"input.trade.{path}", source, TRADE_SOURCES) for path, source in each.items()]
+        sources += [(f"input.trade.{path}", source, TRADE_SOURCES) for path, source in each.items()]
         for name, source, known in sources:
             spec = {"from": source} if isinstance(source, str) else source
-            if not isinstance(spec, Mapping) or spec.get("from") not in known or spec.keys() - {"from", "form", "map"}:
-                self.fault(name, f"one of {', '.join(sorted(known))}", source)
+            if not isinstance(spec, Mapping) or spec.get("from") not in list(known) or spec.keys() - {"from", "form", "map"}:
+                turned = (
+                    f' (the list of trades is written trades = "{name.removeprefix("input.")}")' if source == "trades" else ""
+                )
+                self.fault(name, f"one of {', '.join(sorted(known))}{turned}", source)
             elif spec.get("form") not in (None, "absolute"):
                 self.fault(f"{name}.form", "absolute", spec["form"])
-            elif "map" in spec and spec["map"] not in lane.maps:
-                self.fault(f"{name}.map", "a table of maps", spec["map"])
+            elif "map" in spec and (spec["from"] != "action" or spec["map"] not in list(lane.maps)):
+                self.fault(f"{name}.map", "a table of maps, for action alone", spec["map"])
+
+    def places(self, name: str, paths: list[str]) -> None:
+        """Hold the paths of an input against each other: none may stand where another one is, or inside of it."""
+        for path in paths:
+            self.path(f"{name}.{path}", path)
+            if (
+                not path
+                or any(path == other or path.startswith(f"{other}.") for other in {*paths} - {path})
+                or paths.count(path) > 1
+            ):
+                self.fault(f"{name}.{path}", "a place of its own in the input", path)
 
     def meanings(self, name: str, words: Mapping[str, str], kind: type[StrEnum]) -> None:
         for word, meaning in words.items():

@@ -346,8 +346,8 @@ def number_of(value: object, forms: frozenset[str]) -> Decimal:
         raise Unreadable("a finite decimal")
     try:
         return parse_decimal(value)
-    except ValueError:
-        raise Unreadable("a finite decimal") from None
+    except ValueError as error:
+        raise Unreadable(str(error).removeprefix("expected ")) from None
 
 
 def instant_of(value: object, zone: str | None) -> datetime:

@@ -104,6 +104,65 @@ def test_a_draft_guesses_fields_by_name_and_lists_what_is_left(tmp_path: Path) -
     assert "Payload.run_status" in lane["unread"]["ignore"]
 
 
+def test_a_draft_takes_the_list_in_whose_rows_most_fields_are_found(tmp_path: Path) -> None:
+    history = history_of(tmp_path, "h.json", instrument={"code": "GOOG"})
+    events = json.loads(history.read_text())["events"]
+    body = json.loads(events[-1]["executionSucceededEventDetails"]["output"])["Payload"]
+    for row in body["order_results"]:
+        del row["ticker"]
+    output = json.dumps({"Legs": [{"symbol": "SPY"}], "Payload": body})
+    history.write_text(
+        json.dumps({"events": [*events[:-1], events[-1] | {"executionSucceededEventDetails": {"output": output}}]})
+    )
+    lane = tomllib.loads(run("draft", "--history", history)[1])
+    assert lane["trades"]["root"] == "Payload.order_results[*]"
+    assert lane["trades"]["symbol"] == "instrument.code"
+
+
+def test_a_history_in_reverse_order_gives_the_same_draft_and_check(tmp_path: Path) -> None:
+    history = history_of(tmp_path, "h.json")
+    backwards = tmp_path / "backwards.json"
+    backwards.write_text(json.dumps({"events": json.loads(history.read_text())["events"][::-1]}))
+    assert run("draft", "--history", backwards) == run("draft", "--history", history)
+
+
+def test_a_draft_of_an_execution_without_trades_says_what_was_not_found(tmp_path: Path) -> None:
+    history = history_of(tmp_path, "h.json")
+    events = json.loads(history.read_text())["events"]
+    events[-1]["executionSucceededEventDetails"] = {"output": json.dumps({"Payload": {"order_results": []}})}
+    history.write_text(json.dumps({"events": events}))
+    code, text = run("draft", "--history", history)
+    assert code == 0
+    assert "not found: the path of the list of trades" in text
+    assert '# symbol = ""  # not found' in text
+    assert tomllib.loads(text)["trades"]["root"] == ""
+
+
+def test_a_history_that_is_cut_short_is_said_to_be(tmp_path: Path) -> None:
+    history, file = history_of(tmp_path, "h.json"), tmp_path / "lane.toml"
+    file.write_text(LANE_FILE)
+    history.write_text(json.dumps({"events": json.loads(history.read_text())["events"][:-1]}))
+    result = CliRunner().invoke(app, ["draft", "--history", str(history)])
+    assert "expected an execution that succeeded, with its output; it is RUNNING" in str(result.exception)
+    code, text = run("check", file, "--history", history, "--json")
+    assert code == 1
+    assert any("wait until it has ended, and fetch all pages" in fault for fault in json.loads(text)["faults"])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [('buy = "BUY"', "no word for SELL"), ('buy = "BUY", long = "BUY", sell = "SELL"', "the words buy, long for BUY")],
+)
+def test_a_side_that_the_input_has_no_single_word_for_is_told_before_a_plan_is_refused(
+    tmp_path: Path, words: str, told: str
+) -> None:
+    file = tmp_path / "lane.toml"
+    file.write_text(LANE_FILE.replace('buy = "BUY", sell = "SELL"', words))
+    code, text = run("check", file, "--json")
+    assert code == 1
+    assert any(fault.startswith(f"input.trade.side: maps.side has {told}") for fault in json.loads(text)["faults"])
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"events": []}', '{"events": [1]}'])
 def test_a_file_that_is_no_history_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "h.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -245,12 +246,40 @@ FAULTY = [
     (LANE_FILE.replace('form = "absolute"', 'form = "rounded"'), "input.trade.target_usd.form"),
     (LANE_FILE.replace('{ from = "action", map = "side" }', '{ from = "action", map = "nowhere" }'), "input.trade.side.map"),
     ("= 1", "file"),
+    (LANE_FILE.replace('root = "Payload"', 'root = "Payload..x"'), "run.root"),
+    (LANE_FILE.replace('root = "Payload"', "root = 5"), "run.root"),
+    (LANE_FILE.replace('symbol = { at = "ticker"', 'symbol = { at = "legs[*].ticker"'), "trades.symbol.at"),
+    (LANE_FILE.replace('zone = "UTC"', 'zone = "America/Atlantis"'), "run.started_at.zone"),
+    (LANE_FILE.replace('zone = "UTC"', "zone = 5"), "run.started_at.zone"),
+    (LANE_FILE.replace('map = "run_status"', "map = 5"), "run.status.map"),
+    (LANE_FILE.replace("required = true", 'required = "yes"'), "run.plan_id.required"),
+    (LANE_FILE.replace('name = "orders-v2"', 'name = "legacy"'), "name"),
+    (LANE_FILE.replace("ignore = [", 'ignore = "x"\nother = ['), "unread.ignore"),
+    (LANE_FILE.replace("ignore = [", "ignored = ["), "unread.ignored"),
+    (LANE_FILE + '[[examples]]\ninput = "history.json"\n', "examples[0]"),
+    (LANE_FILE.replace('"request.correlation"', '"request..correlation"'), "input.request..correlation"),
+    (LANE_FILE.replace('"request.correlation"', '"request.plan_id.more"'), "input.request.plan_id.more"),
+    (LANE_FILE.replace('"request.correlation"', '"orders.first"'), "input.orders.first"),
+    (LANE_FILE.replace('"request.correlation"', '"orders"'), "input.orders"),
+    (
+        LANE_FILE.replace('target_usd = { from = "trade_amount", form = "absolute" }', '"side.usd" = "trade_amount"'),
+        "input.trade.side.usd",
+    ),
+    (
+        LANE_FILE.replace('from = "trade_amount", form = "absolute"', 'from = "trade_amount", map = "side"'),
+        "input.trade.target_usd.map",
+    ),
+    (LANE_FILE.replace('= "correlation_id"', '= { from = ["correlation_id"] }'), "input.request.correlation"),
+    (
+        LANE_FILE.replace('trades = "orders"', 'orders = "trades"'),
+        'input.orders: expected .* (the list of trades is written trades = "orders")',
+    ),
 ]
 
 
 @pytest.mark.parametrize(("text", "place"), FAULTY, ids=[place for _, place in FAULTY])
 def test_a_faulty_file_is_refused_by_the_name_of_its_fault(text: str, place: str) -> None:
-    with pytest.raises(InvalidPayload, match=place.replace(".", r"\.")):
+    with pytest.raises(InvalidPayload, match=re.escape(place).replace(r"\.\*", ".*")):
         LaneFile.read(text)
 
 
@@ -393,6 +422,54 @@ def test_a_row_that_no_trade_can_be_read_from_is_a_gap_and_no_trade(changes: dic
     run = outcome(lambda body: row(body, "GOOG").update(changes))
     assert len(run.trades) == 3
     assert {gap.what for gap in run.gaps} == {f"orders-v2 trade 2 ({changes.get('ticker', 'GOOG')})"}
+
+
+IN_BRANCHES = LaneFile.read(LANE_FILE.replace("Payload.order_results[*]", "Payload.branches[*][*].Payload"))
+
+
+def branches_of(body: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """Answer as a Parallel with a Map in each of two branches does."""
+    rows = [{"Payload": row} for row in body.pop("order_results")]
+    body["branches"] = [rows[:1], rows[1:]]
+    return list(body["branches"])
+
+
+def test_the_trades_of_every_branch_are_read() -> None:
+    run = outcome(branches_of, IN_BRANCHES)
+    assert run.trades == outcome(lambda _: None).trades
+    assert (len(run.trades), run.gaps, run.violations) == (4, (), ())
+
+
+@pytest.mark.parametrize(
+    ("edit", "place", "left"),
+    [
+        (lambda body: branches_of(body)[1].__setitem__(0, {}), "Payload.branches[1][0].Payload: expected a row, was absent", 3),
+        (lambda body: branches_of(body) and body["branches"].__setitem__(1, None), "Payload.branches[1][*]: expected a list", 1),
+        (lambda body: branches_of(body) and body.pop("branches"), "Payload.branches[*]: expected a list", 0),
+    ],
+)
+def test_a_branch_or_a_row_that_is_not_there_is_a_gap(edit: Callable[[dict[str, Any]], object], place: str, left: int) -> None:
+    run = outcome(edit, IN_BRANCHES)
+    assert len(run.trades) == left
+    assert [gap for gap in run.gaps if place in gap.reason]
+
+
+def test_what_cannot_be_written_or_is_not_there_is_shown_so() -> None:
+    run = outcome(
+        lambda body: (row(body, "GOOG").update(ticker="A\ud800"), row(body, "TSLA").pop("ticker"), body.pop("run_status"))
+    )
+    assert {gap.what for gap in run.gaps} == {"orders-v2 trade 2 (A?)", "orders-v2 trade 3 (without a symbol)", "orders-v2 run"}
+    assert run.raw_status == ""
+    assert run.to_wire() == json.loads(json.dumps(run.to_wire()).encode())
+    halved = outcome(lambda body: row(body, "GOOG").update(error={"code": "REJECTED", "text": "\ud800"}), COUNTED)
+    assert "error.text: expected a text" in [gap.reason.partition(",")[0] for gap in halved.gaps]
+
+
+def test_a_number_beyond_every_amount_is_told_by_its_bound() -> None:
+    run = outcome(lambda body: row(body, "GOOG").update(target_usd="12345678901234567890"))
+    assert [gap.reason for gap in run.gaps] == [
+        "target_usd: expected a number below 1e18 with at most 60 places, was '12345678901234567890'"
+    ]
 
 
 @pytest.mark.parametrize(("count", "read"), [(0, 0), (3, 3), (-1, None), (True, None), ("3", None), (None, None)])
