@@ -30,8 +30,8 @@ from shadow.broker.port import (
     SubmitAmbiguous,
 )
 from shadow.broker.recording import RecordingBroker
-from shadow.contracts.candidate_state import IntentRecord
-from shadow.contracts.identity import run_id_of, trade_id_of
+from shadow.contracts.candidate_state import IntentRecord, candidate_pk, intent_sk
+from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
 from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
 from shadow.contracts.workflow import EquityCheck, TradeResult, WorkflowInput, WorkflowPlan, WorkflowTrade
 from shadow.execution.phases import equity_check
@@ -80,6 +80,32 @@ MODE = ExecutionMode.PAPER
 BUY, SELL = trade(amount="1000"), trade(amount="-1000", held="50")
 GOOD = Quote("ABC", d("99.90"), d("100.10"), NOON)
 POLICY = WalkPolicy()
+
+
+def intent_of(item: WorkflowTrade = BUY, step: int = 0, **changes: object) -> IntentRecord:
+    """The intent of a trade's limit order for ten shares, sized on the quote `GOOD`."""
+    made = IntentRecord(
+        PK=candidate_pk(item.run_id),
+        SK=intent_sk(item.trade_id, step),
+        run_id=item.run_id,
+        trade_id=item.trade_id,
+        symbol=item.symbol,
+        side=item.action,
+        step=step,
+        attempt=0,
+        client_order_id=client_order_id_of(item.trade_id, step),
+        order_type="limit",
+        quantity=d(10),
+        limit_price=d("100.05"),
+        asked_quantity=d(10),
+        sizing_basis=SizingBasis.TRADE_AMOUNT,
+        bid=GOOD.bid,
+        ask=GOOD.ask,
+        decision_price=GOOD.mid,
+        execution_mode=MODE,
+        intended_at=NOON,
+    )
+    return made.model_copy(update=changes)
 
 
 def workflow_input(*trades: WorkflowTrade, value: str = "100000", threshold: str | None = None) -> WorkflowInput:

@@ -28,10 +28,10 @@ from shadow.aws.clients import transient_as
 from shadow.aws.table import ATTEMPTS, LONGEST_PAUSE
 from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.control_records import LedgerEntry, TradeExecuted
-from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Side, SizingBasis
+from shadow.contracts.vocabulary import EffectKind, ExecutionMode, Side
 from shadow.execution.ports import PlannedEffect, RunNotPrepared, RunOpening, StateUnavailable, TradeTakenOver
 from tests.factories.cloud_tables import make_table
-from tests.fakes.candidate import NOON, RUN_ID, MemoryLedger, d, trade
+from tests.fakes.candidate import NOON, RUN_ID, MemoryLedger, d, intent_of, trade
 
 TABLE = "candidate-state"
 IDS = [trade(f"S{number}").trade_id for number in range(6)]
@@ -258,28 +258,8 @@ def test_the_runs_item_stays_small_however_many_reservations_there_are(client: A
 
 
 def intent(step: int = 0, **changes: Any) -> IntentRecord:
-    made = IntentRecord(
-        PK=candidate_pk(RUN_ID),
-        SK=intent_sk(IDS[0], step),
-        run_id=RUN_ID,
-        trade_id=IDS[0],
-        symbol="S0",
-        side=Side.BUY,
-        step=step,
-        attempt=0,
-        client_order_id=f"{IDS[0]}-{step}",
-        order_type="limit",
-        quantity=d("10.123456"),
-        limit_price=d("99.98"),
-        asked_quantity=d("10.123456"),
-        sizing_basis=SizingBasis.TRADE_AMOUNT,
-        bid=d("99.90"),
-        ask=d("100.10"),
-        decision_price=d("100.00"),
-        execution_mode=ExecutionMode.DRY_RUN,
-        intended_at=NOON,
-    )
-    return made.model_copy(update=changes)
+    odd = {"quantity": d("10.123456"), "asked_quantity": d("10.123456"), "execution_mode": ExecutionMode.DRY_RUN}
+    return intent_of(trade("S0"), step, **(odd | changes))
 
 
 def test_an_intent_is_kept_as_it_was_first_written(state: DynamoCandidateState) -> None:
@@ -287,7 +267,7 @@ def test_an_intent_is_kept_as_it_was_first_written(state: DynamoCandidateState) 
     first, second = intent(turn=turn), intent(turn=turn, limit_price=d("1"))
 
     assert state.record(first) is first
-    assert state.record(second).limit_price == d("99.98")
+    assert state.record(second).limit_price == first.limit_price
 
 
 def test_intents_come_back_whole_and_in_step_order(state: DynamoCandidateState) -> None:

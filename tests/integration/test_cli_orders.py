@@ -13,37 +13,16 @@ import pytest
 
 from shadow.aws.table import item_of
 from shadow.cli import orders
-from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
-from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis
+from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk
 from tests.factories.comparisons import comparison_of
 from tests.factories.pairs import pair_behind
+from tests.fakes.candidate import intent_of, trade
 from tests.fakes.cli_cloud import STATE, CliCloud, cli_cloud, shadow
 
 
 def record(run_id: str, status: IntentStatus, step: int = 0) -> IntentRecord:
-    intent = IntentRecord(
-        PK=candidate_pk(run_id),
-        SK=intent_sk("trade", step),
-        run_id=run_id,
-        trade_id="trade",
-        symbol="KO",
-        side=Side.BUY,
-        step=step,
-        attempt=0,
-        client_order_id=f"order-{step}",
-        order_type="limit",
-        quantity=Decimal(10),
-        asked_quantity=Decimal(10),
-        sizing_basis=SizingBasis.TRADE_AMOUNT,
-        bid=Decimal(9),
-        ask=Decimal(11),
-        decision_price=Decimal(10),
-        execution_mode=ExecutionMode.PAPER,
-        status=status,
-        order_id="o",
-        filled_quantity=Decimal(4),
-        intended_at=datetime.now(UTC),
-    )
+    about = {"PK": candidate_pk(run_id), "run_id": run_id, "intended_at": datetime.now(UTC)}
+    intent = intent_of(trade("KO"), step, **about, status=status, order_id="o", filled_quantity=Decimal(4))
     boto3.client("dynamodb").put_item(TableName=STATE, Item=item_of(intent))
     return intent
 

@@ -11,13 +11,26 @@ from moto import mock_aws
 
 from shadow.aws.candidate_state import DynamoCandidateState
 from shadow.broker.port import Asset, OrderRejected, OrderRequest
-from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
-from shadow.contracts.vocabulary import ExecutionMode, Side, SizingBasis, TradeStatus
+from shadow.contracts.candidate_state import IntentStatus
+from shadow.contracts.vocabulary import ExecutionMode, TradeStatus
 from shadow.execution.ports import IntentLog, OrderFateUnknown, RunOpening, TradeTakenOver
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
 from tests.factories.cloud_tables import make_table
-from tests.fakes.candidate import FILL, MODE, NOON, REJECT, REST, FakeBroker, FakeClock, MemoryLedger, MemoryLog, d, trade
+from tests.fakes.candidate import (
+    FILL,
+    MODE,
+    NOON,
+    REJECT,
+    REST,
+    FakeBroker,
+    FakeClock,
+    MemoryLedger,
+    MemoryLog,
+    d,
+    intent_of,
+    trade,
+)
 
 BUY, SELL = trade(), trade(amount="-1000")
 TABLE = "alchemiser-dev-candidate-state"
@@ -119,31 +132,6 @@ def log(request: pytest.FixtureRequest) -> Iterator[IntentLog]:
         yield DynamoCandidateState(boto3.client("dynamodb"), TABLE)
 
 
-def intent(turn: int, **changes: object) -> IntentRecord:
-    made = IntentRecord(
-        PK=candidate_pk(BUY.run_id),
-        SK=intent_sk(BUY.trade_id, 0),
-        run_id=BUY.run_id,
-        trade_id=BUY.trade_id,
-        symbol="ABC",
-        side=Side.BUY,
-        step=0,
-        attempt=0,
-        client_order_id=BUY.trade_id,
-        order_type="limit",
-        quantity=d(10),
-        asked_quantity=d(10),
-        sizing_basis=SizingBasis.TRADE_AMOUNT,
-        bid=d(99),
-        ask=d(101),
-        decision_price=d(100),
-        execution_mode=ExecutionMode.PAPER,
-        intended_at=NOON,
-        turn=turn,
-    )
-    return made.model_copy(update=changes)
-
-
 def status_in(log: IntentLog) -> IntentStatus:
     (kept,) = log.of_trade(BUY.run_id, BUY.trade_id)
     return kept.status
@@ -153,35 +141,35 @@ def test_turns_are_counted_and_only_the_last_one_writes_intents(log: IntentLog) 
     assert [log.take(BUY.run_id, BUY.trade_id) for _ in range(3)] == [1, 2, 3]
     for past in (0, 1, 2, 4):
         with pytest.raises(TradeTakenOver):
-            log.record(intent(past))
+            log.record(intent_of(turn=past))
     assert log.of_trade(BUY.run_id, BUY.trade_id) == ()
 
-    first = intent(3)
+    first = intent_of(turn=3)
     assert log.record(first) is first
-    assert log.record(intent(3, quantity=d(9))).quantity == d(10)
+    assert log.record(intent_of(turn=3, quantity=d(9))).quantity == d(10)
 
 
 def test_what_we_think_is_written_in_turn_only(log: IntentLog) -> None:
-    log.record(intent(log.take(BUY.run_id, BUY.trade_id)))
-    log.update(intent(1, status=IntentStatus.AMBIGUOUS))
+    log.record(intent_of(turn=log.take(BUY.run_id, BUY.trade_id)))
+    log.update(intent_of(turn=1, status=IntentStatus.AMBIGUOUS))
     log.take(BUY.run_id, BUY.trade_id)
 
     with pytest.raises(TradeTakenOver):
-        log.update(intent(1, status=IntentStatus.REJECTED))
+        log.update(intent_of(turn=1, status=IntentStatus.REJECTED))
 
     assert status_in(log) is IntentStatus.AMBIGUOUS
 
 
 def test_what_the_broker_said_stands_and_gives_way_to_its_later_word_only(log: IntentLog) -> None:
-    log.record(intent(log.take(BUY.run_id, BUY.trade_id)))
+    log.record(intent_of(turn=log.take(BUY.run_id, BUY.trade_id)))
     log.take(BUY.run_id, BUY.trade_id)
 
-    log.update(intent(1, status=IntentStatus.OPEN, order_id="o"))
-    log.update(intent(2, status=IntentStatus.AMBIGUOUS))
+    log.update(intent_of(turn=1, status=IntentStatus.OPEN, order_id="o"))
+    log.update(intent_of(turn=2, status=IntentStatus.AMBIGUOUS))
     assert status_in(log) is IntentStatus.OPEN
-    log.update(intent(1, status=IntentStatus.FILLED, order_id="o", filled_quantity=d(10), average_price=d(100)))
-    log.update(intent(2, status=IntentStatus.OPEN, order_id="o"))
-    log.update(intent(2, status=IntentStatus.REJECTED))
+    log.update(intent_of(turn=1, status=IntentStatus.FILLED, order_id="o", filled_quantity=d(10), average_price=d(100)))
+    log.update(intent_of(turn=2, status=IntentStatus.OPEN, order_id="o"))
+    log.update(intent_of(turn=2, status=IntentStatus.REJECTED))
     assert status_in(log) is IntentStatus.FILLED
 
 

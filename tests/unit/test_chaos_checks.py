@@ -9,9 +9,9 @@ import pytest
 
 from local.broker_simulator.values import SimulatedOrder
 from local.chaos.checks import ControlRecord, check_conservation, check_control, check_orders
-from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
-from shadow.contracts.vocabulary import ExecutionMode, Role, Side, SizingBasis
-from tests.fakes.candidate import NOON, trade
+from shadow.contracts.candidate_state import IntentRecord, IntentStatus
+from shadow.contracts.vocabulary import Role
+from tests.fakes.candidate import NOON, intent_of, trade
 
 TRADE = trade("ABC")
 
@@ -36,29 +36,7 @@ def order(**changes: object) -> SimulatedOrder:
 
 
 def intent(**changes: object) -> IntentRecord:
-    sound = IntentRecord(
-        PK=candidate_pk(TRADE.run_id),
-        SK=intent_sk(TRADE.trade_id, 0),
-        run_id=TRADE.run_id,
-        trade_id=TRADE.trade_id,
-        symbol="ABC",
-        side=Side.BUY,
-        step=0,
-        attempt=0,
-        client_order_id=TRADE.trade_id,
-        order_type="market",
-        quantity=Decimal(10),
-        asked_quantity=Decimal(10),
-        sizing_basis=SizingBasis.TRADE_AMOUNT,
-        bid=Decimal(99),
-        ask=Decimal(101),
-        decision_price=Decimal(100),
-        execution_mode=ExecutionMode.PAPER,
-        status=IntentStatus.FILLED,
-        filled_quantity=Decimal(10),
-        intended_at=NOON,
-    )
-    return sound.model_copy(update=changes)
+    return intent_of(TRADE, **({"status": IntentStatus.FILLED, "filled_quantity": Decimal(10)} | changes))
 
 
 def broken(orders: list[SimulatedOrder], intents: list[IntentRecord]) -> set[str]:

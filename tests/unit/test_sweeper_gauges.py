@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from itertools import count
 
 import boto3
@@ -13,16 +12,17 @@ from moto import mock_aws
 
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.aws.table import RawItem, item_of
-from shadow.contracts.candidate_state import IntentRecord, IntentStatus, candidate_pk, intent_sk
+from shadow.contracts.candidate_state import IntentStatus, candidate_pk, intent_sk
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.pair import Announcement, Pair, PairState, StartState, SweepNotes, UnreadablePair
-from shadow.contracts.vocabulary import ExecutionMode, Metric, Origin, Role, Side, SizingBasis
+from shadow.contracts.vocabulary import ExecutionMode, Metric, Origin, Role
 from shadow.lanes.lane import Deadlines
 from shadow.settlement.conservation import Conservation
 from shadow.settlement.settler import Settlement
 from shadow.settlement.sweeper import Sweeper, SweepReport, _divergence_rate
 from tests.factories.cloud_tables import make_table
 from tests.factories.pairs import pair_of
+from tests.fakes.candidate import intent_of, trade
 from tests.fakes.evidence import FakeCandidate, FakeLedger, FakeRecorder, Fuse, World, settler_of
 from tests.fakes.plans import plan_of
 
@@ -85,30 +85,9 @@ def test_the_month_costs_what_its_transitions_do() -> None:
 
 
 def intent(status: IntentStatus, run_id: str, mode: ExecutionMode = ExecutionMode.PAPER, detail: str | None = None) -> RawItem:
-    key = {"PK": candidate_pk(run_id), "SK": intent_sk(f"trade-{status}", 0)}
-    return item_of(
-        IntentRecord(
-            **key,
-            run_id=run_id,
-            trade_id=f"trade-{status}",
-            symbol="KO",
-            side=Side.BUY,
-            step=0,
-            attempt=0,
-            client_order_id=f"order-{status}",
-            order_type="limit",
-            quantity=Decimal(1),
-            asked_quantity=Decimal(1),
-            sizing_basis=SizingBasis.TRADE_AMOUNT,
-            bid=Decimal(9),
-            ask=Decimal(11),
-            decision_price=Decimal(10),
-            execution_mode=mode,
-            status=status,
-            detail=detail,
-            intended_at=TUESDAY_NOON - timedelta(minutes=5),
-        )
-    )
+    about = {"PK": candidate_pk(run_id), "SK": intent_sk(f"trade-{status}", 0), "run_id": run_id, "trade_id": f"trade-{status}"}
+    at = TUESDAY_NOON - timedelta(minutes=5)
+    return item_of(intent_of(trade("KO"), **about, execution_mode=mode, status=status, detail=detail, intended_at=at))
 
 
 @pytest.mark.parametrize("status", IntentStatus)
