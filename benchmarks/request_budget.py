@@ -35,22 +35,18 @@ from shadow.broker.port import (
     OrderType,
     Quote,
 )
-from shadow.contracts.candidate_state import IntentRecord
-from shadow.contracts.identity import run_id_of, trade_id_of
-from shadow.contracts.vocabulary import ExecutionMode, Side
-from shadow.contracts.workflow import EquityCheck, TradeResult, WorkflowTrade
-from shadow.execution.phases import equity_check
-from shadow.execution.ports import RunOpening
+from shadow.contracts.vocabulary import ExecutionMode
+from shadow.contracts.workflow import TradeResult, WorkflowTrade
 from shadow.execution.trade import TradeExecutor, TradeSettings
 from shadow.execution.walk import WalkPolicy
+from tests.factories.two_lanes import Windows
+from tests.fakes.candidate import MemoryLedger, MemoryLog, trade
 
 _MACHINE = Path(__file__).parents[1] / "statemachines" / "execution_workflow.asl.json"
 _FUNCTION_SECONDS = 300
 _LATENCY_SECONDS = 0.15
 _MARKET_FILL_SECONDS = 5
 _MINUTE = 60
-_PLAN = "portfolio_v2_budget_1764000000"
-_RUN = run_id_of(_PLAN)
 _MANY = 1_000_000
 _AT_ONCE = 10
 _ROWS = (
@@ -233,69 +229,6 @@ class SlowBroker:
         return most
 
 
-class Windows:
-    """The budget in one process."""
-
-    def __init__(self) -> None:
-        """Start with nothing used."""
-        self._used: Counter[int] = Counter()
-
-    def take(self, window: int, most: int) -> bool:
-        """Take a place."""
-        if self._used[window] >= most:
-            return False
-        self._used[window] += 1
-        return True
-
-    def close(self, window: int) -> None:
-        """Let nobody take one any more."""
-        self._used[window] = _MANY * _MANY
-
-
-class Records:
-    """Intents and turns of one run, and a breaker that is off."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.intents: dict[str, IntentRecord] = {}
-        self.turns: Counter[str] = Counter()
-
-    def take(self, run_id: str, trade_id: str) -> int:
-        """Take a trade over."""
-        del run_id
-        self.turns[trade_id] += 1
-        return self.turns[trade_id]
-
-    def record(self, intent: IntentRecord) -> IntentRecord:
-        """Keep an intent."""
-        return self.intents.setdefault(intent.SK, intent)
-
-    def update(self, intent: IntentRecord) -> None:
-        """Keep what became of it."""
-        self.intents[intent.SK] = intent
-
-    def of_trade(self, run_id: str, trade_id: str) -> tuple[IntentRecord, ...]:
-        """Give a trade's intents."""
-        return tuple(intent for intent in self.of_run(run_id) if intent.trade_id == trade_id)
-
-    def of_run(self, run_id: str) -> tuple[IntentRecord, ...]:
-        """Give all intents."""
-        del run_id
-        return tuple(self.intents[key] for key in sorted(self.intents))
-
-    def open_run(self, opening: RunOpening) -> Decimal:
-        """Set no limit."""
-        return opening.equity_limit
-
-    def reserve(self, run_id: str, trade_id: str, amount: Decimal, turn: int | None = None) -> EquityCheck:
-        """Allow every BUY."""
-        del run_id, trade_id, turn
-        return equity_check(allowed=True, reserved=amount, limit=Decimal(0))
-
-    def release(self, run_id: str, trade_id: str, spent: Decimal, turn: int | None = None) -> None:
-        """Give nothing back."""
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of some trades. `working` orders are still open at the end, `unknown` trades have no known fate."""
@@ -318,7 +251,7 @@ class Workflow:
     def __init__(self, time: SimulatedTime, broker: SlowBroker, per_minute: int) -> None:
         """Trade at `broker` within a budget."""
         self.time, self.broker = time, broker
-        self.budget, self.records = Windows(), Records()
+        self.budget, self.log, self.ledger = Windows(), MemoryLog(), MemoryLedger()
         self.limits = RequestLimits(per_minute=per_minute)
         self.draw = random.Random(7).uniform
         self.results: list[TradeResult | None] = []
@@ -329,7 +262,7 @@ class Workflow:
     def work_through(self, numbers: Sequence[int]) -> None:
         """Bring some trades to their end, one after the other."""
         for number in numbers:
-            self.work(_trade(number))
+            self.work(trade(f"SYM{number}"))
 
     def work(self, trade: WorkflowTrade) -> None:
         """Bring one trade to its end."""
@@ -361,7 +294,7 @@ class Workflow:
         inner = cast("SlowBroker", _Bounded(self.broker, clock))
         broker = PacedBroker(inner, self.budget, self.limits, now=clock.now, sleep=clock.sleep)
         settings = TradeSettings(ExecutionMode.PAPER, WalkPolicy(), lambda _: None)
-        return TradeExecutor(broker=broker, log=self.records, ledger=self.records, clock=clock, settings=settings)
+        return TradeExecutor(broker=broker, log=self.log, ledger=self.ledger, clock=clock, settings=settings)
 
 
 class _ProcessClock:
@@ -419,26 +352,6 @@ def simulate(trades: int, per_minute: int, limit: int) -> Outcome:
         unknown=unknown,
         working=sum(not order.status.is_final for order in broker.orders.values()),
         killed=workflow.killed,
-    )
-
-
-def _trade(number: int) -> WorkflowTrade:
-    symbol = f"SYM{number}"
-    return WorkflowTrade(
-        run_id=_RUN,
-        trade_id=trade_id_of(_RUN, symbol, Side.BUY),
-        plan_id=_PLAN,
-        correlation_id="budget",
-        causation_id="budget",
-        symbol=symbol,
-        action=Side.BUY,
-        trade_amount=Decimal(1000),
-        target_value=Decimal(1000),
-        current_value=Decimal(0),
-        target_weight=Decimal("0.1"),
-        priority=1,
-        sequence_number=2001,
-        is_complete_exit=False,
     )
 
 
