@@ -96,8 +96,6 @@ class Cloud:
         self.modules: dict[str, ModuleType] = {}
         self.environment: dict[str, str] = {}
         self.lock = threading.Lock()
-        self.running = 0
-        self.most_running = 0
         self.load()
 
     def load(self) -> None:
@@ -115,8 +113,6 @@ class Cloud:
         event = json.loads(parameters["Payload"])
         with self.lock:
             self.calls.append((folder, event))
-            self.running += 1
-            self.most_running = max(self.most_running, self.running)
         try:
             error = self.faults.get(folder, lambda _: None)(event)
             if error is not None:
@@ -126,9 +122,6 @@ class Cloud:
         except Exception as caught:  # noqa: BLE001 - Lambda answers with any exception's class name
             self.errors.append((folder, caught))
             return _failed(type(caught).__name__, str(caught))
-        finally:
-            with self.lock:
-                self.running -= 1
 
     def run(self, request: WorkflowInput | dict[str, Any], threshold: str = "500", wait_seconds: int = 120) -> Run:
         """Start an execution and wait for its end."""

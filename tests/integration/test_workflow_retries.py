@@ -189,14 +189,6 @@ def _die_for_good(paper: Cloud, *, closes: bool = True) -> None:
     raise RuntimeError
 
 
-def test_an_unknown_sell_counts_for_the_guard(paper: Cloud) -> None:
-    paper.faults["execute_trade_sfn"] = lambda _: "Sandbox.Timedout"
-
-    run = paper.run(workflow_input(trade("AAA", "-500.01", held="100"), BUY))
-
-    assert run.end == "BuyPhaseBlocked"
-
-
 def test_c4_a_buy_whose_equity_cannot_be_checked_is_not_placed(paper: Cloud) -> None:
     paper.faults["check_equity_limit"] = lambda _: "StateUnavailable"
 
@@ -204,19 +196,6 @@ def test_c4_a_buy_whose_equity_cannot_be_checked_is_not_placed(paper: Cloud) -> 
 
     assert (run.end, run.output["failedTrades"], paper.broker.submitted) == ("WorkflowCompleted", 1, [])
     assert len(paper.calls_of("check_equity_limit")) == 4
-
-
-def test_c8_every_item_carries_the_ids_of_its_run(paper: Cloud) -> None:
-    request = workflow_input(SELL, BUY, trade("DDD", "10"))
-
-    paper.run(request)
-
-    for folder in ("execute_trade_sfn", "check_equity_limit"):
-        for event in paper.calls_of(folder):
-            ids = (event["runId"], event["planId"], event["correlationId"], event["causationId"])
-            assert ids == (request.run_id, request.plan_id, "workflow-1", "cause-1")
-            assert event["tradeId"]
-    assert len(paper.calls_of("execute_trade_sfn")) == 3
 
 
 def test_a_sell_costs_one_transition_and_a_buy_three(paper: Cloud) -> None:
@@ -231,13 +210,6 @@ def test_a_sell_costs_one_transition_and_a_buy_three(paper: Cloud) -> None:
     )
 
     assert (sum(few.counts.values()), sum(more.counts.values())) == (11 + 1 + 3, 11 + 5 + 18)
-
-
-def test_at_most_ten_trades_run_at_once(paper: Cloud) -> None:
-    run = paper.run(workflow_input(*(trade(f"B{n}", "10") for n in range(25))))
-
-    assert (run.end, run.output["succeededTrades"]) == ("WorkflowCompleted", 25)
-    assert 1 < paper.most_running <= 10
 
 
 def test_eleven_attempts_at_a_limit_of_ten_leave_ten(paper: Cloud) -> None:
