@@ -343,3 +343,16 @@ def test_what_a_lane_executed_is_told_by_the_best_word_there_is(trade: Any, shar
 def test_what_is_wrong_with_what_came_of_a_trade_is_said_in_words(trade: dict[str, Any], shown: str, why: str) -> None:
     found = {each.explanation: each.candidate for each in fill_findings(alone(lane(**trade)), POLICY, duties(ran=(CANDIDATE,)))}
     assert found.get(f"The candidate {why}.") == shown
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_further_record_of_a_trade_stands_in_for_its_own_lane_alone(role: Role) -> None:
+    both = {each: lane(each) for each in Role}
+    one = pair(both[CONTROL], both[CANDIDATE])
+    copy = both[role].trade.model_copy(update={"status": TradeStatus.FAILED})
+
+    other = one.with_copy(both[role], copy)
+
+    told = {side.role: side.trade.status for side in other.lanes}
+    assert told == {each: TradeStatus.FAILED if each is role else TradeStatus.COMPLETED for each in Role}
+    assert other.planned == one.planned
