@@ -22,12 +22,10 @@ from local.broker_simulator.values import (
     SetAsset,
     SetClock,
     SetDay,
-    SetDrift,
     SetFillRule,
     SetRateLimit,
     SetSpread,
     SetTape,
-    ShiftMarket,
     SimulatedAccount,
     SimulatedOrder,
 )
@@ -42,8 +40,6 @@ COMMANDS: dict[str, type[Command]] = {
     "account": SetAccount,
     "asset": SetAsset,
     "spread": SetSpread,
-    "shift": ShiftMarket,
-    "drift": SetDrift,
     "fill-rule": SetFillRule,
     "rate-limit": SetRateLimit,
     "fill-open": FillOpen,
@@ -82,19 +78,19 @@ def apply_to_exchange(exchange: Exchange, command: Command) -> None:
             exchange.set_account(command)
         case SetAsset():
             exchange.assets[command.symbol] = command
+        case SetSpread():
+            market.spreads[command.symbol] = command.bps
         case SetFillRule():
             exchange.set_fill_rule(command)
-        case FillOpen() | PlaceByHand() | ReplaceOpen():
-            _apply_to_orders(exchange, command)
         case Fault():
             exchange.faults.add(command)
         case ClearFaults():
             exchange.faults.clear()
         case _:
-            _apply_to_prices(exchange, command)
+            _apply_to_orders(exchange, command)
 
 
-def _apply_to_orders(exchange: Exchange, command: FillOpen | PlaceByHand | ReplaceOpen) -> None:
+def _apply_to_orders(exchange: Exchange, command: Command) -> None:
     match command:
         case FillOpen():
             exchange.fill_open(command)
@@ -102,19 +98,8 @@ def _apply_to_orders(exchange: Exchange, command: FillOpen | PlaceByHand | Repla
             exchange.place_by_hand(command)
         case ReplaceOpen():
             exchange.replace_open(command)
-
-
-def _apply_to_prices(exchange: Exchange, command: Command) -> None:
-    market = exchange.market
-    match command:
-        case SetSpread():
-            market.spreads[command.symbol] = command.bps
-        case ShiftMarket():
-            market.shifts[command.symbol, command.account] = command.bps
-        case SetDrift():
-            market.drift = command.bps
         case _:
-            raise TypeError(f"expected a command about prices, was {type(command).__name__}")
+            raise TypeError(f"expected a command about the exchange, was {type(command).__name__}")
 
 
 def order_views(accounts: Iterable[SimAccount]) -> list[dict[str, object]]:
@@ -148,7 +133,7 @@ def account_view(exchange: Exchange, role: Role) -> dict[str, object]:
         account=role,
         number=account.number,
         cash=account.cash,
-        equity=account.equity(lambda symbol: exchange.mark(account, symbol)),
-        buying_power=account.buying_power(lambda symbol: exchange.mark(account, symbol)),
+        equity=account.equity(exchange.mark),
+        buying_power=account.buying_power(exchange.mark),
         positions={symbol: holding.quantity for symbol, holding in account.holdings.items()},
     ).to_wire()

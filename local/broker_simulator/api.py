@@ -232,11 +232,10 @@ _ROUTES: tuple[tuple[str, str, Callable[[Exchange, SimAccount, Request, str], An
 
 
 def _quote(exchange: Exchange, account: SimAccount, request: Request, symbol: str) -> dict[str, object] | None:
-    prices = exchange.market.prices(symbol, account.role)
+    prices = exchange.market.prices(symbol)
     occasion = Occasion(account.role, request.method, request.path, symbol)
     if prices is None or exchange.faults.take({FaultKind.QUOTE_MISSING}, occasion):
         return None
-    exchange.market.count_quote(symbol)
     if exchange.faults.take({FaultKind.QUOTE_STALE}, occasion):
         return wire.quote_json(prices, exchange.market.now() - _STALE)
     if exchange.faults.take({FaultKind.QUOTE_WIDE}, occasion):

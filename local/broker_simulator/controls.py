@@ -27,11 +27,9 @@ from local.broker_simulator.values import (
     SetAsset,
     SetClock,
     SetDay,
-    SetDrift,
     SetFillRule,
     SetRateLimit,
     SetSpread,
-    ShiftMarket,
     SimulatedAccount,
     SimulatedOrder,
 )
@@ -82,14 +80,6 @@ class SimulatorControls(ABC):
     def set_spread(self, bps: Decimal, symbol: str | None = None) -> None:
         """Set the width between bid and ask in basis points."""
         self.apply(SetSpread(bps=bps, symbol=symbol))
-
-    def shift_market(self, bps: Decimal, symbol: str | None = None, account: Role | None = None) -> None:
-        """Move prices by basis points until the next day, for one account's eyes only if one is named."""
-        self.apply(ShiftMarket(bps=bps, symbol=symbol, account=account))
-
-    def set_drift(self, bps: Decimal) -> None:
-        """Let every quote call move its symbol's price by a seeded step of at most `bps` basis points."""
-        self.apply(SetDrift(bps=bps))
 
     def set_fill_rule(self, rest_limits: int, symbol: str | None = None, account: Role | None = None) -> None:
         """Let that many limit orders since a symbol's last fill rest before one fills."""

@@ -62,7 +62,7 @@ class Exchange:
     def __init__(self, seed: int) -> None:
         """Start with two fresh accounts and no prices."""
         self.seed = seed
-        self.market = Market(seed)
+        self.market = Market()
         self.faults = FaultBook()
         self.accounts = {role: SimAccount.first(role) for role in Role}
         self.assets: dict[str, SetAsset] = {}
@@ -77,9 +77,9 @@ class Exchange:
         """Give the symbol's flags."""
         return self.assets.get(symbol) or SetAsset(symbol=symbol)
 
-    def mark(self, account: SimAccount, symbol: str) -> Decimal:
-        """Value one share of `symbol` for `account`, USD; zero without a price."""
-        prices = self.market.prices(symbol, account.role)
+    def mark(self, symbol: str) -> Decimal:
+        """Value one share of `symbol`, USD; zero without a price."""
+        prices = self.market.prices(symbol)
         return prices.mid if prices else Decimal(0)
 
     def set_day(self, command: SetDay) -> None:
@@ -124,7 +124,7 @@ class Exchange:
         self._check_asset(ticket)
         if self.faults.take({FaultKind.REFUSE}, self._occasion(account, ticket.symbol)):
             raise Refused(422, _UNPROCESSABLE, f"order for {ticket.symbol} refused")
-        price = self._reserved_price(account, ticket)
+        price = self._reserved_price(ticket)
         self._check_means(account, ticket, price)
         order = SimOrder(
             order_id=str(uuid5(NAMESPACE_URL, f"{self.seed}:{account.role}:{client_order_id}")),
@@ -150,7 +150,7 @@ class Exchange:
             account.end(order, "rejected", self.market.now())
             return
         order.status = "new"
-        prices = self.market.prices(order.symbol, account.role)
+        prices = self.market.prices(order.symbol)
         if prices is None or self._rests(account, order, prices) or self.faults.take({FaultKind.REST}, occasion):
             order.resting = True
             return
@@ -254,7 +254,7 @@ class Exchange:
         account.end(order, "canceled", self.market.now())
 
     def _fill_rest(self, account: SimAccount, order: SimOrder) -> None:
-        prices = self.market.prices(order.symbol, account.role)
+        prices = self.market.prices(order.symbol)
         price = order.limit_price or (_price(order, prices) if prices else order.reserved_price)
         self._fill(account, order, order.left, price)
 
@@ -283,10 +283,10 @@ class Exchange:
         self._rested[account.role, order.symbol] = rested + 1
         return True
 
-    def _reserved_price(self, account: SimAccount, ticket: Ticket) -> Decimal:
+    def _reserved_price(self, ticket: Ticket) -> Decimal:
         if ticket.limit_price is not None:
             return ticket.limit_price
-        prices = self.market.prices(ticket.symbol, account.role)
+        prices = self.market.prices(ticket.symbol)
         if prices is None:
             raise Refused(403, _FORBIDDEN, f"no price for {ticket.symbol}")
         return prices.ask
@@ -309,7 +309,7 @@ class Exchange:
                     _FORBIDDEN,
                     f"insufficient qty available for order (requested: {ticket.quantity}, available: {available})",
                 )
-        elif not account.affords(ticket.quantity * price, lambda symbol: self.mark(account, symbol)):
+        elif not account.affords(ticket.quantity * price, self.mark):
             raise Refused(403, _FORBIDDEN, "insufficient buying power")
 
     @staticmethod

@@ -1,14 +1,11 @@
 """Business Unit: local cloud | Status: current.
 
-Time and prices. Both follow from what the simulator was told, its seed and the number of quote calls: never from the
-machine's clock, unless it was told to run.
+Time and prices. Both follow from what the simulator was told: never from the machine's clock, unless it was told to run.
 """
 
 from __future__ import annotations
 
-import random
 import time
-from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
@@ -16,7 +13,6 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from zoneinfo import ZoneInfo
 
 from local.broker_simulator.values import SetClock, SetDay, SetTape, Shown
-from shadow.contracts.vocabulary import Role
 
 NEW_YORK = ZoneInfo("America/New_York")
 CENT = Decimal("0.01")
@@ -49,16 +45,12 @@ class Session:
 class Market:
     """What both accounts see of the market."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self) -> None:
         """Start on a Monday, open, without any symbol."""
-        self.seed = seed
         self.day = _FIRST_DAY
         self.closes: dict[str, Decimal] = {}
         self.previous_closes: dict[str, Decimal] = {}
         self.spreads: dict[str | None, Decimal] = {None: Decimal(10)}
-        self.shifts: dict[tuple[str | None, Role | None], Decimal] = {}
-        self.drift = Decimal(0)
-        self._walked: Counter[str] = Counter()
         self._tape: dict[str, Shown] = {}
         self._half_days: set[date] = set()
         self._at = self._session(self.day).closes - _BEFORE_CLOSE
@@ -66,15 +58,13 @@ class Market:
         self._running_since: float | None = None
 
     def set_day(self, command: SetDay) -> None:
-        """Move to another day: 15 minutes before its close, with its closing prices and no shifts."""
+        """Move to another day: 15 minutes before its close, with its closing prices."""
         self.previous_closes = {**self.previous_closes, **self.closes}
         self.closes = {**self.closes, **command.closes}
         self.day = command.day
         if command.half_day:
             self._half_days.add(command.day)
         self._tape.clear()
-        self.shifts.clear()
-        self._walked.clear()
         self.set_clock(SetClock(at=self._session(command.day).closes - _BEFORE_CLOSE, is_open=True))
 
     def set_tape(self, command: SetTape) -> None:
@@ -121,33 +111,18 @@ class Market:
         """Whether the symbol has a price."""
         return symbol in self.closes
 
-    def prices(self, symbol: str, account: Role | None) -> Prices | None:
-        """Give what `account` sees of `symbol`; None when there is no price."""
+    def prices(self, symbol: str) -> Prices | None:
+        """Give what there is to see of `symbol`; None when there is no price."""
         close = self.closes.get(symbol)
         if close is None:
             return None
         if symbol in self._tape:
             shown = self._tape[symbol]
             return Prices(shown.bid, shown.ask, (shown.bid + shown.ask) / 2)
-        shift = sum(
-            (bps for (of, who), bps in self.shifts.items() if of in (None, symbol) and who in (None, account)), Decimal(0)
-        )
-        mid = close * (_BPS + shift + self._walk(symbol)) / _BPS
-        half = mid * self.spreads.get(symbol, self.spreads[None]) / _BPS / 2
-        bid = max((mid - half).quantize(CENT, ROUND_HALF_EVEN), CENT)
-        ask = max((mid + half).quantize(CENT, ROUND_HALF_EVEN), bid)
+        half = close * self.spreads.get(symbol, self.spreads[None]) / _BPS / 2
+        bid = max((close - half).quantize(CENT, ROUND_HALF_EVEN), CENT)
+        ask = max((close + half).quantize(CENT, ROUND_HALF_EVEN), bid)
         return Prices(bid, ask, (bid + ask) / 2)
-
-    def count_quote(self, symbol: str) -> None:
-        """Note a quote call: with a drift, the price moves."""
-        self._walked[symbol] += 1
-
-    def _walk(self, symbol: str) -> Decimal:
-        """Add up the seeded steps of this day's quote calls, in basis points."""
-        if not self.drift:
-            return Decimal(0)
-        steps = random.Random(f"{self.seed}:{self.day}:{symbol}")
-        return sum((self.drift * steps.randint(-1000, 1000) / 1000 for _ in range(self._walked[symbol])), Decimal(0))
 
     def _session(self, day: date) -> Session:
         closes = _HALF_CLOSE if day in self._half_days else _CLOSE

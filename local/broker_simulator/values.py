@@ -144,20 +144,6 @@ class SetSpread(Frozen):
     symbol: Symbol | None = None
 
 
-class ShiftMarket(Frozen):
-    """Move prices by `bps`, for one account's eyes only when `account` is given. Lasts until the next day."""
-
-    bps: Exact
-    symbol: Symbol | None = None
-    account: Role | None = None
-
-
-class SetDrift(Frozen):
-    """Let every quote call of a symbol move its price by a seeded step of at most `bps`. Zero (as at first): constant."""
-
-    bps: NonNegative
-
-
 class SetFillRule(Frozen):
     """Let the first `rest_limits` limit orders since a symbol's last fill rest, so that the book is walked.
 
@@ -228,8 +214,6 @@ Command = (
     | SetAccount
     | SetAsset
     | SetSpread
-    | ShiftMarket
-    | SetDrift
     | SetFillRule
     | SetRateLimit
     | FillOpen

@@ -118,9 +118,9 @@ def _leg(order: SimOrder, fields: Mapping[str, object], side: str) -> dict[str, 
 
 def account_json(exchange: Exchange, account: SimAccount) -> dict[str, object]:
     """Write one account."""
-    equity = number(account.equity(lambda symbol: exchange.mark(account, symbol)))
-    power = number(account.buying_power(lambda symbol: exchange.mark(account, symbol)))
-    value = number(account.market_value(lambda symbol: exchange.mark(account, symbol)))
+    equity = number(account.equity(exchange.mark))
+    power = number(account.buying_power(exchange.mark))
+    value = number(account.market_value(exchange.mark))
     return {
         "id": account.account_id,
         "account_number": account.number,
@@ -182,7 +182,7 @@ def activity_json(account: SimAccount, entry: JournalEntry) -> dict[str, object]
 def position_json(exchange: Exchange, account: SimAccount, symbol: str) -> dict[str, object]:
     """Write one position."""
     holding = account.holdings[symbol]
-    price = exchange.mark(account, symbol)
+    price = exchange.mark(symbol)
     before = exchange.market.previous_closes.get(symbol, price)
     value, gain = holding.quantity * price, holding.quantity * price - holding.cost
     today = holding.quantity * (price - before)

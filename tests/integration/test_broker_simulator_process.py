@@ -42,8 +42,6 @@ def test_every_control_does_over_http_what_it_does_in_the_process(simulator: Bro
     client.set_identity(Role.CANDIDATE, number="ANOTHER")
     client.set_asset("BRK.B", fractionable=False)
     client.set_spread(Decimal(20))
-    client.shift_market(Decimal(10), "AAPL")
-    client.set_drift(Decimal(0))
     client.set_fill_rule(1, "AAPL")
     client.set_rate_limit(200)
     client.add_fault(Fault(kind=FaultKind.REST, symbol="BRK.B"))

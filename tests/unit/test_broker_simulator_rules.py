@@ -39,27 +39,6 @@ def test_prices_are_constant_within_a_day_and_never_follow_the_machines_clock() 
     assert read(simulator, "/v2/clock")["timestamp"] == "2026-01-06T15:45:00-05:00"
 
 
-def test_a_shift_is_seen_by_the_named_account_until_the_next_day() -> None:
-    simulator = fresh()
-    simulator.shift_market(Decimal(100), "AAPL", Role.CANDIDATE)
-    assert bid_and_ask(simulator) == (187.14, 187.32)
-    assert bid_and_ask(simulator, account=Role.CANDIDATE) == (189.01, 189.2)
-    simulator.set_day(date(2026, 1, 7), CLOSES)
-    assert bid_and_ask(simulator, account=Role.CANDIDATE) == (187.14, 187.32)
-
-
-def test_a_drift_moves_with_each_quote_and_is_the_seeds() -> None:
-    def walk(seed: int) -> list[tuple[float, float]]:
-        simulator = fresh(seed)
-        simulator.set_drift(Decimal(50))
-        return [bid_and_ask(simulator) for _ in range(10)]
-
-    assert walk(1) == walk(1)
-    assert walk(1) != walk(2)
-    assert len(set(walk(1))) > 5
-    assert walk(1)[0] == (187.14, 187.32)
-
-
 def test_a_half_day_closes_at_one() -> None:
     simulator = Simulator()
     simulator.set_day(date(2026, 11, 27), CLOSES, half_day=True)
