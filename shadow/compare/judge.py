@@ -145,7 +145,7 @@ def find_in_trade(pair: TradePair, duties: Duties) -> Iterator[Finding]:
     yield from order_findings(pair, policy)
     yield from fill_findings(pair, policy, duties)
     yield from net_findings(pair, policy)
-    yield from trade_effect_findings(pair, policy)
+    yield from trade_effect_findings(pair, policy, duties.view.case.production_lane)
     yield from trade_own_findings(pair, policy)
 
 

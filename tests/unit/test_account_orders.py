@@ -400,6 +400,32 @@ def test_an_order_for_the_whole_once_more_is_the_trades_too(quantity: str, *, is
     assert names(claimed(orders, order_id="o1", filled_quantity=Decimal(4))) == (["o1", "o2"] if is_more else ["o1"])
 
 
+@pytest.mark.parametrize(
+    ("second", "shared", "kept"),
+    [
+        (sent(2, "10", "filled", "10"), False, ["o1", "o2"]),
+        (sent(2, "10.1", "open"), False, ["o1", "o2"]),
+        (sent(2, "3", "filled", "3"), False, ["o1"]),
+        (sent(2, "10", "filled", "10", side=Side.SELL), False, ["o1"]),
+        (sent(2, "10", "filled", "10", submitted_at=AT + timedelta(seconds=60)), False, ["o1"]),
+        (sent(2, "10", "filled", "10"), True, ["o1"]),
+    ],
+)
+def test_v1_after_a_cut_over_an_order_for_the_whole_once_more_is_the_trades_whatever_its_name(
+    second: Listed, kept: list[str], *, shared: bool
+) -> None:
+    """The workflow in production: it names its orders, and people trade in its account."""
+    one = TradeOutcome(
+        trade_id="t", symbol="AAPL", action=Side.BUY, status=TradeStatus.COMPLETED, filled_quantity=Decimal(10), **TIMES
+    )
+    run = RunOutcome(
+        role=Role.CONTROL, lane=Lane.WORKFLOW, run_id="r", plan_id="p", status=RunStatus.COMPLETED, trades=(one,), **TIMES
+    )
+    first = sent(1, "10", "filled", "10", client_order_id="t")
+    neighbours = Neighbours(frozenset({"AAPL"} if shared else ()))
+    assert names(accounted(run, [first, second], neighbours)) == kept
+
+
 @pytest.mark.parametrize("trade", [{"order_id": "o1"}, {}])
 def test_an_order_for_the_whole_once_more_is_unclear_where_another_run_traded_the_symbol(trade: dict[str, object]) -> None:
     orders = [sent(1, "10", "filled", "10"), sent(2, "10", "filled", "10")]

@@ -14,8 +14,9 @@ from shadow.compare.causes import in_order, roots_of
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
+from shadow.contracts.identity import REPLAY_MARK
 from shadow.contracts.outcome import Effect, Gap, MarketQuote, OrderRecord, RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import EffectKind, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Lane, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 from tests.strategies.outcomes import Fate, LaneMaker, World, case_of, item_of, plan_of, random_case, random_world
 from tests.strategies.planting import (
     Edit,
@@ -1114,3 +1115,33 @@ def test_v5_a_trade_beyond_the_plan_in_dry_run_is_valued_by_another_s_word_or_sa
     assert "not valued" not in quoted_.explanation
     (known,) = of_kind(run_edit(lambda run: _extra(run, entry.symbol or "", market=quote))(dried, Role.CANDIDATE), "EXTRA_TRADE")
     assert known.own.gross == shares * entry.price
+
+
+# More of V4: what is asked of a lane goes with its role
+
+
+def _after_a_cut_over(case: PairCase, *, emitted: bool) -> PairCase:
+    """The workflow is in production and does what it did; the legacy lane shadows it."""
+    workflow, legacy = run_of(case, Role.CANDIDATE), run_of(case, Role.CONTROL)
+    effects = tuple(effect.model_copy(update={"emitted": emitted}) for effect in workflow.effects or ())
+    control = workflow.model_copy(update={"role": Role.CONTROL, "effects": effects})
+    candidate = legacy.model_copy(update={"role": Role.CANDIDATE})
+    return replace(case, control=control, candidate=candidate, production_lane=Lane.WORKFLOW)
+
+
+def test_v4_a_lane_in_production_whose_effects_never_went_out_departs() -> None:
+    assert judge(_after_a_cut_over(BASE, emitted=True), default_policy()).verdict is Verdict.MATCHED
+    found = judge(_after_a_cut_over(BASE, emitted=False), default_policy())
+    trades = len(run_of(BASE, Role.CANDIDATE).trades)
+    assert {attribution for _, attribution in said(found)} == {"control"}
+    kinds = [kind for kind, _ in said(found)]
+    assert kinds.count("TRADE_EXECUTED_MISSING") == kinds.count("LEDGER_MISSING") == trades
+    assert kinds.count("COMPLETION_MISSING") == 1
+
+
+def test_v4_a_replay_wakes_nobody_whichever_lane_is_in_production() -> None:
+    case = _after_a_cut_over(BASE, emitted=False)
+    plan = f"{BASE.plan.plan_id}{REPLAY_MARK}1"
+    runs = {run.role: run.model_copy(update={"plan_id": plan}) for run in (case.control, case.candidate) if run is not None}
+    replayed = replace(case, control=runs[Role.CONTROL], candidate=runs[Role.CANDIDATE])
+    assert "TRADE_EXECUTED_MISSING" not in {kind for kind, _ in said(judge(replayed, default_policy()))}

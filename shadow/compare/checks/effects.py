@@ -19,9 +19,10 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import EXACT, SHARE_STEP, ZERO, within
 from shadow.contracts.comparison import Impact
 from shadow.contracts.control_records import FailureStep
+from shadow.contracts.identity import is_replay
 from shadow.contracts.model import decimal_text
 from shadow.contracts.outcome import Effect, RunOutcome
-from shadow.contracts.vocabulary import EffectKind, Role, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Lane, Role, RunStatus, Side, TradeStatus
 
 IDS = ".ids"
 """Ends the field of what is found of the ids that an effect carries."""
@@ -37,7 +38,16 @@ def is_watched(run: RunOutcome, kind: EffectKind) -> bool:
     return run.effects is not None and (run.effect_kinds is None or kind in run.effect_kinds)
 
 
-def trade_effect_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+def sent_by(run: RunOutcome, effects: tuple[Effect, ...], production: Lane) -> tuple[Effect, ...]:
+    """Give the effects that count: of the lane in production only those that went out, since what it kept to itself woke nobody.
+
+    The legacy lane's are read where they arrived. A replay wakes nobody, whichever lane runs it.
+    """
+    is_bound = run.role is Role.CONTROL and run.lane is production is not Lane.LEGACY and not is_replay(run.plan_id)
+    return tuple(effect for effect in effects if effect.emitted) if is_bound else effects
+
+
+def trade_effect_findings(pair: TradePair, policy: Policy, production: Lane = Lane.LEGACY) -> Iterator[Finding]:
     """Hold the events and ledger entries about one trade against its outcome."""
     for checks in (_EVENT, _LEDGER):
         watching = [side for side in pair.lanes if is_watched(side.run, checks.effect)]
@@ -46,7 +56,7 @@ def trade_effect_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
             def bound(
                 side: LaneTrade, check: Callable[[LaneTrade, tuple[Effect, ...], Policy], Fault | None] = check
             ) -> Fault | None:
-                return check(side, side.effects_of(checks.effect), policy)  # noqa: B023 - called before the next turn
+                return check(side, sent_by(side.run, side.effects_of(checks.effect), production), policy)  # noqa: B023 - called before the next turn
 
             yield from own_faults(f"{checks.lead}_{suffix}", f"effects.{checks.effect.value}", watching, bound, pair)
 
@@ -280,7 +290,8 @@ def _run_events(
     wrong: Callable[[RunOutcome, Effect], str | None],
 ) -> Iterator[Finding]:
     runs = [run for run in view.runs if is_watched(run, kind)]
-    sent = {run.role: [effect for effect in run.effects or () if effect.kind is kind] for run in runs}
+    production = view.case.production_lane
+    sent = {run.role: [e for e in sent_by(run, run.effects or (), production) if e.kind is kind] for run in runs}
     field = f"effects.{kind.value}"
 
     def missing(run: RunOutcome) -> Fault | None:

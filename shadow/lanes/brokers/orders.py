@@ -92,6 +92,9 @@ def accounted(run: RunOutcome, listed: Sequence[Listed], neighbours: Neighbours)
             left = _take_walk(trade, left, window, neighbours, result)
     elif run.role is Role.CANDIDATE:
         left = _take_strays(run, left, window, neighbours, result)
+    else:
+        for trade in run.trades:
+            left = _take_again(trade, left, neighbours, result)
     for order in left:
         _tell(order, run, window, neighbours, result)
     for name, orders in result.by_trade.items():
@@ -182,6 +185,22 @@ def _take_walk(
     result.by_trade[trade.trade_id] = [*named, *walk, *again]
     taken = {id(record) for record in (*walk, *again)}
     return [order for order in left if id(order.record) not in taken]
+
+
+def _take_again(trade: TradeOutcome, left: list[Listed], neighbours: Neighbours, result: Accounted) -> list[Listed]:
+    """Give a trade of a lane in production, which names its orders, what asks for the whole of it once more while it ran.
+
+    People trade by hand in that account: any other order without its name is theirs.
+    """
+    own, named = _own_span(trade), result.by_trade[trade.trade_id]
+    if own is None or not left or trade.symbol in neighbours.symbols:
+        return left
+    again = [each for each in left if _may_be_of(each, trade) and own.holds(each.record.submitted_at)]
+    again = [each for each in again if named_after(each.record.client_order_id) not in neighbours.trade_ids]
+    again = [each for each in again if _is_alike(each.record, named, trade)]
+    named += [each.record for each in again]
+    taken = {id(each) for each in again}
+    return [each for each in left if id(each) not in taken]
 
 
 def _walk(trade: TradeOutcome, named: Sequence[OrderRecord], inside: Sequence[OrderRecord]) -> list[OrderRecord]:
