@@ -33,6 +33,7 @@ def checks() -> Sequence[tuple[str, Check]]:
         ("event bus", control.bus),
         ("customer keys", control.customer_keys),
         ("existing workflow", control.workflow),
+        ("files", control.files),
         ("broker accounts", basics.broker_accounts()),
         ("mail", basics.mail),
         ("alarms", basics.alarms),

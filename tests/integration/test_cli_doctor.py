@@ -177,6 +177,7 @@ def test_text_says_what_to_do(healthy: Healthy) -> None:
             {"ExistingStateMachineArn": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:nowhere"},
             "does not exist",
         ),
+        ("files", {"LaneFile": "lane.toml", "PolicyFile": "policy.toml"}, "LaneFile, PolicyFile without FilesLayerArn"),
         ("mail recipients", {"ReportRecipients": ",".join(f"a{n}@desk.example" for n in range(51))}, "SES takes 50 a mail"),
         ("mail recipients", {"ReportRecipients": "carl@elsewhere.example"}, "carl@elsewhere.example not verified"),
     ],

@@ -172,6 +172,14 @@ def _keys_of_secrets(account: Account) -> Iterator[tuple[str, str]]:
             yield f"secret {name}", key
 
 
+def files(account: Account) -> Iterator[Finding]:
+    """Check that each file which functions are to read is in a layer: without one they fail at every call."""
+    named = [name for name in ("LaneFile", "PolicyFile", "ReadinessFile") if account.parameter(name)]
+    if named and not account.parameter("FilesLayerArn"):
+        found = f"{', '.join(named)} without FilesLayerArn: no function has a file but from a layer"
+        yield bad("files", found, "publish them as a layer, and give its ARN as FilesLayerArn (docs/lanes.md, step 6)")
+
+
 def workflow(account: Account) -> Iterator[Finding]:
     """Check that a workflow that exists already is there, and of a type whose executions can be read afterwards."""
     arn = account.parameter("ExistingStateMachineArn")
