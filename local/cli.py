@@ -48,10 +48,11 @@ def up(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
     from local.cloud.errors import LocalCloudError
     from local.scenarios.demo import FIRST_CASH
     from local.stack import bring_up, take_down
-    from shadow.cli.target import remember_folder
+    from shadow.cli.target import other_folders, remember_folder
     from shadow.contracts.vocabulary import Role
 
     market = _newest_day(prices, as_json=as_json)
+    others = [str(folder) for folder in other_folders() if folder != LOCAL_FOLDER.absolute()]
     try:
         stack = bring_up(LOCAL_FOLDER, stay=True, progress=_silent if as_json else _say)
     except LocalCloudError as error:
@@ -74,6 +75,11 @@ def up(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
     OUT.print(f"     broker {stack.broker_url}   closing prices of {market.day}; each account holds {FIRST_CASH:,} USD")
     OUT.print("     next: [bold]shadow example > plan.json[/bold], then [bold]shadow publish plan.json[/bold]")
     OUT.print("     shadow publish, status, compare and explain talk to it, from any folder; [bold]shadow down[/bold] ends it")
+    if others:
+        where = escape(", ".join(others))
+        OUT.print(
+            f"     beside it runs the local cloud of {where}: commands below its own folder talk to that one", soft_wrap=True
+        )
 
 
 def example(*, prices: PricesOption = None, as_json: JsonOption = False) -> None:
@@ -118,11 +124,12 @@ def down(*, as_json: JsonOption = False) -> None:
     from local.stack import take_down
     from shadow.cli.target import local_folder
 
-    ended = take_down(local_folder() or LOCAL_FOLDER)
+    folder = local_folder() or LOCAL_FOLDER
+    ended = take_down(folder)
     if as_json:
         print_json({"ended": ended})
     else:
-        OUT.print("[green]down[/green]" if ended else "nothing was running")
+        OUT.print(f"[green]down[/green] ({escape(str(folder))})" if ended else "nothing was running", soft_wrap=True)
 
 
 def demo(*, prices: PricesOption = None, out: OutOption = DEMO_FOLDER, as_json: JsonOption = False) -> None:

@@ -110,21 +110,27 @@ def describe_stack(stage: str) -> StackTypeDef:
 
 
 def remember_folder(folder: Path) -> None:
-    """Note for commands in other folders that the local cloud below `folder` was started last."""
-    note = _last_started()
+    """Note for commands in other folders that the local cloud below `folder` was started last, beside those that still run."""
+    note, newest = _last_started(), folder.absolute()
+    folders = [newest, *(other for other in other_folders() if other != newest)]
     note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps({"folder": str(folder.absolute())}), encoding="utf-8")
+    note.write_text(json.dumps({"folders": [str(each) for each in folders]}), encoding="utf-8")
 
 
 def local_folder() -> Path | None:
     """Find the folder of the running local cloud: this folder's, else the one started last; None where none runs."""
     if _noted(LOCAL_NOTE) is not None:
         return LOCAL_NOTE.parent
+    return next(iter(other_folders()), None)
+
+
+def other_folders() -> list[Path]:
+    """List the folders of the local clouds that run, wherever they were started, the last one first."""
     try:
-        last = Path(json.loads(_last_started().read_text(encoding="utf-8"))["folder"])
+        folders = [Path(each) for each in json.loads(_last_started().read_text(encoding="utf-8"))["folders"]]
     except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return last if _noted(last / LOCAL_NOTE.name) is not None else None
+        return []
+    return [folder for folder in folders if _noted(folder / LOCAL_NOTE.name) is not None]
 
 
 def _last_started() -> Path:

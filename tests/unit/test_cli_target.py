@@ -14,7 +14,7 @@ import pytest
 from local.cloud.errors import LocalCloudError
 from local.cloud.locking import locked
 from local.stack import bring_up
-from shadow.cli.target import LOCAL_NOTE, local_folder, remember_folder
+from shadow.cli.target import LOCAL_NOTE, local_folder, other_folders, remember_folder
 
 NOBODY = 2**22 + 1  # no process has a number this high
 
@@ -41,6 +41,16 @@ def test_the_folders_own_cloud_comes_before_the_one_started_last(here: Path, tmp
 
     noted(here)
     assert local_folder() == LOCAL_NOTE.parent
+
+
+def test_of_several_clouds_the_last_one_that_runs_is_found(tmp_path: Path) -> None:
+    first, second = noted(tmp_path / "first"), noted(tmp_path / "second")
+    for folder in (first, second, first, second):
+        remember_folder(folder)
+    assert (other_folders(), local_folder()) == ([second, first], second)
+
+    (second / LOCAL_NOTE.name).unlink()
+    assert local_folder() == first
 
 
 def test_a_cloud_whose_process_is_gone_is_none(here: Path, tmp_path: Path) -> None:
