@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
-from typing import Protocol
 
 from shadow.aws.versions import UnknownVersion, Version
 from shadow.compare.document import canonical_bytes
@@ -25,17 +24,11 @@ from shadow.contracts.identity import REPLAY_MARK
 from shadow.contracts.pair import Pair, Unpaired, UnpairedPlan, UnreadablePair, trading_day_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Origin
+from shadow.replay.plans import PlanTable
 from shadow.replay.ports import is_beside_production, is_of_version, label_of_version, replay_id_of
 from shadow.settlement.stored import Ledger, Source, read_comparison
 
 _SECONDS = re.compile(r"_([0-9]{9,10})$")
-
-
-class Plans(Protocol):
-    """The control's plans."""
-
-    def each(self) -> Iterable[tuple[str, RebalancePlan | InvalidPlan]]:
-        """Give every plan that is kept, by its id; raises `EvidenceUnavailable`, `MissingPermission`."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,7 @@ class LedgerBesidePlans:
     """
 
     ledger: Ledger
-    plans: Plans
+    plans: PlanTable
 
     def pairs_of(self, trading_day: date) -> Sequence[Pair | UnreadablePair]:
         """Give what the ledger gives."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from email.message import EmailMessage
 from email.utils import parseaddr
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,7 +26,7 @@ from reports.daily.values import DailyReport
 from reports.data.trading_calendar import trading_days_before
 from reports.noise import measured, tolerances_of
 from reports.readiness.readiness import KnownEntry, ReadinessPolicy, Statement
-from reports.site import Options, Shelf, write_days
+from reports.site import Options, write_days
 from reports.versions import LedgerBesidePlans, fault_of
 from reports.weekly import build_week, ends_week, week_of
 from shadow.aws import clients
@@ -161,29 +161,6 @@ class DailyReportEnvironment(Environment):
         return tuple(address.strip() for address in self.report_recipients.split(",") if address.strip())
 
 
-class Archive(Shelf, Protocol):
-    """Where reports are kept, and the pages to browse beside them."""
-
-    def keep(self, day: date, page: str, values: str) -> str:
-        """Store a report, give the page's key."""
-
-    def mailed(self, about: str) -> str | None:
-        """Give the id of the mail that went out about a day or a week, or None."""
-
-    def keep_mailed(self, about: str, message_id: str) -> None:
-        """Remember that a mail went out."""
-
-    def link(self, key: str) -> str:
-        """Give the address of a stored object."""
-
-
-class Mailer(Protocol):
-    """What sends mail."""
-
-    def send(self, message: EmailMessage, recipients: Sequence[str]) -> str:
-        """Send `message`, give its id."""
-
-
 @dataclass(frozen=True, slots=True)
 class Published:
     """A report that has been published. `message_id` is None where nobody was to get it.
@@ -203,8 +180,8 @@ class Publisher:
 
     source: Source
     ledger: Ledger
-    archive: Archive
-    mailer: Mailer
+    archive: S3Archive
+    mailer: SesMailer
     settings: ReportSettings
     sender: str
     recipients: tuple[str, ...]

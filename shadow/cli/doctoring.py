@@ -34,7 +34,7 @@ def checks() -> Sequence[tuple[str, Check]]:
         ("customer keys", control.customer_keys),
         ("existing workflow", control.workflow),
         ("files", control.files),
-        ("broker accounts", basics.broker_accounts()),
+        ("broker accounts", basics.broker_accounts),
         ("mail", basics.mail),
         ("alarms", basics.alarms),
         ("publishing mode", basics.mode_parameter),

@@ -83,18 +83,11 @@ class TradeFailed(Exception):
 class TradeExecutor:
     """Executes trades at one broker, at one pace. `sleep` takes seconds."""
 
-    def __init__(
-        self,
-        broker: Broker,
-        pace: Pace,
-        sleep: Callable[[float], None],
-        new_order_id: Callable[[], str] = lambda: str(uuid4()),
-    ) -> None:
-        """Work at `broker`; `new_order_id` names orders, at random as the control does."""
+    def __init__(self, broker: Broker, pace: Pace, sleep: Callable[[float], None]) -> None:
+        """Work at `broker`; orders are named at random, as the control does."""
         self._broker = broker
         self._pace = pace
         self._sleep = sleep
-        self._new_order_id = new_order_id
 
     def execute(self, message: TradeMessage) -> Execution:
         """Execute one trade; what goes wrong at the broker is in the answer, never raised."""
@@ -129,7 +122,7 @@ class TradeExecutor:
 
     def _order(self, walk: _Walk, limit: Decimal | None, seconds: Decimal) -> bool:
         """Send one order for the rest and wait; tell whether the trade is whole now."""
-        order = walk.submit(self._new_order_id(), limit)
+        order = walk.submit(str(uuid4()), limit)
         looks = self._pace.looks(seconds)
         order = self._wait(order, looks)
         if not order.status.is_final:

@@ -58,9 +58,8 @@ class AwsCandidate:
     store: EvidenceStore
     own: tuple[str, ...] = ()
 
-    def start(self, plan: RebalancePlan, held: Mapping[str, Decimal], now: datetime) -> Pair:
+    def start(self, plan: RebalancePlan, held: Mapping[str, Decimal]) -> Pair:
         """Record the replay's pair and start its execution; a pair that exists already is given as it is."""
-        del now
         return self.intake.start(plan, held, Origin.REPLAY)
 
     def outcome(self, pair: Pair, plan: RebalancePlan, now: datetime) -> tuple[RunOutcome, EvidenceRef] | None:

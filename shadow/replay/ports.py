@@ -64,7 +64,7 @@ class Kept:
 class Candidate(Protocol):
     """The candidate, as a replay uses it."""
 
-    def start(self, plan: RebalancePlan, held: Mapping[str, Decimal], now: datetime) -> Pair:
+    def start(self, plan: RebalancePlan, held: Mapping[str, Decimal]) -> Pair:
         """Record the replay's pair and start its execution; a pair that exists already is given as it is."""
 
     def outcome(self, pair: Pair, plan: RebalancePlan, now: datetime) -> tuple[RunOutcome, EvidenceRef] | None:

@@ -109,7 +109,7 @@ class Replayer:
             reason = _reason_not_to(plan, archived)
             if archived is None or reason:
                 return Replayed(plan.plan_id, replay_id, ReplayEnd.SKIPPED, reason=reason)
-            pair = self._candidate.start(replay, archived.held, self._clock.now())
+            pair = self._candidate.start(replay, archived.held)
         except ShadowError as error:
             return Replayed(plan.plan_id, replay_id, ReplayEnd.FAILED, reason=f"{type(error).__name__}: {error}")
         if pair.start_state is StartState.REFUSED:

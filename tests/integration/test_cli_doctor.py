@@ -95,7 +95,7 @@ class Healthy:
 @pytest.fixture
 def healthy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Healthy]:
     with cli_cloud(monkeypatch, tmp_path) as stack:
-        monkeypatch.setattr(basics.broker_accounts, "__defaults__", (ask,))
+        monkeypatch.setattr(basics, "ask_alpaca", ask)
         monkeypatch.setattr(deployed, "account_limits", lambda: (1000, 900))  # moto does not know GetAccountSettings
         monkeypatch.setattr(deployed, "stack_resources", lambda _stage: [])
         yield Healthy(stack)
@@ -224,7 +224,7 @@ def test_a_broker_that_does_not_answer_fails(healthy: Healthy, monkeypatch: pyte
     def refuse(_credentials: AlpacaCredentials) -> str:
         raise BrokerUnauthorized("no")
 
-    monkeypatch.setattr(basics.broker_accounts, "__defaults__", (refuse,))
+    monkeypatch.setattr(basics, "ask_alpaca", refuse)
     code, found = doctor()
 
     assert healthy.queue

@@ -138,13 +138,17 @@ class World:
         assert comparison.control is not None
         return Archived(comparison.control, held={"SYM0000": Decimal(3)})
 
-    def start(self, plan: RebalancePlan, held: Mapping[str, Decimal], now: datetime) -> Pair:
+    def start(self, plan: RebalancePlan, held: Mapping[str, Decimal]) -> Pair:
         assert held == {"SYM0000": Decimal(3)}
         self.started.append((self.seconds, plan.plan_id))
         self.most_running = max(self.most_running, len(self.started) - len(self.judged))
         state = StartState.REFUSED if plan.plan_id in self.refused else StartState.STARTED
         pair = pair_behind(
-            COMPARISONS[0], plan_id=plan.plan_id, run_id=run_id_of(plan.plan_id), origin=Origin.REPLAY, published_at=now
+            COMPARISONS[0],
+            plan_id=plan.plan_id,
+            run_id=run_id_of(plan.plan_id),
+            origin=Origin.REPLAY,
+            published_at=AT + timedelta(seconds=self.seconds),
         )
         return pair.model_copy(update={"start_state": state, "start_reason": "InvalidName"})
 

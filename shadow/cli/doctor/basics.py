@@ -12,7 +12,7 @@ runbook by an address that opens; the webhook's secret can be read and is one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parseaddr, parsedate_to_datetime
@@ -140,8 +140,6 @@ def mode_parameter(account: Account) -> Iterator[Finding]:
 
 PLACEHOLDER = "to-be-filled"
 _SHOWN = 12
-AccountNumber = Callable[[AlpacaCredentials], str]
-"""Asks a broker for the number of the account that credentials belong to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,22 +163,18 @@ def ask_alpaca(credentials: AlpacaCredentials) -> str:
     return AlpacaBroker.connect(credentials).account().account_number
 
 
-def broker_accounts(ask: AccountNumber = ask_alpaca) -> Callable[[Account], Iterator[Finding]]:
-    """Make the check of both lanes' credentials and accounts."""
-
-    def check(account: Account) -> Iterator[Finding]:
-        prints: dict[str, str] = {}
-        for side in (CANDIDATE, CONTROL) if _knows_production(account) else (CANDIDATE,):
-            secret, finding = _secret(account, side)
+def broker_accounts(account: Account) -> Iterator[Finding]:
+    """Check both lanes' credentials and accounts."""
+    prints: dict[str, str] = {}
+    for side in (CANDIDATE, CONTROL) if _knows_production(account) else (CANDIDATE,):
+        secret, finding = _secret(account, side)
+        yield finding
+        if secret is not None:
+            number, finding = _number(account, side, secret)
             yield finding
-            if secret is not None:
-                number, finding = _number(account, side, secret, ask)
-                yield finding
-                if number is not None:
-                    prints[side.lane] = fingerprint_of(number)
-        yield from _apart(account, prints)
-
-    return check
+            if number is not None:
+                prints[side.lane] = fingerprint_of(number)
+    yield from _apart(account, prints)
 
 
 def _knows_production(account: Account) -> bool:
@@ -216,11 +210,11 @@ def _own_number() -> str:
     return boto3.client("sts", config=clients.DEFAULT_LIMITS.config()).get_caller_identity()["Account"]
 
 
-def _number(account: Account, side: Side, secret: BrokerSecret, ask: AccountNumber) -> tuple[str | None, Finding]:
+def _number(account: Account, side: Side, secret: BrokerSecret) -> tuple[str | None, Finding]:
     check = f"{side.lane} account"
     try:
         endpoint, data = account.parameter(side.endpoint_parameter), account.parameter("BrokerDataEndpoint")
-        number = ask(AlpacaCredentials(secret.key, secret.secret, endpoint, data))
+        number = ask_alpaca(AlpacaCredentials(secret.key, secret.secret, endpoint, data))
     except BrokerError as error:
         return None, bad(check, f"the broker did not say: {type(error).__name__}", "check its key, secret and endpoint")
     except ConfigurationError as error:
