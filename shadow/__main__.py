@@ -18,7 +18,12 @@ def main() -> None:
         from shadow.cli.main import app  # noqa: PLC0415
 
         app()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception) as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, KeyboardInterrupt):
+            cause = cause.__cause__ or cause.__context__  # a package that is interrupted while it is imported says ImportError
+        if cause is None:
+            raise
         sys.stderr.write("interrupted\n")
         sys.exit(130)
 

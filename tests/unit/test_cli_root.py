@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from shadow import __version__
+from shadow.__main__ import main
 from shadow.cli.main import COMMANDS, Entry, app, install_command, load
 from tests.factories.comparisons import comparison_of, write_jsonl
 from tests.fakes.cli_cloud import shadow
@@ -146,6 +147,19 @@ def test_an_interruption_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("shadow.cli.pairs.find_target", interrupted)
     assert shadow("compare", "plan-1").exit_code == 130
+
+
+@pytest.mark.parametrize("is_interrupted", [True, False])
+def test_a_package_that_is_interrupted_while_it_is_imported_is_no_fault_of_ours(
+    monkeypatch: pytest.MonkeyPatch, *, is_interrupted: bool
+) -> None:
+    def imported() -> None:
+        raise ImportError("initialization failed") from (KeyboardInterrupt() if is_interrupted else OSError())
+
+    monkeypatch.setattr("shadow.cli.main.app", imported)
+    with pytest.raises(SystemExit if is_interrupted else ImportError) as end:
+        main()
+    assert not is_interrupted or end.value.code == 130  # type: ignore[attr-defined] # of the interruption
 
 
 def test_completion_can_be_shown() -> None:
