@@ -11,11 +11,9 @@ cancel in either. Nothing is connected before the first question.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
-from threading import Lock
-from types import MappingProxyType
 from typing import Protocol
 
 from shadow.broker.port import (
@@ -53,55 +51,16 @@ class MarketData(Protocol):
         """Read the latest quote; raises QuoteUnavailable."""
 
 
-class OrderBook(Protocol):
-    """Where recorded orders are kept, so that they outlive a retry in another process."""
-
-    def put(self, order: Order) -> bool:
-        """Keep `order` unless its client order id is taken; tell whether it was kept. Atomic."""
-
-    def get(self, client_order_id: str) -> Order | None:
-        """Give the order recorded under that id; None when there is none."""
-
-
-class MemoryOrderBook:
-    """An order book for one process."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self._orders: dict[str, Order] = {}
-        self._lock = Lock()
-
-    def put(self, order: Order) -> bool:
-        """Keep `order` unless its client order id is taken; tell whether it was kept."""
-        with self._lock:
-            return self._orders.setdefault(order.client_order_id, order) is order
-
-    def get(self, client_order_id: str) -> Order | None:
-        """Give the order recorded under that id; None when there is none."""
-        return self._orders.get(client_order_id)
-
-
 class RecordingBroker:
     """A `Broker` that records orders instead of sending them."""
 
-    def __init__(
-        self,
-        market: MarketData,
-        *,
-        equity: Decimal,
-        positions: Mapping[str, Decimal] = MappingProxyType({}),
-        book: OrderBook | None = None,
-    ) -> None:
-        """Look at `market`; answer for an account of `equity` USD that holds `positions` (shares a symbol).
-
-        `book` keeps the orders; without one they last as long as this object.
-        """
+    def __init__(self, market: MarketData, *, equity: Decimal) -> None:
+        """Look at `market`; answer for an account of `equity` USD that holds nothing. The orders last as long as this object."""
         self._clock: Callable[[], MarketClock] = market.clock
         self._asset: Callable[[str], Asset] = market.asset
         self._quote: Callable[[str], Quote] = market.quote
         self._equity = equity
-        self._positions = dict(positions)
-        self._book: OrderBook = book or MemoryOrderBook()
+        self._orders: dict[str, Order] = {}
         self._decided_on: dict[str, Quote] = {}
 
     def clock(self) -> MarketClock:
@@ -123,14 +82,15 @@ class RecordingBroker:
         return quote
 
     def position(self, symbol: str) -> Decimal:
-        """Give the held quantity in shares that was passed in; zero when there is none."""
-        return self._positions.get(symbol, Decimal(0))
+        """Give zero shares, whatever the symbol."""
+        del symbol
+        return Decimal(0)
 
     def submit(self, request: OrderRequest) -> Order:
         """Record `request` and fill it whole at the mid of its decision quote; nothing is sent.
 
         The decision quote is the last one that was read here, else one read now. Raises OrderRejected for a quantity
-        that is not positive, DuplicateClientOrderId for an id that is in the book, and what reading a quote raises.
+        that is not positive, DuplicateClientOrderId for an id that was recorded before, and what reading a quote raises.
         """
         if not request.quantity.is_finite() or request.quantity <= 0:
             raise OrderRejected(f"quantity: expected shares above 0, was {request.quantity}")
@@ -138,21 +98,21 @@ class RecordingBroker:
             raise OrderRejected("limit_price: expected USD for a limit order, was none")
         quote = self._decided_on.get(request.symbol) or self.quote(request.symbol)
         order = _filled(request, quote.mid, quote.at)
-        if not self._book.put(order):
+        if self._orders.setdefault(request.client_order_id, order) is not order:
             raise DuplicateClientOrderId(f"{request.client_order_id}: recorded before")
         return order
 
     def order_by_client_id(self, client_order_id: str) -> Order | None:
         """Look a recorded order up; None when there is none."""
-        return self._book.get(client_order_id)
+        return self._orders.get(client_order_id)
 
     def glance(self, client_order_id: str) -> Order | None:
         """Look a recorded order up; None when there is none."""
-        return self._book.get(client_order_id)
+        return self._orders.get(client_order_id)
 
     def order_by_id(self, order_id: str) -> Order | None:
         """Look a recorded order up by its own id, which tells the client's; None when there is none."""
-        return self._book.get(order_id.removeprefix(RECORDED))
+        return self._orders.get(order_id.removeprefix(RECORDED))
 
     def cancel(self, order_id: str) -> None:
         """Do nothing: every recorded order is final from the start."""

@@ -28,7 +28,7 @@ from shadow.broker.port import (
     Quote,
     QuoteUnavailable,
 )
-from shadow.broker.recording import MemoryOrderBook, RecordingBroker
+from shadow.broker.recording import RecordingBroker
 from shadow.contracts.vocabulary import Side
 
 AT = datetime(2026, 1, 6, 20, 45, tzinfo=UTC)
@@ -114,11 +114,10 @@ def test_without_a_decision_quote_one_is_read() -> None:
 
 
 def test_without_any_quote_nothing_is_recorded() -> None:
-    book = MemoryOrderBook()
-    broker = RecordingBroker(LiveAccount(), equity=Decimal(1), book=book)
+    broker = RecordingBroker(LiveAccount(), equity=Decimal(1))
     with pytest.raises(QuoteUnavailable):
         broker.submit(market_order())
-    assert book.get("t-1") is None
+    assert broker.order_by_client_id("t-1") is None
 
 
 def test_a_client_order_id_is_good_for_one_order() -> None:
@@ -128,15 +127,6 @@ def test_a_client_order_id_is_good_for_one_order() -> None:
         broker.submit(market_order(quantity="2"))
     assert broker.order_by_client_id("t-1") == first
     assert broker.order_by_client_id("t-2") is None
-
-
-def test_orders_outlive_the_process_in_a_shared_book() -> None:
-    book = MemoryOrderBook()
-    first = RecordingBroker(LiveAccount(quote("10", "10")), equity=Decimal(1), book=book).submit(market_order())
-    second = RecordingBroker(LiveAccount(quote("20", "20")), equity=Decimal(1), book=book)
-    with pytest.raises(DuplicateClientOrderId):
-        second.submit(market_order())
-    assert second.order_by_client_id("t-1") == first
 
 
 def test_of_many_at_once_with_one_id_exactly_one_is_recorded() -> None:
@@ -164,10 +154,10 @@ def test_a_limit_order_needs_its_price() -> None:
         dry().submit(OrderRequest("t-1", "AAPL", Side.BUY, Decimal(1), OrderType.LIMIT))
 
 
-def test_the_account_and_positions_are_what_was_passed_in() -> None:
-    broker = RecordingBroker(LiveAccount(), equity=Decimal("123.45"), positions={"AAPL": Decimal("0.5")})
+def test_the_account_is_what_was_passed_in_and_holds_nothing() -> None:
+    broker = RecordingBroker(LiveAccount(), equity=Decimal("123.45"))
     assert broker.account().equity == Decimal("123.45")
-    assert (broker.position("AAPL"), broker.position("MSFT")) == (Decimal("0.5"), Decimal(0))
+    assert broker.position("AAPL") == 0
 
 
 def test_it_only_ever_looks_at_the_market() -> None:
