@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from reports.noise import Matching, ToleranceRow
     from reports.rejudge import Cloud, Rejudged, Told
     from shadow.compare.policy import NoiseFloor, Policy
+    from shadow.settlement.stored import Store
 
 POLICY_FILE = Path("policy.toml")
 SHOWN = 20
@@ -298,11 +299,12 @@ def noise(
     from reports.noise import Matching, to_toml, tolerances_of
     from shadow.compare.across_pairs import noise_floor
     from shadow.settlement.judging import policy_at
-    from shadow.settlement.stored import source_of
 
     days = days_between(begin, end)
     rules = policy_at(str(policy or ""))
-    matching = Matching(source_of(first), source_of(second), role)
+    if first == second or Path(first).resolve() == Path(second).resolve():
+        raise BadInput(f"--first and --second: expected two stores, was {first} twice, which never differs from itself")
+    matching = Matching(_store_at("--first", first), _store_at("--second", second), role)
     try:
         with progress("measuring the noise floor", quiet=as_json):
             floor = noise_floor(matching.runs(*days), rules)
@@ -315,6 +317,17 @@ def noise(
     print_json(_noise_document(floor, rows, matching)) if as_json else _print_noise(floor, rows, matching, measured)
     below = any(row.standing.value == "below the noise" for row in rows)
     finish(ExitCode.DIVERGED if below else ExitCode.FINE)
+
+
+def _store_at(option: str, place: str) -> Store:
+    """Open a store of stored comparisons. Raises `BadInput` where there is none on this machine."""
+    from shadow.cli.verdicts import holds_comparisons
+    from shadow.settlement.stored import LINES_FILE, source_of
+
+    path = Path(place)
+    if not place.startswith("s3://") and not (path.is_file() if path.suffix == ".jsonl" else holds_comparisons(path)):
+        raise BadInput(f"{option} {place}: there is neither comparisons/ nor {LINES_FILE} in it")
+    return source_of(place)
 
 
 def _noise_document(floor: NoiseFloor, rows: tuple[ToleranceRow, ...], matching: Matching) -> dict[str, object]:

@@ -259,9 +259,14 @@ def offline_store(folder: Path | None, file: Path | None) -> FolderSource | Json
         return JsonlSource(file)
     if folder is None:
         return None
-    if not (folder / "comparisons").is_dir() and not (folder / LINES_FILE).is_file():
+    if not holds_comparisons(folder):
         raise BadInput(f"--folder {folder}: there is neither comparisons/ nor {LINES_FILE} in it")
     return FolderSource(folder)
+
+
+def holds_comparisons(folder: Path) -> bool:
+    """Whether a folder has stored comparisons, in files of their own or as lines of one."""
+    return (folder / "comparisons").is_dir() or (folder / LINES_FILE).is_file()
 
 
 def find(store: StackStore | FolderSource | JsonlSource, plan_id: str) -> Found | None:

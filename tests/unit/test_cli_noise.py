@@ -7,6 +7,7 @@ import tomllib
 from datetime import date
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from shadow.cli.main import app
@@ -59,7 +60,14 @@ def test_stores_without_a_plan_in_common_are_bad_input(tmp_path: Path) -> None:
     assert "expected plans that were run twice, was none (4 in one store only)" in text
 
 
-def test_a_store_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
-    code, text = run(["--first", str(tmp_path / "nowhere"), "--second", str(tmp_path / "nowhere")])
-    assert code == 3
-    assert "nowhere" in text
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.jsonl"])
+def test_a_store_that_is_not_there_is_bad_input_as_in_every_command(tmp_path: Path, name: str) -> None:
+    code, text = run(["--first", str(tmp_path / name), "--second", str(tmp_path)])
+    assert code == 2
+    assert f"{name}: there is neither comparisons/ nor comparisons.jsonl in it" in text
+
+
+def test_one_store_twice_is_refused(tmp_path: Path) -> None:
+    code, text = run(["--first", str(tmp_path), "--second", f"{tmp_path}/../{tmp_path.name}"])
+    assert code == 2
+    assert "expected two stores" in text
