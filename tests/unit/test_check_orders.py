@@ -10,6 +10,7 @@ import pytest
 from shadow.compare.checks.executed import claimed_shares, is_refused, is_simulated, is_uncertain
 from shadow.compare.checks.orders import order_findings
 from shadow.compare.money import strays_of
+from shadow.contracts.outcome import OrderRecord
 from shadow.contracts.vocabulary import EffectKind, Role, Side, TradeStatus
 from tests.factories.one_trade import (
     AT,
@@ -37,6 +38,18 @@ from tests.factories.one_trade import (
     sent,
 )
 
+_FIRST = sent(status="canceled", filled_quantity=D(4), submitted_at=AT)
+
+
+def _again(quantity: str, **changes: Any) -> OrderRecord:
+    """Ask for the rest, which fills the trade."""
+    other = {"client_order_id": "t-step-1", "order_id": "o1", "quantity": D(quantity), "filled_quantity": D(6)}
+    return sent(**{**other, "submitted_at": AT + seconds(1), **changes})
+
+
+def _third(quantity: str) -> OrderRecord:
+    return _again(quantity, client_order_id="t-step-2", order_id="o2", submitted_at=AT + seconds(2))
+
 
 @pytest.mark.parametrize(
     ("trade", "told"),
@@ -53,6 +66,13 @@ from tests.factories.one_trade import (
         ({"orders": (sent(), sent(client_order_id="t-step-1", order_id="o1"))}, of("DOUBLE_ORDER", "ORDER_CHAINS")),
         ({"orders": (sent(status="canceled", filled_quantity=D("10.000001")),)}, of()),
         ({"orders": (sent(status="canceled", filled_quantity=D("10.000002")),)}, of("DOUBLE_ORDER")),
+        # no more than was left: 4 of 10 were filled before
+        ({"orders": (_FIRST, _again("6"))}, of()),
+        ({"orders": (_FIRST, _again("6.2"))}, of()),
+        ({"orders": (_FIRST, _again("6.201"))}, of("ORDER_CHAINS")),
+        ({"orders": (_FIRST, _again("10"))}, of("ORDER_CHAINS")),
+        ({"orders": (_FIRST, _again("10", status="rejected", accepted=False, filled_quantity=D(0)), _third("6"))}, of()),
+        ({"orders": (_FIRST, _again("10", submitted_at=None))}, of()),
         # one chain
         ({"orders": (EMPTY, sent(client_order_id="t-step-1", order_id="o1"))}, of()),
         ({"orders": (EMPTY, sent(order_id="o1"))}, of("ORDER_CHAINS")),

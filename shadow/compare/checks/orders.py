@@ -42,6 +42,8 @@ from shadow.contracts.vocabulary import EffectKind, Role, Side, TradeStatus
 
 _OVER = (TradeStatus.FAILED, TradeStatus.SKIPPED, TradeStatus.BLOCKED, TradeStatus.NOT_SENT, TradeStatus.UNKNOWN)
 _STEP = "-step-"
+_RESIZED = Decimal("1.02")
+"""How much more of a trade than its first order asked for a walk may ask for in all, where it sizes what is left anew."""
 
 
 def chain_of(side: LaneTrade) -> tuple[OrderRecord, ...]:
@@ -131,7 +133,7 @@ def _exceeds(quantity: Decimal, asked: Decimal | None) -> bool:
 
 
 def _chains(side: LaneTrade) -> Fault | None:
-    """Tell of steps that are repeated, left out, unnamed, or sent after everything was filled."""
+    """Tell of steps that are repeated, left out, unnamed, sent after everything was filled, or for more than was left."""
     chain = chain_of(side)
     names = [order.client_order_id or "" for order in chain]
     if len(set(names)) < len(names):
@@ -147,6 +149,21 @@ def _chains(side: LaneTrade) -> Fault | None:
     filled = next((number for number, order in enumerate(ordered) if status_of(order) == FILLED), None)
     if filled is not None and filled < len(ordered) - 1:
         return Fault(f"{len(chain)} orders", "sent an order after the trade was filled")
+    return _more_than_left(ordered)
+
+
+def _more_than_left(ordered: Sequence[OrderRecord]) -> Fault | None:
+    """Tell of an order that asks for more than the ones before it, which filled a part, had left: it may fill it twice."""
+    if len(ordered) < 2 or any(order.submitted_at is None for order in ordered):  # noqa: PLR2004 - one before the other
+        return None
+    whole, filled = ordered[0].quantity or ZERO, ZERO
+    most = EXACT.add(EXACT.multiply(whole, _RESIZED), SHARE_STEP)
+    for order in ordered:
+        quantity = order.quantity or ZERO
+        if whole and filled and is_accepted(order) and EXACT.add(filled, quantity) > most:
+            left = max(EXACT.subtract(whole, filled), ZERO)
+            return Fault(decimal_text(quantity), f"sent an order for {shown(quantity)} shares where {shown(left)} were left")
+        filled = EXACT.add(filled, order.filled_quantity or ZERO) if is_accepted(order) else filled
     return None
 
 
