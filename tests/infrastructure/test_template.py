@@ -126,6 +126,17 @@ def test_a_portfolio_function_needs_one_permission_and_a_layer_that_outlives_dep
     assert {"python3.10", "python3.14"} <= set(layer["CompatibleRuntimes"])
 
 
+def test_the_environment_to_copy_is_one_json_object_of_the_variables_that_the_publisher_reads() -> None:
+    told = {
+        name: json.loads(TEMPLATE["Outputs"][name]["Value"]["Fn::Sub"])
+        for name in ("DualPublishEnvironment", "LegacyShadowEnvironment")
+    }
+    read = re.search(r"names = \((.+?)\)", (ROOT / "shadow/publish/__init__.py").read_text("utf-8"))
+    assert read is not None
+    assert set(told["DualPublishEnvironment"]) == set(re.findall(r"[A-Z_]+", read[1]))
+    assert set(told["LegacyShadowEnvironment"]) == {"EVENT_BUS_NAME", "TRADE_LEDGER_TABLE_NAME"}
+
+
 def test_every_log_group_is_kept_thirty_days() -> None:
     groups = of_type("AWS::Logs::LogGroup")
     assert len(groups) == 14
