@@ -31,7 +31,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Sized, ValuesView
 from collections.abc import Set as AbstractSet
 from enum import Enum
 
@@ -87,6 +87,7 @@ MAX_ENTRIES = 100_000
 MAX_EXPONENT = 1_000
 PLAIN_BYTES = 200_000
 MAX_MESSAGE_BYTES = 1_048_576
+MAX_JSON_TEXT = 2 * MAX_MESSAGE_BYTES
 CONNECT_SECONDS = 1.0
 READ_SECONDS = 2.0
 HTTP_SERVER_ERROR = 500
@@ -153,8 +154,6 @@ def _copied(value: object, depth: int, is_late: Callable[[], bool]) -> object:
         raise Refused(f": expected at most {MAX_DEPTH} levels, was more, or contains itself")
     if getattr(kind, "__pydantic_root_model__", False):
         return _copied(vars(value)["root"], depth + 1, is_late)
-    if hasattr(kind, "__len__") and len(value) > MAX_ENTRIES and not isinstance(value, (str, bytes)):  # type: ignore[arg-type]
-        raise Refused(f": expected at most {MAX_ENTRIES:,} entries, was {len(value):,}")  # type: ignore[arg-type]
     fields = _fields_of(value, kind)
     if fields is not None:
         return _copied_fields(fields, depth, is_late)
@@ -162,8 +161,14 @@ def _copied(value: object, depth: int, is_late: Callable[[], bool]) -> object:
     if leaf is not None:
         return leaf
     if isinstance(value, (list, tuple, deque, Sequence, AbstractSet, ValuesView)):
+        _hold_size(value)
         return list(_copied_fields(list(enumerate(value)), depth, is_late).values())
     raise Refused(f": expected a value that JSON has, a mapping, a sequence or a model, was {kind.__name__}")
+
+
+def _hold_size(value: Sized) -> None:
+    if len(value) > MAX_ENTRIES:
+        raise Refused(f": expected at most {MAX_ENTRIES:,} entries, was {len(value):,}")
 
 
 def _copied_fields(fields: list[tuple[object, object]], depth: int, is_late: Callable[[], bool]) -> dict[object, object]:
@@ -186,6 +191,7 @@ def _copied_fields(fields: list[tuple[object, object]], depth: int, is_late: Cal
 def _fields_of(value: object, kind: type) -> list[tuple[object, object]] | None:
     """Give the named parts of a mapping, named tuple, dataclass or model; None for another value."""
     if isinstance(value, Mapping):
+        _hold_size(value)
         named = [(_name(key), inner) for key, inner in list(value.items())]
         if len(dict(named)) != len(named):
             raise Refused(": expected every name once, was one that two keys are written as")
@@ -249,6 +255,8 @@ def _leaf(value: object, kind: type) -> object:
 
 def _snapshot(plan: object, is_late: Callable[[], bool] = lambda: False) -> object:
     """Copy a whole plan. JSON text is sent as it is: the intake reads it."""
+    if isinstance(plan, (str, bytes, bytearray)) and len(plan) > MAX_JSON_TEXT:
+        raise Refused(f": expected at most {MAX_JSON_TEXT:,} characters of JSON, was {len(plan):,}")
     if isinstance(plan, (bytes, bytearray)):
         return bytes(plan).decode("utf-8")
     return str.__str__(plan) if isinstance(plan, str) else _copied(plan, 0, is_late)
@@ -781,7 +789,7 @@ def _text_of(plan: object, name: str) -> str | None:
     """Read a text of a plan in whatever form, JSON included; None where there is none."""
     if isinstance(plan, (str, bytes, bytearray)):
         try:
-            plan = json.loads(plan)
+            plan = json.loads(plan) if len(plan) <= MAX_JSON_TEXT else None
         except (ValueError, RecursionError):
             return None
     found = plan.get(name) if isinstance(plan, Mapping) else getattr(plan, name, None)

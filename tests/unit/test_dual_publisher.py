@@ -485,6 +485,31 @@ class TestWhatIsCopied:
 
         assert ".metadata.prices: expected at most 100,000 entries, was 1,000,000,000" in bench.queue.sent[0]["refused"]
 
+    def test_json_text_that_would_hold_the_lock_is_refused_unread(self) -> None:
+        bench = Bench()
+        bench.publish('{"plan_id": "plan-1", "metadata": "' + "x" * module.MAX_JSON_TEXT + '"}')
+
+        assert "expected at most 2,097,152 characters of JSON" in bench.queue.sent[0]["refused"]
+
+    def test_what_is_refused_is_not_even_counted(self) -> None:
+        class Query:
+            """Asks its database when it is counted or gone through, as an ORM's do."""
+
+            asked = 0
+
+            def __len__(self) -> int:
+                self.asked += 1
+                return 1
+
+            def __iter__(self) -> Iterator[int]:
+                self.asked += 1
+                return iter([1])
+
+        query = Query()
+        with pytest.raises(Refused, match=r"\.items: expected a value that JSON has.* was Query"):
+            as_json({"items": query})
+        assert query.asked == 0
+
     def test_a_huge_exponent_is_not_written_out(self) -> None:
         assert as_json([Decimal("1E+999999999"), Decimal("1E-1001"), Decimal("1E+1000")]) == [
             "1E+999999999",
