@@ -11,11 +11,11 @@ from decimal import Decimal
 from pathlib import Path
 
 from shadow.cli.output import BadInput, ExitCode, escape, print_json, say
-from shadow.compare.policy import Policy
+from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.vocabulary import Role, Side
+from shadow.contracts.vocabulary import Lane, Role, Side
 from shadow.lanes.declared import read_with_words
-from shadow.lanes.lane_file import LaneFile
+from shadow.lanes.lane_file import TRADE_FIELDS, LaneFile
 from shadow.lanes.records import EACH, as_json, leaves, values_at
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -30,6 +30,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "value": ("filled_usd", "total_value", "value"),
     "order_id": ("order_id", "broker_order_id"),
 }
+_FIELDS = {"intent.quantity": "asked_quantity", "intent.decision_price": "decision_price"}
 _ENDS = {
     "ExecutionSucceeded": "SUCCEEDED",
     "ExecutionFailed": "FAILED",
@@ -117,8 +118,10 @@ def check_lane_file(file: Path, history: Path | None, policy: Path | None, *, in
         faults += [f"{history}: {gap.what}: {gap.reason}" for gap in outcome.gaps]
         faults += [f"{history}: {violation}" for violation in outcome.violations]
     faults += _faults_of_input(lane)
+    rules = default_policy() if policy is None else Policy.read(_text(policy), str(policy))
+    faults += _faults_of_demands(lane, rules, "the default policy" if policy is None else str(policy))
     if policy is not None:
-        lacking = Policy.read(_text(policy), str(policy)).own.keys() - lane.run.own.keys() - lane.trades.own.keys()
+        lacking = rules.own.keys() - lane.run.own.keys() - lane.trades.own.keys()
         faults += [f"{policy}: own.{name}: the policy compares it, and {file} has no such field" for name in sorted(lacking)]
     document = {"name": lane.name, "sha256": lane.digest, "faults": faults, "read": outcome.to_wire() if outcome else None}
     if in_json:
@@ -145,6 +148,18 @@ def _told(value: object) -> object:
     if isinstance(value, Mapping):
         return {name: _told(inner) for name, inner in value.items() if inner is not None}
     return [_told(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _faults_of_demands(lane: LaneFile, policy: Policy, name: str) -> list[str]:
+    """Tell of each field of a trade that must be known before a pair can match, and that the file does not read."""
+    needs = policy.evidence_of(Lane.DECLARED)
+    paths = dict.fromkeys((*needs.trade, *needs.completed, *needs.failed, *needs.left_alone))
+    fields = [(path, _FIELDS.get(path, path)) for path in paths]
+    return [
+        f"trades.{field}: not read, and evidence.declared of {name} asks for {path}: pairs would be INCOMPLETE"
+        for path, field in fields
+        if field in TRADE_FIELDS and field not in lane.trades.fields
+    ]
 
 
 def _faults_of_input(lane: LaneFile) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,21 @@ def test_a_file_that_is_no_history_is_refused_by_name(tmp_path: Path, text: str)
     path.write_text(text)
     result = CliRunner().invoke(app, ["draft", "--history", str(path)])
     assert "h.json" in str(result.exception)
+
+
+def test_a_field_that_every_pair_must_have_and_the_file_does_not_read_is_told_before_a_plan_is_published(tmp_path: Path) -> None:
+    file, policy = tmp_path / "lane.toml", tmp_path / "policy.toml"
+    file.write_text(LANE_FILE.replace('decision_price = "quote_usd"\n', "").replace('order_id = "broker_order_id"\n', ""))
+
+    def asked_for(*options: object) -> list[str]:
+        faults = json.loads(run("check", file, "--json", *options)[1])["faults"]
+        return [fault.partition(":")[0] for fault in faults if "INCOMPLETE" in fault]
+
+    assert asked_for() == ["trades.decision_price", "trades.order_id"]
+    policy.write_text(
+        re.sub(r"(\[evidence\.declared\].*?)completed = [^\n]*", r'\1completed = ["order_id"]', TEXT, flags=re.DOTALL)
+    )
+    assert asked_for("--policy", policy) == ["trades.order_id"]
 
 
 def test_an_entry_of_the_policy_that_the_file_has_no_field_for_is_named(tmp_path: Path) -> None:
