@@ -157,12 +157,13 @@ class CandidateRun:
         return after
 
     def _state_items(self, results: Mapping[str, object]) -> list[Mapping[str, object]]:
-        items: list[Mapping[str, object]] = [self._effect("AllTradesCompleted", None, self._run_detail())]
+        items: list[Mapping[str, object]] = [self._effect("AllTradesCompleted", None, self.run_detail())]
         for message in self.messages:
+            detail = self.trade_detail(message, self.quantity(message), f"dry-run-{message.trade_id}")
             items += [
                 self._intent(message),
                 self._result_item(message, results[message.trade_id]),
-                self._effect("TradeExecuted", message, self._trade_detail(message)),
+                self._effect("TradeExecuted", message, detail),
                 self._effect("LedgerEntry", message, self._ledger(message)),
                 self._key_item("TURN", message, turn=1),
             ]
@@ -208,19 +209,21 @@ class CandidateRun:
             }
         )  # fmt: skip
 
-    def _identity(self) -> dict[str, object]:
+    def identity(self) -> dict[str, object]:
+        """Give the ids of the run."""
         return {"correlation_id": self.plan.correlation_id, "plan_id": self.plan.plan_id, "run_id": self.run_id}
 
-    def _run_detail(self) -> dict[str, object]:
+    def run_detail(self, causation_id: str | None = None) -> dict[str, object]:
+        """Give what a lane emits of the whole run."""
         counts = {"total_trades": self.trades, "succeeded_trades": self.trades, "failed_trades": 0, "skipped_trades": 0}
-        return self._identity() | {"causation_id": None, "timestamp": AT.isoformat(), **counts}
+        return self.identity() | {"causation_id": causation_id, "timestamp": AT.isoformat(), **counts}
 
-    def _trade_detail(self, message: TradeMessage) -> dict[str, object]:
-        price, quantity = self.prices[message.symbol], self.quantity(message)
-        return self._identity() | {
+    def trade_detail(self, message: TradeMessage, quantity: Decimal, order_id: str) -> dict[str, object]:
+        """Give what a lane emits of a trade that filled `quantity` shares at its quote."""
+        price = self.prices[message.symbol]
+        return self.identity() | {
             "causation_id": self.plan.causation_id, "action": message.action.value, "error_message": None,
-            "order_id": f"dry-run-{message.trade_id}", "price": decimal_text(price),
-            "quantity": decimal_text(quantity), "success": True,
+            "order_id": order_id, "price": decimal_text(price), "quantity": decimal_text(quantity), "success": True,
             "symbol": message.symbol, "timestamp": AT.isoformat(), "trade_amount": decimal_text(quantity * price),
             "trade_id": message.trade_id,
         }  # fmt: skip

@@ -11,22 +11,20 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from benchmarks.candidate_documents import CandidateRun
-from benchmarks.plans import AT, holdings, plan_of, prices, total_of
+from benchmarks.plans import AT, plan_of
 from shadow.aws.table import to_item
 from shadow.contracts.comparison import EvidenceRef
-from shadow.contracts.identity import run_id_of
 from shadow.contracts.model import canonical, decimal_text
 from shadow.contracts.pair import Pair, StartState, trading_day_of
-from shadow.contracts.plan import RebalancePlan, TradeMessage, trade_messages
+from shadow.contracts.plan import TradeMessage
 from shadow.contracts.vocabulary import Side
 from shadow.lanes.redaction import Redactor
 from shadow.settlement.documents import EVENT, ITEM, LEDGER_ROW, WATCHED, EvidenceStore, Record
 
-_MICRO = Decimal("0.000001")
 _ODD = 10
 
 
@@ -70,10 +68,11 @@ class Documents:
 def documents_of(trades: int, *, odd: int = _ODD) -> Documents:
     """Make the documents of a pair of `trades` trades, of which the lanes differ in every `odd`-th (0: in none)."""
     plan = plan_of(trades)
-    run = _Run(plan, trades, odd)
+    candidate = CandidateRun(plan, trades)
+    control = _Control(candidate, odd)
     pair = Pair(
         plan_id=plan.plan_id,
-        run_id=run.run_id,
+        run_id=candidate.run_id,
         correlation_id=plan.correlation_id,
         trading_day=trading_day_of(plan.timestamp),
         published_at=AT,
@@ -82,7 +81,6 @@ def documents_of(trades: int, *, odd: int = _ODD) -> Documents:
     )
     objects = Objects()
     store = EvidenceStore(objects, Redactor())
-    candidate = CandidateRun(plan, trades)
 
     def kept(name: str, records: Iterable[Record]) -> EvidenceRef:
         writer = store.writer()
@@ -93,48 +91,38 @@ def documents_of(trades: int, *, odd: int = _ODD) -> Documents:
     return Documents(
         pair=pair,
         plan=plan.model_dump_json().encode(),
-        control=kept("legacy", ((ITEM, item) for item in run.control_items())),
-        effects=kept("legacy-effects", run.effects()),
+        control=kept("legacy", ((ITEM, item) for item in control.items())),
+        effects=kept("legacy-effects", control.effects()),
         candidate=kept("workflow-00", candidate.records()),
         store=store,
         objects=objects,
     )
 
 
-class _Run:
-    """Both lanes' records of one plan."""
+class _Control:
+    """The control's records of the plan that the candidate's run is of."""
 
-    def __init__(self, plan: RebalancePlan, trades: int, odd: int) -> None:
-        self.plan, self.trades, self.odd = plan, trades, odd
-        self.run_id = run_id_of(plan.plan_id)
-        self.messages = trade_messages(plan)
-        self.prices, self.held = prices(trades), holdings(trades)
-        self.limit = total_of(trades)
+    def __init__(self, run: CandidateRun, odd: int) -> None:
+        self.run, self.odd = run, odd
+        self.run_id, self.plan, self.messages, self.prices = run.run_id, run.plan, run.messages, run.prices
+        self.moment = run.moment
         self.sells = [message for message in self.messages if message.action is Side.SELL]
         self.buys = [message for message in self.messages if message.action is Side.BUY]
-
-    def quantity(self, message: TradeMessage) -> Decimal:
-        if message.is_complete_exit:
-            return self.held[message.symbol]
-        return (abs(message.trade_amount) / self.prices[message.symbol]).quantize(_MICRO)
-
-    def moment(self, message: TradeMessage, seconds: float) -> datetime:
-        return AT + timedelta(seconds=seconds + (1 if message.action is Side.SELL else 60))
 
     def executed(self, message: TradeMessage) -> Decimal:
         """Give what the control executed: one share more of every odd trade."""
         number = int(message.symbol[1:])
-        return self.quantity(message) + (1 if self.odd and number % self.odd == 1 else 0)
+        return self.run.quantity(message) + (1 if self.odd and number % self.odd == 1 else 0)
 
-    def control_items(self) -> list[Mapping[str, object]]:
+    def items(self) -> list[Mapping[str, object]]:
         planned = {side: sum((abs(m.trade_amount) for m in self.messages if m.action is side), Decimal(0)) for side in Side}
         run = {
             "PK": f"RUN#{self.run_id}", "SK": "METADATA", "TTL": int(AT.timestamp()) + 86_400, "run_id": self.run_id,
-            "plan_id": self.plan.plan_id, "correlation_id": self.plan.correlation_id, "total_trades": self.trades,
-            "completed_trades": self.trades, "succeeded_trades": self.trades, "failed_trades": 0, "skipped_trades": 0,
+            "plan_id": self.plan.plan_id, "correlation_id": self.plan.correlation_id, "total_trades": self.run.trades,
+            "completed_trades": self.run.trades, "succeeded_trades": self.run.trades, "failed_trades": 0, "skipped_trades": 0,
             "sell_total": len(self.sells), "sell_completed": len(self.sells), "buy_total": len(self.buys),
             "buy_completed": len(self.buys), "sell_failed_amount": Decimal(0), "sell_succeeded_amount": planned[Side.SELL],
-            "cumulative_buy_succeeded_value": planned[Side.BUY], "max_equity_limit_usd": self.limit, "current_phase": "BUY",
+            "cumulative_buy_succeeded_value": planned[Side.BUY], "max_equity_limit_usd": self.run.limit, "current_phase": "BUY",
             "status": "COMPLETED", "trade_ids": [message.trade_id for message in self.messages],
             "run_timestamp": AT.isoformat(), "created_at": AT.isoformat(),
             "buy_phase_started_at": (AT + timedelta(seconds=50)).isoformat(),
@@ -166,10 +154,14 @@ class _Run:
 
     def events(self) -> list[Mapping[str, object]]:
         found = [
-            self._event("TradeExecuted", message.trade_id, self._trade_detail(message, self.executed(message)))
+            self._event(
+                "TradeExecuted",
+                message.trade_id,
+                self.run.trade_detail(message, self.executed(message), f"order-{message.symbol}"),
+            )
             for message in self.messages
         ]
-        return [self._event("AllTradesCompleted", None, self._run_detail()), *found]
+        return [self._event("AllTradesCompleted", None, self.run.run_detail(self.plan.causation_id)), *found]
 
     def _event(self, kind: str, trade_id: str | None, detail: Mapping[str, object]) -> Mapping[str, object]:
         name = trade_id or "-"
@@ -181,25 +173,6 @@ class _Run:
                 "detail_type": kind,
             }
         )
-
-    def _identity(self) -> dict[str, object]:
-        return {
-            "causation_id": self.plan.causation_id, "correlation_id": self.plan.correlation_id, "plan_id": self.plan.plan_id,
-            "run_id": self.run_id, "timestamp": AT.isoformat(),
-        }  # fmt: skip
-
-    def _trade_detail(self, message: TradeMessage, quantity: Decimal) -> dict[str, object]:
-        price, order_id = self.prices[message.symbol], f"order-{message.symbol}"
-        return self._identity() | {
-            "action": message.action.value, "error_message": None, "order_id": order_id, "price": decimal_text(price),
-            "quantity": decimal_text(quantity), "success": True, "symbol": message.symbol,
-            "trade_amount": decimal_text(quantity * price),
-            "trade_id": message.trade_id,
-        }  # fmt: skip
-
-    def _run_detail(self) -> dict[str, object]:
-        counts = {"total_trades": self.trades, "succeeded_trades": self.trades, "failed_trades": 0, "skipped_trades": 0}
-        return self._identity() | counts
 
     def ledger_rows(self) -> list[Mapping[str, object]]:
         return [to_item(self._ledger_row(message)) for message in self.messages]
