@@ -119,7 +119,7 @@ def _started(work: Callable[..., None], *arguments: object) -> bool:
 
 
 def _is_of_a_signal(error: BaseException) -> bool:
-    """Whether a signal handler of the caller raised it, of whatever class: then a frame below ours is the handler's."""
+    """Whether a signal handler of the caller raised it: a frame below ours is the handler's."""
     import signal  # noqa: PLC0415 - only where no thread could be had, or so it seems
 
     codes = [getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()]
@@ -172,7 +172,7 @@ def _hold_size(value: Sized) -> None:
 
 
 def _copied_fields(fields: list[tuple[object, object]], depth: int, is_late: Callable[[], bool]) -> dict[object, object]:
-    if is_late():  # nobody needs the rest, which may be without end: each list of thirty may hold the next one twice
+    if is_late():  # the rest may be without end: each list may hold the next one twice
         raise Refused(": the control had begun before it was copied")
     copies: dict[object, object] = {}
     name: object = ""
@@ -200,7 +200,7 @@ def _fields_of(value: object, kind: type) -> list[tuple[object, object]] | None:
     if isinstance(names, tuple) and isinstance(value, tuple):
         return list(zip(names, value))  # noqa: B905 - a named tuple has as many names as values
     if isinstance(getattr(kind, "__dataclass_fields__", None), dict):
-        from dataclasses import fields  # noqa: PLC0415 - without the class's own variables, which stand among the names
+        from dataclasses import fields  # noqa: PLC0415 - without the class's own variables
 
         return [(field.name, getattr(value, field.name)) for field in fields(value)]  # type: ignore[arg-type]
     models = kind.__dict__.get("__fields__") or getattr(kind, "model_fields", None)
@@ -481,18 +481,19 @@ class _Publication:
         self.fields: dict[str, str] = {}
 
     def plan(self, named: str | None) -> object:
-        """Find the plan among the arguments: the first, or the one of that name, or the only one, or the control's first."""
-        if self.args:
-            return self.args[0]
-        if named is None and len(self.kwargs) == 1:
-            return next(iter(self.kwargs.values()))
-        if named is None:
-            import inspect  # noqa: PLC0415 - only where the call does not tell
+        """Find the plan among the arguments: the one of that name, or the first, or the only one, or the control's first."""
+        if named in self.kwargs:
+            return self.kwargs[str(named)]
+        if named is None and (self.args or len(self.kwargs) == 1):
+            return [*self.args, *self.kwargs.values()][0]
+        import inspect  # noqa: PLC0415 - only where the call does not tell
 
-            named = next(iter(inspect.signature(self.control).parameters))
-        if named not in self.kwargs:
+        order = [*inspect.signature(self.control).parameters]
+        named = named or order[0]
+        given = {**dict(zip(order if named in order else [named], self.args)), **self.kwargs}  # noqa: B905 - as many as are given
+        if named not in given:
             raise Refused(f": expected the plan as the first argument or as {named}, was neither")
-        return self.kwargs[named]
+        return given[named]
 
     def is_expired(self) -> bool:
         """Whether it is too old for any further effect: a frozen process wakes up hours later, by one clock or the other."""
@@ -599,7 +600,7 @@ class DualPublisher(_Typed[P, R]):
             raise
         if publication is not None and issubclass(type(result), Coroutine):
             return self._awaited(core, publication, result)  # type: ignore[return-value, arg-type]
-        self._end(core, publication, None, result)  # a task or future is the caller's own: he may cancel it, or ask it twice
+        self._end(core, publication, None, result)  # a task or a future is the caller's own
         return result
 
     async def _awaited(self, core: _Core, publication: _Publication, promise: Coroutine[object, object, object]) -> object:

@@ -272,6 +272,22 @@ class TestThePlan:
         if not is_found:
             assert "expected the plan as the first argument or as plan, was neither" in queue.sent[0]["refused"]
 
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [((object(),), {"plan": PLAN}), ((object(), PLAN), {}), ((object(), PLAN, object()), {}), ((PLAN,), {"also": 1})],
+    )
+    def test_what_has_its_name_comes_before_the_first(self, given: tuple[object, ...], words: dict[str, object]) -> None:
+        def with_context(context: object, plan: object = None, also: object = None) -> None:
+            del context, plan, also
+
+        def alone(*_given: object, **_words: object) -> None:
+            pass
+
+        queue = Queue()
+        publisher_on(queue, alone if given == (PLAN,) else with_context, plan_argument="plan").publish(*given, **words)
+
+        assert queue.sent[0]["plan"] == PLAN
+
     def test_its_id_is_the_copys_in_the_message_the_note_and_the_log(self, steps: Steps) -> None:
         queue = Queue()
         publisher = publisher_on(queue, lambda _plan: RUN_ID, to_plan=lambda _plan: {"plan_id": "mapped"})
