@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -31,6 +32,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "order_id": ("order_id", "broker_order_id"),
 }
 _FIELDS = {"intent.quantity": "asked_quantity", "intent.decision_price": "decision_price"}
+_EPOCH, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), 100_000_000_000
 _ENDS = {
     "ExecutionSucceeded": "SUCCEEDED",
     "ExecutionFailed": "FAILED",
@@ -66,19 +68,26 @@ def first_lane_file(history: Path) -> str:
         'from = "execution.output"',
         "",
     ]
-    lines += ["[trades]", 'from = "execution.output"', f"root = {json.dumps(root)}{'' if root else no_list}"]
+    lines += ["[trades]", 'from = "execution.output"', f"root = {_quoted(root)}{'' if root else no_list}"]
     for name, path in guessed.items():
-        words = f'{{ at = {json.dumps(path)}, map = "{name}" }}' if name in ("action", "status") else json.dumps(path)
+        words = f'{{ at = {_quoted(path)}, map = "{name}" }}' if name in ("action", "status") else _quoted(path)
         lines.append(f"{name} = {words}")
     lines += [
         f'# {name} = ""  # not found: its path in one trade' for name in ("symbol", "action", "status") if name not in guessed
     ]
     for name in ("action", "status"):
         met = sorted({str(value) for value in _every(output, f"{root}.{guessed[name]}")}) if name in guessed else []
-        lines += ["", f"[maps.{name}]  # say what each word means"] + [f'{json.dumps(word)} = ""' for word in met]
+        lines += ["", f"[maps.{name}]  # say what each word means"] + [f'{_quoted(word)} = ""' for word in met]
     left = sorted(set(found) - read)
-    lines += ["", "[unread]  # take out of this list what is to be read", f"ignore = {json.dumps(left)}"]
+    lines += ["", "[unread]  # take out of this list what is to be read", "ignore = ["]
+    lines += [*(f"    {_quoted(path)}," for path in left), "]"]
     return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """Write a text as TOML does: as JSON, but for characters that JSON escapes by halves or not at all."""
+    whole = text.encode(errors="replace").decode()
+    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _guessed(found: Mapping[str, object]) -> tuple[str, dict[str, str]]:
@@ -215,6 +224,7 @@ def _execution(path: Path) -> tuple[Mapping[str, object], list[Mapping[str, obje
     events = value.get("events") if isinstance(value, Mapping) else None
     if not isinstance(events, list) or not events or not all(isinstance(event, Mapping) for event in events):
         raise BadInput(f"{path}: expected an object with a list of events, as get-execution-history answers")
+    events = [_dated(event) for event in events]
     events = sorted(events, key=lambda event: number if isinstance(number := event.get("id"), int) else 0)
     last = events[-1]
     details = next(
@@ -223,6 +233,14 @@ def _execution(path: Path) -> tuple[Mapping[str, object], list[Mapping[str, obje
     described = value.get("describe") if isinstance(value, Mapping) else None
     status = _ENDS.get(str(last.get("type")), "RUNNING")
     return {"status": status, **details, **(described if isinstance(described, Mapping) else {})}, events
+
+
+def _dated(event: Mapping[str, object]) -> Mapping[str, object]:
+    """Write a moment as the older AWS CLI gives it, in seconds of the epoch, as the newer one does."""
+    moment = event.get("timestamp")
+    if not isinstance(moment, int | Decimal) or not 0 <= moment < _LATEST:
+        return event
+    return {**event, "timestamp": (_EPOCH + timedelta(microseconds=int(moment * 1_000_000))).isoformat()}
 
 
 def _every(document: object, path: str) -> list[object]:

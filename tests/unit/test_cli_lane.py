@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,24 @@ def test_a_history_in_reverse_order_gives_the_same_draft_and_check(tmp_path: Pat
     backwards = tmp_path / "backwards.json"
     backwards.write_text(json.dumps({"events": json.loads(history.read_text())["events"][::-1]}))
     assert run("draft", "--history", backwards) == run("draft", "--history", history)
+
+
+def test_moments_of_the_older_aws_cli_are_read_as_those_of_the_newer_one(tmp_path: Path) -> None:
+    history, file = history_of(tmp_path, "h.json"), tmp_path / "lane.toml"
+    file.write_text(LANE_FILE)
+    newer = run("check", file, "--history", history)
+    events = json.loads(history.read_text())["events"]
+    dated = [event | {"timestamp": datetime.fromisoformat(event["timestamp"]).timestamp()} for event in events]
+    history.write_text(json.dumps({"events": dated}))
+    assert run("check", file, "--history", history) == newer
+    assert "timestamp" not in newer[1]
+
+
+def test_a_draft_is_toml_whatever_the_names_and_words_are(tmp_path: Path) -> None:
+    strange = {"\U0001f680": "1", 'a"b\\c': "2", "\x7f\t": "3", "order_status": "\u2705 \U0001f680"}
+    lane = tomllib.loads(run("draft", "--history", history_of(tmp_path, "h.json", **strange))[1])
+    assert {f"Payload.order_results[*].{name}" for name in list(strange)[:3]} <= set(lane["unread"]["ignore"])
+    assert "\u2705 \U0001f680" in lane["maps"]["status"]
 
 
 def test_a_draft_of_an_execution_without_trades_says_what_was_not_found(tmp_path: Path) -> None:
