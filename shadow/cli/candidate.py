@@ -29,6 +29,7 @@ from shadow.cli.output import ERR, BadInput, escape, print_json, progress, say
 from shadow.cli.replaying import archived_in, run_replay, stack_of
 from shadow.cli.target import Target
 from shadow.cli.verdicts import StackStore
+from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Verdict
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.pair import Pair, Unpaired, UnpairedPlan
@@ -125,10 +126,11 @@ def run_version(
     target: Target, version: Version, day: date, pace: Pace, policy: Path | None, *, against_itself: bool, as_json: bool
 ) -> None:
     """Run the plans of a day by a version, say what came of it, and end the command. Raises `BadInput` where there are none."""
+    rules = policy_at(str(policy or ""))
     with progress("looking at what production ran", quiet=as_json):
-        ran = _first_runs(target, version, day) if against_itself else _production_s(target, day, quiet=as_json)
+        ran = _first_runs(target, version, day) if against_itself else _production_s(target, day, rules, quiet=as_json)
     archive = Kept({plan_id: archived for plan_id, (_, archived) in ran.items()})
-    replayer = stack_of(target, version.number).replayer(archive, policy_at(str(policy or "")), pace)
+    replayer = stack_of(target, version.number).replayer(archive, rules, pace)
     label = label_against_itself(version.name) if against_itself else label_of_version(version.name)
     run_replay(replayer, [plan for plan, _ in ran.values()], label, None, as_json=as_json)
 
@@ -144,7 +146,7 @@ def version_asked(target: Target, version: str | None, *, against_itself: bool) 
     return found
 
 
-def _production_s(target: Target, day: date, *, quiet: bool) -> Ran:
+def _production_s(target: Target, day: date, policy: Policy, *, quiet: bool) -> Ran:
     """Give what production did with each plan of a day, by plan. Raises `BadInput` where there is nothing."""
     store, stack, now = StackStore(target), stack_of(target), datetime.now(UTC)
     live = [pair for pair in store.ledger.pairs_of(day) if isinstance(pair, Pair) and pair.origin is Origin.LIVE]
@@ -157,7 +159,7 @@ def _production_s(target: Target, day: date, *, quiet: bool) -> Ran:
         if judged is not None and archived is not None:
             ran[pair.plan_id] = judged.comparison.plan, archived
     for unpaired in alone:
-        found = stack.run_alone(unpaired, now)
+        found = stack.run_alone(unpaired, policy, now)
         if found is not None:
             ran[unpaired.plan_id] = found
     waiting = len(live) + len(alone) - len(ran)

@@ -150,13 +150,17 @@ class ReplayStack:
 
     def replayer(self, archive: Archive, policy: Policy, pace: Pace) -> Replayer:
         """Put the replayer together, to judge by `policy`."""
-        candidate = replace(self.candidate, own=tuple(policy.own))
+        candidate = self._candidate_by(policy)
         return Replayer(archive, candidate, LedgerJudging(candidate.ledger, self.store, judge_by(policy)), pace)
 
-    def run_alone(self, unpaired: UnpairedPlan, now: datetime) -> tuple[RebalancePlan, Archived] | None:
+    def _candidate_by(self, policy: Policy) -> AwsCandidate:
+        return replace(self.candidate, own=tuple(policy.own))
+
+    def run_alone(self, unpaired: UnpairedPlan, policy: Policy, now: datetime) -> tuple[RebalancePlan, Archived] | None:
         """Read what the workflow, in production alone, did with a plan; None while it runs, and where the plan was not kept.
 
-        Raises `EvidenceUnavailable`, `InvalidPlan`.
+        It is read as the version's run is, with the fields of a user's own that `policy` compares. Raises `EvidenceUnavailable`,
+        `InvalidPlan`.
         """
         document = unpaired.plan_json
         if document is None and unpaired.plan_key is not None:
@@ -173,7 +177,7 @@ class ReplayStack:
             published_at=unpaired.published_at,
             trade_count=len(plan.tradable_items),
         )
-        found = self.candidate.outcome(pair, plan, now)
+        found = self._candidate_by(policy).outcome(pair, plan, now)
         if found is None:
             return None
         outcome, ref = found

@@ -35,6 +35,7 @@ from tests.factories.comparisons import comparison_of, outcome_of
 from tests.factories.pairs import pair_behind
 from tests.factories.versions import Stage, versioned
 from tests.fakes.cli_cloud import BUCKET, TABLE, shadow
+from tests.strategies.policies import TEXT
 
 DAY = date(2026, 11, 24)
 
@@ -120,6 +121,22 @@ def test_where_production_runs_alone_its_own_run_is_read_and_the_version_held_ag
     recording = recording_of(comparison)
     assert recording is not None
     assert (recording.plan.plan_id, recording.production.run_id) == (plan.plan_id, run_id_of(plan.plan_id))
+
+
+def test_production_s_run_alone_is_read_with_the_fields_that_the_policy_compares(stage: Stage, tmp_path: Path) -> None:
+    stage.publish(calls=False)
+    publish_alone(stage, comparison_of(DAY, trades=2).plan)
+    policy = tmp_path / "policy.toml"
+    policy.write_text(TEXT + '[own.fee]\nrule = "exact"\n', encoding="utf-8")
+
+    answer = run("1", "--policy", str(policy))[1]
+    body = boto3.client("s3").get_object(Bucket=BUCKET, Key=answer["results"][0]["comparison"])["Body"].read()
+    comparison = read_comparison(body, "stored")
+
+    assert comparison.control is not None
+    assert comparison.candidate is not None
+    assert [field.name for field in comparison.candidate.own] == ["fee"]
+    assert comparison.control.own == comparison.candidate.own
 
 
 def test_a_recording_holds_no_secret_though_the_plan_does(stage: Stage) -> None:
