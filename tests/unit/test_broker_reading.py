@@ -8,8 +8,18 @@ from decimal import Decimal
 
 import pytest
 
-from shadow.contracts.outcome import AccountRecord, Books, Gap, HeldPosition, MarketQuote, OrderRecord, RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import Lane, Role, RunStatus, Side, TradeStatus
+from shadow.contracts.outcome import (
+    AccountRecord,
+    Books,
+    Effect,
+    Gap,
+    HeldPosition,
+    MarketQuote,
+    OrderRecord,
+    RunOutcome,
+    TradeOutcome,
+)
+from shadow.contracts.vocabulary import EffectKind, Lane, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.brokers.reading import broker_corrected
 from shadow.lanes.legacy.reader import UNCLAIMED_ROW
 
@@ -245,7 +255,26 @@ def test_without_a_word_about_the_lanes_account_nothing_of_it_is_said() -> None:
     assert read(look()).broker_truth
 
 
-def test_v9_a_row_of_the_ledger_that_may_be_another_run_s_is_no_gap_where_the_broker_says_whose_its_order_is() -> None:
-    gaps = tuple(Gap(what=f"{UNCLAIMED_ROW}{name}", reason="r") for name in ("1", "2"))
-    assert read(look(orders=[order("1")]), gaps=gaps).gaps == gaps[1:]
+def test_v9_a_row_of_the_ledger_that_may_be_another_run_s_is_no_gap_where_the_broker_told_every_order() -> None:
+    gaps = (Gap(what=f"{UNCLAIMED_ROW}1", reason="r"), Gap(what="else", reason="r"))
+    assert read(look(), gaps=gaps).gaps == gaps[1:]
     assert read(None, gaps=gaps).gaps == gaps
+
+
+def test_v9_a_row_of_the_ledger_stays_where_the_broker_or_the_lane_names_its_order() -> None:
+    def row(name: str, kind: EffectKind = EffectKind.LEDGER_ENTRY) -> Effect:
+        return Effect(kind=kind, emitted=True, trade_id="t", order_id=name)
+
+    effects = (row("1"), row("own"), row("told"), row("foreign"), row("told", EffectKind.TRADE_EXECUTED))
+    document = {"candidate": look(orders=[order("1", side="SELL", submitted_at=AT.isoformat())])}
+
+    def kept(lane: Lane, document: object) -> list[str | None]:
+        one = trade(order_id="own")
+        run = RunOutcome(role=Role.CANDIDATE, lane=lane, run_id="r", plan_id="p", status=RunStatus.COMPLETED, trades=(one,))
+        times = {"started_at": AT, "completed_at": AT + timedelta(seconds=10), "effects": effects}
+        corrected = broker_corrected(run.model_copy(update=times), document)
+        assert corrected is not None
+        return [effect.order_id for effect in corrected.effects or ()]
+
+    assert kept(Lane.LEGACY, document) == ["1", "own", "told", "told"]
+    assert kept(Lane.WORKFLOW, document) == kept(Lane.LEGACY, None) == ["1", "own", "told", "foreign", "told"]

@@ -15,6 +15,7 @@ from shadow.contracts.outcome import (
     AccountRecord,
     Booking,
     Books,
+    Effect,
     Gap,
     HeldPosition,
     MarketQuote,
@@ -22,7 +23,7 @@ from shadow.contracts.outcome import (
     RunOutcome,
     TradeOutcome,
 )
-from shadow.contracts.vocabulary import Side
+from shadow.contracts.vocabulary import EffectKind, Lane, Side
 from shadow.lanes.brokers.orders import Accounted, Listed, Neighbours, accounted
 from shadow.lanes.effects import order_record
 from shadow.lanes.legacy.reader import UNCLAIMED_ROW
@@ -35,7 +36,10 @@ _FILL = "FILL"
 
 
 def broker_corrected(outcome: RunOutcome | None, document: object, opening: object = None) -> RunOutcome | None:
-    """Put the broker's word beside the lane's own record. `opening` is what an earlier look found, where there was one."""
+    """Put the broker's word beside the lane's own record. `opening` is what an earlier look found, where there was one.
+
+    It has every order of the account, so a row of the ledger that may be a second order of a trade is no question any more.
+    """
     if outcome is None or not isinstance(document, Mapping):
         return outcome
     faults: list[str] = []
@@ -55,17 +59,28 @@ def broker_corrected(outcome: RunOutcome | None, document: object, opening: obje
     symbols = {trade.trade_id: trade.symbol for trade in outcome.trades}
     gaps = [Gap(what=f"broker orders of {symbols[name]}", reason=why) for name, why in result.unclear.items()]
     gaps += [Gap(what="broker orders", reason=reason) for reason in result.gaps]
-    seen = {f"{UNCLAIMED_ROW}{order.record.order_id}" for order in listed}
     trades = tuple(_corrected(trade, result, account, absent, _neighbours(fields)) for trade in outcome.trades)
     return outcome.model_copy(
         update={
             "trades": trades,
+            "effects": _effects_of_orders(outcome, result),
             "broker_truth": True,
             "account": account,
             "violations": tuple(sorted({*outcome.violations, *faults})),
-            "gaps": (*(gap for gap in outcome.gaps if gap.what not in seen), *gaps),
+            "gaps": (*(gap for gap in outcome.gaps if not gap.what.startswith(UNCLAIMED_ROW)), *gaps),
         }
     )
+
+
+def _effects_of_orders(outcome: RunOutcome, result: Accounted) -> tuple[Effect, ...] | None:
+    """Leave out a row of the ledger whose order is no trade's: by the broker's list, by the trade's record, by its event."""
+    if outcome.effects is None or outcome.lane is not Lane.LEGACY:
+        return outcome.effects
+    known = {order.order_id for orders in result.by_trade.values() for order in orders} | {None}
+    known |= {trade.order_id for trade in outcome.trades}
+    known |= {effect.order_id for effect in outcome.effects if effect.kind is not EffectKind.LEDGER_ENTRY}
+    rows = EffectKind.LEDGER_ENTRY
+    return tuple(e for e in outcome.effects if e.kind is not rows or e.order_id in known or e.trade_id in result.unclear)
 
 
 def _rows(fields: Fields, name: str) -> list[Mapping[str, object]]:

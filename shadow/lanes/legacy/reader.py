@@ -467,9 +467,9 @@ def _is_step(row: Effect, trade: TradeOutcome, entered: Decimal | None) -> bool:
     """Tell whether a row whose order a trade does not name is of an earlier order of its walk, by time and by quantity."""
     if trade.started_at is None or not _holds(trade.started_at, trade.completed_at, row.at):
         return False
-    if entered is None:  # of a trade that executed, the order that its item names is in the ledger, too
-        return trade.status is not TradeStatus.COMPLETED
-    return entered + (row.quantity or _ZERO) <= (trade.filled_quantity or _ZERO) + _SHARE_STEP
+    if entered is None and (trade.status is TradeStatus.COMPLETED or not trade.filled_quantity):
+        return trade.status is not TradeStatus.COMPLETED  # of what executed, the order that its item names is in the ledger, too
+    return (entered or _ZERO) + (row.quantity or _ZERO) <= (trade.filled_quantity or _ZERO) + _SHARE_STEP
 
 
 def _holds(begin: datetime | None, end: datetime | None, at: datetime | None) -> bool:
