@@ -20,3 +20,8 @@ def __getattr__(name: str) -> object:
 
         return open_place
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List what there is to use, `open` included."""
+    return sorted({*globals(), *__all__})

@@ -47,7 +47,11 @@ class Opened:
 
         Needs the part `reports` of the installation. Raises as `comparisons` does.
         """
-        from reports.data.frames import load_frames  # noqa: PLC0415 - pandas is not part of a plain installation
+        try:
+            from reports.data.frames import load_frames  # noqa: PLC0415 - pandas is not part of a plain installation
+        except ModuleNotFoundError as error:
+            error.msg = f"{error.msg}: frames need it, pip install 'shadow-lanes[reports]'"
+            raise
 
         return load_frames(self.source, first, last, ledger=getattr(self.source, "ledger", None))
 

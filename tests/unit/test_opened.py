@@ -45,6 +45,17 @@ def test_floats_are_the_decimals_and_what_is_not_known_stays_so(folder: Path) ->
     assert list(floats.trades.columns) == list(exact.trades.columns)
 
 
+def test_what_there_is_to_use_is_listed_and_what_is_not_installed_is_told_with_its_cure(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {"open", "__version__"} <= set(dir(shadow))
+    for name in [name for name in sys.modules if name.startswith("reports.data")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'shadow-lanes\[reports\]'"):
+        shadow.open(folder).frames()
+
+
 def test_importing_shadow_loads_nothing_of_it() -> None:
     asked = "import sys, shadow; print('shadow.opened' in sys.modules, 'pydantic' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)  # noqa: S603 - our own words
