@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shadow.compare.checks.prices import closed_departs, price_findings, seconds_between, witnessed_price
+from shadow.compare.checks.prices import closed_departs, price_findings, seconds_between, slippage_cost, witnessed_price
 from shadow.contracts.outcome import MarketQuote
 from shadow.contracts.vocabulary import Role, Side
 from tests.factories.one_trade import (
@@ -255,3 +255,13 @@ def test_a_fill_is_held_against_the_market_between_the_two_decisions(
 def test_what_is_wrong_with_a_price_is_said_in_words(trade: dict[str, Any], shown: str, why: str) -> None:
     found = {each.explanation: each.candidate for each in price_findings(alone(lane(**trade)), POLICY)}
     assert (found.get(f"The candidate {why}."), list(found)) == (shown, list(found))
+
+
+@pytest.mark.parametrize(
+    ("side", "filled_at", "usd"),
+    [(Side.BUY, "101", "10"), (Side.BUY, "99", "-10"), (Side.SELL, "99", "10"), (Side.SELL, "101", "-10")],
+)
+def test_what_slippage_cost_is_what_was_paid_more_for_a_buy_and_got_less_for_a_sell(side: Side, filled_at: str, usd: str) -> None:
+    price = D(filled_at)
+    trade = lane(action=side, average_price=price, value=10 * price, orders=(sent(side=side, average_price=price),))
+    assert slippage_cost(trade) == D(usd)

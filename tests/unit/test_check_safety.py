@@ -255,6 +255,7 @@ def test_of_a_buy_that_one_breaker_refused_the_lane_departs_that_decided_wrongly
     assert departs({}, LIMITED, "1249") == [CONTROL]
     assert departs(LIMITED, {}, "1250") == [CONTROL]
     assert departs(LIMITED, LIMITED, "1250") == departs({}, {}, "1250") == departs({}, CLOSED, "1250") == []
+    assert departs(LIMITED, GUARDED, "1250") == departs(GUARDED, LIMITED, "1000") == []
     assert departs({}, LIMITED, "0") == [CANDIDATE]
     assert departs({}, LIMITED, "1000", goog=FAILED) == [CANDIDATE]
     assert departs({}, LIMITED, "1000", goog=FAILED | {"filled_quantity": D(1)}) == [CONTROL]

@@ -132,3 +132,9 @@ def test_money_in_cents_is_never_taken_for_damaged(value: Decimal) -> None:
 def test_shares_are_rounded_to_six_decimals_half_even() -> None:
     assert shares_of(Decimal(-200), Decimal("100.10")) == Decimal("1.998002")
     assert shares_of(Decimal(1), Decimal(0)) is None
+
+
+@pytest.mark.parametrize(("overlap", "forgiven"), [("0", True), ("1.9", True), ("2", True), ("2.000001", False)])
+def test_an_overlap_is_forgiven_up_to_its_slack(overlap: str, *, forgiven: bool) -> None:
+    rule = OrderedRule(rule="ordered", slack_seconds=Decimal(2))
+    assert rule.permits(Decimal(overlap), Decimal(60), Decimal(1)) is forgiven

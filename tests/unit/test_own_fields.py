@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reports.data.frames import load_frames
 from shadow.compare.case import PairCase, PairView
-from shadow.compare.checks.runs import are_alike
+from shadow.compare.checks.runs import are_alike, run_own_findings
 from shadow.compare.judge import judge
 from shadow.compare.policy import InvalidPolicy, OwnRule, Policy, default_policy
 from shadow.compare.sides import trade_lines
@@ -341,3 +341,10 @@ def test_both_lanes_show_theirs_side_by_side() -> None:
     shown = [trade_lines(pair.control, pair.candidate)[-1] for pair in view.trades]
     assert ("own", "fee 1", "fee null") in shown
     assert ("own", "fee 1", "fee 1") in shown
+
+
+@pytest.mark.parametrize("role", Role)
+def test_where_one_lane_did_not_run_no_field_of_a_run_is_compared(role: Role) -> None:
+    case = with_run(BASE, role, own=(of("1"),))
+    view = PairView(replace(case, control=None) if role is Role.CANDIDATE else replace(case, candidate=None))
+    assert list(run_own_findings(view, policy_of(fee={"rule": "exact"}))) == []
