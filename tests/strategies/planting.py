@@ -13,6 +13,15 @@ from shadow.contracts.vocabulary import EffectKind, Role, RunStatus, Side, Trade
 from tests.strategies.outcomes import ZERO, LaneMaker, World, case_of, random_world
 
 Edit = Callable[[PairCase, Role], PairCase]
+NOTHING_TRADED: dict[str, object] = {
+    "intent": None,
+    "filled_quantity": None,
+    "average_price": None,
+    "value": None,
+    "orders": (),
+    "equity": None,
+}
+NEVER_RAN = NOTHING_TRADED | {"order_id": None, "started_at": None, "completed_at": None}
 
 
 def run_of(case: PairCase, role: Role) -> RunOutcome:
@@ -290,21 +299,8 @@ def stopped(raw: str, *, buys: TradeStatus | None = None) -> Edit:
     """Leave a run without an end; with `buys`, its BUYs never ran."""
 
     def edit(run: RunOutcome) -> dict[str, object]:
-        untouched = {
-            "intent": None,
-            "filled_quantity": None,
-            "average_price": None,
-            "value": None,
-            "orders": (),
-            "order_id": None,
-            "started_at": None,
-            "completed_at": None,
-            "attempts": None,
-            "equity": None,
-        }
-        trades = tuple(
-            t.model_copy(update=untouched | {"status": buys}) if buys and t.action is Side.BUY else t for t in run.trades
-        )
+        never_ran = NEVER_RAN | {"attempts": None, "status": buys}
+        trades = tuple(t.model_copy(update=never_ran) if buys and t.action is Side.BUY else t for t in run.trades)
         silent = {t.symbol for t in trades if t.status is buys}
         effects = tuple(e for e in run.effects or () if e.kind is not EffectKind.ALL_TRADES_COMPLETED and e.symbol not in silent)
         return {

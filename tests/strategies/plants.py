@@ -12,6 +12,8 @@ from shadow.contracts.outcome import AccountOrder, AccountRecord, Books, OrderRe
 from shadow.contracts.vocabulary import EffectKind, Lane, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 from tests.strategies.outcomes import MICRO, World, plan_of
 from tests.strategies.planting import (
+    NEVER_RAN,
+    NOTHING_TRADED,
     Edit,
     Plant,
     counters,
@@ -149,17 +151,7 @@ def unended(status: TradeStatus) -> Edit:
 
     def edit(run: RunOutcome) -> dict[str, object]:
         chosen = next(trade for trade in run.trades if is_buy(trade))
-        ended = chosen.model_copy(
-            update={
-                "status": status,
-                "intent": None,
-                "filled_quantity": None,
-                "average_price": None,
-                "value": None,
-                "orders": (),
-                "equity": None,
-            }
-        )
+        ended = chosen.model_copy(update={"status": status, **NOTHING_TRADED})
         effects = tuple(e for e in run.effects or () if e.symbol != chosen.symbol)
         return {"trades": tuple(ended if t is chosen else t for t in run.trades), "effects": effects}
 
@@ -180,15 +172,7 @@ BLOCKED_WRONGLY = then(
                     update={
                         "status": TradeStatus.BLOCKED,
                         "reason": Reason.SELL_GUARD,
-                        "intent": None,
-                        "filled_quantity": None,
-                        "average_price": None,
-                        "value": None,
-                        "orders": (),
-                        "order_id": None,
-                        "started_at": None,
-                        "completed_at": None,
-                        "equity": None,
+                        **NEVER_RAN,
                     }
                 )
                 if t.action is Side.BUY
