@@ -142,7 +142,8 @@ class Hints:
         told = self._plan_id(detail.get("input") if isinstance(detail, Mapping) else None)
         if told is not None and run_id_of(told) == run_id:
             return told
-        describe = self.candidate.describe(change.execution_arn)
+        is_named = change.execution_arn.rpartition(":")[2] == change.name
+        describe = self.candidate.describe(change.execution_arn) if is_named else None
         if describe is None:
             self._disbelieved(told or "", Lane.WORKFLOW, change.name, "the service knows no such execution")
             return None

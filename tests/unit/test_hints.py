@@ -210,10 +210,11 @@ TRADED = COMPLETED | {"detail-type": "TradeExecuted", "source": "alchemiser.exec
     "event",
     [
         ended("nowhere"),
+        ended("by-hand") | {"detail": ended("by-hand")["detail"] | {"name": "another"}},
         COMPLETED | {"detail": COMPLETED["detail"] | {"run_id": "run-3"}},
         COMPLETED | {"detail": COMPLETED["detail"] | {"run_id": "run-2", "plan_id": "plan-2"}},
     ],
-    ids=["no such execution", "no such run", "a run of another plan"],
+    ids=["no such execution", "another name than its ARN's", "no such run", "a run of another plan"],
 )
 def test_what_no_service_confirms_is_counted_and_believed_in_nothing(event: dict[str, Any]) -> None:
     class Untouched(Captured):
