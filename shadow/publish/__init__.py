@@ -34,6 +34,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence, Sized, ValuesView
 from collections.abc import Set as AbstractSet
 from enum import Enum
+from sys import exc_info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ else:
     P = R = None
 
     class _Typed:
-        """Stands for the generic class, whose import costs more than all the rest."""
+        """Stands for the generic class, whose import is dear."""
 
         def __class_getitem__(cls, _parameters: object) -> type:
             """Take any parameters."""
@@ -109,24 +110,29 @@ class PublishingFailed(Exception):
 
 def _started(work: Callable[..., None], *arguments: object) -> bool:
     """Start a thread without waiting for it; False where none can be had."""
+    known = exc_info()[1]
     try:
         _thread.start_new_thread(work, arguments)
     except (RuntimeError, MemoryError) as error:
-        if _is_of_a_signal(error):
+        if _of_a_signal(error, known):
             raise
         return False
     return True
 
 
-def _is_of_a_signal(error: BaseException) -> bool:
-    """Whether a signal handler of the caller raised it: a frame below ours is the handler's."""
-    import signal  # noqa: PLC0415 - only where no thread could be had, or so it seems
+def _of_a_signal(error: BaseException | None, known: object) -> BaseException | None:
+    """Give what a signal handler raised, also where others wrapped it; `known` was raised before we began."""
+    import signal  # noqa: PLC0415 - only after a failure
 
     codes = [getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()]
-    below = error.__traceback__
-    while below is not None and below.tb_frame.f_code not in codes:
-        below = below.tb_next
-    return below is not None
+    while error is not None and error is not known:
+        below = error.__traceback__
+        while below is not None:
+            if below.tb_frame.f_code in codes:
+                return error
+            below = below.tb_next
+        error = error.__cause__ or error.__context__
+    return None
 
 
 # ---------------------------------------------------------------- copying a plan
@@ -231,7 +237,7 @@ def _digits(value: Decimal) -> str:
 
 
 def _leaf(value: object, kind: type) -> object:
-    """Give the JSON form of a value without parts; None for another. What makes such values is imported by whoever made one."""
+    """Give the JSON form of a value without parts; None for another."""
     from datetime import date, datetime  # noqa: PLC0415
     from decimal import Decimal  # noqa: PLC0415
     from numbers import Integral  # noqa: PLC0415
@@ -249,7 +255,7 @@ def _leaf(value: object, kind: type) -> object:
     if isinstance(value, (bytes, bytearray, memoryview)):
         raise Refused(f": expected a value that JSON has, was {kind.__name__}")
     if isinstance(value, str):
-        return str.__str__(value)  # what is written as JSON, whatever a subclass prints
+        return str.__str__(value)  # whatever a subclass prints
     return str(value) if kind.__name__ in ("UUID", "UserString") else None
 
 
@@ -266,7 +272,7 @@ def _snapshot(plan: object, is_late: Callable[[], bool] = lambda: False) -> obje
 
 
 def _message(**parts: object) -> str:
-    """Write a message, compressed where it is large, in ASCII: every queue takes that. Raises `Refused` above 1 MiB."""
+    """Write a message in ASCII, compressed where it is large. Raises `Refused` above 1 MiB."""
     try:
         body = json.dumps({"schema": SCHEMA, **parts}, allow_nan=False, separators=(",", ":"))
     except ValueError:
@@ -313,17 +319,18 @@ class IntakeQueue:
         self._used = (never, never)
 
     def fresh(self) -> IntakeQueue:
-        """Give one to the same queue without a connection of this one."""
+        """Give one to the same queue without its connection."""
         return IntakeQueue(self.url, self._connect)
 
     def send(self, body: str) -> str:
         """Send one message and give its id; raises what the second try raises, or an answer that refuses."""
         if max(time.monotonic() - self._used[0], abs(time.time() - self._used[1])) > IDLE_SECONDS:
             self._disconnect()
+        known = exc_info()[1]
         try:
             return self._try(body)
         except Exception as error:
-            if _is_answer(error):
+            if _is_answer(error) or _of_a_signal(error, known):
                 raise
             self._disconnect()
             return self._try(body)
@@ -367,7 +374,7 @@ class _Reporter:
     """Metrics and log lines on standard output, under names that nothing of the host's environment changes.
 
     Counting needs no lock: a failure that could not be told is an entry of a deque, whoever takes an entry tells it, and whoever
-    fails to puts it back. So no sum is ever taken twice.
+    fails to puts it back.
     """
 
     def __init__(self, stage: str) -> None:
@@ -424,7 +431,7 @@ class _Reporter:
         sys.stdout.flush()
 
     def later(self, counts: Callable[[], dict[str, float]], fields: dict[str, str]) -> threading.Event | None:
-        """Tell from a thread of its own; None where that is at work already, which tells this as well, or cannot be had."""
+        """Tell from a thread of its own; None where that is at work already, and tells this as well, or cannot be had."""
         if len(self._lines) < MAX_LINES:
             self._lines.append((counts, fields))
         if not self._take_turn():
@@ -448,7 +455,7 @@ class _Reporter:
         return True
 
     def _drain(self, told: threading.Event) -> None:
-        """Tell what waits; look once more after giving up the turn, as somebody may have counted on it until then."""
+        """Tell what waits; look once more after giving up the turn: somebody may count on it."""
         while True:
             try:
                 while self._lines:
@@ -496,11 +503,11 @@ class _Publication:
         return given[named]
 
     def is_expired(self) -> bool:
-        """Whether it is too old for any further effect: a frozen process wakes up hours later, by one clock or the other."""
+        """Whether it is too old for any further effect: a frozen process wakes up hours later."""
         return max(time.monotonic() - self.begun, time.time() - self.wall) > EXPIRY_SECONDS
 
     def added_ms(self) -> float:
-        """Give how long the caller was held up beyond production's own time, in milliseconds, so far or in all."""
+        """Give how long the caller was held up beyond production's own time, in milliseconds."""
         before = (self.control_begun or time.monotonic()) - self.begun
         after = 0.0 if self.control_ended is None else (self.released or time.monotonic()) - self.control_ended
         return round((before + after) * 1000, 3)
@@ -511,12 +518,12 @@ class _Publication:
             return {"control": {"error": self.error}}
         try:
             return _named_run(self.result)
-        except BaseException as error:  # noqa: BLE001 - the answer's own code may raise anything; the plan is sent all the same
+        except BaseException as error:  # noqa: BLE001 - the answer's own code may raise anything
             self.fault("answer", error)
             return {}
 
     def fault(self, step: str, error: BaseException) -> None:
-        """Note a failure by its step and class: messages carry values of the plan. A publication counts once, whatever fails."""
+        """Note a failure by its step and class: messages carry values of the plan. A publication counts once."""
         own = str(error) if isinstance(error, Refused) else ""
         self.counts[FAILURES] = 1.0
         self.fields["faults"] = ", ".join(filter(None, (self.fields.get("faults"), f"{step}: {type(error).__name__}{own}")))
@@ -614,7 +621,7 @@ class DualPublisher(_Typed[P, R]):
         return result
 
     def settle(self, timeout_seconds: float) -> bool:
-        """Wait until none of our threads is at work, for command lines and tests; False when one still is."""
+        """Wait until none of our threads is at work, for command lines; False when one still is."""
         ends = time.monotonic() + timeout_seconds
         while self._core is not None and not self._core.is_idle:
             if time.monotonic() > ends:
@@ -640,7 +647,7 @@ class DualPublisher(_Typed[P, R]):
         return publication
 
     def _end(self, core: _Core, publication: _Publication | None, error: BaseException | None, result: object) -> None:
-        if publication is None or core.pid != os.getpid():  # a child that the control forked has no thread to wait for
+        if publication is None or core.pid != os.getpid():  # a forked child has no thread to wait for
             return
         publication.control_ended = time.monotonic()
         publication.error, publication.result = None if error is None else type(error).__name__, result
@@ -680,7 +687,7 @@ class DualPublisher(_Typed[P, R]):
         publication.copied.set()
         if self._positions is not None and "plan" in parts:
             try:
-                held = as_json(self._positions(_snapshot(parts["plan"])))  # its own copy, which it may change
+                held = as_json(self._positions(_snapshot(parts["plan"])))  # a copy of its own
                 _message(held=held)
                 parts["held"] = held
             except BaseException as error:  # noqa: BLE001 - without positions the candidate sizes exits by value
@@ -718,7 +725,7 @@ class DualPublisher(_Typed[P, R]):
         """Send one message; tell whether the queue took it."""
         try:
             body = _message(published_at=_utc(publication.wall), **parts)
-        except Exception as error:  # noqa: BLE001 - a number that JSON does not have, or too much of everything
+        except Exception as error:  # noqa: BLE001 - too much of everything
             publication.fault("message", error)
             parts = {"kind": "plan", "production_lane": "legacy", "plan_id": publication.plan_id}
             body = _message(published_at=_utc(publication.wall), refused=publication.fields["faults"], **parts)
@@ -741,9 +748,13 @@ class DualPublisher(_Typed[P, R]):
         body = _message(published_at=_utc(publication.wall), plan=copy, **shadow)
         if core.queue is None:
             raise PublishingFailed(core.broken)
+        known = exc_info()[1]
         try:
             message_id = core.queue.send(body)
         except Exception as error:
+            own = _of_a_signal(error, known)
+            if own is not None:
+                raise own from None
             raise PublishingFailed(f"plan {publication.plan_id}: the intake queue did not take it") from error
         if core.broken:
             core.reporter.fail(core.broken)

@@ -74,6 +74,10 @@ def read(body: str) -> Any:
     return json.loads(zlib.decompress(b64decode(message["zlib"]))) if "zlib" in message else message
 
 
+def _no_thread() -> int:
+    raise RuntimeError("can't start new thread")
+
+
 class Bench:
     """A publisher on a queue of our own, and what it writes."""
 
@@ -863,6 +867,64 @@ class TestTheWorkflowInProduction:
         assert bench.publish(PLAN) == "1"
         assert bench.calls == []
         assert bench.queue.sent[0]["shadowed"] is False
+
+    @pytest.mark.parametrize("is_wrapped", [False, True])
+    def test_what_a_signal_handler_raises_while_it_is_sent_is_the_callers_and_nothing_is_sent_again(
+        self, *, is_wrapped: bool
+    ) -> None:
+        error = TimeoutError("deadline")
+
+        def handler(_signal: int, _frame: FrameType | None) -> None:
+            raise error
+
+        class Interrupted:
+            calls = 0
+
+            def send_message(self, **_message: str) -> Mapping[str, object]:
+                self.calls += 1
+                try:
+                    signal.raise_signal(signal.SIGALRM)
+                except TimeoutError as raised:
+                    if is_wrapped:
+                        raise OSError("as an HTTP client wraps it") from raised
+                    raise
+                return {"MessageId": "1"}
+
+        client = Interrupted()
+        core = module._Core(IntakeQueue("https://queue", lambda: client), "test", PATIENCE)
+        fed: list[object] = []
+        earlier = signal.signal(signal.SIGALRM, handler)
+        try:
+            with pytest.raises(TimeoutError) as caught:
+                DualPublisher(fed.append, core, swapped=True).publish(PLAN)
+        finally:
+            signal.signal(signal.SIGALRM, earlier)
+
+        assert caught.value is error
+        assert (client.calls, fed) == (1, [])
+
+    def test_an_earlier_deadline_that_the_caller_is_handling_is_none_of_ours(self) -> None:
+        def handler(_signal: int, _frame: FrameType | None) -> None:
+            raise TimeoutError("earlier")
+
+        answers: list[object] = []
+        earlier = signal.signal(signal.SIGALRM, handler)
+        try:
+            signal.raise_signal(signal.SIGALRM)
+        except TimeoutError:
+            bench = Bench(failures=(OSError("reset"),), swapped=True)
+            answers.append(bench.publisher.publish(PLAN))
+            refused = Bench(failures=(OSError("reset"), OSError("reset")), swapped=True)
+            with pytest.raises(PublishingFailed):
+                refused.publisher.publish(PLAN)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(module, "_thread", SimpleNamespace(start_new_thread=lambda *_: _no_thread()))
+                answers.append(Bench().publisher.publish(PLAN))
+        finally:
+            signal.signal(signal.SIGALRM, earlier)
+
+        assert answers == ["1", "published"]
+        assert bench.publisher.settle(PATIENCE)
 
     def test_callers_of_an_async_control_await_the_messages_id(self) -> None:
         class Desk:
