@@ -97,8 +97,9 @@ _NAMED = re.compile(
 _TOLD = re.compile(
     rf"""(?<![A-Za-z0-9_])(?P<lead>(?:(?P<sure>{_NAME}|bearer)|"""
     r"""(?P<account>(?:accounts?|accts?)(?:[ _\-]?(?:numbers?|num|nos?\b\.?|nr\b\.?|ids?))?)|keys?)"""
-    r"""(?:\\*["'])?(?:\s{0,4}(?:->|=>|[:=\#/]|\b(?:is|was|of)\b)\s{0,4}|\s{0,4}(?=["'(\[<\\])|\s{1,4}){1,2}["'(\[<\\]{0,8})"""
-    r"""(?P<word>[A-Za-z0-9][A-Za-z0-9+/_.\-]{5,255}=*)(?!\s*(?:USD|dollars?|shares?|trades?|orders?)\b)""",
+    r"""(?:\\*["'`])?(?:\s{0,4}(?:->|=>|[:=\#/|>\u2013\u2014]|%3A|%3D|%20|\b(?:is|was|of|with|having|named|number|id)\b)\s{0,4}|"""
+    r"""\s{0,4},\s{0,4}(?=\\*["'`])|\s{0,4}(?=["'`(\[<\\])|\s{1,4}){1,3}["'`(\[<\\]{0,8})"""
+    r"""(?P<word>[A-Za-z0-9][A-Za-z0-9+/_.\-]{5,}+=*+)(?!\s*(?:USD|dollars?|shares?|trades?|orders?)\b)""",
     re.IGNORECASE,
 )
 """A name and a word, as people write them: `account PA3… is blocked`. Whether the word is a secret, its looks must say."""
