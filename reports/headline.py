@@ -11,7 +11,7 @@ from decimal import Decimal
 from shlex import quote
 from types import MappingProxyType
 
-from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
+from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict, Word
 from shadow.contracts.model import Frozen
 from shadow.contracts.words import count, usd
 
@@ -128,13 +128,21 @@ def _departs(found: Sequence[tuple[Comparison, Difference]], complete: str) -> H
         verdict="CRITICAL" if critical else "DIVERGED",
         sentence=f"{_told(worst)}{more}",
         who=f"{who[0].upper()}{who[1:]}.",
-        worth=f"{usd(gross)} gross, {usd(net)} net",
+        worth=f"{usd(gross)} gross, {usd(net)} net{_unvalued(found)}",
         complete=complete,
         todo=_decision(worst, len(found)),
         command=f"shadow explain {quote(comparison.plan_id)}",
         runbook=runbook_of(worst.kind, worst.severity),
         plan_id=comparison.plan_id,
     )
+
+
+def _unvalued(found: Sequence[tuple[Comparison, Difference]]) -> str:
+    """Say how many trades that differ have no price but their lane's own: in the sums they are nothing."""
+    names = {(comparison.plan_id, entry.trade_id) for comparison, entry in found}
+    lines = {(each.plan_id, line.trade_id): line for each, _ in found if each.money is not None for line in each.money.lines}
+    number = sum(name in names and Word.NOT_VALUED in (line.control.word, line.candidate.word) for name, line in lines.items())
+    return f"; {count(number, 'trade')} not valued" if number else ""
 
 
 def _decision(worst: Difference, number: int) -> str:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from reports.headline import headline_of
 from shadow.compare.case import Finding, PairCase
 from shadow.compare.causes import in_order, roots_of
 from shadow.compare.judge import judge
@@ -1106,8 +1107,10 @@ def test_v5_a_trade_beyond_the_plan_in_dry_run_is_valued_by_another_s_word_or_sa
     assert entry.price is not None
     assert bought.started_at is not None
 
-    (alone,) = of_kind(run_edit(_extra)(dried, Role.CANDIDATE), "EXTRA_TRADE")
+    case = run_edit(_extra)(dried, Role.CANDIDATE)
+    (alone,) = of_kind(case, "EXTRA_TRADE")
     assert alone.own.gross == 0
+    assert headline_of([judge(case, default_policy())]).worth == "0.00 USD gross, 0.00 USD net; 1 trade not valued"
     assert f"{shares} shares are not valued: there is no price but the lane's own." in alone.explanation
     quote = MarketQuote(bid=Decimal(19), ask=Decimal(21), at=bought.started_at)
     (quoted_,) = of_kind(run_edit(lambda run: _extra(run, market=quote))(dried, Role.CANDIDATE), "EXTRA_TRADE")
