@@ -31,9 +31,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence, Sized, ValuesView
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from enum import Enum
+from itertools import islice
 from sys import exc_info
 
 TYPE_CHECKING = False
@@ -167,14 +168,15 @@ def _copied(value: object, depth: int, is_late: Callable[[], bool]) -> object:
     if leaf is not None:
         return leaf
     if isinstance(value, (list, tuple, deque, Sequence, AbstractSet, ValuesView)):
-        _hold_size(value)
-        return list(_copied_fields(list(enumerate(value)), depth, is_late).values())
+        return list(_copied_fields(list(enumerate(_entries(value))), depth, is_late).values())
     raise Refused(f": expected a value that JSON has, a mapping, a sequence or a model, was {kind.__name__}")
 
 
-def _hold_size(value: Sized) -> None:
-    if len(value) > MAX_ENTRIES:
-        raise Refused(f": expected at most {MAX_ENTRIES:,} entries, was {len(value):,}")
+def _entries(value: Iterable[S]) -> list[S]:
+    found = list(islice(value, MAX_ENTRIES + 1))  # a lazy one may have no end
+    if len(found) > MAX_ENTRIES:
+        raise Refused(f": expected at most {MAX_ENTRIES:,} entries, was more")
+    return found
 
 
 def _copied_fields(fields: list[tuple[object, object]], depth: int, is_late: Callable[[], bool]) -> dict[object, object]:
@@ -197,8 +199,7 @@ def _copied_fields(fields: list[tuple[object, object]], depth: int, is_late: Cal
 def _fields_of(value: object, kind: type) -> list[tuple[object, object]] | None:
     """Give the named parts of a mapping, named tuple, dataclass or model; None for another value."""
     if isinstance(value, Mapping):
-        _hold_size(value)
-        named = [(_name(key), inner) for key, inner in list(value.items())]
+        named = [(_name(key), inner) for key, inner in _entries(value.items())]
         if len(dict(named)) != len(named):
             raise Refused(": expected every name once, was one that two keys are written as")
         return named  # type: ignore[return-value] # a list of what is more
@@ -227,7 +228,7 @@ def _name(key: object) -> str:
 
 _PLAIN = frozenset({type(None), str, bool, int, float})
 _TEXTS: dict[type, Callable[..., str]] = {}
-"""How a decimal, a moment and a day are written, once one was met. Exactly these classes: a subclass may be something else."""
+"""How a decimal, a moment and a day are written, once one was met. Exactly these classes."""
 
 
 def _digits(value: Decimal) -> str:
@@ -455,7 +456,7 @@ class _Reporter:
         return True
 
     def _drain(self, told: threading.Event) -> None:
-        """Tell what waits; look once more after giving up the turn: somebody may count on it."""
+        """Tell what waits; look once more after giving up the turn."""
         while True:
             try:
                 while self._lines:
@@ -787,7 +788,7 @@ class DualPublisher(_Typed[P, R]):
 
 
 def _is_async(control: Callable[..., object]) -> bool:
-    """Whether the control's callers await what it gives, and so what stands in for it."""
+    """Whether the control's callers await what it gives."""
     import inspect  # noqa: PLC0415 - only with the workflow in production
 
     return any(map(inspect.iscoroutinefunction, (control, type(control).__call__)))
