@@ -16,7 +16,7 @@ from benchmarks.desk import Desk, desk
 from benchmarks.environment import probe
 from benchmarks.faulty_endpoint import Trouble, faulty_endpoint
 from benchmarks.plans import plan_of
-from benchmarks.rows import Growth, Line, Measurement
+from benchmarks.rows import Growth, Line, Measurement, timed
 from benchmarks.runs import candidate_cost, critical_path
 from benchmarks.slow_road import slow_road
 from benchmarks.timing import exponent, in_turn, percentile, ratios, spread
@@ -67,18 +67,7 @@ def _publishing(cloud: Desk, python: Path, *, quick: bool) -> Measurement:
 
 
 def _shim_line(name: str, times: Mapping[str, list[float]], limit: float | None) -> Line:
-    found = ratios(times["shim"], times["control"])
-    return Line(
-        name=name,
-        unit="ms",
-        ours=statistics.median(times["shim"]) * MILLISECONDS,
-        floor=statistics.median(times["control"]) * MILLISECONDS,
-        figure=statistics.median(found),
-        limit=limit,
-        against="the control alone",
-        spread=spread(found),
-        repetitions=len(found),
-    )
+    return timed(name, times["shim"], times["control"], limit, against="the control alone")
 
 
 def _troubled(cloud: Desk, python: Path, *, quick: bool) -> Measurement:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import subprocess
 import zipfile
 from collections.abc import Mapping
@@ -18,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.environment import CHECKOUT, ProbeFailed
-from benchmarks.rows import Line, Measurement
-from benchmarks.timing import ratios, spread
+from benchmarks.rows import Line, Measurement, timed
 from local.cloud.build import Artefacts, build_artefacts
 from local.cloud.cfn_yaml import read_template
 from local.cloud.environment import ensure_environment
@@ -29,7 +27,6 @@ LIMIT, BROKER_LIMIT = 1.25, 2.0
 LIBRARIES = "boto3, pydantic and Powertools alone"
 LIMITS: Mapping[str, float | None] = {"execute_trade_sfn": BROKER_LIMIT, "daily_report": None}
 QUICK = frozenset({"compare_outcomes", "execute_trade_sfn"})
-MILLISECONDS = 1000.0
 _SECONDS = 60
 _PREFIX = "functions/"
 _SCRIPT = """
@@ -63,18 +60,7 @@ def measure(progress: Progress, *, quick: bool) -> Measurement:
 
 
 def _line(title: str, name: str, times: Mapping[str, list[float]], floor: str, limit: float | None) -> Line:
-    found = ratios(times[name], times[floor])
-    return Line(
-        name=title,
-        unit="ms",
-        ours=statistics.median(times[name]) * MILLISECONDS,
-        floor=statistics.median(times[floor]) * MILLISECONDS,
-        figure=statistics.median(found),
-        limit=limit,
-        against=f"import {floor}" if floor == "boto3" else floor,
-        spread=spread(found),
-        repetitions=len(found),
-    )
+    return timed(title, times[name], times[floor], limit, against=f"import {floor}" if floor == "boto3" else floor)
 
 
 def _times(python: Path, functions: list[_Function], turns: int, *, compiled: bool) -> dict[str, list[float]]:

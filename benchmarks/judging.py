@@ -7,7 +7,6 @@ B5 and B6, and their growth: evidence documents to a verdict document, and a lon
 from __future__ import annotations
 
 import json
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from functools import partial
 from benchmarks.candidate_documents import CandidateRun
 from benchmarks.evidence_documents import Documents, documents_of
 from benchmarks.plans import plan_of
-from benchmarks.rows import Growth, Line, Measurement
-from benchmarks.timing import exponent, in_turn, ratios, spread
+from benchmarks.rows import Growth, Line, Measurement, timed
+from benchmarks.timing import exponent, in_turn
 from shadow.compare.case import PairCase
 from shadow.compare.policy import default_policy
 from shadow.contracts.control_records import MAX_EVENTS
@@ -31,7 +30,7 @@ from shadow.settlement.judging import Case, Judgement, judge_by, pair_case
 TRADES = 50
 PAIR_LIMIT, HISTORY_LIMIT, GROWTH_LIMIT = 5.0, 2.5, 1.05
 EVENTS_A_TRADE, QUICK_EVENTS = 11, 5_000
-MILLISECONDS = 1000.0
+PARSING = "json.loads"
 _JUDGE = judge_by(default_policy())
 
 
@@ -75,7 +74,7 @@ def measure_pair(*, quick: bool) -> Measurement:
     judged = verdict_of(documents).comparison
     size = sum(map(len, texts))
     note = f"{size / 1e6:.2f} MB of documents; the verdict is {judged.verdict}, {len(judged.differences)} differences"
-    return Measurement((_line("50 trades", times["ours"], times["floor"], PAIR_LIMIT),), notes=(note,))
+    return Measurement((timed("50 trades", times["ours"], times["floor"], PAIR_LIMIT, against=PARSING),), notes=(note,))
 
 
 def measure_history(*, quick: bool) -> Measurement:
@@ -89,7 +88,8 @@ def measure_history(*, quick: bool) -> Measurement:
     )
     size, trades = sum(map(len, history.events)) / 1e6, len(_outcome_of(history).trades)
     note = f"{size:.1f} MB, {len(history.events):,} events, {trades:,} trades, one line an event as evidence is stored"
-    return Measurement((_line(f"{events:,} events", times["ours"], times["floor"], HISTORY_LIMIT),), notes=(note,))
+    line = timed(f"{events:,} events", times["ours"], times["floor"], HISTORY_LIMIT, against=PARSING)
+    return Measurement((line,), notes=(note,))
 
 
 def measure_growth(*, quick: bool) -> Measurement:
@@ -125,21 +125,6 @@ def _growth(name: str, size: str, sizes: Sequence[int], ours: Callable[[int], ob
     fitted = exponent(sizes[1:], costs["ours"][1:])
     return Growth(
         name, size, tuple(sizes), tuple(costs["ours"]), others={"json.loads": tuple(costs["json.loads"])}, exponent=fitted
-    )
-
-
-def _line(name: str, ours: list[float], floor: list[float], limit: float) -> Line:
-    found = ratios(ours, floor)
-    return Line(
-        name=name,
-        unit="ms",
-        ours=statistics.median(ours) * MILLISECONDS,
-        floor=statistics.median(floor) * MILLISECONDS,
-        figure=statistics.median(found),
-        limit=limit,
-        against="json.loads",
-        spread=spread(found),
-        repetitions=len(found),
     )
 
 

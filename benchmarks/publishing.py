@@ -20,8 +20,8 @@ from types import SimpleNamespace
 
 import shadow.publish as publishing
 from benchmarks.plans import plan_of
-from benchmarks.rows import Line, Measurement
-from benchmarks.timing import in_turn, ratios, spread
+from benchmarks.rows import Line, Measurement, timed
+from benchmarks.timing import in_turn
 from shadow.contracts.plan import RebalancePlan
 from shadow.publish import DualPublisher, IntakeQueue, as_json
 
@@ -29,7 +29,6 @@ TRADES = 15
 LIMIT = 2.0
 IMPORT_LIMIT_MS = 10.0
 BOUND_SECONDS = 5.0
-MICROSECONDS = 1e6
 _IMPORT = """
 import json, sys, time, importlib.util
 begun = time.perf_counter()
@@ -72,27 +71,15 @@ def measure(*, quick: bool) -> Measurement:
     base = [a + b for a, b in zip(times["laboratory"], times["serialisation"], strict=True)]
     return Measurement(
         lines=(
-            _line("the copy and its message", times["message"], times["laboratory"], base, limit=LIMIT),
-            _line("a whole publication, with its thread", times["publish"], times["laboratory"], base, limit=None),
+            _line("the copy and its message", times["message"], times["laboratory"], base, LIMIT),
+            _line("a whole publication, with its thread", times["publish"], times["laboratory"], base, None),
             _import_line(5 if quick else 21),
         )
     )
 
 
-def _line(name: str, ours: list[float], peer: list[float], base: list[float], *, limit: float | None) -> Line:
-    found = ratios(ours, base)
-    return Line(
-        name=name,
-        unit="µs",
-        ours=statistics.median(ours) * MICROSECONDS,
-        peer=statistics.median(peer) * MICROSECONDS,
-        floor=statistics.median(base) * MICROSECONDS,
-        figure=statistics.median(found),
-        limit=limit,
-        against="laboratory + one serialisation",
-        spread=spread(found),
-        repetitions=len(ours),
-    )
+def _line(name: str, ours: list[float], peer: list[float], base: list[float], limit: float | None) -> Line:
+    return timed(name, ours, base, limit, against="laboratory + one serialisation", unit="µs", peer=peer)
 
 
 def _import_line(times: int) -> Line:

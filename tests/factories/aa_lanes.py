@@ -134,14 +134,7 @@ class AaLanes:
         run_id = published.run_id
         pair = world.pairs[plan.plan_id]
         world.pairs[plan.plan_id] = pair.model_copy(update={"control_run_id": run_id})
-        world.control_items[run_id] = [raw_item(each) for each in (*control.store.runs.values(), *control.store.trades.values())]
-        world.events[run_id] = {
-            f"{number:04}": _captured(run_id, number, *event) for number, event in enumerate(control.bus.events)
-        }
-        rows = _Rows()
-        for entry in control.ledger.entries:
-            DynamoTradeLedger(rows, "ledger").enter(entry)  # type: ignore[arg-type] # puts rows, and nothing else
-        world.ledger_rows = {plan.correlation_id: rows.items}
+        keep_control(control, run_id, plan.correlation_id, world)
 
     def _run_candidate(self, plan: RebalancePlan, world: World, document: str | None = None) -> None:
         """Run the workflow with the `document` it was started with, by default the one that the intake writes."""
@@ -181,6 +174,16 @@ class _Rows:
     def put_item(self, *, TableName: str, Item: Any) -> None:  # noqa: N803 - the service's names
         del TableName
         self.items.append(Item)
+
+
+def keep_control(control: Control, run_id: str, correlation_id: str, world: World) -> None:
+    """Let the comparator see what the control left: its items, its captured events and its ledger's rows."""
+    world.control_items[run_id] = [raw_item(each) for each in (*control.store.runs.values(), *control.store.trades.values())]
+    world.events[run_id] = {f"{number:04}": _captured(run_id, number, *event) for number, event in enumerate(control.bus.events)}
+    rows = _Rows()
+    for entry in control.ledger.entries:
+        DynamoTradeLedger(rows, "ledger").enter(entry)  # type: ignore[arg-type] # puts rows, and nothing else
+    world.ledger_rows = {correlation_id: rows.items}
 
 
 def _captured(run_id: str, number: int, kind: Any, detail: Any) -> Any:

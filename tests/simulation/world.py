@@ -44,11 +44,9 @@ from shadow.lanes.lane import Deadlines
 from shadow.publish import DualPublisher, IntakeQueue
 from shadow.reference import execution as reference
 from shadow.reference.publishing import Published
-from shadow.reference.tables import DynamoTradeLedger
 from tests.factories import aa_lanes as lanes_module
 from tests.factories import small_states
-from tests.factories.aa_lanes import AaLanes, Situation, _captured, _forget_state, _judging, _Rows
-from tests.factories.control_items import raw_item
+from tests.factories.aa_lanes import AaLanes, Situation, _forget_state, _judging, keep_control
 from tests.factories.histories import execution_arn
 from tests.factories.in_process_broker import broker_of, exchange_with
 from tests.factories.small_states import TaskError
@@ -201,15 +199,7 @@ class Simulation(AaLanes):
         while taken < len(control.queue.sent):
             self._deliver(control, control.queue.sent[taken].body)
             taken += 1
-        run_id = published.run_id
-        world.control_items[run_id] = [raw_item(each) for each in (*control.store.runs.values(), *control.store.trades.values())]
-        world.events[run_id] = {
-            f"{number:04}": _captured(run_id, number, *event) for number, event in enumerate(control.bus.events)
-        }
-        rows = _Rows()
-        for entry in control.ledger.entries:
-            DynamoTradeLedger(rows, "ledger").enter(entry)  # type: ignore[arg-type] # puts rows, and nothing else
-        world.ledger_rows = {plan.correlation_id: rows.items}
+        keep_control(control, published.run_id, plan.correlation_id, world)
         return published
 
     def _equity(self) -> Decimal:
