@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
-from shadow.cli.output import ERR, BadInput, ExitCode, escape, finish, print_json, progress, say, write_whole
+from shadow.cli.output import ERR, BadInput, ExitCode, escape, finish, print_json, progress, read_whole, say, write_whole
 from shadow.cli.target import (
     AwsOption,
     FileOption,
@@ -80,12 +80,12 @@ def rule(kind: KindName, *, policy: PolicyOption = None, as_json: JsonOption = F
     from fnmatch import fnmatchcase
 
     from reports.headline import runbook_of
-    from reports.register import kind_named, policy_text
+    from reports.register import kind_named
     from shadow.compare.kinds import BASIS_MEANING
     from shadow.compare.policy import OWN, OWN_FIELD, Policy, default_policy
 
     known = kind_named(kind)
-    rules = default_policy() if policy is None else Policy.read(policy_text(policy), str(policy))
+    rules = default_policy() if policy is None else Policy.read(read_whole(policy), str(policy))
     severity, runbook = rules.severity_of(known.name), runbook_of(known.name, rules.severity_of(known.name))
     own = {f"{OWN}{name}": entry for name, entry in rules.own.items()} if known.name == OWN_FIELD else {}
     severities = {name: rules.severity_of(known.name, name).value for name in own}

@@ -13,7 +13,7 @@ from glob import escape as literal
 from importlib.resources import files
 from pathlib import Path
 
-from shadow.cli.output import BadInput, write_whole
+from shadow.cli.output import BadInput, read_whole, write_whole
 from shadow.compare.kinds import KINDS, Kind
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Comparison, Difference
@@ -39,7 +39,7 @@ def register(
     """
     covered = _differences(comparison, kind, last)
     packaged = files("shadow.compare").joinpath("default_policy.toml")
-    text = policy_text(policy) if policy.exists() else packaged.read_text("utf-8")
+    text = read_whole(policy) if policy.exists() else packaged.read_text("utf-8")
     taken = {entry.id for entry in Policy.read(text, str(policy)).known}
     values = entry_for(covered, owner=owner, reason=reason, until=last, budget=budget or len(covered))
     values = {"id": _free_id(f"{kind.name.lower()}-{comparison.trading_day}", taken), **values}
@@ -97,13 +97,3 @@ def _free_id(wanted: str, taken: set[str]) -> str:
         number += 1
         free = f"{wanted}-{number}"
     return free
-
-
-def policy_text(path: Path) -> str:
-    """Read a policy file. Raises `BadInput`."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"--policy {path}: {(error.strerror or type(error).__name__).lower()}") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"--policy {path}: not UTF-8 text") from None

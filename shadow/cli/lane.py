@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from shadow.cli.output import BadInput, ExitCode, escape, print_json, say
+from shadow.cli.output import BadInput, ExitCode, escape, print_json, read_whole, say
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Lane, Role, Side
@@ -116,7 +116,7 @@ def _ending(describe: Mapping[str, object], events: list[Mapping[str, object]]) 
 
 def check_lane_file(file: Path, history: Path | None, policy: Path | None, *, in_json: bool) -> ExitCode:
     """Show what a lane file reads of its examples and of a history; DIVERGED where anything is missing. Raises `BadInput`."""
-    lane = LaneFile.read(_text(file), str(file))
+    lane = LaneFile.read(read_whole(file), str(file))
     faults = _faults_of_examples(lane, file.parent)
     outcome: RunOutcome | None = None
     if history is not None:
@@ -127,7 +127,7 @@ def check_lane_file(file: Path, history: Path | None, policy: Path | None, *, in
         faults += [f"{history}: {gap.what}: {gap.reason}" for gap in outcome.gaps]
         faults += [f"{history}: {violation}" for violation in outcome.violations]
     faults += _faults_of_input(lane)
-    rules = default_policy() if policy is None else Policy.read(_text(policy), str(policy))
+    rules = default_policy() if policy is None else Policy.read(read_whole(policy), str(policy))
     faults += _faults_of_demands(lane, rules, "the default policy" if policy is None else str(policy))
     if policy is not None:
         lacking = rules.own.keys() - lane.run.own.keys() - lane.trades.own.keys()
@@ -196,7 +196,7 @@ def _faults_of_examples(lane: LaneFile, folder: Path) -> list[str]:
         outcome, words = _read(lane, folder / str(example.get("input")))
         met |= words
         faults += [f"example {number}: {gap.what}: {gap.reason}" for gap in outcome.gaps]
-        expected = as_json(_text(folder / str(example.get("expect"))))
+        expected = as_json(read_whole(folder / str(example.get("expect"))))
         faults += [f"example {number}: {text}" for text in _unlike(expected, as_json(json.dumps(outcome.to_wire())), "outcome")]
     every = {(name, word) for name, words in lane.maps.items() for word in words}
     add = "" if lane.examples else ", there is none: give files input and expect in [[examples]]"
@@ -220,7 +220,7 @@ def _read(lane: LaneFile, history: Path) -> tuple[RunOutcome, set[tuple[str, str
 
 def _execution(path: Path) -> tuple[Mapping[str, object], list[Mapping[str, object]]]:
     """Give what DescribeExecution would answer, from the events or the file's own `describe`, and the events."""
-    value = as_json(_text(path))
+    value = as_json(read_whole(path))
     events = value.get("events") if isinstance(value, Mapping) else None
     if not isinstance(events, list) or not events or not all(isinstance(event, Mapping) for event in events):
         raise BadInput(f"{path}: expected an object with a list of events, as get-execution-history answers")
@@ -246,15 +246,6 @@ def _dated(event: Mapping[str, object]) -> Mapping[str, object]:
 def _every(document: object, path: str) -> list[object]:
     found = values_at(document, path)
     return [value for value in found if isinstance(value, str | Decimal | int)] if isinstance(found, list) else []
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"{path}: {(error.strerror or type(error).__name__).lower()}") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{path}: not UTF-8 text") from None
 
 
 def _plain(name: str) -> str:

@@ -151,6 +151,16 @@ def refuse(violation: ContractViolation, *, as_json: bool, note: str = "") -> No
     fail(ExitCode.BAD_INPUT, f"{violation.what} refused", as_json=True, details=details)
 
 
+def read_whole(path: Path) -> str:
+    """Read a file of text. Raises `BadInput` where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{path}: {(error.strerror or type(error).__name__).lower()}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not UTF-8 text") from None
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader finds the old text or the new, never half of it. Raises `BadInput` where it cannot be."""
     beside = path.parent / f".{path.name}.{os.getpid()}.partial"
