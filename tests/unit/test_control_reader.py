@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadow.aws.table import plain_item
-from shadow.contracts.control_records import FailureStep, LegacyRunStatus
+from shadow.contracts.control_records import FailureStep, LegacyPhase, LegacyRunStatus, LegacyTradeStatus
 from shadow.contracts.outcome import (
     Effect,
     EquityDecision,
@@ -25,7 +25,7 @@ from shadow.contracts.outcome import (
 )
 from shadow.contracts.plan import trade_messages
 from shadow.contracts.vocabulary import EffectKind, Reason, RunStatus, Side, TradeStatus
-from shadow.lanes.legacy.reader import read_control
+from shadow.lanes.legacy.reader import RunFacts, buys_were_sent, read_control, run_status, safety_stop, trade_status
 from shadow.lanes.legacy.source import AwsControlSource
 from tests.factories.control_items import GUARD_MESSAGE, ControlRun
 from tests.factories.histories import BEGIN
@@ -512,3 +512,256 @@ def test_v11_a_sum_of_the_table_keeps_all_of_its_38_digits() -> None:
     counted = outcome.counters
     assert (counted.sell_failed_amount, counted.sell_succeeded_amount, counted.cumulative_buy_succeeded) == tuple(sums.values())
     assert (outcome.guard.sell_failed_amount, outcome.guard.sell_succeeded_amount) == tuple(sums.values())[:2]
+
+
+GUARD, BREAKER = FailureStep.SELL_PHASE_GUARD, FailureStep.EQUITY_CIRCUIT_BREAKER
+
+
+@pytest.mark.parametrize(
+    ("reason", "captured", "waiting", "failed", "stop"),
+    [
+        ("Equity circuit breaker", GUARD, True, "501", GUARD),
+        (None, BREAKER, True, "501", BREAKER),
+        ("sells failed: the equity limit", None, True, "501", BREAKER),
+        ("circuit breaker open", None, False, None, BREAKER),
+        ("circuit-breaker open", None, False, None, BREAKER),
+        ("over the Deployment Limit", None, False, None, BREAKER),
+        ("stopped by the GUARD", None, False, None, GUARD),
+        ("sells failed for 600", None, False, None, GUARD),
+        ("sell amount over its threshold", None, False, None, GUARD),
+        ("failed to sell", None, False, None, GUARD),
+        ("broken", None, True, "500.01", GUARD),
+        ("broken", None, True, "500", None),
+        ("broken", None, True, None, None),
+        ("broken", None, False, "500.01", None),
+        ("", None, True, "500.01", GUARD),
+        (None, None, False, None, None),
+    ],
+)
+def test_which_rule_stopped_a_failed_run_is_told_by_its_event_then_its_words_then_its_items(
+    reason: str | None, captured: FailureStep | None, failed: str | None, stop: FailureStep | None, *, waiting: bool
+) -> None:
+    amount = None if failed is None else Decimal(failed)
+    for status in (*LegacyRunStatus, None):
+        told = safety_stop(status, reason, captured, buys_waiting=waiting, sell_failed_amount=amount)
+        assert told is (stop if status is LegacyRunStatus.FAILED else None)
+
+
+@pytest.mark.parametrize("stop", [GUARD, BREAKER, None])
+@pytest.mark.parametrize("status", [*LegacyRunStatus, None])
+def test_a_run_ended_as_its_status_and_the_rule_that_stopped_it_say(
+    status: LegacyRunStatus | None, stop: FailureStep | None
+) -> None:
+    failed = {
+        GUARD: RunStatus.BLOCKED_BY_GUARD,
+        BREAKER: RunStatus.BLOCKED_BY_EQUITY_LIMIT,
+        None: RunStatus.FAILED,
+    }
+    ended = {LegacyRunStatus.COMPLETED: RunStatus.COMPLETED, LegacyRunStatus.FAILED: failed[stop]}
+    expected = RunStatus.UNFINISHED if status is None else ended.get(status, RunStatus.UNFINISHED)
+    assert run_status(RunFacts(status, stop, None, buys_were_sent=False)) is expected
+
+
+@pytest.mark.parametrize("began", [True, False])
+@pytest.mark.parametrize("phase", [*LegacyPhase, None])
+@pytest.mark.parametrize("status", [*LegacyRunStatus, None])
+def test_the_turn_of_the_buys_has_come_by_the_run_s_time_status_or_phase_and_never_behind_the_guard(
+    status: LegacyRunStatus | None, phase: LegacyPhase | None, *, began: bool
+) -> None:
+    after = {LegacyRunStatus.BUY_PHASE, LegacyRunStatus.AGGREGATING, LegacyRunStatus.COMPLETED}
+    sent = began or status in after or phase in {LegacyPhase.BUY, LegacyPhase.ALL}
+    assert buys_were_sent(status, phase, None, began=began) is sent
+    assert buys_were_sent(status, phase, BREAKER, began=began) is sent
+    assert buys_were_sent(status, phase, GUARD, began=began) is False
+
+
+def facts(status: LegacyRunStatus = LegacyRunStatus.FAILED, stop: FailureStep | None = None, *, sent: bool = False) -> RunFacts:
+    return RunFacts(status, stop, "over the equity limit", buys_were_sent=sent)
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        (facts(stop=GUARD), (TradeStatus.BLOCKED, Reason.SELL_GUARD)),
+        (facts(stop=BREAKER), (TradeStatus.NOT_SENT, None)),
+        (facts(), (TradeStatus.NOT_SENT, None)),
+        (facts(LegacyRunStatus.BUY_PHASE, sent=True), (TradeStatus.NOT_SENT, None)),
+        (facts(LegacyRunStatus.SELL_PHASE), (TradeStatus.UNFINISHED, None)),
+        (facts(LegacyRunStatus.RUNNING), (TradeStatus.UNFINISHED, None)),
+    ],
+)
+def test_a_trade_that_waits_was_blocked_or_never_sent_or_its_turn_has_not_come(
+    run: RunFacts, expected: tuple[TradeStatus, Reason | None]
+) -> None:
+    waiting = trade_status(run, Side.BUY, LegacyTradeStatus.WAITING, None, has_order=False, has_fill=False)
+    assert waiting == expected
+    for status in (LegacyTradeStatus.PENDING, LegacyTradeStatus.RUNNING):
+        told = trade_status(run, Side.BUY, status, "timed out", has_order=True, has_fill=True)
+        assert told == (TradeStatus.UNFINISHED, None)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (None, (TradeStatus.COMPLETED, None)),
+        ("Market closed - order placement skipped", (TradeStatus.SKIPPED, Reason.MARKET_CLOSED)),
+        ("Market closed", (TradeStatus.SKIPPED, Reason.MARKET_CLOSED)),
+        ("The market closed later", (TradeStatus.COMPLETED, None)),
+        ("order X was rejected", (TradeStatus.COMPLETED, None)),
+    ],
+)
+def test_a_completed_trade_was_skipped_where_its_message_begins_with_the_closed_market(
+    message: str | None, expected: tuple[TradeStatus, Reason | None]
+) -> None:
+    for has in (True, False):
+        told = trade_status(facts(), Side.BUY, LegacyTradeStatus.COMPLETED, message, has_order=has, has_fill=has)
+        assert told == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "has_fill", "reason"),
+    [
+        ("order was not filled", False, Reason.NOT_FILLED),
+        ("order was not filled", True, Reason.PARTIAL_FILL),
+        ("only a partial fill", False, Reason.PARTIAL_FILL),
+        *(
+            (words, has_fill, reason)
+            for has_fill in (True, False)
+            for words, reason in (
+                ("quantity rounds to zero", Reason.ROUNDS_TO_ZERO),
+                ("QUANTITY ROUND TO ZERO", Reason.ROUNDS_TO_ZERO),
+                ("no position in AAPL", Reason.NOTHING_HELD),
+                ("nothing held", Reason.NOTHING_HELD),
+                ("position does not exist", Reason.NOTHING_HELD),
+                ("no quote for AAPL", Reason.NO_QUOTE),
+                ("quote is missing", Reason.NO_QUOTE),
+                ("the quote not available", Reason.NO_QUOTE),
+                ("timeout", Reason.TIMED_OUT),
+                ("time-out", Reason.TIMED_OUT),
+                ("service unavailable", Reason.BROKER_UNAVAILABLE),
+                ("throttled", Reason.BROKER_UNAVAILABLE),
+                ("rate limit", Reason.BROKER_UNAVAILABLE),
+                ("code 429", Reason.BROKER_UNAVAILABLE),
+                ("connection lost", Reason.BROKER_UNAVAILABLE),
+                ("the broker refused", Reason.BROKER_REJECTED),
+                ("not tradable", Reason.BROKER_REJECTED),
+                ("403 Forbidden", Reason.BROKER_REJECTED),
+                ("order 4220 is odd", Reason.OTHER),
+                ("", Reason.OTHER),
+                (None, Reason.OTHER),
+            )
+        ),
+    ],
+)
+def test_a_failed_trade_s_words_are_its_reason_and_what_was_not_filled_but_has_a_fill_was_filled_in_part(
+    message: str | None, reason: Reason, *, has_fill: bool
+) -> None:
+    told = trade_status(facts(), Side.SELL, LegacyTradeStatus.FAILED, message, has_order=has_fill, has_fill=has_fill)
+    assert told == (TradeStatus.FAILED, reason)
+
+
+@pytest.mark.parametrize(
+    ("side", "message", "stop", "has_order", "blocked"),
+    [
+        (Side.BUY, "over the equity limit", None, False, True),
+        (Side.BUY, "over the equity limit", GUARD, False, True),
+        (Side.BUY, None, BREAKER, False, True),
+        (Side.BUY, "", BREAKER, False, True),
+        (Side.BUY, None, None, False, False),
+        (Side.BUY, None, GUARD, False, False),
+        (Side.BUY, "rejected", BREAKER, False, False),
+        (Side.BUY, "over the equity limit", None, True, False),
+        (Side.SELL, "over the equity limit", None, False, False),
+        (Side.SELL, None, BREAKER, False, False),
+    ],
+)
+def test_a_failed_buy_without_an_order_was_blocked_where_its_own_or_else_its_run_s_words_are_the_breakers(
+    side: Side, message: str | None, stop: FailureStep | None, *, has_order: bool, blocked: bool
+) -> None:
+    told = trade_status(facts(stop=stop), side, LegacyTradeStatus.FAILED, message, has_order=has_order, has_fill=False)
+    failed = (TradeStatus.FAILED, Reason.BROKER_REJECTED if message == "rejected" else Reason.OTHER)
+    assert told == ((TradeStatus.BLOCKED, Reason.EQUITY_LIMIT) if blocked else failed)
+
+
+SECOND = timedelta(seconds=1)
+STEP = {"order_id": "another", "filled_qty": "5"}
+
+
+@pytest.mark.parametrize(
+    ("at", "claimed"),
+    [
+        (BEGIN - 5 * SECOND, True),
+        (BEGIN - 6 * SECOND, False),
+        (BEGIN + 8 * SECOND, True),
+        (BEGIN + 9 * SECOND, False),
+    ],
+)
+def test_a_step_of_a_walk_came_between_its_trade_s_start_and_end_give_or_take_five_seconds(at: datetime, *, claimed: bool) -> None:
+    """The trade runs from the beginning for three seconds; its last order filled seven of the twelve."""
+    last = ROW | {"filled_qty": "7"}
+    outcome = with_effects(ControlRun(PLAN), [], [ROW | STEP | {"timestamp": at.isoformat()}, last])
+    assert ("another" in rows_of(outcome)) is claimed
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [(BEGIN - 5 * SECOND, True), (BEGIN - 6 * SECOND, False), (ENDED + 5 * SECOND, True), (ENDED + 6 * SECOND, False)],
+)
+def test_a_row_that_is_no_trade_s_is_a_gap_where_it_came_while_the_run_worked(at: datetime, *, told: bool) -> None:
+    outcome = with_effects(ControlRun(PLAN), [], [ROW, _OTHER | {"symbol": "KO", "timestamp": at.isoformat()}])
+    assert [(gap.what, gap.reason) for gap in outcome.gaps] == (
+        [
+            (
+                _UNCLAIMED,
+                "a SELL of 12 KO under the run's correlation id, and no trade names its order: another run's, or one too many",
+            )
+        ]
+        if told
+        else []
+    )
+
+
+def test_a_row_without_a_time_symbol_or_side_is_claimed_as_far_as_it_tells() -> None:
+    timeless = with_effects(ControlRun(PLAN), [], [ROW | STEP | {"timestamp": None}, ROW | {"filled_qty": "7"}])
+    assert "another" in rows_of(timeless)
+    for name in ("symbol", "direction"):
+        nameless = with_effects(ControlRun(PLAN), [], [ROW | STEP | {name: None}, ROW])
+        assert rows_of(nameless)["another"] is None
+        assert [gap.what for gap in nameless.gaps] == []
+    unnamed = with_effects(ControlRun(PLAN), [], [ROW | {"order_id": None}])
+    assert rows_of(unnamed) == {None: None}
+
+
+def test_a_step_of_a_walk_in_another_notation_of_the_symbol_is_the_trade_s() -> None:
+    step = ROW | STEP | {"symbol": "EQUITIES::AAPL//USD"}
+    outcome = with_effects(ControlRun(PLAN), [], [step, ROW | {"filled_qty": "7"}])
+    assert rows_of(outcome) == {"order-AAPL": of(outcome, "AAPL").trade_id, "another": of(outcome, "AAPL").trade_id}
+    turned = with_effects(ControlRun(PLAN), [], [step | {"direction": "BUY"}, ROW | {"filled_qty": "7"}])
+    assert "another" not in rows_of(turned)
+
+
+def test_the_steps_of_a_walk_are_the_trade_s_together_and_not_beyond_what_it_filled() -> None:
+    steps = [ROW | {"order_id": f"step-{number}", "filled_qty": "4"} for number in range(3)]
+    outcome = with_effects(ControlRun(PLAN), [], [*steps, ROW | {"filled_qty": "4"}])
+    assert set(rows_of(outcome)) == {"order-AAPL", "step-0", "step-1"}
+    assert [gap.what for gap in outcome.gaps] == ["legacy ledger row of order step-2"]
+
+
+@pytest.mark.parametrize(("filled", "claimed"), [("3", True), ("3.000001", True), ("3.000002", False)])
+def test_of_a_trade_that_failed_with_a_part_filled_the_rows_up_to_that_part_are_its_own(filled: str, *, claimed: bool) -> None:
+    data = '{"shares": "3", "price": "50", "trade_amount": "150", "order_type": "limit", "filled_at": null}'
+    items = changed(ControlRun(PLAN, {"AAPL": "FAILED"}), "AAPL", execution_data=data, order_id="order-AAPL")
+    row = ROW | {"order_id": "another", "filled_qty": filled}
+    named = ROW | {"filled_qty": "0"}
+    outcome = read_control(RUN_ID, PLAN.plan_id, items, [], [named, row])
+    assert outcome is not None
+    assert ("another" in rows_of(outcome)) is claimed
+
+
+@pytest.mark.parametrize(
+    ("listed", "missing"),
+    [(["x", "y", 7], ["x", "y"]), ((), []), ("x", []), (None, [])],
+)
+def test_each_trade_that_the_run_lists_and_has_no_item_is_a_gap_of_its_own(listed: object, missing: list[str]) -> None:
+    gaps = read_items(changed(ControlRun(PLAN), trade_ids=listed)).gaps
+    assert [gap.what for gap in gaps] == [f"legacy trade {name}" for name in missing]

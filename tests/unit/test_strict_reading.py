@@ -14,6 +14,7 @@ from shadow.contracts.errors import InvalidPayload, InvalidPlan
 from shadow.contracts.model import MAGNITUDES, Exact, Frozen, Moment, Total, decimal_text, load_json, parse_decimal, parse_moment
 from shadow.contracts.outcome import Gap
 from shadow.contracts.plan import RebalancePlan
+from shadow.contracts.vocabulary import Side
 from shadow.intake.payload import read_message
 from shadow.lanes.records import Fields, as_json, as_moment
 
@@ -188,3 +189,110 @@ def test_a_document_with_half_of_a_character_is_refused_and_one_with_the_whole_i
 def test_a_document_in_another_encoding_is_refused(encoding: str) -> None:
     with pytest.raises(InvalidPayload, match="expected a JSON document"):
         Gap.parse_json('{"what": "é", "reason": "r"}'.encode(encoding))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "exact", "expected"),
+    [
+        ("text", 1, False, "a text, was 1"),
+        ("identifier", "a b", False, "an identifier, was 'a b'"),
+        ("symbol", "aapl", False, "a symbol in capitals, was 'aapl'"),
+        ("number", "x", False, "a decimal string, was 'x'"),
+        ("number", True, True, "a finite decimal, was True"),
+        ("number", Decimal("NaN"), True, "a finite decimal, was Decimal('NaN')"),
+        ("number", "1", True, "a number, was '1'"),
+        ("number", "0." + "1" * 29, False, f"a decimal string, was '0.{'1' * 29}'"),
+        ("total", "0." + "1" * 39, False, f"a decimal string, was '0.{'1' * 39}'"),
+        ("amount", "-0.01", False, "zero or more, was '-0.01'"),
+        ("amount_total", "-1", False, "zero or more, was '-1'"),
+        ("count", Decimal("NaN"), True, "a whole number, zero or more, was Decimal('NaN')"),
+        ("count", Decimal("1E+18"), True, "a whole number, zero or more, was Decimal('1E+18')"),
+        ("flag", 0, False, "true or false, was 0"),
+        ("moment", "noon", False, "an ISO 8601 time with a zone, was 'noon'"),
+        ("mapping", [], False, "an object, was []"),
+        ("document", "[]", False, "a JSON object, was '[]'"),
+    ],
+)
+def test_what_a_field_is_not_is_told_whole_and_once(kind: str, value: object, expected: str, *, exact: bool) -> None:
+    told: list[str] = []
+    assert getattr(Fields("here", {"it": value}, told, exact_numbers=exact), kind)("it") is None
+    assert told == [f"here.it: expected {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "read"),
+    [
+        ("text", "", None),
+        ("identifier", "", None),
+        ("symbol", "", None),
+        ("symbol", "BRK.B", "BRK.B"),
+        ("total", "0." + "1" * 38, Decimal("0." + "1" * 38)),
+        ("total", "-1", Decimal(-1)),
+        ("amount_total", "0", Decimal(0)),
+        ("number", "-0." + "1" * 28, Decimal("-0." + "1" * 28)),
+        ("count", 0, 0),
+        ("count", Decimal("3.0"), 3),
+        ("flag", True, True),
+        ("document", "", None),
+        ("moment", datetime(2026, 11, 27, tzinfo=UTC), datetime(2026, 11, 27, tzinfo=UTC)),
+    ],
+)
+def test_what_a_field_may_be_is_read_and_not_told(kind: str, value: object, read: object) -> None:
+    told: list[str] = []
+    found = getattr(Fields("here", {"it": value}, told), kind)("it")
+    assert (found, type(found), told) == (read, type(read), [])
+
+
+@pytest.mark.parametrize(("value", "read"), [("BUY", Side.BUY), (None, None), ("HOLD", None), ("buy", None), (7, None), ("", None)])
+def test_a_word_is_of_its_closed_list_or_told(value: object, read: Side | None) -> None:
+    told: list[str] = []
+    assert Fields("here", {"it": value}, told).choice("it", Side) is read
+    assert told == ([] if read or value is None else [f"here.it: expected BUY or SELL, was {value!r}"])
+
+
+def test_a_missing_value_an_unknown_attribute_and_a_broken_model_are_each_told_by_name() -> None:
+    told: list[str] = []
+    fields = Fields("here", {"what": 7, "b": 1, "a": "x", "mine": 1, "null": None}, told, own=("mine",))
+    fields.require("what", "null", "gone")
+    assert told == ["here.null: expected a value, was nothing", "here.gone: expected a value, was nothing"]
+    told.clear()
+    fields.refuse_unknown({"what", "null"})
+    assert told == ["here.a: expected no such attribute, was str", "here.b: expected no such attribute, was int"]
+    told.clear()
+    inner = Fields("here", {"what": 7}, told, own=("mine",)).below("in", {"what": 7, "mine": 1})
+    assert (inner.where, inner.own, inner.exact_numbers) == ("here.in", ("mine",), False)
+    assert inner.text("what") is None
+    inner.hold_against(Gap)
+    assert [each.partition(",")[0] for each in told] == [
+        "here.in.what: expected a text",
+        "here.in.reason: expected a value",
+        "here.in.mine: expected no such field",
+    ]
+    told.clear()
+    Fields("here", {"what": "w"}, told).hold_against(Gap, reason="r")
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("0001-06-01T00:00:00Z", False),
+        ("9999-06-01T00:00:00Z", False),
+        ("2026-11-27T15:00:00+05:30", True),
+        (datetime(2026, 11, 27), False),  # noqa: DTZ001 - the zone that is not there
+        (datetime(2026, 11, 27, tzinfo=UTC), True),
+        (None, False),
+    ],
+)
+def test_a_moment_has_a_zone_and_can_be_told_in_each(value: object, *, read: bool) -> None:
+    assert (as_moment(value) is not None) is read
+
+
+@pytest.mark.parametrize("text", ["", "{", "NaN", "[" * 100_000, '{"a": 1, "a": 2}'])
+def test_what_is_no_json_is_nothing(text: str) -> None:
+    assert as_json(text) is None
+
+
+def test_the_numbers_of_a_json_text_are_exact() -> None:
+    assert as_json('{"a": 0.10, "b": 7}') == {"a": Decimal("0.10"), "b": 7}
+    assert isinstance((as_json("[0.1]") or [0])[0], Decimal)  # type: ignore[index] # a list
