@@ -126,7 +126,7 @@ def test_a_ledger_row_of_another_plan_with_the_same_correlation_id_is_that_plans
 def test_a_plan_of_the_day_with_a_correlation_id_of_its_own_shares_no_rows() -> None:
     pair = pair_of(PLAN, control_run_id=None)
     world = world_of(pair)
-    note(world, pair, ran(world, 1), BEGIN.isoformat())
+    note(world, pair, ran(world, 1, ControlRun(PLAN, endings={"AAPL": "FAILED"})), BEGIN.isoformat())
     row = {"PK": "TRADE#o", "SK": "METADATA", "order_id": "o", "symbol": "AAPL", "direction": "SELL", "filled_qty": "12"}
     told = {"fill_price": "50", "timestamp": BEGIN.isoformat(), "correlation_id": pair.correlation_id}
     world.ledger_rows = {pair.correlation_id: [to_item(row | told)]}
