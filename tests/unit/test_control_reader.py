@@ -696,7 +696,9 @@ STEP = {"order_id": "another", "filled_qty": "5"}
         (BEGIN + 9 * SECOND, False),
     ],
 )
-def test_a_step_of_a_walk_came_between_its_trade_s_start_and_end_give_or_take_five_seconds(at: datetime, *, claimed: bool) -> None:
+def test_a_step_of_a_walk_came_between_its_trade_s_start_and_end_give_or_take_five_seconds(
+    at: datetime, *, claimed: bool
+) -> None:
     """The trade runs from the beginning for three seconds; its last order filled seven of the twelve."""
     last = ROW | {"filled_qty": "7"}
     outcome = with_effects(ControlRun(PLAN), [], [ROW | STEP | {"timestamp": at.isoformat()}, last])

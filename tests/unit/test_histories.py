@@ -251,9 +251,7 @@ MACHINE = "arn:aws:states:us-east-1:1:stateMachine:workflow"
         ({}, None),
     ],
 )
-def test_a_version_is_the_published_one_or_else_the_definition_s_digest(
-    describe: dict[str, object], version: str | None
-) -> None:
+def test_a_version_is_the_published_one_or_else_the_definition_s_digest(describe: dict[str, object], version: str | None) -> None:
     assert version_of(describe) == version
 
 

@@ -243,7 +243,9 @@ def test_what_a_field_may_be_is_read_and_not_told(kind: str, value: object, read
     assert (found, type(found), told) == (read, type(read), [])
 
 
-@pytest.mark.parametrize(("value", "read"), [("BUY", Side.BUY), (None, None), ("HOLD", None), ("buy", None), (7, None), ("", None)])
+@pytest.mark.parametrize(
+    ("value", "read"), [("BUY", Side.BUY), (None, None), ("HOLD", None), ("buy", None), (7, None), ("", None)]
+)
 def test_a_word_is_of_its_closed_list_or_told(value: object, read: Side | None) -> None:
     told: list[str] = []
     assert Fields("here", {"it": value}, told).choice("it", Side) is read

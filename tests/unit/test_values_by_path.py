@@ -193,7 +193,9 @@ def test_a_time_has_a_zone_of_its_own_or_the_files(text: str, zone: str | None) 
     assert instant_of(text, zone) == THREE
 
 
-@pytest.mark.parametrize("value", ["2026-11-27T15:00:00", "20261127", "noon-ish", "", 20261127, None, THREE, "0001-01-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "value", ["2026-11-27T15:00:00", "20261127", "noon-ish", "", 20261127, None, THREE, "0001-01-01T00:00:00Z"]
+)
 def test_what_is_no_time_with_a_zone_is_told(value: object) -> None:
     with pytest.raises(Unreadable, match=r"^an ISO 8601 time with a zone$"):
         instant_of(value, None)
@@ -228,7 +230,16 @@ def test_an_identifier_is_visible_ascii_and_a_symbol_capitals_of_it(value: objec
 
 @pytest.mark.parametrize(
     ("name", "may"),
-    [("fee", True), ("_x9", True), ("F" * 64, True), ("F" * 65, False), ("9a", False), ("a-b", False), ("", False), ("a\n", False)],
+    [
+        ("fee", True),
+        ("_x9", True),
+        ("F" * 64, True),
+        ("F" * 65, False),
+        ("9a", False),
+        ("a-b", False),
+        ("", False),
+        ("a\n", False),
+    ],
 )
 def test_a_field_of_a_users_own_is_called_as_a_variable_is(name: str, *, may: bool) -> None:
     assert is_own_name(name) is may
@@ -255,7 +266,7 @@ def test_a_value_of_a_users_own_that_is_none_of_its_type_is_told(kind: OwnType, 
 def test_the_limits_of_a_users_own_value_are_inside() -> None:
     assert own_field("x", "x" * 500, OwnType.TEXT).text == "x" * 500
     assert own_field("x", Decimal("7.00"), OwnType.INTEGER).text is not None
-    assert own_field("x", True, OwnType.BOOLEAN).text == "true"
+    assert own_field("x", found=True, kind=OwnType.BOOLEAN).text == "true"
     with pytest.raises(Unreadable, match="a number as string"):
         own_field("x", 7, OwnType.DECIMAL, ("string",))
 
