@@ -463,3 +463,211 @@ def test_two_stretches_of_time_overlap_where_they_have_a_moment_in_common(
 )
 def test_a_client_id_of_ours_names_its_trade(name: str | None, trade: str) -> None:
     assert named_after(name) == trade
+
+
+RAN: dict[str, object] = {"status": RunStatus.COMPLETED, "plan_id": "p", "run_id": "r", **TIMES}
+
+
+def run_of(role: Role, lane: Lane, *trades: TradeOutcome, **changes: object) -> RunOutcome:
+    return RunOutcome.model_validate(RAN | {"role": role, "lane": lane, "trades": trades} | changes)
+
+
+def a_trade(name: str = "t", **changes: object) -> TradeOutcome:
+    own = {"trade_id": name, "symbol": "AAPL", "action": Side.BUY, "status": TradeStatus.COMPLETED, **TIMES}
+    return TradeOutcome.model_validate(own | changes)
+
+
+LATE, EARLY = AT + timedelta(minutes=10), AT - timedelta(minutes=1)
+FAULT = "order.type: expected limit"
+DESK = sent(1, "3", "filled", "3", symbol="GME")
+
+
+@pytest.mark.parametrize(
+    ("role", "order", "owner", "note"),
+    [
+        *((role, sent(1, "3", "filled", "3", client_order_id="u-step-2"), Owner.ANOTHER_RUN, None) for role in Role),
+        *((role, sent(1, "3", "filled", "3", client_order_id="u", submitted_at=LATE), Owner.ANOTHER_RUN, None) for role in Role),
+        *((role, sent(1, "3", "filled", "3", submitted_at=LATE), Owner.LATER, None) for role in Role),
+        *((role, sent(1, "3", "filled", "3", submitted_at=EARLY), Owner.LATER, None) for role in Role),
+        *(
+            (
+                role,
+                sent(1, "3", "filled", "3", client_order_id="lost-step-1", symbol="GME"),
+                Owner.UNCLEAR,
+                "the record of the trade that it is named after cannot be read",
+            )
+            for role in Role
+        ),
+        *((role, sent(1, "3", "filled", "3", client_order_id="h", symbol="GME"), Owner.NOBODY, None) for role in Role),
+        *((role, sent(1, "3", "filled", "3", client_order_id="trade", symbol="GME"), Owner.NOBODY, None) for role in Role),
+        *((role, sent(1, "3", "filled", "3", client_order_id=None, symbol="GME"), Owner.NOBODY, None) for role in Role),
+        *((role, replace(DESK, fault=FAULT), Owner.UNCLEAR, FAULT) for role in Role),
+        (Role.CONTROL, sent(1, "3", "filled", "3", symbol="KO"), Owner.UNCLEAR, "another run traded KO at the same time"),
+        (
+            Role.CONTROL,
+            sent(1, "3", "filled", "3", symbol="EQUITIES::KO//USD"),
+            Owner.UNCLEAR,
+            "another run traded EQUITIES::KO//USD at the same time",
+        ),
+        (Role.CANDIDATE, sent(1, "3", "filled", "3", symbol="KO"), Owner.NOBODY, None),
+    ],
+)
+def test_an_order_that_is_no_trade_s_is_told_by_whose_it_may_be(
+    role: Role, order: Listed, owner: Owner, note: str | None
+) -> None:
+    gaps = (Gap(what="candidate trade lost", reason="r"), Gap(what="i", reason="r"), Gap(what="candidate trade a", reason="r"))
+    run = run_of(role, Lane.WORKFLOW, a_trade(symbol="MSFT"), gaps=gaps)
+    result = accounted(run, [order], Neighbours(frozenset({"KO"}), frozenset({"u"})))
+    assert [(each.owner, each.note, each.order) for each in result.others] == [(owner, note, order.record)]
+    assert result.by_trade == {"t": []}
+    assert result.unclear == {}
+    faulty = order.fault is not None and role is Role.CANDIDATE
+    assert result.gaps == ([f"order o1 of GME: {FAULT}"] if faulty else [])
+
+
+def test_an_order_without_id_or_symbol_is_told_so() -> None:
+    record = OrderRecord(client_order_id="x", status="held")
+    result = accounted(run_of(Role.CANDIDATE, Lane.WORKFLOW), [Listed(record, FAULT)], Neighbours())
+    assert result.gaps == [f"order (without an id) of (no symbol): {FAULT}"]
+
+
+@pytest.mark.parametrize(
+    ("order", "taken"),
+    [
+        (sent(1, "3", "filled", "3"), True),
+        (sent(1, "3", "filled", "3", symbol="EQUITIES::AAPL//USD"), True),
+        (sent(1, "3", "filled", "3", order_type="market"), True),
+        (sent(1, "3", "filled", "3", submitted_at=None), True),
+        (sent(1, "3", "filled", "3", submitted_at=AT - timedelta(seconds=5)), True),
+        (sent(1, "3", "filled", "3", submitted_at=AT + timedelta(seconds=130)), True),
+        (sent(1, "3", "filled", "3", submitted_at=AT - timedelta(seconds=6)), False),
+        (sent(1, "3", "filled", "3", submitted_at=AT + timedelta(seconds=131)), False),
+        (sent(1, "3", "filled", "3", order_type="stop"), False),
+        (sent(1, "3", "filled", "3", order_type=None), False),
+        (sent(1, "3", "filled", "3", side=Side.SELL), False),
+        (sent(1, "3", "filled", "3", side=None), False),
+        (sent(1, "3", "filled", "3", symbol="MSFT"), False),
+        (sent(1, "3", "filled", "3", client_order_id="u-step-1"), False),
+        (replace(sent(1, "3", "filled", "3"), fault=FAULT), False),
+    ],
+)
+def test_what_was_sent_in_the_candidate_s_account_as_a_trade_goes_while_the_run_worked_is_the_trade_s(
+    order: Listed, *, taken: bool
+) -> None:
+    run = run_of(Role.CANDIDATE, Lane.WORKFLOW, a_trade())
+    result = accounted(run, [order], Neighbours(frozenset(), frozenset({"u"})))
+    assert names(result) == (["o1"] if taken else [])
+    assert len(result.others) == (0 if taken else 1)
+    assert names(accounted(run.model_copy(update={"started_at": None}), [order], Neighbours())) == []
+
+
+@pytest.mark.parametrize(
+    ("trade", "order", "note"),
+    [
+        ({}, sent(2, "10.2", "filled", "10.2", submitted_at=AT + timedelta(seconds=60)), "it asks for as much as the run's BUY"),
+        ({}, sent(2, "10.21", "filled", "10.21", submitted_at=AT + timedelta(seconds=60)), None),
+        ({}, sent(2, "3", "filled", "3"), None),
+        (
+            {"status": TradeStatus.FAILED},
+            sent(2, "3", "filled", "3"),
+            "it filled 3 shares while the run's BUY of AAPL, which failed, was at work",
+        ),
+        ({"status": TradeStatus.FAILED}, sent(2, "3", "canceled", "0"), None),
+        ({"status": TradeStatus.FAILED}, sent(2, "3", "filled", "3", submitted_at=AT + timedelta(seconds=60)), None),
+        ({"status": TradeStatus.FAILED, "completed_at": None}, sent(2, "3", "filled", "3"), None),
+        ({"status": TradeStatus.FAILED}, sent(2, "3", "filled", "3", side=Side.SELL), None),
+    ],
+)
+def test_an_order_of_the_control_s_account_that_no_walk_took_may_be_a_trade_s_by_its_size_or_by_its_fill(
+    trade: dict[str, object], order: Listed, note: str | None
+) -> None:
+    own = a_trade(order_id="o1", filled_quantity=Decimal(10), **trade)
+    result = accounted(run_of(Role.CONTROL, Lane.LEGACY, own), [sent(1, "10", "filled", "10"), order], Neighbours())
+    assert names(result) == ["o1"]
+    (told,) = result.others
+    assert told.owner is (Owner.NOBODY if note is None else Owner.UNCLEAR)
+    assert (told.note or "").startswith(note or "")
+    assert result.gaps == ([] if note is None else [f"order o2 of AAPL: {told.note}"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "shared", "why"),
+    [
+        ({"started_at": None}, False, None),
+        ({"started_at": None}, True, "AAPL was traded twice at the same time, and the trade's own times are not known"),
+        ({"completed_at": None}, True, "AAPL was traded twice at the same time, and the trade's own times are not known"),
+        ({}, True, None),
+    ],
+)
+def test_an_order_of_a_trade_without_times_of_its_own_is_looked_for_while_the_run_worked(
+    changes: dict[str, object], why: str | None, *, shared: bool
+) -> None:
+    result = claimed([sent(1, "10", "filled", "10")], shared, **changes)
+    assert result.unclear == ({} if why is None else {"t": why})
+    assert names(result) == ([] if why else ["o1"])
+    elsewhere = claimed([sent(1, "10", "filled", "10", symbol="MSFT")], shared, **changes)
+    assert elsewhere.unclear == {}
+
+
+def test_where_the_start_of_the_run_is_not_known_an_order_that_may_be_a_trade_s_is_unclear() -> None:
+    run = run_of(Role.CONTROL, Lane.LEGACY, a_trade(), started_at=None)
+    order, other_way = sent(1, "10", "filled", "10"), sent(1, "3", "filled", "3", side=Side.SELL)
+    assert accounted(run, [order], Neighbours()).unclear == {"t": "the run's start is not known"}
+    assert accounted(run, [other_way], Neighbours()).unclear == {}
+    assert [each.owner for each in accounted(run, [other_way], Neighbours()).others] == [Owner.NOBODY]
+
+
+@pytest.mark.parametrize(
+    ("order", "trade"),
+    [
+        ({"order_id": "b9"}, {"order_id": "b9"}),
+        ({"order_id": "b9"}, {"orders": (OrderRecord(order_id="b9"),)}),
+        ({"client_order_id": "c9"}, {"orders": (OrderRecord(client_order_id="c9"),)}),
+        ({"client_order_id": "c9-step-4"}, {"orders": (OrderRecord(client_order_id="c9"),)}),
+        ({"client_order_id": "t"}, {}),
+        ({"client_order_id": "t-step-4"}, {}),
+        ({"order_id": "t", "client_order_id": None}, {}),
+    ],
+)
+@pytest.mark.parametrize("role", Role)
+def test_an_order_is_a_trade_s_by_any_of_the_ids_that_name_it_whatever_it_asks_for(
+    role: Role, order: dict[str, object], trade: dict[str, object]
+) -> None:
+    listed = sent(1, "3", "held", symbol="GME", side=Side.SELL, order_type="stop", submitted_at=LATE, **order)
+    run = run_of(role, Lane.WORKFLOW, a_trade(**trade), a_trade("u", symbol="MSFT"))
+    result = accounted(run, [listed], Neighbours())
+    assert (result.by_trade, result.others) == ({"t": [listed.record], "u": []}, [])
+    faulty = accounted(run, [replace(listed, fault=FAULT)], Neighbours())
+    assert list(faulty.unclear) == ["t"]
+    assert [(each.owner, each.note) for each in faulty.others] == [(Owner.UNCLEAR, faulty.unclear["t"])]
+
+
+def test_what_replaced_an_order_is_its_trade_s_in_whatever_order_they_are_listed_and_each_is_told_once() -> None:
+    chain = [
+        sent(1, "10", "replaced", client_order_id="t", replaced_by="o2"),
+        sent(2, "9", "replaced", symbol="GME", replaced_by="o3"),
+        sent(3, "8", "filled", "8", symbol="GME"),
+    ]
+    run = run_of(Role.CONTROL, Lane.WORKFLOW, a_trade())
+    for listed in (chain, chain[::-1], [chain[1], chain[2], chain[0]]):
+        result = accounted(run, listed, Neighbours())
+        assert (names(result), result.others) == ([each.record.order_id for each in listed], [])
+    round_about = [sent(1, "1", "replaced", symbol="GME", replaced_by="o2"), sent(2, "1", "x", symbol="GME", replaced_by="o1")]
+    assert len(accounted(run, round_about, Neighbours()).others) == 2
+
+
+def test_a_walk_goes_back_from_the_order_that_the_trade_names_and_forth_from_the_first_where_it_names_none() -> None:
+    orders = [
+        sent(1, "10", "canceled", "2"),
+        sent(2, "8", "expired", "3"),
+        sent(3, "1", "filled", "1"),
+        sent(4, "5", "filled", "5"),
+    ]
+    assert names(claimed(orders, order_id="o4", filled_quantity=Decimal(10))) == ["o1", "o2", "o4"]
+    assert names(claimed(orders, filled_quantity=Decimal(10))) == ["o1", "o2", "o4"]
+    late = [*orders, sent(5, "8", "canceled", "3")]
+    assert names(claimed(late, order_id="o4", filled_quantity=Decimal(10))) == ["o1", "o2", "o4"]
+    timeless = [sent(2, "8", "expired", "3", submitted_at=None), orders[3]]
+    assert names(claimed(timeless, order_id="o4", filled_quantity=Decimal(5))) == ["o4"]
+    unsized = [Listed(orders[1].record.model_copy(update={"quantity": None})), orders[3]]
+    assert names(claimed(unsized, order_id="o4", filled_quantity=Decimal(5))) == ["o4"]

@@ -16,6 +16,7 @@ from shadow.contracts.outcome import (
     HeldPosition,
     MarketQuote,
     OrderRecord,
+    Owner,
     RunOutcome,
     TradeOutcome,
 )
@@ -278,3 +279,122 @@ def test_v9_a_row_of_the_ledger_stays_where_the_broker_or_the_lane_names_its_ord
 
     assert kept(Lane.LEGACY, document) == ["1", "own", "told", "told"]
     assert kept(Lane.WORKFLOW, document) == kept(Lane.LEGACY, None) == ["1", "own", "told", "foreign", "told"]
+
+
+def bare(role: Role, lane: Lane) -> RunOutcome:
+    """Give a run without trades, whose start is not known."""
+    return RunOutcome(role=role, lane=lane, run_id="r", plan_id="p", status=RunStatus.COMPLETED, trades=())
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EffectKind if kind is not EffectKind.LEDGER_ENTRY])
+@pytest.mark.parametrize("lane", Lane)
+def test_a_row_of_the_ledger_stays_where_an_event_of_any_kind_names_its_order(kind: EffectKind, lane: Lane) -> None:
+    row, event = (Effect(kind=each, emitted=True, order_id="o") for each in (EffectKind.LEDGER_ENTRY, kind))
+    nameless = Effect(kind=EffectKind.LEDGER_ENTRY, emitted=True)
+    stray = Effect(kind=EffectKind.LEDGER_ENTRY, emitted=True, order_id="stray")
+    run = bare(Role.CONTROL, lane)
+
+    def kept(*effects: Effect) -> tuple[Effect, ...] | None:
+        corrected = broker_corrected(run.model_copy(update={"effects": effects}), {"control": look()})
+        assert corrected is not None
+        return corrected.effects
+
+    assert kept(row, event, stray, nameless) == ((row, event, nameless) if lane is Lane.LEGACY else (row, event, stray, nameless))
+    unknown = broker_corrected(run, {"control": look()})
+    assert unknown is not None
+    assert unknown.effects is None
+
+
+def test_a_row_of_a_trade_whose_orders_are_unclear_stays() -> None:
+    row = Effect(kind=EffectKind.LEDGER_ENTRY, emitted=True, trade_id="t", order_id="stray")
+    effects = (row, row.model_copy(update={"trade_id": "u"}))
+    run = bare(Role.CONTROL, Lane.LEGACY).model_copy(update={"trades": (trade(),), "effects": effects})
+    mine = order("1", side="SELL", submitted_at=AT.isoformat())
+    corrected = broker_corrected(run, {"control": look(orders=[mine])})
+    assert corrected is not None
+    assert corrected.effects == (row,)
+    assert [(gap.what, gap.reason) for gap in corrected.gaps] == [("broker orders of AAPL", "the run's start is not known")]
+    assert corrected.trades == (trade(),)
+
+
+@pytest.mark.parametrize(("outcome", "document"), [(None, {"candidate": {}}), (None, None)])
+def test_without_a_run_there_is_nothing_to_correct(outcome: None, document: object) -> None:
+    assert broker_corrected(outcome, document) is None
+
+
+@pytest.mark.parametrize("document", [None, [], "text", {}, {"candidate": None}, {"candidate": []}, {"control": {}}])
+def test_a_document_that_says_nothing_of_the_lane_s_account_leaves_the_run_as_it_was(document: object) -> None:
+    run = bare(Role.CANDIDATE, Lane.WORKFLOW)
+    assert broker_corrected(run, document) is run
+
+
+@pytest.mark.parametrize("opening", [None, [], {"control": look(AT)}, {"candidate": None}, {"candidate": []}])
+def test_without_an_earlier_look_what_the_account_held_before_is_not_known(opening: object) -> None:
+    run = bare(Role.CANDIDATE, Lane.WORKFLOW)
+    corrected = broker_corrected(run, {"candidate": look()}, opening)
+    assert corrected is not None
+    assert corrected.account is not None
+    assert corrected.account.opening is None
+    assert corrected.account.closing is not None
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "owner"),
+    [
+        (None, Owner.NOBODY),
+        ({}, Owner.NOBODY),
+        ({"trade_ids": ["u", 7], "symbols": [7, "GME"]}, Owner.ANOTHER_RUN),
+        ({"trade_ids": "u"}, Owner.NOBODY),
+        ({"trade_ids": None, "symbols": "GME"}, Owner.NOBODY),
+    ],
+)
+def test_which_ids_are_other_runs_is_told_by_texts_in_lists(neighbours: object, owner: Owner) -> None:
+    theirs = order("1", symbol="GME", client_order_id="u-step-1", submitted_at=AT.isoformat())
+    found = account(look(orders=[theirs], neighbours=neighbours))
+    assert [each.owner for each in found.orders] == [owner]
+
+
+def test_a_field_of_what_the_broker_said_that_cannot_be_read_is_a_violation_by_its_place() -> None:
+    found = look(orders=[order("1", quantity="x")], cash="y", neighbours=[], positions=[{"symbol": "A", "quantity": 1.5}])
+    quote = {"symbol": "AAPL", "bid": "z", "ask": "1", "at": "then"}
+    corrected = read(found | {"activities": [{"kind": "FEE", "amount": "w"}]}, market=[quote])
+    assert [each.partition(":")[0] for each in corrected.violations] == [
+        "broker.market.at",
+        "broker.market.bid",
+        "broker[candidate].activities.amount",
+        "broker[candidate].cash",
+        "broker[candidate].neighbours",
+        "broker[candidate].orders.quantity",
+    ]
+    steady = read(look(positions=[{"symbol": "A", "quantity": 1.5}]))
+    assert [each.partition(":")[0] for each in steady.violations] == ["broker[candidate].positions.quantity"]
+
+
+def test_the_orders_of_an_account_that_are_no_trade_s_stand_by_owner_and_id() -> None:
+    rows = [
+        order("9", symbol="GME"),
+        order("8", symbol="GME", submitted_at=AT.isoformat()),
+        order("7", symbol="GME", submitted_at=AT.isoformat()),
+        order("6", symbol="GME", client_order_id="u"),
+    ]
+    found = account(look(orders=rows, neighbours={"trade_ids": ["u"]}))
+    assert [(each.owner, each.order.order_id) for each in found.orders] == [
+        (Owner.LATER, "9"),
+        (Owner.ANOTHER_RUN, "6"),
+        (Owner.NOBODY, "7"),
+        (Owner.NOBODY, "8"),
+    ]
+    assert found.listed == 4
+
+
+def test_each_order_of_a_trade_stands_once_the_recorded_first_and_then_what_else_the_broker_lists() -> None:
+    first = SEEN | {"quantity": "5"}
+    second = order("b1", client_order_id="t-step-1", side="SELL")
+    own = (OWN, OrderRecord(client_order_id="t-step-9", status="filled", filled_quantity=Decimal(3)))
+    assert sent(look(orders=[second, first]), orders=own) == [
+        ("b0", "filled", True, Decimal(2)),
+        (None, "not_found", False, Decimal(0)),
+        ("b1", "filled", True, Decimal(2)),
+    ]
+    (one,) = read(look(orders=[order("b7", client_order_id="t", replaced_by="b8", status="replaced")])).trades
+    assert [(each.replaced_by, each.client_order_id, each.average_price) for each in one.orders] == [("b8", "t", Decimal(10))]

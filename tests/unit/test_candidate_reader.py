@@ -721,3 +721,234 @@ def test_v12_a_history_that_ends_otherwise_than_the_execution_is_a_gap() -> None
     history = [*execution.history[:-1], execution.history[-1] | {"type": "ExecutionFailed"}]
     outcome = read(replace(execution, history=history), scenario)
     assert [gap.reason for gap in outcome.gaps] == ["ends with ExecutionFailed, and the execution is SUCCEEDED"]
+
+
+RUN = {"runId": "r", "planId": "p", "correlationId": "c"}
+
+
+def trade(name: str, side: str = "BUY", **more: object) -> dict[str, object]:
+    return {"tradeId": name, "symbol": f"S{name.upper()}", "action": side, "tradeAmount": "10", **more}
+
+
+def result(name: str, side: str = "BUY", **more: object) -> dict[str, object]:
+    values: dict[str, object] = {"status": "COMPLETED", "plannedAmount": "10", "runId": "r"}
+    return {"tradeId": name, "symbol": f"S{name.upper()}", "action": side, **values, **more}
+
+
+def told(
+    *events: tuple[str, dict[str, object]],
+    status: str = "SUCCEEDED",
+    state: list[dict[str, object]] | None = None,
+    given: dict[str, object] | None = None,
+    plan: Any = None,
+    **records: Any,
+) -> RunOutcome:
+    """Read an execution that began with an input, went through `events` and ended."""
+    started = ("ExecutionStarted", {"executionStartedEventDetails": {"input": json.dumps(RUN if given is None else given)}})
+    kinds = {"SUCCEEDED": "ExecutionSucceeded", "FAILED": "ExecutionFailed", "TIMED_OUT": "ExecutionTimedOut"}
+    history = history_of(started, *events, *([(kinds[status], {})] if status in kinds else []))
+    return read_candidate("r", "p", CandidateRecords({"status": status}, history, state or [], **records), plan)
+
+
+def step(kind: str, name: str, output: object = None) -> list[tuple[str, dict[str, object]]]:
+    """Enter a state, and leave it where it has an output."""
+    entered: tuple[str, dict[str, object]] = (f"{kind}StateEntered", {"stateEnteredEventDetails": {"name": name}})
+    if output is None:
+        return [entered]
+    text = output if isinstance(output, str) else json.dumps(output)
+    return [entered, (f"{kind}StateExited", exited(name, output=text))]
+
+
+def task(output: object) -> tuple[str, dict[str, object]]:
+    text = output if isinstance(output, str) else json.dumps(output)
+    return "TaskSucceeded", {"taskSucceededEventDetails": {"output": text}}
+
+
+PREPARED = {**RUN, "sellTrades": [], "buyTrades": [trade("a"), trade("b")]}
+BOTH_DONE = {**PREPARED, "buyResults": [result("a"), result("b")]}
+
+
+def test_the_children_of_every_map_run_that_was_read_are_counted_and_each_that_was_not_is_a_gap() -> None:
+    lost = Gap(what="map run", reason="gone")
+    runs = [lost, {"mapRunArn": "x/BuyPhase:1", "children": {"total": 2}}, lost, {"mapRunArn": "x/SellPhase:1", "children": 7}]
+    outcome = told(map_runs=[*runs, {"children": {"total": 5}}])
+    assert outcome.state_transitions == 7 * CHILD_TRANSITIONS[Side.BUY]
+    assert [gap.what for gap in outcome.gaps] == ["map run", "map run"]
+
+
+def test_a_task_s_answer_that_cannot_be_read_is_told_only_where_a_trade_is_without_its_result() -> None:
+    torn = task('{"tradeId": "b", "status": "COMP')
+    phase = [*step("Task", "PrepareTrades", PREPARED), *step("Map", "ExecuteBuyPhase")]
+    missing = told(*phase, task(result("a")), torn, status="FAILED")
+    assert missing.violations == ("output of a task: expected a trade's result as a JSON object, was none",)
+    assert [(each.trade_id, each.status) for each in missing.trades] == [("a", TradeStatus.COMPLETED)]
+    assert [(gap.what, gap.reason) for gap in missing.gaps] == [("candidate trade b", "its result cannot be read")]
+    whole = told(*phase, task(result("a")), torn, ("MapStateExited", exited("ExecuteBuyPhase", output=json.dumps(BOTH_DONE))))
+    assert (whole.violations, whole.gaps, len(whole.trades)) == ((), (), 2)
+
+
+@pytest.mark.parametrize(
+    ("output", "given", "planned"),
+    [
+        ({"isLarge": True}, {}, True),
+        ({"isLarge": False}, {"claimCheck": "s3://plan"}, True),
+        ({"isLarge": "true"}, {}, False),
+        ({"isLarge": False}, {"claimCheck": None}, False),
+        ({"isLarge": False}, {}, False),
+        (None, {}, True),
+    ],
+)
+def test_the_trades_are_the_plan_s_where_the_state_does_not_carry_them(
+    output: dict[str, object] | None, given: dict[str, object], *, planned: bool
+) -> None:
+    outcome = told(*step("Task", "PrepareTrades", output and RUN | output), given=RUN | given, plan=PLAN)
+    assert len(outcome.trades) == (5 if planned else 0)
+
+
+def test_the_trades_are_those_of_the_workflow_s_own_preparation_and_else_of_its_input() -> None:
+    messages = {"rebalancePlan": {"tradeMessages": [trade("m")]}}
+    assert [each.trade_id for each in told(given=RUN | messages, plan=PLAN).trades] == ["m"]
+    prepared = told(*step("Task", "PrepareTrades", PREPARED), given=RUN | messages, plan=PLAN)
+    assert [(each.trade_id, each.planned_amount) for each in prepared.trades] == [("a", 10), ("b", 10)]
+    sells = {**PREPARED, "sellTrades": [trade("s", "SELL", isCompleteExit=True)]}
+    both = told(*step("Task", "PrepareTrades", sells))
+    assert [(each.trade_id, each.action, each.is_complete_exit) for each in both.trades] == [
+        ("a", Side.BUY, None),
+        ("b", Side.BUY, None),
+        ("s", Side.SELL, True),
+    ]
+
+
+def test_of_two_records_of_a_result_the_phase_s_own_comes_first_then_a_task_s_then_the_state_table_s() -> None:
+    phase = {**PREPARED, "buyResults": [result("a", quantity="1")]}
+    kept = [{"SK": f"RESULT#{name}", "result": json.dumps(result(name, quantity="3"))} for name in ("a", "b", "c")]
+    events = [*step("Map", "ExecuteBuyPhase"), task(result("a", quantity="2")), task(result("b", quantity="2"))]
+    outcome = told(*events, ("MapStateExited", exited("ExecuteBuyPhase", output=json.dumps(phase))), state=kept)
+    assert [(each.trade_id, each.filled_quantity) for each in outcome.trades] == [("a", 1), ("b", 2), ("c", 3)]
+
+
+def test_a_result_of_the_state_table_that_cannot_be_read_is_told_by_its_trade() -> None:
+    kept = [{"SK": "RESULT#a", "result": "{"}, {"SK": "RESULT#b", "result": json.dumps(result("b"))}]
+    outcome = told(*step("Task", "PrepareTrades", PREPARED), *step("Map", "ExecuteBuyPhase"), status="FAILED", state=kept)
+    assert outcome.violations == ("result of a: expected a JSON object with tradeId and status, was '{'",)
+    assert [each.trade_id for each in outcome.trades] == ["b"]
+    assert [(gap.what, gap.reason) for gap in outcome.gaps] == [("candidate trade a", "its result cannot be read")]
+
+
+@pytest.mark.parametrize(
+    ("results", "lost"),
+    [
+        ([result("a"), result("b", status="ELSE")], ["b"]),
+        ([result("a"), {"status": "COMPLETED"}], ["b"]),
+        ([result("a"), "torn"], ["b"]),
+        ([result("a"), result("z", status="ELSE")], ["b"]),
+        ([result("a"), result("b")], []),
+    ],
+)
+def test_a_trade_is_without_a_result_that_can_be_read_where_one_among_the_results_cannot(
+    results: list[object], lost: list[str]
+) -> None:
+    outcome = told(*step("Map", "ExecuteBuyPhase", {**PREPARED, "buyResults": results}))
+    assert [gap.what for gap in outcome.gaps] == [f"candidate trade {name}" for name in lost]
+    assert [each.trade_id for each in outcome.trades] == [name for name in ("a", "b") if name not in lost]
+
+
+def test_an_output_of_a_phase_that_is_no_object_is_told_and_leaves_the_trades_of_its_side_alone_unclear() -> None:
+    sells = {**PREPARED, "sellTrades": [trade("s", "SELL")]}
+    outcome = told(
+        *step("Task", "PrepareTrades", sells),
+        *step("Map", "ExecuteSellPhase", {**sells, "sellResults": [result("s", "SELL")]}),
+        *step("Map", "ExecuteBuyPhase", "[1, 2, 3]"),
+    )
+    assert outcome.violations == ("output of ExecuteBuyPhase: expected a JSON object, was '[1, 2, 3]'",)
+    assert [gap.what for gap in outcome.gaps] == ["candidate trade a", "candidate trade b"]
+    assert [(each.trade_id, each.status) for each in outcome.trades] == [("s", TradeStatus.COMPLETED)]
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "expected"),
+    [
+        ([], "SUCCEEDED", (TradeStatus.NOT_SENT, None)),
+        ([], "FAILED", (TradeStatus.NOT_SENT, Reason.RUN_FAILED)),
+        ([], "TIMED_OUT", (TradeStatus.NOT_SENT, Reason.RUN_FAILED)),
+        ([], "RUNNING", (TradeStatus.UNFINISHED, None)),
+        (step("Pass", "BuyPhaseBlocked"), "FAILED", (TradeStatus.BLOCKED, Reason.SELL_GUARD)),
+        (step("Map", "ExecuteBuyPhase"), "FAILED", (TradeStatus.UNFINISHED, None)),
+        (step("Map", "ExecuteBuyPhase", PREPARED), "SUCCEEDED", (TradeStatus.NOT_SENT, None)),
+        (step("Map", "ExecuteLargeBuyPhase"), "FAILED", (TradeStatus.UNFINISHED, None)),
+        (step("Map", "ExecuteLargeBuyPhase", PREPARED), "SUCCEEDED", (TradeStatus.FAILED, Reason.OTHER)),
+        (step("Map", "ExecuteSellPhase", PREPARED), "SUCCEEDED", (TradeStatus.NOT_SENT, None)),
+    ],
+)
+def test_a_trade_without_a_result_is_what_its_phase_and_run_tell(
+    events: list[tuple[str, dict[str, object]]], status: str, expected: tuple[TradeStatus, Reason | None]
+) -> None:
+    outcome = told(*step("Task", "PrepareTrades", PREPARED), *events, status=status)
+    assert {(each.status, each.reason) for each in outcome.trades} == {expected}
+    assert len(outcome.trades) == 2
+
+
+def test_a_sell_is_not_blocked_by_the_guard_that_it_made() -> None:
+    sells = {**PREPARED, "sellTrades": [trade("s", "SELL")], "buyTrades": []}
+    outcome = told(*step("Task", "PrepareTrades", sells), *step("Pass", "BuyPhaseBlocked"), status="FAILED")
+    assert [(each.status, each.reason) for each in outcome.trades] == [(TradeStatus.NOT_SENT, Reason.RUN_FAILED)]
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "ended", "failed_in"),
+    [
+        (step("Succeed", "WorkflowCompleted"), "SUCCEEDED", RunStatus.COMPLETED, None),
+        (step("Fail", "BuyPhaseBlocked"), "FAILED", RunStatus.BLOCKED_BY_GUARD, "SELL_PHASE_GUARD"),
+        (step("Fail", "EquityLimitReached"), "FAILED", RunStatus.BLOCKED_BY_EQUITY_LIMIT, "EQUITY_CIRCUIT_BREAKER"),
+        (step("Fail", "WorkflowFailed"), "FAILED", RunStatus.FAILED, "WorkflowFailed"),
+        (step("Task", "AggregateResults"), "FAILED", RunStatus.FAILED, "AggregateResults"),
+        (step("Task", "CloseOrdersOfBlockedRun"), "SUCCEEDED", RunStatus.BLOCKED_BY_GUARD, "SELL_PHASE_GUARD"),
+        (step("Task", "NotifyBuyPhaseBlocked"), "SUCCEEDED", RunStatus.BLOCKED_BY_GUARD, "SELL_PHASE_GUARD"),
+        (step("Task", "NotifyEquityLimit"), "SUCCEEDED", RunStatus.BLOCKED_BY_EQUITY_LIMIT, "EQUITY_CIRCUIT_BREAKER"),
+        (step("Task", "CloseOrders"), "SUCCEEDED", RunStatus.FAILED, "CloseOrders"),
+        (step("Task", "NotifyWorkflowFailed"), "SUCCEEDED", RunStatus.FAILED, "NotifyWorkflowFailed"),
+        (step("Task", "NotifyBuyPhaseBlocked"), "FAILED", RunStatus.FAILED, "NotifyBuyPhaseBlocked"),
+        (step("Task", "NotifyBuyPhaseBlocked"), "TIMED_OUT", RunStatus.TIMED_OUT, "NotifyBuyPhaseBlocked"),
+        (step("Task", "PrepareTrades"), "RUNNING", RunStatus.UNFINISHED, None),
+        (step("Task", "PrepareTrades"), "ELSE", RunStatus.UNFINISHED, None),
+    ],
+)
+def test_a_run_ended_as_the_states_that_it_went_through_say(
+    events: list[tuple[str, dict[str, object]]], status: str, ended: RunStatus, failed_in: str | None
+) -> None:
+    outcome = told(*events, status=status)
+    assert (outcome.status, outcome.failure_step) == (ended, failed_in)
+
+
+@pytest.mark.parametrize("error", ["BuyPhaseBlocked", "EquityLimitReached", "WorkflowFailed", "Else", None])
+def test_a_failed_run_whose_history_lacks_its_last_state_is_told_by_its_error(error: str | None) -> None:
+    ended = {"BuyPhaseBlocked": RunStatus.BLOCKED_BY_GUARD, "EquityLimitReached": RunStatus.BLOCKED_BY_EQUITY_LIMIT}
+    events = history_of(("ExecutionStarted", {}), ("ExecutionFailed", {}))
+    outcome = read_candidate("r", "p", CandidateRecords({"status": "FAILED", "error": error}, events, []))
+    assert outcome.status is ended.get(str(error), RunStatus.FAILED)
+
+
+GUARD = {"buyPhaseAllowed": True, "sellFailedAmount": "1", "sellSucceededAmount": "2", "failureThresholdUsd": "500"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sells", "known"),
+    [
+        ({}, [trade("s", "SELL")], True),
+        ({"buyPhaseAllowed": False}, [trade("s", "SELL")], True),
+        ({}, [], False),
+        ({"buyPhaseAllowed": None}, [trade("s", "SELL")], False),
+        ({"buyPhaseAllowed": "yes"}, [trade("s", "SELL")], False),
+    ],
+)
+def test_the_guard_s_answer_is_read_where_it_was_asked_about_a_sell(
+    changes: dict[str, object], sells: list[dict[str, object]], *, known: bool
+) -> None:
+    carried = {**PREPARED, "sellTrades": sells, "guard": GUARD | changes, "equityLimit": "7"}
+    outcome = told(*step("Task", "EvaluateSellPhaseGuard", carried))
+    assert (outcome.guard is not None) is known
+    if outcome.guard is not None:
+        assert outcome.guard.buy_phase_allowed is (changes == {})
+        assert (outcome.guard.sell_failed_amount, outcome.guard.sell_succeeded_amount, outcome.guard.threshold) == (1, 2, 500)
+    assert outcome.equity_limit == 7
+    assert (outcome.run_id, outcome.plan_id, outcome.correlation_id) == ("r", "p", "c")

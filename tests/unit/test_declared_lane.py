@@ -593,3 +593,233 @@ def test_v12_a_history_that_ends_before_the_execution_is_a_gap(left: int) -> Non
     assert read_declared(LANE, NAMES, Role.CANDIDATE, describe, history).gaps == ()
     odd = read_declared(LANE, NAMES, Role.CANDIDATE, describe | {"status": "PAUSED"}, history)
     assert [gap.reason for gap in odd.gaps] == ["unknown: 'PAUSED'"]
+
+
+OWNED = LaneFile.read(
+    LANE_FILE.replace(
+        "[maps]",
+        """[trades.own]
+venue = { at = "venue", map = "venue" }
+fee = { at = "fee", type = "decimal", required = true }
+late = { at = "late", type = "boolean", when_null = false }
+seen = { at = "seen", type = "time", zone = "America/New_York" }
+[maps]
+venue = { X = "XNAS" }""",
+    )
+)
+USUAL = {"venue": "X", "fee": "1", "late": True, "seen": "2026-11-27T10:00:00"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "read", "gap"),
+    [
+        ({}, {}, None),
+        ({"fee": 2}, {"fee": "2"}, None),
+        ({"venue": None}, {"venue": None}, None),
+        ({"late": None}, {"late": "false"}, None),
+        ({"late": False}, {"late": "false"}, None),
+        ({"seen": "2026-11-27T10:00:00Z"}, {"seen": "2026-11-27T10:00:00+00:00"}, None),
+        ({"venue": "Y"}, {"venue": "out"}, "own.venue: venue: expected a word of venue (X), was 'Y'"),
+        ({"venue": 7}, {"venue": "out"}, "own.venue: venue: expected a text of at most 500 characters, was 7"),
+        ({"fee": "1_0"}, {"fee": "out"}, "own.fee: fee: expected a finite decimal, was '1_0'"),
+        ({"late": "true"}, {"late": "out"}, "own.late: late: expected true or false, was 'true'"),
+        ({"seen": "noon"}, {"seen": "out"}, "own.seen: seen: expected an ISO 8601 time with a zone, was 'noon'"),
+        ({"fee": None}, {"fee": None}, "fee: expected a value, was null"),
+    ],
+)
+def test_a_field_of_a_users_own_is_read_by_its_spec_or_a_gap(
+    changes: dict[str, object], read: dict[str, str | None], gap: str | None
+) -> None:
+    def edit(body: dict[str, Any]) -> None:
+        for each in body["order_results"]:
+            each.update(USUAL)
+        row(body, "GOOG").update(changes)
+
+    run = outcome(edit, OWNED)
+    trade = next(each for each in run.trades if each.symbol == "GOOG")
+    expected = {"venue": "XNAS", "fee": "1", "late": "true", "seen": "2026-11-27T15:00:00+00:00"} | read
+    assert {field.name: field.text for field in trade.own} == {name: text for name, text in expected.items() if text != "out"}
+    assert [(each.what, each.reason) for each in run.gaps] == ([] if gap is None else [("orders-v2 trade 2 (GOOG)", gap)])
+    assert run.violations == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "gaps"),
+    [
+        ({"client_ref": 7}, ["client_ref: expected a text, was 7"]),
+        ({"filled_qty": True}, ["filled_qty: expected a number as number or string, was True"]),
+        ({"quote_usd": "x" * 99}, [f"quote_usd: expected a finite decimal, was '{'x' * 59}"]),
+        ({"done_at": 7}, ["done_at: expected an ISO 8601 time with a zone, was 7"]),
+        ({"error": {"code": "ELSE"}}, ["error.code: expected a word of reason (EQ_LIMIT, REJECTED), was 'ELSE'"]),
+        ({"error": {"code": 7}}, ["error.code: expected a word of reason (EQ_LIMIT, REJECTED), was 7"]),
+        (
+            {"side": "short"},
+            [
+                "side: expected a word of side (buy, sell), was 'short'",
+                "symbol, action or status cannot be read, so nothing is said of this trade",
+            ],
+        ),
+        (
+            {"ticker": None},
+            [
+                "ticker: expected a value, was null",
+                "symbol, action or status cannot be read, so nothing is said of this trade",
+            ],
+        ),
+        ({"ticker": "goog"}, ["ticker: expected a symbol in capitals, was 'goog'"]),
+        ({"requested_qty": "-0.1"}, ["requested_qty: expected zero or more, was -0.1"]),
+        ({"filled_usd": "-0.1"}, ["filled_usd: expected zero or more, was -0.1"]),
+        ({"avg_fill_price": "-50"}, ["filled_usd: expected zero or more, was -1000.000000"]),
+        ({"requested_qty": "0", "filled_usd": "0", "filled_qty": "0"}, []),
+    ],
+)
+def test_a_value_of_a_trade_that_cannot_be_read_is_told_by_its_path_and_what_was_expected(
+    changes: dict[str, object], gaps: list[str]
+) -> None:
+    run = outcome(lambda body: row(body, "GOOG").update(changes))
+    assert [gap.reason for gap in run.gaps] == gaps
+    refused = {"side", "ticker", "requested_qty", "filled_usd", "avg_fill_price"} & changes.keys()
+    assert len(run.trades) == (3 if refused and gaps else 4)
+
+
+@pytest.mark.parametrize(
+    ("edit", "drift"),
+    [
+        (lambda body: body.update(fee=None), ["Payload.fee"]),
+        (lambda body: body.update(fee=1, tax=[{"a": 1}, 2]), ["Payload.fee", "Payload.tax[*].a", "Payload.tax[*]"]),
+        (lambda body: body.update(debug={"host": {"name": "b"}, "more": None}), []),
+        (lambda body: body.update(debug=5), ["Payload.debug"]),
+        (lambda body: body.update(debug=None), ["Payload.debug"]),
+        (lambda body: body.update(timing=None), []),
+        (lambda body: body.update(timing=[]), []),
+        (lambda body: body.update(timing=7), ["Payload.timing"]),
+        (lambda body: body.update(timing={"started_at": None, "zone": None}), ["Payload.timing.zone"]),
+        (lambda body: row(body, "GOOG").update(error="text"), ["Payload.order_results[*].error"]),
+        (lambda body: row(body, "GOOG").update(latency_ms={"p": 1}), ["Payload.order_results[*].latency_ms.p"]),
+        (lambda body: row(body, "GOOG").update(latency_ms=None), []),
+    ],
+)
+def test_what_a_document_holds_beyond_the_file_is_drift_and_an_unset_object_that_is_read_is_none(
+    edit: Callable[[dict[str, Any]], object], drift: list[str]
+) -> None:
+    assert list(outcome(edit).violations) == [
+        f"execution.output.{path}: neither read nor listed as unread in orders-v2" for path in drift
+    ]
+
+
+def test_each_document_is_held_against_what_is_read_from_it() -> None:
+    head, _, tail = LANE_FILE.rpartition('from = "execution.output"')
+    lane = LaneFile.read(f'{head}from = "state.PlaceOrders"{tail}')
+    answer = answer_of(PLAN)
+    rows = {"Payload": {"order_results": answer["Payload"].pop("order_results")}}
+    describe, history = execution_of(answer | {"else": 1})
+    history[2] |= {"stateExitedEventDetails": {"name": "PlaceOrders", "output": json.dumps(rows)}}
+    run = read_declared(lane, NAMES, Role.CANDIDATE, describe, history)
+    assert (len(run.trades), run.gaps) == (4, ())
+    assert run.violations == ("execution.output.else: neither read nor listed as unread in orders-v2",)
+    doubled = json.dumps(rows | {"Payload": rows["Payload"] | {"run_status": "ok"}})
+    history[2] |= {"stateExitedEventDetails": {"name": "PlaceOrders", "output": doubled}}
+    assert read_declared(lane, NAMES, Role.CANDIDATE, describe, history).violations[1:] == (
+        "state.PlaceOrders.Payload.run_status: neither read nor listed as unread in orders-v2",
+    )
+
+
+@pytest.mark.parametrize("output", [None, "", "{", 7, '{"a": 1, "a": 2}', "null"])
+def test_without_a_document_there_is_nothing_to_read_and_that_is_told_once(output: object) -> None:
+    describe, history = execution_of("{}", output=output)
+    run = read_declared(LANE, NAMES, Role.CANDIDATE, describe, history)
+    assert (run.trades, run.violations, run.raw_status, run.status) == ((), (), "SUCCEEDED", RunStatus.UNFINISHED)
+    assert [(gap.what, gap.reason) for gap in run.gaps] == [
+        ("orders-v2 execution.output", "absent, or no JSON: there is nothing to read run or trades from"),
+        ("orders-v2 run", "request.plan_id: expected a value, was absent"),
+        ("orders-v2 run", "run_status: expected a value, was absent"),
+    ]
+
+
+@pytest.mark.parametrize("described", [True, False])
+def test_a_cause_is_what_describes_the_execution_and_else_its_history_s(*, described: bool) -> None:
+    lane = LaneFile.read(LANE_FILE.replace('from = "execution.output"', 'from = "execution.cause"'))
+    text = json.dumps(answer_of(PLAN))
+    describe, history = execution_of("{}", status="FAILED", error="GuardStopped", **({"cause": text} if described else {}))
+    details = {"executionFailedEventDetails": {"error": "E", "cause": "{}" if described else text}}
+    history[3] |= {"type": "ExecutionFailed", **details}
+    run = read_declared(lane, NAMES, Role.CANDIDATE, describe, history)
+    assert (len(run.trades), run.gaps, run.status) == (4, (), RunStatus.BLOCKED_BY_GUARD)
+    assert run.failure_reason == (text if described else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "ended"),
+    [
+        ("TIMED_OUT", None, RunStatus.BLOCKED_BY_EQUITY_LIMIT),
+        ("TIMED_OUT", "Other", RunStatus.TIMED_OUT),
+        ("TIMED_OUT", "GuardStopped", RunStatus.BLOCKED_BY_GUARD),
+        ("ABORTED", None, RunStatus.ABORTED),
+        ("FAILED", "", RunStatus.FAILED),
+        ("RUNNING", "GuardStopped", RunStatus.UNFINISHED),
+        ("SUCCEEDED", "GuardStopped", RunStatus.COMPLETED),
+    ],
+)
+def test_how_an_execution_ended_is_the_files_word_for_its_error_or_else_for_its_status(
+    status: str, error: str | None, ended: RunStatus
+) -> None:
+    lane = LaneFile.read(LANE_FILE.replace("[ends]", '[ends]\nTIMED_OUT = "BLOCKED_BY_EQUITY_LIMIT"'))
+    assert outcome(lambda _: None, lane, status=status, error=error).status is ended
+
+
+@pytest.mark.parametrize(
+    ("limit", "read", "gap"),
+    [
+        ("100", Decimal(100), None),
+        ("0", Decimal(0), None),
+        (None, None, None),
+        ("-0.01", None, "limit: expected zero or more, was -0.01"),
+        ("x", None, "limit: expected a finite decimal, was 'x'"),
+    ],
+)
+def test_a_limit_is_zero_or_more(limit: str | None, read: Decimal | None, gap: str | None) -> None:
+    run = outcome(lambda body: body.update(limit=limit), COUNTED)
+    assert run.equity_limit == read
+    assert [(each.what, each.reason) for each in run.gaps] == ([] if gap is None else [("orders-v2 run", gap)])
+
+
+def test_trades_stand_by_their_ids_and_a_row_is_numbered_as_it_was_answered() -> None:
+    run = outcome(lambda body: (body["order_results"].reverse(), row(body, "AAPL").update(quote_usd="x")))
+    assert [trade.trade_id for trade in run.trades] == ["ref-0", "ref-1", "ref-2", "ref-3"]
+    assert [gap.what for gap in run.gaps] == ["orders-v2 trade 3 (AAPL)"]
+    assert outcome(lambda body: body.update(run_status="x" * 50)).raw_status == "x" * 40
+
+
+def test_a_word_without_a_map_is_one_of_the_glossary() -> None:
+    plain = LaneFile.read(LANE_FILE.replace('{ at = "error.code", map = "reason" }', '"error.code"'))
+    read = google(lambda body: row(body, "GOOG").update(error={"code": "NO_QUOTE"}), plain)
+    assert read is not None
+    assert read.reason is Reason.NO_QUOTE
+    (gap,) = outcome(lambda body: row(body, "GOOG").update(error={"code": "ELSE"}), plain).gaps
+    assert gap.reason == f"error.code: expected {' or '.join(Reason)}, was 'ELSE'"
+
+
+def test_the_whole_input_is_the_files_table_filled_from_the_plan() -> None:
+    lane = LaneFile.read(
+        LANE_FILE.replace('trades = "orders"', '"request.run.id" = "run_id"\n"at" = "timestamp"\ntrades = "request.all.orders"')
+        .replace('target_usd = { from = "trade_amount", form = "absolute" }', '"usd.signed" = "trade_amount"\nrank = "priority"')
+        .replace('ticker = "symbol"', 'ticker = "symbol"\n"usd.plain" = { from = "trade_amount", form = "absolute" }')
+    )
+    made: Any = input_of(lane, PLAN, "run-7")
+    orders = made["request"].pop("all")["orders"]
+    assert made == {
+        "request": {"plan_id": PLAN.plan_id, "correlation": PLAN.correlation_id, "run": {"id": "run-7"}},
+        "at": PLAN.to_wire()["timestamp"],
+    }
+    assert [(each["ticker"], each["side"], each["usd"]) for each in orders] == [
+        (item.symbol, item.action.value.lower(), {"signed": str(item.trade_amount), "plain": str(abs(item.trade_amount))})
+        for item in PLAN.tradable_items
+    ]
+    assert [each["rank"] for each in orders] == [item.priority for item in PLAN.tradable_items]
+
+
+def test_every_word_that_no_map_has_is_told() -> None:
+    lane = LaneFile.read(LANE_FILE.replace('side = { buy = "BUY", sell = "SELL" }', "side = {}"))
+    with pytest.raises(InvalidPayload) as refused:
+        input_of(lane, PLAN, NAMES[0])
+    assert str(refused.value).count("input.trade.side: expected a word of side for it") == 4
