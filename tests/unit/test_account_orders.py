@@ -356,6 +356,32 @@ def names(result: Accounted) -> list[str | None]:
     return [order.order_id for order in result.by_trade["t"]]
 
 
+SELL = {"side": Side.SELL}
+
+
+@pytest.mark.parametrize(
+    ("first", "shared", "kept"),
+    [
+        (sent(1, "12", "canceled", "4", **SELL), False, ["o1", "o2", "o3"]),
+        (sent(1, "12", "canceled", "3.99", **SELL), False, ["o2", "o3"]),
+        (sent(1, "12.01", "canceled", "4", **SELL), False, ["o2", "o3"]),
+        (sent(1, "12", "open", "4", **SELL), False, ["o2", "o3"]),
+        (sent(1, "12", "canceled", "4", symbol="MSFT", **SELL), False, ["o2", "o3"]),
+        (sent(4, "12", "canceled", "4", **SELL), False, ["o2", "o3"]),
+        (sent(-20, "12", "canceled", "4", **SELL), False, ["o2", "o3"]),
+        (sent(1, "12", "canceled", "4", **SELL), True, ["o2", "o3"]),
+    ],
+)
+def test_an_order_of_the_other_side_is_the_trades_where_its_walk_asks_for_exactly_what_that_left(
+    first: Listed,
+    *,
+    shared: bool,
+    kept: list[str],
+) -> None:
+    walk = [sent(2, "8", "canceled", "3"), sent(3, "5", "filled", "5")]
+    assert names(claimed([first, *walk], shared, order_id="o3")) == kept
+
+
 @pytest.mark.parametrize("lane", Lane)
 def test_the_times_of_the_trade_itself_bind_a_lane_with_random_names_alone(lane: Lane) -> None:
     run = RunOutcome(

@@ -15,6 +15,7 @@ from shadow.contracts.comparison import Word
 from shadow.contracts.outcome import Gap
 from shadow.contracts.vocabulary import Reason, Role, Side, TradeStatus
 from tests.factories.one_trade import (
+    AT,
     BLOCKED,
     BOTH,
     CANDIDATE,
@@ -45,6 +46,7 @@ from tests.factories.one_trade import (
     pair,
     planned,
     said,
+    seconds,
     sent,
 )
 
@@ -356,3 +358,21 @@ def test_a_further_record_of_a_trade_stands_in_for_its_own_lane_alone(role: Role
     told = {side.role: side.trade.status for side in other.lanes}
     assert told == {each: TradeStatus.FAILED if each is role else TradeStatus.COMPLETED for each in Role}
     assert other.planned == one.planned
+
+
+@pytest.mark.parametrize(
+    ("filled", "second", "told"),
+    [("9.9", "8", None), ("9.9", "6", "control"), ("4", "8", "control")],
+)
+def test_a_lane_that_missed_next_to_nothing_does_not_depart_beside_one_that_asked_for_more_than_was_left(
+    filled: str, second: str, told: str | None
+) -> None:
+    missed = lane(CONTROL, **FAILED, filled_quantity=D(filled), value=100 * D(filled), orders=(), intent=None)
+    times = [AT, AT + seconds(1)]
+    walk = [(PART, "10", "4"), (sent(client_order_id="t-step-1", order_id="o2"), second, "6")]
+    orders = tuple(
+        order.model_copy(update={"quantity": D(asked), "filled_quantity": D(got), "submitted_at": at})
+        for at, (order, asked, got) in zip(times, walk, strict=True)
+    )
+    found = fill_findings(pair(missed, lane(order_id="o2", orders=orders)), POLICY, duties())
+    assert [each.role for each in found if each.kind == "TRADE_STATUS"] == [Role(told) if told else None]

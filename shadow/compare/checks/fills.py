@@ -16,6 +16,7 @@ from decimal import Decimal
 from shadow.compare.case import Fault, Finding, LaneTrade, Planned, TradePair, of_each, own_faults, shown
 from shadow.compare.checks.duties import Duties, is_equity_blocked, was_tried
 from shadow.compare.checks.executed import order_fill, seen_filled, status_of, truest_fill
+from shadow.compare.checks.orders import broken_chain
 from shadow.compare.checks.prices import closed_departs, is_off_every_witness, witnessed_price
 from shadow.compare.checks.sizing import asked_quantity, decision_price, is_all_that_was_held
 from shadow.compare.policy import Policy
@@ -189,7 +190,8 @@ def _departs(side: LaneTrade, other: LaneTrade, pair: TradePair, duties: Duties)
         return side.role in closed_departs(side, other)
     if mine.status is TradeStatus.COMPLETED:
         return theirs.reason in _OUTAGES and is_off_every_witness(side, pair, duties.policy)
-    if theirs.status in (TradeStatus.UNKNOWN, TradeStatus.UNFINISHED) and _did_nearly_all(side, pair, duties.policy):
+    is_unsound = theirs.status in (TradeStatus.UNKNOWN, TradeStatus.UNFINISHED) or broken_chain(other) is not None
+    if is_unsound and _did_nearly_all(side, pair, duties.policy):
         return False
     return not (mine.reason in _OUTAGES and theirs.status is TradeStatus.COMPLETED and not _is_proved(other, pair, duties))
 

@@ -64,7 +64,7 @@ def standing_order_findings(pair: TradePair) -> Iterator[Finding]:
     """Find what is wrong with the orders of one trade whatever the policy says."""
     yield from own_faults("ORDER_SIDE", "orders.side", pair.lanes, _astray, pair, rule="an order goes the trade's way")
     yield from own_faults("DOUBLE_ORDER", "orders", pair.lanes, _double, pair, rule="one order that counts")
-    yield from own_faults("ORDER_CHAINS", "orders", pair.lanes, _chains, pair, rule="one chain of orders")
+    yield from own_faults("ORDER_CHAINS", "orders", pair.lanes, broken_chain, pair, rule="one chain of orders")
     yield from own_faults("ORDER_LIVE_WHILE_FAILED", "orders", pair.lanes, _live, pair, rule="no live order of an ended trade")
     yield from own_faults("ORDER_FATE_UNKNOWN", "orders", pair.lanes, _uncertain, pair, rule="every order's end is known")
     yield from own_faults("COMPLETED_WITHOUT_ORDER", "orders", pair.lanes, _none_accepted, pair, rule="an order was accepted")
@@ -132,7 +132,7 @@ def _exceeds(quantity: Decimal, asked: Decimal | None) -> bool:
     return asked is not None and EXACT.subtract(quantity, asked) > SHARE_STEP
 
 
-def _chains(side: LaneTrade) -> Fault | None:
+def broken_chain(side: LaneTrade) -> Fault | None:
     """Tell of steps that are repeated, left out, unnamed, sent after everything was filled, or for more than was left."""
     chain = chain_of(side)
     names = [order.client_order_id or "" for order in chain]

@@ -182,9 +182,24 @@ def _take_walk(
     if shared and again and any(_counts(record) for record in again):
         result.unclear[trade.trade_id] = f"{trade.symbol} was traded twice at the same time, and the orders cannot be told apart"
         return left
-    result.by_trade[trade.trade_id] = [*named, *walk, *again]
-    taken = {id(record) for record in (*walk, *again)}
+    astray = [] if shared else _sent_the_other_way(trade, [*named, *walk], left, own or window)
+    result.by_trade[trade.trade_id] = [*named, *walk, *again, *astray]
+    taken = {id(record) for record in (*walk, *again, *astray)}
     return [order for order in left if id(order.record) not in taken]
+
+
+def _sent_the_other_way(trade: TradeOutcome, walk: Sequence[OrderRecord], left: list[Listed], span: Span) -> list[OrderRecord]:
+    """Give the order of the other side that a walk began with: dead before the walk's first, which asks for exactly its rest."""
+    begun = min((record.submitted_at for record in walk if record.submitted_at is not None), default=None)
+    first = next((record for record in walk if record.submitted_at == begun), None)
+    if begun is None or first is None or first.quantity is None:
+        return []
+    for record in (each.record for each in left if _is_of_its_kind(each, trade) and each.record.side is not trade.action):
+        is_before = record.submitted_at is not None and record.submitted_at <= begun and span.holds(record.submitted_at)
+        whole = first.quantity + (record.filled_quantity or Decimal(0))
+        if is_before and _follows(record, first) and record.quantity == whole:
+            return [record]
+    return []
 
 
 def _take_again(trade: TradeOutcome, left: list[Listed], neighbours: Neighbours, result: Accounted) -> list[Listed]:
@@ -296,9 +311,12 @@ def _odd(order: Listed) -> str:
 
 def _may_be_of(order: Listed, trade: TradeOutcome) -> bool:
     """Tell whether an order goes a trade's way and is of a type that lanes send."""
-    record = order.record
-    is_lane_s = order.fault is None and (record.order_type or "") in _SENT_BY_LANES
-    return is_lane_s and is_same_symbol(order.symbol, trade.symbol) and record.side is trade.action
+    return _is_of_its_kind(order, trade) and order.record.side is trade.action
+
+
+def _is_of_its_kind(order: Listed, trade: TradeOutcome) -> bool:
+    is_lane_s = order.fault is None and (order.record.order_type or "") in _SENT_BY_LANES
+    return is_lane_s and is_same_symbol(order.symbol, trade.symbol)
 
 
 def _counts(record: OrderRecord) -> bool:
