@@ -199,6 +199,8 @@ def test_a_part_of_a_share_is_a_residue_where_a_lane_was_told_that_the_asset_tra
         (UNKNOWN, NEARLY, duties(), {CONTROL}),
         (UNKNOWN, NEARLY | {"filled_quantity": D("9.6")}, duties(), BOTH),
         (UNKNOWN, NEARLY | {"filled_quantity": D("9.7")}, duties(), {CONTROL}),
+        (UNKNOWN, NEARLY | {"intent": None, "average_price": None, "value": None}, duties(), BOTH),
+        (UNKNOWN, NEARLY | {"status": TradeStatus.SKIPPED}, duties(), BOTH),
         ({}, NEARLY, duties(), {CANDIDATE}),
     ],
 )
@@ -228,6 +230,31 @@ def test_a_trade_that_one_lane_alone_has_is_held_against_the_plan(candidate: dic
         assert (each.planned, each.control, each.candidate) == ("COMPLETED", None, candidate["status"].value)
     unplanned = TradePair(None, None, lane(**candidate))
     assert "TRADE_STATUS" not in [kind for kind, _ in said(fill_findings(unplanned, POLICY, demanded))]
+
+
+@pytest.mark.parametrize(
+    ("trade", "excused"),
+    [
+        # at the price that the lane decided on, else as it recorded, else as its orders filled
+        ({"intent": decided(), "average_price": D(90), "orders": (sent(filled_quantity=D("9.8"), average_price=D(90)),)}, True),
+        ({"intent": decided(decision_price=D(90)), "average_price": PRICE}, False),
+        ({"intent": None, "average_price": PRICE}, True),
+        ({"intent": None, "average_price": D(90)}, False),
+        ({"intent": None, "average_price": None, "orders": (sent(filled_quantity=D("9.8")),)}, True),
+        ({"intent": None, "average_price": None, "orders": (sent(filled_quantity=D("9.8"), average_price=D(90)),)}, False),
+        ({"intent": None, "average_price": None}, False),
+    ],
+)
+def test_a_rest_is_held_against_the_plan_at_the_best_price_that_the_lane_has(trade: dict[str, Any], *, excused: bool) -> None:
+    found = said(fill_findings(alone(lane(**(NEARLY | trade))), POLICY, duties()))
+    assert (("TRADE_STATUS", "candidate") not in found) is excused
+
+
+@pytest.mark.parametrize("status", [status for status in TradeStatus if status is not TradeStatus.COMPLETED])
+def test_a_rest_that_no_rule_minds_excuses_a_failed_trade_and_no_other_end(status: TradeStatus) -> None:
+    nearly = NEARLY | {"status": status}
+    found = said(fill_findings(alone(lane(**nearly)), POLICY, duties()))
+    assert (("TRADE_STATUS", "candidate") in found) is (status is not TradeStatus.FAILED)
 
 
 @pytest.mark.parametrize(

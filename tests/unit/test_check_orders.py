@@ -175,10 +175,17 @@ def test_an_order_is_refused_uncertain_or_simulated_by_what_is_recorded_of_it() 
     assert not is_simulated(lane(orders=(sent(accepted=None), sent())))
     assert not is_simulated(lane(orders=(sent(accepted=None),), run=TRUTH))
     assert not is_simulated(lane(orders=()))
-    assert claimed_shares(lane(filled_quantity=D(3))) == 3
-    assert claimed_shares(lane(**NONE)) == TEN
-    assert claimed_shares(lane(**NONE, intent=None, orders=())) == 0
-    assert claimed_shares(lane(**NONE, **FAILED)) == 0
+
+
+@pytest.mark.parametrize("status", TradeStatus)
+def test_a_lane_claims_the_shares_it_recorded_and_of_a_completed_trade_without_them_what_it_asked_for(
+    status: TradeStatus,
+) -> None:
+    is_completed = status is TradeStatus.COMPLETED
+    assert claimed_shares(lane(status=status, filled_quantity=D(3))) == 3
+    assert claimed_shares(lane(status=status, filled_quantity=D(0))) == 0
+    assert claimed_shares(lane(**NONE, status=status)) == (TEN if is_completed else 0)
+    assert claimed_shares(lane(**NONE, status=status, intent=None, orders=())) == 0
 
 
 @pytest.mark.parametrize(
@@ -186,6 +193,11 @@ def test_an_order_is_refused_uncertain_or_simulated_by_what_is_recorded_of_it() 
     [
         ({"orders": (sent(side=Side.SELL), EMPTY)}, "SELL", "sent a SELL order for a BUY, 10 shares filled"),
         ({"orders": (sent(side=Side.SELL, filled_quantity=None),)}, "SELL", "sent a SELL order for a BUY, 0 shares filled"),
+        (
+            {"orders": (PART, _again("6", client_order_id="x"), _third("6").model_copy(update={"client_order_id": "y"}))},
+            "x",
+            "sent an order under the client id x",
+        ),
         ({"orders": (sent(order_type="market"),)}, "market", "begins with a market order"),
         (
             {"orders": (sent(), sent(client_order_id="t-step-1", order_id="p"))},

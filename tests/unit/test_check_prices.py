@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from shadow.compare.checks.prices import closed_departs, price_findings, seconds_between, slippage_cost, witnessed_price
+from shadow.compare.checks.prices import (
+    closed_departs,
+    is_off_every_witness,
+    price_findings,
+    seconds_between,
+    slippage_cost,
+    witnessed_price,
+)
 from shadow.contracts.outcome import MarketQuote
 from shadow.contracts.vocabulary import Role, Side
 from tests.factories.one_trade import (
@@ -265,3 +272,35 @@ def test_what_slippage_cost_is_what_was_paid_more_for_a_buy_and_got_less_for_a_s
     price = D(filled_at)
     trade = lane(action=side, average_price=price, value=10 * price, orders=(sent(side=side, average_price=price),))
     assert slippage_cost(trade) == D(usd)
+
+
+FILLED_AT_130: dict[str, Any] = {"orders": (sent(average_price=D(130)),)}
+
+
+@pytest.mark.parametrize(
+    ("trade", "market", "off"),
+    [
+        ({}, ("99", "101"), False),
+        ({"orders": (), **NONE}, ("99", "101"), False),
+        # the price decided on, and the price that was filled at, whatever the record says of it
+        ({"orders": (), **NONE, "intent": decided(decision_price=D(130))}, ("99", "101"), True),
+        (FILLED_AT_130, ("99", "101"), True),
+        (FILLED_AT_130 | {"intent": None}, ("99", "101"), True),
+        ({"average_price": D(130)}, ("99", "101"), False),
+        # the recorded price, where no fill says one
+        ({"orders": (), "filled_quantity": None, "average_price": D(130), "intent": None}, ("99", "101"), True),
+        ({"orders": (), "filled_quantity": None, "intent": None}, ("99", "101"), False),
+        # one witness that agrees is enough, and without any nobody denies
+        (FILLED_AT_130 | {"intent": None}, ("99", "131"), False),
+        (FILLED_AT_130 | {"intent": None}, None, False),
+        (FILLED_AT_130 | {"intent": None, "run": TRUTH}, ("99", "101"), False),
+        # no price at all
+        ({"orders": (), **NONE, "intent": None}, ("99", "101"), False),
+    ],
+)
+def test_a_lane_is_off_every_witness_where_nobody_saw_the_price_that_it_decided_on_or_filled_at(
+    trade: dict[str, Any], market: tuple[str, str] | None, *, off: bool
+) -> None:
+    quote = None if market is None else MarketQuote(bid=D(market[0]), ask=D(market[1]), at=AT)
+    side = lane(**trade, market=quote)
+    assert is_off_every_witness(side, alone(side), POLICY) is off

@@ -140,6 +140,23 @@ def test_two_runs_that_stopped_name_the_step_of_their_stop() -> None:
 
 
 @pytest.mark.parametrize(
+    ("run", "steps", "right", "words"),
+    [
+        (BLOCKED_RUN, ("A", "A"), "SELL_PHASE_GUARD", "Both runs stopped, and not at the step that such a stop has."),
+        (LIMITED_RUN, ("A", "A"), "EQUITY_CIRCUIT_BREAKER", "Both runs stopped, and not at the step that such a stop has."),
+        ({"status": RunStatus.FAILED}, ("A", "B"), None, "Both runs stopped, at different steps."),
+    ],
+)
+def test_a_step_that_is_wrong_is_told_with_the_right_one_where_such_a_stop_has_one(
+    run: dict[str, Any], steps: tuple[str, str], right: str | None, words: str
+) -> None:
+    block: dict[str, dict[str, Any]] = {"AAPL": FAILED, **dict.fromkeys(BUYS, GUARDED)}
+    seen = view(*(ran(role, block, **run, failure_step=step) for role, step in zip(Role, steps, strict=True)))
+    found = [each for each in end_findings(seen, duties(seen)) if each.kind == "FAILURE_STEP"]
+    assert [(each.planned, each.control, each.candidate, each.explanation) for each in found] == [(right, *steps, words)] * 2
+
+
+@pytest.mark.parametrize(
     ("control", "candidate", "told"),
     [
         (300, 600, of()),

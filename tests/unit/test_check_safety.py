@@ -115,6 +115,34 @@ def test_a_guard_without_sells_decides_nothing_and_both_that_block_do_not_differ
     assert said(guard_findings(stopped, duties(stopped))) == of("GUARD_IGNORED", "GUARD_DECISION")
 
 
+@pytest.mark.parametrize(
+    ("trades", "kept", "kind", "why"),
+    [
+        (
+            {"AAPL": FAILED},
+            allowing("600"),
+            "GUARD_DECISION",
+            "guard allowed the BUYs, which is not what its failed SELLs demand",
+        ),
+        (
+            dict.fromkeys(BUYS, GUARDED),
+            blocking("0"),
+            "GUARD_DECISION",
+            "guard blocked the BUYs, which is not what its failed SELLs demand",
+        ),
+        (BLOCKING, blocking("600"), "GUARD_DIFFERS", "guard blocked the BUYs, as its own failed SELLs demand"),
+        (BLOCKING, None, "GUARD_DIFFERS", "guard blocked the BUYs, as its own failed SELLs demand"),
+    ],
+)
+@pytest.mark.parametrize("role", Role)
+def test_what_a_guard_decided_and_whether_its_sells_demand_it_is_said_in_words(
+    role: Role, trades: Any, kept: GuardDecision | None, kind: str, why: str
+) -> None:
+    seen = view(*(ran(each, trades, guard=kept) if each is role else ran(each) for each in Role))
+    found = [each for each in guard_findings(seen, duties(seen)) if each.kind in ("GUARD_DECISION", "GUARD_DIFFERS")]
+    assert [(each.kind, each.role, each.explanation) for each in found] == [(kind, role, f"The {role.value}'s {why}.")]
+
+
 def test_what_is_told_of_a_guard_has_both_answers_and_its_buys_at_stake() -> None:
     seen = view(ran(CONTROL, guard=allowing("0")), ran(CANDIDATE, {"AAPL": FAILED}, guard=allowing()))
     (found,) = list(guard_findings(seen, duties(seen)))
@@ -131,6 +159,9 @@ def test_what_is_told_of_a_guard_has_both_answers_and_its_buys_at_stake() -> Non
     bypassed = beside(ran(CANDIDATE, {"AAPL": FAILED, "TSLA": CLOSED}))
     (found,) = list(guard_findings(bypassed, duties(bypassed)))
     assert (found.control, found.candidate, [pair.symbol for pair in found.at_stake]) == (None, "1 BUY", ["GOOG"])
+    assert found.explanation == (
+        "The candidate executed 1 BUY behind 600 USD of failed SELLs, and no answer of its guard is kept."
+    )
 
 
 @pytest.mark.parametrize(

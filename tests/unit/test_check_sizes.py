@@ -270,12 +270,15 @@ def test_what_was_executed_is_worth_what_the_plan_asks_for(trade: dict[str, Any]
 
 
 def test_where_no_price_is_known_the_shares_of_both_lanes_are_held_against_each_other() -> None:
-    def told(control: str, candidate: str | None, **changes: Any) -> Said:
+    def told(control: str, candidate: str | None, control_too: dict[str, Any] | None = None, **changes: Any) -> Said:
         bare: dict[str, Any] = {"intent": None, "orders": (), "average_price": None, "value": None}
         shares = None if candidate is None else D(candidate)
         return said(
             net_findings(
-                pair(lane(CONTROL, filled_quantity=D(control), **bare), lane(**(bare | {"filled_quantity": shares} | changes))),
+                pair(
+                    lane(CONTROL, filled_quantity=D(control), **bare, **(control_too or {})),
+                    lane(**(bare | {"filled_quantity": shares} | changes)),
+                ),
                 POLICY,
             )
         )
@@ -284,6 +287,9 @@ def test_where_no_price_is_known_the_shares_of_both_lanes_are_held_against_each_
     assert told("10", "10.4") == [("EXECUTED_VALUE", None)]
     assert told("10", None) == [("EXECUTED_VALUE", None)]
     assert told("10", "10.4", status=TradeStatus.FAILED) == []
+    assert told("10", "10.4", control_too={"status": TradeStatus.FAILED}) == []
+    both_failed: dict[str, Any] = {"status": TradeStatus.FAILED}
+    assert told("10", "10.4", control_too=both_failed, **both_failed) == [("EXECUTED_VALUE", None)]
     assert told("10", "10.4", average_price=PRICE) == of("EXECUTED_VALUE")
     assert told("10.4", "10", average_price=PRICE) == [("EXECUTED_VALUE", "control")]
 

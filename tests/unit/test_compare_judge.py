@@ -15,10 +15,10 @@ from pydantic import BaseModel
 
 from shadow.compare.case import PairCase, case_of
 from shadow.compare.document import canonical_bytes, digest_of, read_comparison
-from shadow.compare.judge import judge
+from shadow.compare.judge import judge, with_totals
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy import Policy, default_policy
-from shadow.contracts.comparison import Attribution, Comparison, Verdict
+from shadow.contracts.comparison import Attribution, Comparison, Counts, Difference, Impact, Severity, Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.vocabulary import Lane, Role, RunStatus
@@ -317,3 +317,77 @@ def test_a_market_that_moved_between_the_lanes_is_not_a_difference() -> None:
     prices = {t.symbol: t.average_price for t in run.trades}
     assert any(prices[t.symbol] != t.average_price for t in run_of(case, Role.CONTROL).trades)
     assert judge(replace(case, candidate=later), default_policy()).verdict is Verdict.MATCHED
+
+
+def told_as(severity: Severity, number: int = 0, **changes: object) -> Difference:
+    """A difference of its own worth 10 USD, and `number` more."""
+    usd = Decimal(10 + number)
+    own = {
+        "kind": "SLIPPAGE",
+        "level": KINDS["SLIPPAGE"].level,
+        "attribution": Attribution.CANDIDATE,
+        "field": f"f{number}",
+        "rule": "exact",
+    }
+    worth = {"impact": Impact(notional=usd, cash=-usd, gross=usd)}
+    return Difference.model_validate({"severity": severity, "explanation": "e"} | own | worth | changes)
+
+
+NOTHING = Impact()
+CAUSE = told_as(Severity.MAJOR)
+FOLLOWS = told_as(Severity.INFO, 1, caused_by=CAUSE.key, impact=NOTHING)
+COVERED = told_as(Severity.MINOR, 2, covered_by="KD-1")
+FOLLOWS_COVERED = told_as(Severity.INFO, 3, caused_by=COVERED.key, covered_by="KD-1", impact=NOTHING)
+APART = told_as(Severity.CRITICAL, 4, root=COVERED.key)
+REMARK = told_as(Severity.INFO, 5)
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict", "counts", "uncovered", "worth"),
+    [
+        ((), Verdict.MATCHED, {}, {}, (0, 0)),
+        ((REMARK,), Verdict.MATCHED, {"info": 1}, {"info": 1}, (15, 15)),
+        ((CAUSE,), Verdict.DIVERGED, {"major": 1}, {"major": 1}, (10, 10)),
+        ((CAUSE, FOLLOWS), Verdict.DIVERGED, {"major": 1}, {"major": 1}, (10, 10)),
+        ((COVERED,), Verdict.IGNORED, {"minor": 1}, {}, (12, 0)),
+        ((COVERED, FOLLOWS_COVERED), Verdict.IGNORED, {"minor": 1}, {}, (12, 0)),
+        ((COVERED, FOLLOWS_COVERED, REMARK), Verdict.IGNORED, {"minor": 1, "info": 1}, {"info": 1}, (27, 15)),
+        ((COVERED, APART), Verdict.DIVERGED, {"minor": 1, "critical": 1}, {"critical": 1}, (26, 14)),
+        (
+            (CAUSE, FOLLOWS, COVERED, FOLLOWS_COVERED, APART, REMARK),
+            Verdict.DIVERGED,
+            {"critical": 1, "major": 1, "minor": 1, "info": 1},
+            {"critical": 1, "major": 1, "info": 1},
+            (51, 39),
+        ),
+    ],
+)
+def test_what_follows_from_another_difference_is_counted_there_and_what_is_covered_is_counted_apart(
+    differences: tuple[Difference, ...],
+    verdict: Verdict,
+    counts: dict[str, int],
+    uncovered: dict[str, int],
+    worth: tuple[int, int],
+) -> None:
+    told = with_totals(judge(random_case(3), default_policy()).model_copy(update={"differences": differences}))
+    assert told.verdict is verdict
+    assert (told.counts, told.uncovered_counts) == (Counts(**counts), Counts(**uncovered))
+    assert (told.gross_impact, told.uncovered_gross_impact) == worth
+    assert (told.impact.notional, told.impact.cash, told.impact.gross) == (worth[0], -worth[0], worth[0])
+
+
+@pytest.mark.parametrize("lost", [(), ("control",), ("candidate",), ("control", "candidate")])
+@pytest.mark.parametrize("gaps", [(), ("candidate: history: cut",)])
+def test_an_absent_lane_comes_first_and_then_what_was_not_seen_whatever_differs(
+    lost: tuple[str, ...], gaps: tuple[str, ...]
+) -> None:
+    base = judge(random_case(3), default_policy())
+    absent = {("control",): Verdict.MISSING_CONTROL, ("candidate",): Verdict.MISSING_CANDIDATE}
+    seen: tuple[tuple[tuple[Difference, ...], Verdict], ...] = (
+        ((), Verdict.MATCHED),
+        ((CAUSE,), Verdict.DIVERGED),
+        ((COVERED,), Verdict.IGNORED),
+    )
+    for differences, verdict in seen:
+        told = with_totals(base.model_copy(update={"differences": differences, "gaps": gaps, **dict.fromkeys(lost)}))
+        assert told.verdict is (absent.get(lost, Verdict.INCOMPLETE) if lost or gaps else verdict)

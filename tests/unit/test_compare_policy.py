@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from shadow.compare.across_pairs import apply_budgets
 from shadow.compare.judge import judge
-from shadow.compare.policy import Policy, default_policy
+from shadow.compare.policy import (
+    KnownDivergence,
+    Materiality,
+    Policy,
+    RuleNoise,
+    Standing,
+    Worth,
+    default_policy,
+    standing_of,
+    worse,
+)
 from shadow.compare.policy_text import InvalidPolicy, PolicyText
 from shadow.contracts.comparison import Comparison, Severity, Verdict
 from shadow.contracts.vocabulary import Role
@@ -243,3 +254,120 @@ def test_the_line_of_a_key_in_a_text_of_many_shapes_is_found() -> None:
     assert source.line_of(("known", "1", "id")) == 12
     assert source.line_of(("not a table",)) == 1
     assert PolicyText("\n\nversion = 1", "p").line_of(("version",)) == 3
+
+
+WORTH = Materiality(major=Worth(usd=Decimal(100), bps=Decimal(25)), critical=Worth(usd=Decimal(10_000), bps=Decimal(25)))
+NO_LEAST = Materiality(major=Worth(usd=Decimal(0)), critical=Worth(usd=Decimal(1)))
+
+
+@pytest.mark.parametrize(
+    ("usd", "trade_usd", "least"),
+    [
+        ("0", "0", Severity.INFO),
+        ("99.99", "1000", Severity.INFO),
+        ("100", "1000", Severity.MAJOR),
+        ("9999.99", "1000", Severity.MAJOR),
+        ("10000", "1000", Severity.CRITICAL),
+        # so many basis points of its trade as well: 25 of 40,000 USD are 100
+        ("100", "40000", Severity.MAJOR),
+        ("100", "40000.01", Severity.INFO),
+        ("10000", "4000000", Severity.CRITICAL),
+        ("10000", "4000000.01", Severity.INFO),
+        # of no one trade: the dollars alone
+        ("100", "0", Severity.MAJOR),
+        ("10000", "0", Severity.CRITICAL),
+    ],
+)
+def test_what_a_difference_is_worth_raises_its_severity_and_never_lowers_it(usd: str, trade_usd: str, least: Severity) -> None:
+    for severity in Severity:
+        assert WORTH.raised(severity, Decimal(usd), Decimal(trade_usd)) is worse(severity, least)
+
+
+def test_what_is_worth_nothing_is_raised_by_no_least() -> None:
+    assert NO_LEAST.raised(Severity.MINOR, Decimal(0), Decimal(0)) is Severity.MINOR
+    assert NO_LEAST.raised(Severity.MINOR, Decimal("0.01"), Decimal(1000)) is Severity.MAJOR
+    assert NO_LEAST.raised(Severity.MINOR, Decimal(1), Decimal(1000)) is Severity.CRITICAL
+
+
+def test_of_two_severities_the_more_severe_is_the_worse_whichever_comes_first() -> None:
+    order = (Severity.CRITICAL, Severity.MAJOR, Severity.MINOR, Severity.INFO)
+    for place, severe in enumerate(order):
+        for other in order[place:]:
+            assert worse(severe, other) is worse(other, severe) is severe
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "standing"),
+    [
+        ("7.9", Standing.BELOW_NOISE),
+        ("8", Standing.CLOSE),
+        ("9", Standing.CLOSE),
+        ("19.9", Standing.CLOSE),
+        ("20", Standing.CLEAR),
+        ("0", Standing.BELOW_NOISE),
+    ],
+)
+def test_a_tolerance_is_below_close_to_or_clear_of_the_noise(tolerance: str, standing: Standing) -> None:
+    noise = RuleNoise(measure="bps", observations=1, p50=Decimal(1), p95=Decimal(2), p99=Decimal(8), largest=Decimal(10))
+    assert standing_of(Decimal(tolerance), noise) is standing
+    assert standing_of(Decimal(tolerance), None) is standing_of(None, noise) is Standing.NOT_MEASURED
+    silence = RuleNoise(measure="bps", observations=1, p50=Decimal(0), p95=Decimal(0), p99=Decimal(0), largest=Decimal(0))
+    assert standing_of(Decimal(tolerance), silence) is Standing.CLEAR
+
+
+@pytest.mark.parametrize("wrong", ["p50", "p95", "p99"])
+def test_a_noise_floor_whose_quantiles_are_out_of_order_is_refused(wrong: str) -> None:
+    values = dict.fromkeys(("p50", "p95", "p99", "largest"), Decimal(3))
+    assert RuleNoise(measure="bps", observations=1, **values).largest == 3
+    with pytest.raises(ValidationError, match="expected p50 <= p95 <= p99 <= largest"):
+        RuleNoise(measure="bps", observations=1, **(values | {wrong: Decimal(4)}))
+
+
+def test_the_noise_of_rules_is_kept_and_of_what_is_no_rule_refused() -> None:
+    measured = {"measure": "bps", "observations": 1, "p50": "0", "p95": "0", "p99": "0", "largest": "0"}
+    floor = {"role": "control", "first_day": DAY.isoformat(), "last_day": DAY.isoformat(), "pairs": 1}
+    values = default_policy().model_dump(mode="json")
+    kept = Policy.from_values(values | {"noise": floor | {"rules": {"value": measured}}})
+    assert kept.noise is not None
+    assert list(kept.noise.rules) == ["value"]
+    assert kept.hash == default_policy().hash
+    assert Policy.from_values(values | {"noise": None}).noise is None
+    with pytest.raises(ValidationError, match="expected names of rules, was values, volume"):
+        Policy.from_values(values | {"noise": floor | {"rules": dict.fromkeys(("volume", "value", "values"), measured)}})
+
+
+def entry(**changes: object) -> KnownDivergence:
+    named = {
+        "id": "KD-1",
+        "owner": "execution",
+        "reason": "r",
+        "kind": "SLIPPAGE",
+        "expires": date(2026, 3, 2),
+        "budget_a_day": 1,
+    }
+    return KnownDivergence.model_validate(named | changes)
+
+
+@pytest.mark.parametrize("name", ["field", "symbol", "kind"])
+def test_a_pattern_is_one_character_or_more(name: str) -> None:
+    assert entry(**{name: "*"}).model_dump()[name] == "*"
+    with pytest.raises(ValidationError):
+        entry(**{name: ""})
+
+
+@pytest.mark.parametrize(("name", "most"), [("id", 200), ("owner", 200), ("reason", 200)])
+def test_a_name_in_the_register_has_one_to_200_characters(name: str, most: int) -> None:
+    for size in (1, most):
+        assert len(entry(**{name: "x" * size}).model_dump()[name]) == size
+    for size in (0, most + 1):
+        with pytest.raises(ValidationError):
+            entry(**{name: "x" * size})
+
+
+@pytest.mark.parametrize(("budget", "allowed"), [(0, False), (1, True), (2, True)])
+def test_an_entry_has_a_budget_of_one_a_day_or_more(budget: int, *, allowed: bool) -> None:
+    if allowed:
+        assert entry(budget_a_day=budget).budget_a_day == budget
+        return
+    with pytest.raises(ValidationError):
+        entry(budget_a_day=budget)

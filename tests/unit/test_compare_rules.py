@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shadow.compare.rules import (
     AbsoluteRule,
     BpsRule,
+    DriftRule,
     DurationRatioRule,
     ExactRule,
     Numeric,
@@ -138,3 +139,43 @@ def test_shares_are_rounded_to_six_decimals_half_even() -> None:
 def test_an_overlap_is_forgiven_up_to_its_slack(overlap: str, *, forgiven: bool) -> None:
     rule = OrderedRule(rule="ordered", slack_seconds=Decimal(2))
     assert rule.permits(Decimal(overlap), Decimal(60), Decimal(1)) is forgiven
+
+
+@pytest.mark.parametrize(("seconds", "reasonable"), [("0", True), ("299.9", True), ("300", True), ("300.000001", False)])
+def test_a_duration_is_reasonable_up_to_and_with_so_many_times_the_other_lanes(seconds: str, *, reasonable: bool) -> None:
+    rule = DurationRatioRule(rule="duration_ratio", ratio=Decimal(3), floor_seconds=Decimal(60))
+    duration, other = Decimal(seconds), Decimal(100)
+    assert rule.permits(duration, duration, other) is reasonable
+    assert rule.allowance(duration, other) == 300
+    assert rule.needs(duration, duration, other) == duration / 100
+    assert (rule.most, rule.bound, rule.measure) == (3, ("absolute", 3), "times the other run")
+
+
+@pytest.mark.parametrize(
+    ("other", "seconds", "equal"),
+    [
+        ("200", "0", True),
+        ("198", "0", True),
+        ("197.9999", "0", False),
+        ("197.8", "59", False),
+        ("197.8", "60", True),
+        ("197.8", "61", True),
+        ("197.6", "119", False),
+        ("197.6", "120", True),
+    ],
+)
+def test_two_prices_may_be_further_apart_the_more_time_lies_between(other: str, seconds: str, *, equal: bool) -> None:
+    rule = DriftRule(rule="drift", bps=Decimal(100), bps_a_minute=Decimal(10))
+    larger, smaller = Decimal(200), Decimal(other)
+    assert rule.permits_after(larger, smaller, Decimal(seconds)) is equal
+    assert rule.permits_after(smaller, larger, Decimal(seconds)) is equal
+    assert str(rule) == "within 100 bps, and 10 more a minute"
+
+
+def test_the_bounds_of_each_rule_are_its_tolerance_in_its_own_measure() -> None:
+    assert [(rule.most, rule.measure, rule.bound) for rule in RULES] == [
+        (0, "the field's own unit", ("absolute", 0)),
+        (Decimal("0.01"), "the field's own unit", ("absolute", Decimal("0.01"))),
+        (25, "bps", ("bps", 25)),
+        (2, "steps of 0.000001", ("absolute", Decimal("0.000002"))),
+    ]

@@ -15,10 +15,11 @@ from reports.daily.html import charts_of
 from reports.data.frames import load_frames
 from reports.noise import MULTIPLES, tolerance_use
 from shadow.compare.judge import judge, weighed
-from shadow.compare.margins import Unchanged, basis_of, tolerant_rules
+from shadow.compare.margins import ToleranceRecorder, Unchanged, basis_of, tolerant_rules
 from shadow.compare.policy import OWN, OwnBpsRule, Policy, default_policy
 from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, TicksRule
-from shadow.contracts.comparison import Comparison, Margin
+from shadow.contracts.comparison import Comparison, Margin, Needs
+from shadow.contracts.model import MAGNITUDES
 from shadow.contracts.vocabulary import Role
 from shadow.settlement.stored import JsonlSource
 from tests.factories.comparisons import write_jsonl
@@ -155,3 +156,116 @@ def test_the_report_draws_what_another_tolerance_would_find(tmp_path: Path) -> N
     chart = next(chart for chart in charts_of(report) if chart.name == "margins")
     assert f"average_price ({default_policy().rules.average_price}) 1, 1, " in chart.alt
     assert "average_price" in chart.svg
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "alike"),
+    [("1.9", False), ("2", True), ("3", True), ("4.9", True), ("5", False), ("6", False)],
+)
+def test_another_tolerance_answers_alike_from_what_was_permitted_up_to_what_was_refused(tolerance: str, *, alike: bool) -> None:
+    margin = Margin(
+        rule="value", words="as it was", measure="bps", needs={"bps": Needs(permitted=Decimal(2), refused=Decimal(5))}
+    )
+    other = Unchanged(with_rule("value", bps(tolerance)))
+    assert other.answers_alike(margin) is alike
+    # a rule of another measure was asked nothing here, and one that was shown reads otherwise now
+    assert Unchanged(with_rule("value", absolute(tolerance))).answers_alike(margin)
+    assert not other.answers_alike(margin.model_copy(update={"shown": True}))
+    assert other.answers_alike(margin.model_copy(update={"shown": True, "words": f"within {tolerance} bps"}))
+    # nothing was refused: whatever is wider
+    wide = margin.model_copy(update={"needs": {"bps": Needs(permitted=Decimal(2))}})
+    assert other.answers_alike(wide) is (Decimal(tolerance) >= 2)
+
+
+def test_what_a_question_needed_is_kept_in_both_measures_rounded_away_from_each_other() -> None:
+    recorder = ToleranceRecorder(with_rule("value", absolute("0.5")))
+    for apart, largest, unit in (("0.1", "0.3", "0.3"), ("0.1", "0.4", "0.3"), ("0.3", "0.7", "0.3"), ("0.4", "0.7", "0.3")):
+        recorder.watched.rules.value.permits(Decimal(apart), Decimal(largest), Decimal(unit))
+    recorder.taken("t", found=True)
+    (margin,) = recorder.margins().rules
+    assert margin.needs == {
+        "absolute": Needs(permitted=Decimal("0.333333333334"), refused=Decimal(1)),
+        "bps": Needs(permitted=Decimal("3333.33333334"), refused=Decimal("4285.71428571")),
+    }
+
+
+def test_what_needed_more_than_a_document_can_say_is_never_called_alike() -> None:
+    most = Decimal(1).scaleb(MAGNITUDES.stop - 1)
+    margin = Margin(rule="value", words="as it was", measure="bps", needs={"bps": Needs(permitted=most)})
+    assert not Unchanged(with_rule("value", BpsRule.model_construct(rule="bps", tolerance=most))).answers_alike(margin)
+
+
+def test_margins_of_another_basis_or_of_one_rule_that_answers_otherwise_are_not_held() -> None:
+    policy = default_policy()
+    comparison = judge(random_case(2, trades=6), policy)
+    assert comparison.margins is not None
+    assert Unchanged(policy).holds(comparison.margins)
+    assert not Unchanged(policy).holds(None)
+    assert not Unchanged(policy).holds(comparison.margins.model_copy(update={"basis": "0" * 64}))
+    wrong = Margin(rule="value", words="as it was", measure="bps", shown=True)
+    rules = (*comparison.margins.rules, wrong)
+    assert not Unchanged(policy).holds(comparison.margins.model_copy(update={"rules": rules}))
+
+
+@pytest.mark.parametrize(
+    ("rule", "question", "needed", "used"),
+    [
+        (bps("25"), ("0", "100", "1"), "0", "0"),
+        (bps("25"), ("0.1", "100", "1"), "10", "0.4"),
+        (bps("25"), ("0.001", "100", "1"), "0.1", "0.004"),
+        (bps("25"), ("0.25", "100", "1"), "25", "1"),
+        (bps("25"), ("0.5", "100", "1"), "50", "2"),
+        (bps("25"), ("0.0001", "0.5", "1"), "2", "0.08"),
+        # to 12 digits, and rounded up
+        (bps("25"), ("0.01", "30", "1"), "3.33333333334", "0.133333333334"),
+        (absolute("3"), ("1", "100", "1"), "1", "0.333333333334"),
+        # basis points are of the larger value, whatever the unit
+        (bps("25"), ("0.1", "100", "0"), "10", "0.4"),
+        (bps("0"), ("0", "100", "1"), "0", "0"),
+        (bps("0"), ("0.1", "100", "1"), "10", None),
+        (absolute("2"), ("0", "100", "1"), "0", "0"),
+        (absolute("2"), ("0.5", "100", "1"), "0.5", "0.25"),
+        (absolute("2"), ("0.5", "100", "10"), "0.05", "0.025"),
+        (absolute("2"), ("0.5", "100", "0"), None, None),
+        (absolute("0"), ("0", "100", "1"), "0", "0"),
+        (absolute("0"), ("0.5", "100", "1"), "0.5", None),
+        (ExactRule(rule="exact"), ("0.5", "100", "1"), "0.5", None),
+        (TicksRule(rule="ticks", tick=Decimal("0.01"), ticks=2), ("0.01", "100", "1"), "1", "0.5"),
+    ],
+)
+def test_a_margin_is_the_tolerance_that_was_needed_and_its_share_of_the_one_there_is(
+    rule: BpsRule | AbsoluteRule | ExactRule | TicksRule, question: tuple[str, str, str], needed: str | None, used: str | None
+) -> None:
+    recorder = ToleranceRecorder(with_rule("value", rule))
+    apart, largest, unit = map(Decimal, question)
+    assert recorder.watched.rules.value.permits(apart, largest, unit) is rule.permits(apart, largest, unit)
+    recorder.taken("t", found=True)
+    (margin,) = recorder.margins().rules
+    assert margin.needed == (None if needed is None else Decimal(needed))
+    assert margin.used == (None if used is None else Decimal(used))
+    assert margin.trade_id == ("t" if apart else None)
+
+
+def test_of_several_trades_the_margin_is_of_the_one_that_needed_most() -> None:
+    recorder = ToleranceRecorder(with_rule("value", absolute("2")))
+    value = recorder.watched.rules.value
+    needs = {"a": ("0.5",), "b": ("0.5", "1.5"), "c": ("1.5",), "d": ("1",)}
+    told = {}
+    for trade_id, distances in needs.items():
+        for distance in distances:
+            value.permits(Decimal(distance), Decimal(100), Decimal(1))
+        told[trade_id] = recorder.taken(trade_id, found=False)
+    assert told == {name: {"value": max(map(Decimal, each))} for name, each in needs.items()}
+    assert recorder.taken("e", found=False) == {}
+    (margin,) = recorder.margins().rules
+    assert (margin.trade_id, margin.needed, margin.used) == ("b", Decimal("1.5"), Decimal("0.75"))
+
+
+def test_what_was_refused_where_nothing_was_found_needed_nothing() -> None:
+    for found, needed in ((False, 0), (True, 5)):
+        recorder = ToleranceRecorder(with_rule("value", absolute("2")))
+        assert not recorder.watched.rules.value.permits(Decimal(5), Decimal(100), Decimal(1))
+        assert recorder.taken("t", found=found) == {"value": needed}
+        (margin,) = recorder.margins().rules
+        assert (margin.needed, margin.trade_id) == (needed, "t" if found else None)
+        assert margin.needs == {"absolute": Needs(refused=Decimal(5)), "bps": Needs(refused=Decimal(500))}

@@ -348,3 +348,27 @@ def test_where_one_lane_did_not_run_no_field_of_a_run_is_compared(role: Role) ->
     case = with_run(BASE, role, own=(of("1"),))
     view = PairView(replace(case, control=None) if role is Role.CANDIDATE else replace(case, candidate=None))
     assert list(run_own_findings(view, policy_of(fee={"rule": "exact"}))) == []
+
+
+def test_each_of_several_fields_is_compared_whatever_came_of_those_before_it() -> None:
+    policy = policy_of(**{name: {"rule": "exact"} for name in ("alike", "absent", "unread", "apart", "other")})
+    run = run_of(BASE, Role.CONTROL)
+    fields = {
+        Role.CONTROL: (of("1", name="alike"), of("1", name="unread"), of("1", name="apart"), of(None, name="other")),
+        Role.CANDIDATE: (
+            of("1", name="alike"),
+            OwnField(name="unread", type=OwnType.DECIMAL, absent=True),
+            of("2", name="apart"),
+            of("2", name="other"),
+        ),
+    }
+    runs = {role.value: run.model_copy(update={"role": role, "own": own}) for role, own in fields.items()}
+    found = list(run_own_findings(PairView(replace(BASE, **runs)), policy))
+    assert [(each.field, each.control, each.candidate) for each in found] == [
+        ("own.apart", "1", "2"),
+        ("own.other", "null", "2"),
+    ]
+    assert [each.explanation for each in found] == [
+        "The control has 1 as apart, the candidate 2.",
+        "The control has null as other, the candidate 2.",
+    ]
