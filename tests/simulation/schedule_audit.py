@@ -421,6 +421,7 @@ def audit_schedule(world: World) -> list[str]:
 def simulate_schedules(seeds: Iterable[int]) -> Result:
     """Run schedules and audit them. One that raises is a failure like any other: the next ones are run all the same."""
     result = Result()
+    gc.collect()  # what is garbage now would be kept for ever by the next line
     gc.freeze()
     gc.set_threshold(50_000)  # each world is many small objects that die together
     with composed():
