@@ -767,3 +767,13 @@ def test_of_a_trade_that_failed_with_a_part_filled_the_rows_up_to_that_part_are_
 def test_each_trade_that_the_run_lists_and_has_no_item_is_a_gap_of_its_own(listed: object, missing: list[str]) -> None:
     gaps = read_items(changed(ControlRun(PLAN), trade_ids=listed)).gaps
     assert [gap.what for gap in gaps] == [f"legacy trade {name}" for name in missing]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EffectKind if kind is not EffectKind.LEDGER_ENTRY])
+def test_an_event_of_whatever_kind_is_no_row_of_the_ledger_though_it_names_an_order(kind: EffectKind) -> None:
+    event = Effect(kind=kind, emitted=True, symbol="AAPL", action=Side.SELL, order_id="another", quantity=Decimal(12))
+    for shared in (False, True):
+        outcome = with_effects(ControlRun(PLAN), [event], [ROW], shared=shared)
+        assert [effect for effect in outcome.effects or () if effect.kind is kind] == [event]
+        assert rows_of(outcome) == {"order-AAPL": of(outcome, "AAPL").trade_id}
+        assert outcome.gaps == ()

@@ -315,3 +315,128 @@ def test_the_trades_of_a_large_plan_are_the_plans_and_end_as_the_state_table_say
     assert ends(large([kept], sell)) == {"AAPL": (TradeStatus.COMPLETED, None), "GOOG": (TradeStatus.NOT_SENT, None)}
     assert ends(large([kept], sell, status="FAILED"))["GOOG"] == (TradeStatus.NOT_SENT, Reason.RUN_FAILED)
     assert ends(large([], sell, status="RUNNING"))["GOOG"] == (TradeStatus.UNFINISHED, None)
+
+
+def test_everything_that_a_result_says_is_the_trade_s() -> None:
+    said: dict[str, object] = {
+        "reason": "NOT_FILLED",
+        "status": "FAILED",
+        "errorMessage": "E",
+        "quantity": "3",
+        "averagePrice": "10.5",
+        "totalValue": "31.5",
+        "orderId": "b0",
+        "attempts": 2,
+        "startedAt": AT.isoformat(),
+        "completedAt": BEGIN.isoformat(),
+        "sizingBasis": "held_quantity",
+        "askedQuantity": "4",
+        "orderType": "limit",
+        "bid": "9.9",
+        "ask": "10.1",
+        "quoteAt": AT.isoformat(),
+        "marketAt": BEGIN.isoformat(),
+        "decisionPrice": "10",
+        "orders": [
+            {
+                "clientOrderId": "t",
+                "orderId": "b0",
+                "orderType": "limit",
+                "quantity": "4",
+                "limitPrice": "10.1",
+                "status": "canceled",
+                "filledQuantity": "3",
+                "averagePrice": "10.5",
+            }
+        ],
+    }
+    told: list[str] = []
+    trade = trade_of_result(Fields("r", RESULT | said, told), PLANNED, [])
+    assert trade == TradeOutcome(
+        trade_id="t",
+        symbol="AAPL",
+        action=Side.BUY,
+        status=TradeStatus.FAILED,
+        reason=Reason.NOT_FILLED,
+        error_message="E",
+        planned_amount=Decimal(40),
+        is_complete_exit=False,
+        intent=Intent(
+            sizing_basis=SizingBasis.HELD_QUANTITY,
+            quantity=Decimal(4),
+            order_type="limit",
+            bid=Decimal("9.9"),
+            ask=Decimal("10.1"),
+            quote_at=AT,
+            market_at=BEGIN,
+            decision_price=Decimal(10),
+        ),
+        filled_quantity=Decimal(3),
+        average_price=Decimal("10.5"),
+        value=Decimal("31.5"),
+        order_id="b0",
+        attempts=2,
+        orders=(
+            OrderRecord(
+                client_order_id="t",
+                order_id="b0",
+                order_type="limit",
+                quantity=Decimal(4),
+                limit_price=Decimal("10.1"),
+                status="canceled",
+                filled_quantity=Decimal(3),
+                average_price=Decimal("10.5"),
+            ),
+        ),
+        started_at=AT,
+        completed_at=BEGIN,
+        raw_status="FAILED",
+    )
+    assert told == []
+    unplanned = trade_of_result(Fields("r", RESULT, []), None, [])
+    assert unplanned is not None
+    assert (unplanned.is_complete_exit, unplanned.raw_status, unplanned.orders) == (None, "COMPLETED", ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"status": "ELSE"}, "r.status: expected COMPLETED or "),
+        ({"status": None}, "r.status: expected a value, was nothing"),
+        ({"tradeId": "a b"}, "r.tradeId: expected an identifier"),
+        ({"symbol": "aapl"}, "r.symbol: expected a symbol in capitals"),
+        ({"action": "HOLD"}, "r.action: expected BUY or SELL"),
+        ({"quantity": "-1"}, "tradeResult[t].quantity: expected zero or more"),
+        ({"runId": None}, "tradeResult[t].runId: expected "),
+        ({"equityCheck": {"allowed": "yes", "limit": "1"}}, "tradeResult[t].equityCheck.allowed: expected true or false"),
+        ({"orders": [{"quantity": "x"}]}, "tradeResult[t].orders.quantity: expected a decimal string"),
+    ],
+)
+def test_a_field_of_a_result_that_cannot_be_read_is_told_with_its_trade_as_soon_as_that_is_known(
+    changes: dict[str, object], fault: str
+) -> None:
+    told: list[str] = []
+    trade = trade_of_result(Fields("r", RESULT | changes, told), PLANNED, [])
+    assert (trade is None) is fault.startswith("r.")
+    assert [each for each in told if each.startswith(fault)]
+    assert all(each.startswith(fault.partition(":")[0].partition(".")[0]) for each in told)
+
+
+def test_the_whole_of_an_effect_is_read() -> None:
+    event = read_effect(EffectKind.TRADE_EXECUTED, EVENT, emitted=True, faults=[])
+    assert (event.kind, event.emitted, event.trade_id, event.symbol, event.action) == (
+        EffectKind.TRADE_EXECUTED,
+        True,
+        "t",
+        "AAPL",
+        Side.BUY,
+    )
+    assert (event.run_id, event.plan_id, event.correlation_id, event.order_id, event.at) == ("r", "p", "c", "b0", AT)
+    assert (event.amount, event.quantity, event.price, event.success) == (Decimal(30), Decimal(3), Decimal(10), True)
+    row = read_effect(EffectKind.LEDGER_ENTRY, ROW, emitted=False, faults=[], trade_id="u")
+    assert (row.trade_id, row.symbol, row.correlation_id, row.at, row.emitted) == ("u", "AAPL", "c", AT, False)
+    assert (row.quantity, row.price, row.amount, row.run_id) == (Decimal(3), Decimal(10), None, None)
+    counts = {"total_trades": 4, "succeeded_trades": 2, "failed_trades": 1, "skipped_trades": 0}
+    done = read_effect(EffectKind.ALL_TRADES_COMPLETED, {**counts, "trade_id": "v"}, emitted=True, faults=[], trade_id="u")
+    assert (done.total_trades, done.succeeded_trades, done.failed_trades, done.skipped_trades) == (4, 2, 1, 0)
+    assert done.trade_id == "u"
