@@ -212,6 +212,27 @@ def test_of_two_ends_the_lane_departs_that_did_not_do_what_it_had_to(
 
 
 @pytest.mark.parametrize(
+    ("control", "candidate", "words"),
+    [
+        ({}, REJECTED, "The control ended the trade as COMPLETED, the candidate as FAILED (BROKER_REJECTED)."),
+        (REJECTED, {}, "The control ended the trade as FAILED (BROKER_REJECTED), the candidate as COMPLETED."),
+        (GUARDED, UNKNOWN, "The control ended the trade as BLOCKED (SELL_GUARD), the candidate as UNKNOWN."),
+        (None, REJECTED, "The candidate ended the trade as FAILED (BROKER_REJECTED), and the other lane does not have it."),
+        (REJECTED, None, "The control ended the trade as FAILED (BROKER_REJECTED), and the other lane does not have it."),
+        (None, UNKNOWN, "The candidate ended the trade as UNKNOWN, and the other lane does not have it."),
+    ],
+)
+def test_how_a_trade_ended_in_each_lane_is_said_with_its_reason(
+    control: dict[str, Any] | None, candidate: dict[str, Any] | None, words: str
+) -> None:
+    sides = [None if trade is None else lane(role, **trade) for role, trade in ((CONTROL, control), (CANDIDATE, candidate))]
+    found = [each for each in fill_findings(pair(*sides), POLICY, duties()) if each.kind == "TRADE_STATUS"]
+    assert {each.explanation for each in found} == {words}
+    ends = [None if side is None else side.trade.status.value for side in sides]
+    assert {(each.planned, each.control, each.candidate) for each in found} == {("COMPLETED", *ends)}
+
+
+@pytest.mark.parametrize(
     ("candidate", "demanded", "told"),
     [
         ({}, duties(), []),

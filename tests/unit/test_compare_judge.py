@@ -15,16 +15,17 @@ from pydantic import BaseModel
 
 from shadow.compare.case import PairCase, case_of
 from shadow.compare.document import canonical_bytes, digest_of, read_comparison
-from shadow.compare.judge import judge, with_totals
+from shadow.compare.judge import judge, weighed, with_totals
 from shadow.compare.kinds import KINDS
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Counts, Difference, Impact, Severity, Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.vocabulary import Lane, Role, RunStatus
-from tests.strategies.outcomes import SCENARIOS, cases, random_case
+from tests.strategies.outcomes import DAY, SCENARIOS, cases, random_case
 from tests.strategies.planting import run_of
 from tests.strategies.plants import PLANTS
+from tests.strategies.policies import policy_with
 
 RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MIRROR = {
@@ -391,3 +392,59 @@ def test_an_absent_lane_comes_first_and_then_what_was_not_seen_whatever_differs(
     for differences, verdict in seen:
         told = with_totals(base.model_copy(update={"differences": differences, "gaps": gaps, **dict.fromkeys(lost)}))
         assert told.verdict is (absent.get(lost, Verdict.INCOMPLETE) if lost or gaps else verdict)
+
+
+KNOWN = policy_with(kind="QUOTE_WIDE", side="*", lane="*")
+UNKNOWN = default_policy()
+MINOR, MAJOR, CRITICAL, INFO = Severity.MINOR, Severity.MAJOR, Severity.CRITICAL, Severity.INFO
+
+
+@pytest.mark.parametrize(
+    ("policy", "following", "root", "rest"),
+    [
+        # a cause takes over the dollars and the highest severity; what follows is a remark
+        (UNKNOWN, (), (MINOR, None, 1), []),
+        (UNKNOWN, (("VALUE", 10),), (MINOR, None, 11), [(INFO, True, None, 0)]),
+        (UNKNOWN, (("FILLED_QUANTITY", 10),), (MAJOR, None, 11), [(INFO, True, None, 0)]),
+        (UNKNOWN, (("VALUE", 10), ("ASKED_QUANTITY", 0)), (CRITICAL, None, 11), [(INFO, True, None, 0)] * 2),
+        (UNKNOWN, (("VALUE", 60), ("SKIP_REASON", 38)), (MINOR, None, 99), [(INFO, True, None, 0)] * 2),
+        (UNKNOWN, (("VALUE", 60), ("SKIP_REASON", 39)), (MAJOR, None, 100), [(INFO, True, None, 0)] * 2),
+        # a known one covers what follows from it and is no more severe
+        (KNOWN, (), (MINOR, "KD-1", 1), []),
+        (KNOWN, (("VALUE", 10),), (MINOR, "KD-1", 11), [(INFO, True, "KD-1", 0)]),
+        (KNOWN, (("PRICE_NOT_THE_FILL", 10),), (MINOR, "KD-1", 11), [(INFO, True, "KD-1", 0)]),
+        # what is more severe stands by itself, and nothing else does
+        (KNOWN, (("FILLED_QUANTITY", 10),), (MINOR, "KD-1", 1), [(MAJOR, False, None, 10)]),
+        (
+            KNOWN,
+            (("FILLED_QUANTITY", 10), ("VALUE", 20)),
+            (MINOR, "KD-1", 21),
+            [(MAJOR, False, None, 10), (INFO, True, "KD-1", 0)],
+        ),
+        # little each and much together: what is worth something stands by itself
+        (KNOWN, (("VALUE", 60), ("SKIP_REASON", 38)), (MINOR, "KD-1", 99), [(INFO, True, "KD-1", 0)] * 2),
+        (
+            KNOWN,
+            (("VALUE", 60), ("SKIP_REASON", 40), ("TRADE_REASON", 0)),
+            (MINOR, "KD-1", 1),
+            [(MINOR, False, None, 60), (MINOR, False, None, 40), (INFO, True, "KD-1", 0)],
+        ),
+    ],
+)
+def test_what_a_cause_explains_is_counted_at_it_but_hidden_by_no_entry_where_it_is_worse(
+    policy: Policy,
+    following: tuple[tuple[str, int], ...],
+    root: tuple[Severity, str | None, int],
+    rest: list[tuple[Severity, bool, str | None, int]],
+) -> None:
+    def found(kind: str, usd: int, place: int, cause: str | None = None) -> Difference:
+        worth = Impact(notional=Decimal(usd), cash=Decimal(-usd), gross=Decimal(usd))
+        return told_as(KINDS[kind].severity, place, kind=kind, impact=worth, own=worth, root=cause)
+
+    cause = found("QUOTE_WIDE", 1, 0)
+    first, *others = weighed(
+        (cause, *(found(kind, usd, place, cause.key) for place, (kind, usd) in enumerate(following, start=1))), policy, DAY
+    )
+    assert (first.severity, first.covered_by, first.impact.notional, first.impact.cash) == (*root, -root[2])
+    assert [(each.severity, each.caused_by == cause.key, each.covered_by, each.impact.notional) for each in others] == rest
+    assert weighed((first, *others), policy, DAY) == (first, *others)
