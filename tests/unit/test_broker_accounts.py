@@ -19,12 +19,13 @@ from shadow.broker.pacing import RequestGate, RequestLimits
 from shadow.broker.port import Account, Activity, AlpacaCredentials, Holding, OrderList, Quote
 from shadow.broker.recording import AccountBook
 from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable
+from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.pair import Pair, PairLedger, UnreadablePair
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.brokers.orders import Neighbours
-from shadow.lanes.brokers.truth import BrokerTruthEnvironment, broker_truth_from, neighbours_of
+from shadow.lanes.brokers.truth import BrokerTruthEnvironment, BrokerTruthReader, broker_truth_from, neighbours_of
 from tests.factories.cloud_tables import fresh_aws
 from tests.factories.pairs import pair_of
 from tests.factories.two_lanes import Windows
@@ -196,3 +197,111 @@ def test_a_pair_that_cannot_be_read_shares_everything_and_no_run_shares_nothing(
     day = cast("PairLedger", Day(pair_of(PLAN), UnreadablePair("PLAN#x", "torn")))
     assert neighbours_of(pair_of(PLAN), run_of(Role.CONTROL), day, Plans()).symbols == {"AAPL"}
     assert neighbours_of(pair_of(PLAN), None, day, Plans()).symbols == set()
+
+
+def test_of_the_day_s_other_runs_the_ids_are_known_whenever_they_ran_and_whatever_was_shared() -> None:
+    theirs = {trade_id_of(run_id_of(OTHER.plan_id), item.symbol, item.action) for item in OTHER.tradable_items}
+    late = pair_of(OTHER).model_copy(update={"published_at": pair_of(PLAN).published_at + timedelta(hours=1)})
+    replayed = pair_of(OTHER).model_copy(update={"origin": Origin.REPLAY})
+    for other in (pair_of(OTHER), late, replayed):
+        day = cast("PairLedger", Day(pair_of(PLAN), other, pair_of(PLAN)))
+        for control in (run_of(Role.CONTROL), None):
+            assert neighbours_of(pair_of(PLAN), control, day, Plans()).trade_ids == theirs
+    torn = cast("PairLedger", Day(UnreadablePair("PLAN#x", "torn"), late))
+    found = neighbours_of(pair_of(PLAN), run_of(Role.CONTROL), torn, Plans())
+    assert (found.symbols, found.trade_ids) == ({"AAPL"}, theirs)
+
+
+ASKED = [
+    (("legacy", "dry_run", "dry_run"), {"control": "control-key"}),
+    (("legacy", "dry_run", "paper"), {"control": "control-key"}),
+    (("legacy", "paper", "dry_run"), {"control": "control-key", "candidate": "candidate-key"}),
+    (("legacy", "live", "live"), {"control": "control-key", "candidate": "candidate-key"}),
+    (("workflow", "live", "dry_run"), {"control": "candidate-key"}),
+    (("workflow", "live", "paper"), {"control": "candidate-key", "candidate": "control-key"}),
+    (("workflow", "dry_run", "paper"), {"candidate": "control-key"}),
+    (("workflow", "dry_run", "dry_run"), {}),
+]
+"""The lane in production, and the modes of the workflow and of the legacy lane; then the key that opens the account of a role."""
+
+
+def test_each_role_is_asked_in_the_account_of_the_lane_that_has_it_unless_that_lane_sends_no_orders(secrets: object) -> None:
+    """The secret that is called the control's opens the account of the legacy lane, whatever its role."""
+    assert secrets
+    for modes, keys in ASKED:
+        account = Nothing()
+        lanes = dict(zip(("production_lane", "execution_mode", "legacy_shadow_mode"), modes, strict=True))
+        reader = broker_truth_from(BrokerTruthEnvironment.model_validate(ON | lanes), account.connect)
+        assert reader is not None
+        document = reader.read(run_of(Role.CONTROL), run_of(Role.CANDIDATE), Neighbours(), NOW, NOW)
+        assert list(document) == [*keys, *(["market"] if keys else [])], modes
+        assert [credentials.key for credentials in account.reached] == list(keys.values()), modes
+        assert list(reader.look(NOW, NOW)) == list(keys), modes
+
+
+def test_the_comparator_has_a_fifth_of_an_account_s_requests() -> None:
+    with fresh_aws():
+        for workflow, share in ((150, 30), (149, 29), (34, 6), (30, 6)):
+            gate = BrokerTruthEnvironment(broker_requests_per_minute=workflow).gate("secret")
+            assert gate.limits == RequestLimits(share, window=12, patience=15)
+
+
+class Remembering(Nothing):
+    """An account that remembers since when it was asked and for which symbols."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.since: set[object] = set()
+        self.quoted: list[set[str]] = []
+
+    def orders_between(self, after: object, until: object) -> OrderList:
+        assert until is None
+        self.since.add(after)
+        return OrderList()
+
+    def activities(self, after: object) -> list[Activity]:
+        self.since.add(after)
+        return []
+
+    def quotes(self, symbols: Any) -> list[Quote]:
+        self.quoted.append(set(symbols))
+        return []
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate", "since"),
+    [
+        (None, None, -300),
+        (-295, None, -300),
+        (-296, None, -301),
+        (-400, -600, -605),
+        (-600, -400, -605),
+        (60, 90, -300),
+    ],
+)
+def test_orders_are_looked_for_from_five_minutes_before_the_plan_or_from_the_first_run_s_start(
+    control: int | None, candidate: int | None, since: int
+) -> None:
+    runs = [
+        run_of(role).model_copy(update={"started_at": None if at is None else NOW + timedelta(seconds=at)})
+        for role, at in ((Role.CONTROL, control), (Role.CANDIDATE, candidate))
+    ]
+    book = Remembering()
+    document = BrokerTruthReader(book, book).read(runs[0], runs[1], Neighbours(), NOW, NOW)
+    assert book.since == {NOW + timedelta(seconds=since)}
+    assert book.quoted == [{"AAPL"}]
+    found: Any = document["candidate"]
+    assert (found["since"], found["at"], found["is_steady"], found["looked_up"]) == (min(book.since), NOW, True, [])
+
+
+def test_a_lane_without_a_run_or_an_account_is_not_asked_and_the_market_is_asked_where_any_was() -> None:
+    run, books = run_of(Role.CONTROL), (Remembering(), Remembering())
+    near = Neighbours(frozenset({"B", "A"}), frozenset({"z", "y"}))
+    document: Any = BrokerTruthReader(*books).read(run, None, near, NOW, NOW)
+    assert list(document) == ["control", "market"]
+    assert document["control"]["neighbours"] == {"symbols": ["A", "B"], "trade_ids": ["y", "z"]}
+    assert [book.quoted for book in books] == [[], [{"AAPL"}]]
+    assert BrokerTruthReader(None, books[1]).read(run, None, near, NOW, NOW) == {}
+    assert BrokerTruthReader(*books).read(None, None, near, NOW, NOW) == {}
+    assert list(BrokerTruthReader(books[0], None).read(run, run_of(Role.CANDIDATE), near, NOW, NOW)) == ["control", "market"]
+    assert books[0].quoted == [{"AAPL"}]

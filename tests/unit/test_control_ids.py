@@ -13,7 +13,10 @@ import pytest
 from shadow.aws.table import to_item
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Verdict
+from shadow.contracts.control_records import DetailType
+from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.pair import Pair
+from shadow.lanes.legacy.source import CapturedEvent, captured_event, run_of_plan
 from shadow.settlement.judging import judge_by
 from shadow.settlement.settler import Settler
 from tests.factories.control_items import ControlRun
@@ -138,3 +141,56 @@ def test_a_plan_of_the_day_with_a_correlation_id_of_its_own_shares_no_rows() -> 
     document: Any = document_of(world, PLAN.plan_id)
     rows = [effect["order_id"] for effect in document["control"]["effects"] if effect["kind"] == "LedgerEntry"]
     assert rows == ["o"]
+
+
+@pytest.mark.parametrize(
+    ("own", "noted", "found"),
+    [
+        ("answered", [("legacy", "a", "2026-01-01")], "answered"),
+        (None, [], None),
+        (None, [("legacy", "b", "2026-01-02"), ("legacy", "a", "2026-01-03")], "b"),
+        (None, [("legacy", "b", "2026-01-02"), ("legacy", "a", "2026-01-02")], "a"),
+        (None, [("workflow", "w", "2026-01-01"), ("legacy", "a", "2026-01-03")], "a"),
+        (None, [("workflow", "w", "2026-01-01")], None),
+    ],
+)
+def test_the_plan_s_run_is_what_its_call_answered_or_the_first_that_events_of_the_lane_named(
+    own: str | None, noted: list[tuple[str, str, str]], found: str | None
+) -> None:
+    class Noted:
+        def other_runs(self, run_id: str) -> list[Any]:
+            assert run_id == pair.run_id
+            return [to_item({"lane": lane, "name": name, "at": at}) for lane, name, at in noted]
+
+    pair = pair_of(PLAN, control_run_id=own)
+    assert run_of_plan(Noted(), pair) == found  # type: ignore[arg-type] # nothing else may be asked
+
+
+@pytest.mark.parametrize("kind", DetailType)
+@pytest.mark.parametrize(("trade_id", "read"), [("t", "t"), (None, None), ("a b", None), (7, None), ("", None)])
+def test_a_captured_event_is_its_run_s_and_its_trade_s_where_that_is_an_id(
+    kind: DetailType, trade_id: object, read: str | None
+) -> None:
+    detail = {"run_id": "r", "plan_id": "p", "trade_id": trade_id, "else": 1}
+    event = captured_event({"id": "e", "detail-type": kind.value, "detail": detail, "source": "s"})
+    assert event == CapturedEvent("e", kind, "r", "p", read, detail)
+    assert event.is_terminal is (kind in (DetailType.ALL_TRADES_COMPLETED, DetailType.WORKFLOW_FAILED))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"id": None}, "id"),
+        ({"id": "a b"}, "id"),
+        ({"detail-type": "Else"}, "detail-type"),
+        ({"detail-type": None}, "detail-type"),
+        ({"detail": None}, "detail.run_id"),
+        ({"detail": "{}"}, "detail.run_id"),
+        ({"detail": {"run_id": "r"}}, "detail.plan_id"),
+        ({"detail": {"run_id": 7, "plan_id": "p"}}, "detail.run_id"),
+    ],
+)
+def test_an_event_that_does_not_say_whose_it_is_is_refused_by_what_it_lacks(changes: dict[str, object], named: str) -> None:
+    whole = {"id": "e", "detail-type": "TradeExecuted", "detail": {"run_id": "r", "plan_id": "p"}}
+    with pytest.raises(InvalidPayload, match=rf"{named}: expected"):
+        captured_event(whole | changes)
