@@ -220,6 +220,32 @@ def test_a_trade_is_there_once_in_each_lane_that_ran() -> None:
     assert presence(pair(lane(CONTROL), twice), *Role) == [("DUPLICATE_TRADE", CANDIDATE, "1", "2")]
 
 
+DRY: dict[str, Any] = {"orders": (sent(accepted=None, client_order_id=None),), "intent": None}
+
+
+@pytest.mark.parametrize(
+    ("control", "candidate", "words"),
+    [
+        (None, {}, "The plan does not ask for this trade."),
+        (None, DRY, "The plan does not ask for this trade. Its 10 shares are not valued: there is no price but the lane's own."),
+        (DRY, None, "The plan does not ask for this trade. Its 10 shares are not valued: there is no price but the lane's own."),
+        (None, DRY | {"orders": (), **NONE, **FAILED}, "The plan does not ask for this trade."),
+        ({}, DRY, "The plan does not ask for this trade."),
+    ],
+)
+def test_of_a_trade_that_nobody_asked_for_it_is_said_where_nothing_values_it(control: Any, candidate: Any, words: str) -> None:
+    sides = [None if trade is None else lane(role, **trade) for role, trade in ((CONTROL, control), (CANDIDATE, candidate))]
+    found = list(presence_findings(TradePair(None, *sides), frozenset(Role), POLICY))
+    assert {(each.kind, each.explanation) for each in found} == {("EXTRA_TRADE", words)}
+
+
+@pytest.mark.parametrize(("plan", "words"), [(None, "a BUY of 1000 USD"), (closing(), "a SELL of 1000 USD")])
+def test_a_trade_that_is_missing_is_told_with_what_the_plan_asks_for(plan: Any, words: str) -> None:
+    (found,) = presence_findings(alone(lane(), plan), frozenset(Role), POLICY)
+    assert found.explanation == f"The plan asks for {words}; there is no such trade."
+    assert found.planned == ("1000" if plan is None else "-1000")
+
+
 @pytest.mark.parametrize(
     ("trade", "told"),
     [
