@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from shadow.compare.checks.duties import is_equity_blocked, was_tried
+from shadow.compare.checks.duties import Duties, is_equity_blocked, was_tried
 from shadow.compare.checks.safety import equity_findings, guard_findings, market_findings, phase_findings
+from shadow.compare.rules import AbsoluteRule
 from shadow.contracts.outcome import (
     EquityDecision,
     GuardDecision,
@@ -238,6 +239,24 @@ def test_limits_that_differ_are_told_once_of_the_lane_that_is_off() -> None:
     runs = [ran(role, equity_limit=D(limit)) for role, limit in zip(Role, (1, 5), strict=True)]
     sells = [run.model_copy(update={"trades": run.trades[:2]}) for run in runs if run.trades[0].action is Side.SELL]
     assert some(equity_findings(view(*sells), duties(view(*sells))), "EQUITY_LIMIT") == []
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "differ"),
+    [
+        ("100", "0", True),
+        ("0", "100", True),
+        ("0", "0", False),
+        ("100", "1", False),
+        ("100", "1100", False),
+        ("100", "1101", True),
+    ],
+)
+def test_a_breaker_that_is_off_differs_from_any_limit_however_wide_the_tolerance(one: str, two: str, *, differ: bool) -> None:
+    wide = AbsoluteRule(rule="absolute", tolerance=D(1000))
+    policy = POLICY.model_copy(update={"rules": POLICY.rules.model_copy(update={"equity_limit": wide})})
+    seen = view(*(ran(role, equity_limit=D(limit)) for role, limit in zip(Role, (one, two), strict=True)))
+    assert Duties(seen, policy).limits_differ is differ
 
 
 def test_the_limit_of_a_lane_is_its_own_else_the_other_lanes() -> None:
