@@ -194,6 +194,8 @@ def test_a_part_of_a_share_is_a_residue_where_a_lane_was_told_that_the_asset_tra
         # no quote, and a success that is only the other's word
         ({"orders": ()}, NO_QUOTE, duties(), set()),
         ({"run": TRUTH}, NO_QUOTE, duties(), {CANDIDATE}),
+        ({"run": TRUTH, "orders": (sent(filled_quantity=D("0.5"), average_price=None),)}, NO_QUOTE, duties(), {CANDIDATE}),
+        ({"run": TRUTH, "orders": (EMPTY,)}, NO_QUOTE, duties(), set()),
         ({}, REJECTED, duties(), {CANDIDATE}),
         # a rest that nobody minds
         (UNKNOWN, NEARLY, duties(), {CONTROL}),

@@ -6,12 +6,15 @@ A record in another notation of its symbol, under an id of the lane's own, is jo
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import permutations
 
 import pytest
 
 from shadow.compare.case import Planned, _match
 from shadow.contracts.outcome import TradeOutcome
 from shadow.contracts.vocabulary import Side, TradeStatus
+from tests.factories.one_trade import CANDIDATE
+from tests.factories.two_runs import ran, view
 
 
 def planned(symbol: str, side: Side = Side.BUY) -> Planned:
@@ -42,3 +45,16 @@ def test_the_plan_s_own_notation_comes_first_and_no_record_is_joined_twice() -> 
 
 def test_another_symbol_is_not_joined() -> None:
     assert _match({"own": record("own", "AAPLW")}, (planned("AAPL"),)) == {}
+
+
+def test_of_several_records_of_a_trade_the_same_one_comes_first_in_whichever_order_they_were_read() -> None:
+    run = ran(CANDIDATE)
+    first = run.trades[0]
+    copies = [
+        first.model_copy(update={"status": status}) for status in (TradeStatus.FAILED, TradeStatus.COMPLETED, TradeStatus.UNKNOWN)
+    ]
+    read = [view(None, run.model_copy(update={"trades": (*order, *run.trades[1:])})).trades for order in permutations(copies)]
+    kept = [next(pair.candidate for pair in trades if pair.trade_id == first.trade_id) for trades in read]
+    told = {(side.trade.status, tuple(copy.status for copy in side.copies_besides)) for side in kept if side is not None}
+    assert told == {(TradeStatus.COMPLETED, (TradeStatus.FAILED, TradeStatus.UNKNOWN))}
+    assert [side.copies for side in kept if side is not None] == [3] * len(read)
