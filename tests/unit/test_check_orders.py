@@ -194,6 +194,26 @@ def test_a_lane_claims_the_shares_it_recorded_and_of_a_completed_trade_without_t
         ({"orders": (sent(side=Side.SELL), EMPTY)}, "SELL", "sent a SELL order for a BUY, 10 shares filled"),
         ({"orders": (sent(side=Side.SELL, filled_quantity=None),)}, "SELL", "sent a SELL order for a BUY, 0 shares filled"),
         (
+            {"orders": (EMPTY, sent(order_id="p", status="OPEN"), sent(order_id="q", status="held"))},
+            "open",
+            "left an order working (open) after the trade was recorded as executed",
+        ),
+        (
+            {"orders": (sent(), sent(order_id="p", status="odd"), sent(order_id="q", status="strange"))},
+            "odd",
+            "does not know what became of an order (odd)",
+        ),
+        (
+            {"orders": (sent(order_id="p", status="expired", filled_quantity=D(0)), EMPTY)},
+            "canceled",
+            "records the trade as executed, and no order was accepted or filled",
+        ),
+        (
+            {"orders": (EMPTY, sent(order_id=None, status=None, accepted=False, filled_quantity=None))},
+            "refused",
+            "records the trade as executed, and no order was accepted or filled",
+        ),
+        (
             {"orders": (PART, _again("6", client_order_id="x"), _third("6").model_copy(update={"client_order_id": "y"}))},
             "x",
             "sent an order under the client id x",
