@@ -202,11 +202,47 @@ def test_the_breaker_is_held_against_its_own_limit_and_buys(trades: Any, run: di
     assert said(found) == told
 
 
+@pytest.mark.parametrize(
+    ("trades", "limit", "kind", "shown", "why"),
+    [
+        (
+            {"GOOG": asked(cumulative="1250") | {"completed_at": at(19)}},
+            5000,
+            "EQUITY_FOREIGN_COUNT",
+            "1250",
+            "had counted 1250 USD where its BUYs until then came to 1000",
+        ),
+        (
+            {"TSLA": LIMITED | asked("1263", allowed=False)},
+            1000,
+            "EQUITY_FOREIGN_COUNT",
+            "1263",
+            "counted 1263 USD where all of its BUYs come to 1250",
+        ),
+        (
+            {"GOOG": asked(cumulative="999")},
+            5000,
+            "EQUITY_NOT_COUNTED",
+            "999",
+            "let a BUY of 1000 USD pass having counted 999 USD",
+        ),
+        ({"TSLA": LIMITED}, 1250, "EQUITY_MISJUDGED", "1 blocked", "blocked 1 BUY that fit: TSLA"),
+    ],
+)
+def test_what_is_wrong_with_a_breaker_is_said_in_words(trades: Any, limit: int, kind: str, shown: str, why: str) -> None:
+    seen = beside(ran(CANDIDATE, trades, equity_limit=D(limit)))
+    found = [each for each in equity_findings(seen, duties(seen)) if each.kind == kind and each.role is CANDIDATE]
+    assert [(each.candidate, each.explanation) for each in found] == [(shown, f"The candidate {why}.")]
+
+
 def test_what_the_first_buy_counted_is_what_had_begun_by_its_end() -> None:
     def foreign(first: dict[str, Any], second: dict[str, Any]) -> bool:
         seen = beside(ran(CANDIDATE, {"GOOG": first, "TSLA": second}, equity_limit=D(5000)))
         return some(equity_findings(seen, duties(seen)), "EQUITY_FOREIGN_COUNT") == [CANDIDATE]
 
+    sells = tuple(trade for trade in ran(CANDIDATE).trades if trade.action is Side.SELL)
+    without = beside(ran(CANDIDATE, trades=None, equity_limit=D(5000)).model_copy(update={"trades": sells}))
+    assert some(equity_findings(without, duties(without)), "EQUITY_FOREIGN_COUNT") == []
     counted, later = asked(cumulative="1250"), {"started_at": at(31), "completed_at": at(40)}
     assert foreign(counted, later)
     assert not foreign(counted, later | {"started_at": at(30)})
