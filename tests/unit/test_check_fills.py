@@ -255,6 +255,12 @@ def test_a_trade_that_one_lane_alone_has_is_held_against_the_plan(candidate: dic
     assert "TRADE_STATUS" not in [kind for kind, _ in said(fill_findings(unplanned, POLICY, demanded))]
 
 
+def test_a_rest_of_a_trade_that_nobody_planned_is_excused_by_nothing() -> None:
+    sides = lane(CONTROL, **UNKNOWN), lane(**NEARLY)
+    assert ends_apart(pair(*sides), duties()) == {CONTROL}
+    assert ends_apart(TradePair(None, *sides), duties()) == BOTH
+
+
 @pytest.mark.parametrize(
     ("trade", "excused"),
     [

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shadow.compare.checks.executed import DEAD, LIVE, NOT_FOUND
 from shadow.compare.money import NOTHING, executed_impact, residual_impact, slippage_impact, trade_money, working_dollars
 from shadow.contracts.comparison import Word
 from shadow.contracts.outcome import MarketQuote, OrderRecord
@@ -155,6 +156,13 @@ def test_what_a_lane_claims_and_its_broker_denies_is_worth_the_claim_in_either_l
         found, moved = executed_impact(both), trade_money(both).exposure
         assert (found.notional, found.gross) == (moved, max(D(gross), abs(moved)))
     assert (executed_impact(pair(lane(CONTROL, **trade), lane(**trade))) == NOTHING) is (D(gross) == 0)
+
+
+@pytest.mark.parametrize("status", sorted(LIVE | DEAD | {"filled", "odd"}))
+def test_of_orders_that_filled_nothing_only_one_that_its_broker_does_not_know_is_worth_all_of_it(status: str) -> None:
+    trade: dict[str, Any] = DENIED | NONE | FAILED | {"orders": (LOST.model_copy(update={"status": status}),)}
+    found = executed_impact(pair(lane(CONTROL, **IDLE), lane(**trade)))
+    assert found.gross == (630 if status == NOT_FOUND else 0)
 
 
 @pytest.mark.parametrize(
