@@ -16,7 +16,17 @@ import pytest
 
 from functions.compare_outcomes import lambda_handler as compare
 from shadow.broker.pacing import RequestGate, RequestLimits
-from shadow.broker.port import Account, Activity, AlpacaCredentials, Holding, OrderList, Quote
+from shadow.broker.port import (
+    Account,
+    Activity,
+    AlpacaCredentials,
+    BrokerProtocolError,
+    BrokerRefused,
+    BrokerUnavailable,
+    Holding,
+    OrderList,
+    Quote,
+)
 from shadow.broker.recording import AccountBook
 from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable
 from shadow.contracts.identity import run_id_of, trade_id_of
@@ -305,3 +315,25 @@ def test_a_lane_without_a_run_or_an_account_is_not_asked_and_the_market_is_asked
     assert BrokerTruthReader(*books).read(None, None, near, NOW, NOW) == {}
     assert list(BrokerTruthReader(books[0], None).read(run, run_of(Role.CANDIDATE), near, NOW, NOW)) == ["control", "market"]
     assert books[0].quoted == [{"AAPL"}]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (BrokerProtocolError("order.type: expected limit"), "BrokerProtocolError: order.type: expected limit"),
+        (BrokerUnavailable("503 of the host"), "BrokerUnavailable"),
+        (BrokerRefused("403 of the key"), "BrokerRefused"),
+        (ConfigurationError("secret: expected"), "ConfigurationError"),
+    ],
+)
+def test_an_account_that_does_not_answer_is_told_by_its_kind_and_an_answer_not_understood_by_its_field(
+    error: Exception, told: str
+) -> None:
+    class Failing(Nothing):
+        def orders_between(self, after: object, until: object) -> OrderList:
+            del after, until
+            raise error
+
+    with pytest.raises(EvidenceUnavailable) as refused:
+        BrokerTruthReader(None, Failing()).look(NOW, NOW)
+    assert str(refused.value) == f"candidate broker: {told}"

@@ -777,3 +777,19 @@ def test_an_event_of_whatever_kind_is_no_row_of_the_ledger_though_it_names_an_or
         assert [effect for effect in outcome.effects or () if effect.kind is kind] == [event]
         assert rows_of(outcome) == {"order-AAPL": of(outcome, "AAPL").trade_id}
         assert outcome.gaps == ()
+
+
+@pytest.mark.parametrize(("trade_id", "order_id"), [("-nobody", "another"), (None, "another"), ("AAPL", None), ("AAPL", "else")])
+def test_an_event_makes_a_row_a_trade_s_only_where_it_names_both(trade_id: str | None, order_id: str | None) -> None:
+    named = of(read(ControlRun(PLAN)), "AAPL").trade_id if trade_id == "AAPL" else trade_id
+    event = Effect(kind=EffectKind.TRADE_EXECUTED, emitted=True, trade_id=named, order_id=order_id)
+    outcome = with_effects(ControlRun(PLAN), [event], [_OTHER, ROW])
+    assert rows_of(outcome) == {"order-AAPL": of(outcome, "AAPL").trade_id}
+    assert [gap.what for gap in outcome.gaps] == [_UNCLAIMED]
+
+
+def test_a_row_of_a_buy_that_the_breaker_refused_and_that_came_while_it_was_tried_is_the_trade_s() -> None:
+    run = ControlRun(PLAN, {"TSLA": "BREAKER"}, LegacyRunStatus.FAILED, "Equity circuit breaker")
+    outcome = with_effects(run, [], [_OTHER | {"symbol": "TSLA", "direction": "BUY"}])
+    assert of(outcome, "TSLA").status is TradeStatus.BLOCKED
+    assert rows_of(outcome) == {"another": of(outcome, "TSLA").trade_id}
