@@ -7,8 +7,17 @@ from typing import Any
 
 import pytest
 
+from shadow.compare.case import Finding, TradePair
 from shadow.compare.checks.executed import DEAD, LIVE, NOT_FOUND
-from shadow.compare.money import NOTHING, executed_impact, residual_impact, slippage_impact, trade_money, working_dollars
+from shadow.compare.money import (
+    NOTHING,
+    executed_impact,
+    impacts_of,
+    residual_impact,
+    slippage_impact,
+    trade_money,
+    working_dollars,
+)
 from shadow.contracts.comparison import Word
 from shadow.contracts.outcome import MarketQuote, OrderRecord
 from shadow.contracts.vocabulary import Role, Side, TradeStatus
@@ -208,3 +217,25 @@ def test_what_an_order_may_still_fill_is_valued_at_its_limit_or_else_at_what_is_
     order: OrderRecord, mark: Decimal | None, usd: str | None
 ) -> None:
     assert working_dollars(order, mark) == (None if usd is None else D(usd))
+
+
+def told(kind: str, both: TradePair | None, role: Role | None = CANDIDATE) -> Finding:
+    return Finding(kind=kind, field="f", rule="r", explanation="e", role=role, pair=both)
+
+
+def test_a_trades_dollars_stand_once_at_the_first_difference_that_can_move_money() -> None:
+    dearer = pair(lane(CONTROL, **bought("10", "100")), lane(**bought("10", "101")))
+    more = pair(lane(CONTROL, **bought("10", "100")), lane(**bought("12", "100")))
+
+    def worth(*findings: Finding, both_ran: bool = True) -> list[tuple[Decimal, Decimal]]:
+        return [(each.notional, each.cash) for each in impacts_of(findings, both_ran=both_ran)]
+
+    nothing = (D(0), D(0))
+    assert worth(told("SLIPPAGE", dearer)) == [(D(0), D(-10))]
+    assert worth(told("SLIPPAGE", dearer), told("SLIPPAGE", dearer, CONTROL)) == [(D(0), D(-10)), nothing]
+    assert worth(told("SLIPPAGE", dearer), told("SLIPPAGE", more)) == [(D(0), D(-10)), nothing]
+    assert worth(told("SLIPPAGE", dearer), both_ran=False) == worth(told("RUN_STATUS", None)) == [nothing]
+    assert worth(told("ORDER_TYPE", dearer)) == [nothing]
+    assert worth(told("ASKED_QUANTITY", more), told("SLIPPAGE", more)) == [(D(200), D(-200)), nothing]
+    assert worth(told("SLIPPAGE", more), told("ASKED_QUANTITY", more)) == [nothing, (D(200), D(-200))]
+    assert worth(told("ASKED_QUANTITY", more, None), told("TRADE_STATUS", more)) == [nothing, (D(200), D(-200))]
