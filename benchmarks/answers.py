@@ -15,6 +15,15 @@ ANSWERS: Mapping[str, str] = {
         "process, and the workflow that the intake then starts takes the emulator's processor as well. Right target: 1.05 times "
         "with 10 ms of network, and no more than the bound of 50 ms anywhere."
     ),
+    "B4": (
+        "One pair of 50 trades costs about 20 ms of processor: 9 to read 240 KB of JSON into exact decimals, times and models, "
+        "11 for about 50 checks a trade, and a million trades are 20,000 pairs. The judge in columns that was made for a million "
+        "was a second judge, and two judges disagreed; it is gone, and this is its price. Reading without holding each key "
+        "against a doubled one would save 4 ms and believe a document that was changed. Where margins answer, the time is that "
+        "of reading each pair's differences and weighing them anew. A million trades are 190 years of this desk; a contract "
+        "year is within its limit where the margins answer; `shadow rejudge --in-cloud` is for more. Right target: a contract "
+        "year 5 s where every pair needs the judge, a million trades 300 s whole and 6 s by margins."
+    ),
     "B5": (
         "The time is spread thin: by the profile of ten verdicts no function takes more than a sixteenth of it. Reading "
         "the evidence is a little over half: unpacking it, parsing the JSON that stands as text inside of JSON, "
