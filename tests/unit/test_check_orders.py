@@ -301,3 +301,15 @@ def test_of_orders_in_another_symbol_the_last_filled_what_the_lane_records_where
     assert strays(orders=(sent(symbol="MSFT", accepted=False),)) == strays() == []
     assert strays(symbol="MSFT") == [all_of_it]
     assert strays(symbol="MSFT", action=Side.SELL) == [(CANDIDATE, "MSFT", Side.SELL, D(10), D(100))]
+
+
+@pytest.mark.parametrize(("recorded", "denied"), [("3", False), ("4", False), ("4.000001", False), ("4.000002", True)])
+def test_a_failed_trade_records_no_more_than_its_broker_filled(recorded: str, *, denied: bool) -> None:
+    side = lane(run=TRUTH, **FAILED, orders=(PART,), filled_quantity=D(recorded), value=None)
+    assert (("ORDER_DENIED", "candidate") in said(order_findings(alone(side), POLICY))) is denied
+
+
+@pytest.mark.parametrize(("status", "denied"), [("not_found", True), ("canceled", False), ("open", False), ("rejected", False)])
+def test_an_order_is_denied_where_its_broker_does_not_know_it(status: str, *, denied: bool) -> None:
+    side = lane(run=TRUTH, **FAILED, **NONE, orders=(EMPTY.model_copy(update={"status": status}),))
+    assert (("ORDER_DENIED", "candidate") in said(order_findings(alone(side), POLICY))) is denied
