@@ -11,7 +11,7 @@ import pytest
 from shadow.broker.port import OddOrder, Order, OrderStatus, OrderType
 from shadow.contracts.comparison import Attribution, Severity, Verdict
 from shadow.contracts.identity import client_order_id_of, run_id_of, trade_id_of
-from shadow.contracts.outcome import Gap, OrderRecord, Owner, RunOutcome, TradeOutcome
+from shadow.contracts.outcome import Gap, Intent, OrderRecord, Owner, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import Lane, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.brokers.orders import Accounted, Listed, Neighbours, Span, accounted, named_after
 from tests.factories.accounts import STEP, Lanes, candidate_account, kinds
@@ -354,6 +354,15 @@ def claimed(orders: list[Listed], shared: bool = False, **trade: object) -> Acco
 
 def names(result: Accounted) -> list[str | None]:
     return [order.order_id for order in result.by_trade["t"]]
+
+
+@pytest.mark.parametrize(("asked", "kept"), [("10", ["o1", "o2"]), ("10.2", ["o1", "o2"]), ("10.3", ["o2"]), ("9.7", ["o2"])])
+def test_an_order_for_what_the_plan_asks_is_the_trades_although_its_last_order_asked_for_more(
+    asked: str, kept: list[str]
+) -> None:
+    decided = Intent(decision_price=Decimal(50))
+    orders = [sent(1, asked, "filled", asked), sent(2, "11", "filled", "11")]
+    assert names(claimed(orders, order_id="o2", planned_amount=Decimal(500), intent=decided)) == kept
 
 
 SELL = {"side": Side.SELL}

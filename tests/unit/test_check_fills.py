@@ -291,8 +291,8 @@ def test_a_rest_that_no_rule_minds_excuses_a_failed_trade_and_no_other_end(statu
     [
         (D(4), D(4), []),
         (D(4), D("3.97"), []),
-        (D(4), D("3.95"), [None]),
-        (D(4), None, [None]),
+        (D(4), D("3.95"), [CANDIDATE]),
+        (D(4), None, [CONTROL, CANDIDATE]),
     ],
 )
 def test_the_parts_that_two_failed_trades_filled_are_held_against_each_other(
@@ -305,8 +305,8 @@ def test_the_parts_that_two_failed_trades_filled_are_held_against_each_other(
     def parts(both: TradePair) -> list[Role | None]:
         return [each.role for each in fill_findings(both, POLICY, duties()) if each.field == "filled_usd"]
 
-    assert parts(pair(part(CONTROL, control), part(CANDIDATE, candidate))) == told
-    assert parts(pair(part(CONTROL, control, TRUTH), part(CANDIDATE, candidate, TRUTH))) == [CANDIDATE for _ in told]
+    assert parts(pair(part(CONTROL, control), part(CANDIDATE, candidate))) == [None for _ in told[:1]]
+    assert parts(pair(part(CONTROL, control, TRUTH), part(CANDIDATE, candidate, TRUTH))) == told
     assert parts(pair(part(CONTROL, control), lane())) == []
     unpriced: dict[str, Any] = {"intent": None, "average_price": None}
     worth = part(CONTROL, control), part(CANDIDATE, candidate)

@@ -251,8 +251,9 @@ def _partial(pair: TradePair, duties: Duties) -> Iterator[Finding]:
     """Two failed trades may have filled different parts: compared in USD at each lane's own decision price.
 
     The lane whose record says something else than its orders departs. Where the brokers say what both filled, the lane departs
-    that is farther from the plan; where only one broker was asked, the lane that failed what the other executed, whatever that
-    one recorded. Else nothing says which lane does.
+    that is farther from the plan, and where that one filled nothing, so that no thin market is common to both, the other as far
+    as it missed the plan; where only one broker was asked, the lane that failed what the other executed, whatever that one
+    recorded. Else nothing says which does.
     """
     both, policy = pair.both, duties.policy
     if both is None or any(side.trade.status is not TradeStatus.FAILED for side in both):
@@ -272,17 +273,18 @@ def _partial(pair: TradePair, duties: Duties) -> Iterator[Finding]:
     )
     false = {side.role for side in both if _filled(side, pair) or _lost(side, pair)}
     if pair.planned is not None and all(side.run.broker_truth for side in both):
-        departs = _farther(pair.planned, {Role.CONTROL: control, Role.CANDIDATE: candidate})
+        departs = _missed_the_plan(pair.planned, {Role.CONTROL: control, Role.CANDIDATE: candidate}, policy)
     else:
         departs = {side.role for side in both if _alone_failed(side, both, pair, duties)}
     yield from of_each(parts, false | departs)
 
 
-def _farther(planned: Planned, dollars: Mapping[Role, Decimal]) -> set[Role]:
-    """Give the lane that filled less of the plan than the other, or more beyond it."""
+def _missed_the_plan(planned: Planned, dollars: Mapping[Role, Decimal], policy: Policy) -> set[Role]:
+    """Give the lane that is farther from the plan; both where one filled nothing and both missed it."""
     goal = planned.current_value if planned.is_full_exit else abs(planned.amount)
     off = {role: abs(EXACT.subtract(usd, goal)) for role, usd in dollars.items()}
-    return {role for role in off if off[role] > min(off.values())}
+    missed = {role for role, usd in dollars.items() if not within(policy.rules.partial_fill, usd, goal)}
+    return {role for role in off if off[role] > min(off.values())} | (missed if ZERO in dollars.values() else set())
 
 
 def _alone_failed(side: LaneTrade, both: tuple[LaneTrade, LaneTrade], pair: TradePair, duties: Duties) -> bool:

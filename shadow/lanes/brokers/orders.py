@@ -246,9 +246,12 @@ def _follows(first: OrderRecord, second: OrderRecord) -> bool:
 
 
 def _is_alike(record: OrderRecord, chain: Sequence[OrderRecord], trade: TradeOutcome) -> bool:
-    """Tell whether an order asks for the whole of a trade once more: as much as its first order, or as it filled."""
+    """Tell whether an order asks for the whole of a trade once more: as much as its first order, its fill or its plan."""
     whole = max((order.quantity for order in chain if order.quantity is not None), default=trade.filled_quantity)
-    return record.quantity is not None and whole is not None and abs(record.quantity - whole) <= _ALIKE * whole
+    price = trade.intent.decision_price if trade.intent is not None else None
+    planned = abs(trade.planned_amount) / price if trade.planned_amount and price else None
+    wanted = [each for each in (whole, planned) if each is not None]
+    return record.quantity is not None and any(abs(record.quantity - each) <= _ALIKE * each for each in wanted)
 
 
 def _take_strays(
