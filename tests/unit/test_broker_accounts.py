@@ -251,7 +251,7 @@ def test_each_role_is_asked_in_the_account_of_the_lane_that_has_it_unless_that_l
 
 def test_the_comparator_has_a_fifth_of_an_account_s_requests() -> None:
     with fresh_aws():
-        for workflow, share in ((150, 30), (149, 29), (34, 6), (30, 6)):
+        for workflow, share in ((150, 30), (149, 29), (34, 6), (30, 6), (29, 6), (11, 6)):
             gate = BrokerTruthEnvironment(broker_requests_per_minute=workflow).gate("secret")
             assert gate.limits == RequestLimits(share, window=12, patience=15)
 

@@ -234,8 +234,8 @@ def neighbours_of(pair: Pair, control: RunOutcome | None, ledger: PairLedger, pl
 
 
 Connect = Callable[[AlpacaCredentials, RequestGate], AccountBook]
-PART, LEAST = 5, 3
-"""The comparator's share of an account is a fifth of the workflow's, and at least three requests a minute."""
+PART, LEAST = 5, 6
+"""The comparator's share of an account is a fifth of the workflow's, and at least six requests a minute: one a window."""
 WINDOW, PATIENCE = 12, 15
 """Seconds of one window of its budget, and for how long it waits for a place: a sweep that waits still ends within its minute."""
 
