@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,7 +20,6 @@ _SYNTAX_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _LAST_LINE = re.compile(r"\(at end of document\)")
 _ENDLESS = re.compile(r"[0-9_]{4300}")
 Path = tuple[str, ...]
-_TAG_PLACE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class PolicyText:
         """Turn what the models found into faults with lines."""
         found = []
         for entry, fault in zip(error.errors(include_url=False), faults_of(error), strict=True):
-            key = _without_tags([str(part) for part in entry["loc"]])
+            key = _without_tags(map(str, entry["loc"]), self.values)
             line = self.line_of(key)
             expected = "no such key" if entry["type"] == "extra_forbidden" else fault.expected
             found.append(PolicyFault(line, ".".join(key) or "(whole)", expected, fault.found))
@@ -86,9 +85,18 @@ class PolicyText:
         return PolicyFault(line, "(syntax)", "TOML", f"no TOML ({what[:1].lower() + what[1:]})")
 
 
-def _without_tags(parts: Sequence[str]) -> Path:
+def _without_tags(parts: Iterable[str], values: object) -> Path:
     """Leave out the name of the rule that was chosen, as in rules.value.absolute.tolerance: it is no key of the text."""
-    return tuple(part for number, part in enumerate(parts) if not (parts[0] == "rules" and number == _TAG_PLACE))
+    kept: list[str] = []
+    for part in parts:
+        if isinstance(values, Mapping):
+            if part not in values and values.get("rule") == part:
+                continue
+            values = values.get(part)
+        elif isinstance(values, list):
+            values = values[int(part)] if part.isdigit() and int(part) < len(values) else None
+        kept.append(part)
+    return tuple(kept)
 
 
 def _key_lines(text: str) -> Iterator[tuple[Path, int]]:

@@ -371,3 +371,25 @@ def test_an_entry_has_a_budget_of_one_a_day_or_more(budget: int, *, allowed: boo
         return
     with pytest.raises(ValidationError):
         entry(budget_a_day=budget)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('bps_a_minute = "10"', 'bps_a_minute = "x"', "rules.decision_price.bps_a_minute"),
+        ('members = ["held_quantity", "held_value"]', 'members = ["held_quantity", 5]', "rules.sizing_basis.members.1"),
+        ('bps_a_minute = "10"', 'bps_a_minuet = "10"', "rules.decision_price.bps_a_minuet"),
+    ],
+)
+def test_a_fault_names_the_key_as_it_stands_in_the_text(old: str, new: str, key: str) -> None:
+    with pytest.raises(InvalidPolicy) as refused:
+        Policy.read(TEXT.replace(old, new, 1))
+    assert key in [fault.key for fault in refused.value.faults]
+
+
+def test_a_fault_of_a_user_s_own_field_names_its_key_and_the_line_of_that() -> None:
+    text = TEXT + '\n[own.fee]\nrule = "absolute"\ntolerance = "x"\n'
+    with pytest.raises(InvalidPolicy) as refused:
+        Policy.read(text)
+    (fault,) = refused.value.faults
+    assert (fault.key, text.splitlines()[fault.line - 1]) == ("own.fee.tolerance", 'tolerance = "x"')
