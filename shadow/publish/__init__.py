@@ -198,6 +198,12 @@ def _copied_fields(fields: list[tuple[object, object]], depth: int, is_late: Cal
 
 def _fields_of(value: object, kind: type) -> list[tuple[object, object]] | None:
     """Give the named parts of a mapping, named tuple, dataclass or model; None for another value."""
+    models = kind.__dict__.get("__fields__") or getattr(kind, "model_fields", None)
+    if isinstance(models, dict):
+        # Values of cached properties stand among the fields and are none. Version 1 keeps extra fields there as well.
+        own = [(name, inner) for name, inner in vars(value).items() if name in models]
+        extra = getattr(value, "__pydantic_extra__", vars(value))
+        return [*own, *(extra.items() if isinstance(extra, dict) else ())]
     if isinstance(value, Mapping):
         named = [(_name(key), inner) for key, inner in _entries(value.items())]
         if len(dict(named)) != len(named):
@@ -210,12 +216,6 @@ def _fields_of(value: object, kind: type) -> list[tuple[object, object]] | None:
         from dataclasses import fields  # noqa: PLC0415 - without the class's own variables
 
         return [(field.name, getattr(value, field.name)) for field in fields(value)]  # type: ignore[arg-type]
-    models = kind.__dict__.get("__fields__") or getattr(kind, "model_fields", None)
-    if isinstance(models, dict):
-        # Values of cached properties stand among the fields and are none. Version 1 keeps extra fields there as well.
-        own = [(name, inner) for name, inner in vars(value).items() if name in models]
-        extra = getattr(value, "__pydantic_extra__", vars(value))
-        return [*own, *(extra.items() if isinstance(extra, dict) else ())]
     return None
 
 
