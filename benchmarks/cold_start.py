@@ -93,24 +93,24 @@ def _import_seconds(python: Path, module: str, path: tuple[str, ...], *, compile
 
 
 def _unpacked(artefacts: Artefacts, folder: Path, wanted: frozenset[str]) -> list[_Function]:
-    """Unpack what is deployed, once a build, and give each function its path as Lambda has it: its zip, then its layers."""
+    """Unpack what is deployed, once a build, and give each function its path as Lambda has it: zip, then layers in one."""
     extra, keep = _extra_layers(), set()
 
-    def unpacked(zipped: Path) -> Path:
-        target = folder / zipped.stem
+    def unpacked(*zipped: Path) -> Path:
+        target = folder / "+".join(each.stem for each in zipped)
         keep.add(target)
         if not target.exists():
-            with zipfile.ZipFile(zipped) as archive:
-                archive.extractall(folder / "partial")
+            for each in zipped:
+                with zipfile.ZipFile(each) as archive:
+                    archive.extractall(folder / "partial")
             (folder / "partial").rename(target)
         return target
 
     shutil.rmtree(folder / "partial", ignore_errors=True)
     found = []
     for name in sorted(wanted):
-        layers = [*extra[name], "shared"]
-        paths = (str(unpacked(artefacts.layers[layer].path) / "python") for layer in layers)
-        found.append(_Function(name, (str(unpacked(artefacts.functions[name].path)), *paths)))
+        layers = unpacked(*(artefacts.layers[layer].path for layer in ("shared", *extra[name])))
+        found.append(_Function(name, (str(unpacked(artefacts.functions[name].path)), str(layers / "python"))))
     for old in set(folder.iterdir()) - keep:
         shutil.rmtree(old, ignore_errors=True)
     return found
