@@ -43,8 +43,10 @@ def sent_by(run: RunOutcome, effects: tuple[Effect, ...], production: Lane) -> t
 
     The legacy lane's are read where they arrived. A replay wakes nobody, whichever lane runs it.
     """
-    is_bound = run.role is Role.CONTROL and run.lane is production is not Lane.LEGACY and not is_replay(run.plan_id)
-    return tuple(effect for effect in effects if effect.emitted) if is_bound else effects
+    of_production = run.role is Role.CONTROL and run.lane is production and not is_replay(run.plan_id)
+    if production is Lane.LEGACY or not of_production:
+        return effects
+    return tuple(effect for effect in effects if effect.emitted)
 
 
 def trade_effect_findings(pair: TradePair, policy: Policy, production: Lane = Lane.LEGACY) -> Iterator[Finding]:
