@@ -24,6 +24,7 @@ from shadow.compare.policy import (
     KnownDivergence,
     LaneEvidence,
     Limits,
+    Materiality,
     NoiseFloor,
     OwnAbsoluteRule,
     OwnBpsRule,
@@ -36,6 +37,7 @@ from shadow.compare.policy import (
 from shadow.compare.rules import (
     AbsoluteRule,
     BpsRule,
+    DriftRule,
     DurationRatioRule,
     ExactRule,
     OrderedRule,
@@ -46,7 +48,7 @@ from shadow.contracts.comparison import Level, Severity
 from shadow.contracts.outcome import MAX_OWN_FIELDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-RULES = (ExactRule, AbsoluteRule, BpsRule, TicksRule, SetRule, OrderedRule, DurationRatioRule)
+RULES = (ExactRule, AbsoluteRule, BpsRule, TicksRule, SetRule, OrderedRule, DurationRatioRule, DriftRule)
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("limits", Limits),
     ("deadlines", Deadlines),
@@ -55,6 +57,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("evidence.legacy", LaneEvidence),
     ("evidence.workflow", LaneEvidence),
     ("evidence.declared", LaneEvidence),
+    ("materiality", Materiality),
     ("known", KnownDivergence),
 )
 MADE = "<!-- Made by `python -m local.pages.policy_reference`. Change the models, not this page. -->"
@@ -142,7 +145,8 @@ def _section(name: str, model: type[BaseModel]) -> list[str]:
     head = "default" if values is not None else "required"
     lines += [f"| key | {head} | meaning |", "|---|---|---|"]
     for key, info in model.model_fields.items():
-        if name == "evidence" and key in ("control", "candidate"):
+        if info.annotation is LaneEvidence:
+            lines.append(f"| `{key}` | see [`[{name}.{key}]`](#{name}{key}) | what must be known of the lane `{key}` |")
             continue
         shown = _shown(getattr(values, key)) if values is not None else ("yes" if info.is_required() else f"no: `{info.default}`")
         lines.append(f"| `{key}` | {shown} | {_cell(info.description)} |")
@@ -161,6 +165,8 @@ def _values_at(name: str) -> object | None:
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(f"`{entry}`" for entry in value) or "none"
+    if isinstance(value, BaseModel):
+        return ", ".join(f"`{key}` {getattr(value, key)}" for key in type(value).model_fields)
     return f"`{value}`"
 
 
@@ -237,10 +243,8 @@ def _rank(kind: Kind) -> tuple[int, int]:
 
 def _kind_row(kind: Kind) -> str:
     causes = ", ".join(f"`{cause}`" for cause in kind.follows)
-    notes = "" if kind.coverable else " Never covered."
-    return (
-        f"| `{kind.name}` | {kind.scope.value} | {kind.severity.value} | {kind.basis.value} | {kind.meaning}{notes} | {causes} |"
-    )
+    meaning = _cell(kind.meaning) + ("" if kind.coverable else " Never covered.")
+    return f"| `{kind.name}` | {kind.scope.value} | {kind.severity.value} | {kind.basis.value} | {meaning} | {causes} |"
 
 
 def main(arguments: list[str] | None = None) -> int:

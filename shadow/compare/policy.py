@@ -62,7 +62,7 @@ class RuleNoise(Frozen):
 class NoiseFloor(Frozen):
     """Measured noise, by rule."""
 
-    role: Annotated[Role, Field(description="the lane that was run twice")]
+    role: Annotated[Role, Field(description="the role of the lane that was run twice")]
     first_day: Annotated[date, Field(description="the first trading day that was measured")]
     last_day: Annotated[date, Field(description="… and the last")]
     pairs: Annotated[StrictInt, Field(ge=1, description="how many plans were run twice")]
@@ -187,7 +187,10 @@ class Worth(Frozen):
 
 
 class Materiality(Frozen):
-    """What a difference is worth raises its severity, whatever it is called."""
+    """What a difference is worth raises its severity, whatever its kind.
+
+    It must be worth at least `usd` USD, and at least `bps` basis points of its trade's planned amount.
+    """
 
     major: Annotated[Worth, Field(description="worth so much, a difference is at least MAJOR")]
     critical: Annotated[Worth, Field(description="worth so much, a difference is CRITICAL")]
@@ -272,9 +275,9 @@ class KnownDivergence(Frozen):
     covers differences of trading days up to and with `expires`, at most `budget_a_day` of them.
     """
 
-    id: Named
-    owner: Named
-    reason: Named
+    id: Annotated[Named, Field(description="what reports call the entry, for example KD-001")]
+    owner: Annotated[Named, Field(description="who answers for it")]
+    reason: Annotated[Named, Field(description="why the difference is expected")]
     kind: Annotated[Pattern, AfterValidator(_coverable)]
     field: Pattern = "*"
     symbol: Pattern = "*"
@@ -282,8 +285,8 @@ class KnownDivergence(Frozen):
     lane: Annotated[
         Lane | Literal["neither", "*"], Field(description="legacy, workflow, declared, `neither` where no lane departs, or `*`")
     ] = "*"
-    expires: date
-    budget_a_day: Annotated[StrictInt, Field(ge=1)]
+    expires: Annotated[date, Field(description="the last trading day that it covers")]
+    budget_a_day: Annotated[StrictInt, Field(ge=1, description="how many differences it covers on one trading day, at most")]
 
     def covers(self, difference: Difference, on: date) -> bool:
         """Tell whether it covers `difference` on the trading day `on`."""
