@@ -243,7 +243,7 @@ class ExecuteEnvironment(BrokerEnvironment):
     quote_max_width_bps: NonNegative = Decimal(1000)
 
     def policy(self) -> WalkPolicy:
-        """Say how the book is walked."""
+        """Say how the book is walked; raises ConfigurationError."""
         if self.walk_poll_seconds <= 0:
             raise ConfigurationError(f"WALK_POLL_SECONDS: expected seconds above 0, was {self.walk_poll_seconds}")
         return WalkPolicy(

@@ -80,7 +80,7 @@ class DynamoIntentLog(StateTable):
         return TurnRecord.parse(from_item(answer["Attributes"])).turn
 
     def record(self, intent: IntentRecord) -> IntentRecord:
-        """Keep `intent` unless its step has one; give the kept one, `intent` itself when it was new; raises TradeTakenOver."""
+        """Keep `intent` unless its step has one; give the one that is kept. Raises TradeTakenOver, StateUnavailable."""
         if self._put_in_turn(intent, ALWAYS_NEW):
             return intent
         kept = self._get(intent.PK, intent.SK)

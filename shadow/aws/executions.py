@@ -70,7 +70,7 @@ class AwsCandidateSource:
         return sha256(ran["definition"].encode()).hexdigest()
 
     def history(self, execution_arn: str) -> list[Mapping[str, object]]:
-        """Read the whole history, page by page."""
+        """Read the whole history, page by page. Raises `EvidenceUnavailable`."""
         events: list[Mapping[str, object]] = []
         request: GetExecutionHistoryInputTypeDef = {
             "executionArn": execution_arn,

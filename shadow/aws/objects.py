@@ -36,7 +36,7 @@ class S3Objects:
         self._bucket = bucket
 
     def put_if_absent(self, key: str, body: bytes, content_type: str) -> bool:
-        """Store `body` unless the key exists already; say whether this call stored it."""
+        """Store `body` unless the key exists already; say whether this call stored it. Raises `EvidenceUnavailable`."""
         for _ in range(_ATTEMPTS):
             try:
                 self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*")

@@ -1,8 +1,9 @@
 """Business Unit: evidence | Status: current.
 
-The pair ledger in DynamoDB. The pair's own item and the audit are keyed as `shadow.aws.pair_ledger` has it; beside them, under
-the same partition:
+The pair ledger in DynamoDB. All that is kept of a plan's pair has PK = PAIR#{plan_id}:
 
+    SK = PAIR                  the pair as it is now; GSI1PK = DAY#{day}, and while it is open GSI2PK = OPEN
+    SK = AUDIT#{version}       the transition that led to this version of the pair
     SK = EVIDENCE#{name}       one recorded piece of evidence; the first to be recorded stands
     SK = ANNOUNCE#{version}    a verdict's metrics until they are emitted; GSI2PK = UNANNOUNCED, GSI2SK = since when
     SK = UNPAIRED#{reason}     why a published plan has no pair; GSI1PK = UNPAIRED#{day}, GSI1SK = since when

@@ -197,7 +197,7 @@ class MarketClock:
 
 
 class Broker(Protocol):
-    """What execution asks of a broker. Every method raises only errors of `shadow.broker.port`."""
+    """What execution asks of a broker. Every method raises only errors of this module."""
 
     def clock(self) -> MarketClock:
         """Tell whether the market is open."""
@@ -237,7 +237,7 @@ class Broker(Protocol):
 
 
 class OrderHistory(Protocol):
-    """What a broker tells of an account's orders, whoever sent them. Raises only errors of `shadow.broker.port`."""
+    """What a broker tells of an account's orders, whoever sent them. Raises only errors of this module."""
 
     def orders_between(self, after: datetime, until: datetime | None) -> OrderList:
         """Give every order of the account submitted after `after` and before `until`, whatever its symbol and its end.

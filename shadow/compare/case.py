@@ -239,7 +239,7 @@ def _canonical(trade: TradeOutcome) -> str:
 def _with_orders(first: TradeOutcome, others: Iterable[TradeOutcome]) -> TradeOutcome:
     """Give the first record of a trade with the orders of them all: what any of them sent, the lane sent.
 
-    Two records that say different fills of one order speak of two.
+    Records that give one order different fills are taken for two orders.
     """
     orders: dict[tuple[object, ...], OrderRecord] = {}
     copies = [first, *others]

@@ -191,9 +191,10 @@ def weighed(differences: tuple[Difference, ...], policy: Policy, on: date) -> tu
 
 
 def _places(cause: Difference, group: list[Difference], policy: Policy) -> Iterator[tuple[Difference, str]]:
-    """Say where each difference of a cause's group is counted: at the cause, but not at a covered one that is less severe.
+    """Say where each difference of a cause's group is counted: at the cause, unless the cause is covered and less severe.
 
-    What follows from a covered cause may be little each and much together: then what it is worth is not hidden there.
+    Consequences of a covered cause may be worth little each and much together: if the sum would raise the cause's severity, each
+    that is worth anything is counted by itself.
     """
     if len(group) == 1 and group[0] is cause:
         yield cause, cause.key

@@ -224,7 +224,7 @@ def _orders_of(run: RunOutcome, account: AccountRecord) -> list[OrderRecord]:
 
 
 def told_of(run: RunOutcome) -> Iterator[Told]:
-    """Give the orders of an account that are no trade's of the run, with their dollars. Another run's are its own affair."""
+    """Give the orders of an account that are no trade's of the run, with their dollars. Those of another run are left out."""
     for other in run.account.orders if run.account is not None else ():
         if other.owner is not Owner.ANOTHER_RUN:
             order = other.order

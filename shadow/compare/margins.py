@@ -146,7 +146,7 @@ class ToleranceRecorder:
     def taken(self, trade_id: str | None, *, found: bool) -> dict[str, Decimal]:
         """Give what each rule needed of what was asked since the last time, in its own measure, and begin anew.
 
-        Where nothing was found, what a rule refused was right for another reason and needed nothing.
+        Where nothing was found, a question that the rule refused did not matter, so it needed nothing.
         """
         needed = {}
         for asked, questions in self._fresh.values():

@@ -229,7 +229,7 @@ def impact(notional: Decimal, cash: Decimal, gross: Decimal | None = None) -> Im
 def _denied(pair: TradePair, side: LaneTrade) -> Decimal:
     """Give the USD, unsigned, that a lane claims, in any of its records, to have executed or sent and its broker denies.
 
-    An order that the broker does not know is worth all of it, whatever came of it: the lane took it for sent.
+    An order that the broker does not know counts with all of its USD: the lane believed that it was sent.
     """
     done = executed(side)
     if done.shares is None or (done.word is Word.LANE and not side.trade.orders):

@@ -150,7 +150,7 @@ def _path_of(header: str) -> Path:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Split a valid TOML text into statements and what stands between them, each with its first line, and as many as it needs."""
+    """Split a valid TOML text into statements, blank lines and remarks, each with the number of its first line."""
     pending: list[str] = []
     first = 1
     for number, line in enumerate(text.split("\n"), start=1):

@@ -138,7 +138,10 @@ class Intake:
             self._note_end(plan.plan_id, message.control or ControlEnd())
 
     def start(self, plan: RebalancePlan, held: Mapping[str, Decimal], origin: Origin) -> Pair:
-        """Record a pair of another origin than a publication, start its candidate, and give the pair as it then is."""
+        """Record a pair of another origin than a publication, start its candidate, and give the pair as it then is.
+
+        Raises `UnknownPair` where what was just recorded is not there.
+        """
         message = PlanMessage.parse(
             {"schema": "shadow.publication.1", "kind": "plan", "published_at": self.now(), "origin": origin}
         )

@@ -52,7 +52,7 @@ class Fields:
     """One record, named `where`; faulty fields are appended to `faults`.
 
     With `exact_numbers` a number must be a number (a table item); without, a decimal string (the JSON wire). `own` names
-    attributes of a user's own, which are not unknown: `shadow.lanes.records` reads them.
+    attributes of a user's own, which are not unknown: `own_of` reads them.
     """
 
     __slots__ = ("exact_numbers", "faults", "own", "values", "where")

@@ -83,7 +83,10 @@ _WORDS = sorted({re.sub(r"[^a-z0-9]+", r"[ _\-]*", re.sub(r"(?<=[a-z])(?=[A-Z])"
 _NAME = "|".join(sorted(_WORDS, key=len, reverse=True))
 _MAY_NAME = re.compile(_NAME, re.IGNORECASE)
 _PARTS = ("account", "key", "secret", "password", "passphrase", "token", "author", "cook", "credent", "acct", "bearer")
-"""One of these stands in every name and is found far faster. None has an i, of which a pattern that ignores case knows others."""
+"""Every name has one of these in it, and they are found far faster than names.
+
+None has an `i`: a pattern that ignores case takes two foreign letters for an i, which casefold does not turn into one.
+"""
 _INSIDE = r"""[^\[\](){}<>\n]"""
 _HELD = rf"""[A-Za-z_.]{{0,40}}[\[({{<](?:{_INSIDE}|[\[({{<]{_INSIDE}{{0,200}}(?:[\])}}>]|\Z)){{0,400}}(?:[\])}}>]|\Z)"""
 """What stands in brackets, with the word before them and one more pair of brackets in them: `SecretStr('x')`, `{'S': 'x'}`."""

@@ -1,7 +1,7 @@
 """Business Unit: legacy | Status: current.
 
 The one place where the reference lane is put together: environment, clients, broker, and around them the interlocks and the dry
-run of a lane that shadows a workflow in production (`shadow.reference.composition`).
+run of a lane that shadows a workflow in production.
 
 The legacy lane as the shadow of a workflow in production: the interlocks that keep it away from what is production's (account,
 bus, trade ledger, and plans that were published while it was in production itself), and its dry run. Nothing here is part of the

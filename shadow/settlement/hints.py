@@ -102,7 +102,7 @@ class Hints:
         raise InvalidPayload("event", [FieldFault("source", sources, repr(event.get("source")))])
 
     def _names_a_run(self, event: CapturedEvent) -> bool:
-        """Note the run that an event names beside its plan, where the runs table has it; an event alone is believed in nothing.
+        """Note the run that an event names beside its plan, where the runs table has it: an event alone proves nothing.
 
         The control mints its run ids, so this is how its run of a plan is found. The run item is written before a trade is sent,
         hence before any event: a run that is not there does not exist, or expired long ago.

@@ -187,7 +187,7 @@ def _verified(entry: Entry, content: bytes) -> bytes:
 
 @contextmanager
 def _reading(place: Path) -> Iterator[None]:
-    """Refuse what is no file of a size that can be read, and say what could not be."""
+    """Refuse what is no file; of a file that cannot be read say why."""
     try:
         if not place.is_file():
             kind = "a folder" if place.is_dir() else "a dangling link" if place.is_symlink() else "no file"

@@ -89,7 +89,7 @@ MAX_RECHECKED = 200
 SWEEP_SECONDS = 30
 """For how long a sweep takes up further pairs. The last may wait for its broker's windows, for some 25 seconds more."""
 LONGEST_ORDER = timedelta(minutes=15)
-"""How long an order of a running execution may be open before nobody works on it: a walk's orders rest a minute at most."""
+"""An order of a running execution that is open for longer is taken for left behind: a walk's orders rest a minute at most."""
 TRANSITION_USD = Decimal("0.000025")
 """What one state transition of a standard workflow costs (https://aws.amazon.com/step-functions/pricing/, us-east-1)."""
 _OPEN = frozenset({PairState.PENDING, PairState.LATE})

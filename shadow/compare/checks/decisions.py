@@ -70,7 +70,7 @@ def presence_findings(pair: TradePair, ran: frozenset[Role], policy: Policy) -> 
 
 
 def _unpriced(pair: TradePair) -> str:
-    """Say of a trade that nothing values but its lane's own price that its dollars are not known: as a sum they are nothing."""
+    """Say that a trade's dollars are not known where only its lane's own price would value it. In sums it counts as 0 USD."""
     money = trade_money(pair)
     shares = [decimal_text(abs(done.shares)) for done in (money.control, money.candidate) if done.shares and done.value is None]
     return f" Its {' and '.join(shares)} shares are not valued: there is no price but the lane's own." if shares else ""

@@ -39,9 +39,10 @@ def is_watched(run: RunOutcome, kind: EffectKind) -> bool:
 
 
 def sent_by(run: RunOutcome, effects: tuple[Effect, ...], production: Lane) -> tuple[Effect, ...]:
-    """Give the effects that count: of the lane in production only those that went out, since what it kept to itself woke nobody.
+    """Give the effects that count: of the lane in production only those that it emitted, not those that it only recorded.
 
-    The legacy lane's are read where they arrived. A replay wakes nobody, whichever lane runs it.
+    The legacy lane's are read where they arrived, so all of them were emitted. A replay emits nothing, whichever lane runs it:
+    what it recorded counts.
     """
     of_production = run.role is Role.CONTROL and run.lane is production and not is_replay(run.plan_id)
     if production is Lane.LEGACY or not of_production:

@@ -3,7 +3,7 @@
 What came of each trade: its end, how much was filled, and what is left. Quantities are held against what the lane itself asked
 for and against what its orders filled, whatever end it recorded.
 
-The net under every other check: what each lane executed of a trade, in USD, against what the plan asks for, whatever the lane
+The check that comes last: what each lane executed of a trade, in USD, against what the plan asks for, whatever the lane
 recorded of its decision; and where no price is known at all, the shares of the two lanes against each other. What another kind
 already says of the lane and trade is the cause of what is found here.
 """
@@ -161,9 +161,9 @@ def _stopped_rightly(side: LaneTrade, duties: Duties) -> bool:
 def ends_apart(pair: TradePair, duties: Duties) -> frozenset[Role]:
     """Give the lanes that departed where a trade ended differently in the two. The plan wants it executed; the rules come first.
 
-    A lane that had to block does not depart where the other had to as well, and a lane that bought there does. Of a lane that
-    had no quote or no broker, and one whose success is only its own word, the latter departs where its price is not the market's;
-    else nothing says which lane does.
+    - Both lanes had to block: a lane that bought departs, a lane that blocked does not.
+    - One lane had no quote or no broker, and only the other lane's own word says that it executed the trade: the other departs
+      where its price is not the market's. Where it is, nothing says which lane departs.
     """
     both = pair.both
     if both is None:
@@ -197,7 +197,7 @@ def _departs(side: LaneTrade, other: LaneTrade, pair: TradePair, duties: Duties)
 
 
 def _did_nearly_all(side: LaneTrade, pair: TradePair, policy: Policy) -> bool:
-    """Tell whether a failed trade filled what the plan asks for but for a rest that no rule minds."""
+    """Tell whether a failed trade filled what the plan asks for, within the rule's tolerance."""
     planned, dollars = pair.planned, _filled_dollars(side)
     if planned is None or dollars is None or side.trade.status is not TradeStatus.FAILED:
         return False
@@ -207,7 +207,7 @@ def _did_nearly_all(side: LaneTrade, pair: TradePair, policy: Policy) -> bool:
 
 
 def _is_proved(side: LaneTrade, pair: TradePair, duties: Duties) -> bool:
-    """Tell whether a lane's success is more than its own word: its broker's fills, or its ledger at a price nobody denies."""
+    """Tell whether more than a lane's own word says that it executed: its broker's fills, or its ledger at the market's price."""
     told = order_fill(side) if side.run.broker_truth else None
     if told is not None and told.quantity > 0:
         return True
@@ -250,10 +250,13 @@ def _filled_quantity(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 def _partial(pair: TradePair, duties: Duties) -> Iterator[Finding]:
     """Two failed trades may have filled different parts: compared in USD at each lane's own decision price.
 
-    The lane whose record says something else than its orders departs. Where the brokers say what both filled, the lane departs
-    that is farther from the plan, and where that one filled nothing, so that no thin market is common to both, the other as far
-    as it missed the plan; where only one broker was asked, the lane that failed what the other executed, whatever that one
-    recorded. Else nothing says which does.
+    Which lane departs:
+
+    - one whose record says something else than its orders;
+    - where the brokers say what both filled: the lane that is farther from the plan. If one of them filled nothing, the market
+      was not too thin for both, and each lane that missed the plan departs;
+    - where only one broker was asked: the other lane, if that broker shows that its lane executed the trade;
+    - else nothing says which lane departs.
     """
     both, policy = pair.both, duties.policy
     if both is None or any(side.trade.status is not TradeStatus.FAILED for side in both):
@@ -288,9 +291,9 @@ def _missed_the_plan(planned: Planned, dollars: Mapping[Role, Decimal], policy: 
 
 
 def _alone_failed(side: LaneTrade, both: tuple[LaneTrade, LaneTrade], pair: TradePair, duties: Duties) -> bool:
-    """Tell whether a lane failed a trade that the other executed whatever it recorded, by the broker's word.
+    """Tell whether a lane failed a trade that the other executed by its broker's word, even if that one recorded it as failed.
 
-    A lane that sent no order failed alone as well where the other's orders filled a part.
+    A lane that sent no order failed alone also where the other's orders filled a part.
     """
     other = both[0] if side is both[1] else both[1]
     if not other.run.broker_truth or _filled(side, pair):

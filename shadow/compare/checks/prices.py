@@ -192,7 +192,7 @@ def _witness(side: LaneTrade, pair: TradePair, policy: Policy) -> _Witness | Non
 
 
 def is_off_every_witness(side: LaneTrade, pair: TradePair, policy: Policy) -> bool:
-    """Tell whether somebody else says what the market was, and nobody says that it was at the price a lane traded at."""
+    """Tell whether no witness of the market bears out a price that the lane decided or traded at; False without a witness."""
     fill = truest_fill(side)
     traded = None if fill is None or fill.value is None else EXACT.divide(fill.value, fill.quantity)
     prices = [price for price in (decision_price(side.trade.intent), traded or side.trade.average_price) if price is not None]

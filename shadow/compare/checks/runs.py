@@ -152,7 +152,7 @@ def _status_across(view: PairView, duties: Duties) -> Iterator[Finding]:
 
 
 def _steps_across(control: RunOutcome, candidate: RunOutcome) -> Iterator[Finding]:
-    """Tell of runs that stopped alike and name a step that such a stop does not have; of a failure, where the two differ."""
+    """Tell of runs that stopped alike and name a step that is not that of the rule that stopped them, or two different steps."""
     if control.failure_step is None or candidate.failure_step is None:
         return
     due = _STOPS.get(control.status)

@@ -249,7 +249,7 @@ def _foreign(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
 
 
 def _first_counted(buys: list[tuple[TradePair, LaneTrade]]) -> tuple[Decimal, Decimal] | None:
-    """Give what the BUYs begun by the end of the first asked one come to, and what the breaker had counted there (USD)."""
+    """Give of the BUY that asked first, in USD: all BUYs that began before it ended, and what the breaker had counted then."""
     known = [
         (side.trade.started_at, pair, side)
         for pair, side in buys
@@ -267,13 +267,17 @@ def _first_counted(buys: list[tuple[TradePair, LaneTrade]]) -> tuple[Decimal, De
 
 
 def _counted_by(side: LaneTrade, counted: Decimal) -> bool:
-    """Tell whether a BUY may be part of what another one saw: BUYs reserve in parallel, none counts less than those before."""
+    """Tell whether a BUY may be part of the sum that another one saw. BUYs reserve in parallel, and the sum only grows."""
     equity = side.trade.equity
     return equity is not None and equity.cumulative is not None and equity.cumulative <= counted
 
 
 def _may_have_reserved(side: LaneTrade, by: datetime) -> bool:
-    """Tell whether a BUY may have been counted by a moment. One tried more than once, or in vain, was begun before it says so."""
+    """Tell whether a BUY may have been counted by a moment.
+
+    The record of a BUY that was tried more than once, or failed, has the start of its last attempt: it may have been counted
+    before.
+    """
     trade = side.trade
     is_last_attempt = (trade.attempts or 1) > 1 or trade.status in (TradeStatus.FAILED, TradeStatus.UNKNOWN)
     return trade.started_at is not None and (trade.started_at <= by or is_last_attempt)

@@ -212,7 +212,7 @@ def _exit_across(pair: TradePair, planned: Planned, sizes: dict[Role, Sized], po
 
 
 def _words(side: LaneTrade, size: Sized) -> set[Decimal]:
-    """Give what a lane says it sold of a full exit: asked for, and filled. That both differ is told of it elsewhere."""
+    """Give what a lane says it sold of a full exit: asked for, and filled. If the two differ, another check tells it."""
     filled = side.trade.filled_quantity if side.trade.status is TradeStatus.COMPLETED else None
     return {size.quantity, filled or size.quantity}
 

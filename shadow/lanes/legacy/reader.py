@@ -359,7 +359,7 @@ def _trade(row: _TradeRow, facts: RunFacts, limit: Decimal | None) -> TradeOutco
 
 
 def _intent(status: TradeStatus, filled: Decimal | None, order_type: str | None, price: Decimal | None) -> Intent:
-    """Take what was executed for what was asked: the control records only that, and in full they are the same."""
+    """Take what was executed for what was asked, of a completed trade: the control records no quantity that it asked for."""
     asked = filled if status is TradeStatus.COMPLETED else None
     return slim(Intent(quantity=asked, order_type=order_type, decision_price=price))
 
@@ -429,7 +429,7 @@ _SLACK = timedelta(seconds=5)
 def _claimed_rows(
     effects: Sequence[Effect], trades: Sequence[TradeOutcome], *, ledger_is_shared: bool
 ) -> tuple[list[Effect], list[Effect]]:
-    """Give the effects with every row of the ledger at the trade whose it is, and the rows that are none's."""
+    """Give the effects, each row of the ledger with its trade, and the rows that belong to no trade."""
     by_id = {trade.trade_id: trade for trade in trades}
     told = {e.order_id: e.trade_id for e in effects if e.kind is EffectKind.TRADE_EXECUTED and e.order_id and e.trade_id in by_id}
     entered: dict[str, Decimal] = defaultdict(Decimal)
