@@ -128,7 +128,7 @@ TRADES = (
     _DAY,
     _RUN,
     _PLAN,
-    Column("trade_id", Kind.TEXT, "the trade, the same in both lanes"),
+    Column("trade_id", Kind.TEXT, "the plan's id of the trade; of a trade beyond the plan the lane's own"),
     _ORIGIN,
     _PATH,
     Column("symbol", Kind.TEXT, "ticker"),

@@ -21,11 +21,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from reports.data.columns import Column, Kind, Path, Size
+from shadow.compare.case import PairView, case_of
 from shadow.contracts.comparison import Comparison, Difference, Severity
 from shadow.contracts.errors import InvalidPayload, UnreadableDocument
-from shadow.contracts.identity import trade_id_of
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
-from shadow.contracts.plan import PlanItem
 from shadow.contracts.vocabulary import Action, Origin, Reason, RunStatus, Side
 
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -174,12 +173,17 @@ def add_pair(lists: Lists, document: Comparison, path: Path, trade_count: int, n
 
 
 def add_trades(lists: Lists, document: Comparison, path: Path) -> int:
-    """Append a row for each trade planned or seen in either lane; give their number."""
-    ids, control, candidate, items = _joined(document)
+    """Append a row for each trade planned or seen in either lane, joined as the judge joins them; give their number.
+
+    A lane in production has trade ids of its own, so both lanes' records of a trade need not have one id.
+    """
+    pairs = PairView(case_of(document)).trades
     counts = _difference_counts(document.differences)
+    control = [pair.control.trade if pair.control else None for pair in pairs]
+    candidate = [pair.candidate.trade if pair.candidate else None for pair in pairs]
     either = [c or d for c, d in zip(control, candidate, strict=True)]
-    planned = [i.trade_amount if i else t.planned_amount if t else None for t, i in zip(either, items, strict=True)]
-    number = len(ids)
+    planned = [p.planned.amount if p.planned else t.planned_amount if t else None for t, p in zip(either, pairs, strict=True)]
+    number = len(pairs)
     for column, constant in (
         ("trading_day", document.trading_day),
         ("run_id", document.run_id),
@@ -188,15 +192,17 @@ def add_trades(lists: Lists, document: Comparison, path: Path) -> int:
         ("path", path),
     ):
         lists[column].extend([constant] * number)
-    lists["trade_id"].extend(ids)
-    lists["symbol"].extend([t.symbol if t else i.symbol if i else None for t, i in zip(either, items, strict=True)])
-    lists["side"].extend([t.action if t else i.side if i else None for t, i in zip(either, items, strict=True)])
+    lists["trade_id"].extend([pair.trade_id for pair in pairs])
+    lists["symbol"].extend([pair.symbol for pair in pairs])
+    lists["side"].extend([pair.side for pair in pairs])
     lists["size"].extend([Size.LARGE if a is not None and abs(a) >= LARGE_USD else Size.SMALL for a in planned])
-    exits = [bool((i and i.is_full_exit) or (t and t.is_complete_exit)) for t, i in zip(either, items, strict=True)]
+    exits = [
+        bool((p.planned and p.planned.is_full_exit) or (t and t.is_complete_exit)) for t, p in zip(either, pairs, strict=True)
+    ]
     lists["full_exit"].extend(exits)
     lists["planned_amount"].extend(planned)
-    lists["differences"].extend([counts.get(i, _NONE)[0] for i in ids])
-    lists["unexplained"].extend([counts.get(i, _NONE)[1] for i in ids])
+    lists["differences"].extend([counts.get(pair.trade_id, _NONE)[0] for pair in pairs])
+    lists["unexplained"].extend([counts.get(pair.trade_id, _NONE)[1] for pair in pairs])
     _add_lane(lists, "control", control)
     _add_lane(lists, "candidate", candidate)
     return number
@@ -211,32 +217,6 @@ def _version(run: RunOutcome | None) -> str | None:
 
 
 _NONE = (0, 0)
-_Trades = list[TradeOutcome | None]
-
-
-def _joined(document: Comparison) -> tuple[list[str], _Trades, _Trades, list[PlanItem | None]]:
-    """Join plan and lanes. The control's order leads, then what only the candidate or only the plan has."""
-    control = _by_id(document.control)
-    candidate = _by_id(document.candidate)
-    planned = {item.symbol: item for item in document.plan.tradable_items}
-    ids = list(dict.fromkeys((*control, *candidate)))
-    items = [_item(planned, control.get(i) or candidate[i]) for i in ids]
-    for item in planned.values():
-        ids.append(trade_id_of(document.run_id, item.symbol, item.action))
-        items.append(item)
-    return ids, [control.get(i) for i in ids], [candidate.get(i) for i in ids], items
-
-
-def _item(planned: dict[str, PlanItem], trade: TradeOutcome) -> PlanItem | None:
-    """Take the item that planned `trade` out of `planned`: a plan has one item a symbol, and its action is the side."""
-    item = planned.get(trade.symbol)
-    if item is None or item.side is not trade.action:
-        return None
-    return planned.pop(item.symbol)
-
-
-def _by_id(run: RunOutcome | None) -> dict[str, TradeOutcome]:
-    return {trade.trade_id: trade for trade in run.trades} if run else {}
 
 
 def _difference_counts(differences: Iterable[Difference]) -> dict[str, tuple[int, int]]:

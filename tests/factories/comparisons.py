@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
+from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 from shadow.compare.judge import with_totals
@@ -202,6 +203,17 @@ def comparison_of(
 def diverged(comparison: Comparison, *differences: Difference) -> Comparison:
     """Copy `comparison` with `differences` (one MAJOR quantity by default), its verdict and its sums."""
     return with_totals(comparison.model_copy(update={"differences": differences or (difference(comparison),)}))
+
+
+def with_ids_of_its_own(comparison: Comparison) -> Comparison:
+    """Copy `comparison` with trade ids that the control made itself, as the lane in production does."""
+    control = comparison.control
+    if control is None:
+        return comparison
+    names = {trade.trade_id: str(uuid5(UUID(comparison.run_id), f"own:{trade.trade_id}")) for trade in control.trades}
+    trades = tuple(trade.model_copy(update={"trade_id": names[trade.trade_id]}) for trade in control.trades)
+    effects = control.effects and tuple(e.model_copy(update={"trade_id": names.get(e.trade_id or "")}) for e in control.effects)
+    return comparison.model_copy(update={"control": control.model_copy(update={"trades": trades, "effects": effects})})
 
 
 def missing_candidate(comparison: Comparison) -> Comparison:

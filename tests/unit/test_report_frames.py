@@ -31,6 +31,8 @@ from tests.factories.comparisons import (
     document,
     missing_candidate,
     partly_filled,
+    story,
+    with_ids_of_its_own,
     write_jsonl,
     write_store,
 )
@@ -85,6 +87,16 @@ def test_a_trade_joins_plan_and_both_lanes() -> None:
         assert (row["symbol"], row["side"], row["planned_amount"]) == (control.symbol, control.action, control.planned_amount)
         assert (row["control_price"], row["candidate_price"]) == (control.average_price, candidate.average_price)
     assert list(trades["full_exit"]).count(True) == 2
+
+
+def test_a_control_with_trade_ids_of_its_own_gives_the_same_frames() -> None:
+    told = story([DAY + timedelta(days=number) for number in range(5)])
+    by_the_plan, by_its_own = frames_of(*told), frames_of(*map(with_ids_of_its_own, told))
+
+    assert not set(by_its_own.trades["trade_id"]) - set(by_the_plan.trades["trade_id"])
+    for name in FRAMES:
+        left, right = (getattr(frames, name).drop(columns="document", errors="ignore") for frames in (by_the_plan, by_its_own))
+        pd.testing.assert_frame_equal(left, right)
 
 
 def test_a_trade_that_no_lane_has_is_still_a_row() -> None:
