@@ -35,7 +35,7 @@ from shadow.compare.judge import verdict_by, weighed
 from shadow.compare.policy import Policy
 from shadow.contracts.comparison import Difference, Verdict
 from shadow.contracts.errors import InvalidPayload, UnreachableSource, UnreadableDocument
-from shadow.settlement.judging import Again, Answer, Asker, Line, WhatIf, answer_from_wire
+from shadow.settlement.judging import FIXED, Again, Answer, Asker, Line, WhatIf, answer_from_wire
 from shadow.settlement.stored import Entry, Store
 
 if TYPE_CHECKING:
@@ -112,10 +112,11 @@ class Cloud:
 FEW = 64
 """So many documents are read by this process alone: starting others takes longer."""
 _PORTION = 32
-_FORM = "shadow margins 2"
+_FORM = "shadow margins 3"
 _LOG = logging.getLogger(__name__)
-_FIXED = frozenset({Verdict.MISSING_CONTROL, Verdict.MISSING_CANDIDATE, Verdict.INCOMPLETE})
 Kinds = dict[str, int]
+_Part = tuple[Sequence[int], list[Answer]]
+"""Answers, and where they stand among all."""
 Told = Callable[[int, int], None]
 
 
@@ -156,6 +157,13 @@ class Rejudged:
     came: Counter[str] = field(default_factory=Counter)
     went: Counter[str] = field(default_factory=Counter)
 
+    def count(self, line: Line, before: Verdict, after: Verdict) -> None:
+        """Count a pair."""
+        self.pairs += 1
+        self.trades += line.trades
+        self.before[before] += 1
+        self.after[after] += 1
+
     @property
     def flips(self) -> Counter[tuple[str, str]]:
         """Count the verdicts that flip, by what they were and become."""
@@ -178,10 +186,19 @@ class Rejudged:
 
 
 @dataclass(frozen=True, slots=True)
+class _Said:
+    """What is said of a pair: its verdict and its differences."""
+
+    verdict: Verdict
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Portion:
-    """Documents for one process, and what the index has of them."""
+    """Documents for one process, where they stand among all, and what the index has of them."""
 
     source: Store
+    places: tuple[int, ...]
     entries: tuple[Entry, ...]
     lines: tuple[Line | None, ...]
     asker: Asker
@@ -224,29 +241,45 @@ def _worked(
     work = [place for place, line in enumerate(lines) if line is None or asker.whole or what_if.needs_the_judge(line)]
     answers: list[Answer | None] = [None if line is None else (line, None) for line in lines]
     if cloud is not None:
-        parts: Iterable[list[Answer]] = [cloud.answers([entries[place] for place in work], asker)]
+        parts: Iterable[_Part] = [(work, cloud.answers([entries[place] for place in work], asker))]
     else:
         portions = [
-            Portion(source, tuple(entries[i] for i in part), tuple(lines[i] for i in part), asker)
+            Portion(source, tuple(part), tuple(entries[i] for i in part), tuple(lines[i] for i in part), asker)
             for part in (work[start : start + _PORTION] for start in range(0, len(work), _PORTION))
         ]
-        parts = _in_processes(portions, (os.cpu_count() or 1) if source.can_be_sent and len(work) >= FEW else 1)
+        is_much = source.can_be_sent and len(work) >= FEW
+        parts = _beside_others(portions, (os.cpu_count() or 1) - 1) if is_much else _alone(portions)
     done = 0
-    for part in parts:
-        for answer in part:
-            answers[work[done]] = answer
-            done += 1
+    for places, part in parts:
+        for place, answer in zip(places, part, strict=True):
+            answers[place] = answer
+        done += len(part)
         tell(done, len(work))
     return [answer for answer in answers if answer is not None]
 
 
-def _in_processes(portions: Sequence[Portion], workers: int) -> Iterator[list[Answer]]:
-    """Work through the portions in up to `workers` processes, and give the answers in order."""
-    if workers == 1:
-        yield from map(worked, portions)
+def _alone(portions: Sequence[Portion]) -> Iterator[_Part]:
+    """Work through the portions in this process."""
+    return ((portion.places, worked(portion)) for portion in portions)
+
+
+def _beside_others(portions: Sequence[Portion], others: int) -> Iterator[_Part]:
+    """Work through the portions in this process, from the last to the first, and in `others`, from the first to the last.
+
+    Starting a process takes as long as judging some hundred trades, so that this one begins at once.
+    """
+    if not others:
+        yield from _alone(portions)
         return
-    with ProcessPoolExecutor(min(workers, len(portions)), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(worked, portions)
+    pool = ProcessPoolExecutor(min(others, len(portions)), mp_context=get_context("spawn"))
+    try:
+        asked = [(portion, pool.submit(worked, portion)) for portion in portions]
+        while asked and asked[-1][1].cancel():
+            portion, _ = asked.pop()
+            yield portion.places, worked(portion)
+        yield from ((portion.places, answer.result()) for portion, answer in asked)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def worked(portion: Portion) -> list[Answer]:
@@ -265,32 +298,49 @@ def _answer(portion: Portion, entry: Entry, line: Line | None, what_if: WhatIf) 
 
 def _told(answers: Sequence[Answer], policy: Policy) -> Rejudged:
     """Hold both judgements to the budgets of each day, and note what changed in the order of days, publication and plans."""
-    result = Rejudged(policy.hash)
+    result, what_if = Rejudged(policy.hash), WhatIf(policy)
     for _, day in groupby(sorted(answers, key=lambda answer: _place(answer[0])), lambda answer: answer[0].day):
-        _tell_day(result, list(day), policy)
+        changed = []
+        for line, again in day:
+            result.judged += again is not None
+            if _says_the_same(line, again, what_if):
+                result.count(line, Verdict(line.verdict), Verdict(line.verdict))
+            else:
+                changed.append((line, again))
+        _tell_day(result, changed, policy)
     return result
 
 
+def _says_the_same(line: Line, again: Again | None, what_if: WhatIf) -> bool:
+    """Tell whether a pair is judged as it was, whatever the budgets say of others; False is not certain."""
+    stored = line.stored
+    alike = what_if.weighs_alike(line) if again is None else again == stored
+    return alike and not stored.may_be_covered
+
+
 def _tell_day(result: Rejudged, answers: Sequence[Answer], policy: Policy) -> None:
-    old = {line.run_id: Again(Verdict(line.verdict), line.differences) for line, _ in answers}
-    new = {line.run_id: again or _weighed(line, old[line.run_id], policy) for line, again in answers}
-    before = _within_budgets([line for line, _ in answers if line.policy_hash == policy.hash], old, policy)
+    old = {line.run_id: _said(line.stored) for line, _ in answers}
+    new = {line.run_id: _said(again) if again else _weighed(line, old[line.run_id], policy) for line, again in answers}
+    before = _within_budgets([line for line, _ in answers if line.policy_hash == result.policy_hash], old, policy)
     after = _within_budgets([line for line, _ in answers], new, policy)
-    for line, again in answers:
-        result.judged += again is not None
+    for line, _ in answers:
         _note(result, line, before[line.run_id], after[line.run_id])
+
+
+def _said(again: Again) -> _Said:
+    return _Said(again.verdict, again.differences)
 
 
 def _place(line: Line) -> tuple[str, str, str, str]:
     return (line.day, line.origin, line.published, line.plan_id)
 
 
-def _weighed(line: Line, stored: Again, policy: Policy) -> Again:
+def _weighed(line: Line, stored: _Said, policy: Policy) -> _Said:
     differences = weighed(stored.differences, policy, line.trading_day) if stored.differences else ()
-    return Again(stored.verdict if stored.verdict in _FIXED else verdict_by(differences), differences)
+    return _Said(stored.verdict if stored.verdict in FIXED else verdict_by(differences), differences)
 
 
-def _within_budgets(lines: Iterable[Line], said: Mapping[str, Again], policy: Policy) -> dict[str, Again]:
+def _within_budgets(lines: Iterable[Line], said: Mapping[str, _Said], policy: Policy) -> dict[str, _Said]:
     """Give what was said of every pair; in those of `lines`, what lies beyond the budgets of a day is uncovered."""
     day = [
         Budgeted(line.plan_id, line.run_id, line.trading_day, line.origin, line.published_at, said[line.run_id].differences)
@@ -301,16 +351,13 @@ def _within_budgets(lines: Iterable[Line], said: Mapping[str, Again], policy: Po
     return dict(said) | {run_id: _beyond(said[run_id], over) for run_id, over in beyond.items()}
 
 
-def _beyond(said: Again, over: frozenset[str]) -> Again:
+def _beyond(said: _Said, over: frozenset[str]) -> _Said:
     differences = uncovered(said.differences, over)
-    return Again(said.verdict if said.verdict in _FIXED else verdict_by(differences), differences)
+    return _Said(said.verdict if said.verdict in FIXED else verdict_by(differences), differences)
 
 
-def _note(result: Rejudged, line: Line, before: Again, after: Again) -> None:
-    result.pairs += 1
-    result.trades += line.trades
-    result.before[before.verdict] += 1
-    result.after[after.verdict] += 1
+def _note(result: Rejudged, line: Line, before: _Said, after: _Said) -> None:
+    result.count(line, before.verdict, after.verdict)
     marks = list(_marks(before.differences)), list(_marks(after.differences))
     if marks[0] == marks[1] and before.verdict is after.verdict:
         return

@@ -10,7 +10,7 @@ one lane: where both lanes depart from what is right there are two, so that what
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -383,7 +383,7 @@ def shown(value: object) -> str | None:
 def own_faults(
     kind: str,
     field: str,
-    lanes: Iterable[LaneTrade],
+    lanes: Sequence[LaneTrade],
     check: Callable[[LaneTrade], Fault | None],
     pair: TradePair,
     *,
@@ -395,15 +395,14 @@ def own_faults(
 
     `rule` is written out only where something failed; `right` is what to show for a lane that does not fail.
     """
-    sides = tuple(lanes)
     faults = {}
-    for side in sides:
+    for side in lanes:
         fault = check(side)
         if fault is not None:
             faults[side.role] = fault
     if not faults:
         return ()
-    texts = {side.role: faults[side.role].shown if side.role in faults else right(side) for side in sides}
+    texts = {side.role: faults[side.role].shown if side.role in faults else right(side) for side in lanes}
     return _findings((kind, field, str(rule), planned), faults, texts, pair)
 
 

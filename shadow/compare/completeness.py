@@ -94,9 +94,9 @@ def _needed_of_failure(trade: TradeOutcome, needs: LaneEvidence) -> tuple[str, .
 
 def _absent(record: object, paths: Iterable[str]) -> Iterator[str]:
     """Give the paths that lead nowhere: to nothing, an empty text or an empty list. No effects at all is an answer."""
-    for path in paths:
+    for path, parts in _parted(tuple(paths)):
         value = record
-        for part in _parts(path):
+        for part in parts:
             value = getattr(value, part, None)
             if value is None:
                 break
@@ -105,5 +105,5 @@ def _absent(record: object, paths: Iterable[str]) -> Iterator[str]:
 
 
 @lru_cache(maxsize=256)
-def _parts(path: str) -> tuple[str, ...]:
-    return tuple(path.split("."))
+def _parted(paths: tuple[str, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((path, tuple(path.split("."))) for path in paths)

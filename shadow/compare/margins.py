@@ -33,6 +33,8 @@ from shadow.contracts.model import MAGNITUDES
 
 NOT_JUDGED = frozenset({"deadlines", "severity", "known", "noise"})
 """The fields of a policy that decide nothing about what is found."""
+_NOT_WEIGHED = frozenset({"deadlines", "noise"})
+"""Those of them that decide nothing about the weight of what is found either."""
 _TOLERANCES = {"tolerance", "tick", "ticks", "slack_seconds", "ratio", "rule"}
 _NUMERIC = (ExactRule, AbsoluteRule, BpsRule, TicksRule)
 _TOLERANT = (*_NUMERIC, OrderedRule, DurationRatioRule)
@@ -56,10 +58,20 @@ def tolerant_rules(policy: Policy) -> dict[str, Tolerant]:
 
 def basis_of(policy: Policy) -> str:
     """Give the sha256 of what the policy judges by and no margin answers: two policies of one basis differ by tolerances."""
+    return _without(policy, NOT_JUDGED, _TOLERANCES | {"severity"})
+
+
+def weights_of(policy: Policy) -> str:
+    """Give the sha256 of what the policy weighs by: a difference that two policies of the same weights find, both weigh alike."""
+    return _without(policy, _NOT_WEIGHED, _TOLERANCES)
+
+
+def _without(policy: Policy, fields: Iterable[str], of_own: set[str]) -> str:
+    """Give the sha256 of a policy without its tolerances, those `fields`, and those `of_own` of each field of a user's own."""
     rules = dict.fromkeys(tolerant_rules(policy), _TOLERANCES)
-    own = dict.fromkeys(policy.own, _TOLERANCES | {"severity"})
-    judged = policy.model_dump_json(exclude={"rules": rules, "own": own, **dict.fromkeys(NOT_JUDGED, True)})
-    return sha256(judged.encode()).hexdigest()
+    own = dict.fromkeys(policy.own, of_own)
+    left = policy.model_dump_json(exclude={"rules": rules, "own": own, **dict.fromkeys(fields, True)})
+    return sha256(left.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +175,7 @@ class ToleranceRecorder:
     def margins(self) -> Margins:
         """Give the margins of the pair that was judged."""
         rules = tuple(self._margin(name, asked) for name, asked in self._asked.items() if asked.questions or asked.shown)
-        return Margins(basis=basis_of(self._policy), rules=rules)
+        return Margins(basis=basis_of(self._policy), weights=weights_of(self._policy), rules=rules)
 
     def _margin(self, name: str, asked: _Asked) -> Margin:
         rule = self._rules[name]

@@ -318,10 +318,12 @@ class Margin(Frozen):
 class Margins(Frozen):
     """The margins of a pair, by rule: of those that had something to forgive or to refuse.
 
-    `basis` is the sha256 of everything in the policy that decides what is found and that no margin answers.
+    `basis` is the sha256 of everything in the policy that decides what is found and that no margin answers; `weights` the same
+    with the severities and the register, by which what was found was weighed.
     """
 
     basis: str
+    weights: str
     rules: tuple[Margin, ...] = ()
 
 

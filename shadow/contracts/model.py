@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Annotated, Self
 
 from pydantic import (
@@ -245,8 +246,13 @@ def load_json(text: str | bytes, *, parse_float: Callable[[str], object] | None 
     Raises ValueError, also for bytes that are no UTF-8, for a key that stands twice in one object (of which the last would win in
     silence) and for the constants NaN and Infinity, and RecursionError for what is too deep.
     """
-    told = text if isinstance(text, str) else text.decode()
-    return json.loads(told, object_pairs_hook=_once, parse_float=parse_float, parse_constant=_refuse_constant)
+    return _decoder(parse_float)(text if isinstance(text, str) else text.decode())
+
+
+@lru_cache(maxsize=8)
+def _decoder(parse_float: Callable[[str], object] | None) -> Callable[[str], object]:
+    """Give the reading of JSON texts; to make one takes as long as reading a short text."""
+    return json.JSONDecoder(object_pairs_hook=_once, parse_float=parse_float, parse_constant=_refuse_constant).decode
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

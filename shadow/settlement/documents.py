@@ -61,6 +61,8 @@ Record = tuple[str, object]
 """One record of an evidence document: what it is, and itself."""
 
 _PIECE = 1 << 20
+_HELD = 4 << 20
+"""The size of the largest document, in bytes unpacked, that is held whole, and so is unpacked once and not twice."""
 _OVERHEAD = 4_096
 """Bytes that packing may add to a text, at most."""
 _DECODE = json.JSONDecoder(parse_float=Decimal).decode
@@ -105,15 +107,18 @@ class EvidenceStore:
         body = self._objects.get(ref.key)
         if body is None:
             raise EvidenceCorrupt(f"{ref.key}: expected an object, was nothing")
-        digest, size = sha256(), 0
+        digest, size, kept = sha256(), 0, io.BytesIO()
         for piece in _unpacked(body, ref):
             digest.update(piece)
             size += len(piece)
             if size > ref.size:
                 raise EvidenceCorrupt(f"{ref.key}: expected {ref.size} bytes unpacked, was more")
+            if ref.size <= _HELD:
+                kept.write(piece)
         if digest.hexdigest() != ref.sha256:
             raise EvidenceCorrupt(f"{ref.key}: expected sha256 {ref.sha256}, was {digest.hexdigest()}")
-        return _records(body, ref)
+        kept.seek(0)
+        return _records(kept if ref.size <= _HELD else _unpacking(body), ref)
 
     def keep_comparison(self, day: date, run_id: str, body: bytes) -> tuple[str, str]:
         """Store a comparison's canonical bytes; gives its key and digest."""
@@ -132,16 +137,20 @@ def _unpacked(body: bytes, ref: EvidenceRef) -> Iterator[bytes]:
     if len(body) > ref.size + _OVERHEAD:
         raise EvidenceCorrupt(f"{ref.key}: expected {ref.size} bytes packed, was {len(body)} bytes")
     try:
-        with gzip.open(io.BytesIO(body)) as text:
+        with _unpacking(body) as text:
             while piece := text.read(_PIECE):
                 yield piece
     except (OSError, EOFError, zlib.error) as error:
         raise EvidenceCorrupt(f"{ref.key}: expected records in gzip, was {type(error).__name__}") from None
 
 
-def _records(body: bytes, ref: EvidenceRef) -> Iterator[Record]:
+def _unpacking(body: bytes) -> io.BufferedIOBase:
+    return gzip.open(io.BytesIO(body))
+
+
+def _records(unpacked: io.BufferedIOBase, ref: EvidenceRef) -> Iterator[Record]:
     """Read the records of a document that has been verified; raises `EvidenceCorrupt`."""
-    with gzip.open(io.BytesIO(body)) as lines:
+    with unpacked as lines:
         for line in lines:
             try:
                 record = _DECODE(line.decode("utf-8", "surrogatepass"))

@@ -30,8 +30,8 @@ from shadow.aws.objects import S3Objects
 from shadow.broker.recording import RECORDED
 from shadow.compare.case import PairCase, case_of
 from shadow.compare.document import canonical_bytes
-from shadow.compare.judge import judge, verdict_and_differences
-from shadow.compare.margins import Unchanged
+from shadow.compare.judge import judge, verdict_and_differences, verdict_by
+from shadow.compare.margins import Unchanged, weights_of
 from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.comparison import Comparison, Difference, EvidenceRef, Margin, Margins, Needs, Verdict
 from shadow.contracts.errors import EvidenceUnavailable, InvalidPayload, faults_of
@@ -145,6 +145,9 @@ def code_version() -> str:
 _LOG = logging.getLogger(__name__)
 _Asked = tuple[str, str, bool, str | None, dict[str, tuple[str, str | None]]]
 
+FIXED = frozenset({Verdict.MISSING_CONTROL, Verdict.MISSING_CANDIDATE, Verdict.INCOMPLETE})
+"""Verdicts that no difference changes."""
+_COVERED = '"covered_by"'
 _DIFFERENCES: TypeAdapter[tuple[Difference, ...]] = TypeAdapter(tuple[Difference, ...], config=ConfigDict(defer_build=True))
 
 
@@ -168,7 +171,7 @@ class _Head(_Part):
     plan_id: str
     run_id: str
     trading_day: date
-    origin: Origin = Origin.LIVE
+    origin: str = Origin.LIVE.value
     published_at: datetime
     verdict: Verdict
     differences: tuple[Difference, ...]
@@ -183,7 +186,8 @@ class Line:
     """A stored pair without its trades, in plain values, so that a line is read as fast as its text.
 
     `asked` has its margins: rule, words, whether a difference shows them, what was needed, and the needs by measure. `found` has
-    its differences as JSON: a text takes a quarter of the memory, and is read where it is asked for.
+    its differences as JSON: a text takes a quarter of the memory, and is read where it is asked for. `weights` names what weighed
+    them; empty where the verdict that is stored is not the one that they come to.
     """
 
     name: str
@@ -199,6 +203,7 @@ class Line:
     code_version: str
     trades: int
     basis: str
+    weights: str
     asked: list[_Asked]
     found: str
 
@@ -213,9 +218,9 @@ class Line:
         return datetime.fromisoformat(self.published)
 
     @property
-    def differences(self) -> tuple[Difference, ...]:
-        """The differences, as stored."""
-        return _DIFFERENCES.validate_json(self.found)
+    def stored(self) -> Again:
+        """What was said when the pair was stored."""
+        return Again(Verdict(self.verdict), self.found)
 
     def margin(self, asked: _Asked) -> Margin:
         """Make the margin of what one rule was asked."""
@@ -226,17 +231,15 @@ class Line:
         )
 
 
-def line_of(name: str, stamp: str, content: bytes) -> Line:
-    """Read what the index keeps of one stored document. Raises `InvalidPayload` naming document and fields."""
+def _head_of(name: str, content: bytes) -> _Head:
     try:
-        head = _Head.model_validate_json(content)
+        return _Head.model_validate_json(content)
     except ValidationError as error:
         raise InvalidPayload(name, faults_of(error)) from None
-    return _line(name, stamp, sha256(content).hexdigest(), head)
 
 
-def _line(name: str, stamp: str, digest: str, head: _Head) -> Line:
-    margins = head.margins or Margins(basis="")
+def _line(name: str, stamp: str, digest: str, head: _Head | Comparison) -> Line:
+    margins = head.margins or Margins(basis="", weights="")
     return Line(
         name=name,
         stamp=stamp,
@@ -244,16 +247,21 @@ def _line(name: str, stamp: str, digest: str, head: _Head) -> Line:
         plan_id=head.plan_id,
         run_id=head.run_id,
         day=head.trading_day.isoformat(),
-        origin=head.origin.value,
+        origin=head.origin,
         published=head.published_at.isoformat(),
         verdict=head.verdict,
         policy_hash=head.policy_hash,
         code_version=head.code_version,
         trades=sum(item.action != "HOLD" for item in head.plan.items),
         basis=margins.basis,
+        weights=margins.weights if head.verdict in (*FIXED, verdict_by(head.differences)) else "",
         asked=[_asked(margin) for margin in margins.rules],
-        found=_DIFFERENCES.dump_json(head.differences, exclude_none=True).decode(),
+        found=_text_of(head.differences),
     )
+
+
+def _text_of(differences: tuple[Difference, ...]) -> str:
+    return _DIFFERENCES.dump_json(differences, exclude_none=True).decode()
 
 
 def _asked(margin: Margin) -> _Asked:
@@ -267,22 +275,37 @@ def _text(value: Decimal | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """What the judge said of one stored pair: its verdict and differences, before budgets."""
+    """What is said of one stored pair: its verdict and, as JSON, its differences, before budgets."""
 
     verdict: Verdict
-    differences: tuple[Difference, ...]
+    found: str
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """The differences."""
+        return _DIFFERENCES.validate_json(self.found)
+
+    @property
+    def may_be_covered(self) -> bool:
+        """Tell whether an entry of the register may cover a difference; False is certain."""
+        return _COVERED in self.found
 
 
 Answer = tuple[Line, Again | None]
 
 
 class WhatIf:
-    """Tells which stored pairs a policy can find otherwise. Asked of lines of the index, a million trades take a second."""
+    """Tells which stored pairs a policy can find or weigh otherwise, by the lines of the index."""
 
     def __init__(self, policy: Policy) -> None:
         """Ask about judging by `policy`."""
         self._code = code_version()
         self._unchanged = Unchanged(policy)
+        self._weights = weights_of(policy)
+
+    def weighs_alike(self, line: Line) -> bool:
+        """Tell whether the policy gives what was found in a pair the severities and the cover that are stored."""
+        return line.weights == self._weights
 
     def needs_the_judge(self, line: Line) -> bool:
         """Tell whether only the judge can say what is found in a pair; False is certain."""
@@ -310,28 +333,29 @@ class Asker(Frozen):
         `line` is what an index has of it. Raises `InvalidPayload` naming the document and its fields.
         """
         name, stamp = document
-        if line is not None and sha256(content).hexdigest() != line.sha256:
+        digest = sha256(content).hexdigest()
+        if line is not None and digest != line.sha256:
             _LOG.warning("%s: the document is not the one that the index of margins was made from; it is read again", name)
             line = None
-        line = line or line_of(name, stamp, content)
+        stored = _stored(name, content) if self.whole else None
+        line = line or _line(name, stamp, digest, stored or _head_of(name, content))
         if self.first <= line.trading_day <= self.last and (self.whole or what_if.needs_the_judge(line)):
-            return line, _judged(name, content, self.policy)
+            verdict, found = verdict_and_differences(case_of(stored or _stored(name, content), code_version()), self.policy)
+            return line, Again(verdict, _text_of(found))
         return line, None
 
 
-def _judged(name: str, content: bytes, policy: Policy) -> Again:
+def _stored(name: str, content: bytes) -> Comparison:
     try:
-        stored = Comparison.parse_json(content)
+        return Comparison.parse_json(content)
     except InvalidPayload as invalid:
         raise InvalidPayload(name, invalid.faults) from None
-    return Again(*verdict_and_differences(case_of(stored, code_version()), policy))
 
 
 def answer_to_wire(answer: Answer) -> list[object]:
     """Give the JSON-ready form of an answer."""
     line, again = answer
-    said = None if again is None else [again.verdict.value, [entry.model_dump(mode="json") for entry in again.differences]]
-    return [list(astuple(line)), said]
+    return [list(astuple(line)), None if again is None else [again.verdict.value, again.found]]
 
 
 def answer_from_wire(value: object) -> Answer:
@@ -341,7 +365,7 @@ def answer_from_wire(value: object) -> Answer:
     line, said = value
     if said is None:
         return Line(*line), None
-    return Line(*line), Again(Verdict(said[0]), tuple(map(Difference.model_validate, said[1])))
+    return Line(*line), Again(Verdict(said[0]), said[1])
 
 
 def answer_batch(objects: S3Objects, folder: str, items: Sequence[tuple[str, str]]) -> int:

@@ -288,10 +288,10 @@ def test_absolute_and_relative_rules_are_answered_by_the_same_margins() -> None:
             assert said(source, other) == reference(source, other)
 
 
-@pytest.mark.parametrize("again", [None, Again(Verdict.MATCHED, ())])
+@pytest.mark.parametrize("again", [None, Again(Verdict.MATCHED, "[]")])
 def test_an_answer_of_the_cloud_is_read_as_it_was_written(again: Again | None) -> None:
     words = ["x"] * 8
-    line = Line(*words, Verdict.DIVERGED, "h", "c", 3, "b", [], [])
+    line = Line(*words, Verdict.DIVERGED, "h", "c", 3, "b", "w", [], "[]")
     read, said_again = answer_from_wire(json.loads(json.dumps(answer_to_wire((line, again)))))
     assert (read, said_again) == (line, again)
 

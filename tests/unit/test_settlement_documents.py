@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,8 @@ from shadow.aws.table import to_item
 from shadow.compare.document import canonical_bytes
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
-from shadow.contracts.comparison import Comparison
+from shadow.compare.rules import BpsRule
+from shadow.contracts.comparison import Comparison, Severity
 from shadow.contracts.errors import EvidenceUnavailable, InvalidPayload, UnreachableSource, UnreadableDocument
 from shadow.contracts.outcome import Gap, RunOutcome
 from shadow.contracts.vocabulary import Lane, Role, SizingBasis
@@ -36,14 +38,12 @@ from shadow.settlement.documents import (
     with_other_runs,
 )
 from shadow.settlement.judging import (
-    Again,
     Asker,
     Case,
     WhatIf,
     answer_batch,
     answer_from_wire,
     code_version,
-    line_of,
     pair_case,
     policy_at,
 )
@@ -53,6 +53,7 @@ from tests.factories.control_items import ControlRun
 from tests.factories.pairs import pair_of
 from tests.fakes.evidence import FakeObjects, Fuse, World
 from tests.strategies.outcomes import random_case
+from tests.strategies.policies import policy_with
 from tests.unit.test_settlement import PLAN
 
 DAY = date(2026, 11, 24)
@@ -425,17 +426,46 @@ def test_a_stored_pair_is_judged_again_where_it_is_asked_for_and_its_margins_do_
 
     stored = Comparison.parse_json(STORED)
     assert (again is not None) is is_judged
-    assert again in (None, Again(stored.verdict, stored.differences))
+    assert again is None or (again.verdict, again.differences) == (stored.verdict, stored.differences)
+    assert again in (None, line.stored)
     assert (line.name, line.stamp, line.sha256) == ("one.json", "stamp", sha256(content).hexdigest())
-    assert (line.trades, line.verdict, line.differences) == (len(stored.plan.tradable_items), stored.verdict, stored.differences)
+    assert (line.trades, line.stored.differences) == (len(stored.plan.tradable_items), stored.differences)
     assert (line.trading_day, line.published_at) == (stored.trading_day, stored.published_at)
+
+
+@pytest.mark.parametrize(
+    ("changes", "alike"),
+    [
+        ({}, True),
+        ({"deadlines": POLICY.deadlines.model_copy(update={"stuck_seconds": 99})}, True),
+        ({"severity": {"SLIPPAGE": Severity.INFO}}, False),
+        ({"known": ()}, False),
+        ({"limits": POLICY.limits.model_copy(update={"run_seconds": 9_999})}, False),
+    ],
+)
+def test_policies_weigh_a_pair_alike_where_only_their_tolerances_differ(changes: dict[str, object], *, alike: bool) -> None:
+    policy = policy_with()
+    content = canonical_bytes(judge(CASE, policy))
+    asker = Asker(policy=policy, first=CASE.trading_day, last=CASE.trading_day)
+    line, _ = asker.answer(WhatIf(policy), ("one.json", "stamp"), content)
+    wider = BpsRule(rule="bps", tolerance=Decimal(9_999))
+    other = policy.model_copy(update={"rules": policy.rules.model_copy(update={"average_price": wider}), **changes})
+    assert WhatIf(other).weighs_alike(line) is alike
+
+
+def test_a_stored_verdict_that_its_differences_do_not_come_to_is_weighed_anew() -> None:
+    asker, what_if = Asker(policy=POLICY, first=CASE.trading_day, last=CASE.trading_day), WhatIf(POLICY)
+    other = changed(verdict="IGNORED")
+    assert json.loads(STORED)["verdict"] != "IGNORED"
+    assert what_if.weighs_alike(asker.answer(what_if, ("one.json", "stamp"), STORED)[0])
+    assert not what_if.weighs_alike(asker.answer(what_if, ("one.json", "stamp"), other)[0])
 
 
 def test_a_line_of_an_index_is_used_where_it_is_of_the_document_and_made_anew_where_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     asker, what_if = Asker(policy=POLICY, first=CASE.trading_day, last=CASE.trading_day), WhatIf(POLICY)
-    line = line_of("one.json", "stamp", STORED)
+    line, _ = asker.answer(what_if, ("one.json", "stamp"), STORED)
     of_it, of_another = replace(line, run_id="kept"), replace(line, run_id="kept", sha256="0" * 64)
 
     assert asker.answer(what_if, ("one.json", "stamp"), STORED, of_it)[0] is of_it

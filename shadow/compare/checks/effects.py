@@ -6,7 +6,7 @@ its own end demand. Two lanes whose effects are right by their own outcomes diff
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -54,19 +54,18 @@ def trade_effect_findings(pair: TradePair, policy: Policy, production: Lane = La
     """Hold the events and ledger entries about one trade against its outcome."""
     for checks in (_EVENT, _LEDGER):
         watching = [side for side in pair.lanes if is_watched(side.run, checks.effect)]
-        for suffix, check in checks.checks:
+        sent = {side.role: sent_by(side.run, side.effects_of(checks.effect), production) for side in watching}
+        for kind, check in checks.checks:
 
-            def bound(
-                side: LaneTrade, check: Callable[[LaneTrade, tuple[Effect, ...], Policy], Fault | None] = check
-            ) -> Fault | None:
-                return check(side, sent_by(side.run, side.effects_of(checks.effect), production), policy)  # noqa: B023 - called before the next turn
+            def bound(side: LaneTrade, check: _Check = check, sent: Mapping[Role, tuple[Effect, ...]] = sent) -> Fault | None:
+                return check(side, sent[side.role], policy)
 
-            yield from own_faults(f"{checks.lead}_{suffix}", f"effects.{checks.effect.value}", watching, bound, pair)
+            yield from own_faults(kind, checks.field, watching, bound, pair)
 
-        def named(side: LaneTrade, kind: EffectKind = checks.effect) -> Fault | None:
-            return _foreign_ids(side.run, side.effects_of(kind))
+        def named(side: LaneTrade, effect: EffectKind = checks.effect) -> Fault | None:
+            return _foreign_ids(side.run, side.effects_of(effect))
 
-        yield from own_faults(f"{checks.lead}_DIFFERENT", f"effects.{checks.effect.value}{IDS}", watching, named, pair)
+        yield from own_faults(checks.different, f"{checks.field}{IDS}", watching, named, pair)
 
 
 def _has_ended(side: LaneTrade) -> bool:
@@ -220,24 +219,40 @@ def _ledger_different(side: LaneTrade, effects: tuple[Effect, ...], policy: Poli
     return None
 
 
+_Check = Callable[[LaneTrade, tuple[Effect, ...], Policy], Fault | None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Checks:
-    """The four ways in which the effects of one kind can be wrong about a trade."""
+    """The four ways in which the effects of one kind can be wrong about a trade, by the kind of difference that each is."""
 
-    lead: str
     effect: EffectKind
-    checks: tuple[tuple[str, Callable[[LaneTrade, tuple[Effect, ...], Policy], Fault | None]], ...]
+    field: str
+    different: str
+    checks: tuple[tuple[str, _Check], ...]
 
 
 _EVENT = _Checks(
-    "TRADE_EXECUTED",
     EffectKind.TRADE_EXECUTED,
-    (("MISSING", _event_missing), ("EXTRA", _event_extra), ("TWICE", _event_twice), ("DIFFERENT", _event_different)),
+    "effects.TradeExecuted",
+    "TRADE_EXECUTED_DIFFERENT",
+    (
+        ("TRADE_EXECUTED_MISSING", _event_missing),
+        ("TRADE_EXECUTED_EXTRA", _event_extra),
+        ("TRADE_EXECUTED_TWICE", _event_twice),
+        ("TRADE_EXECUTED_DIFFERENT", _event_different),
+    ),
 )
 _LEDGER = _Checks(
-    "LEDGER",
     EffectKind.LEDGER_ENTRY,
-    (("MISSING", _ledger_missing), ("EXTRA", _ledger_extra), ("TWICE", _ledger_twice), ("DIFFERENT", _ledger_different)),
+    "effects.LedgerEntry",
+    "LEDGER_DIFFERENT",
+    (
+        ("LEDGER_MISSING", _ledger_missing),
+        ("LEDGER_EXTRA", _ledger_extra),
+        ("LEDGER_TWICE", _ledger_twice),
+        ("LEDGER_DIFFERENT", _ledger_different),
+    ),
 )
 
 

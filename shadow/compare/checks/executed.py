@@ -7,8 +7,8 @@ trade's record. A sum of quantity * price is kept with its quantity, so that an 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from shadow.compare.case import LaneTrade, memoized_per_trade
 from shadow.compare.checks.sizing import asked_quantity, decision_price
@@ -31,8 +31,7 @@ _KNOWN = LIVE | DEAD | {FILLED, ""}
 _NOT_KNOWN = frozenset({TradeStatus.UNKNOWN, TradeStatus.UNFINISHED})
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(NamedTuple):
     """Shares filled and the USD they came to. `value` is None where no price is known."""
 
     quantity: Decimal

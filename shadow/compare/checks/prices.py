@@ -7,10 +7,10 @@ quote when the brokers were asked; where there are none, against the other lane'
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from shadow.compare.case import Fault, Finding, LaneTrade, TradePair, memoized_per_trade, own_faults, shown
 from shadow.compare.checks.duties import was_tried
@@ -39,7 +39,8 @@ def price_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         rule=policy.rules.decision_mid,
         right=lambda side: shown(decision_price(side.trade.intent)),
     )
-    yield from _decision(pair, policy)
+    off = {side.role: fault for side in pair.lanes if (fault := _off_the_market(side, pair, policy)) is not None}
+    yield from _decision(pair, policy, off)
     limit = policy.limits.quote_seconds
     yield from own_faults(
         "QUOTE_STALE", "intent.quote_at", pair.lanes, lambda side: _stale(side, limit), pair, rule=f"at most {limit} s old"
@@ -56,7 +57,7 @@ def price_findings(pair: TradePair, policy: Policy) -> Iterator[Finding]:
         pair,
         rule=policy.rules.limit_price,
     )
-    yield from _slippage(pair, policy)
+    yield from _slippage(pair, policy, off.keys())
 
 
 def _not_the_mid(side: LaneTrade, policy: Policy) -> Fault | None:
@@ -149,8 +150,7 @@ def _is_inside_its_run(side: LaneTrade) -> bool:
     return begin - _SLACK <= start <= end + _SLACK
 
 
-@dataclass(frozen=True, slots=True)
-class _Witness:
+class _Witness(NamedTuple):
     """What somebody says the market was, from a bid to an ask in USD a share, so many seconds from a lane's decision."""
 
     seconds: Decimal
@@ -207,16 +207,15 @@ def _seconds(pair: TradePair, policy: Policy) -> Decimal:
     return Decimal(policy.limits.run_seconds) if apart is None else apart
 
 
-def _decision(pair: TradePair, policy: Policy) -> Iterator[Finding]:
-    """Hold each lane's price against a witness of the market, and the two prices against each other where neither is off one."""
+def _decision(pair: TradePair, policy: Policy, off: Mapping[Role, Fault]) -> Iterator[Finding]:
+    """Tell which lanes' prices are `off` the market, and hold the two against each other where neither is."""
     rule = policy.rules.decision_price
-    seconds = _seconds(pair, policy)
     prices = {side.role: price for side in pair.lanes if (price := decision_price(side.trade.intent)) is not None}
     found = own_faults(
         "DECISION_PRICE",
         "intent.decision_price",
         pair.lanes,
-        lambda side: _off_the_market(side, pair, policy),
+        lambda side: off.get(side.role),
         pair,
         rule=rule,
         right=lambda side: shown(prices.get(side.role)),
@@ -226,6 +225,7 @@ def _decision(pair: TradePair, policy: Policy) -> Iterator[Finding]:
     if both is None or len(prices) < len(both) or found:
         return
     control, candidate = (prices[side.role] for side in both)
+    seconds = _seconds(pair, policy)
     if is_same_symbol(both[0].trade.symbol, both[1].trade.symbol) and not rule.permits_after(control, candidate, seconds):
         yield Finding(
             kind="DECISION_PRICE",
@@ -240,6 +240,7 @@ def _decision(pair: TradePair, policy: Policy) -> Iterator[Finding]:
 
 
 def _off_the_market(side: LaneTrade, pair: TradePair, policy: Policy) -> Fault | None:
+    """Hold a lane's price against the best witness of the market."""
     intent = side.trade.intent
     if intent is not None and intent.decision_price is not None and intent.decision_price <= 0:
         return Fault(decimal_text(intent.decision_price), f"decided on {shown(intent.decision_price)} USD a share")
@@ -324,14 +325,14 @@ def slippage_cost(side: LaneTrade) -> Decimal:
     return sign * EXACT.subtract(fill.value or ZERO, EXACT.multiply(fill.quantity, price))
 
 
-def _slippage(pair: TradePair, policy: Policy) -> Iterator[Finding]:
+def _slippage(pair: TradePair, policy: Policy, off: Collection[Role]) -> Iterator[Finding]:
     """Hold each lane's fills against the market between the two decisions: the lanes decide at different moments.
 
-    A price that is off its witness says nothing of the market to the other lane.
+    A price that is `off` its witness says nothing of the market to the other lane.
     """
     rule = policy.rules.average_price
     prices = {
-        side.role: (price, _off_the_market(side, pair, policy) is None)
+        side.role: (price, side.role not in off)
         for side in pair.lanes
         if (price := decision_price(side.trade.intent)) is not None
     }
