@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import re
 import resource
 import statistics
@@ -30,6 +31,7 @@ from shadow.compare.document import canonical_bytes, digest_of
 from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import BpsRule
+from shadow.contracts.comparison import Severity
 from shadow.contracts.identity import run_id_of, trade_id_of
 from shadow.contracts.outcome import RunOutcome
 from shadow.settlement.judging import code_version
@@ -61,6 +63,7 @@ def measure_all(python: Path, *, quick: bool) -> tuple[Measurement, Growth]:
         for folder in folders.values():
             _asked({"folder": str(folder), "tolerance": "9000"})
         further = [_asked({**base, "tolerance": str(9_001 + turn)}) for turn in range(_TURNS)]
+        weighed = [_asked({**base, "severity": severity}) for severity in ("INFO", "CRITICAL", "MINOR")]
         grown = {size: _asked({"folder": str(folder), "tolerance": "9000"})["seconds"] for size, folder in folders.items()}
         peer = _answer(probe(python, "rejudging", {"trades": sizes[-1], "peer": True}, seconds=_SECONDS))
         size = sum(1 for _ in million.glob("comparisons/day=*/*.json")) * TRADES
@@ -70,6 +73,7 @@ def measure_all(python: Path, *, quick: bool) -> tuple[Measurement, Growth]:
         _seconds(f"{size:,} stored trades, judged whole", [whole], None if quick else WHOLE_LIMIT),
         _seconds(f"{size:,} stored trades, margins answer", further, None if quick else MARGINS_LIMIT),
         _seconds(f"{size:,} stored trades, margins answer, once read", further, None if quick else READ_LIMIT, "answer"),
+        _seconds(f"{size:,} stored trades, every difference weighed anew", weighed, None),
         _memory("peak memory, judged whole, all processes", whole, peer, None if quick else MEMORY_LIMIT),
         _memory("peak memory, margins answer", further[0], peer, None if quick else MEMORY_LIMIT),
     )
@@ -90,7 +94,14 @@ def measure_all(python: Path, *, quick: bool) -> tuple[Measurement, Growth]:
 
 
 def measure(
-    *, folder: str = "", tolerance: str = "3", whole: bool = False, keep: bool = True, trades: int = 0, peer: bool = False
+    *,
+    folder: str = "",
+    tolerance: str = "",
+    severity: str = "",
+    whole: bool = False,
+    keep: bool = True,
+    trades: int = 0,
+    peer: bool = False,
 ) -> dict[str, float]:
     """Judge the pairs below `folder` again in this process, or have datacompy compare `trades`; seconds, and MB at the peak."""
     if peer:
@@ -100,10 +111,11 @@ def measure(
     from shadow.settlement.judging import WhatIf  # noqa: PLC0415
     from shadow.settlement.stored import FolderSource  # noqa: PLC0415
 
-    source, policy = FolderSource(Path(folder)), policy_with(tolerance)
+    source, policy = FolderSource(Path(folder)), policy_with(tolerance) if tolerance else weighing(severity)
     found = rejudge(source, policy, date.min, date.max, keep=keep, whole=whole)
     seconds = time.perf_counter() - begun
-    peak = memory_mb() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024 * (2 if whole else 0)
+    others = (os.cpu_count() or 1) - 1 if whole else 0
+    peak = memory_mb() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024 * others
     answer = 0.0
     if keep and not whole:
         lines = list(read_index(source.index).values())
@@ -126,6 +138,11 @@ def policy_with(tolerance: str) -> Policy:
     policy = default_policy()
     rule = BpsRule(rule="bps", tolerance=Decimal(tolerance))
     return policy.model_copy(update={"rules": policy.rules.model_copy(update={"executed_value": rule})})
+
+
+def weighing(severity: str) -> Policy:
+    """Give the packaged policy with another severity of one kind of difference: every difference is then weighed anew."""
+    return default_policy().model_copy(update={"severity": {"SLIPPAGE": Severity(severity)}})
 
 
 def write_store(folder: Path, pairs: int, trades: int) -> int:
