@@ -158,7 +158,7 @@ def text_of(variable: str, path: str) -> str:
     folders = sys.path if path and Path(path).name == path else []
     found = next((place for place in (Path(path), *(Path(folder, path) for folder in folders)) if place.is_file()), None)
     try:
-        return (found or Path(path)).read_text(encoding="utf-8")
+        return (found or Path(path)).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{variable}: expected a readable file, was {path} ({type(error).__name__})") from None
 

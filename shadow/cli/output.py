@@ -154,7 +154,7 @@ def refuse(violation: ContractViolation, *, as_json: bool, note: str = "") -> No
 def read_whole(path: Path) -> str:
     """Read a file of text. Raises `BadInput` where it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BadInput(f"{path}: {(error.strerror or type(error).__name__).lower()}") from None
     except UnicodeDecodeError:

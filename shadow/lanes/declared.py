@@ -18,23 +18,28 @@ from shadow.contracts.outcome import Gap, Intent, OrderRecord, OwnField, RunCoun
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Lane, Reason, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.lane_file import COUNTS, MOMENTS, NUMBERS, PRODUCT, WORDS, FieldSpec, LaneFile, Part, text_or_none
+from shadow.lanes.paths import Each, Step, Way, below, is_listed, members, named, steps, unread, value_at, written
 from shadow.lanes.records import (
     ABSENT,
-    EACH,
     Unreadable,
     as_json,
     as_moment,
     instant_of,
-    is_covered,
     is_identifier,
     is_symbol,
-    leaves,
     number_of,
     own_field,
-    steps,
-    value_at,
 )
-from shadow.lanes.workflow.history import function_versions, gaps_in, read_history, status_of, version_of
+from shadow.lanes.workflow.history import (
+    HistoryFacts,
+    function_versions,
+    gaps_in,
+    mapping_in,
+    payload_of,
+    read_history,
+    status_of,
+    version_of,
+)
 
 MAX_SHOWN = 40
 _WRITABLE = Context(prec=MAX_SIGNIFICANT_DIGITS)
@@ -43,6 +48,21 @@ _ENDS = {
     ExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
     ExecutionStatus.ABORTED: RunStatus.ABORTED,
 }
+
+
+_IDS = ("key", "order_id")
+_MOST_NAMED = 12
+
+
+def word_of(value: object) -> str | None:
+    """Give what a map of words has for a value: a text as it is, a whole number or a truth value as JSON writes it."""
+    if isinstance(value, bool | int):
+        return str(value).lower()
+    return value if isinstance(value, str) else None
+
+
+def _told(found: object) -> str:
+    return str(found) if isinstance(found, Decimal) else f"{found!r:.60}"
 
 
 @dataclass
@@ -64,14 +84,14 @@ class _Reading:
         try:
             return self.typed(name, spec, found)
         except Unreadable as error:
-            self.gap(where, f"{spec.at}: expected {error}, was {found!r:.60}")
+            self.gap(where, f"{spec.at}: expected {error}, was {_told(found)}")
             return None
 
     def found(self, spec: FieldSpec, record: object, where: str) -> object:
         """Give what stands at a field's path, or stands in for its null; a gap where it must be there and is not."""
         found = value_at(record, spec.at)
-        if found is None and spec.when_null is not None:
-            found = spec.when_null
+        stand_in = spec.when_null if found is None else spec.when_absent if found is ABSENT else None
+        found = found if stand_in is None else stand_in
         if spec.required and (found is None or found is ABSENT):
             self.gap(where, f"{spec.at}: expected a value, was {'null' if found is None else 'absent'}")
         return found
@@ -82,11 +102,11 @@ class _Reading:
         for name, spec in specs.items():
             found = self.found(spec, record, where)
             try:
-                if isinstance(found, str) and spec.map is not None:
-                    found = self.typed(name, FieldSpec(spec.at, map=spec.map), found)
+                if found is not None and found is not ABSENT and spec.map is not None:
+                    found = self.typed(f"own.{name}", FieldSpec(spec.at, map=spec.map), found)
                 fields.append(own_field(name, found, spec.type, self.lane.numbers, spec.zone))
             except Unreadable as error:
-                self.gap(where, f"own.{name}: {spec.at}: expected {error}, was {found!r:.60}")
+                self.gap(where, f"own.{name}: {spec.at}: expected {error}, was {_told(found)}")
         return tuple(fields)
 
     def gap(self, where: str, reason: str) -> None:
@@ -94,19 +114,22 @@ class _Reading:
 
     def typed(self, name: str, spec: FieldSpec, found: object) -> object:
         if spec.map is not None:
-            words = self.lane.maps[spec.map]
-            if not isinstance(found, str) or found not in words:
+            words, word = self.lane.maps[spec.map], word_of(found)
+            if word is None or word not in words:
                 raise Unreadable(f"a word of {spec.map} ({', '.join(sorted(words))})")
-            self.words.add((spec.map, found))
-            found = words[found]
+            self.words.add((spec.map, word))
+            found = words[word]
         if name in NUMBERS:
-            return number_of(found, self.lane.numbers)
+            number = number_of(found, self.lane.numbers)
+            return abs(number) if spec.absolute else number
         if name in MOMENTS:
             return instant_of(found, spec.zone)
         if name in COUNTS:
             if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
                 return found
             raise Unreadable("a whole number, zero or more")
+        if name in _IDS and isinstance(found, int) and not isinstance(found, bool):
+            return str(found)
         if not isinstance(found, str) or not is_unicode(found):
             raise Unreadable("a text")
         kind = WORDS.get(name)
@@ -131,28 +154,20 @@ def read_with_words(
     ended = status_of(describe)
     reading.gaps += gaps_in(facts, describe)
 
-    def document(part: Part) -> object:
-        state = facts.outputs.get(part.source.removeprefix("state."))
-        text = {"execution.output": describe.get("output"), "execution.cause": describe.get("cause") or facts.cause}.get(
-            part.source, state.text if state is not None else None
-        )
-        value = as_json(text) if isinstance(text, str) else None
-        if value is None:
-            reading.gap(f"{lane.name} {part.source}", "absent, or no JSON: there is nothing to read run or trades from")
-        return value
-
-    top, rows_in = document(lane.run), document(lane.trades)
-    record = value_at(top, lane.run.root) if top is not None else None
+    (top, first), (rows_in, second) = (_document(reading, part, describe, facts) for part in (lane.run, lane.trades))
+    record = None if top is None else value_at(top, lane.run.roots[0])
+    if top is not None and lane.run.fields and not isinstance(record, Mapping):
+        reading.gap(f"{lane.name} run", f"{lane.run.roots[0] or first}: expected an object, was {_kind(record)}")
     run = {name: reading.value(name, spec, record, f"{lane.name} run") for name, spec in lane.run.fields.items()}
     trades = _trades(reading, rows_in)
-    _note_drift(reading, (top, lane.run), (rows_in, lane.trades))
+    _note_drift(reading, (top, first, lane.run), (rows_in, second, lane.trades))
     outcome = RunOutcome(
         role=role,
         lane=Lane.DECLARED,
         lane_name=lane.name,
         run_id=names[0],
-        plan_id=_identifier(run.get("plan_id")) or names[1],
-        correlation_id=_identifier(run.get("correlation_id")),
+        plan_id=_identifier(reading, run, "plan_id") or names[1],
+        correlation_id=_identifier(reading, run, "correlation_id"),
         status=_run_status(lane, run, ended, describe, reading),
         raw_status=_shown(value_at(record, lane.run.fields["status"].at))
         if "status" in run and record is not None
@@ -174,6 +189,37 @@ def read_with_words(
         gaps=tuple(dict.fromkeys(reading.gaps)),
     )
     return outcome, reading.words
+
+
+def _document(reading: _Reading, part: Part, describe: Mapping[str, object], facts: HistoryFacts) -> tuple[object, str]:
+    """Give the document that a part is read from, of its sources the first that there is, and its name; None with a gap."""
+    texts = {"execution.output": payload_of(describe, "output").text, "execution.cause": describe.get("cause") or facts.cause}
+    texts |= {f"state.{name}": output.text for name, output in facts.outputs.items()}
+    source = next((source for source in part.sources if texts.get(source) is not None), part.sources[0])
+    text = texts.get(source)
+    value = as_json(text) if isinstance(text, str) else None
+    if source.removeprefix("state.") in facts.iterated and source.startswith("state."):
+        fault = "expected a state outside of every Map, whose output is the whole one's (take the Map), was a state inside of one"
+    elif not isinstance(text, str):
+        known = ", ".join(list(facts.outputs)[:_MOST_NAMED])
+        told = f" (these states answered: {known})" if source.startswith("state.") else ""
+        is_left_out = mapping_in(describe, "outputDetails").get("included") is False or isinstance(describe.get("output"), str)
+        if source == "execution.output" and is_left_out:
+            told = " (the service left it out or cut it off: outputDetails)"
+        fault = f"expected a JSON text, was absent{told}"
+    elif value is None:
+        fault = f"expected JSON that has each key of an object once, was {_told(text)}"
+    else:
+        return value, source
+    reading.gap(f"{reading.lane.name} {source}", f"{fault}: there is nothing to read run or trades from")
+    return None, source
+
+
+def _kind(value: object) -> str:
+    """Say what stands where an object or a list was expected."""
+    if value is None or value is ABSENT:
+        return "null" if value is None else "absent"
+    return "an object" if isinstance(value, Mapping) else "a list" if isinstance(value, list) else _told(value)
 
 
 def _run_status(
@@ -208,23 +254,31 @@ def _counters(run: Mapping[str, object]) -> RunCounters | None:
 
 
 def _trades(reading: _Reading, document: object) -> tuple[TradeOutcome, ...]:
-    part = reading.lane.trades
-    rows = _rows(reading, document, part.root, "") if document is not None else []
+    roots = reading.lane.trades.roots if document is not None else ()
+    rows = [row for root in roots for row in _rows(reading, document, steps(root), "")]
     trades = (_trade(reading, number, row) for number, row in enumerate(rows))
     return tuple(sorted((trade for trade in trades if trade is not None), key=lambda trade: trade.trade_id))
 
 
-def _rows(reading: _Reading, document: object, path: str, way: str) -> list[object]:
-    """Give every row at a path with one list or more: each branch of a Parallel answers with one of its own."""
-    head, each, rest = path.partition(EACH)
-    found, place = value_at(document, head), f"{way}{head}{each}"
-    if not each and found is not ABSENT:
-        return [found]
-    if not each or not isinstance(found, list):
-        expected = "a list, was absent or none" if each else "a row, was absent"
-        reading.gap(f"{reading.lane.name} trades", f"{place}: expected {expected}")
-        return []
-    return [row for number, inner in enumerate(found) for row in _rows(reading, inner, rest, f"{way}{head}[{number}]")]
+def _rows(reading: _Reading, document: object, way: Way, place: str, name: Step | None = None) -> list[object]:
+    """Give every row that a way through lists and objects leads to: each branch of a Parallel answers with a list of its own."""
+    for number, step in enumerate(way, 1):
+        place = written(place, step)
+        if isinstance(step, Each):
+            held = members(document, step)
+            if held is None:
+                expected = "a list" if step is Each.ELEMENT else "an object"
+                reading.gap(f"{reading.lane.name} trades", f"{place}: expected {expected}, was {_kind(document)}")
+            above, is_named = place.removesuffix(step.value), step is Each.MEMBER
+            return [
+                row
+                for each, inner in held or ()
+                for row in _rows(reading, inner, way[number:], written(above, each), each if is_named else name)
+            ]
+        document = below(document, step)
+    if document is ABSENT:
+        reading.gap(f"{reading.lane.name} trades", f"{place}: expected a row, was absent")
+    return [] if document is ABSENT else [named(document, name)]
 
 
 def _shown(value: object) -> str:
@@ -257,7 +311,7 @@ def _trade(reading: _Reading, number: int, row: object) -> TradeOutcome | None:
             reading.gap(where, f"{fields[name].at}: expected zero or more, was {amount}")
             return None
     return TradeOutcome(
-        trade_id=_identifier(told.get("key")) or f"{symbol}:{action}",
+        trade_id=key if is_identifier(key := told.get("key")) else f"{symbol}:{action}",
         symbol=symbol,
         action=Side(action),
         status=TradeStatus(str(status)),
@@ -287,18 +341,22 @@ def _product(reading: _Reading, where: str, filled: Decimal, price: Decimal) -> 
         return None
 
 
-def _identifier(value: object) -> str | None:
-    return value if is_identifier(value) else None
+def _identifier(reading: _Reading, run: Mapping[str, object], name: str) -> str | None:
+    value = run.get(name)
+    if value is None or is_identifier(value):
+        return value
+    reading.gap(f"{reading.lane.name} run", f"{reading.lane.run.fields[name].at}: expected an identifier, was {_told(value)}")
+    return None
 
 
-def _note_drift(reading: _Reading, *read: tuple[object, Part]) -> None:
+def _note_drift(reading: _Reading, *read: tuple[object, str, Part]) -> None:
     """Note what a document holds that the file neither reads nor lists as unread."""
-    for document, part in read:
-        known = {path for _, other in read if other.source == part.source for path in other.paths()}
-        for path, value in leaves(document) if document is not None else ():
-            unset = value is None and any(name.startswith(f"{path}.") for name in known)
-            if path and not unset and not is_covered(path, known, reading.lane.ignored):
-                reading.violations.add(f"{part.source}.{path}: neither read nor listed as unread in {reading.lane.name}")
+    for document, source, _ in read:
+        known = {way for _, other, part in read if other == source for way in part.ways()}
+        for path, _ in unread(document, known) if document is not None else ():
+            whole = f"{source}{'' if path.startswith('[') else '.'}{path}"
+            if path and not is_listed(path, reading.lane.ignored) and not is_listed(whole, reading.lane.ignored):
+                reading.violations.add(f"{whole}: neither read nor listed as unread in {reading.lane.name}")
 
 
 def input_of(lane: LaneFile, plan: RebalancePlan, run_id: str) -> dict[str, object]:
@@ -323,7 +381,7 @@ def input_of(lane: LaneFile, plan: RebalancePlan, run_id: str) -> dict[str, obje
 
 
 def _put(document: dict[str, object], path: str, value: object) -> None:
-    *way, last = steps(path)
+    *way, last = map(str, steps(path))
     for step in way:
         document = document.setdefault(step, {})  # type: ignore[assignment] # made here
     document[last] = value
@@ -332,6 +390,8 @@ def _put(document: dict[str, object], path: str, value: object) -> None:
 def _source(lane: LaneFile, source: object, wire: Mapping[str, object], place: str, faults: list[FieldFault]) -> object:
     """Give one value of the input: a field of the plan or of a trade, as it is, absolute, or in the lane's own word for it."""
     spec = source if isinstance(source, Mapping) else {"from": source}
+    if "value" in spec:
+        return spec["value"]
     value = wire.get(str(spec["from"]))
     if spec.get("form") == "absolute":
         return str(value).removeprefix("-")

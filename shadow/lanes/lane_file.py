@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.outcome import MAX_OWN_FIELDS, OwnType
 from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
-from shadow.lanes.records import EACH, Unreadable, is_identifier, is_own_name, steps
+from shadow.lanes.paths import Each, Way, steps
+from shadow.lanes.records import Unreadable, is_identifier, is_own_name, number_of
 
 SCHEMA = "shadow.lane/1"
 PRODUCT = "filled_quantity * average_price"
@@ -32,10 +33,25 @@ RUN_FIELDS = frozenset(
 TRADE_FIELDS = frozenset(
     {"key", "symbol", "action", "status", "reason", "error_message", "order_id", "attempts", *MOMENTS, *NUMBERS[:6]}
 )
-_SPEC = frozenset({"at", "map", "required", "when_null", "zone", "sign_from", "else"})
-_OWN_SPEC = frozenset({"at", "type", "map", "required", "when_null", "zone"})
+NAME_OF_ROW = Each.MEMBER.value
+MUST = frozenset({"symbol", "action", "status"})
+"""What a record without is no trade, or no run that ended."""
+_SPEC = frozenset({"at", "map", "required", "when_null", "when_absent", "zone", "sign_from", "else", "form"})
+_OWN_SPEC = frozenset({"at", "type", "map", "required", "when_null", "when_absent", "zone"})
+_FOR = {
+    "sign_from": ("planned_amount",),
+    "else": ("value",),
+    "form": NUMBERS,
+    "zone": MOMENTS,
+}
 SOURCES = frozenset({"plan_id", "correlation_id", "run_id", "timestamp", "total_portfolio_value"})
 TRADE_SOURCES = frozenset({"symbol", "action", "trade_amount", "target_value", "current_value", "priority"})
+_PATHS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "root": ((str, int, Each), ", [*] where a list is gone through and {*} where an object is"),
+    "at": ((str, int), f" to one value, without {Each.ELEMENT.value}"),
+    "input": ((str,), ""),
+}
+_QUOTES = "; a name with a dot or a bracket in it stands in quotes"
 _TOP = frozenset({"schema", "name", "owner", "numbers", "run", "trades", "maps", "ends", "unread", "examples", "input"})
 
 
@@ -47,27 +63,31 @@ class FieldSpec:
     map: str | None = None
     required: bool = False
     when_null: object = None
+    when_absent: object = None
     zone: str | None = None
     sign_from: str | None = None
     otherwise: str | None = None
+    absolute: bool = False
     type: OwnType = OwnType.TEXT
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Where the run, or each trade, is read: `source` is `execution.output`, `execution.cause` or `state.NAME`.
+    """Where the run, or each trade, is read: the first of `sources` that there is, at each of `roots` in it.
 
-    `own` are the fields that this project does not know, by the names that a policy has for them.
+    A source is `execution.output`, `execution.cause` or `state.NAME`. `own` are the fields that this project does not know, by
+    the names that a policy has for them.
     """
 
-    source: str
-    root: str
+    sources: tuple[str, ...]
+    roots: tuple[str, ...]
     fields: dict[str, FieldSpec]
     own: dict[str, FieldSpec]
 
-    def paths(self) -> set[str]:
-        """Give every path that is read, from the document's top."""
-        return {f"{self.root}.{spec.at}".strip(".") for spec in (*self.fields.values(), *self.own.values())}
+    def ways(self) -> set[Way]:
+        """Give the way to everything that is read, from the document's top; the name of a row stands beside it, not in it."""
+        read = {steps(spec.at) for spec in (*self.fields.values(), *self.own.values())} - {(Each.MEMBER,)}
+        return {steps(root) + way for root in self.roots for way in read}
 
 
 @dataclass(frozen=True)
@@ -111,6 +131,7 @@ class _Checker:
     def __init__(self, name: str) -> None:
         self.name = name
         self.faults: list[FieldFault] = []
+        self.numbers = frozenset[str]()
 
     def fault(self, place: str, expected: str, found: object) -> None:
         self.faults.append(FieldFault(place, expected, repr(found)))
@@ -120,7 +141,7 @@ class _Checker:
             self.fault(key, f"one of {', '.join(sorted(_TOP))}", values[key])
         if values.get("schema") != SCHEMA:
             self.fault("schema", SCHEMA, values.get("schema"))
-        numbers = frozenset(str(values.get("numbers", "string")).split("|"))
+        numbers = self.numbers = frozenset(str(values.get("numbers", "string")).split("|"))
         if not numbers <= {"string", "number"}:
             self.fault("numbers", "string, number or string|number", values.get("numbers"))
         maps = {name: self.words(f"maps.{name}", table) for name, table in self.table(values, "maps").items()}
@@ -163,15 +184,20 @@ class _Checker:
         self.fault(place, f"a list of {'texts' if kind is str else 'tables'}", found)
         return []
 
-    def path(self, place: str, path: object, *, lists: bool = False) -> str:
-        """Check a path: names with dots between, and `[*]` where `lists` are gone through."""
+    def path(self, place: str, path: object, kind: str, *, empty: bool = False) -> str:
+        """Check a path by what it may go through; an `empty` one leads to the whole, `{*}` alone to the name of a row."""
+        allowed, told = _PATHS[kind]
         try:
-            if isinstance(path, str) and (lists or EACH not in path):
-                steps(path)
+            way = steps(path) if isinstance(path, str) else ()
+            if (
+                isinstance(path, str)
+                and (way or empty)
+                and (path == NAME_OF_ROW or all(isinstance(each, allowed) for each in way))
+            ):
                 return path
         except Unreadable:
             pass
-        self.fault(place, f"a path of names with dots between{'' if lists else f', without {EACH}'}", path)
+        self.fault(place, f"a path of names with dots between{told}{_QUOTES}", path)
         return ""
 
     def words(self, place: str, table: object) -> Mapping[str, str]:
@@ -187,9 +213,10 @@ class _Checker:
         return RunStatus.FAILED
 
     def part(self, name: str, table: Mapping[str, object], known: frozenset[str]) -> Part:
-        source = str(table.get("from", "execution.output"))
-        if source not in ("execution.output", "execution.cause") and not source.startswith("state."):
-            self.fault(f"{name}.from", "execution.output, execution.cause or state.NAME", source)
+        sources = self.one_or_more(f"{name}.from", table.get("from", "execution.output"))
+        for source in sources:
+            if source not in ("execution.output", "execution.cause") and (source[:6] != "state." or source == "state."):
+                self.fault(f"{name}.from", "execution.output, execution.cause or state.NAME", source)
         fields = {}
         for key, value in table.items():
             if key in ("from", "root", "own"):
@@ -198,8 +225,20 @@ class _Checker:
                 self.fault(f"{name}.{key}", f"own, or one of {', '.join(sorted(known))}", value)
             else:
                 fields[key] = self.spec(f"{name}.{key}", value)
-        root = self.path(f"{name}.root", table.get("root", ""), lists=name == "trades")
-        return Part(source, root, fields, self.own(f"{name}.own", self.table(table, "own")))
+        told = table.get("root", "")
+        roots: tuple[object, ...] = self.one_or_more(f"{name}.root", told) if name == "trades" else (told,)
+        kind = "root" if name == "trades" else "at"
+        checked = tuple(self.path(f"{name}.root", root, kind, empty=True) for root in roots)
+        return Part(sources, checked, fields, self.own(f"{name}.own", self.table(table, "own")))
+
+    def one_or_more(self, place: str, value: object) -> tuple[str, ...]:
+        """Read a text, or a list of different ones."""
+        several = tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
+        if isinstance(value, str):
+            return (value,)
+        if not isinstance(value, list) or not several or len({*several}) < len(value):
+            self.fault(place, "a text, or a list of different texts", value)
+        return several
 
     def own(self, place: str, table: Mapping[str, object]) -> dict[str, FieldSpec]:
         if len(table) > MAX_OWN_FIELDS:
@@ -218,7 +257,25 @@ class _Checker:
         if kind not in list(OwnType):
             self.fault(f"{place}.type", " or ".join(OwnType), kind)
             kind = OwnType.TEXT
-        self.path(f"{place}.at", values["at"])
+        self.path(f"{place}.at", values["at"], "at")
+        self.options(place, values, own=known is _OWN_SPEC)
+        name = place.rpartition(".")[2]
+        is_number = kind in (OwnType.DECIMAL, OwnType.INTEGER) if known is _OWN_SPEC else name in NUMBERS
+        return FieldSpec(
+            at=str(values["at"]),
+            map=text_or_none(values.get("map")),
+            required=values.get("required") is True or (known is _SPEC and name in MUST),
+            when_null=self.stand_in(f"{place}.when_null", values.get("when_null"), is_number=is_number),
+            when_absent=self.stand_in(f"{place}.when_absent", values.get("when_absent"), is_number=is_number),
+            zone=text_or_none(values.get("zone")),
+            sign_from=text_or_none(values.get("sign_from")),
+            otherwise=text_or_none(values.get("else")),
+            absolute=values.get("form") == "absolute",
+            type=OwnType(str(kind)),
+        )
+
+    def options(self, place: str, values: Mapping[str, object], *, own: bool) -> None:
+        """Check what a field's table says beside its path: each is of its type, and means something for this field."""
         for key, type_ in (("map", str), ("zone", str), ("required", bool)):
             if not isinstance(values.get(key, type_()), type_):
                 self.fault(f"{place}.{key}", "true or false" if type_ is bool else "a text", values[key])
@@ -226,20 +283,23 @@ class _Checker:
             ZoneInfo(str(values.get("zone", "UTC")))
         except (KeyError, ValueError, OSError):
             self.fault(f"{place}.zone", "a time zone, such as America/New_York or UTC", values["zone"])
-        if values.get("else") not in (None, PRODUCT):
-            self.fault(f"{place}.else", PRODUCT, values["else"])
-        if values.get("sign_from") not in (None, "action"):
-            self.fault(f"{place}.sign_from", "action", values["sign_from"])
-        return FieldSpec(
-            at=str(values["at"]),
-            map=text_or_none(values.get("map")),
-            required=values.get("required") is True,
-            when_null=values.get("when_null"),
-            zone=text_or_none(values.get("zone")),
-            sign_from=text_or_none(values.get("sign_from")),
-            otherwise=text_or_none(values.get("else")),
-            type=OwnType(str(kind)),
-        )
+        for key, only in (("else", PRODUCT), ("sign_from", "action"), ("form", "absolute")):
+            if values.get(key) not in (None, only):
+                self.fault(f"{place}.{key}", only, values[key])
+        for key, fields in _FOR.items():
+            if key in values and not own and place.rpartition(".")[2] not in fields:
+                self.fault(f"{place}.{key}", f"no such thing here, it is for {', '.join(fields)}", values[key])
+
+    def stand_in(self, place: str, value: object, *, is_number: bool) -> object:
+        """Read what stands in for a null or for nothing: a number in a form in which the file's numbers are written."""
+        if value is None or not is_number:
+            return value
+        try:
+            number = number_of(value, frozenset({"string", "number"}))
+        except Unreadable as error:
+            self.fault(place, str(error), value)
+            return None
+        return number if "number" in self.numbers else str(number)
 
     def hold(self, lane: LaneFile) -> None:
         """Hold the parts against each other: what must be there, and that every map ends in words of the glossary."""
@@ -248,17 +308,23 @@ class _Checker:
         for key in ("symbol", "action", "status"):
             if key not in lane.trades.fields:
                 self.fault(f"trades.{key}", "a path", None)
-        if EACH not in lane.trades.root:
-            self.fault("trades.root", f"a path with {EACH} where the list of trades is", lane.trades.root)
-        for name, part, status in (("run", lane.run, RunStatus), ("trades", lane.trades, TradeStatus)):
-            own = {f"own.{key}": spec for key, spec in part.own.items()}
-            for key, spec in (part.fields | own).items():
-                kind = status if key == "status" else WORDS.get(key)
-                if spec.map is not None and spec.map not in lane.maps:
-                    self.fault(f"{name}.{key}.map", "a table of maps", spec.map)
-                elif spec.map is not None and kind is not None:
-                    self.meanings(spec.map, lane.maps[spec.map], kind)
+        for root in lane.trades.roots:
+            if not any(isinstance(step, Each) for step in steps(root)):
+                self.fault("trades.root", "a path with [*] where the list of trades is, or {*} where they stand by name", root)
+        self.fields("run", lane.run, lane.maps, RunStatus)
+        self.fields("trades", lane.trades, lane.maps, TradeStatus)
         self.inputs(lane)
+
+    def fields(self, name: str, part: Part, maps: Mapping[str, Mapping[str, str]], status: type[StrEnum]) -> None:
+        """Hold the fields of a part against the maps, and against the roots where they read a name that is gone through."""
+        for key, spec in (part.fields | {f"own.{key}": spec for key, spec in part.own.items()}).items():
+            if spec.at == NAME_OF_ROW and not all(Each.MEMBER in steps(root) for root in part.roots):
+                self.fault(f"{name}.{key}.at", f"a root with {NAME_OF_ROW}, whose names it reads", spec.at)
+            if spec.map is not None and spec.map not in maps:
+                self.fault(f"{name}.{key}.map", "a table of maps", spec.map)
+            elif spec.map is not None:
+                self.stand_ins(f"{name}.{key}", spec, maps[spec.map])
+                self.meanings(spec.map, maps[spec.map], status if key == "status" else WORDS.get(key))
 
     def inputs(self, lane: LaneFile) -> None:
         """Hold the table that makes the lane's input: the plan's id and its trades are in it, from sources that there are."""
@@ -276,21 +342,30 @@ class _Checker:
         sources = [(f"input.{path}", source, SOURCES) for path, source in table.items()]
         sources += [(f"input.trade.{path}", source, TRADE_SOURCES) for path, source in each.items()]
         for name, source, known in sources:
-            spec = {"from": source} if isinstance(source, str) else source
-            if not isinstance(spec, Mapping) or spec.get("from") not in list(known) or spec.keys() - {"from", "form", "map"}:
-                turned = (
-                    f' (the list of trades is written trades = "{name.removeprefix("input.")}")' if source == "trades" else ""
-                )
-                self.fault(name, f"one of {', '.join(sorted(known))}{turned}", source)
-            elif spec.get("form") not in (None, "absolute"):
-                self.fault(f"{name}.form", "absolute", spec["form"])
-            elif "map" in spec and (spec["from"] != "action" or spec["map"] not in list(lane.maps)):
-                self.fault(f"{name}.map", "a table of maps, for action alone", spec["map"])
+            self.source(name, source, known, lane.maps)
+
+    def source(self, name: str, source: object, known: frozenset[str], maps: Mapping[str, Mapping[str, str]]) -> None:
+        """Check where one value of the input comes from: a field of the plan, or a value that is always the same."""
+        spec = {"from": source} if isinstance(source, str) else source
+        if isinstance(spec, Mapping) and [*spec] == ["value"]:
+            if not isinstance(spec["value"], str | int):
+                self.fault(f"{name}.value", "a text, a whole number, true or false", spec["value"])
+        elif not isinstance(spec, Mapping) or spec.get("from") not in list(known) or spec.keys() - {"from", "form", "map"}:
+            hint = ""
+            if source == "trades":
+                hint = f' (the list of trades is written trades = "{name.removeprefix("input.")}")'
+            elif isinstance(source, Mapping) and not source.keys() & {"from", "value"}:
+                hint = ' (a path with dots stands in quotes: "a.b" = …)'
+            self.fault(name, f"one of {', '.join(sorted(known))}, or {{ value = … }}{hint}", source)
+        elif spec.get("form") not in (None, "absolute"):
+            self.fault(f"{name}.form", "absolute", spec["form"])
+        elif "map" in spec and (spec["from"] != "action" or spec["map"] not in list(maps)):
+            self.fault(f"{name}.map", "a table of maps, for action alone", spec["map"])
 
     def places(self, name: str, paths: list[str]) -> None:
         """Hold the paths of an input against each other: none may stand where another one is, or inside of it."""
         for path in paths:
-            self.path(f"{name}.{path}", path)
+            self.path(f"{name}.{path}", path, "input")
             if (
                 not path
                 or any(path == other or path.startswith(f"{other}.") for other in {*paths} - {path})
@@ -298,9 +373,14 @@ class _Checker:
             ):
                 self.fault(f"{name}.{path}", "a place of its own in the input", path)
 
-    def meanings(self, name: str, words: Mapping[str, str], kind: type[StrEnum]) -> None:
+    def stand_ins(self, place: str, spec: FieldSpec, words: Mapping[str, str]) -> None:
+        for key, word in (("when_null", spec.when_null), ("when_absent", spec.when_absent)):
+            if word is not None and word not in list(words):
+                self.fault(f"{place}.{key}", f"a word of maps.{spec.map} ({', '.join(words)})", word)
+
+    def meanings(self, name: str, words: Mapping[str, str], kind: type[StrEnum] | None) -> None:
         for word, meaning in words.items():
-            if meaning not in kind.__members__:
+            if kind is not None and meaning not in kind.__members__:
                 self.fault(f"maps.{name}.{word}", " or ".join(kind), meaning)
 
 

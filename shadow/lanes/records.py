@@ -3,7 +3,6 @@
 Reading one record field by field. A lane's record is somebody else's: a field of the wrong type or a new attribute must
 not lose the rest of the record. So every faulty field is noted as a contract violation that names it, and read as absent.
 
-Values by path in a JSON document that somebody else wrote: `a.b` steps into objects, `[*]` into every element of a list.
 Null, absent and unreadable are three answers, and stay three. No number passes through a binary float.
 
 Fields of a user's own, which no contract of ours has, are read so as well: one value of a record, as what it is said to be.
@@ -13,11 +12,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
-from fnmatch import fnmatchcase
 from typing import TypeGuard, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -271,9 +269,6 @@ def as_json(text: str) -> object:
         return None
 
 
-EACH = "[*]"
-
-
 class Absent(Enum):
     """There is no such path; null is a value."""
 
@@ -286,55 +281,6 @@ _PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 class Unreadable(ValueError):
     """A value is there and is not what it should be; the text says what was expected."""
-
-
-def steps(path: str) -> tuple[str, ...]:
-    """Split a path into its steps. Raises `Unreadable` where a step is empty."""
-    parts = tuple(path.replace(EACH, f".{EACH}").strip(".").split(".")) if path else ()
-    if any(not part for part in parts):
-        raise Unreadable(f"a path of names with dots between, was {path!r}")
-    return parts
-
-
-def value_at(document: object, path: str) -> object:
-    """Give the value at a path without `[*]`; `ABSENT` where a step leads nowhere."""
-    for step in steps(path):
-        if not isinstance(document, Mapping) or step not in document:
-            return ABSENT
-        document = document[step]
-    return document
-
-
-def values_at(document: object, path: str) -> list[object] | Absent:
-    """Give every value at a path that may have `[*]`; `ABSENT` where the way to its first list leads nowhere."""
-    head, each, rest = path.partition(EACH)
-    found = value_at(document, head)
-    if not each:
-        return ABSENT if found is ABSENT else [found]
-    if not isinstance(found, list):
-        return ABSENT
-    inner = [values_at(element, rest.lstrip(".")) for element in found]
-    return [value for values in inner if isinstance(values, list) for value in values]
-
-
-def leaves(document: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Give every value that is no object and no list, with its path, in which elements of lists are `[*]`."""
-    if isinstance(document, Mapping):
-        for name, value in document.items():
-            yield from leaves(value, f"{path}.{name}" if path else str(name))
-    elif isinstance(document, list):
-        for value in document:
-            yield from leaves(value, path + EACH)
-    else:
-        yield path, document
-
-
-def is_covered(path: str, known: set[str], ignored: tuple[str, ...]) -> bool:
-    """Tell whether a leaf is read (itself or something that it is inside of) or listed as unread (`*` stands for any text)."""
-    if any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in known):
-        return True
-    plain = path.replace(EACH, "<>")
-    return any(fnmatchcase(plain, pattern.replace(EACH, "<>")) for pattern in ignored)
 
 
 def number_of(value: object, forms: frozenset[str]) -> Decimal:

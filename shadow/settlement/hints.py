@@ -22,7 +22,8 @@ from shadow.contracts.identity import run_id_of, run_id_of_execution
 from shadow.contracts.vocabulary import Lane, Metric, Recorder
 from shadow.lanes.lane import CandidateSource, ControlSource
 from shadow.lanes.legacy.source import CapturedEvent, CapturedEvents, captured_event
-from shadow.lanes.records import as_json, is_identifier, value_at
+from shadow.lanes.paths import value_at
+from shadow.lanes.records import as_json, is_identifier
 from shadow.settlement.settler import Settler
 
 STEP_FUNCTIONS = "aws.states"

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from shadow.aws.clients import text_of
 from shadow.cli.operations import lane as app
+from shadow.lanes.paths import written
 from tests.factories.foreign_lane import LANE_FILE, answer_of, execution_of
+from tests.factories.foreign_shapes import SHAPES, History, Shape, answered
 from tests.fakes.plans import plan_of
 from tests.strategies.policies import TEXT
 
@@ -102,8 +105,9 @@ def test_a_draft_guesses_fields_by_name_and_lists_what_is_left(tmp_path: Path) -
     assert lane["trades"]["action"] == {"at": "side", "map": "action"}
     assert lane["trades"]["filled_quantity"] == "filled_qty"
     assert lane["maps"]["action"] == {"buy": "", "sell": ""}
+    assert lane["run"]["status"] == {"at": "Payload.run_status", "map": "run_status"}
     assert lane["input"]["trade"]["symbol"] == "symbol"
-    assert "Payload.run_status" in lane["unread"]["ignore"]
+    assert "Payload.order_results[*].latency_ms" in lane["unread"]["ignore"]
 
 
 def test_a_draft_takes_the_list_in_whose_rows_most_fields_are_found(tmp_path: Path) -> None:
@@ -140,9 +144,9 @@ def test_moments_of_the_older_aws_cli_are_read_as_those_of_the_newer_one(tmp_pat
 
 
 def test_a_draft_is_toml_whatever_the_names_and_words_are(tmp_path: Path) -> None:
-    strange = {"\U0001f680": "1", 'a"b\\c': "2", "\x7f\t": "3", "order_status": "\u2705 \U0001f680"}
+    strange = {"\U0001f680": "1", 'a"b\\c': "2", "\x7f\t": "3", "a.b[c]'d\"": "4", "order_status": "\u2705 \U0001f680"}
     lane = tomllib.loads(run("draft", "--history", history_of(tmp_path, "h.json", **strange))[1])
-    assert {f"Payload.order_results[*].{name}" for name in list(strange)[:3]} <= set(lane["unread"]["ignore"])
+    assert {written("Payload.order_results[*]", name) for name in list(strange)[:4]} <= set(lane["unread"]["ignore"])
     assert "\u2705 \U0001f680" in lane["maps"]["status"]
 
 
@@ -215,3 +219,130 @@ def test_an_entry_of_the_policy_that_the_file_has_no_field_for_is_named(tmp_path
     assert [fault for fault in json.loads(told)["faults"] if "own" in fault] == [
         f"{policy}: own.fee: the policy compares it, and {file} has no such field"
     ]
+
+
+def finished(draft: str, shape: Shape) -> str:
+    """Finish a draft as a reader of it would: say what its words mean, and change what it says is not there."""
+    for old, new in shape.edits.items():
+        assert old in draft, f"{old} is not in\n{draft}"
+        draft = draft.replace(old, new, 1)
+    return re.sub(
+        r'^("[^"\n]*") = ""', lambda word: f'{word[1]} = "{shape.words[json.loads(word[1])]}"', draft, flags=re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_finished_draft_reads_every_trade_exactly_and_leaves_nothing_unseen(tmp_path: Path, name: str) -> None:
+    shape = SHAPES[name]
+    history = tmp_path / "h.json"
+    history.write_text(json.dumps(shape.history))
+    code, draft = run("draft", "--history", history)
+    file = tmp_path / "lane.toml"
+    file.write_text(finished(draft, shape))
+    answer: Any = json.loads(run("check", file, "--history", history, "--json")[1])
+    names = ("symbol", "action", "status", "planned_amount", "filled_quantity", "average_price", "order_id")
+    read = [tuple(trade[name] for name in names) for trade in answer["read"]["trades"]]
+    assert (code, sorted(read)) == (0, sorted(shape.trades))
+    assert [fault for fault in answer["faults"] if not fault.startswith(("trades.", "maps."))] == []
+
+
+def drafted(folder: Path, history: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    path = folder / "h.json"
+    path.write_text(json.dumps(history))
+    code, text = run("draft", "--history", path)
+    assert code == 0
+    return text, tomllib.loads(text)
+
+
+def test_a_draft_makes_the_input_as_this_execution_was_given_it(tmp_path: Path) -> None:
+    rows = [
+        {"ticker": symbol, "side": side, "usd": {"amount": "100.5"}, "account": "paper", "retry": False, "cap": 0.5}
+        for symbol, side in (("AAPL", "buy"), ("MSFT", "sell"))
+    ]
+    history = History({"request": {"planId": "p"}, "mode": "shadow", "orders": rows})
+    output = json.dumps(SHAPES["a list of a function's answers"].history)
+    history.state("Task", "Run", output)
+    text, lane = drafted(tmp_path, history.ended(output))
+    assert lane["input"] == {
+        "request.planId": "plan_id",
+        "trades": "orders",
+        "trade": {
+            "ticker": "symbol",
+            "side": {"from": "action", "map": "input_action"},
+            "usd.amount": {"from": "trade_amount", "form": "absolute"},
+        },
+    }
+    assert lane["maps"]["input_action"] == {"buy": "", "sell": ""}
+    for given in ('"mode" = { value = "shadow" }', '"account" = { value = "paper" }', '"retry" = { value = false }', '"cap"'):
+        assert f"# {given}" in text
+
+
+def test_a_draft_says_that_results_in_s3_are_not_read_and_that_another_list_has_trades_too(tmp_path: Path) -> None:
+    written_away = {"MapRunArn": "arn:m", "ResultWriterDetails": {"Bucket": "b", "Key": "k/manifest.json"}}
+    text, lane = drafted(tmp_path, answered(written_away))
+    assert "the results are in S3 (ResultWriter), which is not read" in text
+    assert lane["trades"]["root"] == ""
+    odd = {
+        "sells": [{"sym": "MSFT", "side": "sell", "state": "done"}],
+        "buys": [{"ticker": "AAPL", "side": "buy", "status": "ok"}],
+    }
+    text, lane = drafted(tmp_path, answered(odd))
+    assert lane["trades"]["root"] == "buys[*]"
+    assert "# not read: sells[*], which looks like trades too" in text
+
+
+def test_a_value_that_cannot_be_a_field_is_not_guessed_to_be_it(tmp_path: Path) -> None:
+    row = {"symbol": "AAPL", "side": "buy", "status": "ok", "price": {"currency": "USD", "limit": "187.1"}, "qty": "about 3"}
+    lane = drafted(tmp_path, answered([row | {"filled_at": 1795207501234}]))[1]
+    assert lane["trades"]["average_price"] == "price.limit"
+    assert not {"asked_quantity", "completed_at"} & lane["trades"].keys()
+
+
+@pytest.mark.parametrize(
+    ("details", "told"),
+    [
+        ({}, "its output is not in the file, or is cut off there: fetch it with --include-execution-data"),
+        ({"output": '{"a', "outputDetails": {"truncated": True}}, "its output is not in the file, or is cut off there"),
+        ({"output": '"done"', "outputDetails": {"truncated": False}}, 'its output is "done"'),
+    ],
+)
+def test_an_output_that_is_not_whole_is_told_with_what_to_do(tmp_path: Path, details: dict[str, object], told: str) -> None:
+    history = answered({})
+    history["events"][-1]["executionSucceededEventDetails"] = details
+    path = tmp_path / "h.json"
+    path.write_text(json.dumps(history))
+    result = CliRunner().invoke(app, ["draft", "--history", str(path)])
+    assert told in str(result.exception)
+
+
+def test_a_planned_amount_whose_sign_is_not_its_sides_is_told_before_every_sell_differs(tmp_path: Path) -> None:
+    file, history = tmp_path / "lane.toml", tmp_path / "h.json"
+    shape = SHAPES["a list of a function's answers"]
+    history.write_text(json.dumps(shape.history))
+    draft = run("draft", "--history", history)[1]
+    file.write_text(finished(draft.replace(', sign_from = "action"', ""), shape))
+    faults = json.loads(run("check", file, "--history", history, "--json")[1])["faults"]
+    (told,) = [fault for fault in faults if "sign_from" in fault]
+    assert "trades.planned_amount: expected less than zero for a SELL, was 561.30 (MSFT)" in told
+
+
+def test_no_example_is_asked_for_a_word_that_the_input_alone_has(tmp_path: Path) -> None:
+    file = tmp_path / "lane.toml"
+    file.write_text(
+        LANE_FILE.replace('from = "action", map = "side"', 'from = "action", map = "out"').replace(
+            "[maps]", '[maps]\nout = { long = "BUY", short = "SELL" }'
+        )
+    )
+    faults = json.loads(run("check", file, "--json")[1])["faults"]
+    assert not any("maps.out" in fault for fault in faults)
+    assert any("maps.side.buy: no example has this word" in fault for fault in faults)
+
+
+def test_a_mark_of_the_order_of_bytes_that_some_editors_write_is_no_part_of_a_file(tmp_path: Path) -> None:
+    file, history = tmp_path / "lane.toml", history_of(tmp_path, "h.json")
+    file.write_text(LANE_FILE)
+    plain = run("check", file, "--history", history)
+    for path in (file, history):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert run("check", file, "--history", history) == plain
+    assert text_of("LANE_FILE_PATH", str(file)) == LANE_FILE

@@ -25,6 +25,7 @@ from shadow.settlement.judging import Case, Judgement, judge_by
 from shadow.settlement.settler import Settler
 from tests.factories.control_items import ControlRun
 from tests.factories.foreign_lane import LANE_FILE, answer_of, execution_of
+from tests.factories.foreign_shapes import SHAPES
 from tests.factories.histories import BEGIN, execution_arn
 from tests.factories.pairs import pair_of
 from tests.fakes.evidence import World, document_of, settler_of
@@ -254,6 +255,34 @@ FAULTY = [
     (LANE_FILE.replace('map = "run_status"', "map = 5"), "run.status.map"),
     (LANE_FILE.replace("required = true", 'required = "yes"'), "run.plan_id.required"),
     (LANE_FILE.replace('name = "orders-v2"', 'name = "legacy"'), "name"),
+    (LANE_FILE.replace('order_id = "broker_order_id"', 'order_id = ""'), "trades.order_id.at"),
+    (LANE_FILE.replace('order_id = "broker_order_id"', 'order_id = "a[b]"'), "trades.order_id.at"),
+    (LANE_FILE.replace('order_id = "broker_order_id"', 'order_id = "{*}"'), "trades.order_id.at: expected a root with {*}"),
+    (LANE_FILE.replace('"broker_order_id"', '{ at = "b", sign_from = "action" }'), "trades.order_id.sign_from"),
+    (LANE_FILE.replace('"broker_order_id"', '{ at = "b", zone = "UTC" }'), "trades.order_id.zone"),
+    (LANE_FILE.replace('"broker_order_id"', '{ at = "b", form = "absolute" }'), "trades.order_id.form"),
+    (LANE_FILE.replace('"broker_order_id"', '{ at = "b", else = "filled_quantity * average_price" }'), "trades.order_id.else"),
+    (
+        LANE_FILE.replace('decision_price = "quote_usd"', 'decision_price = { at = "q", form = "up" }'),
+        "trades.decision_price.form",
+    ),
+    (LANE_FILE.replace('when_null = "0"', 'when_null = "none"'), "trades.filled_quantity.when_null"),
+    (LANE_FILE.replace('when_null = "0"', "when_absent = true"), "trades.filled_quantity.when_absent"),
+    (LANE_FILE.replace('map = "reason" }', 'map = "reason", when_null = "ODD" }'), "trades.reason.when_null"),
+    (LANE_FILE.replace('map = "reason" }', 'map = "reason", when_absent = "ODD" }'), "trades.reason.when_absent"),
+    (LANE_FILE.replace('from = "execution.output"', 'from = "state."', 1), "run.from"),
+    (LANE_FILE.replace('from = "execution.output"', "from = []", 1), "run.from"),
+    (LANE_FILE.replace('from = "execution.output"', 'from = ["execution.output", "execution.input"]', 1), "run.from"),
+    (LANE_FILE.replace('from = "execution.output"', 'from = ["state.A", "state.A"]', 1), "run.from"),
+    (LANE_FILE.replace('root = "Payload"', 'root = ["Payload"]'), "run.root"),
+    (LANE_FILE.replace('root = "Payload.order_results[*]"', 'root = ["a[*]", "a"]'), "trades.root"),
+    (LANE_FILE.replace('root = "Payload.order_results[*]"', 'root = ["a[*]", 5]'), "trades.root"),
+    (LANE_FILE.replace('"request.correlation" = "correlation_id"', '"mode" = { value = 1.5 }'), "input.mode.value"),
+    (LANE_FILE.replace('"request.correlation" = "correlation_id"', '"mode" = { value = "a", from = "run_id" }'), "input.mode"),
+    (
+        LANE_FILE.replace('"request.correlation" = "correlation_id"', 'wait.run = "run_id"'),
+        'input.wait: expected .* (a path with dots stands in quotes: "a.b" = …)',
+    ),
     (LANE_FILE.replace("ignore = [", 'ignore = "x"\nother = ['), "unread.ignore"),
     (LANE_FILE.replace("ignore = [", "ignored = ["), "unread.ignored"),
     (LANE_FILE + '[[examples]]\ninput = "history.json"\n', "examples[0]"),
@@ -620,7 +649,7 @@ USUAL = {"venue": "X", "fee": "1", "late": True, "seen": "2026-11-27T10:00:00"}
         ({"late": False}, {"late": "false"}, None),
         ({"seen": "2026-11-27T10:00:00Z"}, {"seen": "2026-11-27T10:00:00+00:00"}, None),
         ({"venue": "Y"}, {"venue": "out"}, "own.venue: venue: expected a word of venue (X), was 'Y'"),
-        ({"venue": 7}, {"venue": "out"}, "own.venue: venue: expected a text of at most 500 characters, was 7"),
+        ({"venue": 7}, {"venue": "out"}, "own.venue: venue: expected a word of venue (X), was 7"),
         ({"fee": "1_0"}, {"fee": "out"}, "own.fee: fee: expected a finite decimal, was '1_0'"),
         ({"late": "true"}, {"late": "out"}, "own.late: late: expected true or false, was 'true'"),
         ({"seen": "noon"}, {"seen": "out"}, "own.seen: seen: expected an ISO 8601 time with a zone, was 'noon'"),
@@ -646,7 +675,7 @@ def test_a_field_of_a_users_own_is_read_by_its_spec_or_a_gap(
 @pytest.mark.parametrize(
     ("changes", "gaps"),
     [
-        ({"client_ref": 7}, ["client_ref: expected a text, was 7"]),
+        ({"client_ref": [7]}, ["client_ref: expected a text, was [7]"]),
         ({"filled_qty": True}, ["filled_qty: expected a number as number or string, was True"]),
         ({"quote_usd": "x" * 99}, [f"quote_usd: expected a finite decimal, was '{'x' * 59}"]),
         ({"done_at": 7}, ["done_at: expected an ISO 8601 time with a zone, was 7"]),
@@ -724,13 +753,26 @@ def test_each_document_is_held_against_what_is_read_from_it() -> None:
     )
 
 
-@pytest.mark.parametrize("output", [None, "", "{", 7, '{"a": 1, "a": 2}', "null"])
-def test_without_a_document_there_is_nothing_to_read_and_that_is_told_once(output: object) -> None:
+ONCE = "expected JSON that has each key of an object once, was "
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        (None, "expected a JSON text, was absent"),
+        ("", f"{ONCE}''"),
+        ("{", f"{ONCE}'{{'"),
+        (7, "expected a JSON text, was absent"),
+        ('{"a": 1, "a": 2}', f"""{ONCE}'{{"a": 1, "a": 2}}'"""),
+        ("null", f"{ONCE}'null'"),
+    ],
+)
+def test_without_a_document_there_is_nothing_to_read_and_that_is_told_once(output: object, told: str) -> None:
     describe, history = execution_of("{}", output=output)
     run = read_declared(LANE, NAMES, Role.CANDIDATE, describe, history)
     assert (run.trades, run.violations, run.raw_status, run.status) == ((), (), "SUCCEEDED", RunStatus.UNFINISHED)
     assert [(gap.what, gap.reason) for gap in run.gaps] == [
-        ("orders-v2 execution.output", "absent, or no JSON: there is nothing to read run or trades from"),
+        ("orders-v2 execution.output", f"{told}: there is nothing to read run or trades from"),
         ("orders-v2 run", "request.plan_id: expected a value, was absent"),
         ("orders-v2 run", "run_status: expected a value, was absent"),
     ]
@@ -823,3 +865,207 @@ def test_every_word_that_no_map_has_is_told() -> None:
     with pytest.raises(InvalidPayload) as refused:
         input_of(lane, PLAN, NAMES[0])
     assert str(refused.value).count("input.trade.side: expected a word of side for it") == 4
+
+
+def test_what_a_workflow_is_always_given_stands_in_the_file() -> None:
+    lane = LaneFile.read(
+        LANE_FILE.replace(
+            'trades = "orders"', '"run.mode" = { value = "shadow" }\ndry = { value = true }\ntrades = "orders"'
+        ).replace('ticker = "symbol"', 'ticker = "symbol"\naccount = { value = 7 }')
+    )
+    made: Any = input_of(lane, PLAN, "run-7")
+    assert (made["run"], made["dry"], {each["account"] for each in made["orders"]}) == ({"mode": "shadow"}, True, {7})
+
+
+@pytest.mark.parametrize(
+    ("numbers", "null", "written"), [("string", "0", "1.50"), ("number", 0, 1.5), ("string", 0, "1.50"), ("number", "0", 1.5)]
+)
+def test_a_number_that_stands_in_for_a_null_may_be_written_either_way(numbers: str, null: object, written: object) -> None:
+    text = re.sub('= "string.number"', f'= "{numbers}"', LANE_FILE).replace('when_null = "0"', f"when_null = {json.dumps(null)}")
+    lane = LaneFile.read(text)
+
+    def told(body: dict[str, Any]) -> None:
+        for each in body["order_results"]:
+            for name in ("target_usd", "requested_qty", "quote_usd", "avg_fill_price"):
+                each[name] = written
+            each["filled_qty"] = None
+
+    run = outcome(told, lane)
+    assert ({trade.filled_quantity for trade in run.trades}, run.gaps) == ({Decimal(0)}, ())
+
+
+def test_what_is_absent_is_read_as_what_the_file_has_for_it_and_null_is_not() -> None:
+    text = LANE_FILE.replace(
+        '"order_status", map = "trade_status"', '"order_status", map = "trade_status", when_absent = "caught"'
+    )
+    lane = LaneFile.read(text.replace("skipped =", 'caught = "FAILED", skipped ='))
+    read = google(lambda body: row(body, "GOOG").pop("order_status"), lane)
+    assert read is not None
+    assert (read.status, read.raw_status) == (TradeStatus.FAILED, "")
+    null = outcome(lambda body: row(body, "GOOG").update(order_status=None), lane)
+    assert next(gap.reason for gap in null.gaps) == "order_status: expected a value, was null"
+    assert len(null.trades) == 3
+
+
+@pytest.mark.parametrize("name", ["ticker", "side", "order_status"])
+@pytest.mark.parametrize("value", [None, ...])
+def test_which_field_of_a_trade_is_not_there_is_told_though_the_file_does_not_require_it(name: str, value: object) -> None:
+    lane = LaneFile.read(LANE_FILE.replace(", required = true", ""))
+    told = outcome(lambda body: row(body, "GOOG").pop(name) if value is ... else row(body, "GOOG").update({name: value}), lane)
+    assert [gap.reason for gap in told.gaps] == [
+        f"{name}: expected a value, was {'absent' if value is ... else 'null'}",
+        "symbol, action or status cannot be read, so nothing is said of this trade",
+    ]
+
+
+def test_a_run_whose_word_is_not_there_did_not_end_and_that_is_told() -> None:
+    lane = LaneFile.read(LANE_FILE.replace(", required = true", ""))
+    run = outcome(lambda body: body.pop("run_status"), lane)
+    assert (run.status, [gap.reason for gap in run.gaps]) == (
+        RunStatus.UNFINISHED,
+        ["run_status: expected a value, was absent"],
+    )
+    lost = outcome(lambda _: None, LaneFile.read(LANE_FILE.replace('root = "Payload"\n', 'root = "Paylod"\n')))
+    assert "Paylod: expected an object, was absent" in [gap.reason for gap in lost.gaps]
+
+
+@pytest.mark.parametrize("path", ["request.plan_id", "request.correlation"])
+def test_an_id_that_is_none_is_told_and_not_silently_taken_to_be_the_pairs(path: str) -> None:
+    run = outcome(lambda body: body["request"].update({path.partition(".")[2]: "no identifier"}), COUNTED)
+    assert [gap.reason for gap in run.gaps] == [f"{path}: expected an identifier, was 'no identifier'"]
+
+
+@pytest.mark.parametrize(("word", "read"), [(1, "COMPLETED"), (True, "FAILED"), (False, "SKIPPED"), (2, None), (1.0, None)])
+def test_a_whole_number_or_a_truth_value_can_be_a_word(word: object, read: str | None) -> None:
+    words = '1 = "COMPLETED", true = "FAILED", false = "SKIPPED"'
+    lane = LaneFile.read(LANE_FILE.replace("trade_status = { ", f"trade_status = {{ {words}, "))
+    found = google(lambda body: row(body, "GOOG").update(order_status=word), lane)
+    assert (found.status.value if found else None) == read
+
+
+def test_an_order_and_a_trade_may_be_numbered() -> None:
+    big = 90071992547409931
+    read = google(lambda body: row(body, "GOOG").update(broker_order_id=big, client_ref=7))
+    assert read is not None
+    assert (read.order_id, read.trade_id) == (str(big), "7")
+    odd = outcome(lambda body: row(body, "GOOG").update(broker_order_id=True))
+    assert [gap.reason for gap in odd.gaps] == ["broker_order_id: expected a text, was True"]
+
+
+def test_a_quantity_that_is_below_zero_for_a_sell_is_read_without_its_sign_where_the_file_says_so() -> None:
+    lane = LaneFile.read(LANE_FILE.replace('"requested_qty"', '{ at = "requested_qty", form = "absolute" }'))
+    read = google(lambda body: row(body, "GOOG").update(requested_qty="-20"), lane)
+    assert read is not None
+    assert read.intent is not None
+    assert read.intent.quantity == 20
+
+
+SOURCES = ["execution.output", "state.PlaceOrders", "execution.cause"]
+
+
+@pytest.mark.parametrize("there", SOURCES)
+def test_the_first_source_that_there_is_is_read_and_its_drift_is_told_by_its_name(there: str) -> None:
+    lane = LaneFile.read(LANE_FILE.replace('from = "execution.output"', f"from = {json.dumps(SOURCES)}"))
+    text = json.dumps(answer_of(PLAN) | {"else": 1})
+    describe, history = execution_of("{}", cause=text)
+    del describe["output"]
+    history[2] |= {"stateExitedEventDetails": {"name": "PlaceOrders", "output": text}}
+    if there == "execution.output":
+        describe["output"] = text
+    elif there == "execution.cause":
+        history[2] |= {"stateExitedEventDetails": {"name": "Other", "output": "{}"}}
+    run = read_declared(lane, NAMES, Role.CANDIDATE, describe, history)
+    assert (len(run.trades), run.gaps) == (4, ())
+    assert run.violations == (f"{there}.else: neither read nor listed as unread in orders-v2",)
+
+
+def test_a_path_is_listed_as_unread_with_or_without_the_document_it_is_in() -> None:
+    for listed in ("Payload.fee", "execution.output.Payload.fee"):
+        lane = LaneFile.read(LANE_FILE.replace("ignore = [", f'ignore = ["{listed}", '))
+        assert outcome(lambda body: body.update(fee=1), lane).violations == ()
+
+
+def test_a_state_that_is_not_there_is_told_with_those_that_are() -> None:
+    lane = LaneFile.read(LANE_FILE.replace('from = "execution.output"', 'from = "state.PlaceOrder"'))
+    describe, history = execution_of("{}")
+    history[2] |= {"stateExitedEventDetails": {"name": "PlaceOrders", "output": "{}"}}
+    (gap, *_) = read_declared(lane, NAMES, Role.CANDIDATE, describe, history).gaps
+    assert "was absent (these states answered: PlaceOrders)" in gap.reason
+
+
+@pytest.mark.parametrize("details", [{"included": False}, {"truncated": True}])
+def test_an_output_that_the_service_left_out_or_cut_off_is_told_so(details: dict[str, bool]) -> None:
+    describe, history = execution_of('{"Payload": {"order_re', outputDetails=details)
+    if "included" in details:
+        del describe["output"]
+    (gap, *_) = read_declared(LANE, NAMES, Role.CANDIDATE, describe, history).gaps
+    assert "was absent (the service left it out or cut it off: outputDetails)" in gap.reason
+
+
+IN_A_MAP = SHAPES["iterations of a Map, and a mail at the end"].history
+
+
+@pytest.mark.parametrize(("state", "root", "count"), [("Trade a sector", "orders[*]", 0), ("Each sector", "[*].orders[*]", 3)])
+def test_a_state_inside_of_a_map_is_one_iteration_and_no_trade_of_the_others_is_lost_silently(
+    state: str, root: str, count: int
+) -> None:
+    lane = LaneFile.read(
+        f"""
+schema = "shadow.lane/1"
+name = "sectors"
+[input]
+plan_id = "plan_id"
+trades = "trades"
+[input.trade]
+symbol = "symbol"
+[trades]
+from = "state.{state}"
+root = "{root}"
+symbol = "symbol"
+action = {{ at = "side", map = "side" }}
+status = {{ at = "status", map = "status" }}
+[maps]
+side = {{ buy = "BUY" }}
+status = {{ filled = "COMPLETED" }}
+[unread]
+ignore = ["*"]
+"""
+    )
+    run = read_declared(lane, NAMES, Role.CANDIDATE, {"status": "SUCCEEDED", "output": "{}"}, IN_A_MAP["events"])
+    assert len(run.trades) == count
+    assert ["take the Map" in gap.reason for gap in run.gaps] == [True] * (count == 0)
+
+
+BY_NAME = LaneFile.read(
+    LANE_FILE.replace("Payload.order_results[*]", "Payload.order_results{*}").replace(
+        'symbol = { at = "ticker", required = true }', 'symbol = "{*}"'
+    )
+)
+
+
+def test_trades_that_stand_by_symbol_are_read_with_it_and_their_drift_is_told_once() -> None:
+    def by_symbol(body: dict[str, Any]) -> None:
+        body["order_results"] = {each.pop("ticker"): each | {"tag": 1} for each in body["order_results"]}
+
+    run = outcome(by_symbol, BY_NAME)
+    assert [trade.symbol for trade in run.trades] == [trade.symbol for trade in outcome(lambda _: None).trades]
+    assert run.violations == ("execution.output.Payload.order_results{*}.tag: neither read nor listed as unread in orders-v2",)
+    told = outcome(lambda body: body.update(order_results=[]), BY_NAME)
+    assert [gap.reason for gap in told.gaps] == ["Payload.order_results{*}: expected an object, was a list"]
+
+
+def test_lists_by_side_are_read_with_the_name_that_they_stand_under() -> None:
+    text = LANE_FILE.replace("Payload.order_results[*]", "Payload.order_results{*}[*]")
+    lane = LaneFile.read(
+        text.replace('action = { at = "side"', 'action = { at = "{*}"').replace("buy =", "buys =").replace("sell =", "sells =")
+    )
+
+    def split(body: dict[str, Any]) -> None:
+        rows = body["order_results"]
+        sides = {side: [row for row in rows if row["side"] == side] for side in ("buy", "sell")}
+        body["order_results"] = {
+            f"{side}s": [{name: row[name] for name in row if name != "side"} for row in sides[side]] for side in sides
+        }
+
+    run = outcome(split, lane)
+    assert (run.trades, run.gaps, run.violations) == (outcome(lambda _: None).trades, (), ())

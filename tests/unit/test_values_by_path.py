@@ -8,24 +8,21 @@ from decimal import Decimal
 import pytest
 
 from shadow.contracts.outcome import OwnField, OwnType
+from shadow.lanes.paths import Each, is_listed, members, named, steps, unread, value_at, values_at, written
 from shadow.lanes.records import (
     ABSENT,
     Fields,
     Unreadable,
     instant_of,
-    is_covered,
     is_identifier,
     is_own_name,
     is_symbol,
-    leaves,
     number_of,
     own_field,
     own_of,
-    steps,
-    value_at,
-    values_at,
 )
 
+ELEMENT, MEMBER = Each.ELEMENT, Each.MEMBER
 DOCUMENT = {"a": {"b": None, "c": [{"d": 1}, {"d": [2, 3]}, {"e": 4}, 5], "none": []}, "z": 0, "": 6}
 
 
@@ -36,17 +33,30 @@ DOCUMENT = {"a": {"b": None, "c": [{"d": 1}, {"d": [2, 3]}, {"e": 4}, 5], "none"
         ("a", ("a",)),
         ("a.b", ("a", "b")),
         (".a.b.", ("a", "b")),
-        ("a[*].b", ("a", "[*]", "b")),
-        ("[*].b", ("[*]", "b")),
-        ("a[*][*]", ("a", "[*]", "[*]")),
+        ("a[*].b", ("a", ELEMENT, "b")),
+        ("[*].b", (ELEMENT, "b")),
+        ("a[*][*]", ("a", ELEMENT, ELEMENT)),
+        ("a[2].b", ("a", 2, "b")),
+        ("[0][*]", (0, ELEMENT)),
+        ("a{*}.b", ("a", MEMBER, "b")),
+        ("{*}", (MEMBER,)),
+        ('a."b.c"[*]."[*]"', ("a", "b.c", ELEMENT, "[*]")),
+        ('"\\"x\\""."\u00e9[1]"', ('"x"', "\u00e9[1]")),
+        ("a b.c-d*", ("a b", "c-d*")),
     ],
 )
-def test_a_path_is_its_names_and_each_list_a_step_of_its_own(path: str, parts: tuple[str, ...]) -> None:
+def test_a_path_is_its_names_and_each_list_a_step_of_its_own(path: str, parts: tuple[object, ...]) -> None:
     assert steps(path) == parts
+    shown = ""
+    for step in steps(path):
+        shown = written(shown, step)
+    assert steps(shown) == parts
 
 
-@pytest.mark.parametrize("path", ["a..b", ".", "a.[*]", "..a[*]..b"])
-def test_a_path_with_an_empty_step_is_none(path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["a..b", ".", "a.[*]", "..a[*]..b", "a[b]", "a]", 'a"b"', '"a', '""', "[1]x", "a.{*}", "a{b}", "[-1]", '"\\q"']
+)
+def test_a_path_with_an_empty_step_or_a_stray_bracket_is_none(path: str) -> None:
     with pytest.raises(Unreadable, match="a path of names with dots between, was "):
         steps(path)
 
@@ -63,6 +73,10 @@ def test_a_path_with_an_empty_step_is_none(path: str) -> None:
         ("z.a", ABSENT),
         ("a.b.c", ABSENT),
         ("a.c.d", ABSENT),
+        ("a.c[1].d[0]", 2),
+        ("a.c[4]", ABSENT),
+        ("a[0]", ABSENT),
+        ("a{*}", ABSENT),
     ],
 )
 def test_null_is_a_value_and_a_step_that_leads_nowhere_is_absent(path: str, value: object) -> None:
@@ -83,14 +97,41 @@ def test_null_is_a_value_and_a_step_that_leads_nowhere_is_absent(path: str, valu
         ("x[*]", ABSENT),
         ("a.b[*]", ABSENT),
         ("z[*].d", ABSENT),
+        ("a.c[1].d[*]", [2, 3]),
+        ("{*}.b", [None]),
+        ("z{*}", ABSENT),
     ],
 )
 def test_every_element_of_a_list_is_gone_through_and_one_without_the_value_is_passed_over(path: str, values: object) -> None:
     assert values_at(DOCUMENT, path) == values
 
 
-def test_the_leaves_of_a_document_are_its_single_values_in_its_own_order() -> None:
-    assert list(leaves(DOCUMENT)) == [
+INNER = {"s": '{"a": [{"b": "1"}, {"b": "2", "c": "[3]"}]}', "t": "[not json", "n": None}
+
+
+def test_a_path_goes_on_below_a_text_that_is_json_and_nowhere_below_another() -> None:
+    assert value_at(INNER, "s.a[1].b") == "2"
+    assert value_at(INNER, "s.a[1].c[0]") == 3
+    assert values_at(INNER, "s.a[*].b") == ["1", "2"]
+    assert value_at(INNER, "s") == INNER["s"]
+    assert [value_at(INNER, path) for path in ("t.a", "t[0]", "n.a", "s.x")] == [ABSENT] * 4
+    assert values_at(INNER, "t[*]") is ABSENT
+
+
+def test_what_an_object_holds_is_gone_through_with_the_name_of_each() -> None:
+    assert members({"A": 1, "B": 2}, MEMBER) == [("A", 1), ("B", 2)]
+    assert members('{"A": 1}', MEMBER) == [("A", 1)]
+    assert members([7], ELEMENT) == [(0, 7)]
+    assert members({"A": 1}, ELEMENT) is None
+    assert members([7], MEMBER) is None
+    row = named({"qty": 1}, "A")
+    assert (value_at(row, "{*}"), value_at(row, "qty")) == ("A", 1)
+    assert named([1], "A") == [1]
+    assert value_at(named({"qty": 1}, None), "{*}") is ABSENT
+
+
+def test_where_nobody_reads_every_single_value_is_told_in_the_documents_own_order() -> None:
+    assert list(unread(DOCUMENT, [])) == [
         ("a.b", None),
         ("a.c[*].d", 1),
         ("a.c[*].d[*]", 2),
@@ -98,38 +139,65 @@ def test_the_leaves_of_a_document_are_its_single_values_in_its_own_order() -> No
         ("a.c[*].e", 4),
         ("a.c[*]", 5),
         ("z", 0),
-        ("", 6),
+        ('""', 6),
     ]
-    assert list(leaves(7)) == [("", 7)]
-    assert list(leaves([7, [8]], "at")) == [("at[*]", 7), ("at[*][*]", 8)]
+    assert list(unread(7, [])) == [("", 7)]
+    assert list(unread({"a.b": {"[x]": 1}}, [])) == [('"a.b"."[x]"', 1)]
+    assert next(unread(INNER, [])) == ("s", INNER["s"])
 
 
 @pytest.mark.parametrize(
-    ("path", "known", "ignored", "covered"),
+    ("document", "read", "left"),
     [
-        ("a", {"a"}, (), True),
-        ("a.b", {"x", "a"}, (), True),
-        ("a[*].b", {"a"}, (), True),
-        ("a[*].b", {"a[*]"}, (), True),
-        ("ab", {"a"}, (), False),
-        ("a", {"a.b"}, (), False),
-        ("a.b", {"a.b.c"}, (), False),
-        ("a", set(), (), False),
-        ("a.b", set(), ("a.b",), True),
-        ("a.b.c", set(), ("x", "a.*"), True),
-        ("a[*].b", set(), ("a[*].*",), True),
-        ("a[*].b", set(), ("a[*].b",), True),
-        ("a[*].b", set(), ("a.b",), False),
-        ("a*", set(), ("a[*]",), False),
-        ("a.b", set(), ("a",), False),
-        ("A.b", set(), ("a.*",), False),
-        ("a.b", {"x"}, ("y.*",), False),
+        ({"a": 1}, ["a"], []),
+        ({"a": {"b": 1}}, ["x", "a"], []),
+        ({"a": [{"b": 1}]}, ["a"], []),
+        ({"a": [{"b": 1}]}, ["a[*]"], []),
+        ({"ab": 1}, ["a"], ["ab"]),
+        ({"a": 1}, ["a.b"], ["a"]),
+        ({"a": None}, ["a.b"], []),
+        ({"a": None}, ["ab.c"], ["a"]),
+        ({"a": [None]}, ["a[*].b"], []),
+        ({"a": {"b": 1, "c": 2}}, ["a.b.c"], ["a.b", "a.c"]),
+        ([[1], [2], [3]], ["[1][*]"], ["[0][*]", "[2][*]"]),
+        ([{"a": 1}, {"b": 1}], ["[0].a", "[*].b"], []),
+        ({"m": {"A": {"q": 1, "x": 2}, "B": {"q": 3, "y": 4}}}, ["m{*}.q"], ["m{*}.x", "m{*}.y"]),
+        (INNER, ["s.a[*].b"], ["s.a[*].c", "t", "n"]),
+        (INNER, ["t.a", "n.a"], ["s", "t"]),
+        (INNER, ["s"], ["t", "n"]),
     ],
 )
-def test_a_leaf_is_covered_where_it_or_what_it_stands_in_is_read_or_listed(
-    path: str, known: set[str], ignored: tuple[str, ...], *, covered: bool
+def test_what_no_path_leads_to_is_unread_and_an_object_that_was_not_set_is_nothing(
+    document: object, read: list[str], left: list[str]
 ) -> None:
-    assert is_covered(path, known, ignored) is covered
+    assert [path for path, _ in unread(document, [steps(path) for path in read])] == left
+
+
+@pytest.mark.parametrize(
+    ("path", "listed", "is_in"),
+    [
+        ("a.b", ("a.b",), True),
+        ("a.b.c", ("x", "a.*"), True),
+        ("a[*].b", ("a[*].*",), True),
+        ("a[*].b", ("a[*].b",), True),
+        ("a[*].b", ("a.b",), False),
+        ("a*", ("a[*]",), False),
+        ("a.b", ("a",), False),
+        ("A.b", ("a.*",), False),
+        ("a.b", ("y.*",), False),
+        ("a.b", (), False),
+        ('a."st[a]te"', ('a."st[a]te"',), True),
+        ('a."what?"', ('a."what?"',), True),
+        ("a.what1", ("a.what?",), False),
+        ("m{*}.x", ("m{*}.x",), True),
+        ("m.A.x", ("m{*}.x",), False),
+        ("a.b\nc", ("a.*",), True),
+    ],
+)
+def test_a_star_in_a_listed_path_is_any_text_and_all_else_stands_for_itself(
+    path: str, listed: tuple[str, ...], *, is_in: bool
+) -> None:
+    assert is_listed(path, listed) is is_in
 
 
 BOTH = frozenset({"string", "number"})

@@ -36,10 +36,11 @@ class HistoryFacts:
     """What a history says. Times are as the event has them (ISO texts or datetimes).
 
     `outputs` and `entered` are the last output and first entry by state name; `reached` are the states entered since the last
-    redrive, and the one it went on from. A state whose failure was caught exits too, with
-    what it hands to the catcher: that is no output of its own, and is left out. `lost` counts the events between the first and
-    the last that are not there: a service numbers them from 1 without a hole. `results` are the outputs of tasks and of Pass
-    states (which write the result of a trade whose task failed for good), in order. `functions` are the ARNs that were called.
+    redrive, and the one it went on from; `iterated` those inside of a Map, whose last output is that of one iteration. A state
+    whose failure was caught exits too, with what it hands to the catcher: that is no output of its own, and is left out. `lost`
+    counts the events between the first and the last that are not there: a service numbers them from 1 without a hole. `results`
+    are the outputs of tasks and of Pass states (which write the result of a trade whose task failed for good), in order.
+    `functions` are the ARNs that were called.
     """
 
     events: int = 0
@@ -54,6 +55,7 @@ class HistoryFacts:
     entered: dict[str, object] = field(default_factory=dict)
     reached: set[str] = field(default_factory=set)
     outputs: dict[str, Payload] = field(default_factory=dict)
+    iterated: set[str] = field(default_factory=set)
     results: list[Payload] = field(default_factory=list)
     task_failures: list[TaskFailure] = field(default_factory=list)
     map_runs: list[str] = field(default_factory=list)
@@ -91,9 +93,11 @@ def read_history(events: Iterable[Event]) -> HistoryFacts:
     requests: dict[object, str] = {}
     ordered = _in_order(events, facts)
     before = _Before(ordered)
+    depths: dict[object, int] = {}
     for event in ordered:
         facts.events += 1
         kind = event.get("type")
+        depths[event.get("id")] = depth = depths.get(event.get("previousEventId"), 0) + _DEEPER.get(str(kind), 0)
         if not isinstance(event.get("timestamp"), str | datetime):
             facts.unreadable.append(f"event {event.get('id')}: no timestamp")
         if not isinstance(kind, str):
@@ -102,6 +106,8 @@ def read_history(events: Iterable[Event]) -> HistoryFacts:
             pass
         elif kind in _HANDLERS:
             _HANDLERS[kind](facts, event)
+            if depth > 0 and kind.endswith("StateExited"):
+                facts.iterated.add(str(mapping_in(event, "stateExitedEventDetails").get("name")))
         elif kind in _SCHEDULED or kind in _FAILED:
             _task(facts, event, kind, requests)
     return facts
@@ -138,7 +144,7 @@ def _was_caught(event: Event, before: _Before) -> bool:
     return before.kind_before(event) in _CAUGHT
 
 
-def _payload(details: Mapping[str, object], name: str) -> Payload:
+def payload_of(details: Mapping[str, object], name: str) -> Payload:
     """Read a payload. `included: false` and `truncated: true` both say that it was left out."""
     text = details.get(name)
     about = details.get(f"{name}Details")
@@ -148,7 +154,7 @@ def _payload(details: Mapping[str, object], name: str) -> Payload:
 
 
 def _started(facts: HistoryFacts, event: Event) -> None:
-    facts.input = _payload(mapping_in(event, "executionStartedEventDetails"), "input")
+    facts.input = payload_of(mapping_in(event, "executionStartedEventDetails"), "input")
     facts.started_at = event.get("timestamp")
 
 
@@ -193,14 +199,14 @@ def _exited(facts: HistoryFacts, event: Event) -> None:
     details = mapping_in(event, "stateExitedEventDetails")
     name = details.get("name")
     if isinstance(name, str):
-        output = facts.outputs[name] = _payload(details, "output")
+        output = facts.outputs[name] = payload_of(details, "output")
         if event["type"] == "PassStateExited":
             facts.results.append(output)
 
 
 def _succeeded(detail: str) -> Callable[[HistoryFacts, Event], None]:
     def handle(facts: HistoryFacts, event: Event) -> None:
-        facts.results.append(_payload(mapping_in(event, detail), "output"))
+        facts.results.append(payload_of(mapping_in(event, detail), "output"))
 
     return handle
 
@@ -260,6 +266,7 @@ _FAILED: dict[str, str | None] = {
     "LambdaFunctionScheduleFailed": "lambdaFunctionScheduleFailedEventDetails",
     "LambdaFunctionStartFailed": "lambdaFunctionStartFailedEventDetails",
 }
+_DEEPER = {"MapIterationStarted": 1, "MapIterationSucceeded": -1, "MapIterationFailed": -1, "MapIterationAborted": -1}
 _CAUGHT = frozenset(
     {name for name, detail in _FAILED.items() if detail is not None}
     | {"ActivityFailed", "ActivityScheduleFailed", "ActivityTimedOut", "EvaluationFailed"}
