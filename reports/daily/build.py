@@ -196,7 +196,7 @@ def _headline(source: Source, day: date, counts: Counts, differences: pd.DataFra
         worth="not known",
         complete=f"Not complete: {counts.line}.",
         todo="Find the pairs that are lost." if lost else "Find out why nothing was published.",
-        command=f"shadow status --day {day}",
+        command=f"shadow status --date {day}",
         runbook="conservation-broken" if lost else "uncompared-trading-day",
     )
 
@@ -264,7 +264,7 @@ def _figures(live: Frames, frames: Frames, days: Sequence[date], settings: Repor
     impact = sections.impact_of(pairs, differences)
     kinds = sorted(differences.loc[differences["unexplained"], "kind"].unique())
     return {
-        "Verdict": verdict_of(counts, pairs).value,
+        "Verdict of the day": verdict_of(counts, pairs).value,
         "Pairs published": str(counts.published),
         "Unexplained differences": str(int(differences["unexplained"].sum())),
         "Unexplained kinds": ", ".join(kinds) or "none",

@@ -6,6 +6,7 @@ The root of the command: help with examples everywhere and at once, a version, a
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from datetime import date
@@ -164,3 +165,30 @@ def test_a_package_that_is_interrupted_while_it_is_imported_is_no_fault_of_ours(
 
 def test_completion_can_be_shown() -> None:
     assert app._add_completion is True
+
+
+COMMAND = re.compile(r"(?<![\w/.-])shadow (?P<name>[a-z]+)\b(?P<rest>[^`\"\n]*)")
+OPTION = re.compile(r"(?<=\s)--?[a-z][a-z-]*\b")
+CHECKOUT = Path(__file__).parents[2]
+
+
+def options_of(entry: Entry) -> set[str]:
+    """Give the options of a command, and of those below it."""
+    command = load(entry)
+    below = getattr(command, "commands", {}).values()
+    return {"-h", "--help"} | {option for each in (command, *below) for one in each.params for option in one.opts}
+
+
+def test_every_option_that_pages_mails_and_documents_name_is_one_of_its_command() -> None:
+    texts = [page for folder in ("shadow", "reports", "local", "docs", "examples") for page in (CHECKOUT / folder).rglob("*.*")]
+    named: dict[str, dict[str, str]] = {entry.name: {} for entry in COMMANDS}
+    for page in [*texts, CHECKOUT / "README.md", CHECKOUT / "template.yaml"]:
+        if page.suffix in (".py", ".md", ".j2", ".yaml", ".toml"):
+            for found in COMMAND.finditer(page.read_text(encoding="utf-8")):
+                line = re.split(r"[|#]", found["rest"])[0]
+                named.get(found["name"], {}).update(dict.fromkeys(OPTION.findall(line), page.name))
+
+    assert {"--date", "--json"} <= set(named["status"])
+    assert not {
+        (entry.name, *told) for entry in COMMANDS for told in named[entry.name].items() if told[0] not in options_of(entry)
+    }
