@@ -216,7 +216,7 @@ def _print_week(week: Weekly) -> None:
     for each in week.differences:
         told = f"{each.severity.value:<9} {each.kind}, {each.trade}: {count(each.times, 'time')}, {usd(each.gross)}"
         say(f"[bold]{each.state:<12}[/bold]{escape(told)}")
-        said = f"{each.who} departs; first {each.first}, last {each.last}"
+        said = f"{each.departs}; first {each.first}, last {each.last}"
         say(f"[dim]{'':<12}{escape(said)}[/dim]")
 
 
@@ -286,7 +286,7 @@ def _print_report(built: DailyReport, path: Path) -> None:
     )
     say(f"money: {escape(built.money.line)}")
     style = _READINESS_STYLE[built.readiness.readiness.value]
-    say(f"cut-over: [{style}]{built.readiness.readiness.value}[/], {built.readiness.days} of {built.readiness.days_needed} days")
+    say(f"cut-over: [{style}]{built.readiness.readiness.value}[/], {escape(built.readiness.progress)}")
     if built.kinds:
         say()
         say(f"[dim]{'kind':<32}{'severity':<10}{'count':>6}{'unexplained':>13}{'gross':>18}[/dim]")

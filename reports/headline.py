@@ -15,11 +15,6 @@ from shadow.contracts.comparison import Attribution, Comparison, Difference, Sev
 from shadow.contracts.model import Frozen
 from shadow.contracts.words import count, usd
 
-_WHO = {
-    Attribution.CONTROL: "The control departs",
-    Attribution.CANDIDATE: "The candidate departs",
-    Attribution.NEITHER: "Nothing says which lane departs",
-}
 _OF_KIND = MappingProxyType(
     {
         "DOUBLE_ORDER": "double-live-order",
@@ -121,8 +116,8 @@ def _departs(found: Sequence[tuple[Comparison, Difference]], complete: str) -> H
     net = sum((entry.impact.notional for _, entry in found), Decimal(0))
     rest = len(found) - 1
     more = f" And {count(rest, 'more unexplained difference')}." if rest else ""
-    roles = {entry.attribution for _, entry in found}
-    who = _WHO[worst.attribution] if len(roles) == 1 else ", ".join(_WHO[role].lower() for role in Attribution if role in roles)
+    told = {entry.departs: None for role in Attribution for _, entry in found if entry.attribution is role}
+    who = ", ".join(told)
     critical = any(entry.severity is Severity.CRITICAL for _, entry in found)
     return Headline(
         verdict="CRITICAL" if critical else "DIVERGED",
@@ -196,4 +191,9 @@ _TONES: Mapping[str, str] = {
     "NOT_YET": "wait",
     "NOTHING": "wait",
     "new": "bad",
+    "pass": "good",
+    "wait": "wait",
+    "in force": "good",
+    "clear of the noise": "good",
+    "close to the noise": "wait",
 }

@@ -233,7 +233,7 @@ def _rows(comparison: Comparison) -> list[Row]:
             plan_id=comparison.plan_id,
             kind=entry.kind,
             severity=entry.severity,
-            who=entry.attribution.value,
+            who=entry.who,
             symbol=entry.symbol or "",
             action=str(entry.action or ""),
             gross=entry.gross,
@@ -356,15 +356,8 @@ def write_days(
         return (each for each in found if days[0] <= each.trading_day <= days[1])
 
     if statement is not None:
-        options = replace(options, readiness=statement.readiness.value, readiness_reason=reason_of(statement))
+        options = replace(options, readiness=statement.readiness.value, readiness_reason=statement.progress)
     return write_site(comparisons, shelf, options=options, published=published_by(ledger))
-
-
-def reason_of(statement: Statement) -> str:
-    """Say how far the evidence is, and the first criterion that does not pass."""
-    failing = next((each for each in statement.criteria if each.state.value != "pass"), None)
-    because = f" {failing.title}: {failing.figure} (target: {failing.target})." if failing else ""
-    return f"Day {statement.days} of {statement.days_needed}.{because}"
 
 
 def _pages(gathered: Gathered, comparisons: Callable[[], Iterable[Comparison]], options: Options) -> Iterator[tuple[str, str]]:

@@ -14,8 +14,8 @@ from reports.data.extract import decode
 from reports.data.trading_calendar import trading_days
 from reports.headline import runbook_of
 from reports.readiness.readiness import Statement
-from reports.site import Day, Gathered, Seen, gather, published_by, reason_of
-from shadow.contracts.comparison import Comparison, Severity
+from reports.site import Day, Gathered, Seen, gather, published_by
+from shadow.contracts.comparison import Comparison, Severity, departs
 from shadow.contracts.model import Exact, Frozen
 from shadow.contracts.vocabulary import Origin
 from shadow.contracts.words import count, usd
@@ -63,6 +63,11 @@ class WeekDifference(Frozen):
     first: date
     last: date
     runbook: str
+
+    @property
+    def departs(self) -> str:
+        """Say which lane departs."""
+        return departs(self.who)
 
 
 class Weekly(Frozen):
@@ -188,4 +193,4 @@ def _difference(seen: Seen, monday: date, before: date) -> WeekDifference:
 
 
 def _cut_over(statement: Statement) -> str:
-    return f"{statement.readiness.value.replace('_', ' ')}. {reason_of(statement)}"
+    return f"{statement.readiness.value.replace('_', ' ')}. {statement.progress}"

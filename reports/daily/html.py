@@ -31,6 +31,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import RcKeyType
 
 from reports.daily.values import DailyReport, TrendDay
+from reports.headline import tone_of
 from reports.noise import MULTIPLES, ToleranceUse
 from shadow.compare.rules import ONE
 from shadow.contracts.visible import SHOWN, one_line, visible
@@ -91,7 +92,7 @@ def charts_of(report: DailyReport) -> tuple[Chart, ...]:
         _chart(
             "durations",
             "Median run duration",
-            _lane_words(days, "seconds", "s", "median run duration"),
+            _lane_words(days, "seconds", " s", "median run duration"),
             lambda axes: _lanes(axes, days, "seconds", "seconds"),
         ),
         _chart(
@@ -234,9 +235,14 @@ def _seconds(value: float | None) -> str:
     return "–" if value is None else f"{value:,.1f} s"  # noqa: RUF001 - an en dash on purpose
 
 
-def _basis_points(value: float) -> str:
-    """Write basis points with their sign."""
-    return f"{round(value, 1) + 0.0:+,.1f} bp"
+def _basis_points(value: float | None) -> str:
+    """Write basis points with their sign; a dash where nothing was measured."""
+    return "–" if value is None else f"{round(value, 1) + 0.0:+,.1f} bp"  # noqa: RUF001 - an en dash on purpose
+
+
+def _breakable(value: object) -> Markup:
+    """Write names of several words so that a narrow column can break them, as BUYS_NEVER_SENT, behind an underscore."""
+    return Markup("_<wbr>").join(visible(str(value)).split("_"))
 
 
 def _when(value: datetime) -> str:
@@ -263,11 +269,11 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    formats = (usd, _seconds, _basis_points, clock, _when, count, _figure)
+    formats = (usd, _seconds, _basis_points, clock, _when, count, _figure, _breakable)
     made.filters["quoted"] = shlex.quote
     made.filters.update({form.__name__.lstrip("_"): form for form in formats})
     made.filters["signed_usd"] = partial(usd, signed=True)
-    made.globals.update(seconds=_seconds, basis_points=_basis_points)
+    made.globals.update(seconds=_seconds, basis_points=_basis_points, tone=tone_of)
     return made
 
 

@@ -29,10 +29,10 @@ def markdown(report: DailyReport) -> str:
         for each in group.examples:
             trade = f"{each.action.value} {each.symbol}" if each.action else each.symbol or "the run"
             values = (each.severity.value, group.kind, trade, each.field, each.planned, each.control, each.candidate)
-            texts = [*values, usd(each.notional), each.attribution.value, each.covered_by]
+            texts = [*values, usd(each.notional), each.who, each.covered_by]
             lines.append("| " + " | ".join(cell(text or "") for text in texts) + " |")
     cut_over = report.readiness
-    lines += ["", f"Cut-over: {cut_over.readiness.value}, {cut_over.days} of {cut_over.days_needed} days."]
+    lines += ["", f"Cut-over: {cut_over.readiness.value}, {cell(cut_over.progress)}"]
     return "\n".join(lines) + "\n"
 
 

@@ -31,6 +31,8 @@ from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
 from shadow.contracts.vocabulary import Role, RunStatus, Side
 
 EXAMPLES = 3
+ENOUGH = 20
+"""Values of which the 95th percentile is not just the largest."""
 _CENT = Decimal("0.01")
 
 
@@ -122,6 +124,7 @@ def _example(row: pd.Series) -> Example:
         level=Level(row["level"]),
         severity=Severity(row["severity"]),
         attribution=Attribution(row["attribution"]),
+        who=str(row["who"]),
         field=str(row["field"]),
         planned=_text(row["planned"]),
         control=_text(row["control"]),
@@ -201,7 +204,7 @@ def _spread(of: str, role: Role, values: pd.Series) -> Spread:
         role=role,
         count=len(values),
         median=round(float(values.median()), 3),
-        p95=round(float(values.quantile(0.95)), 3),
+        p95=round(float(values.quantile(0.95)), 3) if len(values) >= ENOUGH else None,
         largest=round(float(values.max()), 3),
     )
 

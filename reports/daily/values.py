@@ -14,7 +14,7 @@ from reports.data.columns import Path
 from reports.headline import Headline
 from reports.noise import ToleranceRow, ToleranceUse
 from reports.readiness.readiness import Statement
-from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
+from shadow.contracts.comparison import Attribution, Level, Severity, Verdict, departs
 from shadow.contracts.model import Exact, Frozen, Moment
 from shadow.contracts.vocabulary import Role, RunStatus, Side
 from shadow.contracts.words import count, usd
@@ -125,6 +125,7 @@ class Example(Frozen):
     level: Level
     severity: Severity
     attribution: Attribution
+    who: str
     field: str
     planned: str | None
     control: str | None
@@ -134,6 +135,11 @@ class Example(Frozen):
     notional: Exact
     caused_by: str | None
     covered_by: str | None
+
+    @property
+    def departs(self) -> str:
+        """Say which lane departs."""
+        return departs(self.who)
 
 
 class Group(Frozen):
@@ -171,13 +177,13 @@ class KnownCoverage(Frozen):
 
 
 class Spread(Frozen):
-    """How a measured quantity is spread, one lane."""
+    """How a measured quantity is spread, one lane. `p95` is None of fewer than 20 values: it would be the largest of them."""
 
     of: str
     role: Role
     count: int
     median: float
-    p95: float
+    p95: float | None
     largest: float
 
 

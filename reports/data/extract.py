@@ -21,11 +21,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from reports.data.columns import Column, Kind, Path, Size
-from shadow.compare.case import PairView, case_of
+from shadow.compare.case import LaneTrade, PairView, case_of
+from shadow.compare.checks.prices import slippage_cost, slippage_of
 from shadow.contracts.comparison import Comparison, Difference, Severity
 from shadow.contracts.errors import InvalidPayload, UnreadableDocument
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
-from shadow.contracts.vocabulary import Action, Origin, Reason, RunStatus, Side
+from shadow.contracts.vocabulary import Action, Origin, Reason, Role, RunStatus
 
 _EPOCH = date(1970, 1, 1).toordinal()
 Value = StrEnum | str | Decimal | float | bool | date | datetime | None
@@ -179,9 +180,7 @@ def add_trades(lists: Lists, document: Comparison, path: Path) -> int:
     """
     pairs = PairView(case_of(document)).trades
     counts = _difference_counts(document.differences)
-    control = [pair.control.trade if pair.control else None for pair in pairs]
-    candidate = [pair.candidate.trade if pair.candidate else None for pair in pairs]
-    either = [c or d for c, d in zip(control, candidate, strict=True)]
+    either = [pair.lanes[0].trade if pair.lanes else None for pair in pairs]
     planned = [p.planned.amount if p.planned else t.planned_amount if t else None for t, p in zip(either, pairs, strict=True)]
     number = len(pairs)
     for column, constant in (
@@ -203,8 +202,8 @@ def add_trades(lists: Lists, document: Comparison, path: Path) -> int:
     lists["planned_amount"].extend(planned)
     lists["differences"].extend([counts.get(pair.trade_id, _NONE)[0] for pair in pairs])
     lists["unexplained"].extend([counts.get(pair.trade_id, _NONE)[1] for pair in pairs])
-    _add_lane(lists, "control", control)
-    _add_lane(lists, "candidate", candidate)
+    _add_lane(lists, Role.CONTROL, [pair.control for pair in pairs])
+    _add_lane(lists, Role.CANDIDATE, [pair.candidate for pair in pairs])
     return number
 
 
@@ -229,7 +228,8 @@ def _difference_counts(differences: Iterable[Difference]) -> dict[str, tuple[int
     return counts
 
 
-def _add_lane(lists: Lists, role: str, trades: Sequence[TradeOutcome | None]) -> None:
+def _add_lane(lists: Lists, role: Role, sides: Sequence[LaneTrade | None]) -> None:
+    trades = [side.trade if side else None for side in sides]
     quotes = [t.intent.decision_price if t and t.intent else None for t in trades]
     lists[f"{role}_status"].extend([t.status if t else None for t in trades])
     lists[f"{role}_reason"].extend([t.reason if t else None for t in trades])
@@ -237,7 +237,7 @@ def _add_lane(lists: Lists, role: str, trades: Sequence[TradeOutcome | None]) ->
     lists[f"{role}_price"].extend([t.average_price if t else None for t in trades])
     lists[f"{role}_value"].extend([t.value if t else None for t in trades])
     lists[f"{role}_quote"].extend(quotes)
-    lists[f"{role}_slippage_bps"].extend([_slippage(t, q) for t, q in zip(trades, quotes, strict=True)])
+    lists[f"{role}_slippage_bps"].extend([_slippage(side) if side else None for side in sides])
     lists[f"{role}_own"].extend([_own(t) for t in trades])
     lists[f"{role}_seconds"].extend(
         [(t.completed_at - t.started_at).total_seconds() if t and t.started_at and t.completed_at else None for t in trades]
@@ -250,14 +250,13 @@ def _own(trade: TradeOutcome | None) -> str | None:
     return json.dumps(told, ensure_ascii=False) if told else None
 
 
-def _slippage(trade: TradeOutcome | None, quote: Decimal | None) -> float | None:
-    """Basis points paid above (BUY) or received below (SELL) the lane's own quote: a statistic, so a float."""
-    if trade is None or trade.average_price is None or not quote:
+def _slippage(side: LaneTrade) -> float | None:
+    """Basis points that a lane paid beyond its own decision price, by its truest fill: a statistic, so a float."""
+    known = slippage_of(side)
+    if known is None:
         return None
-    if trade.average_price == quote:
-        return 0.0
-    points = float((trade.average_price - quote) / quote) * BASIS_POINTS
-    return points if trade.action is Side.BUY else -points
+    fill, price = known
+    return float(slippage_cost(side) / (fill.quantity * price)) * BASIS_POINTS + 0.0
 
 
 def add_differences(lists: Lists, document: Comparison) -> None:
@@ -275,6 +274,7 @@ def add_differences(lists: Lists, document: Comparison) -> None:
             "level": entry.level,
             "severity": entry.severity,
             "attribution": entry.attribution,
+            "who": entry.who,
             "field": entry.field,
             "planned": entry.planned,
             "control": entry.control,

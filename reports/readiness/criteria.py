@@ -23,6 +23,7 @@ from reports.readiness.readiness import (
 from reports.readiness.shares import acceptance_of, accepted_reason, latency_criteria, share_criteria
 from reports.readiness.statistics import upper_bound
 from shadow.contracts.model import decimal_text
+from shadow.contracts.words import count
 
 _CENT = Decimal("0.01")
 PASS, WAIT, FAIL = CriterionState.PASS, CriterionState.WAIT, CriterionState.FAIL
@@ -199,9 +200,13 @@ def _last_day(history: History) -> Criterion:
         name="last_day",
         title="The last day did not diverge as a whole",
         state=PASS if last and not whole else WAIT,
-        figure=f"{trades.diverged} of {trades.total} trades, {runs.diverged} of {runs.total} runs" if last else "no day",
-        target="not every trade, and not every run for a reason of its own",
-        reason=f"everything on {last.day} diverged" if last and whole else ("something agreed" if last else "no day was covered"),
+        figure=f"{trades.diverged} of {count(trades.total, 'trade')}, {runs.diverged} of {count(runs.total, 'run')}"
+        if last
+        else "no day",
+        target="not every trade, and not every run for reasons beyond its trades",
+        reason=f"every {'trade' if trades.diverged else 'run'} of {last.day} diverged"
+        if last and whole
+        else ("something agreed" if last else "no day was covered"),
         more_days=1 if last and whole else (0 if last else history.policy.days),
     )
 

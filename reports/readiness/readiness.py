@@ -26,6 +26,7 @@ from reports.readiness.statistics import Looks
 from shadow.aws.clients import text_of
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.model import Exact, Frozen
+from shadow.contracts.words import count
 
 
 class Readiness(StrEnum):
@@ -93,6 +94,14 @@ class Statement(Frozen):
     only_drilled: tuple[str, ...]
     more_days: int | None
     more_trades: int | None
+
+    @property
+    def progress(self) -> str:
+        """Say how far the evidence is, and what is in the way: the first criterion that blocks, else the first that waits."""
+        order = (CriterionState.FAIL, CriterionState.WAIT)
+        held = next((each for state in order for each in self.criteria if each.state is state), None)
+        because = f"{held.title}: {held.figure} (target: {held.target})." if held else "Every criterion passes."
+        return f"{count(self.in_a_row, 'covered day')} in a row, at least {self.days_needed} needed. {because}"
 
 
 class KnownEntry(Frozen):

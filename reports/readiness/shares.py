@@ -73,11 +73,18 @@ def share_criteria(history: History) -> list[Criterion]:
     ]
 
 
+_NAMES = {Stratum.ALL: "trades"}
+
+
 def rate_of(policy: ReadinessPolicy, stratum: Stratum) -> Share:
     """Give the share of diverging trades of a stratum that has a target."""
     name, target = stratum.name.lower(), policy.rate_targets[stratum]
     return Share(
-        f"rate.{name}", f"Diverging {stratum.value}", target, lambda day: _with_replays(day, stratum), policy.correlation
+        f"rate.{name}",
+        f"Diverging {_NAMES.get(stratum, stratum.value)}",
+        target,
+        lambda day: _with_replays(day, stratum),
+        policy.correlation,
     )
 
 

@@ -68,7 +68,7 @@ def _ledger_lines(ledger: MoneyLedger) -> Iterator[str]:
     for row in ledger.rows:
         sums[row.cause.value] += row.dollars
     if sums:
-        yield "  " + ", ".join(f"{cause} {usd(dollars, signed=True)}" for cause, dollars in sums.items())
+        yield "  the accounts' value: " + ", ".join(f"{cause} {usd(dollars, signed=True)}" for cause, dollars in sums.items())
     if ledger.is_proved and ledger.equity is not None and ledger.unexplained is not None:
         yield f"  the accounts differ by {usd(ledger.equity, signed=True)}; unexplained {usd(ledger.unexplained, signed=True)}"
     else:

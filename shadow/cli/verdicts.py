@@ -24,7 +24,7 @@ from shadow.aws import clients
 from shadow.aws.pair_ledger import DynamoDbPairLedger
 from shadow.cli.output import OUT, BadInput, ExitCode, escape, say
 from shadow.cli.target import Target
-from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity, Verdict
+from shadow.contracts.comparison import Comparison, Difference, Severity, Verdict
 from shadow.contracts.identity import execution_name_of
 from shadow.contracts.pair import Pair
 from shadow.contracts.words import count, moment_text, usd
@@ -47,11 +47,6 @@ SEVERITY_STYLE = {
     Severity.INFO: "dim",
 }
 GOOD_VERDICTS = frozenset({Verdict.MATCHED, Verdict.IGNORED})
-_BY = {
-    Attribution.CONTROL: "the control departs from the plan",
-    Attribution.CANDIDATE: "the candidate departs from the plan",
-    Attribution.NEITHER: "nothing says which lane departs from the plan",
-}
 _TRADE_GAP = re.compile(r"(?P<role>\w+): trade (?P<symbol>\S+): (?P<what>.*)")
 _ORDER_NUMBER = re.compile(r"^orders\.\d+\.")
 
@@ -171,7 +166,9 @@ def print_difference(difference: Difference, *, indent: int, with_trade: bool) -
     """Print one difference: what, by whom, worth what, why, by which rule."""
     style = SEVERITY_STYLE[difference.severity]
     where = f" {difference.action.value} {difference.symbol}" if with_trade and difference.action and difference.symbol else ""
-    head = f"[{style}]{difference.severity.value} {escape(difference.kind)}[/]{escape(where)} · {_BY[difference.attribution]}"
+    head = (
+        f"[{style}]{difference.severity.value} {escape(difference.kind)}[/]{escape(where)} · {difference.departs} from the plan"
+    )
     impact = difference.impact
     if impact.notional or impact.cash:
         head += f" · notional {usd(impact.notional, signed=True)}, cash {usd(impact.cash, signed=True)}"

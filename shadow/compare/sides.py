@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import TypeVar
 
 from shadow.compare.case import LaneTrade
+from shadow.compare.checks.executed import ledger_fill
+from shadow.compare.rules import EXACT
 from shadow.contracts.outcome import OrderRecord, RunOutcome, TradeOutcome
 from shadow.contracts.visible import one_line
 from shadow.contracts.vocabulary import TradeStatus
@@ -45,7 +47,8 @@ def trade_lines(control: LaneTrade | None, candidate: LaneTrade | None) -> list[
         ("own", _own),
     )
     left, right = (lane.trade if lane else None for lane in (control, candidate))
-    return _lines(asked, left, right, "no such trade")
+    ours, theirs = (_entered(lane) if lane else "" for lane in (control, candidate))
+    return _lines(asked, left, right, "no such trade") + ([("ledger", ours, theirs)] if ours or theirs else [])
 
 
 def _lines(
@@ -158,6 +161,14 @@ def _got(trade: TradeOutcome) -> str:
     if trade.attempts is not None and trade.attempts > 1:
         text += f", {count(trade.attempts, 'attempt')}"
     return text
+
+
+def _entered(side: LaneTrade) -> str:
+    """Show what the trade ledger says was filled, where its dollars are not those of the trade's record."""
+    fill = ledger_fill(side)
+    if fill is None or fill.value is None or not fill.quantity or usd(fill.value) == usd(_value(side.trade)):
+        return ""
+    return f"{number(fill.quantity)} at {price(round(EXACT.divide(fill.value, fill.quantity), 6))} = {usd(fill.value)}"
 
 
 def _value(trade: TradeOutcome) -> Decimal | None:

@@ -207,6 +207,11 @@ class Impact(Frozen):
     gross: Exact = Decimal(0)
 
 
+def departs(who: str) -> str:
+    """Say which lane departs, of what `Difference.who` names."""
+    return "nothing says which lane departs" if who == Attribution.NEITHER else f"the {who} departs"
+
+
 class Difference(Frozen):
     """One thing that differs beyond its rule.
 
@@ -245,6 +250,17 @@ class Difference(Frozen):
     def key(self) -> str:
         """Name this difference within its comparison."""
         return f"{self.kind}/{self.field}/{self.trade_id or '-'}/{self.attribution}"
+
+    @property
+    def who(self) -> str:
+        """Name the lane that departs, by its role and what it is, as in `control (legacy)`; `neither` where nothing says so."""
+        is_known = self.lane is not None and self.attribution is not Attribution.NEITHER
+        return f"{self.attribution.value} ({self.lane})" if is_known else self.attribution.value
+
+    @property
+    def departs(self) -> str:
+        """Say which lane departs."""
+        return departs(self.who)
 
     @property
     def counts(self) -> bool:

@@ -15,10 +15,11 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
 def usd(amount: Decimal | None, *, signed: bool = False) -> str:
-    """Write an amount in USD to the cent."""
+    """Write an amount in USD to the cent; what is nothing to the cent has no sign."""
     if amount is None:
         return UNKNOWN
-    return f"{amount:{'+' if signed else ''},.2f} USD"
+    text = f"{amount:{'+' if signed else ''},.2f} USD"
+    return "0.00 USD" if text in ("+0.00 USD", "-0.00 USD") else text
 
 
 def number(value: Decimal | None) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from shlex import quote
 
-from shadow.contracts.comparison import Attribution, Comparison, Difference, Severity
+from shadow.contracts.comparison import Comparison, Difference, Severity
 from shadow.contracts.visible import one_line
 from shadow.contracts.vocabulary import Metric, Origin, Recorder
 from shadow.settlement.conservation import Conservation
@@ -20,11 +20,6 @@ from shadow.settlement.conservation import Conservation
 TITLE = 99
 SHOWN = 5
 """Differences that one message names; the rest are counted."""
-_WHO = {
-    Attribution.CONTROL: "the control departs from the plan",
-    Attribution.CANDIDATE: "the candidate departs from the plan",
-    Attribution.NEITHER: "the lanes differ, and neither departs from the plan",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,5 +124,5 @@ def _trade(difference: Difference) -> str:
 def _sentence(difference: Difference) -> str:
     return one_line(
         f"{_trade(difference)}, {difference.kind}: {difference.explanation} "
-        f"Worth {difference.gross:,.2f} USD; {_WHO[difference.attribution]}."
+        f"Worth {difference.gross:,.2f} USD; {difference.departs} from the plan."
     )

@@ -57,6 +57,21 @@ FIRST_600_PX = (
 )
 COLOUR = "return getComputedStyle({of}).{what}.match(/\\d+/g).map(Number)"
 SIZES = "return [...document.querySelectorAll('p, dd, td, li')].map(e => parseFloat(getComputedStyle(e).fontSize))"
+TORN = """
+const torn = [];
+for (const cell of document.querySelectorAll('td, th')) {
+  const walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+  for (let text = walk.nextNode(); text; text = walk.nextNode())
+    for (const word of text.data.matchAll(/[A-Za-z]+/g)) {
+      const range = document.createRange();
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map(each => Math.round(each.top))).size > 1) torn.push(word[0]);
+    }
+}
+return torn
+"""
+"""The words of tables that stand on more than one line."""
 DESKTOP, PHONE = (1100, 900), (375, 800)
 
 
@@ -167,7 +182,12 @@ def test_the_first_screen_holds_sentence_lane_dollars_and_command(
     page: str, mail: str, kind: str, size: tuple[int, int], tmp_path: Path
 ) -> None:
     seen = first_screen({"page": page, "mail": mail}[kind], size, tmp_path, f"story-{kind}")
-    for words in ("</b> was bought", "the candidate departs.", "493.60 USD", "shadow explain portfolio_v2_workflow-2025-11-12"):
+    for words in (
+        "</b> was bought",
+        "the candidate (workflow) departs.",
+        "493.60 USD",
+        "shadow explain portfolio_v2_workflow-2025-11-12",
+    ):
         assert words in seen
 
 
@@ -236,6 +256,7 @@ def test_the_mail_fits_a_phone_and_shows_its_pictures(mail: str, tmp_path: Path,
     with browser(tmp_path, PHONE, scheme) as driver:
         driver.get(mail)
         assert driver.execute_script("return document.documentElement.scrollWidth") <= PHONE[0]
+        assert driver.execute_script(TORN) == []
         pictures = driver.find_elements(By.TAG_NAME, "img")
         assert [picture.get_property("naturalWidth") for picture in pictures] == [832] * 5
         ground = driver.execute_script(COLOUR.format(of="document.body", what="backgroundColor"))

@@ -175,7 +175,8 @@ def difference(comparison: Comparison, index: int = 0, **changes: object) -> Dif
         explanation="The candidate asked for 2 shares more than the plan needs.",
         impact=Impact(notional=Decimal("246.80"), cash=Decimal("-246.80")),
     )
-    return base.model_copy(update=changes)
+    lanes = {Attribution.CONTROL: Lane.LEGACY, Attribution.CANDIDATE: Lane.WORKFLOW, Attribution.NEITHER: None}
+    return base.model_copy(update={"lane": lanes[changes.get("attribution", base.attribution)], **changes})  # type: ignore[index]
 
 
 def comparison_of(

@@ -107,6 +107,12 @@ def test_a_run_ends_by_its_rules_and_as_its_trades_allow(trades: Any, run: dict[
     assert [each for each in said(end_findings(seen, duties(seen))) if each[1] == "candidate"] == told
 
 
+def test_a_buy_that_was_never_sent_is_named_and_counted() -> None:
+    seen = beside(ran(CANDIDATE, {"TSLA": UNSENT}))
+    [found] = [each for each in end_findings(seen, duties(seen)) if each.kind == "BUYS_NEVER_SENT"]
+    assert found.explanation == "The candidate began its BUY phase and never sent 1 of its 4 trades: BUY TSLA."
+
+
 @pytest.mark.parametrize(
     ("trades", "run", "right"),
     [

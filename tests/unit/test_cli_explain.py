@@ -64,7 +64,10 @@ def test_a_difference_has_words_dollars_rule_values_and_cause(tmp_path: Path) ->
     lines = " ".join(text.split())
 
     assert code == 1
-    assert "CRITICAL ASKED_QUANTITY · the candidate departs from the plan · notional +246.80 USD, cash -246.80 USD" in lines
+    assert (
+        "CRITICAL ASKED_QUANTITY · the candidate (workflow) departs from the plan · notional +246.80 USD, cash -246.80 USD"
+        in lines
+    )
     assert "The candidate asked for 2 shares more than the plan needs." in lines
     assert "quantity: planned 10.000000, control 10.000000, candidate 12.000000 · rule: order.quantity exact" in lines
     assert "follows from ASKED_QUANTITY" in lines

@@ -80,7 +80,10 @@ def test_a_critical_difference_is_told_with_plan_trade_dollars_sentence_command_
     [(title, text)] = people.told
     assert title == "[prod] CRITICAL 1,234.50 USD: SELL SYM0000 DOUBLE_ORDER"
     assert f"Plan {pair.plan_id} of 2026-11-24." in text
-    assert "SELL SYM0000, DOUBLE_ORDER: Two orders are at work. Worth 1,234.50 USD; the candidate departs from the plan." in text
+    assert (
+        "SELL SYM0000, DOUBLE_ORDER: Two orders are at work. Worth 1,234.50 USD; the candidate (workflow) departs from the plan."
+        in text
+    )
     assert f"shadow explain {pair.plan_id}" in text
     assert text.endswith("https://console.example/comparisons/one.json")
     assert "ORDER_QUANTITY" not in text

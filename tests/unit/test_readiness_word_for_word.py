@@ -79,10 +79,10 @@ HONEST: dict[str, tuple[CriterionState, str, str, int | None, str, int | None]] 
     "unexplained": (PASS, "0 critical, 0 major", "every difference of that weight is explained", 0, "none", None),
     "last_day": (
         PASS,
-        "0 of 16 trades, 0 of 1 runs",
+        "0 of 16 trades, 0 of 1 run",
         "something agreed",
         0,
-        "not every trade, and not every run for a reason of its own",
+        "not every trade, and not every run for reasons beyond its trades",
         None,
     ),
     "rate.all": (
@@ -260,8 +260,8 @@ def test_unexplained_differences_are_named_by_day_covered_or_not() -> None:
 @pytest.mark.parametrize(
     ("tally", "runs", "figure", "is_whole"),
     [
-        (Tally(16, 16), Tally(1, 1), "16 of 16 trades, 1 of 1 runs", True),
-        (Tally(15, 16), Tally(1, 1), "15 of 16 trades, 1 of 1 runs", False),
+        (Tally(16, 16), Tally(1, 1), "16 of 16 trades, 1 of 1 run", True),
+        (Tally(15, 16), Tally(1, 1), "15 of 16 trades, 1 of 1 run", False),
         (Tally(0, 16), Tally(2, 2), "0 of 16 trades, 2 of 2 runs", True),
         (Tally(0, 16), Tally(1, 2), "0 of 16 trades, 1 of 2 runs", False),
         (Tally(1, 16), Tally(2, 2), "1 of 16 trades, 2 of 2 runs", False),
@@ -270,10 +270,26 @@ def test_unexplained_differences_are_named_by_day_covered_or_not() -> None:
 )
 def test_a_last_day_that_diverged_as_a_whole(tally: Tally, runs: Tally, figure: str, *, is_whole: bool) -> None:
     found = statement(with_day(TWELVE, 11, strata=trades(tally.diverged, tally.total), runs=runs))
-    whole = (WAIT, figure, "everything on 2025-09-17 diverged", 1)
+    whole = (WAIT, figure, f"every {'trade' if tally.diverged else 'run'} of 2025-09-17 diverged", 1)
 
     assert told(found, "last_day") == (whole if is_whole else (PASS, figure, "something agreed", 0))
     assert f"{int(runs.diverged > 0)} of 12 days had" in found.without_assumption
+
+
+@pytest.mark.parametrize(
+    ("days", "row", "held"),
+    [
+        (TWELVE[:4], "4 covered days", "Full coverage in a row: 4 days (target: at least 10 trading days)."),
+        (
+            with_day(TWELVE, 3, major=1)[:4],
+            "4 covered days",
+            "Unexplained critical and major differences: 0 critical, 1 major (target: none).",
+        ),
+        (TWELVE, "12 covered days", "Every criterion passes."),
+    ],
+)
+def test_what_blocks_is_told_before_what_waits(days: list[DayEvidence], row: str, held: str) -> None:
+    assert statement(days).progress == f"{row} in a row, at least 10 needed. {held}"
 
 
 def test_safety_counts_every_day_since_the_last_restart_that_has_begun() -> None:

@@ -33,7 +33,9 @@ from reports.data.trading_calendar import (
     trading_days,
     trading_days_before,
 )
+from reports.noise import tolerances_of
 from reports.readiness.readiness import KnownEntry, Readiness, ReadinessPolicy
+from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Attribution, Cause, Comparison, MoneyLedger, MoneyRow, Severity, Told, Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.outcome import Owner
@@ -165,7 +167,7 @@ def test_beyond_its_budget_a_known_divergence_makes_the_day_diverge() -> None:
 def test_what_changed_since_the_trading_day_before_is_told() -> None:
     report = report_of([PAIR, diverged(comparison_of(DAYS[1]))], DAYS[1])
     changed = {change.label: (change.before, change.now) for change in report.changes if change.changed}
-    assert changed["Verdict"] == ("MATCHED", "DIVERGED")
+    assert changed["Verdict of the day"] == ("MATCHED", "DIVERGED")
     assert changed["Readiness"] == ("NOT_YET", "BLOCKED")
     assert report_of([PAIR], DAYS[0]).changes == ()
 
@@ -342,11 +344,26 @@ def test_the_first_lines_of_the_mail_answer_the_question() -> None:
     assert text is not None
     what, who, complete, todo, command = [line for line in text.get_content().splitlines() if line][:5]
     assert what.startswith("CRITICAL: SELL SYM0000: ")
-    assert who == "The control departs, the candidate departs. Worth 493.60 USD gross, 493.60 USD net."
+    assert who == "The control (legacy) departs, the candidate (workflow) departs. Worth 493.60 USD gross, 493.60 USD net."
     assert complete == "Complete: 1 pair published, 1 compared."
     assert todo.startswith("Decide today:")
     assert "Runbook: critical-divergence." in todo
     assert command.strip().startswith("shadow explain portfolio_v2_workflow-2025-11-12")
+
+
+def test_a_95th_percentile_is_given_from_twenty_values_on() -> None:
+    report = report_of([comparison_of(DAYS[0], trades=24)])
+    spreads = {(each.of, each.role.value, each.count): each.p95 for each in report.durations}
+
+    assert spreads["runs", "control", 1] is None
+    assert spreads["trades", "control", 24] is not None
+
+
+def test_a_table_of_tolerances_that_nobody_measured_is_folded() -> None:
+    page = render_page(report_of([PAIR], settings=ReportSettings(tolerances=tolerances_of(default_policy()))))
+
+    assert "none of them measured" in page
+    assert "Noise, 95 %" not in page
 
 
 def test_the_subject_says_the_most_in_one_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,8 +21,9 @@ from shadow.compare.kinds import KINDS
 from shadow.compare.policy import KnownDivergence, default_policy
 from shadow.contracts.comparison import Comparison, Severity, Verdict
 from shadow.contracts.errors import UnreachableSource, UnreadableDocument
+from shadow.contracts.outcome import Effect
 from shadow.contracts.pair import PairState, Unpaired, UnpairedPlan, UnreadablePair
-from shadow.contracts.vocabulary import Origin, Reason, RunStatus, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Origin, Reason, RunStatus, TradeStatus
 from shadow.settlement.stored import FolderSource, JsonlLedger, JsonlSource, source_of
 from tests.factories.comparisons import (
     Given,
@@ -113,19 +115,49 @@ def test_a_trade_that_no_lane_has_is_still_a_row() -> None:
 def test_slippage_is_a_cost_for_buys_and_sells_alike() -> None:
     pair = comparison_of(DAY, trades=4)
     assert pair.control is not None
-    worse = tuple(
-        trade.model_copy(
-            update={
-                "average_price": trade.intent.decision_price * (Decimal("1.001") if trade.action == "BUY" else Decimal("0.999"))
-                if trade.intent and trade.intent.decision_price
-                else None
-            }
-        )
+    worse = {
+        trade.trade_id: trade.intent.decision_price * (Decimal("1.001") if trade.action == "BUY" else Decimal("0.999"))
         for trade in pair.control.trades
-    )
-    trades = frames_of(pair.model_copy(update={"control": pair.control.model_copy(update={"trades": worse})})).trades
+        if trade.intent and trade.intent.decision_price
+    }
+    trades = frames_of(with_control(pair, recorded=worse)).trades
     assert trades["control_slippage_bps"].to_numpy() == pytest.approx(10.0)
     assert trades["candidate_slippage_bps"].to_numpy() == pytest.approx(0.0)
+
+
+def test_slippage_is_that_of_the_fills_where_the_control_records_the_mid_of_its_quote() -> None:
+    pair = comparison_of(DAY, trades=4)
+    assert pair.control is not None
+    mid = {trade.trade_id: trade.intent.decision_price for trade in pair.control.trades if trade.intent}
+    paid = {
+        trade.trade_id: (mid[trade.trade_id] or Decimal(0)) * (Decimal("1.002") if trade.action == "BUY" else Decimal("0.998"))
+        for trade in pair.control.trades
+    }
+    trades = frames_of(with_control(pair, recorded=mid, entered=paid)).trades
+    assert trades["control_price"].to_list() == trades["control_quote"].to_list()
+    assert trades["control_slippage_bps"].to_numpy() == pytest.approx(20.0)
+
+
+def with_control(
+    pair: Comparison, *, recorded: Mapping[str, Decimal | None], entered: Mapping[str, Decimal] | None = None
+) -> Comparison:
+    """Give a pair whose control records these prices, enters those in its ledger, and has no order that says its fills."""
+    assert pair.control is not None
+    trades = tuple(t.model_copy(update={"average_price": recorded[t.trade_id], "orders": ()}) for t in pair.control.trades)
+    rows = tuple(
+        Effect(
+            kind=EffectKind.LEDGER_ENTRY,
+            emitted=True,
+            trade_id=t.trade_id,
+            symbol=t.symbol,
+            action=t.action,
+            quantity=t.filled_quantity,
+            price=entered[t.trade_id],
+        )
+        for t in (trades if entered else ())
+        if entered
+    )
+    return pair.model_copy(update={"control": pair.control.model_copy(update={"trades": trades, "effects": rows})})
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from shadow.compare.sides import run_lines, trade_lines
 from shadow.contracts.outcome import EquityDecision, GuardDecision, OwnField, OwnType
 from shadow.contracts.vocabulary import EffectKind, Reason, SizingBasis, TradeStatus
+from shadow.contracts.words import usd
 from tests.factories.one_trade import AT, CANDIDATE, CONTROL, decided, effect, lane, sent
 
 D = Decimal
@@ -113,6 +114,22 @@ def test_why_it_came_so(trade: dict[str, Any], text: str | None) -> None:
     assert told("why", **trade) == text
 
 
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ((), None),
+        ((effect(),), None),
+        ((effect(price=D("99.5")),), "10 at 99.50 = 995.00 USD"),
+        ((effect(quantity=D(4)),), "4 at 100.00 = 400.00 USD"),
+        ((effect(quantity=D(1)), effect(quantity=D(2), price=D(101))), "3 at 100.666667 = 302.00 USD"),
+        ((effect(price=None),), None),
+        ((effect(quantity=D(0), price=D(1)),), None),
+    ],
+)
+def test_what_the_ledger_says_where_its_dollars_are_not_those_of_the_record(rows: Any, text: str | None) -> None:
+    assert told("ledger", effects=rows) == text
+
+
 def test_the_users_own_fields_stand_one_a_line() -> None:
     own = tuple(
         OwnField(name=name, type=OwnType.TEXT, text=text, absent=absent)
@@ -167,3 +184,11 @@ def test_a_line_stands_where_either_lane_says_something_and_a_lane_that_is_absen
     assert trade_lines(lane(CONTROL), None)[0][2] == "no such trade"
     assert [name for name, *_ in trade_lines(lane(CONTROL), lane(CANDIDATE))] == ["decided", "sent", "got"]
     assert "\n" not in (told("why", error_message="two\nlines") or "")
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("0", "0.00 USD"), ("-0.00000001", "0.00 USD"), ("0.004", "0.00 USD"), ("40", "+40.00 USD"), ("-0.005000001", "-0.01 USD")],
+)
+def test_an_amount_that_is_nothing_to_the_cent_has_no_sign(amount: str, text: str) -> None:
+    assert usd(D(amount), signed=True) == text

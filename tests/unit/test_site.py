@@ -68,7 +68,7 @@ def test_the_first_screen_says_what_who_how_much_whether_complete_and_what_to_do
     assert found.verdict == "CRITICAL"
     assert entries[0].explanation in found.sentence
     assert "1 more unexplained difference" in found.sentence
-    assert found.who == "The candidate departs."
+    assert found.who == "The candidate (workflow) departs."
     assert found.worth.startswith("493.60 USD gross")
     assert found.complete == "Complete: 1 pair published, 1 compared."
     assert (found.command, found.runbook) == (f"shadow explain {PAIR.plan_id}", "critical-divergence")

@@ -23,6 +23,7 @@ from shadow.contracts.control_records import FailureStep
 from shadow.contracts.model import parse_decimal
 from shadow.contracts.outcome import OwnField, OwnType, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import Role, RunStatus, Side, TradeStatus
+from shadow.contracts.words import count
 
 _BROKEN = (RunStatus.FAILED, RunStatus.TIMED_OUT, RunStatus.ABORTED)
 _SUCCESS_WORDS = frozenset({"SUCCEEDED", "COMPLETED"})
@@ -65,7 +66,7 @@ def end_findings(view: PairView, duties: Duties) -> Iterator[Finding]:
     for kind in ("BUYS_NOT_ENQUEUED", "BUYS_NEVER_SENT", "STUCK_AGGREGATING", "RUN_STUCK"):
 
         def check(run: RunOutcome, kind: str = kind) -> Fault | None:
-            return Fault(run.raw_status or run.status.value, _STUCK[kind]) if _stuck(run) == kind else None
+            return Fault(run.raw_status or run.status.value, _stuck_words(run, kind)) if _stuck(run) == kind else None
 
         yield from run_faults(kind, "status", view.runs, check, rule="every run ends", right=_status)
     yield from run_faults("ENDED_AS_SUCCESS", "raw_status", view.runs, _as_success, right=lambda run: run.raw_status)
@@ -76,10 +77,20 @@ def end_findings(view: PairView, duties: Duties) -> Iterator[Finding]:
 
 _STUCK = {
     "BUYS_NOT_ENQUEUED": "ended its SELLs and never began its BUYs",
-    "BUYS_NEVER_SENT": "began its BUY phase and never sent a BUY",
+    "BUYS_NEVER_SENT": "began its BUY phase and never sent",
     "STUCK_AGGREGATING": "ended every trade and never ended the run",
     "RUN_STUCK": "never ended the run",
 }
+_NAMED = 5
+"""Trades that were never sent and are named; the rest are counted."""
+
+
+def _stuck_words(run: RunOutcome, kind: str) -> str:
+    if kind != "BUYS_NEVER_SENT":
+        return _STUCK[kind]
+    unsent = sorted(f"{trade.action} {trade.symbol}" for trade in run.trades if trade.status is TradeStatus.NOT_SENT)
+    more = f" and {len(unsent) - _NAMED} more" if len(unsent) > _NAMED else ""
+    return f"{_STUCK[kind]} {len(unsent)} of its {count(len(run.trades), 'trade')}: {', '.join(unsent[:_NAMED])}{more}"
 
 
 def _status(run: RunOutcome) -> str:
