@@ -189,8 +189,8 @@ def _input_lines(draft: _Draft) -> tuple[list[str], dict[str, list[object]]]:
     lines.append(f"trades = {_quoted(place)}  # right: the path of the list of trades in the workflow's input")
     others = [path for path in singles if path not in top.values()]
     lines += [_given(path, singles[path]) for path in others]
-    words = {word for value in draft.rows.get(draft.fields.get("action", ""), []) if (word := word_of(value))}
-    more: dict[str, list[object]] = {} if words <= {*Side} else {"input_action": [*words]}
+    sides = draft.rows.get(draft.fields.get("action", ""), [])
+    more: dict[str, list[object]] = {} if {word_of(side) for side in sides} <= {*Side} else {"input_action": sides}
     lines.append("[input.trade]  # left: a path in one trade; right: its field")
     for name, path in draft.fields.items():
         is_negative = name == "trade_amount" and any(

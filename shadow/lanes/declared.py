@@ -352,7 +352,7 @@ def _identifier(reading: _Reading, run: Mapping[str, object], name: str) -> str 
 def _note_drift(reading: _Reading, *read: tuple[object, str, Part]) -> None:
     """Note what a document holds that the file neither reads nor lists as unread."""
     for document, source, _ in read:
-        known = {way for _, other, part in read if other == source for way in part.ways()}
+        known = [way for _, other, part in read if other == source for way in part.ways()]
         for path, _ in unread(document, known) if document is not None else ():
             whole = f"{source}{'' if path.startswith('[') else '.'}{path}"
             if path and not is_listed(path, reading.lane.ignored) and not is_listed(whole, reading.lane.ignored):

@@ -84,10 +84,10 @@ class Part:
     fields: dict[str, FieldSpec]
     own: dict[str, FieldSpec]
 
-    def ways(self) -> set[Way]:
+    def ways(self) -> tuple[Way, ...]:
         """Give the way to everything that is read, from the document's top; the name of a row stands beside it, not in it."""
-        read = {steps(spec.at) for spec in (*self.fields.values(), *self.own.values())} - {(Each.MEMBER,)}
-        return {steps(root) + way for root in self.roots for way in read}
+        read = [steps(spec.at) for spec in (*self.fields.values(), *self.own.values()) if spec.at != NAME_OF_ROW]
+        return tuple(dict.fromkeys(steps(root) + way for root in self.roots for way in read))
 
 
 @dataclass(frozen=True)
@@ -350,7 +350,7 @@ class _Checker:
         if isinstance(spec, Mapping) and [*spec] == ["value"]:
             if not isinstance(spec["value"], str | int):
                 self.fault(f"{name}.value", "a text, a whole number, true or false", spec["value"])
-        elif not isinstance(spec, Mapping) or spec.get("from") not in list(known) or spec.keys() - {"from", "form", "map"}:
+        elif not isinstance(spec, Mapping) or spec.get("from") not in sorted(known) or spec.keys() - {"from", "form", "map"}:
             hint = ""
             if source == "trades":
                 hint = f' (the list of trades is written trades = "{name.removeprefix("input.")}")'

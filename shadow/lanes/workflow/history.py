@@ -93,11 +93,9 @@ def read_history(events: Iterable[Event]) -> HistoryFacts:
     requests: dict[object, str] = {}
     ordered = _in_order(events, facts)
     before = _Before(ordered)
-    depths: dict[object, int] = {}
     for event in ordered:
         facts.events += 1
         kind = event.get("type")
-        depths[event.get("id")] = depth = depths.get(event.get("previousEventId"), 0) + _DEEPER.get(str(kind), 0)
         if not isinstance(event.get("timestamp"), str | datetime):
             facts.unreadable.append(f"event {event.get('id')}: no timestamp")
         if not isinstance(kind, str):
@@ -106,7 +104,7 @@ def read_history(events: Iterable[Event]) -> HistoryFacts:
             pass
         elif kind in _HANDLERS:
             _HANDLERS[kind](facts, event)
-            if depth > 0 and kind.endswith("StateExited"):
+            if kind.endswith("StateExited") and before.is_iterated(event):
                 facts.iterated.add(str(mapping_in(event, "stateExitedEventDetails").get("name")))
         elif kind in _SCHEDULED or kind in _FAILED:
             _task(facts, event, kind, requests)
@@ -127,10 +125,22 @@ def _in_order(events: Iterable[Event], facts: HistoryFacts) -> list[Event]:
 
 
 class _Before:
-    """Tells which event led to an event: the one it is linked to, else the one before it."""
+    """Tells which event led to an event (the one it is linked to, else the one before it), and whether inside of a Map."""
 
     def __init__(self, ordered: list[Event]) -> None:
         self._kinds = {event["id"]: kind for event in ordered if isinstance(kind := event.get("type"), str)}
+        self._depths: dict[object, int] = {}
+        if "MapIterationStarted" in self._kinds.values():
+            for event in ordered:
+                self._depths[event["id"]] = self._depth_before(event) + _DEEPER.get(str(event.get("type")), 0)
+
+    def _depth_before(self, event: Event) -> int:
+        link = event.get("previousEventId")
+        return self._depths.get(link, 0) if isinstance(link, int) else 0
+
+    def is_iterated(self, event: Event) -> bool:
+        """Tell whether an event is one of an iteration of a Map, where the history tells of iterations."""
+        return self._depths.get(event["id"], 0) > 0
 
     def kind_before(self, event: Event) -> str | None:
         link, number = event.get("previousEventId"), event.get("id")
