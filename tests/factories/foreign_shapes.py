@@ -37,16 +37,15 @@ class History:
         self.events.append({"timestamp": moment, "type": kind, "id": number, "previousEventId": link, **details})
         return number
 
-    def state(self, kind: str, name: str, output: str, before: int | None = None) -> None:
-        """Enter a state, and leave it with an output."""
+    def state(self, kind: str, name: str, output: str, before: int | None = None) -> int:
+        """Enter a state, and leave it with an output; gives the id of its exit."""
         self.add(f"{kind}StateEntered", before, stateEnteredEventDetails={"name": name, "input": "{}"})
-        self.leave(kind, name, output)
+        return self.leave(kind, name, output)
 
-    def leave(self, kind: str, name: str, output: str) -> None:
-        """Leave a state with an output."""
-        self.add(
-            f"{kind}StateExited", stateExitedEventDetails={"name": name, "output": output, "outputDetails": {"truncated": False}}
-        )
+    def leave(self, kind: str, name: str, output: str, before: int | None = None) -> int:
+        """Leave a state with an output; gives the id of its exit."""
+        details = {"name": name, "output": output, "outputDetails": {"truncated": False}}
+        return self.add(f"{kind}StateExited", before, stateExitedEventDetails=details)
 
     def ended(self, output: str) -> dict[str, Any]:
         """End the execution; gives what get-execution-history answers."""
@@ -92,18 +91,22 @@ def _row(symbol: str, side: str, filled: str, **more: object) -> dict[str, objec
 
 
 def _in_a_map() -> dict[str, Any]:
-    """Each sector's trades come from one iteration, whose state stands in the history as often as there are sectors."""
+    """Each sector's trades come from one iteration, whose state stands in the history as often as there are sectors.
+
+    The links are the service's: a later iteration is linked to the last state of the one before it, not to that one's end, and
+    the Map's own exit to the end of the last one.
+    """
     history, answers = History({}), []
     history.add("MapStateEntered", stateEnteredEventDetails={"name": "Each sector", "input": "{}"})
-    begun = history.add("MapStateStarted", mapStateStartedEventDetails={"length": 2})
+    last = ended = history.add("MapStateStarted", mapStateStartedEventDetails={"length": 2})
     for number, symbols in enumerate((("AAPL", "MSFT"), ("XOM",))):
         iteration = {"name": "Each sector", "index": number}
-        started = history.add("MapIterationStarted", begun, mapIterationStartedEventDetails=iteration)
+        started = history.add("MapIterationStarted", last, mapIterationStartedEventDetails=iteration)
         answers.append({"orders": [_row(symbol, "buy", "3") for symbol in symbols]})
-        history.state("Task", "Trade a sector", json.dumps(answers[-1]), started)
-        history.add("MapIterationSucceeded", mapIterationSucceededEventDetails=iteration)
+        last = history.state("Task", "Trade a sector", json.dumps(answers[-1]), started)
+        ended = history.add("MapIterationSucceeded", mapIterationSucceededEventDetails=iteration)
     history.add("MapStateSucceeded")
-    history.leave("Map", "Each sector", json.dumps(answers))
+    history.leave("Map", "Each sector", json.dumps(answers), ended)
     told = json.dumps({"MessageId": "9f", "SdkHttpMetadata": _HTTP})
     history.state("Task", "Tell the desk", told)
     return history.ended(told)

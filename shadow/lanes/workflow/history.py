@@ -131,12 +131,21 @@ class _Before:
         self._kinds = {event["id"]: kind for event in ordered if isinstance(kind := event.get("type"), str)}
         self._depths: dict[object, int] = {}
         if "MapIterationStarted" in self._kinds.values():
-            for event in ordered:
-                self._depths[event["id"]] = self._depth_before(event) + _DEEPER.get(str(event.get("type")), 0)
+            self._measure(ordered)
 
-    def _depth_before(self, event: Event) -> int:
-        link = event.get("previousEventId")
-        return self._depths.get(link, 0) if isinstance(link, int) else 0
+    def _measure(self, ordered: list[Event]) -> None:
+        """Count for each event in how many Maps it is. An iteration goes by its Map's name: it is linked to whatever was last."""
+        around: dict[str, int] = {}
+        for event in ordered:
+            kind, link = str(event.get("type")), event.get("previousEventId")
+            depth = self._depths.get(link, 0) if isinstance(link, int) else 0
+            holder = kind[:1].lower() + kind[1:] if kind.startswith("MapIteration") else f"state{kind.removeprefix('MapState')}"
+            name = str(mapping_in(event, f"{holder}EventDetails").get("name"))
+            if kind == "MapStateEntered":
+                around[name] = depth
+            elif kind == "MapStateExited" or kind.startswith("MapIteration"):
+                depth = around.get(name, 0) + (kind == "MapIterationStarted")
+            self._depths[event["id"]] = depth
 
     def is_iterated(self, event: Event) -> bool:
         """Tell whether an event is one of an iteration of a Map, where the history tells of iterations."""
@@ -276,7 +285,6 @@ _FAILED: dict[str, str | None] = {
     "LambdaFunctionScheduleFailed": "lambdaFunctionScheduleFailedEventDetails",
     "LambdaFunctionStartFailed": "lambdaFunctionStartFailedEventDetails",
 }
-_DEEPER = {"MapIterationStarted": 1, "MapIterationSucceeded": -1, "MapIterationFailed": -1, "MapIterationAborted": -1}
 _CAUGHT = frozenset(
     {name for name, detail in _FAILED.items() if detail is not None}
     | {"ActivityFailed", "ActivityScheduleFailed", "ActivityTimedOut", "EvaluationFailed"}
