@@ -17,7 +17,7 @@ from shadow.compare.policy import Policy, default_policy
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Lane, Role, RunStatus, Side, TradeStatus
 from shadow.lanes.declared import read_with_words, word_of
-from shadow.lanes.lane_file import MOMENTS, NAME_OF_ROW, NUMBERS, TRADE_FIELDS, LaneFile
+from shadow.lanes.lane_file import MOMENTS, NAME_OF_ROW, NUMBERS, TRADE_FIELDS, LaneFile, Part
 from shadow.lanes.paths import Each, Way, below, members, steps, unread, written
 from shadow.lanes.records import Unreadable, as_json, instant_of, is_symbol, number_of
 from shadow.lanes.workflow.history import payload_of, read_history
@@ -53,7 +53,8 @@ _INPUT_NAMES = {name: _NAMES[name] for name in ("symbol", "action")} | {
 _MEANINGS: Mapping[str, str] = {"action": " or ".join(Side), "status": ", ".join(TradeStatus), "run_status": ", ".join(RunStatus)}
 _MUST = ("symbol", "action", "status")
 _Values = dict[str, list[object]]
-_FIELDS = {"intent.quantity": "asked_quantity", "intent.decision_price": "decision_price"}
+_INSIDE = {"asked_quantity": ("intent", "quantity"), "decision_price": ("intent", "decision_price")}
+_INSIDE |= {f"{name}_trades": ("counters", name) for name in ("total", "succeeded", "failed", "skipped")}
 _ANY, _MOST_SHOWN = frozenset({"string", "number"}), 40
 _EPOCH, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), 100_000_000_000
 _ENDS = {
@@ -360,28 +361,37 @@ def check_lane_file(file: Path, history: Path | None, policy: Path | None, *, in
 
 def _show(lane: LaneFile, outcome: RunOutcome | None, faults: list[str]) -> None:
     say(f"{escape(lane.name)} {lane.digest[:16]}")
-    for trade in outcome.trades if outcome is not None else ():
-        told = {name: _told(value) for name, value in trade.to_wire().items() if value not in (None, [])}
-        say(f"  {escape(trade.symbol)}: " + escape(", ".join(f"{name} {value}" for name, value in told.items())))
-        missing = [name for name in lane.trades.fields if name in told and told[name] is None]
-        if missing:
-            say(f"    not there: {escape(', '.join(missing))}")
+    if outcome is not None:
+        _show_part("run", lane.run, outcome.to_wire())
+        for trade in outcome.trades:
+            _show_part(trade.symbol, lane.trades, trade.to_wire())
     for fault in faults:
         say(f"[red]missing[/red] {escape(fault)}")
 
 
-def _told(value: object) -> object:
-    """Leave out of a value what is not known of it."""
-    if isinstance(value, Mapping):
-        return {name: _told(inner) for name, inner in value.items() if inner is not None}
-    return [_told(inner) for inner in value] if isinstance(value, list) else value
+def _show_part(name: str, part: Part, wire: Mapping[str, object]) -> None:
+    """Show what was read by each field of a part, and which of them are not there."""
+    below_it = {field: held for field in ("counters", "intent") if isinstance(held := wire.get(field), Mapping)}
+    told: dict[str, object] = {}
+    for field in part.fields:
+        inner = _INSIDE.get(field)
+        told[field] = below_it.get(inner[0], {}).get(inner[1]) if inner else wire.get({"key": "trade_id"}.get(field, field))
+    own = wire.get("own")
+    held = [each for each in own if isinstance(each, Mapping)] if isinstance(own, list) else []
+    told |= {f"own.{field}": next((each.get("text") for each in held if each.get("name") == field), None) for field in part.own}
+    shown = ", ".join(f"{field} {value}" for field, value in told.items() if value is not None)
+    say(f"  {escape(name)}: {escape(shown)}")
+    missing = [field for field, value in told.items() if value is None]
+    if missing:
+        say(f"    not there: {escape(', '.join(missing))}")
 
 
 def _faults_of_demands(lane: LaneFile, policy: Policy, name: str) -> list[str]:
     """Tell of each field of a trade that must be known before a pair can match, and that the file does not read."""
     needs = policy.evidence_of(Lane.DECLARED)
     paths = dict.fromkeys((*needs.trade, *needs.completed, *needs.failed, *needs.left_alone))
-    fields = [(path, _FIELDS.get(path, path)) for path in paths]
+    names = {".".join(place): name for name, place in _INSIDE.items()}
+    fields = [(path, names.get(path, path)) for path in paths]
     return [
         f"trades.{field}: not read, and evidence.declared of {name} asks for {path}: pairs would be INCOMPLETE"
         for path, field in fields

@@ -346,3 +346,24 @@ def test_a_mark_of_the_order_of_bytes_that_some_editors_write_is_no_part_of_a_fi
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert run("check", file, "--history", history) == plain
     assert text_of("LANE_FILE_PATH", str(file)) == LANE_FILE
+
+
+def test_the_run_and_each_trade_are_shown_field_by_field_with_what_is_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "lane.toml"
+    file.write_text(
+        LANE_FILE.replace(
+            "[trades]", 'failed_trades = "failed"\ntotal_trades = "all"\n[run.own]\nhost = "debug.host"\n[trades]', 1
+        ).replace("[maps]", '[trades.own]\nvenue = "venue"\n[maps]')
+    )
+    text = run("check", file, "--history", history_of(tmp_path, "h.json", quote_usd=None, filled_usd="999.5", venue="X"))[1]
+    shown = {line.strip().partition(": ")[0]: line.partition(": ")[2] for line in text.splitlines() if line.startswith("  ")}
+    assert shown["run"].endswith("own.host a")
+    assert "status COMPLETED, started_at 20" in shown["run"]
+    lines = text.splitlines()
+    missing = {line.strip().partition(": ")[0]: lines[at + 1].strip() for at, line in enumerate(lines) if line.startswith("  ")}
+    assert missing["run"] == "not there: failed_trades, total_trades"
+    first, second = sorted(name for name in shown if name.isupper())
+    of_changed, of_other = (first, second) if "own.venue X" in shown[first] else (second, first)
+    assert "value 999.5, order_id b-0" in shown[of_changed]
+    assert missing[of_changed] == "not there: reason, decision_price"
+    assert missing[of_other] == "not there: reason, own.venue"
