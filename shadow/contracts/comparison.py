@@ -335,11 +335,12 @@ class Margins(Frozen):
     """The margins of a pair, by rule: of those that had something to forgive or to refuse.
 
     `basis` is the sha256 of everything in the policy that decides what is found and that no margin answers; `weights` the same
-    with the severities and the register, by which what was found was weighed.
+    with the severities and the register, by which what was found was weighed; empty where a document does not say, as those
+    that are older than the field.
     """
 
     basis: str
-    weights: str
+    weights: str = ""
     rules: tuple[Margin, ...] = ()
 
 

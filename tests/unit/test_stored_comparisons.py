@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from datetime import date
@@ -127,3 +128,12 @@ def test_a_place_is_opened_as_what_it_is(tmp_path: Path) -> None:
     assert source_of("s3://bucket/anything") == S3Source("bucket")
     assert source_of(str(tmp_path / "x.jsonl")) == JsonlSource(tmp_path / "x.jsonl")
     assert source_of(str(tmp_path)) == FolderSource(tmp_path)
+
+
+def test_what_was_stored_before_margins_had_their_weights_is_read(tmp_path: Path) -> None:
+    old = json.loads(document(RIGHT)) | {"margins": {"basis": "b", "rules": []}}
+    (tmp_path / "comparisons.jsonl").write_text(json.dumps(old) + "\n")
+    [read] = everything(source_of(str(tmp_path / "comparisons.jsonl")))
+
+    assert read.margins is not None
+    assert read.margins.weights == ""
