@@ -277,7 +277,7 @@ def noise(
     *,
     first: Annotated[str, typer.Option("--first", help="Where the first runs are stored: folder, .jsonl or s3://bucket.")],
     second: Annotated[str, typer.Option("--second", help="Where the second runs of the same plans are stored.")],
-    role: Annotated[Role, typer.Option("--lane", help="The lane that ran twice.")] = Role.CONTROL,
+    role: Annotated[Role, typer.Option("--role", help="The role of the lane that ran twice.")] = Role.CONTROL,
     begin: FromOption = None,
     end: ToOption = None,
     policy: PolicyOption = None,

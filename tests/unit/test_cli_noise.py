@@ -40,7 +40,7 @@ def test_the_same_plans_run_twice_are_measured_and_shown(tmp_path: Path) -> None
 
 
 def test_programs_get_every_figure(tmp_path: Path) -> None:
-    code, text = run([*stores(tmp_path, [comparison_of(day) for day in DAYS]), "--json", "--lane", "candidate"])
+    code, text = run([*stores(tmp_path, [comparison_of(day) for day in DAYS]), "--json", "--role", "candidate"])
     document = json.loads(text)
     assert code == 0
     assert document["noise"]["role"] == "candidate"
@@ -49,7 +49,7 @@ def test_programs_get_every_figure(tmp_path: Path) -> None:
 
 def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     second = [comparison_of(DAYS[0]), missing_candidate(comparison_of(DAYS[1]))]
-    code, text = run([*stores(tmp_path, second), "--lane", "candidate"])
+    code, text = run([*stores(tmp_path, second), "--role", "candidate"])
     assert code == 0, text
     assert "left out: 1 in one store only, 1 not run to its end in both" in text
 
