@@ -27,15 +27,17 @@ from __future__ import annotations
 import _thread
 import json
 import os
+import signal
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Iterable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from itertools import islice
-from sys import exc_info
+from sys import exc_info, getsizeof
+from types import CoroutineType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     R = TypeVar("R")
     Q = ParamSpec("Q")
     S = TypeVar("S")
+    _Spend = Callable[[dict[object, object]], None]
 
     class SqsClient(Protocol):
         """What is used of boto3's SQS client."""
@@ -61,20 +64,8 @@ else:
     class _Typed:
         """Stands for the generic class, whose import is dear."""
 
-        def __class_getitem__(cls, _parameters: object) -> type:
-            """Take any parameters."""
-            return cls
+        __class_getitem__ = classmethod(lambda cls, _: cls)
 
-
-__all__ = [
-    "DualPublisher",
-    "IntakeQueue",
-    "PublishingFailed",
-    "Refused",
-    "as_json",
-    "dual_publisher_from_environment",
-    "no_control",
-]
 
 SCHEMA = "shadow.publication.1"
 NAMESPACE = "Shadow"
@@ -87,6 +78,11 @@ MAX_LINES = 200
 MAX_WORDS = 250
 MAX_ENTRIES = 100_000
 MAX_EXPONENT = 1_000
+MAX_COPY_BYTES = 8 * 2**20
+MAX_NAME = 1_000
+FRAMES = 20
+STACK_BYTES = 8 * 2**20
+HUGE = 10**309
 PLAIN_BYTES = 200_000
 MAX_MESSAGE_BYTES = 1_048_576
 MAX_JSON_TEXT = 2 * MAX_MESSAGE_BYTES
@@ -99,6 +95,9 @@ FAILURES = "CandidatePublishFailures"
 BOUND_EXCEEDED = "PublishBoundExceeded"
 ADDED_MS = "PublishAddedMilliseconds"
 CONTROL_ERRORS = "ControlPublishErrors"
+LATE = ": the control had begun before it was copied"
+EXPIRED = ": the publication is older than its expiry"
+_JSON_TEXT = (str, bytes, bytearray)
 
 
 class Refused(Exception):
@@ -111,64 +110,98 @@ class PublishingFailed(Exception):
 
 def _started(work: Callable[..., None], *arguments: object) -> bool:
     """Start a thread without waiting for it; False where none can be had."""
-    known = exc_info()[1]
+    known, size = exc_info()[1], threading.stack_size()
     try:
-        _thread.start_new_thread(work, arguments)
+        threading.stack_size(size and max(size, STACK_BYTES))  # a host's small one is too small for boto3
+        _thread.start_new_thread(_in_peace, (work, *arguments))  # type: ignore[arg-type]
     except (RuntimeError, MemoryError) as error:
         if _of_a_signal(error, known):
             raise
         return False
+    finally:
+        threading.stack_size(size)
     return True
 
 
-def _of_a_signal(error: BaseException | None, known: object) -> BaseException | None:
-    """Give what a signal handler raised, also where others wrapped it; `known` was raised before we began."""
-    import signal  # noqa: PLC0415 - only after a failure
+def _in_peace(work: Callable[..., None], *arguments: object) -> None:
+    """Work without taking signals: one that the control blocks and waits for would end the process here."""
+    _take_no_signals()
+    work(*arguments)
 
+
+def _take_no_signals() -> None:
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def _of_a_signal(error: BaseException | None, known: object) -> BaseException | None:
+    """Give what a signal handler raised, also where others wrapped it; `known` was raised before we began.
+
+    A handler is known by its code, or by having been given the frame of its caller.
+    """
     codes = [getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()]
     while error is not None and error is not known:
         below = error.__traceback__
-        while below is not None:
-            if below.tb_frame.f_code in codes:
+        while below and (below := below.tb_next):
+            frame = below.tb_frame
+            if frame.f_code in codes or any(_holds(each, frame.f_back) for each in frame.f_locals.values()):
                 return error
-            below = below.tb_next
         error = error.__cause__ or error.__context__
     return None
 
 
-# ---------------------------------------------------------------- copying a plan
+def _holds(value: object, frame: object) -> bool:
+    return frame is not None and any(each is frame for each in (value if type(value) is tuple else (value,)))
+
+
+# ---- copying a plan
 
 
 def as_json(value: object) -> object:
     """Copy a plan into what JSON has. Exact decimals become texts with all their digits, moments and ids texts.
 
     Mappings, sequences, sets, the views of a dict, named tuples, dataclasses and pydantic models (of either version, by their
-    fields: nothing of the model runs) are copied to the bottom. Raises `Refused` for what reading would use up (a generator, map,
-    filter, chain, a pydantic Iterable) and for what has no one meaning in JSON: such a value is not read at all.
+    fields: nothing of the model runs) are copied to the bottom. Raises `Refused` for what reading would use up (a generator, a
+    pydantic Iterable) and for what has no one meaning in JSON: such a value is not read at all.
     """
-    return _copied(value, 0, lambda: False)
+    return _copied(value, 0, _allowance())
 
 
-def _copied(value: object, depth: int, is_late: Callable[[], bool]) -> object:
+def _allowance(is_late: Callable[[], bool] = lambda: False) -> _Spend:
+    """Give what counts every copy and refuses too many: a text or list may be shared a million times."""
+    left = MAX_COPY_BYTES
+
+    def spend(copies: dict[object, object]) -> None:
+        nonlocal left
+        left -= sum(map(getsizeof, copies.values()))
+        if left < 0:
+            raise Refused(f": expected at most {MAX_COPY_BYTES:,} bytes, was more")
+        if is_late():
+            raise Refused(LATE)
+
+    return spend
+
+
+def _copied(value: object, depth: int, spend: _Spend) -> object:
     kind = type(value)
     if kind in _PLAIN:
         return value
     if isinstance(value, Enum):
-        return _copied(value.value, MAX_DEPTH, is_late)
+        return _copied(value.value, MAX_DEPTH, spend)
     if hasattr(kind, "__next__"):
         raise Refused(f": expected what can be read twice, was {kind.__name__}, which reading would use up")
     if depth > MAX_DEPTH:
         raise Refused(f": expected at most {MAX_DEPTH} levels, was more, or contains itself")
     if getattr(kind, "__pydantic_root_model__", False):
-        return _copied(vars(value)["root"], depth + 1, is_late)
+        return _copied(vars(value)["root"], depth + 1, spend)
     fields = _fields_of(value, kind)
     if fields is not None:
-        return _copied_fields(fields, depth, is_late)
+        return _copied_fields(fields, depth, spend)
     leaf = _leaf(value, kind)
     if leaf is not None:
         return leaf
     if isinstance(value, (list, tuple, deque, Sequence, AbstractSet, ValuesView)):
-        return list(_copied_fields(list(enumerate(_entries(value))), depth, is_late).values())
+        return list(_copied_fields(list(enumerate(_entries(value))), depth, spend).values())
     raise Refused(f": expected a value that JSON has, a mapping, a sequence or a model, was {kind.__name__}")
 
 
@@ -179,20 +212,17 @@ def _entries(value: Iterable[S]) -> list[S]:
     return found
 
 
-def _copied_fields(fields: list[tuple[object, object]], depth: int, is_late: Callable[[], bool]) -> dict[object, object]:
-    if is_late():  # the rest may be without end: each list may hold the next one twice
-        raise Refused(": the control had begun before it was copied")
+def _copied_fields(fields: list[tuple[object, object]], depth: int, spend: _Spend) -> dict[object, object]:
     copies: dict[object, object] = {}
     name: object = ""
     try:
         for name, inner in fields:
             kind = type(inner)
-            text_of = _TEXTS.get(kind)
-            copies[name] = (
-                inner if kind in _PLAIN else text_of(inner) if text_of is not None else _copied(inner, depth + 1, is_late)
-            )
+            copy = _EXACT.get(kind)
+            copies[name] = inner if kind in _PLAIN else copy(inner) if copy else _copied(inner, depth + 1, spend)
     except Refused as refusal:
         raise Refused(f".{name!s:.50}{str(refusal)[-MAX_WORDS:]}") from None
+    spend(copies)
     return copies
 
 
@@ -213,7 +243,7 @@ def _fields_of(value: object, kind: type) -> list[tuple[object, object]] | None:
     if isinstance(names, tuple) and isinstance(value, tuple):
         return list(zip(names, value))  # noqa: B905 - a named tuple has as many names as values
     if isinstance(getattr(kind, "__dataclass_fields__", None), dict):
-        from dataclasses import fields  # noqa: PLC0415 - without the class's own variables
+        from dataclasses import fields  # without the class's own variables
 
         return [(field.name, getattr(value, field.name)) for field in fields(value)]  # type: ignore[arg-type]
     return None
@@ -221,14 +251,20 @@ def _fields_of(value: object, kind: type) -> list[tuple[object, object]] | None:
 
 def _name(key: object) -> str:
     text = getattr(key, "value", key)
-    if not isinstance(text, str):
-        raise Refused(f": expected texts as the names of fields, was {type(key).__name__}")
+    if not isinstance(text, str) or len(text) > MAX_NAME:
+        raise Refused(f": expected texts of at most {MAX_NAME} characters as names, was {type(key).__name__}")
     return str.__str__(text)
 
 
-_PLAIN = frozenset({type(None), str, bool, int, float})
-_TEXTS: dict[type, Callable[..., str]] = {}
-"""How a decimal, a moment and a day are written, once one was met. Exactly these classes."""
+def _number(value: S) -> S:
+    if not -HUGE < value < HUGE:  # type: ignore[operator]
+        raise Refused(": expected a number that JSON has, was another")
+    return value
+
+
+_PLAIN = frozenset({type(None), str, bool})
+_EXACT: dict[type, Callable[..., object]] = {int: _number, float: _number}
+"""How numbers are copied, and how a decimal, a moment and a day are written, once one was met. Exactly these classes."""
 
 
 def _digits(value: Decimal) -> str:
@@ -239,18 +275,17 @@ def _digits(value: Decimal) -> str:
 
 def _leaf(value: object, kind: type) -> object:
     """Give the JSON form of a value without parts; None for another."""
-    from datetime import date, datetime  # noqa: PLC0415
-    from decimal import Decimal  # noqa: PLC0415
-    from numbers import Integral  # noqa: PLC0415
+    from datetime import date, datetime
+    from decimal import Decimal
+    from numbers import Integral
 
-    if not _TEXTS:
-        _TEXTS.update({Decimal: _digits, datetime: datetime.isoformat, date: date.isoformat})
+    _EXACT.update({Decimal: _digits, datetime: datetime.isoformat, date: date.isoformat})
     if isinstance(value, Decimal):
-        return _digits(value)
-    if isinstance(value, float):
-        return float(value)
+        return _digits(Decimal(value))
+    if isinstance(value, (int, float)):
+        return _number((int if isinstance(value, int) else float).__pos__(value))  # type: ignore[arg-type]
     if isinstance(value, Integral):
-        return int(value)
+        return _number(int(value))
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -262,41 +297,28 @@ def _leaf(value: object, kind: type) -> object:
 
 def _snapshot(plan: object, is_late: Callable[[], bool] = lambda: False) -> object:
     """Copy a whole plan. JSON text is sent as it is: the intake reads it."""
-    if isinstance(plan, (str, bytes, bytearray)) and len(plan) > MAX_JSON_TEXT:
+    if isinstance(plan, _JSON_TEXT) and len(plan) > MAX_JSON_TEXT:
         raise Refused(f": expected at most {MAX_JSON_TEXT:,} characters of JSON, was {len(plan):,}")
     if isinstance(plan, (bytes, bytearray)):
         return bytes(plan).decode("utf-8")
-    return str.__str__(plan) if isinstance(plan, str) else _copied(plan, 0, is_late)
+    return str.__str__(plan) if isinstance(plan, str) else _copied(plan, 0, _allowance(is_late))
 
 
-# ---------------------------------------------------------------- the message and the queue
+# ---- the message and the queue
 
 
 def _message(**parts: object) -> str:
     """Write a message in ASCII, compressed where it is large. Raises `Refused` above 1 MiB."""
-    try:
-        body = json.dumps({"schema": SCHEMA, **parts}, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        raise Refused(f"{_place_of_no_number(parts)}: expected a number that JSON has, was one that raises ValueError") from None
+    body = json.dumps({"schema": SCHEMA, **parts}, allow_nan=False, separators=(",", ":"))
     if len(body) > PLAIN_BYTES:
-        from base64 import b64encode  # noqa: PLC0415 - large plans are rare
-        from zlib import compress  # noqa: PLC0415
+        from base64 import b64encode  # large plans are rare
+        from zlib import compress
 
         packed = b64encode(compress(body.encode("ascii"))).decode("ascii")
         body = json.dumps({"schema": SCHEMA, "zlib": packed}, separators=(",", ":"))
     if len(body) > MAX_MESSAGE_BYTES:
         raise Refused(f": expected a message of at most {MAX_MESSAGE_BYTES:,} bytes, was {len(body):,} compressed")
     return body
-
-
-def _place_of_no_number(value: object) -> str:
-    """Find the first number, such as NaN, that JSON does not have."""
-    for name, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-        try:
-            json.dumps(inner, allow_nan=False)
-        except ValueError:
-            return f".{name!s:.50}{_place_of_no_number(inner)}"[:MAX_WORDS]
-    return ""
 
 
 def _utc(seconds: float) -> str:
@@ -307,44 +329,40 @@ def _utc(seconds: float) -> str:
 class IntakeQueue:
     """Sends to the intake queue through the host's boto3.
 
-    A connection that was idle is closed before it is used again: a frozen process wakes up to dead ones. What fails without an
-    answer of the service is tried once more on a new connection; a message that arrives twice changes nothing.
+    An idle connection is closed before it is used again: a frozen process wakes up to dead ones. What fails without an answer of
+    the service is tried once more on a new connection; a message that arrives twice changes nothing.
     """
 
     def __init__(self, url: str, connect: Callable[[], SqsClient] | None = None) -> None:
         """Send to the queue at `url`; `connect` makes the client (default: boto3's, short limits, one attempt)."""
         self.url = url
-        self._connect = connect or _boto3_client
+        self.connect = connect or _boto3_client
         self._client: SqsClient | None = None
-        never = float("-inf")
-        self._used = (never, never)
-
-    def fresh(self) -> IntakeQueue:
-        """Give one to the same queue without its connection."""
-        return IntakeQueue(self.url, self._connect)
+        self._used = (0.0, 0.0)
 
     def send(self, body: str) -> str:
         """Send one message and give its id; raises what the second try raises, or an answer that refuses."""
         if max(time.monotonic() - self._used[0], abs(time.time() - self._used[1])) > IDLE_SECONDS:
             self._disconnect()
-        known = exc_info()[1]
+        known, begun = exc_info()[1], time.time()
         try:
-            return self._try(body)
+            return self._try(body, begun)
         except Exception as error:
             if _is_answer(error) or _of_a_signal(error, known):
                 raise
             self._disconnect()
-            return self._try(body)
+            return self._try(body, begun)
 
-    def _try(self, body: str) -> str:
+    def _try(self, body: str, begun: float) -> str:
         if self._client is None:
-            self._client = self._connect()
+            self._client = self.connect()
+        if time.time() - begun > EXPIRY_SECONDS:  # frozen meanwhile
+            raise Refused(EXPIRED)
         answer = self._client.send_message(QueueUrl=self.url, MessageBody=body)
         self._used = (time.monotonic(), time.time())
         return str(answer["MessageId"])
 
     def _disconnect(self) -> None:
-        """Close the client's connections, or drop a client that has no way to."""
         close = getattr(self._client, "close", None)
         if close is None:
             self._client = None
@@ -360,35 +378,26 @@ def _is_answer(error: Exception) -> bool:
 
 
 def _boto3_client() -> SqsClient:
-    import boto3  # noqa: PLC0415 - the host's own, and only where a message is sent
-    from botocore.config import Config  # noqa: PLC0415
+    import boto3  # the host's own, and only where a message is sent
+    from botocore.config import Config
 
     limits = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1})
     client: SqsClient = boto3.client("sqs", config=limits)
     return client
 
 
-# ---------------------------------------------------------------- what is told
-
-
 class _Reporter:
     """Metrics and log lines on standard output, under names that nothing of the host's environment changes.
 
-    Counting needs no lock: a failure that could not be told is an entry of a deque, whoever takes an entry tells it, and whoever
-    fails to puts it back.
+    Counting needs no lock: a failure that was not told is an entry of a deque; who takes it tells it, or puts it back.
     """
 
     def __init__(self, stage: str) -> None:
         """Count under `stage`."""
         self._stage = stage
-        self._untold: deque[int] = deque()
+        self.untold: deque[int] = deque()
         self._lines: deque[tuple[Callable[[], dict[str, float]], dict[str, str]]] = deque()
         self._turn: deque[None] = deque([None])
-
-    @property
-    def untold(self) -> int:
-        """How many failures wait to be told with the next line."""
-        return sum(tuple(self._untold))
 
     @property
     def is_idle(self) -> bool:
@@ -398,15 +407,15 @@ class _Reporter:
     def lose(self, number: int = 1) -> None:
         """Keep `number` failures for the next line."""
         if number > 0:
-            self._untold.append(number)
-        if len(self._untold) > MAX_LINES:
-            self._untold.append(self._take())
+            self.untold.append(number)
+        if len(self.untold) > MAX_LINES:
+            self.untold.append(self._take())
 
     def _take(self) -> int:
         taken = 0
         try:
             while True:
-                taken += self._untold.popleft()
+                taken += self.untold.popleft()
         except IndexError:
             return taken
 
@@ -421,8 +430,7 @@ class _Reporter:
             raise
 
     def _write(self, counts: dict[str, float], fields: dict[str, str]) -> None:
-        units = {name: "Milliseconds" if name == ADDED_MS else "Count" for name in counts}
-        described = [{"Name": name, "Unit": unit} for name, unit in units.items()]
+        described = [{"Name": name, "Unit": "Milliseconds" if name == ADDED_MS else "Count"} for name in counts]
         directive = {"Namespace": NAMESPACE, "Dimensions": [["Stage"]], "Metrics": described}
         line = {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}, "Stage": self._stage}
         is_problem = counts.keys() & {FAILURES, BOUND_EXCEEDED}
@@ -456,13 +464,12 @@ class _Reporter:
         return True
 
     def _drain(self, told: threading.Event) -> None:
-        """Tell what waits; look once more after giving up the turn."""
         while True:
             try:
                 while self._lines:
                     counts, fields = self._lines.popleft()
                     self.tell(counts(), fields)
-            except BaseException:  # noqa: BLE001 - `tell` has kept the failures for the next line
+            except BaseException:  # `tell` has kept the failures for the next line
                 return
             finally:
                 told.set()
@@ -474,27 +481,28 @@ class _Reporter:
 class _Publication:
     """One publication, as the caller's thread and ours share it."""
 
+    control_begun: float | None = None
+    control_ended: float | None = None
+    released: float | None = None
+    is_left = False
+    plan_id: str | None = None
+    error: type[BaseException] | None = None
+    result: object = None
+
     def __init__(self, control: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
         self.control, self.args, self.kwargs = control, args, kwargs
         self.begun, self.wall = time.monotonic(), time.time()
-        self.control_begun: float | None = None
-        self.control_ended: float | None = None
-        self.released: float | None = None
-        self.is_left = False
-        self.plan_id: str | None = None
-        self.error: str | None = None
-        self.result: object = None
         self.copied, self.over, self.done = threading.Event(), threading.Event(), threading.Event()
         self.counts: dict[str, float] = {}
         self.fields: dict[str, str] = {}
 
     def plan(self, named: str | None) -> object:
-        """Find the plan among the arguments: the one of that name, or the first, or the only one, or the control's first."""
+        """Find the plan: the argument of that name, or the first, or the only one, or the control's first."""
         if named in self.kwargs:
             return self.kwargs[str(named)]
         if named is None and (self.args or len(self.kwargs) == 1):
             return [*self.args, *self.kwargs.values()][0]
-        import inspect  # noqa: PLC0415 - only where the call does not tell
+        import inspect  # only where the call does not tell
 
         order = [*inspect.signature(self.control).parameters]
         named = named or order[0]
@@ -516,10 +524,10 @@ class _Publication:
     def end(self) -> dict[str, object]:
         """Say how production ended where that tells something: the class it raised, or the run id that its answer names."""
         if self.error is not None:
-            return {"control": {"error": self.error}}
+            return {"control": {"error": self.error.__name__}}
         try:
             return _named_run(self.result)
-        except BaseException as error:  # noqa: BLE001 - the answer's own code may raise anything
+        except BaseException as error:  # the answer's own code may raise anything
             self.fault("answer", error)
             return {}
 
@@ -527,10 +535,8 @@ class _Publication:
         """Note a failure by its step and class: messages carry values of the plan. A publication counts once."""
         own = str(error) if isinstance(error, Refused) else ""
         self.counts[FAILURES] = 1.0
-        self.fields["faults"] = ", ".join(filter(None, (self.fields.get("faults"), f"{step}: {type(error).__name__}{own}")))
-
-
-# ---------------------------------------------------------------- publishing
+        before = f"{self.fields['faults']}, " if "faults" in self.fields else ""
+        self.fields["faults"] = f"{before}{step}: {type(error).__name__}{own}"
 
 
 class _Core:
@@ -546,7 +552,7 @@ class _Core:
         self.reporter = _Reporter(self.stage)
         self.slots: deque[None] = deque([None] * (MAX_THREADS - 1))
         if self.queue is not None:
-            self.queue = self.queue.fresh()
+            self.queue = IntakeQueue(self.queue.url, self.queue.connect)
 
     @property
     def is_idle(self) -> bool:
@@ -581,7 +587,7 @@ class DualPublisher(_Typed[P, R]):
     ) -> None:
         """See `dual_publisher_from_environment`. `swapped`: the workflow is in production, `control` its shadow if `shadowed`."""
         self._control, self._core = control, core
-        self._to_plan, self._positions, self._named = to_plan, positions, plan_argument
+        self._to_plan, self._positions, self._named = to_plan or (lambda plan: plan), positions, plan_argument
         self._swapped, self._shadowed = swapped, shadowed
 
     def beside(self, control: Callable[Q, S]) -> Callable[Q, S]:
@@ -590,7 +596,7 @@ class DualPublisher(_Typed[P, R]):
         other.__dict__.update(self.__dict__, _control=control)
         return other.publish
 
-    def publish(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def publish(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the control with exactly these arguments; give its result or raise its exception, unchanged."""
         core = self._core
         if core is None:
@@ -606,12 +612,12 @@ class DualPublisher(_Typed[P, R]):
         except BaseException as error:
             self._end(core, publication, error, None)
             raise
-        if publication is not None and issubclass(type(result), Coroutine):
+        if publication is not None and type(result) is CoroutineType:
             return self._awaited(core, publication, result)  # type: ignore[return-value, arg-type]
-        self._end(core, publication, None, result)  # a task or a future is the caller's own
+        self._end(core, publication, None, result)  # what is more than a coroutine is the caller's own
         return result
 
-    async def _awaited(self, core: _Core, publication: _Publication, promise: Coroutine[object, object, object]) -> object:
+    async def _awaited(self, core: _Core, publication: _Publication, promise: CoroutineType[object, object, object]) -> object:
         """Await what an asynchronous control gave: only now is it known how it ended."""
         try:
             result = await promise
@@ -622,7 +628,7 @@ class DualPublisher(_Typed[P, R]):
         return result
 
     def settle(self, timeout_seconds: float) -> bool:
-        """Wait until none of our threads is at work, for command lines; False when one still is."""
+        """Wait until no thread of ours is at work, for command lines; False when one is."""
         ends = time.monotonic() + timeout_seconds
         while self._core is not None and not self._core.is_idle:
             if time.monotonic() > ends:
@@ -631,6 +637,11 @@ class DualPublisher(_Typed[P, R]):
         return True
 
     def _begin(self, core: _Core, args: tuple[object, ...], kwargs: Mapping[str, object]) -> _Publication | None:
+        try:
+            _descend(FRAMES)
+        except RecursionError:  # the control may need less of the stack
+            core.reporter.lose()
+            return None
         if core.broken:
             core.reporter.fail(core.broken)
             return None
@@ -641,7 +652,7 @@ class DualPublisher(_Typed[P, R]):
                 return None
             publication.copied.wait(core.bound * (1 - REPORT_SHARE))
         except BaseException as error:  # a signal handler of the caller: production is not called, and the queue is told so
-            publication.error = type(error).__name__
+            publication.error = type(error)
             publication.over.set()
             raise
         publication.control_begun = time.monotonic()
@@ -651,7 +662,7 @@ class DualPublisher(_Typed[P, R]):
         if publication is None or core.pid != os.getpid():  # a forked child has no thread to wait for
             return
         publication.control_ended = time.monotonic()
-        publication.error, publication.result = None if error is None else type(error).__name__, result
+        publication.error, publication.result = None if error is None else type(error), result
         publication.over.set()
         reserve = core.bound * REPORT_SHARE
         left = core.bound - reserve - ((publication.control_begun or publication.begun) - publication.begun)
@@ -668,14 +679,14 @@ class DualPublisher(_Typed[P, R]):
         try:
             try:
                 work(core, publication)
-            except BaseException as error:  # noqa: BLE001 - SystemExit and MemoryError of ours are faults like any other
+            except BaseException as error:  # SystemExit and MemoryError of ours are faults like any other
                 publication.fault("publication", error)
             if publication.error is not None:
                 publication.counts[CONTROL_ERRORS] = 1.0
-                publication.fields["control_error"] = publication.error
+                publication.fields["control_error"] = publication.error.__name__
             held = {} if publication.is_left else {ADDED_MS: publication.added_ms()}
             core.reporter.tell({**publication.counts, **held}, publication.fields)
-        except BaseException:  # noqa: BLE001, S110 - the reporter kept the failures for its next line
+        except BaseException:  # noqa: S110 - the reporter kept the failures for its next line
             pass
         finally:
             publication.args, publication.kwargs, publication.result = (), {}, None
@@ -691,7 +702,7 @@ class DualPublisher(_Typed[P, R]):
                 held = as_json(self._positions(_snapshot(parts["plan"])))  # a copy of its own
                 _message(held=held)
                 parts["held"] = held
-            except BaseException as error:  # noqa: BLE001 - without positions the candidate sizes exits by value
+            except BaseException as error:  # without positions the candidate sizes exits by value
                 publication.fault("positions", error)
         ended = publication.over.is_set()
         is_sent = self._send(core, publication, parts | (publication.end() if ended else {}))
@@ -709,14 +720,15 @@ class DualPublisher(_Typed[P, R]):
         plan: object = None
         try:
             plan = publication.plan(self._named)
-            publication.plan_id = _text_of(plan, "plan_id")
-            mapped = plan if self._to_plan is None else self._to_plan(plan)
+            publication.plan_id = None if isinstance(plan, _JSON_TEXT) else _id_of(plan)
+            mapped = self._to_plan(plan)
             copy = _snapshot(mapped, lambda: publication.control_begun is not None)
             if publication.control_begun is not None:
-                raise Refused(": the control had begun before it was copied")  # noqa: TRY301 - refused like the rest
-            publication.plan_id = _text_of(copy, "plan_id") or publication.plan_id
-        except BaseException as error:  # noqa: BLE001 - a plan's own code, or `to_plan`, may raise anything
+                raise Refused(LATE)  # noqa: TRY301
+            publication.plan_id = _id_of(copy) or publication.plan_id
+        except BaseException as error:  # a plan's own code may raise anything
             publication.fault("copy", error)
+            publication.plan_id = _id_of(plan) if isinstance(plan, _JSON_TEXT) else publication.plan_id
             return {"refused": publication.fields["faults"], "plan_id": publication.plan_id}
         finally:
             publication.fields["plan_id"] = publication.plan_id or "unknown"
@@ -724,17 +736,18 @@ class DualPublisher(_Typed[P, R]):
 
     def _send(self, core: _Core, publication: _Publication, parts: dict[str, object]) -> bool:
         """Send one message; tell whether the queue took it."""
+        at = _utc(publication.wall)
         try:
-            body = _message(published_at=_utc(publication.wall), **parts)
-        except Exception as error:  # noqa: BLE001 - too much of everything
+            body = _message(published_at=at, **parts)
+        except Exception as error:  # too much of everything
             publication.fault("message", error)
             parts = {"kind": "plan", "production_lane": "legacy", "plan_id": publication.plan_id}
-            body = _message(published_at=_utc(publication.wall), refused=publication.fields["faults"], **parts)
+            body = _message(published_at=at, refused=publication.fields["faults"], **parts)
         try:
             if publication.is_expired() or core.queue is None:
-                raise Refused(": the publication is older than its expiry")  # noqa: TRY301 - see above
+                raise Refused(EXPIRED)  # noqa: TRY301
             core.queue.send(body)
-        except BaseException as error:  # noqa: BLE001 - see `_work`
+        except BaseException as error:
             publication.fault("queue", error)
             return False
         return True
@@ -743,8 +756,8 @@ class DualPublisher(_Typed[P, R]):
         """Send the plan as production's own. Gives the message's id; raises `Refused` and `PublishingFailed`."""
         publication = _Publication(self._control, args, kwargs)
         plan = publication.plan(self._named)
-        copy = _snapshot(plan if self._to_plan is None else self._to_plan(plan))
-        publication.plan_id = _text_of(copy, "plan_id")
+        copy = _snapshot(self._to_plan(plan))
+        publication.plan_id = _id_of(copy)
         shadow = {"kind": "plan", "production_lane": "workflow", "shadowed": self._shadowed}
         body = _message(published_at=_utc(publication.wall), plan=copy, **shadow)
         if core.queue is None:
@@ -770,26 +783,31 @@ class DualPublisher(_Typed[P, R]):
     def _feed_the_shadow(self, core: _Core, publication: _Publication) -> None:
         """Publish to the legacy lane, which shadows, and note that it was."""
         if publication.is_expired():
-            raise Refused(": the publication is older than its expiry")
+            raise Refused(EXPIRED)
         try:
             result = publication.control(*publication.args, **publication.kwargs)
             if hasattr(type(result), "__await__"):
-                import asyncio  # noqa: PLC0415 - only for an asynchronous legacy lane
+                import asyncio  # only for an asynchronous legacy lane
 
                 async def awaited(promise: object) -> object:
                     return await promise  # type: ignore[misc]
 
                 result = asyncio.run(awaited(result))
-        except BaseException as error:  # noqa: BLE001 - see `_work`
+        except BaseException as error:
             publication.fault("shadow", error)
             return
         note = {"kind": "note", "plan_id": publication.plan_id, "shadow": "published"}
         self._send(core, publication, {**note, **_named_run(result)})
 
 
+def _descend(frames: int) -> None:
+    if frames:
+        _descend(frames - 1)
+
+
 def _is_async(control: Callable[..., object]) -> bool:
     """Whether the control's callers await what it gives."""
-    import inspect  # noqa: PLC0415 - only with the workflow in production
+    import inspect  # only with the workflow in production
 
     return any(map(inspect.iscoroutinefunction, (control, type(control).__call__)))
 
@@ -798,14 +816,15 @@ async def _promise(answer: str) -> str:
     return answer
 
 
-def _text_of(plan: object, name: str) -> str | None:
-    """Read a text of a plan in whatever form, JSON included; None where there is none."""
-    if isinstance(plan, (str, bytes, bytearray)):
-        try:
-            plan = json.loads(plan) if len(plan) <= MAX_JSON_TEXT else None
+def _id_of(plan: object) -> str | None:
+    """Read the id of a plan in any form, JSON included."""
+    name = "plan_id"
+    if isinstance(plan, _JSON_TEXT):
+        try:  # the hook lets other threads go on
+            plan = json.loads(plan, object_hook=lambda inner: {name: inner.get(name)}) if len(plan) <= MAX_JSON_TEXT else None
         except (ValueError, RecursionError):
             return None
-    found = plan.get(name) if isinstance(plan, Mapping) else getattr(plan, name, None)
+    found = plan.get(name) if isinstance(plan, Mapping) else getattr(plan, "__dict__", {}).get(name)
     return found if isinstance(found, str) else None
 
 
@@ -821,8 +840,6 @@ def no_control(*_args: object, **_kwargs: object) -> None:
     """Stand where the legacy lane's publishing was, once that is removed; raises `PublishingFailed` when it is called."""
     raise PublishingFailed("PRODUCTION_LANE: expected workflow, since the legacy lane was removed: nothing was published")
 
-
-# ---------------------------------------------------------------- the environment
 
 _CORES: dict[tuple[str, ...], _Core] = {}
 
@@ -864,5 +881,6 @@ def dual_publisher_from_environment(
         queue = IntakeQueue(url) if url else None
         made = _Core(queue, stage or "unknown", int(bound or 50) / 1000, "; ".join(wrong))
         core = _CORES.setdefault(values, made)
-    options = {"to_plan": to_plan, "positions": positions, "plan_argument": plan_argument}
-    return DualPublisher(control, core, swapped=swapped, shadowed=is_on, **options)  # type: ignore[arg-type]
+    return DualPublisher(
+        control, core, to_plan=to_plan, positions=positions, plan_argument=plan_argument, swapped=swapped, shadowed=is_on
+    )

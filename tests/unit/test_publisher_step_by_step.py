@@ -102,7 +102,8 @@ def stepping() -> Iterator[Steps]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "time", clock)
-        patch.setattr(module, "threading", SimpleNamespace(Event=lambda: Event(steps)))
+        patch.setattr(module, "threading", SimpleNamespace(Event=lambda: Event(steps), stack_size=lambda *_: 0))
+        patch.setattr(module, "_take_no_signals", lambda: None)
         patch.setattr(module, "_thread", SimpleNamespace(start_new_thread=steps.start))
         patch.setattr(module, "os", SimpleNamespace(getpid=lambda: steps.pid, environ={}))
         patch.setattr(module, "sys", SimpleNamespace(stdout=steps.out))
@@ -331,7 +332,7 @@ class TestThePlan:
         ],
     )
     def test_a_text_is_read_from_any_form_of_it(self, plan: object, found: str | None) -> None:
-        assert module._text_of(plan, "plan_id") == found
+        assert module._id_of(plan) == found
 
 
 class Word(enum.Enum):
@@ -490,6 +491,31 @@ class TestTheConnection:
         assert len(client.sent) == is_sent
         assert client.closed == is_sent
 
+    @pytest.mark.parametrize(("seconds", "is_sent"), [(60.0, True), (60.0625, False)])
+    @pytest.mark.parametrize("frozen", ["while it connects", "while it sends"])
+    def test_a_process_that_was_frozen_for_more_than_60_seconds_sends_nothing_when_it_wakes_up(
+        self, steps: Steps, seconds: float, frozen: str, *, is_sent: bool
+    ) -> None:
+        client = Queue(answered(None)) if frozen == "while it sends" else Queue()
+
+        def connect() -> Any:
+            def send_message(**message: str) -> Mapping[str, object]:
+                if client.failures:
+                    steps.wall += seconds
+                return client.send_message(**message)
+
+            if not client.failures:
+                steps.wall += seconds
+            return SimpleNamespace(send_message=send_message, close=client.close)
+
+        queue = IntakeQueue("queue", connect)
+        if is_sent:
+            assert queue.send("{}") == "queue"
+        else:
+            with pytest.raises(Refused, match="older than its expiry"):
+                queue.send("{}")
+        assert len(client.sent) == is_sent
+
     def test_boto3_waits_a_second_for_a_connection_two_for_an_answer_and_tries_once(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -526,12 +552,12 @@ class TestWhatIsWritten:
         kept = []
         for _ in range(450):
             reporter.lose()
-            kept.append(len(reporter._untold))
+            kept.append(len(reporter.untold))
         reporter.lose(0)
-        assert (max(kept), reporter.untold) == (200, 450)
+        assert (max(kept), sum(reporter.untold)) == (200, 450)
         reporter.tell({FAILURES: 1.0}, {})
 
-        assert (steps.told(FAILURES), reporter.untold, len(reporter._untold)) == ([451.0], 0, 0)
+        assert (steps.told(FAILURES), len(reporter.untold)) == ([451.0], 0)
 
     def test_200_lines_wait_for_the_thread_that_tells_and_every_failure_is_counted(self, steps: Steps) -> None:
         reporter = module._Reporter("test")
@@ -564,7 +590,7 @@ class TestWhatIsWritten:
             patch.setattr(module, "sys", SimpleNamespace(stdout=None))
             reporter.fail("first")
             steps.run()
-            assert (reporter.untold, reporter.is_idle) == (1, True)
+            assert (sum(reporter.untold), reporter.is_idle) == (1, True)
         reporter.fail("second")
         steps.run()
 
