@@ -230,9 +230,10 @@ def _drafted(source: str, document: object, names: Mapping[str, tuple[str, ...]]
             lists.setdefault(root, {})[rest] = found
     guesses = {root: _guessed_of_rows(root, rows, names) for root, rows in lists.items()}
 
-    def rank(root: str) -> tuple[int, int, int, str]:
-        longest = max(len(found) for found in lists[root].values())
-        return -len(guesses[root]), -longest, sum(isinstance(step, Each) for step in steps(root)), root
+    def rank(root: str) -> tuple[int, int, int, int, str]:
+        guess, longest = guesses[root], max(len(found) for found in lists[root].values())
+        each = sum(isinstance(step, Each) for step in steps(root))
+        return -len(guess.keys() & {*_MUST}), -len(guess), -longest, each, root
 
     roots = sorted((root for root in lists if guesses[root]), key=rank)
     fields = guesses[roots[0]] if roots else {}

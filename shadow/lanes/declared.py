@@ -305,7 +305,11 @@ def _trade(reading: _Reading, number: int, row: object) -> TradeOutcome | None:
     spec = fields.get("value")
     if value is None and spec is not None and spec.otherwise and filled is not None and (price is not None or not filled):
         value = _product(reading, where, filled, price or Decimal(0))
-    asked, decided, order_id = numbers.get("asked_quantity"), numbers.get("decision_price"), text_or_none(told.get("order_id"))
+    asked, decided, order_id = (
+        numbers.get("asked_quantity"),
+        numbers.get("decision_price"),
+        text_or_none(told.get("order_id")) or None,
+    )
     for name, amount in (numbers | ({} if value is None else {"value": value})).items():
         if amount < 0 and name != "planned_amount":
             reading.gap(where, f"{fields[name].at}: expected zero or more, was {amount}")
@@ -316,7 +320,7 @@ def _trade(reading: _Reading, number: int, row: object) -> TradeOutcome | None:
         action=Side(action),
         status=TradeStatus(str(status)),
         reason=Reason(str(told["reason"])) if told.get("reason") else None,
-        error_message=text_or_none(told.get("error_message")),
+        error_message=text_or_none(told.get("error_message")) or None,
         planned_amount=planned,
         intent=None if asked is None and decided is None else Intent(quantity=asked, decision_price=decided),
         filled_quantity=filled,

@@ -29,7 +29,7 @@ Step = str | int | Each
 Way = tuple[Step, ...]
 _NAME = r'[^.\[\]{}"]+'
 _STEP = re.compile(
-    rf'(?:^|\.)(?:(?P<quoted>"(?:[^"\\]|\\.)+")|(?P<name>{_NAME}))|(?P<each>\[\*\]|\{{\*\}})|\[(?P<number>\d{{1,6}})\]'
+    rf'(?:^|\.)(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<name>{_NAME}))|(?P<each>\[\*\]|\{{\*\}})|\[(?P<number>\d{{1,6}})\]'
 )
 _UNQUOTED = re.compile(_NAME)
 
@@ -43,9 +43,9 @@ def steps(path: str) -> Way:
     while at < len(text) or (path and not text):
         match = _STEP.match(text, at)
         name = (match["name"] or as_json(match["quoted"] or "")) if match else None
-        if match is None or not (name or match["each"] or match["number"]):
+        if match is None or (name is None and match["each"] is None and match["number"] is None):
             raise Unreadable(f"a path of names with dots between, was {path!r}")
-        found.append(str(name) if name else Each(match["each"]) if match["each"] else int(match["number"]))
+        found.append(Each(match["each"]) if match["each"] else int(match["number"]) if match["number"] else str(name))
         at = match.end()
     return tuple(found)
 

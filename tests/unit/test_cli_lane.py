@@ -291,6 +291,13 @@ def test_a_draft_says_that_results_in_s3_are_not_read_and_that_another_list_has_
     assert "# not read: sells[*], which looks like trades too" in text
 
 
+def test_a_draft_takes_the_trades_and_not_the_fills_inside_of_them(tmp_path: Path) -> None:
+    fill = {"qty": "1", "price": "2", "order_id": "o", "id": "f", "value": "2", "filled_at": "2026-11-20T20:45:00Z"}
+    lane = drafted(tmp_path, answered([{"symbol": "AAPL", "side": "buy", "status": "ok", "fills": [fill, fill]}]))[1]
+    assert lane["trades"]["root"] == "[*]"
+    assert "[*].fills[*].qty" in lane["unread"]["ignore"]
+
+
 def test_a_value_that_cannot_be_a_field_is_not_guessed_to_be_it(tmp_path: Path) -> None:
     row = {"symbol": "AAPL", "side": "buy", "status": "ok", "price": {"currency": "USD", "limit": "187.1"}, "qty": "about 3"}
     lane = drafted(tmp_path, answered([row | {"filled_at": 1795207501234}]))[1]

@@ -962,6 +962,12 @@ def test_a_quantity_that_is_below_zero_for_a_sell_is_read_without_its_sign_where
     assert read.intent.quantity == 20
 
 
+def test_an_empty_text_names_no_order_and_tells_no_error() -> None:
+    read = google(lambda body: row(body, "GOOG").update(broker_order_id="", error={"code": "REJECTED", "text": ""}), COUNTED)
+    assert read is not None
+    assert (read.order_id, read.orders, read.error_message) == (None, (), None)
+
+
 def test_the_price_that_was_decided_on_is_read_though_no_quantity_was_asked_for() -> None:
     read = google(lambda body: row(body, "GOOG").update(requested_qty=None))
     assert read is not None

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shadow.contracts.outcome import OwnField, OwnType
 from shadow.lanes.paths import Each, is_listed, members, named, steps, unread, value_at, values_at, written
@@ -43,6 +45,7 @@ DOCUMENT = {"a": {"b": None, "c": [{"d": 1}, {"d": [2, 3]}, {"e": 4}, 5], "none"
         ('a."b.c"[*]."[*]"', ("a", "b.c", ELEMENT, "[*]")),
         ('"\\"x\\""."\u00e9[1]"', ('"x"', "\u00e9[1]")),
         ("a b.c-d*", ("a b", "c-d*")),
+        ('a.""', ("a", "")),
     ],
 )
 def test_a_path_is_its_names_and_each_list_a_step_of_its_own(path: str, parts: tuple[object, ...]) -> None:
@@ -54,7 +57,7 @@ def test_a_path_is_its_names_and_each_list_a_step_of_its_own(path: str, parts: t
 
 
 @pytest.mark.parametrize(
-    "path", ["a..b", ".", "a.[*]", "..a[*]..b", "a[b]", "a]", 'a"b"', '"a', '""', "[1]x", "a.{*}", "a{b}", "[-1]", '"\\q"']
+    "path", ["a..b", ".", "a.[*]", "..a[*]..b", "a[b]", "a]", 'a"b"', '"a', "[1]x", "a.{*}", "a{b}", "[-1]", 'a."b', '"\\q"']
 )
 def test_a_path_with_an_empty_step_or_a_stray_bracket_is_none(path: str) -> None:
     with pytest.raises(Unreadable, match="a path of names with dots between, was "):
@@ -198,6 +201,21 @@ def test_a_star_in_a_listed_path_is_any_text_and_all_else_stands_for_itself(
     path: str, listed: tuple[str, ...], *, is_in: bool
 ) -> None:
     assert is_listed(path, listed) is is_in
+
+
+@given(
+    st.recursive(
+        st.integers(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    )
+)
+def test_every_path_that_is_written_leads_back_to_what_stands_there(document: object) -> None:
+    found = list(unread(document, []))
+    for path, value in found:
+        values = values_at(document, path)
+        assert isinstance(values, list)
+        assert value in values
+        assert is_listed(path, [path])
+    assert list(unread(document, [steps(path) for path, _ in found if path])) == [each for each in found if not each[0]]
 
 
 BOTH = frozenset({"string", "number"})
