@@ -278,7 +278,7 @@ def _leaves(document: object, place: str = "") -> Iterator[tuple[str, object]]:
     inside = as_json(document) if isinstance(document, str) and document[:1] in ("{", "[") else document
     inside = inside if isinstance(inside, Mapping | list) else document
     if isinstance(inside, Mapping):
-        by_symbol = bool(inside) and all(is_symbol(str(name)) and isinstance(row, Mapping) for name, row in inside.items())
+        by_symbol = _is_by_symbol(inside)
         for name, value in inside.items():
             yield from _leaves(value, written(place, Each.MEMBER if by_symbol else str(name)))
     elif isinstance(inside, list):
@@ -286,6 +286,13 @@ def _leaves(document: object, place: str = "") -> Iterator[tuple[str, object]]:
             yield from _leaves(value, written(place, Each.ELEMENT))
     elif place:
         yield place, inside
+
+
+def _is_by_symbol(held: Mapping[str, object]) -> bool:
+    """Tell whether an object looks like trades by symbol: each name can be one, and something like a trade stands under it."""
+    rows = ({str(name): [inner] for name, inner in row.items()} if isinstance(row, Mapping) else {} for row in held.values())
+    names = {name: _NAMES[name] for name in ("action", "status")}
+    return bool(held) and all(is_symbol(str(name)) for name in held) and all(row and _guessed(row, names) for row in rows)
 
 
 def _guessed(found: _Values, names: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

@@ -298,6 +298,16 @@ def test_a_draft_takes_the_trades_and_not_the_fills_inside_of_them(tmp_path: Pat
     assert "[*].fills[*].qty" in lane["unread"]["ignore"]
 
 
+def test_an_object_whose_names_could_be_symbols_is_gone_through_where_trades_stand_under_them(tmp_path: Path) -> None:
+    rows = [{"symbol": "AAPL", "side": "buy", "status": "ok"}]
+    assert (
+        drafted(tmp_path, answered({"RESULT": {"orders": rows}, "META": {"HOST": "a"}}))[1]["trades"]["root"]
+        == "RESULT.orders[*]"
+    )
+    lane = drafted(tmp_path, answered({"AAPL": {"side": "buy", "status": "ok"}, "BRK.B": {"side": "sell", "status": "ok"}}))[1]
+    assert (lane["trades"]["root"], lane["trades"]["symbol"]) == ("{*}", "{*}")
+
+
 def test_a_value_that_cannot_be_a_field_is_not_guessed_to_be_it(tmp_path: Path) -> None:
     row = {"symbol": "AAPL", "side": "buy", "status": "ok", "price": {"currency": "USD", "limit": "187.1"}, "qty": "about 3"}
     lane = drafted(tmp_path, answered([row | {"filled_at": 1795207501234}]))[1]
