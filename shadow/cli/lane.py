@@ -303,10 +303,14 @@ def _guessed(found: _Values, names: Mapping[str, tuple[str, ...]]) -> dict[str, 
     for is_last in (True, False):
         for name, words in names.items():
             ways = [path for word in words for path in ends if _plain(word) in ([ends[path]] if is_last else parts[path])]
-            fits = (path for path in ways if path not in guessed.values() and all(_can_be(name, value) for value in found[path]))
+            fits = (path for path in ways if path not in guessed.values() and _can_all_be(name, found[path]))
             if name not in guessed and (path := next(fits, None)):
                 guessed[name] = path
     return {name: guessed[name] for name in names if name in guessed}
+
+
+def _can_all_be(name: str, values: list[object]) -> bool:
+    return all(_can_be(name, value) for value in values) and (name != "key" or len({*map(str, values)}) == len(values))
 
 
 def _can_be(name: str, value: object) -> bool:

@@ -256,8 +256,24 @@ def _counters(run: Mapping[str, object]) -> RunCounters | None:
 def _trades(reading: _Reading, document: object) -> tuple[TradeOutcome, ...]:
     roots = reading.lane.trades.roots if document is not None else ()
     rows = [row for root in roots for row in _rows(reading, document, steps(root), "")]
-    trades = (_trade(reading, number, row) for number, row in enumerate(rows))
-    return tuple(sorted((trade for trade in trades if trade is not None), key=lambda trade: trade.trade_id))
+    trades = [trade for number, row in enumerate(rows) if (trade := _trade(reading, number, row)) is not None]
+    return tuple(sorted(_with_keys_of_their_own(reading, trades), key=lambda trade: trade.trade_id))
+
+
+def _with_keys_of_their_own(reading: _Reading, trades: list[TradeOutcome]) -> list[TradeOutcome]:
+    """Name trades by symbol and side where others have their key too, which is a gap: one would be taken for another."""
+    sharing: dict[str, dict[str, None]] = {}
+    for trade in trades:
+        sharing.setdefault(trade.trade_id, {})[f"{trade.symbol}:{trade.action}"] = None
+    for key, names in sharing.items():
+        if len(names) > 1:
+            at = reading.lane.trades.fields["key"].at
+            told = f"{at}: expected a key that each trade has alone, was {key!r} of {', '.join(names)}"
+            reading.gap(f"{reading.lane.name} trades", told)
+    return [
+        trade.model_copy(update={"trade_id": f"{trade.symbol}:{trade.action}"}) if len(sharing[trade.trade_id]) > 1 else trade
+        for trade in trades
+    ]
 
 
 def _rows(reading: _Reading, document: object, way: Way, place: str, name: Step | None = None) -> list[object]:

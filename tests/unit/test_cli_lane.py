@@ -310,9 +310,10 @@ def test_an_object_whose_names_could_be_symbols_is_gone_through_where_trades_sta
 
 def test_a_value_that_cannot_be_a_field_is_not_guessed_to_be_it(tmp_path: Path) -> None:
     row = {"symbol": "AAPL", "side": "buy", "status": "ok", "price": {"currency": "USD", "limit": "187.1"}, "qty": "about 3"}
-    lane = drafted(tmp_path, answered([row | {"filled_at": 1795207501234}]))[1]
+    rows = [row | {"filled_at": 1795207501234, "id": "batch-7"}, row | {"symbol": "MSFT", "id": "batch-7"}]
+    lane = drafted(tmp_path, answered(rows))[1]
     assert lane["trades"]["average_price"] == "price.limit"
-    assert not {"asked_quantity", "completed_at"} & lane["trades"].keys()
+    assert not {"asked_quantity", "completed_at", "key"} & lane["trades"].keys()
 
 
 @pytest.mark.parametrize(
