@@ -341,7 +341,7 @@ def test_the_frame_of_trades_has_them_of_both_lanes(tmp_path: Path) -> None:
 
 def test_both_lanes_show_theirs_side_by_side() -> None:
     view = PairView(with_own(BASE, of("1"), of(None)))
-    shown = [trade_lines(pair.control, pair.candidate)[-1] for pair in view.trades]
+    shown = [line for pair in view.trades for line in trade_lines(pair.control, pair.candidate)]
     assert ("own", "fee 1", "fee null") in shown
     assert ("own", "fee 1", "fee 1") in shown
 
