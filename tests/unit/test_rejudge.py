@@ -262,9 +262,13 @@ class TestTheIndex:
             assert self.read(source) == 4
         assert "is not kept" in caplog.text
 
-    def test_other_processes_read_what_is_much(self, source: FolderSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("portion", [1, 2])
+    def test_this_process_and_others_read_what_is_much(
+        self, source: FolderSource, monkeypatch: pytest.MonkeyPatch, portion: int
+    ) -> None:
         monkeypatch.setattr("reports.rejudge.FEW", 2)
-        monkeypatch.setattr("reports.rejudge._PORTION", 2)
+        monkeypatch.setattr("reports.rejudge._PORTION", portion)
+        monkeypatch.setattr("os.cpu_count", lambda: 2)
         assert self.read(source) == 4
 
     def test_a_broken_document_is_named_also_from_another_process(
