@@ -102,8 +102,21 @@ class Desk:
 
     def still_the_control(self, *, still: bool) -> None:
         """Keep the control's queue from being worked on, or let it be: to time publishing without what follows from it."""
+        self._still("legacy-execution", still=still)
+
+    @contextmanager
+    def still_intake(self) -> Iterator[None]:
+        """Keep the intake's queue from being worked on for a block, and forget what came: nothing of the shadow runs beside."""
+        self._still("shadow-intake", still=True)
+        try:
+            yield
+        finally:
+            self.stack.access.sqs().purge_queue(QueueUrl=self.stack.output("IntakeQueueUrl"))
+            self._still("shadow-intake", still=False)
+
+    def _still(self, function: str, *, still: bool) -> None:
         functions = self.stack.functions()
-        mappings = functions.list_event_source_mappings(FunctionName=f"alchemiser-{STAGE}-legacy-execution")
+        mappings = functions.list_event_source_mappings(FunctionName=f"alchemiser-{STAGE}-{function}")
         for mapping in mappings["EventSourceMappings"]:
             functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=not still)
 
