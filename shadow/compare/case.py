@@ -1,7 +1,8 @@
 """Business Unit: compare | Status: current.
 
 What is judged: a plan and what the two lanes made of it, laid side by side. Trades are matched by id; one that carries a wrong
-id is matched by what it does, so that it is one difference and not a missing and an extra trade.
+id, or one that its lane minted, is matched by what it does, so that it is one difference and not a missing and an extra trade.
+Nothing that is said of a pair depends on which ids a lane minted.
 
 A finding: something that differs, as a check found it, before causes, register and dollars are looked at. One finding is about
 one lane: where both lanes depart from what is right there are two, so that what is said of one never depends on the other.
@@ -211,6 +212,8 @@ class _LaneIndex:
         records: dict[str, list[TradeOutcome]] = defaultdict(list)
         for trade in run.trades:
             records[trade.trade_id].append(trade)
+        if len({joined_symbol(trade.symbol) for trade in run.trades}) < len(records):
+            records = dict(sorted(records.items(), key=lambda each: min(map(_first_come, each[1]))))
         names = _match(records, planned)
         effects, self.stray_effects = _share_out(run, records)
         self.by_plan: dict[str, LaneTrade] = {}
@@ -234,6 +237,13 @@ class _LaneIndex:
 
 def _canonical(trade: TradeOutcome) -> str:
     return trade.model_dump_json()
+
+
+def _first_come(trade: TradeOutcome) -> tuple[bool, str, str, str]:
+    """Order trades of one symbol: what filled something comes first, then what began first. The id decides last of all."""
+    began = trade.started_at.isoformat() if trade.started_at is not None else "unknown"
+    told = trade.model_dump_json(exclude={"trade_id", "order_id", "orders"})
+    return not trade.filled_quantity, began, told, trade.trade_id
 
 
 def _with_orders(first: TradeOutcome, others: Iterable[TradeOutcome]) -> TradeOutcome:
@@ -262,7 +272,7 @@ def _match(records: Mapping[str, list[TradeOutcome]], planned: tuple[Planned, ..
     """
     names = {trade.trade_id: trade.trade_id for trade in planned if trade.trade_id in records}
     missing = [trade for trade in planned if trade.trade_id not in names]
-    left = {trade_id: copies[0] for trade_id, copies in sorted(records.items()) if trade_id not in names}
+    left = {trade_id: copies[0] for trade_id, copies in records.items() if trade_id not in names}
     ways: tuple[Callable[[str, Side], object], ...] = (
         lambda symbol, side: (symbol, side),
         lambda symbol, side: (joined_symbol(symbol), side),
@@ -283,8 +293,9 @@ def _match(records: Mapping[str, list[TradeOutcome]], planned: tuple[Planned, ..
 
 def _share_out(run: RunOutcome, records: Mapping[str, list[TradeOutcome]]) -> tuple[dict[str, list[Effect]], tuple[Effect, ...]]:
     """Give each trade the effects about it: by trade id, else by symbol and side. What is left belongs to no trade."""
-    by_symbol = {(joined_symbol(copies[0].symbol), copies[0].action): trade_id for trade_id, copies in records.items()}
-    by_symbol |= {(copies[0].symbol, copies[0].action): trade_id for trade_id, copies in records.items()}
+    last_first = [*records.items()][::-1]
+    by_symbol = {(joined_symbol(copies[0].symbol), copies[0].action): trade_id for trade_id, copies in last_first}
+    by_symbol |= {(copies[0].symbol, copies[0].action): trade_id for trade_id, copies in last_first}
     shares: dict[str, list[Effect]] = defaultdict(list)
     stray = []
     for effect in run.effects or ():
@@ -308,13 +319,29 @@ def _side_by_side(planned: Iterable[Planned], sides: Mapping[Role, _LaneIndex]) 
             control=control.by_plan.get(trade.trade_id) if control else None,
             candidate=candidate.by_plan.get(trade.trade_id) if candidate else None,
         )
-    extras = sorted({name for side in sides.values() for name in side.extra})
+    extras = _beyond_the_plan(*(side.extra if side else {} for side in (control, candidate)))
     named = {role: side.by_symbol() for role, side in sides.items()} if extras else {}
-    for name in extras:
-        has = {role: side.extra[name] for role, side in sides.items() if name in side.extra}
+    for has in extras:
         symbol = joined_symbol(next(iter(has.values())).trade.symbol)
         beside = next((trades[symbol] for role, trades in named.items() if role not in has and symbol in trades), None)
         yield TradePair(planned=None, control=has.get(Role.CONTROL), candidate=has.get(Role.CANDIDATE), beside=beside)
+
+
+def _beyond_the_plan(control: Mapping[str, LaneTrade], candidate: Mapping[str, LaneTrade]) -> list[dict[Role, LaneTrade]]:
+    """Join the lanes' trades that the plan does not ask for: by id, else by symbol and side, of which each lane has an id."""
+    found = {name: {Role.CONTROL: side} for name, side in control.items()}
+    waiting: dict[tuple[str, Side], list[str]] = defaultdict(list)
+    for name, side in control.items():
+        if name not in candidate:
+            waiting[_what(side)].append(name)
+    for name, side in candidate.items():
+        alike = [name] if name in found else waiting[_what(side)]
+        found.setdefault(alike.pop(0) if alike else name, {})[Role.CANDIDATE] = side
+    return [found[name] for name in sorted(found, key=lambda name: (*_what(next(iter(found[name].values()))), name))]
+
+
+def _what(side: LaneTrade) -> tuple[str, Side]:
+    return joined_symbol(side.trade.symbol), side.trade.action
 
 
 _ATTRIBUTIONS = {None: Attribution.NEITHER, Role.CONTROL: Attribution.CONTROL, Role.CANDIDATE: Attribution.CANDIDATE}

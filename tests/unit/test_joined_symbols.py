@@ -5,16 +5,23 @@ A record in another notation of its symbol, under an id of the lane's own, is jo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import permutations
 
 import pytest
 
-from shadow.compare.case import Planned, _match
+from shadow.compare.case import PairCase, PairView, Planned, _match
+from shadow.compare.judge import judge
+from shadow.compare.policy import default_policy
+from shadow.contracts.comparison import Comparison
 from shadow.contracts.outcome import TradeOutcome
-from shadow.contracts.vocabulary import Side, TradeStatus
-from tests.factories.one_trade import CANDIDATE
+from shadow.contracts.vocabulary import Reason, Role, Side, TradeStatus
+from tests.factories.one_trade import CANDIDATE, CONTROL
+from tests.factories.pairs import minted
 from tests.factories.two_runs import ran, view
+from tests.strategies.outcomes import random_case
+from tests.strategies.planting import run_of
 
 
 def planned(symbol: str, side: Side = Side.BUY) -> Planned:
@@ -58,3 +65,75 @@ def test_of_several_records_of_a_trade_the_same_one_comes_first_in_whichever_ord
     told = {(side.trade.status, tuple(copy.status for copy in side.copies_besides)) for side in kept if side is not None}
     assert told == {(TradeStatus.COMPLETED, (TradeStatus.FAILED, TradeStatus.UNKNOWN))}
     assert [side.copies for side in kept if side is not None] == [3] * len(read)
+
+
+def with_another(case: PairCase, role: Role, trade_id: str, **changes: object) -> PairCase:
+    """Let a lane have another record of its first filled trade, in which `changes` stand."""
+    run = run_of(case, role)
+    first = next(trade for trade in run.trades if trade.filled_quantity)
+    orders = tuple(order.model_copy(update={"order_id": f"{trade_id}-{place}"}) for place, order in enumerate(first.orders))
+    more = first.model_copy(update={"trade_id": trade_id, "order_id": f"{trade_id}-0", "orders": orders, **changes})
+    return replace(case, **{role.value: run.model_copy(update={"trades": (more, *run.trades)})})
+
+
+def renamed(case: PairCase, seed: str) -> PairCase:
+    """Give every trade of the control another id, as a lane that mints them would have."""
+    run = run_of(case, CONTROL)
+    names = {trade.trade_id: minted(f"{seed}{trade.trade_id}") for trade in run.trades}
+    trades = tuple(trade.model_copy(update={"trade_id": names[trade.trade_id]}) for trade in run.trades)
+    effects = tuple(e.model_copy(update={"trade_id": names.get(e.trade_id or "")}) for e in run.effects or ())
+    return replace(case, control=run.model_copy(update={"trades": trades, "effects": effects}))
+
+
+def told(comparison: Comparison) -> object:
+    """Give what is said of a pair, without the names of its trades."""
+    found = [(d.kind, d.field, d.symbol, d.action, d.attribution, d.severity, d.impact) for d in comparison.differences]
+    money = comparison.money
+    assert money is not None
+    lines = [(line.symbol, line.side, line.exposure) for line in money.lines]
+    return comparison.verdict, sorted(map(str, found)), money.gross, money.net, money.rows, sorted(map(str, lines))
+
+
+UNFILLED = {"status": TradeStatus.FAILED, "reason": Reason.BROKER_REJECTED, "filled_quantity": Decimal(0), "value": None}
+BEYOND = {
+    "nothing": lambda case: case,
+    "a trade of the control": lambda case: with_another(case, CONTROL, "a", symbol="ELSE"),
+    "a trade of the candidate": lambda case: with_another(case, CANDIDATE, "a", symbol="ELSE"),
+    "one trade of both": lambda case: with_another(
+        with_another(case, CONTROL, "a", symbol="ELSE"), CANDIDATE, "a", symbol="ELSE"
+    ),
+    "the other side": lambda case: with_another(case, CONTROL, "a", action=Side.BUY),
+    "a second record": lambda case: with_another(case, CONTROL, "a"),
+    "a first try that filled nothing": lambda case: with_another(case, CONTROL, "a", **UNFILLED),
+}
+
+
+@pytest.mark.parametrize("beyond", BEYOND)
+def test_which_ids_the_control_minted_changes_nothing_that_is_said_of_a_pair(beyond: str) -> None:
+    for number in range(3):
+        case = BEYOND[beyond](random_case(number))
+        assert [told(judge(renamed(case, seed), default_policy())) for seed in "abcde"] == [
+            told(judge(case, default_policy()))
+        ] * 5
+
+
+@pytest.mark.parametrize(("ids", "symbols"), [("ab", ("ELSE", "ELSE")), ("ba", ("ELSE", "EQUITIES::ELSE//USD"))])
+def test_a_trade_beyond_the_plan_that_both_lanes_made_under_ids_of_their_own_is_one_trade(
+    ids: str, symbols: tuple[str, str]
+) -> None:
+    one = with_another(with_another(random_case(1), CONTROL, "a", symbol="ELSE"), CANDIDATE, "a", symbol="ELSE")
+    case = with_another(with_another(random_case(1), CONTROL, ids[0], symbol=symbols[0]), CANDIDATE, ids[1], symbol=symbols[1])
+    joined, apart = judge(one, default_policy()).money, judge(case, default_policy()).money
+    assert joined is not None
+    assert apart is not None
+    assert (len(apart.lines), apart.gross, apart.net) == (len(joined.lines), joined.gross, joined.net)
+
+
+def test_each_of_two_trades_beyond_the_plan_is_joined_once() -> None:
+    case = random_case(1)
+    for role, ids in ((CONTROL, "ab"), (CANDIDATE, "cd")):
+        for name in ids:
+            case = with_another(case, role, name, symbol="ELSE")
+    beyond = [pair for pair in PairView(case).trades if pair.planned is None]
+    assert sorted(pair.control.trade.trade_id for pair in beyond if pair.both and pair.control) == ["a", "b"]
+    assert sorted(pair.candidate.trade.trade_id for pair in beyond if pair.candidate) == ["c", "d"]
