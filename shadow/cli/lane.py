@@ -390,6 +390,8 @@ def _show_part(name: str, part: Part, wire: Mapping[str, object]) -> None:
         told[field] = below_it.get(inner[0], {}).get(inner[1]) if inner else wire.get({"key": "trade_id"}.get(field, field))
     own = wire.get("own")
     held = [each for each in own if isinstance(each, Mapping)] if isinstance(own, list) else []
+    if told.get("key") == f"{wire.get('symbol')}:{wire.get('action')}":  # made of them where the row has no key of its own
+        told["key"] = None
     told |= {f"own.{field}": next((each.get("text") for each in held if each.get("name") == field), None) for field in part.own}
     shown = ", ".join(f"{field} {value}" for field, value in told.items() if value is not None)
     say(f"  {escape(name)}: {escape(shown)}")

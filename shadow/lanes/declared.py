@@ -257,21 +257,16 @@ def _trades(reading: _Reading, document: object) -> tuple[TradeOutcome, ...]:
     roots = reading.lane.trades.roots if document is not None else ()
     rows = [row for root in roots for row in _rows(reading, document, steps(root), "")]
     trades = [trade for number, row in enumerate(rows) if (trade := _trade(reading, number, row)) is not None]
-    return tuple(sorted(_with_keys_of_their_own(reading, trades), key=lambda trade: trade.trade_id))
+    return tuple(sorted(_with_keys_of_their_own(trades), key=lambda trade: trade.trade_id))
 
 
-def _with_keys_of_their_own(reading: _Reading, trades: list[TradeOutcome]) -> list[TradeOutcome]:
-    """Name trades by symbol and side where others have their key too, which is a gap: one would be taken for another."""
-    sharing: dict[str, dict[str, None]] = {}
+def _with_keys_of_their_own(trades: list[TradeOutcome]) -> list[TradeOutcome]:
+    """Name trades by symbol and side where others have their key too: a batch's id for one, which would make them one trade."""
+    names: dict[str, set[tuple[str, Side]]] = {}
     for trade in trades:
-        sharing.setdefault(trade.trade_id, {})[f"{trade.symbol}:{trade.action}"] = None
-    for key, names in sharing.items():
-        if len(names) > 1:
-            at = reading.lane.trades.fields["key"].at
-            told = f"{at}: expected a key that each trade has alone, was {key!r} of {', '.join(names)}"
-            reading.gap(f"{reading.lane.name} trades", told)
+        names.setdefault(trade.trade_id, set()).add((trade.symbol, trade.action))
     return [
-        trade.model_copy(update={"trade_id": f"{trade.symbol}:{trade.action}"}) if len(sharing[trade.trade_id]) > 1 else trade
+        trade if len(names[trade.trade_id]) == 1 else trade.model_copy(update={"trade_id": f"{trade.symbol}:{trade.action}"})
         for trade in trades
     ]
 

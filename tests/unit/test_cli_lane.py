@@ -373,7 +373,9 @@ def test_the_run_and_each_trade_are_shown_field_by_field_with_what_is_not_there(
             "[trades]", 'failed_trades = "failed"\ntotal_trades = "all"\n[run.own]\nhost = "debug.host"\n[trades]', 1
         ).replace("[maps]", '[trades.own]\nvenue = "venue"\n[maps]')
     )
-    text = run("check", file, "--history", history_of(tmp_path, "h.json", quote_usd=None, filled_usd="999.5", venue="X"))[1]
+    text = run(
+        "check", file, "--history", history_of(tmp_path, "h.json", quote_usd=None, filled_usd="999.5", venue="X", client_ref=None)
+    )[1]
     shown = {line.strip().partition(": ")[0]: line.partition(": ")[2] for line in text.splitlines() if line.startswith("  ")}
     assert shown["run"].endswith("own.host a")
     assert "status COMPLETED, started_at 20" in shown["run"]
@@ -383,5 +385,5 @@ def test_the_run_and_each_trade_are_shown_field_by_field_with_what_is_not_there(
     first, second = sorted(name for name in shown if name.isupper())
     of_changed, of_other = (first, second) if "own.venue X" in shown[first] else (second, first)
     assert "value 999.5, order_id b-0" in shown[of_changed]
-    assert missing[of_changed] == "not there: reason, decision_price"
+    assert missing[of_changed] == "not there: key, reason, decision_price"
     assert missing[of_other] == "not there: reason, own.venue"

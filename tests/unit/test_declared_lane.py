@@ -962,18 +962,19 @@ def test_a_quantity_that_is_below_zero_for_a_sell_is_read_without_its_sign_where
     assert read.intent.quantity == 20
 
 
-def test_a_key_that_different_trades_share_is_a_gap_and_accuses_nobody() -> None:
+def test_trades_that_share_a_key_are_told_apart_by_symbol_and_side() -> None:
     def one_for_all(body: dict[str, Any]) -> None:
         for each in body["order_results"]:
             each["client_ref"] = "batch-7"
 
     comparison = judged(one_for_all)
-    assert (comparison["verdict"], comparison["differences"]) == ("INCOMPLETE", [])
-    of = "AAPL:SELL, MSFT:SELL, GOOG:BUY, TSLA:BUY"
-    told = f"client_ref: expected a key that each trade has alone, was 'batch-7' of {of}"
-    assert comparison["gaps"] == [f"candidate: orders-v2 trades: {told}"]
-    run = outcome(one_for_all)
-    assert [trade.trade_id for trade in run.trades] == ["AAPL:SELL", "GOOG:BUY", "MSFT:SELL", "TSLA:BUY"]
+    assert (comparison["verdict"], comparison["differences"]) == (Verdict.MATCHED.value, [])
+    assert [trade.trade_id for trade in outcome(one_for_all).trades] == ["AAPL:SELL", "GOOG:BUY", "MSFT:SELL", "TSLA:BUY"]
+    other = row(answer_of(PLAN)["Payload"], "TSLA") | {"ticker": "ELSE"}
+    copied = judged(lambda body: body["order_results"].append(other))
+    assert (copied["verdict"], candidates(copied)) == (Verdict.DIVERGED.value, {"EXTRA_TRADE"})
+    twice = outcome(lambda body: body["order_results"].append(row(body, "TSLA")))
+    assert [trade.trade_id for trade in twice.trades].count("ref-3") == 2
 
 
 def test_an_empty_text_names_no_order_and_tells_no_error() -> None:
