@@ -128,7 +128,7 @@ lane = typer.Typer(
 @lane.command()
 def draft(*, history: History) -> None:
     """Write a first lane file from an execution's output, to be finished by hand: what was guessed, and what is left."""
-    from shadow.cli.lane import first_lane_file
+    from shadow.cli.drafting import first_lane_file
 
     typer.echo(first_lane_file(history))
 
