@@ -11,6 +11,7 @@ FUZZ_SECONDS ?= 120
 FUZZ_OPTIONS ?=
 SCHEDULES ?= 100000
 DRAWS  ?= 5000
+SWAPPED ?= 2000
 SIMULATE_OPTIONS ?=
 MUTANTS_OPTIONS ?=
 # Many interpreters are started by the jobs below; each would compile every module again.
@@ -44,8 +45,8 @@ fuzz: $(STAMP) ## Drive the properties of tests/fuzz by coverage for FUZZ_SECOND
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_OPTIONS)
 
-simulate: $(STAMP) ## Run and audit SCHEDULES worlds whose services fail and DRAWS in which lanes misbehave; SCHEDULE=N or SEED=N shows one
-	@$(BIN)/python -m tests.simulation --schedules $(SCHEDULES) --draws $(DRAWS) $(if $(SCHEDULE),--schedule $(SCHEDULE)) $(if $(SEED),--seed $(SEED)) $(SIMULATE_OPTIONS)
+simulate: $(STAMP) ## Run and audit SCHEDULES worlds whose services fail and DRAWS in which lanes misbehave, SWAPPED of them after a cut-over; SCHEDULE=N, SEED=N or SWAPPED_SEED=N shows one
+	@$(BIN)/python -m tests.simulation --schedules $(SCHEDULES) --draws $(DRAWS) --swapped $(SWAPPED) $(if $(SCHEDULE),--schedule $(SCHEDULE)) $(if $(SEED),--seed $(SEED)) $(if $(SWAPPED_SEED),--swapped-seed $(SWAPPED_SEED)) $(SIMULATE_OPTIONS)
 
 mutants: $(STAMP) ## Change one place of the code at a time, by a fixed seed, and count what the nearest tests miss (15 minutes)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.txt

@@ -22,7 +22,7 @@ from typing import Protocol
 from shadow.aws import clients
 from shadow.aws.broker import BrokerSettings, Connect, connect_broker
 from shadow.aws.clients import Environment
-from shadow.broker.port import AlpacaCredentials, Broker
+from shadow.broker.port import AlpacaCredentials, Broker, Order, OrderRejected, OrderRequest
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.errors import ConfigurationError
 from shadow.contracts.model import Exact, NonNegative
@@ -180,6 +180,12 @@ class PlannedHoldings(RecordingBroker):
         if symbol != self._message.symbol:
             return Decimal(0)
         return (self._message.current_value / self.quote(symbol).mid).quantize(SHARE_STEP, rounding=ROUND_DOWN)
+
+    def submit(self, request: OrderRequest) -> Order:
+        """Record an order. Raises OrderRejected for what does not trade, as a broker does: the lane itself does not ask."""
+        if not self.asset(request.symbol).tradable:
+            raise OrderRejected(f"{request.symbol}: not tradable")
+        return super().submit(request)
 
 
 class LegacyExecutionEnvironment(EffectsEnvironment):

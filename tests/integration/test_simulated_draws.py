@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.draws import simulate
+from tests.simulation.draws import simulate, simulate_swapped
 
 
 def test_the_auditor_agrees_with_the_verdicts_on_misbehaving_lanes() -> None:
     result = simulate(range(32))
     assert result.failures == {}
     assert result.verdicts["DIVERGED"] > 5
+
+
+def test_the_auditor_agrees_with_the_verdicts_where_the_workflow_is_in_production() -> None:
+    result = simulate_swapped(range(16, 32))
+    assert result.failures == {}
+    assert result.verdicts["DIVERGED"] > 2
 
 
 @pytest.mark.long

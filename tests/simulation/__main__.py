@@ -1,9 +1,9 @@
 """Business Unit: tests | Status: current.
 
 `make simulate`: many seeded simulations, each with faults drawn anew, and an auditor's word on each. In a schedule publishing,
-intake, comparator and sweeper run over services that fail, and the lanes are played; in a draw both lanes are real and misbehave.
-What an auditor does not agree with is printed with its seed, which runs it again: `make simulate SCHEDULE=…` or `SEED=…`. Exit
-code 1 where there is any.
+intake, comparator and sweeper run over services that fail, and the lanes are played; in a draw both lanes are real and misbehave,
+in swapped ones with the workflow in production. What an auditor does not agree with is printed with its seed, which runs it
+again: `make simulate SCHEDULE=…`, `SEED=…` or `SWAPPED_SEED=…`. Exit code 1 where there is any.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from multiprocessing import get_context
 
+from shadow.contracts.vocabulary import Lane
 from tests.simulation.auditor import audit
-from tests.simulation.draws import Draws, Result, mode_of, simulate
+from tests.simulation.draws import Draws, Result, mode_of, simulate, simulate_swapped
 from tests.simulation.schedule_audit import audit_schedule, simulate_schedules
 from tests.simulation.schedules import composed, schedule
 from tests.simulation.world import simulation, without_logs
@@ -32,12 +33,12 @@ def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def show(seed: int) -> Result:
+def show(seed: int, in_production: Lane) -> Result:
     """Run one draw again and print what the world saw."""
-    with without_logs(), simulation(mode_of(seed)) as lanes:
+    with without_logs(), simulation(mode_of(seed), in_production) as lanes:
         seen, honest = Draws(lanes).run(seed)
     wrong = audit(seen, honest)
-    say(f"seed {seed}, {seen.mode}: {len(seen.situation.plan.tradable_items)} trades")
+    say(f"seed {seed}, {seen.mode}, {in_production} in production: {len(seen.situation.plan.tradable_items)} trades")
     for fault in seen.faults:
         say(f"  fault {fault}")
     for role, account in seen.accounts.items():
@@ -98,17 +99,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make simulate", description="Simulate worlds in which things fail, and audit them.")
     parser.add_argument("--schedules", type=int, default=100_000, help="how many schedules")
     parser.add_argument("--draws", type=int, default=5_000, help="how many draws")
+    parser.add_argument("--swapped", type=int, default=0, help="how many draws with the workflow in production")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--schedule", type=int, help="run the schedule of this seed alone again, and show it")
     parser.add_argument("--seed", type=int, help="run the draw of this seed alone again, and show it")
+    parser.add_argument("--swapped-seed", type=int, help="the same with the workflow in production")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
     if options.schedule is not None:
         return 1 if show_schedule(options.schedule).failures else 0
-    if options.seed is not None:
-        return 1 if show(options.seed).failures else 0
-    works = {"schedules": (simulate_schedules, options.schedules, "SCHEDULE"), "draws": (simulate, options.draws, "SEED")}
+    for seed, lane in ((options.seed, Lane.LEGACY), (options.swapped_seed, Lane.WORKFLOW)):
+        if seed is not None:
+            return 1 if show(seed, lane).failures else 0
+    works = {
+        "schedules": (simulate_schedules, options.schedules, "SCHEDULE"),
+        "draws": (simulate, options.draws, "SEED"),
+        "swapped draws": (simulate_swapped, options.swapped, "SWAPPED_SEED"),
+    }
     totals = {
         name: run(name, work, blocks(options.first, count), count, options.processes)
         for name, (work, count, _) in works.items()

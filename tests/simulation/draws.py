@@ -1,6 +1,6 @@
 """Business Unit: tests | Status: current.
 
-Draws by seed: the situation, the faults, the run and the auditor's word on it.
+Draws by seed: the situation, the faults, the run and the auditor's word on it. A seed draws the same in either role of the lanes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from random import Random
 
-from shadow.contracts.vocabulary import ExecutionMode
+from shadow.contracts.vocabulary import ExecutionMode, Lane
 from tests.factories.aa_lanes import Situation
 from tests.factories.aa_situations import EVENTS, SHAPES, _situation
 from tests.simulation.auditor import audit
@@ -70,14 +70,19 @@ class Draws:
         return self._lanes.run(situation, faults), self._honest[1]
 
 
-def simulate(seeds: Iterable[int]) -> Result:
+def simulate_swapped(seeds: Iterable[int]) -> Result:
+    """Run draws with the workflow in production and the legacy lane as its shadow, and audit them."""
+    return simulate(seeds, Lane.WORKFLOW)
+
+
+def simulate(seeds: Iterable[int], in_production: Lane = Lane.LEGACY) -> Result:
     """Run draws and audit them."""
     chosen, result = list(seeds), Result()
     for mode in ExecutionMode:
         of_mode = [seed for seed in chosen if mode_of(seed) is mode]
         if not of_mode:
             continue
-        with without_logs(), simulation(mode) as lanes:
+        with without_logs(), simulation(mode, in_production) as lanes:
             draws = Draws(lanes)
             for seed in of_mode:
                 result.add(_audited(draws, seed))

@@ -3,6 +3,9 @@
 One seeded process: publisher, intake, control, candidate, comparator and the simulated broker, on one simulated clock. The lanes
 are those of `tests.factories.aa_lanes`: the reference lane, and the real handlers under the real state machine. Each lane reaches
 its broker over a wire of its own, on which the drawn faults strike; the comparator asks both accounts over a sound one.
+
+After a cut-over the same lanes have each other's role: the workflow trades live in the account in production, and the legacy lane
+shadows it, in paper or in dry run.
 """
 
 from __future__ import annotations
@@ -27,13 +30,14 @@ from local.broker_simulator import api, market
 from local.broker_simulator.simulator import Simulator
 from local.broker_simulator.values import SimulatedOrder
 from shadow.aws import candidate_state, clients
+from shadow.aws.broker import fingerprint_of
 from shadow.broker.alpaca import AlpacaBroker
 from shadow.broker.recording import RecordingBroker
 from shadow.contracts.comparison import Comparison
 from shadow.contracts.identity import run_id_of, run_id_of_execution
 from shadow.contracts.pair import Pair, PairState, UnpairedPlan
 from shadow.contracts.plan import TradeMessage
-from shadow.contracts.vocabulary import ExecutionMode, Role
+from shadow.contracts.vocabulary import ExecutionMode, Lane, Role
 from shadow.execution.ports import SystemClock
 from shadow.intake.aws import PublishMode, S3PlanStore
 from shadow.intake.composition import take_batch
@@ -43,6 +47,8 @@ from shadow.lanes.brokers.truth import BrokerTruthReader
 from shadow.lanes.lane import Deadlines
 from shadow.publish import DualPublisher, IntakeQueue
 from shadow.reference import execution as reference
+from shadow.reference.composition import DryRunLane, DryRunPublisher
+from shadow.reference.lane import LaneParts
 from shadow.reference.publishing import Published
 from tests.factories import aa_lanes as lanes_module
 from tests.factories import small_states
@@ -120,6 +126,7 @@ class Simulation(AaLanes):
     """Both lanes, whose wires misbehave as is drawn."""
 
     mode: ExecutionMode = ExecutionMode.PAPER
+    in_production: Lane = Lane.LEGACY
     wires: dict[Role, Wire] = field(default_factory=dict)
     recorded: list[Any] = field(default_factory=list)
     books: Mapping[Role, Any] = field(default_factory=dict)
@@ -183,17 +190,19 @@ class Simulation(AaLanes):
             messages.append(MessageBody)
             return {"MessageId": QueueUrl}
 
-        queue = IntakeQueue("intake", lambda: SimpleNamespace(send_message=send_message))
-        control = DualPublisher(lambda given: self._run_control(given, deployment, world), publishing._Core(queue, "dev", 0.05))
+        core = publishing._Core(IntakeQueue("intake", lambda: SimpleNamespace(send_message=send_message)), "dev", 0.05)
+        swapped = self.in_production is Lane.WORKFLOW
+        control = DualPublisher(lambda given: self._run_control(given, deployment, world), core, swapped=swapped)
         with on_turns(publishing, turns, CLOCK.at.timestamp(), lambda: 0.0, StringIO()):
             turns.spawn(Process(), lambda: control.publish(plan))
             turns.run(PUBLISHING_SECONDS)
         return messages
 
     def _run_control(self, plan: Any, deployment: Decimal, world: World) -> Published:
+        """Publish to the legacy lane, whichever role it has, and let it work its queue."""
         control = Control(deployment=deployment, broker=self.control_broker)  # type: ignore[arg-type] # the port
         publisher = replace(control.publisher(), equity=self._equity, now=CLOCK.now)
-        published = publisher.publish(plan)
+        published = (DryRunPublisher(publisher, lambda same: same) if self._is_recorded else publisher).publish(plan)
         assert isinstance(published, Published)
         taken = 0
         while taken < len(control.queue.sent):
@@ -203,15 +212,21 @@ class Simulation(AaLanes):
         return published
 
     def _equity(self) -> Decimal:
-        """What the account is worth when the plan is published, before any fault strikes the lane's own calls."""
-        return self.simulator.account(Role.CONTROL).equity
+        """What the legacy lane's account is worth when the plan is published, before any fault strikes the lane's own calls."""
+        return self.simulator.account(Lane.LEGACY.role_beside(self.in_production)).equity
+
+    @property
+    def _is_recorded(self) -> bool:
+        """Whether the legacy lane shadows in dry run."""
+        return self.in_production is Lane.WORKFLOW and self.mode is ExecutionMode.DRY_RUN
 
     def _deliver(self, control: Control, body: str) -> None:
         """Deliver one record, again where the lane died on it, as the queue does."""
         parts = replace(control.parts(), now=CLOCK.now, sleep=CLOCK.sleep)
         for _ in range(MOST_DELIVERIES):
             try:
-                parts.assemble().process(TradeMessage.parse_json(body))
+                lane = DryRunLane(parts, LaneParts.assemble) if self._is_recorded else parts.assemble()
+                lane.process(TradeMessage.parse_json(body))
             except Killed:
                 continue
             return
@@ -226,7 +241,7 @@ class Simulation(AaLanes):
         """Change what one lane left, in one of the places where it leaves records."""
         run_id, arn = run_id_of(plan.plan_id), execution_arn(run_id_of(plan.plan_id))
         others = {run_id: OTHER, plan.plan_id: f"{plan.plan_id}-other", plan.correlation_id: f"{plan.correlation_id}-other"}
-        if fault.role is Role.CANDIDATE:
+        if fault.role is Lane.WORKFLOW.role_beside(self.in_production):
             if fault.number % 2:
                 world.state_items[run_id] = spoil(world.state_items[run_id], fault, others)
             else:
@@ -298,16 +313,21 @@ def without_logs(level: int = logging.CRITICAL) -> Iterator[None]:
 
 
 @contextmanager
-def simulation(mode: ExecutionMode) -> Iterator[Simulation]:
+def simulation(mode: ExecutionMode, in_production: Lane = Lane.LEGACY) -> Iterator[Simulation]:
     """Give a simulation whose candidate runs in `mode`, without a wall clock and without chance of its own."""
     simulator = Simulator()
     made = Simulation.__new__(Simulation)
+    legacy, workflow = (lane.role_beside(in_production) for lane in (Lane.LEGACY, Lane.WORKFLOW))
+    own = ExecutionMode.LIVE if in_production is Lane.WORKFLOW else mode
+    account = fingerprint_of(simulator.account(Role.CONTROL).number)
     brokers = {role: broker_of(role, lambda request, role=role: made.wires[role](request)) for role in Role}
     books = {role: broker_of(role, exchange_with(simulator)) for role in Role}
     with ExitStack() as stack:
         tables = stack.enter_context(quick_tables())
-        built = stack.enter_context(cloud(EXECUTION_MODE=mode.value, CONTROL_ACCOUNT_FINGERPRINT="0" * 64))
-        Simulation.__init__(made, built, simulator, brokers[Role.CONTROL], tables, mode=mode, books=books)
+        settings = {"EXECUTION_MODE": own.value, "PRODUCTION_LANE": in_production.value, "CONTROL_ACCOUNT_FINGERPRINT": account}
+        built = stack.enter_context(cloud(**settings))
+        options = {"mode": mode, "in_production": in_production, "books": books}
+        Simulation.__init__(made, built, simulator, brokers[legacy], tables, **options)  # type: ignore[arg-type]
         for module in (lanes_module, small_states, candidate_state, api):
             stack.enter_context(patch.object(module, "datetime", SimulatedDatetime))
         new_york = market.NEW_YORK
@@ -315,7 +335,7 @@ def simulation(mode: ExecutionMode) -> Iterator[Simulation]:
         stack.enter_context(patch.object(SystemClock, "now", lambda _: CLOCK.now()))
         stack.enter_context(patch.object(SystemClock, "sleep", lambda _, seconds: CLOCK.sleep(seconds)))
         stack.enter_context(patch.object(reference, "uuid4", lambda: UUID(int=made._seeded.getrandbits(128), version=4)))
-        stack.enter_context(patch.object(AlpacaBroker, "connect", lambda _: brokers[Role.CANDIDATE]))
+        stack.enter_context(patch.object(AlpacaBroker, "connect", lambda _: brokers[workflow]))
         submit = RecordingBroker.submit
 
         def recorded(self: RecordingBroker, request: Any) -> Any:

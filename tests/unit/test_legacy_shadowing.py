@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from functions.legacy_execution import lambda_handler as function
 from shadow.aws import clients
 from shadow.aws.broker import fingerprint_of
+from shadow.broker.port import Asset, OrderRejected, OrderRequest, OrderType
 from shadow.broker.recording import RECORDED
 from shadow.contracts.plan import TradeMessage, trade_messages
 from shadow.contracts.vocabulary import ExecutionMode, Lane, Side
@@ -140,6 +142,18 @@ def test_a_dry_run_executes_the_whole_plan_and_sends_no_order() -> None:
     assert [trade.status.value for trade in trades] == ["COMPLETED"] * len(PLAN.tradable_items)
     assert all((trade.order_id or "").startswith(RECORDED) for trade in trades)
     assert world.broker.orders == {}
+
+
+def test_a_dry_run_refuses_what_does_not_trade_as_the_broker_of_the_lane_in_production_does() -> None:
+    broker = LegacyBroker()
+    broker.asset = lambda symbol: Asset(symbol, tradable=symbol != MESSAGE.symbol, fractionable=True)  # type: ignore[method-assign]
+    request = OrderRequest("client-1", MESSAGE.symbol, MESSAGE.action, Decimal(1), OrderType.MARKET)
+    account = PlannedHoldings(broker, MESSAGE)
+
+    with pytest.raises(OrderRejected, match="not tradable"):
+        account.submit(request)
+    assert account.order_by_client_id("client-1") is None
+    assert account.submit(replace(request, symbol="OTHER")).order_id.startswith(RECORDED)
 
 
 def test_a_dry_runs_account_holds_what_the_plan_says_of_the_trade() -> None:
