@@ -204,6 +204,10 @@ def test_a_part_of_a_share_is_a_residue_where_a_lane_was_told_that_the_asset_tra
         (UNKNOWN, NEARLY | {"intent": None, "average_price": None, "value": None}, duties(), BOTH),
         (UNKNOWN, NEARLY | {"status": TradeStatus.SKIPPED}, duties(), BOTH),
         ({}, NEARLY, duties(), {CANDIDATE}),
+        # nor beside a success that filled nothing
+        ({"orders": (EMPTY,)}, NEARLY, duties(), {CONTROL}),
+        ({"orders": (), **ZERO_FILL}, NEARLY, duties(), {CONTROL}),
+        ({"orders": (EMPTY,)}, NEARLY | {"filled_quantity": D("9.6")}, duties(), {CANDIDATE}),
     ],
 )
 def test_of_two_ends_the_lane_departs_that_did_not_do_what_it_had_to(

@@ -162,6 +162,7 @@ def ends_apart(pair: TradePair, duties: Duties) -> frozenset[Role]:
     """Give the lanes that departed where a trade ended differently in the two. The plan wants it executed; the rules come first.
 
     - Both lanes had to block: a lane that bought departs, a lane that blocked does not.
+    - A lane failed and did nearly all, and the other says that it executed the trade and filled nothing: that one departs.
     - One lane had no quote or no broker, and only the other lane's own word says that it executed the trade: the other departs
       where its price is not the market's. Where it is, nothing says which lane departs.
     """
@@ -189,8 +190,10 @@ def _departs(side: LaneTrade, other: LaneTrade, pair: TradePair, duties: Duties)
     if mine.reason is Reason.MARKET_CLOSED or theirs.reason is Reason.MARKET_CLOSED:
         return side.role in closed_departs(side, other)
     if mine.status is TradeStatus.COMPLETED:
-        return theirs.reason in _OUTAGES and is_off_every_witness(side, pair, duties.policy)
-    is_unsound = theirs.status in (TradeStatus.UNKNOWN, TradeStatus.UNFINISHED) or broken_chain(other) is not None
+        is_false = _nothing_filled(side) is not None and _did_nearly_all(other, pair, duties.policy)
+        return is_false or (theirs.reason in _OUTAGES and is_off_every_witness(side, pair, duties.policy))
+    is_unknown = theirs.status in (TradeStatus.UNKNOWN, TradeStatus.UNFINISHED)
+    is_unsound = is_unknown or broken_chain(other) is not None or _nothing_filled(other) is not None
     if is_unsound and _did_nearly_all(side, pair, duties.policy):
         return False
     return not (mine.reason in _OUTAGES and theirs.status is TradeStatus.COMPLETED and not _is_proved(other, pair, duties))
