@@ -15,7 +15,7 @@ from shadow.cli.lane import ending_of, execution_in, shortened
 from shadow.cli.output import BadInput
 from shadow.contracts.vocabulary import RunStatus, Side, TradeStatus
 from shadow.lanes.declared import word_of
-from shadow.lanes.lane_file import MOMENTS, NAME_OF_ROW, NUMBERS
+from shadow.lanes.lane_file import MOMENTS, NAME_OF_ROW, NUMBERS, PRODUCT
 from shadow.lanes.paths import Each, Way, below, members, steps, unread, written
 from shadow.lanes.records import Unreadable, as_json, instant_of, is_symbol, number_of
 from shadow.lanes.workflow.history import payload_of, read_history
@@ -117,6 +117,8 @@ def _trade_lines(draft: _Draft) -> list[str]:
     if lacking:
         lines.append(f'# not there: {", ".join(lacking)}. Of a Parallel take each branch, as in root = ["[0].LIST[*]", …]')
     lines += [_field_line(name, path, draft.rows.get(path, []), name) for name, path in draft.fields.items()]
+    if {"filled_quantity", "average_price"} <= draft.fields.keys() and "value" not in draft.fields:
+        lines.append(f'value = {{ at = "value", else = "{PRODUCT}" }}  # not found, so it is computed')
     return lines + [f'# {name} = ""  # not found: its path in one trade' for name in _MUST if name not in draft.fields]
 
 

@@ -57,7 +57,7 @@ def check_lane_file(file: Path, history: Path | None, policy: Path | None, *, in
         describe, events = execution_in(history)
         if describe.get("status") not in _ENDS.values():
             faults.append(f"{history}: {ending_of(describe, events)}: wait until it has ended, and fetch all pages")
-        faults += [f"{history}: {gap.what}: {gap.reason}" for gap in outcome.gaps]
+        faults += [f"{history}: {gap.what}: {gap.reason}{_hint(gap.reason)}" for gap in outcome.gaps]
         faults += [f"{history}: {violation}" for violation in outcome.violations]
         faults += [f"{history}: {fault}" for fault in _faults_of_signs(outcome)]
     faults += _faults_of_input(lane)
@@ -72,6 +72,14 @@ def check_lane_file(file: Path, history: Path | None, policy: Path | None, *, in
     else:
         _show(lane, outcome, faults)
     return ExitCode.DIVERGED if faults else ExitCode.FINE
+
+
+def _hint(reason: str) -> str:
+    """Say what can stand in for a value that is not there, where there is always a row without it."""
+    for told in ("null", "absent"):
+        if reason.endswith(f"expected a value, was {told}"):
+            return f" (when_{told} says what it means where that is usual)"
+    return ""
 
 
 def _show(lane: LaneFile, outcome: RunOutcome | None, faults: list[str]) -> None:
@@ -150,7 +158,7 @@ def _faults_of_examples(lane: LaneFile, folder: Path) -> list[str]:
     for number, example in enumerate(lane.examples):
         outcome, words = _read(lane, folder / str(example.get("input")))
         met |= words
-        faults += [f"example {number}: {gap.what}: {gap.reason}" for gap in outcome.gaps]
+        faults += [f"example {number}: {gap.what}: {gap.reason}{_hint(gap.reason)}" for gap in outcome.gaps]
         expected = as_json(read_whole(folder / str(example.get("expect"))))
         faults += [f"example {number}: {text}" for text in _unlike(expected, as_json(json.dumps(outcome.to_wire())), "outcome")]
     fields = (*lane.run.fields.values(), *lane.run.own.values(), *lane.trades.fields.values(), *lane.trades.own.values())

@@ -291,6 +291,23 @@ def test_a_draft_says_that_results_in_s3_are_not_read_and_that_another_list_has_
     assert "# not read: sells[*], which looks like trades too" in text
 
 
+def test_a_value_that_is_not_written_down_is_drafted_as_quantity_times_price(tmp_path: Path) -> None:
+    row = {"symbol": "AAPL", "side": "buy", "status": "ok", "filled_qty": "3", "avg_price": "2"}
+    assert drafted(tmp_path, answered([row]))[1]["trades"]["value"]["else"] == "filled_quantity * average_price"
+    assert drafted(tmp_path, answered([row | {"filled_usd": "6"}]))[1]["trades"]["value"] == "filled_usd"
+
+
+@pytest.mark.parametrize(("told", "value"), [("null", None), ("absent", ...)])
+def test_what_can_stand_in_for_a_value_that_is_not_there_is_said(tmp_path: Path, told: str, value: object) -> None:
+    file, history = tmp_path / "lane.toml", history_of(tmp_path, "h.json", order_status=None)
+    file.write_text(LANE_FILE)
+    if value is ...:
+        history.write_text(history.read_text().replace('\\"order_status\\": null, ', ""))
+    faults = json.loads(run("check", file, "--history", history, "--json")[1])["faults"]
+    place = f"order_status: expected a value, was {told} (when_{told} says what it means where that is usual)"
+    assert [fault for fault in faults if fault.endswith(place)]
+
+
 def test_a_draft_takes_the_trades_and_not_the_fills_inside_of_them(tmp_path: Path) -> None:
     fill = {"qty": "1", "price": "2", "order_id": "o", "id": "f", "value": "2", "filled_at": "2026-11-20T20:45:00Z"}
     lane = drafted(tmp_path, answered([{"symbol": "AAPL", "side": "buy", "status": "ok", "fills": [fill, fill]}]))[1]
