@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from shadow.compare.checks import safety
 from shadow.compare.checks.duties import Duties, is_equity_blocked, was_tried
 from shadow.compare.checks.safety import equity_findings, guard_findings, market_findings, phase_findings
+from shadow.compare.judge import judge
 from shadow.compare.rules import AbsoluteRule
 from shadow.contracts.outcome import (
     EquityDecision,
@@ -32,6 +35,8 @@ from tests.factories.two_runs import (
     some,
     view,
 )
+from tests.strategies.outcomes import Fate, World, case_of, item_of, plan_of
+from tests.strategies.planting import run_of, with_run
 
 
 def answer(*, allowed: bool, failed: str | None = None, **changes: Any) -> GuardDecision:
@@ -183,7 +188,10 @@ def test_what_is_told_of_a_guard_has_both_answers_and_its_buys_at_stake() -> Non
         ({"TSLA": asked(cumulative="1251")}, {"equity_limit": D(5000)}, of("EQUITY_FOREIGN_COUNT")),
         ({"TSLA": asked(cumulative="1251")}, {"equity_limit": D(0)}, of()),
         ({"TSLA": asked(cumulative="1251")}, {"equity_limit": D(5000), "lane": Lane.LEGACY}, of()),
-        ({"GOOG": asked(cumulative="1250") | {"completed_at": at(19)}}, {"equity_limit": D(5000)}, of("EQUITY_FOREIGN_COUNT")),
+        ({"GOOG": asked(cumulative="1100")}, {"equity_limit": D(5000)}, of("EQUITY_FOREIGN_COUNT")),
+        ({"GOOG": asked(cumulative="1250")}, {"equity_limit": D(5000)}, of()),
+        ({"GOOG": asked(cumulative="1240")}, {"equity_limit": D(5000)}, of()),
+        ({"GOOG": asked(cumulative="1236")}, {"equity_limit": D(5000)}, of("EQUITY_FOREIGN_COUNT")),
         ({"TSLA": LIMITED | asked("1263", allowed=False)}, {"equity_limit": D(1000)}, of("EQUITY_FOREIGN_COUNT")),
         ({"TSLA": LIMITED | asked("1262", allowed=False)}, {"equity_limit": D(1000)}, of()),
         # beyond the limit
@@ -206,11 +214,11 @@ def test_the_breaker_is_held_against_its_own_limit_and_buys(trades: Any, run: di
     ("trades", "limit", "kind", "shown", "why"),
     [
         (
-            {"GOOG": asked(cumulative="1250") | {"completed_at": at(19)}},
+            {"GOOG": asked(cumulative="1100")},
             5000,
             "EQUITY_FOREIGN_COUNT",
-            "1250",
-            "had counted 1250 USD where its BUYs until then came to 1000",
+            "1100",
+            "had counted 1100 USD at the BUY of GOOG, and no set of its BUYs comes to that",
         ),
         (
             {"TSLA": LIMITED | asked("1263", allowed=False)},
@@ -235,27 +243,55 @@ def test_what_is_wrong_with_a_breaker_is_said_in_words(trades: Any, limit: int, 
     assert [(each.candidate, each.explanation) for each in found] == [(shown, f"The candidate {why}.")]
 
 
-def test_what_the_first_buy_counted_is_what_had_begun_by_its_end() -> None:
-    def foreign(first: dict[str, Any], second: dict[str, Any]) -> bool:
-        seen = beside(ran(CANDIDATE, {"GOOG": first, "TSLA": second}, equity_limit=D(5000)))
-        return some(equity_findings(seen, duties(seen)), "EQUITY_FOREIGN_COUNT") == [CANDIDATE]
+def counted_what_is_not_its_own(*buys: dict[str, Any]) -> bool:
+    seen = beside(ran(CANDIDATE, dict(zip(BUYS, buys, strict=True)), equity_limit=D(5000)))
+    return some(equity_findings(seen, duties(seen)), "EQUITY_FOREIGN_COUNT") == [CANDIDATE]
 
+
+def test_a_breaker_may_count_what_other_buys_reserved_beside_it_whenever_their_trades_began() -> None:
+    first = asked(cumulative="1250") | {"started_at": at(20), "completed_at": at(21)}
+    late = {"started_at": at(39), "completed_at": at(40)}
+
+    assert not counted_what_is_not_its_own(first, late | asked(cumulative="250"))
+    assert not counted_what_is_not_its_own(first, late | asked(cumulative="1250"))
+    assert not counted_what_is_not_its_own(first, late)
+    assert counted_what_is_not_its_own(asked(cumulative="1100"), late)
+
+
+@pytest.mark.parametrize("other", [FAILED, {"status": TradeStatus.UNKNOWN}, CLOSED, {"attempts": 2}])
+def test_where_a_buy_may_have_given_a_part_back_the_sums_say_nothing_below_their_total(other: dict[str, Any]) -> None:
+    assert not counted_what_is_not_its_own(asked(cumulative="1100"), other)
+    assert counted_what_is_not_its_own(asked(cumulative="1263"), other)
+
+
+def test_a_run_without_buys_has_counted_nothing() -> None:
     sells = tuple(trade for trade in ran(CANDIDATE).trades if trade.action is Side.SELL)
     without = beside(ran(CANDIDATE, trades=None, equity_limit=D(5000)).model_copy(update={"trades": sells}))
     assert some(equity_findings(without, duties(without)), "EQUITY_FOREIGN_COUNT") == []
-    counted, later = asked(cumulative="1250"), {"started_at": at(31), "completed_at": at(40)}
-    assert foreign(counted, later)
-    assert not foreign(counted, later | {"started_at": at(30)})
-    assert not foreign(counted, later | {"attempts": 2})
-    assert foreign(counted, later | {"attempts": 1})
-    assert not foreign(counted, later | FAILED)
-    assert not foreign(counted, later | {"status": TradeStatus.UNKNOWN})
-    assert not foreign(counted, later | {"started_at": None})
-    assert foreign(counted, later | {"started_at": None} | CLOSED)
-    assert not foreign(counted | {"completed_at": None}, later)
-    assert not foreign(counted, later | asked(cumulative="1250"))
-    assert foreign(counted, later | asked(cumulative="1251"))
-    assert not foreign(asked(cumulative="1000"), later)
+
+
+TOLD = ("88200", "9800", "39200", "88200", "88200", "39200", "39200", "98000", "98000", "88200")
+"""What a breaker answered to ten BUYs of 9,800 USD that a Map had in hand at once, in the order in which their trades began."""
+
+
+@pytest.mark.parametrize(("told", "is_foreign"), [(TOLD, False), ((*TOLD[:9], "90000"), True), ((*TOLD[:9], "107800"), True)])
+def test_ten_buys_at_once(told: Sequence[str], *, is_foreign: bool) -> None:
+    items = [item_of(f"S{number}", "BUY", D(9800)) for number in range(10)]
+    case = case_of(World(plan_of(items), tuple(Fate(item, D(50), D(0)) for item in items), limit=D(100_000)))
+    run = run_of(case, CANDIDATE)
+    trades = tuple(
+        trade.model_copy(update={"equity": EquityDecision(allowed=True, cumulative=D(answer), limit=D(100_000))})
+        for trade, answer in zip(run.trades, told, strict=True)
+    )
+    found = judge(with_run(case, CANDIDATE, trades=trades), POLICY).differences
+
+    assert [each.kind for each in found] == ["EQUITY_FOREIGN_COUNT"] * is_foreign
+
+
+def test_of_more_buys_than_can_be_tried_nothing_is_said_below_their_total(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safety, "_MOST_TRIED", 1)
+
+    assert not counted_what_is_not_its_own(asked(cumulative="1100"), {})
 
 
 def test_limits_that_differ_are_told_once_of_the_lane_that_is_off() -> None:

@@ -712,7 +712,7 @@ def test_v13_a_breaker_that_reads_another_lanes_counter_is_told() -> None:
 # V14: false alarms
 
 
-@pytest.mark.parametrize(("counted", "told"), [("1300", []), ("1301", [("EQUITY_FOREIGN_COUNT", "candidate")])])
+@pytest.mark.parametrize(("counted", "told"), [("1300", []), ("1314", [("EQUITY_FOREIGN_COUNT", "candidate")])])
 def test_v14_a_failed_buy_whose_last_attempt_began_late_may_have_been_counted_before(
     counted: str, told: list[tuple[str, str]]
 ) -> None:

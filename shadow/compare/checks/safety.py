@@ -7,7 +7,7 @@ against what the rule demands of the lane's own trades, so that a wrong decision
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from shadow.compare.case import Fault, Finding, LaneTrade, PairView, TradePair, of_each, run_faults, shown
@@ -231,56 +231,47 @@ def _misjudged(view: PairView, run: RunOutcome, duties: Duties) -> Fault | None:
 
 
 def _foreign(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
-    """Tell of a breaker that counted more than all BUYs of its own run come to: it reads another lane's counter."""
+    """Tell of a breaker that counted what no BUYs of its own run come to: it reads another lane's counter."""
     if run.lane not in policy.applies.equity_counted or not run.equity_limit:
         return None
     buys = [(pair, side) for pair, side in view.trades_of(run.role) if side.trade.action is Side.BUY]
     own = sum((planned_of(pair, side) for pair, side in buys), Decimal(0))
     counted = [side.trade.equity.cumulative for _, side in buys if side.trade.equity and side.trade.equity.cumulative is not None]
-    early = _first_counted(buys)
-    if early is not None and early[1] > early[0]:
-        return Fault(
-            decimal_text(early[1]), f"had counted {shown(early[1])} USD where its BUYs until then came to {shown(early[0])}"
-        )
     most = max(counted, default=Decimal(0))
-    if most <= own or within(policy.rules.equity_limit, most, own):
+    if most > own and not within(policy.rules.equity_limit, most, own):
+        return Fault(decimal_text(most), f"counted {shown(most)} USD where all of its BUYs come to {shown(own)}")
+    found = _unaccounted(buys, policy)
+    if found is None:
         return None
-    return Fault(decimal_text(most), f"counted {shown(most)} USD where all of its BUYs come to {shown(own)}")
+    symbol, answer = found
+    return Fault(
+        decimal_text(answer), f"had counted {shown(answer)} USD at the BUY of {symbol}, and no set of its BUYs comes to that"
+    )
 
 
-def _first_counted(buys: list[tuple[TradePair, LaneTrade]]) -> tuple[Decimal, Decimal] | None:
-    """Give of the BUY that asked first, in USD: all BUYs that began before it ended, and what the breaker had counted then."""
-    known = [
-        (side.trade.started_at, pair, side)
-        for pair, side in buys
-        if side.trade.started_at and side.trade.equity and side.trade.equity.allowed and side.trade.equity.cumulative is not None
-    ]
-    if not known or any(side.trade.started_at is None and was_tried(side.trade) for _, side in buys):
-        return None
-    first = min(known, key=lambda each: each[0])[2]
-    ends = first.trade.completed_at
-    if ends is None or first.trade.equity is None or first.trade.equity.cumulative is None:
-        return None
-    counted = first.trade.equity.cumulative
-    begun = (planned_of(pair, side) for pair, side in buys if _may_have_reserved(side, ends) or _counted_by(side, counted))
-    return sum(begun, Decimal(0)), counted
+_MOST_TRIED = 12
+"""BUYs of which every set is tried: 4,096 sums. Of more nothing is said."""
 
 
-def _counted_by(side: LaneTrade, counted: Decimal) -> bool:
-    """Tell whether a BUY may be part of the sum that another one saw. BUYs reserve in parallel, and the sum only grows."""
-    equity = side.trade.equity
-    return equity is not None and equity.cumulative is not None and equity.cumulative <= counted
+def _unaccounted(buys: list[tuple[TradePair, LaneTrade]], policy: Policy) -> tuple[str, Decimal] | None:
+    """Give the symbol and the answer (USD) of a BUY whose answer no set of the run's BUYs comes to; None where each may be right.
 
-
-def _may_have_reserved(side: LaneTrade, by: datetime) -> bool:
-    """Tell whether a BUY may have been counted by a moment.
-
-    The record of a BUY that was tried more than once, or failed, has the start of its last attempt: it may have been counted
-    before.
+    A breaker answers with the sum that it reads after its own reservation, while other BUYs reserve beside it: any of them may be
+    in it, whenever their trades began. Where a BUY may have given a part back nothing is said.
     """
-    trade = side.trade
-    is_last_attempt = (trade.attempts or 1) > 1 or trade.status in (TradeStatus.FAILED, TradeStatus.UNKNOWN)
-    return trade.started_at is not None and (trade.started_at <= by or is_last_attempt)
+    passed = [(pair, side) for pair, side in buys if not is_equity_blocked(side.trade)]
+    is_plain = all(side.trade.status is TradeStatus.COMPLETED and (side.trade.attempts or 1) == 1 for _, side in passed)
+    if not is_plain or len(passed) > _MOST_TRIED:
+        return None
+    sums = {ZERO}
+    for pair, side in passed:
+        amount = planned_of(pair, side)
+        sums |= {EXACT.add(each, amount) for each in sums}
+    for pair, side in passed:
+        answer = side.trade.equity.cumulative if side.trade.equity else None
+        if answer is not None and not any(each >= answer and within(policy.rules.equity_limit, answer, each) for each in sums):
+            return pair.symbol, answer
+    return None
 
 
 def _uncounted(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
