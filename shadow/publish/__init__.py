@@ -37,6 +37,7 @@ from collections.abc import Set as AbstractSet
 from enum import Enum
 from itertools import islice
 from sys import exc_info, getsizeof
+from threading import get_native_id
 from types import CoroutineType
 
 TYPE_CHECKING = False
@@ -109,11 +110,11 @@ class PublishingFailed(Exception):
 
 
 def _started(work: Callable[..., None], *arguments: object) -> bool:
-    """Start a thread without waiting for it; False where none can be had."""
+    """Start a thread; False where none can be had."""
     known, size = exc_info()[1], threading.stack_size()
     try:
         threading.stack_size(size and max(size, STACK_BYTES))  # a host's small one is too small for boto3
-        _thread.start_new_thread(_in_peace, (work, *arguments))  # type: ignore[arg-type]
+        _thread.start_new_thread(_in_peace, (get_native_id(), work, *arguments))  # type: ignore[arg-type]
     except (RuntimeError, MemoryError) as error:
         if _of_a_signal(error, known):
             raise
@@ -123,15 +124,11 @@ def _started(work: Callable[..., None], *arguments: object) -> bool:
     return True
 
 
-def _in_peace(work: Callable[..., None], *arguments: object) -> None:
+def _in_peace(caller: int, work: Callable[..., None], *arguments: object) -> None:
     """Work without taking signals: one that the control blocks and waits for would end the process here."""
-    _take_no_signals()
-    work(*arguments)
-
-
-def _take_no_signals() -> None:
-    if hasattr(signal, "pthread_sigmask"):
+    if get_native_id() != caller and hasattr(signal, "pthread_sigmask"):  # a greenlet is in the caller's thread
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    work(*arguments)
 
 
 def _of_a_signal(error: BaseException | None, known: object) -> BaseException | None:
@@ -334,7 +331,7 @@ class IntakeQueue:
     """
 
     def __init__(self, url: str, connect: Callable[[], SqsClient] | None = None) -> None:
-        """Send to the queue at `url`; `connect` makes the client (default: boto3's, short limits, one attempt)."""
+        """Send to the queue at `url`; `connect` makes the client (default: boto3's)."""
         self.url = url
         self.connect = connect or _boto3_client
         self._client: SqsClient | None = None
@@ -512,17 +509,17 @@ class _Publication:
         return given[named]
 
     def is_expired(self) -> bool:
-        """Whether it is too old for any further effect: a frozen process wakes up hours later."""
+        """Whether it is too old: a frozen process wakes up hours later."""
         return max(time.monotonic() - self.begun, time.time() - self.wall) > EXPIRY_SECONDS
 
     def added_ms(self) -> float:
-        """Give how long the caller was held up beyond production's own time, in milliseconds."""
+        """Give how long the caller was held up, in milliseconds."""
         before = (self.control_begun or time.monotonic()) - self.begun
         after = 0.0 if self.control_ended is None else (self.released or time.monotonic()) - self.control_ended
         return round((before + after) * 1000, 3)
 
     def end(self) -> dict[str, object]:
-        """Say how production ended where that tells something: the class it raised, or the run id that its answer names."""
+        """Say how production ended: the class it raised, or the run id that its answer names."""
         if self.error is not None:
             return {"control": {"error": self.error.__name__}}
         try:
@@ -585,7 +582,7 @@ class DualPublisher(_Typed[P, R]):
         swapped: bool = False,
         shadowed: bool = True,
     ) -> None:
-        """See `dual_publisher_from_environment`. `swapped`: the workflow is in production, `control` its shadow if `shadowed`."""
+        """See `dual_publisher_from_environment`. `swapped`: `control` is the workflow's shadow, if `shadowed`."""
         self._control, self._core = control, core
         self._to_plan, self._positions, self._named = to_plan or (lambda plan: plan), positions, plan_argument
         self._swapped, self._shadowed = swapped, shadowed
@@ -628,7 +625,7 @@ class DualPublisher(_Typed[P, R]):
         return result
 
     def settle(self, timeout_seconds: float) -> bool:
-        """Wait until no thread of ours is at work, for command lines; False when one is."""
+        """Wait for our threads, for command lines; False when one is still at work."""
         ends = time.monotonic() + timeout_seconds
         while self._core is not None and not self._core.is_idle:
             if time.monotonic() > ends:

@@ -185,7 +185,6 @@ def on_turns(module: ModuleType, turns: Turns, begun: float, delay: Callable[[],
         "threading": SimpleNamespace(Event=lambda: Flag(turns), stack_size=lambda *_: 0),
         "_thread": SimpleNamespace(start_new_thread=start),
         "sys": SimpleNamespace(stdout=out),
-        "_take_no_signals": lambda: None,
     }
     with patch.multiple(module, **stands_for):
         yield

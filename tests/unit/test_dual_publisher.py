@@ -246,6 +246,9 @@ class TestTheControlsCall:
             def throw(self, *_: Any) -> object:
                 raise NotImplementedError
 
+            def close(self) -> None:
+                raise NotImplementedError
+
         bench = Bench(lambda _plan: Request())
 
         async def caller() -> str:
@@ -456,6 +459,20 @@ class TestTheCallersOwnSignals:
         assert called == []
         assert bench.publisher.settle(PATIENCE)
         assert {"error": type(error).__name__} in [message.get("control") for message in bench.queue.sent]
+
+    def test_threads_that_are_greenlets_of_the_callers_take_no_signal_from_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def start(work: Callable[..., None], arguments: tuple[object, ...]) -> int:
+            work(*arguments)
+            return 1
+
+        bench = Bench(bound=0.02)
+        monkeypatch.setattr(module, "_thread", SimpleNamespace(start_new_thread=start))
+        monkeypatch.setattr(module, "EXPIRY_SECONDS", 0.01)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+        assert bench.publish(PLAN) == "published"
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+        assert [message["plan"]["plan_id"] for message in bench.queue.sent] == ["plan-1"]
 
     def test_a_signal_that_the_control_waits_for_is_not_taken_by_a_thread_of_ours(self) -> None:
         def control(_plan: object) -> object:

@@ -103,7 +103,6 @@ def stepping() -> Iterator[Steps]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "time", clock)
         patch.setattr(module, "threading", SimpleNamespace(Event=lambda: Event(steps), stack_size=lambda *_: 0))
-        patch.setattr(module, "_take_no_signals", lambda: None)
         patch.setattr(module, "_thread", SimpleNamespace(start_new_thread=steps.start))
         patch.setattr(module, "os", SimpleNamespace(getpid=lambda: steps.pid, environ={}))
         patch.setattr(module, "sys", SimpleNamespace(stdout=steps.out))
