@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -24,10 +24,12 @@ from botocore.exceptions import ClientError, NoCredentialsError
 
 from shadow.aws.table import to_item
 from shadow.broker.port import AlpacaCredentials, BrokerUnauthorized
-from shadow.cli.doctor import Account, Finding, basics, deployed, findings
+from shadow.cli.doctor import Account, Finding, basics, control, deployed, findings
 from tests.factories.cloud_tables import REGION, make_table
+from tests.factories.foreign_lane import LANE_FILE
 from tests.fakes.cli_cloud import ACCOUNT, RUNS, CliCloud, cli_cloud, shadow
 from tests.fakes.plans import plan_of
+from tests.strategies.policies import TEXT
 
 NUMBERS = {"candidate-key": "PA-CANARY-1", "control-key": "PA-CANARY-2"}
 PLANS, LEDGER = "alchemiser-dev-rebalance-plans", "alchemiser-dev-trade-ledger"
@@ -498,6 +500,61 @@ def test_w10_a_customers_key_that_the_roles_may_not_use_is_found(healthy: Health
         healthy.cloud.parameters["CustomerKeyArns"] = f"arn:aws:kms:us-east-1:000000000000:key/one,{key}"
         assert doctor()[1]["customer keys"][0]["level"] == "ok"
         healthy.cloud.parameters = before
+
+
+@pytest.fixture
+def layer(healthy: Healthy, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
+    """Deploy with a layer of these files, and give what the doctor finds of them."""
+
+    def examined(files: Mapping[str, str] | OSError, **parameters: str) -> list[dict[str, Any]]:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, text in ({} if isinstance(files, OSError) else files).items():
+                archive.writestr(name, text)
+        made = boto3.client("lambda").publish_layer_version(LayerName="files", Content={"ZipFile": buffer.getvalue()})
+
+        def fetch(_address: str) -> bytes:
+            if isinstance(files, OSError):
+                raise files
+            return buffer.getvalue()
+
+        monkeypatch.setattr(control, "fetched", fetch)
+        healthy.cloud.parameters |= {"FilesLayerArn": made["LayerVersionArn"]} | parameters
+        return doctor()[1]["files"]
+
+    return examined
+
+
+def test_the_files_that_functions_are_to_read_are_read_in_their_layer_first(layer: Callable[..., list[dict[str, Any]]]) -> None:
+    files = {"python/lane.toml": LANE_FILE, "python/policy.toml": TEXT, "python/ready.toml": "", "python/": ""}
+    fine = layer(files, LaneFile="lane.toml", PolicyFile="policy.toml", ReadinessFile="ready.toml")
+    assert [(each["level"], each["found"].partition(" ")[0]) for each in fine] == [
+        ("ok", "lane.toml:"),
+        ("ok", "policy.toml"),
+        ("ok", "ready.toml"),
+    ]
+    assert "lane orders-v2" in fine[0]["found"]
+    (missing, *_) = layer(files, LaneFile="lanes.toml")
+    assert (missing["level"], missing["found"]) == (
+        "fail",
+        "LaneFile: expected lanes.toml in the layer's folder python, was python/lane.toml, python/policy.toml, python/ready.toml",
+    )
+    (faulty, rules, *_) = layer(
+        files | {"python/lane.toml": LANE_FILE.replace('name = "orders-v2"', ""), "python/policy.toml": "x = 1"},
+        LaneFile="lane.toml",
+    )
+    assert "name: expected an identifier" in faulty["found"]
+    assert [each["level"] for each in (faulty, rules)] == ["fail", "fail"]
+    (blind,) = layer(OSError("it is answered with status 403"), LaneFile="lane.toml")
+    assert (blind["level"], "status 403" in blind["found"]) == ("warn", True)
+    (gone,) = layer(files, FilesLayerArn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:nowhere:7")
+    assert (gone["level"], "does not exist" in gone["found"]) == ("fail", True)
+
+
+@pytest.mark.parametrize("address", ["http://example.com/a", "s3://bucket/key", "None", "https://"])
+def test_a_layer_is_fetched_over_https_alone(address: str) -> None:
+    with pytest.raises(OSError, match="its address is not https"):
+        control.fetched(address)
 
 
 def test_an_existing_workflow_that_keeps_no_history_is_refused(healthy: Healthy) -> None:

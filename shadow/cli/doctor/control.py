@@ -9,24 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPException, HTTPSConnection
+from io import BytesIO
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+from zipfile import BadZipFile, ZipFile
 
 import boto3
 
 from shadow.aws import clients
 from shadow.aws.table import from_item
 from shadow.cli.doctor import Account, Finding, bad, judged, ok, warn
-from shadow.contracts.errors import InvalidPlan
+from shadow.compare.policy import Policy
+from shadow.contracts.errors import InvalidPlan, ShadowError
 from shadow.contracts.identity import run_id_of
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.words import count
 from shadow.intake.payload import StoredObject, candidate_input
+from shadow.lanes.lane_file import LaneFile
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
 
 
 VISIBILITY_SECONDS = 900
+_SECONDS, _MOST_BYTES = 10.0, 20_000_000
+_LAYER_STEP = "docs/lanes.md, step 6"
 _UNDERWAY = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -173,11 +182,72 @@ def _keys_of_secrets(account: Account) -> Iterator[tuple[str, str]]:
 
 
 def files(account: Account) -> Iterator[Finding]:
-    """Check that each file which functions are to read is in a layer: without one they fail at every call."""
-    named = [name for name in ("LaneFile", "PolicyFile", "ReadinessFile") if account.parameter(name)]
-    if named and not account.parameter("FilesLayerArn"):
+    """Check that each file which functions are to read is in the layer and can be read: else they fail at every call."""
+    named = {name: file for name in ("LaneFile", "PolicyFile", "ReadinessFile") if (file := account.parameter(name))}
+    arn = account.parameter("FilesLayerArn")
+    if named and not arn:
         found = f"{', '.join(named)} without FilesLayerArn: no function has a file but from a layer"
-        yield bad("files", found, "publish them as a layer, and give its ARN as FilesLayerArn (docs/lanes.md, step 6)")
+        yield bad("files", found, f"publish them as a layer, and give its ARN as FilesLayerArn ({_LAYER_STEP})")
+    if not named or not arn:
+        return
+    layer, _, version = arn.rpartition(":")
+    client = clients.lambda_()
+    try:
+        content = client.get_layer_version(LayerName=layer, VersionNumber=int(version))["Content"]
+        texts = _texts_of(fetched(str(content.get("Location"))))
+    except client.exceptions.ResourceNotFoundException:
+        yield bad("files", f"{arn} does not exist", f"publish the layer, and give the ARN of its version ({_LAYER_STEP})")
+        return
+    except (OSError, BadZipFile) as error:
+        yield warn(
+            "files", f"{arn} cannot be looked into: {error}", f"see that its folder python has {', '.join(named.values())}"
+        )
+        return
+    for parameter, name in named.items():
+        if "/" not in name:
+            yield _file(parameter, name, texts)
+
+
+def _file(parameter: str, name: str, texts: Mapping[str, str]) -> Finding:
+    """Tell whether one file is in the layer and is what it should be."""
+    text = texts.get(f"python/{name}")
+    if text is None:
+        found = f"{parameter}: expected {name} in the layer's folder python, was {', '.join(texts) or 'nothing'}"
+        return bad("files", found, f"zip it in a folder python, or correct {parameter} ({_LAYER_STEP})")
+    try:
+        if parameter == "LaneFile":
+            lane = LaneFile.read(text, name)
+            return ok("files", f"{name}: lane {lane.name} {lane.digest[:16]}")
+        if parameter == "PolicyFile":
+            Policy.read(text, name)
+    except ShadowError as error:
+        return bad("files", str(error), f"mend it, and publish another version of the layer ({_LAYER_STEP})")
+    return ok("files", f"{name} is in the layer")
+
+
+def fetched(address: str) -> bytes:
+    """Fetch what a service has put behind an address of its own. Raises OSError."""
+    parts = urlsplit(address)
+    if parts.scheme != "https" or not parts.hostname:
+        raise OSError("its address is not https")
+    connection = HTTPSConnection(parts.hostname, parts.port, timeout=_SECONDS)
+    try:
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        answer = connection.getresponse()
+        if answer.status != HTTPStatus.OK:
+            raise OSError(f"it is answered with status {answer.status}")
+        return answer.read(_MOST_BYTES)
+    except HTTPException as error:
+        raise OSError(type(error).__name__) from None
+    finally:
+        connection.close()
+
+
+def _texts_of(content: bytes) -> dict[str, str]:
+    """Read a layer's files of text, by name. Raises BadZipFile."""
+    with ZipFile(BytesIO(content)) as archive:
+        names = [each.filename for each in archive.infolist() if not each.is_dir() and each.file_size < _MOST_BYTES]
+        return {name: archive.read(name).decode("utf-8-sig", "replace") for name in names}
 
 
 def workflow(account: Account) -> Iterator[Finding]:
