@@ -51,6 +51,7 @@ _INPUT_NAMES = {name: _NAMES[name] for name in ("symbol", "action")} | {
 _MEANINGS: Mapping[str, str] = {"action": " or ".join(Side), "status": ", ".join(TradeStatus), "run_status": ", ".join(RunStatus)}
 _MUST = ("symbol", "action", "status")
 _Values = dict[str, list[object]]
+_SECONDS_OF_2000, _SECONDS_OF_2100 = 946_684_800, 4_102_444_800
 _ANY = frozenset({"string", "number"})
 
 
@@ -147,6 +148,8 @@ def _field_line(name: str, path: str, values: list[object], words: str) -> str:
             options = "" if is_negative else ', sign_from = "action"'
         elif is_negative:
             options = ', form = "absolute"'
+    elif name in MOMENTS and seen and not isinstance(seen[0], str):
+        options = f', form = "{"epoch_milliseconds" if number_of(seen[0], _ANY) > _SECONDS_OF_2100 else "epoch_seconds"}"'
     elif name in MOMENTS and any(datetime.fromisoformat(str(value)).tzinfo is None for value in seen):
         options = ', zone = ""'
     value = f"{{ at = {_quoted(path)}{options} }}" if options else _quoted(path)
@@ -306,6 +309,8 @@ def _can_be(name: str, value: object) -> bool:
             return True
         if name in NUMBERS or name.endswith(("_amount", "_value")):
             return number_of(value, _ANY).is_finite()
+        if name in MOMENTS and not isinstance(value, str):
+            return number_of(value, _ANY) > _SECONDS_OF_2000
         if name in MOMENTS:
             return instant_of(value, "UTC") is not None
     except Unreadable:

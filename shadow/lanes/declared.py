@@ -24,6 +24,7 @@ from shadow.lanes.records import (
     Unreadable,
     as_json,
     as_moment,
+    epoch_of,
     instant_of,
     is_identifier,
     is_symbol,
@@ -121,9 +122,9 @@ class _Reading:
             found = words[word]
         if name in NUMBERS:
             number = number_of(found, self.lane.numbers)
-            return abs(number) if spec.absolute else number
+            return abs(number) if spec.form == "absolute" else number
         if name in MOMENTS:
-            return instant_of(found, spec.zone)
+            return epoch_of(found, spec.form) if spec.form else instant_of(found, spec.zone)
         if name in COUNTS:
             if isinstance(found, int) and not isinstance(found, bool) and found >= 0:
                 return found

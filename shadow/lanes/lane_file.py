@@ -19,7 +19,7 @@ from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.outcome import MAX_OWN_FIELDS, OwnType
 from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
 from shadow.lanes.paths import Each, Way, steps
-from shadow.lanes.records import Unreadable, is_identifier, is_own_name, number_of
+from shadow.lanes.records import EPOCHS, Unreadable, is_identifier, is_own_name, number_of
 
 SCHEMA = "shadow.lane/1"
 PRODUCT = "filled_quantity * average_price"
@@ -41,7 +41,6 @@ _OWN_SPEC = frozenset({"at", "type", "map", "required", "when_null", "when_absen
 _FOR = {
     "sign_from": ("planned_amount",),
     "else": ("value",),
-    "form": NUMBERS,
     "zone": MOMENTS,
 }
 SOURCES = frozenset({"plan_id", "correlation_id", "run_id", "timestamp", "total_portfolio_value"})
@@ -67,7 +66,7 @@ class FieldSpec:
     zone: str | None = None
     sign_from: str | None = None
     otherwise: str | None = None
-    absolute: bool = False
+    form: str | None = None
     type: OwnType = OwnType.TEXT
 
 
@@ -270,7 +269,7 @@ class _Checker:
             zone=text_or_none(values.get("zone")),
             sign_from=text_or_none(values.get("sign_from")),
             otherwise=text_or_none(values.get("else")),
-            absolute=values.get("form") == "absolute",
+            form=text_or_none(values.get("form")),
             type=OwnType(str(kind)),
         )
 
@@ -283,11 +282,13 @@ class _Checker:
             ZoneInfo(str(values.get("zone", "UTC")))
         except (KeyError, ValueError, OSError):
             self.fault(f"{place}.zone", "a time zone, such as America/New_York or UTC", values["zone"])
-        for key, only in (("else", PRODUCT), ("sign_from", "action"), ("form", "absolute")):
-            if values.get(key) not in (None, only):
-                self.fault(f"{place}.{key}", only, values[key])
+        name = place.rpartition(".")[2]
+        forms = ("absolute",) if name in NUMBERS else tuple(EPOCHS) if name in MOMENTS else ()
+        for key, only in (("else", (PRODUCT,)), ("sign_from", ("action",)), ("form", forms)):
+            if values.get(key) not in (None, *only):
+                self.fault(f"{place}.{key}", " or ".join(only) or "none for this field", values[key])
         for key, fields in _FOR.items():
-            if key in values and not own and place.rpartition(".")[2] not in fields:
+            if key in values and not own and name not in fields:
                 self.fault(f"{place}.{key}", f"no such thing here, it is for {', '.join(fields)}", values[key])
 
     def stand_in(self, place: str, value: object, *, is_number: bool) -> object:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import TypeGuard, TypeVar
@@ -309,8 +309,22 @@ def instant_of(value: object, zone: str | None) -> datetime:
     return moment
 
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ANY_NUMBER = frozenset({"string", "number"})
+_LATEST_MICROSECONDS = 32_503_680_000 * 1_000_000
+EPOCHS = {"epoch_seconds": 1_000_000, "epoch_milliseconds": 1_000}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def epoch_of(value: object, form: str) -> datetime:
+    """Read a time that is written as how long it is after the beginning of 1970. Raises `Unreadable`."""
+    number = number_of(value, _ANY_NUMBER)
+    microseconds = number * EPOCHS[form]
+    if not 0 <= microseconds < _LATEST_MICROSECONDS:
+        raise Unreadable(f"{form.removeprefix('epoch_')} since 1970, before the year 3000")
+    return _EPOCH + timedelta(microseconds=int(microseconds))
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 def is_own_name(name: str) -> bool:

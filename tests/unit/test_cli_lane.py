@@ -291,6 +291,15 @@ def test_a_draft_says_that_results_in_s3_are_not_read_and_that_another_list_has_
     assert "# not read: sells[*], which looks like trades too" in text
 
 
+def test_times_that_are_numbers_or_name_no_zone_are_drafted_so(tmp_path: Path) -> None:
+    row = {"symbol": "AAPL", "side": "buy", "status": "ok", "sent_at": 1795207501.5, "filled_at": 1795207501234}
+    trades = drafted(tmp_path, answered([row]))[1]["trades"]
+    assert trades["started_at"] == {"at": "sent_at", "form": "epoch_seconds"}
+    assert trades["completed_at"] == {"at": "filled_at", "form": "epoch_milliseconds"}
+    naive = drafted(tmp_path, answered([row | {"filled_at": "2026-11-20T20:45:00"}]))[1]["trades"]
+    assert naive["completed_at"] == {"at": "filled_at", "zone": ""}
+
+
 def test_a_value_that_is_not_written_down_is_drafted_as_quantity_times_price(tmp_path: Path) -> None:
     row = {"symbol": "AAPL", "side": "buy", "status": "ok", "filled_qty": "3", "avg_price": "2"}
     assert drafted(tmp_path, answered([row]))[1]["trades"]["value"]["else"] == "filled_quantity * average_price"
@@ -327,7 +336,7 @@ def test_an_object_whose_names_could_be_symbols_is_gone_through_where_trades_sta
 
 def test_a_value_that_cannot_be_a_field_is_not_guessed_to_be_it(tmp_path: Path) -> None:
     row = {"symbol": "AAPL", "side": "buy", "status": "ok", "price": {"currency": "USD", "limit": "187.1"}, "qty": "about 3"}
-    rows = [row | {"filled_at": 1795207501234, "id": "batch-7"}, row | {"symbol": "MSFT", "id": "batch-7"}]
+    rows = [row | {"filled_at": 12345, "id": "batch-7"}, row | {"symbol": "MSFT", "id": "batch-7"}]
     lane = drafted(tmp_path, answered(rows))[1]
     assert lane["trades"]["average_price"] == "price.limit"
     assert not {"asked_quantity", "completed_at", "key"} & lane["trades"].keys()

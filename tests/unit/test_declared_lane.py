@@ -266,6 +266,8 @@ FAULTY = [
         LANE_FILE.replace('decision_price = "quote_usd"', 'decision_price = { at = "q", form = "up" }'),
         "trades.decision_price.form",
     ),
+    (LANE_FILE.replace('{ at = "done_at", zone = "UTC" }', '{ at = "d", form = "unix" }'), "trades.completed_at.form"),
+    (LANE_FILE.replace('when_null = "0"', 'form = "epoch_seconds"'), "trades.filled_quantity.form"),
     (LANE_FILE.replace('when_null = "0"', 'when_null = "none"'), "trades.filled_quantity.when_null"),
     (LANE_FILE.replace('when_null = "0"', "when_absent = true"), "trades.filled_quantity.when_absent"),
     (LANE_FILE.replace('map = "reason" }', 'map = "reason", when_null = "ODD" }'), "trades.reason.when_null"),
@@ -943,6 +945,31 @@ def test_a_whole_number_or_a_truth_value_can_be_a_word(word: object, read: str |
     lane = LaneFile.read(LANE_FILE.replace("trade_status = { ", f"trade_status = {{ {words}, "))
     found = google(lambda body: row(body, "GOOG").update(order_status=word), lane)
     assert (found.status.value if found else None) == read
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "read"),
+    [
+        ("epoch_milliseconds", 1795791600123, datetime(2026, 11, 27, 15, 0, 0, 123000, tzinfo=UTC)),
+        ("epoch_seconds", 1795791600, datetime(2026, 11, 27, 15, tzinfo=UTC)),
+        ("epoch_seconds", 1795791600.25, datetime(2026, 11, 27, 15, 0, 0, 250000, tzinfo=UTC)),
+        ("epoch_milliseconds", "1795791600123", datetime(2026, 11, 27, 15, 0, 0, 123000, tzinfo=UTC)),
+        ("epoch_seconds", 1795791600123, None),
+        ("epoch_seconds", -1, None),
+        ("epoch_seconds", "2026-11-27T15:00:00Z", None),
+        ("epoch_seconds", True, None),
+    ],
+)
+def test_a_time_may_be_how_long_it_is_after_1970(form: str, value: object, read: datetime | None) -> None:
+    lane = LaneFile.read(LANE_FILE.replace('{ at = "done_at", zone = "UTC" }', f'{{ at = "done_at", form = "{form}" }}'))
+
+    def told(body: dict[str, Any]) -> None:
+        for each in body["order_results"]:
+            each["done_at"] = value
+
+    run = outcome(told, lane)
+    assert {trade.completed_at for trade in run.trades} == {read}
+    assert len(run.gaps) == (4 if read is None else 0)
 
 
 def test_an_order_and_a_trade_may_be_numbered() -> None:
