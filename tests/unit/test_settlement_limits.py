@@ -22,6 +22,7 @@ from shadow.contracts.vocabulary import Lane, Metric, Origin, Role
 from shadow.lanes.lane import Deadlines, Presence
 from shadow.settlement.cases import _is_whole, latest_effects, merged_effects
 from shadow.settlement.conservation import Conservation, conservation, verdict_metrics
+from shadow.settlement.documents import STATE_ITEM
 from shadow.settlement.hints import Hints, Message
 from shadow.settlement.settler import Settlement
 from shadow.settlement.sweeper import Sweeper, SweepReport
@@ -224,6 +225,35 @@ def test_a_workflows_copy_is_named_by_its_redrives_and_the_last_is_read(count: o
     kept = lanes.workflow(pair, refs, SOON)
     assert (kept.presence, kept.ref) == (Presence.SETTLED, refs["workflow-10"])
     assert lanes.workflow(pair, {"legacy": ref("legacy")}, SOON).presence is Presence.ABSENT
+
+
+@pytest.mark.parametrize(
+    ("told", "since"),
+    [
+        ({"startDate": BEGIN}, BEGIN),
+        ({"startDate": BEGIN, "redriveDate": BEGIN + seconds(60)}, BEGIN + seconds(60)),
+        ({"startDate": "soon"}, None),
+    ],
+)
+def test_a_workflow_that_runs_is_waited_for_from_its_last_start(told: Mapping[str, object], since: datetime | None) -> None:
+    world = world_of()
+    arn = execution_arn(Scenario(PLAN).run_id)
+    world.executions[arn] = ({"executionArn": arn, "status": "RUNNING", **told}, [])
+    lanes, pair = settler_of(world)._parts.lanes, pair_in(world)
+    for quiet, stuck in ((DEADLINES.stuck_after - 1, False), (DEADLINES.stuck_after, since is not None)):
+        look = lanes.workflow(pair, {}, (since or BEGIN) + seconds(quiet))
+        assert (look.presence, look.settledness.since, look.stuck) == (Presence.ACTIVE, since, stuck)
+
+
+def test_a_workflows_copy_has_what_the_run_recorded_of_itself() -> None:
+    world = world_of()
+    candidate(world)
+    noted = {"PK": {"S": "RUN#x"}, "SK": {"S": "RESULT#1"}, "result": {"S": "{}"}}
+    world.state_items[pair_in(world).run_id] = [noted]
+    parts = settler_of(world)._parts
+    look = parts.lanes.workflow(pair_in(world), {}, SOON)
+    assert look.ref is not None
+    assert [value for what, value in parts.store.read(look.ref) if what == STATE_ITEM] == [noted]
 
 
 def test_effects_that_others_recorded_first_move_the_pair() -> None:
