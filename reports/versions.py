@@ -119,7 +119,8 @@ class OfVersion:
             ran = comparison.candidate.version if comparison.candidate is not None else self.name
             if comparison.plan_id.endswith(mark) and ran == self.name and comparison.published_at >= self.created:
                 self.policies[comparison.trading_day] = comparison.policy_hash
-                yield place, canonical_bytes(comparison.model_copy(update={"origin": Origin.LIVE.value}))
+                told = {"origin": Origin.LIVE.value, "production_lane": Lane.LEGACY}
+                yield place, canonical_bytes(comparison.model_copy(update=told))
 
 
 @dataclass(frozen=True, slots=True)

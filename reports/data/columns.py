@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shadow.contracts.comparison import Attribution, Level, Severity, Verdict
-from shadow.contracts.vocabulary import Origin, Reason, Role, RunStatus, Side, TradeStatus
+from shadow.contracts.vocabulary import Lane, Origin, Reason, Role, RunStatus, Side, TradeStatus
 
 
 class Kind(StrEnum):
@@ -84,6 +84,7 @@ PAIRS = (
     _RUN,
     _PLAN,
     _ORIGIN,
+    _category("production_lane", Lane, "the lane that was in production when the plan was published"),
     Column("published_at", Kind.TIME, "when the plan was published"),
     _category("verdict", Verdict, "the pair's verdict"),
     _PATH,

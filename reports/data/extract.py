@@ -136,6 +136,7 @@ def add_pair(lists: Lists, document: Comparison, path: Path, trade_count: int, n
         "run_id": document.run_id,
         "plan_id": document.plan_id,
         "origin": Origin(document.origin),
+        "production_lane": document.production_lane,
         "published_at": document.published_at,
         "verdict": document.verdict,
         "path": path,

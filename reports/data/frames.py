@@ -28,6 +28,7 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -114,8 +115,11 @@ def _only_holds(plan: UnpairedPlan | UnreadablePair) -> bool:
     return isinstance(plan, UnpairedPlan) and plan.reason is Unpaired.HOLD_ONLY
 
 
-def derived_row(day: date, compared: Mapping[str, Verdict], drills: int) -> LedgerRow:
-    """Count a day from its comparisons alone, where no ledger is at hand: what was published and lost can't be seen."""
+def derived_row(day: date, compared: Mapping[str, Verdict], drills: int, swapped: int = 0) -> LedgerRow:
+    """Count a day from its comparisons alone, where no ledger is at hand: what was published and lost can't be seen.
+
+    `swapped` of the pairs compared were published with the workflow in production.
+    """
     verdicts = Counter(compared.values())
     return {
         "trading_day": day,
@@ -132,7 +136,7 @@ def derived_row(day: date, compared: Mapping[str, Verdict], drills: int) -> Ledg
         "conserved": True,
         "settle_seconds": None,
         "drills": drills,
-        "swapped": 0,
+        "swapped": swapped,
         "unpaired": None,
         "held": None,
     }
@@ -247,17 +251,24 @@ def _uncover(
     changed["unexplained"] = changed["counts"] & changed["covered_by"].isna()
     unexplained = changed[changed["unexplained"]]
     pairs, trades = pairs.copy(), trades.copy()
-    pairs["unexplained"] = _counted(unexplained, pairs, "run_id")
-    pairs["critical"] = _counted(unexplained[unexplained["severity"] == Severity.CRITICAL.value], pairs, "run_id")
-    pairs["major"] = _counted(unexplained[unexplained["severity"] == Severity.MAJOR.value], pairs, "run_id")
-    trades["unexplained"] = _counted(unexplained, trades, "trade_id")
+    pairs["unexplained"] = _counted(unexplained, pairs, _RUN)
+    pairs["critical"] = _counted(unexplained[unexplained["severity"] == Severity.CRITICAL.value], pairs, _RUN)
+    pairs["major"] = _counted(unexplained[unexplained["severity"] == Severity.MAJOR.value], pairs, _RUN)
+    trades["unexplained"] = _counted(unexplained, trades, _TRADE)
     diverges = (pairs["verdict"] == Verdict.IGNORED.value) & (pairs["unexplained"] > 0)
     pairs.loc[diverges, "verdict"] = Verdict.DIVERGED.value
     return pairs, trades, changed
 
 
-def _counted(rows: pd.DataFrame, target: pd.DataFrame, key: str) -> pd.Series[int]:
-    return target[key].map(rows[key].value_counts()).fillna(0).astype("int64")
+_RUN = ["run_id"]
+_TRADE = ["run_id", "trade_id"]
+"""What names a trade: a lane's own ids are its runs' own, another run may have them too."""
+
+
+def _counted(rows: pd.DataFrame, target: pd.DataFrame, key: list[str]) -> npt.NDArray[np.int64]:
+    counts = rows.groupby(key).size()
+    names = pd.MultiIndex.from_frame(target[key]) if len(key) > 1 else pd.Index(target[key[0]])
+    return np.asarray(counts.reindex(names, fill_value=0), dtype=np.int64)
 
 
 def _of_last_documents(pairs: pd.DataFrame, rows: pd.DataFrame, count: str) -> pd.DataFrame:
@@ -287,22 +298,23 @@ def _durations(pairs: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame:
 def _ledger(pairs: pd.DataFrame, days: Iterable[date], ledger: Ledger | None) -> pd.DataFrame:
     """Count the pairs of each of `days` from the `ledger`, or from `pairs` where there is none."""
     compared: dict[date, dict[str, Verdict]] = {}
-    drills: dict[date, int] = {}
-    columns = ("trading_day", "run_id", "origin", "verdict")
-    for stamp, run_id, origin, verdict in zip(*(pairs[name] for name in columns), strict=True):
+    drills: Counter[date] = Counter()
+    swapped: Counter[date] = Counter()
+    columns = ("trading_day", "run_id", "origin", "verdict", "production_lane")
+    for stamp, run_id, origin, verdict, lane in zip(*(pairs[name] for name in columns), strict=True):
         day = stamp.date()
         if origin == Origin.LIVE:
             compared.setdefault(day, {})[run_id] = Verdict(verdict)
+            swapped[day] += lane == Lane.WORKFLOW
         else:
-            drills[day] = drills.get(day, 0) + 1
-    rows = [_row(day, compared.get(day, {}), drills.get(day, 0), ledger) for day in days]
+            drills[day] += 1
+    rows = [
+        derived_row(day, compared.get(day, {}), drills[day], swapped[day])
+        if ledger is None
+        else day_row(day, list(ledger.pairs_of(day)), compared.get(day, {}), ledger.unpaired_of(day))
+        for day in days
+    ]
     return frame_of(LEDGER, {column.name: [row[column.name] for row in rows] for column in LEDGER})
-
-
-def _row(day: date, compared: Mapping[str, Verdict], drills: int, ledger: Ledger | None) -> LedgerRow:
-    if ledger is None:
-        return derived_row(day, compared, drills)
-    return day_row(day, list(ledger.pairs_of(day)), compared, ledger.unpaired_of(day))
 
 
 _NAME = re.compile(r"[a-z0-9_]{1,128}")

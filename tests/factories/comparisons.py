@@ -64,16 +64,22 @@ def _item(index: int, sells: int, trades: int, exits: int, rng: random.Random) -
     )
 
 
+def own_id(run_id: str, name: str) -> str:
+    """Give an id as the lane in production mints it, the same each time: nothing of ours computes it."""
+    return str(uuid5(UUID(run_id), f"own:{name}"))
+
+
 def trade_outcome(plan: RebalancePlan, item: PlanItem, role: Role, rng: random.Random, start: datetime) -> TradeOutcome:
-    """Make the outcome of one trade, filled in full near its quote."""
-    trade_id = trade_id_of(run_id_of(plan.plan_id), item.symbol, item.action)
+    """Make the outcome of one trade, filled in full near its quote. The control has ids of its own, as in the world."""
+    run_id, is_control = run_id_of(plan.plan_id), role is Role.CONTROL
+    trade_id = own_id(run_id, item.symbol) if is_control else trade_id_of(run_id, item.symbol, item.action)
     mid = Decimal(rng.randint(2_000, 60_000)) / 100
     side = Side(item.action.value)
     drift = Decimal(rng.randint(-15, 25)) / 10_000 * (1 if side is Side.BUY else -1)
-    price = (mid * (1 + drift)).quantize(Decimal("0.0001")) if role is Role.CONTROL else mid
+    price = (mid * (1 + drift)).quantize(Decimal("0.0001")) if is_control else mid
     quantity = (abs(item.trade_amount) / mid).quantize(MICRO)
     order = OrderRecord(
-        client_order_id=trade_id,
+        client_order_id=None if is_control else trade_id,
         order_id=f"order-{role.value}-{trade_id[:8]}",
         order_type="limit",
         quantity=quantity,
@@ -82,7 +88,7 @@ def trade_outcome(plan: RebalancePlan, item: PlanItem, role: Role, rng: random.R
         filled_quantity=quantity,
         average_price=price,
         submitted_at=start,
-        accepted=role is Role.CONTROL or None,
+        accepted=is_control or None,
     )
     return TradeOutcome(
         trade_id=trade_id,
@@ -123,7 +129,7 @@ def outcome_of(plan: RebalancePlan, role: Role, *, seed: int = 7, slower: float 
     return RunOutcome(
         role=role,
         lane=Lane.LEGACY if role is Role.CONTROL else Lane.WORKFLOW,
-        run_id=run_id_of(plan.plan_id),
+        run_id=own_id(run_id_of(plan.plan_id), "run") if emitted else run_id_of(plan.plan_id),
         plan_id=plan.plan_id,
         correlation_id=plan.correlation_id,
         status=RunStatus.COMPLETED,
@@ -158,6 +164,7 @@ def partly_filled(outcome: RunOutcome, index: int = 0) -> RunOutcome:
 def difference(comparison: Comparison, index: int = 0, **changes: object) -> Difference:
     """Make a difference about one trade of `comparison`: a MAJOR wrong quantity of the candidate unless changed."""
     trade = comparison.control.trades[index] if comparison.control else None
+    planned = trade_id_of(run_id_of(comparison.plan.plan_id), trade.symbol, trade.action) if trade else None
     base = Difference(
         kind="ORDER_QUANTITY",
         level=Level.ORDER,
@@ -165,7 +172,7 @@ def difference(comparison: Comparison, index: int = 0, **changes: object) -> Dif
         attribution=Attribution.CANDIDATE,
         lane=Lane.WORKFLOW,
         field="quantity",
-        trade_id=trade.trade_id if trade else None,
+        trade_id=planned,
         symbol=trade.symbol if trade else None,
         action=trade.action if trade else None,
         planned="10.000000",
@@ -206,15 +213,39 @@ def diverged(comparison: Comparison, *differences: Difference) -> Comparison:
     return with_totals(comparison.model_copy(update={"differences": differences or (difference(comparison),)}))
 
 
-def with_ids_of_its_own(comparison: Comparison) -> Comparison:
-    """Copy `comparison` with trade ids that the control made itself, as the lane in production does."""
+def with_the_plans_ids(comparison: Comparison) -> Comparison:
+    """Copy `comparison` with a control whose ids are those of the plan, as a workflow in production has them."""
     control = comparison.control
     if control is None:
         return comparison
-    names = {trade.trade_id: str(uuid5(UUID(comparison.run_id), f"own:{trade.trade_id}")) for trade in control.trades}
+    names = {
+        trade.trade_id: trade_id_of(run_id_of(comparison.plan.plan_id), trade.symbol, trade.action) for trade in control.trades
+    }
     trades = tuple(trade.model_copy(update={"trade_id": names[trade.trade_id]}) for trade in control.trades)
     effects = control.effects and tuple(e.model_copy(update={"trade_id": names.get(e.trade_id or "")}) for e in control.effects)
-    return comparison.model_copy(update={"control": control.model_copy(update={"trades": trades, "effects": effects})})
+    named = {"run_id": comparison.run_id, "trades": trades, "effects": effects}
+    return comparison.model_copy(update={"control": control.model_copy(update=named)})
+
+
+def with_roles_swapped(comparison: Comparison) -> Comparison:
+    """Copy `comparison` as one after the cut-over: the workflow is in production, and the legacy lane shadows it."""
+    control, candidate = comparison.candidate, comparison.control
+    roles = {
+        "control": control and control.model_copy(update={"role": Role.CONTROL}),
+        "candidate": candidate and candidate.model_copy(update={"role": Role.CANDIDATE}),
+    }
+    return comparison.model_copy(update={"production_lane": Lane.WORKFLOW, **roles})
+
+
+def with_a_trade_beyond_the_plan(comparison: Comparison, *roles: Role, trade_id: str = "own-1") -> Comparison:
+    """Copy `comparison` with a trade that nobody planned, and under an id of its own, in the lanes of these roles."""
+    runs = {}
+    for role in roles:
+        run = comparison.control if role is Role.CONTROL else comparison.candidate
+        if run is not None:
+            more = run.trades[0].model_copy(update={"trade_id": trade_id, "symbol": "ELSE", "is_complete_exit": False})
+            runs[role.value] = run.model_copy(update={"trades": (*run.trades, more)})
+    return comparison.model_copy(update=runs)
 
 
 def missing_candidate(comparison: Comparison) -> Comparison:

@@ -23,7 +23,7 @@ from shadow.contracts.comparison import Comparison, Severity, Verdict
 from shadow.contracts.errors import UnreachableSource, UnreadableDocument
 from shadow.contracts.outcome import Effect
 from shadow.contracts.pair import PairState, Unpaired, UnpairedPlan, UnreadablePair
-from shadow.contracts.vocabulary import EffectKind, Origin, Reason, RunStatus, TradeStatus
+from shadow.contracts.vocabulary import EffectKind, Origin, Reason, Role, RunStatus, TradeStatus
 from shadow.settlement.stored import FolderSource, JsonlLedger, JsonlSource, source_of
 from tests.factories.comparisons import (
     Given,
@@ -34,11 +34,13 @@ from tests.factories.comparisons import (
     missing_candidate,
     partly_filled,
     story,
-    with_ids_of_its_own,
+    with_a_trade_beyond_the_plan,
+    with_roles_swapped,
+    with_the_plans_ids,
     write_jsonl,
     write_store,
 )
-from tests.factories.pairs import judged
+from tests.factories.pairs import LedgerOf, judged
 from tests.fuzz.mutations import as_text, damaged
 
 DAY = date(2025, 11, 3)
@@ -85,7 +87,7 @@ def test_a_trade_joins_plan_and_both_lanes() -> None:
     assert pair.candidate is not None
     assert len(trades) == 6
     for control, candidate in zip(pair.control.trades, pair.candidate.trades, strict=True):
-        row = trades.loc[control.trade_id]
+        row = trades.loc[candidate.trade_id]
         assert (row["symbol"], row["side"], row["planned_amount"]) == (control.symbol, control.action, control.planned_amount)
         assert (row["control_price"], row["candidate_price"]) == (control.average_price, candidate.average_price)
     assert list(trades["full_exit"]).count(True) == 2
@@ -93,7 +95,7 @@ def test_a_trade_joins_plan_and_both_lanes() -> None:
 
 def test_a_control_with_trade_ids_of_its_own_gives_the_same_frames() -> None:
     told = story([DAY + timedelta(days=number) for number in range(5)])
-    by_the_plan, by_its_own = frames_of(*told), frames_of(*map(with_ids_of_its_own, told))
+    by_the_plan, by_its_own = frames_of(*map(with_the_plans_ids, told)), frames_of(*told)
 
     assert not set(by_its_own.trades["trade_id"]) - set(by_the_plan.trades["trade_id"])
     for name in FRAMES:
@@ -340,6 +342,26 @@ def test_budgets_uncover_the_same_differences_as_the_judge(budget: int) -> None:
     for name in ("pairs", "trades", "differences"):
         pd.testing.assert_frame_equal(getattr(frames, name), getattr(settled, name))
     assert (frames.differences["over_budget"].notna() & frames.differences["counts"]).sum() == 6 - budget if budget < 6 else 0
+
+
+def test_what_is_uncovered_of_a_trade_is_that_runs_also_where_another_run_has_a_trade_of_that_id() -> None:
+    pairs = [with_a_trade_beyond_the_plan(comparison_of(DAY, number=number), Role.CANDIDATE) for number in range(3)]
+    beyond = {"trade_id": "own-1", "symbol": "ELSE", "kind": "EXTRA_TRADE", "covered_by": "KD-1"}
+    found = [diverged(pairs[0]), *(diverged(pair, difference(pair, **beyond)) for pair in pairs[1:])]
+    trades = frames_of(*found, budgets={"KD-1": 1}).trades
+    extra = trades[trades["trade_id"] == "own-1"]
+    assert list(extra["unexplained"]) == [0, 0, 1]
+    assert trades["unexplained"].sum() == 2
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_pairs_with_the_workflow_in_production_are_told_apart_with_a_ledger_and_without(known: bool) -> None:  # noqa: FBT001
+    before, after = comparison_of(DAY), with_roles_swapped(comparison_of(DAY + timedelta(days=1)))
+    drill = with_roles_swapped(comparison_of(DAY, number=1, origin="replay"))
+    ledger = LedgerOf(judged(before), judged(after, production_lane=after.production_lane))
+    frames = frames_of(before, after, drill, ledger=ledger if known else None)
+    assert list(frames.ledger["swapped"]) == [0, 1]
+    assert list(frames.pairs["production_lane"]) == ["legacy", "workflow", "workflow"]
 
 
 def test_the_ledger_says_where_every_pair_went() -> None:

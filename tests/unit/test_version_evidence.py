@@ -21,6 +21,7 @@ from reports.material import Material
 from reports.promoting import weighed
 from reports.readiness.day_evidence import Feature, Stratum, evidence_of
 from reports.readiness.readiness import CriterionState, Readiness, ReadinessPolicy, Statement
+from reports.versions import of_version
 from shadow.aws.versions import Version
 from shadow.compare.policy import default_policy
 from shadow.contracts.comparison import Attribution, Comparison, Verdict
@@ -87,6 +88,16 @@ def test_a_version_that_agrees_with_production_becomes_ready_though_the_shadow_l
     found = statement([entry for day in DAYS for entry in (live(day), shadowed(day))])
 
     assert (found.readiness, found.days, found.workflow_in_production) == (Readiness.READY, len(DAYS), False)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_version_beside_a_workflow_in_production_gathers_evidence_with_a_ledger_and_without(known: bool) -> None:  # noqa: FBT001
+    stored = Stored([shadowed(day).model_copy(update={"production_lane": Lane.WORKFLOW}) for day in DAYS])
+    source, ledger = of_version(
+        stored, stored if known else None, Version("arn:aws:states:r:1:stateMachine:workflow:2", {}, BEFORE)
+    )
+    found = build_statement(source, DAYS[-1], ledger=ledger, settings=settings_of(POLICY))
+    assert (found.days, found.workflow_in_production) == (len(DAYS), False)
 
 
 def test_another_version_s_evidence_makes_nobody_ready() -> None:
