@@ -278,7 +278,11 @@ def _worked(text: str, work: Callable[[], T], *, quiet: bool) -> T:
 
 
 def _print_report(built: DailyReport, path: Path) -> None:
-    say(f"[bold]{built.day} {built.verdict.value}[/bold]   {escape(built.sentence)}")
+    told = built.headline
+    say(f"[bold]{built.day} {built.verdict.value}[/bold]   {escape(told.sentence)}")
+    say(escape(f"{told.who} Worth {told.worth}. {told.todo}".strip()))
+    if told.command:
+        say(f"  [bold]{escape(told.command)}[/bold]")
     say(escape(built.counts.line))
     say(
         f"impact: net notional {usd(built.impact.notional, signed=True)}, cash {usd(built.impact.cash, signed=True)}, "
@@ -331,7 +335,8 @@ def _print_criterion(criterion: Criterion) -> None:
     say(f"     {escape(criterion.figure)}  [dim](target: {escape(criterion.target)})[/dim]")
     if state != "pass":
         more = _needed(criterion.more_days, criterion.more_trades)
-        say(f"     {escape(criterion.reason)}{f' Needs {more}.' if more else ''}")
+        reason = criterion.reason.removesuffix(".")
+        say(f"     {escape(reason)}.{f' Needs {more}.' if more else ''}")
 
 
 def _needed(days: int | None, trades: int | None) -> str:

@@ -25,7 +25,7 @@ from shadow.cli.verdicts import StackStore, offline_store
 from shadow.compare.policy import Policy
 from shadow.replay.plans import PlanTable
 from shadow.settlement.judging import policy_at
-from shadow.settlement.stored import LINES_FILE, Ledger, S3Source, Source, Store, day_of
+from shadow.settlement.stored import Ledger, S3Source, Source, Store, day_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Material:
         """
         if self.target is not None:
             return last_closed_day(datetime.now(UTC))
-        days = [day_of(name) or _day_in(content) for name, content in self.source.documents(date.min, date.max)]
+        days = [day_of(name) or decode(name, content).trading_day for name, content in self.source.documents(date.min, date.max)]
         if not days:
             raise BadInput("No comparison is stored here")
         return max(days)
@@ -90,10 +90,6 @@ def open_material(place: Place, policy: Path | None, *, as_json: bool) -> Materi
         source = S3Source(target.name("EvidenceBucketName"), ledger=ledger)
         return Material(source, LedgerBesidePlans(ledger, plans), rules, settings, target)
     return Material(offline, offline.ledger, rules, settings, None)
-
-
-def _day_in(content: bytes) -> date:
-    return decode(LINES_FILE, content).trading_day
 
 
 def version_named(material: Material, name: str) -> Version:

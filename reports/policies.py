@@ -325,7 +325,13 @@ def _store_at(option: str, place: str) -> Store:
     from shadow.settlement.stored import LINES_FILE, source_of
 
     path = Path(place)
-    if not place.startswith("s3://") and not (path.is_file() if path.suffix == ".jsonl" else holds_comparisons(path)):
+    if place.startswith("s3://"):
+        if not place.removeprefix("s3://").strip("/"):
+            raise BadInput(f"{option} {place}: no bucket is named, as in s3://my-bucket")
+        return source_of(place)
+    if not path.exists():
+        raise BadInput(f"{option} {place}: no such file or folder")
+    if not (path.is_file() if path.suffix == ".jsonl" else holds_comparisons(path)):
         raise BadInput(f"{option} {place}: there is neither comparisons/ nor {LINES_FILE} in it")
     return source_of(place)
 

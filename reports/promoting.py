@@ -166,7 +166,10 @@ def rollback(
     made = [entry for entry in desk.log.all() if entry.kind == PROMOTE and entry.after == current]
     before = made[-1].before if made else None
     if before is None:
-        raise NothingBefore(f"{desk.versions.alias}: no recorded promotion says which version was in production before")
+        raise NothingBefore(
+            "No promotion is recorded, so nothing says which version was in production before: "
+            "`shadow promote --version N` puts one there by name"
+        )
     try:
         found = desk.versions.find(before)
     except UnknownVersion:

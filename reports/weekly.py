@@ -91,7 +91,8 @@ class Weekly(Frozen):
             return "Nothing was compared this week."
         if not self.plans:
             return f"All {count(self.pairs, 'pair')} of the week agree." if self.pairs > 1 else "The one pair of the week agrees."
-        return f"{len(self.plans)} of {count(self.pairs, 'pair')} do not agree, {usd(self.unexplained)} unexplained."
+        verb = "does" if len(self.plans) == 1 else "do"
+        return f"{len(self.plans)} of {count(self.pairs, 'pair')} {verb} not agree, {usd(self.unexplained)} unexplained."
 
     @property
     def moved(self) -> str:

@@ -232,7 +232,7 @@ def _sentence(counts: Counts, impact: ImpactSum, pairs: pd.DataFrame, difference
     unexplained = int(differences["unexplained"].sum())
     known = int(differences["counts"].sum()) - unexplained
     agreed = counts.published - counts.missing - counts.incomplete - counts.pending - int((pairs["unexplained"] > 0).sum())
-    parts = [f"{agreed} of {counts.published} pairs agree."]
+    parts = [f"{agreed} of {count(counts.published, 'pair')} {'agrees' if agreed == 1 else 'agree'}."]
     if counts.unpaired:
         parts.append(_without_pair(counts.unpaired))
     if unexplained:

@@ -24,7 +24,7 @@ from reports.data.trading_calendar import trading_days
 from reports.readiness.day_evidence import DayEvidence, Feature, Stratum
 from reports.readiness.statistics import Looks
 from shadow.aws.clients import text_of
-from shadow.contracts.errors import ConfigurationError
+from shadow.contracts.errors import ConfigurationError, InvalidPayload
 from shadow.contracts.model import Exact, Frozen
 from shadow.contracts.words import count
 
@@ -239,6 +239,8 @@ class ReadinessPolicy(Frozen):
             return cls.parse(tomllib.loads(text_of("READINESS_PATH", path)))
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationError(f"readiness policy {path}: expected TOML: {error}") from None
+        except InvalidPayload as refused:
+            raise InvalidPayload(path, refused.faults) from None
 
     def restarted(self, text: str) -> Self:
         """Add the restart that EVIDENCE_FROM names: a date, a blank, and the reason. Raises `ConfigurationError`."""

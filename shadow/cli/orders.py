@@ -11,7 +11,7 @@ from shlex import quote
 
 from shadow.aws import clients
 from shadow.aws.candidate_state import DynamoCandidateState
-from shadow.cli.output import ExitCode, escape, print_json, progress, say
+from shadow.cli.output import BadInput, ExitCode, escape, print_json, progress, say
 from shadow.cli.target import Target, invoke_named
 from shadow.cli.verdicts import StackStore
 from shadow.contracts.candidate_state import IntentRecord
@@ -22,15 +22,21 @@ _FUNCTION = "execute-trade-sfn"
 
 
 def show_orders(target: Target, named: str, *, cancel: bool, as_json: bool) -> ExitCode:
-    """Show the orders of a run that may be working, after cancelling them if asked to; DIVERGED while there are any."""
+    """Show the orders of a run that may be working, after cancelling them if asked to; DIVERGED while there are any.
+
+    Raises `BadInput` where nothing has that name: a misspelt id must not read as if no order were working.
+    """
     store = StackStore(target)
     pair = store.ledger.get(named)
     run_id = named if pair is None else pair.run_id
+    state = DynamoCandidateState(clients.dynamodb(), target.name("CandidateStateTableName"))
+    if pair is None and not state.of_run(run_id):
+        raise BadInput(f"No published plan {named}, and no run of that id has orders. `shadow status` lists the plans")
     closed: tuple[str, ...] = ()
     if cancel:
         with progress("cancelling what is open", quiet=as_json):
             closed = ClosedRun.parse(invoke_named(target.of_stage(_FUNCTION), {"closeRun": True, "runId": run_id})).closed
-    recorded = DynamoCandidateState(clients.dynamodb(), target.name("CandidateStateTableName")).of_run(run_id)
+    recorded = state.of_run(run_id)
     working = [intent for intent in recorded if intent.may_work]
     if as_json:
         print_json({"run_id": run_id, "closed": list(closed), "working": [_wire(intent) for intent in working]})

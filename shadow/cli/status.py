@@ -15,7 +15,7 @@ from shadow.aws import clients
 from shadow.aws.executions import AwsCandidateSource
 from shadow.aws.pair_ledger import AuditEntry, DynamoDbPairLedger
 from shadow.aws.table import plain_item
-from shadow.cli.output import ExitCode, escape, print_json, progress, say
+from shadow.cli.output import BadInput, ExitCode, escape, print_json, progress, say
 from shadow.cli.target import Target
 from shadow.cli.verdicts import StackStore, code_of_verdict, styled_verdict
 from shadow.compare.policy import default_policy
@@ -120,6 +120,8 @@ _SHOWN = 32
 def show_day(target: Target, chosen: date | None, version: str | None, *, as_json: bool) -> ExitCode:
     """Show the pairs of the chosen trading day, else of the latest; with `version`, those that this version ran."""
     now = datetime.now(UTC)
+    if version is not None and not version.rpartition(":")[2].isdecimal():
+        raise BadInput(f"--version {version}: expected a version's number or its ARN (`shadow version list`)")
     with progress("reading the pair ledger", quiet=as_json):
         ledger = StackStore(target).ledger
         later = days_after(ledger, trading_day_of(now) if chosen is None else chosen)
@@ -127,6 +129,9 @@ def show_day(target: Target, chosen: date | None, version: str | None, *, as_jso
     if version is not None:
         mark = replay_id_of("", label_of_version(f":{version}"))
         pairs = [pair for pair in pairs if isinstance(pair, UnreadablePair) or pair.plan_id.endswith(mark)]
+    if version is not None and not pairs and not as_json:
+        say(f"version {escape(version)} ran no plan of {shown} (shadow candidate --version {escape(version)} lets it)")
+        return ExitCode.FINE
     return _day(shown, pairs, [day for day in later if day != shown], now, as_json=as_json)
 
 

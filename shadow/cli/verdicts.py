@@ -256,6 +256,8 @@ def offline_store(folder: Path | None, file: Path | None) -> FolderSource | Json
         return JsonlSource(file)
     if folder is None:
         return None
+    if not folder.is_dir():
+        raise BadInput(f"--folder {folder}: no such folder")
     if not holds_comparisons(folder):
         raise BadInput(f"--folder {folder}: there is neither comparisons/ nor {LINES_FILE} in it")
     return FolderSource(folder)

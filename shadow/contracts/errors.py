@@ -13,14 +13,25 @@ ShadowError
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pydantic import ValidationError
 
+SYMBOL_PATTERN = r"^[A-Z0-9][A-Z0-9.:/\-]*$"
+IDENTIFIER_PATTERN = r"^[\x21-\x7e]+$"
+OWN_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+_FORMS = {
+    SYMBOL_PATTERN: "a symbol in upper case, for example AAPL",
+    IDENTIFIER_PATTERN: "an id of visible ASCII characters, for example plan-2026-11-24",
+    OWN_NAME_PATTERN: "a name of letters, digits and _, for example commission",
+}
+"""What people are told of a text that has not the form of its field."""
+_LENGTH = re.compile(r"\w+ should have (at (?:least|most) \d+ \w+)")
 _SHOWN = 80
 _MAX_BITS = 10_000
 
@@ -70,20 +81,26 @@ def faults_of(error: ValidationError) -> tuple[FieldFault, ...]:
     for entry in error.errors(include_url=False):
         path = ".".join(str(part)[:_SHOWN] for part in entry["loc"]) or "(whole)"
         found = _found(entry["type"], entry["input"])
-        faults.append(FieldFault(path, _expected(entry["type"], entry["msg"]), found))
+        faults.append(FieldFault(path, _expected(entry["type"], entry["msg"], entry.get("ctx", {})), found))
     return tuple(faults)
 
 
-def _expected(kind: str, message: str) -> str:
+_WORDS = {
+    "missing": "a value",
+    "extra_forbidden": "no such field",
+    "json_invalid": "a JSON document",
+    "model_type": "a JSON object",
+    "dict_type": "a JSON object",
+}
+
+
+def _expected(kind: str, message: str, context: Mapping[str, object]) -> str:
     """Reword pydantic's message as the thing that was expected."""
-    if kind == "missing":
-        return "a value"
-    if kind == "extra_forbidden":
-        return "no such field"
-    if kind == "json_invalid":
-        return "a JSON document"
-    if kind in ("model_type", "dict_type"):
-        return "a JSON object"
+    told = _WORDS.get(kind) or (_FORMS.get(str(context.get("pattern"))) if kind == "string_pattern_mismatch" else None)
+    if told is not None:
+        return told
+    if length := _LENGTH.match(message):
+        return length[1]
     for lead in ("Value error, expected ", "Value error, ", "Input should be ", "Assertion failed, "):
         if message.startswith(lead):
             return message.removeprefix(lead)

@@ -30,7 +30,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from shadow.contracts.errors import FieldFault, InvalidPayload, faults_of
+from shadow.contracts.errors import IDENTIFIER_PATTERN, SYMBOL_PATTERN, FieldFault, InvalidPayload, faults_of
 
 MAX_SIGNIFICANT_DIGITS = 28
 MAX_SUM_DIGITS = 38
@@ -189,9 +189,9 @@ Fraction = Annotated[Exact, AfterValidator(_fraction)]
 Moment = Annotated[
     AwareDatetime, BeforeValidator(parse_moment), AfterValidator(_in_calendar), PlainSerializer(iso, when_used="json")
 ]
-MAX_SYMBOL, SYMBOL_PATTERN = 50, r"^[A-Z0-9][A-Z0-9.:/\-]*$"
+MAX_SYMBOL = 50
 Symbol = Annotated[str, StringConstraints(min_length=1, max_length=MAX_SYMBOL, pattern=SYMBOL_PATTERN)]
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=IDENTIFIER_PATTERN)]
 
 
 class Frozen(BaseModel):

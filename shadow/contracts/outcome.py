@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from shadow.contracts.control_records import FailureStep
+from shadow.contracts.errors import OWN_NAME_PATTERN
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment, NonNegative, NonNegativeTotal, Total
 from shadow.contracts.vocabulary import EffectKind, Lane, Reason, Role, RunStatus, Side, SizingBasis, TradeStatus
 
@@ -147,7 +148,7 @@ class OwnType(StrEnum):
     TIME = "time"
 
 
-OwnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+OwnName = Annotated[str, StringConstraints(pattern=OWN_NAME_PATTERN)]
 MAX_OWN_FIELDS = 32
 MAX_OWN_TEXT = 500
 

@@ -22,13 +22,12 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 
-from shadow.contracts.errors import faults_of
+from shadow.contracts.errors import SYMBOL_PATTERN, faults_of
 from shadow.contracts.model import (
     MAGNITUDES,
     MAX_SIGNIFICANT_DIGITS,
     MAX_SUM_DIGITS,
     MAX_SYMBOL,
-    SYMBOL_PATTERN,
     decimal_text,
     is_in_calendar,
     is_unicode,

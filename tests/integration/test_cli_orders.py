@@ -64,3 +64,12 @@ def test_cancelling_asks_the_function_that_trades_and_shows_what_is_left(monkeyp
     answer = json.loads(result.stdout)
     assert (result.exit_code, answer["working"]) == (0, [])
     assert answer["closed"] == ["BUY KO, order order-0: canceled, 4 of 10 shares filled"]
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize("more", [(), ("--cancel",), ("--json",)])
+def test_a_misspelt_id_does_not_read_as_if_no_order_were_working(more: tuple[str, ...]) -> None:
+    result = shadow("orders", "the-rnu", *more)
+
+    assert result.exit_code == 2
+    assert "No published plan the-rnu, and no run of that id has orders" in result.output

@@ -200,7 +200,7 @@ def test_after_the_last_trading_day_of_a_week_its_digest_is_mailed_once() -> Non
         body = digest.get_body((kind,))
         assert body is not None
         told = body.get_content()
-        assert "1 of 2 pairs do not agree" in told
+        assert "1 of 2 pairs does not agree" in told
         assert f"shadow explain {pairs[2].plan_id}" in told
         assert "still there" in told
 

@@ -99,3 +99,24 @@ def test_a_refusal_is_short_whatever_was_given() -> None:
         with pytest.raises(InvalidPlan) as caught:
             RebalancePlan.read(PLAN | damage)
         assert len(str(caught.value)) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ({"plan_id": "a b"}, "plan_id: expected an id of visible ASCII characters, for example plan-2026-11-24, was 'a b'"),
+        ({"plan_id": ""}, "plan_id: expected at least 1 character, was ''"),
+        ({"items": []}, "items: expected at least 1 item, was a list of 0"),
+    ],
+)
+def test_a_form_is_told_by_an_example_and_a_length_in_words(damage: dict[str, object], told: str) -> None:
+    with pytest.raises(InvalidPlan) as refused:
+        RebalancePlan.read(PLAN | damage)
+    assert told in map(str, refused.value.faults)
+
+
+def test_a_symbol_is_told_by_an_example() -> None:
+    item = dict(PLAN["items"][0]) | {"symbol": "aapl"}  # type: ignore[index,call-overload]
+    with pytest.raises(InvalidPlan) as refused:
+        RebalancePlan.read(PLAN | {"items": [item]})
+    assert "expected a symbol in upper case, for example AAPL, was 'aapl'" in str(refused.value)

@@ -64,7 +64,7 @@ def test_stores_without_a_plan_in_common_are_bad_input(tmp_path: Path) -> None:
 def test_a_store_that_is_not_there_is_bad_input_as_in_every_command(tmp_path: Path, name: str) -> None:
     code, text = run(["--first", str(tmp_path / name), "--second", str(tmp_path)])
     assert code == 2
-    assert f"{name}: there is neither comparisons/ nor comparisons.jsonl in it" in text
+    assert f"{name}: no such file or folder" in text
 
 
 def test_one_store_twice_is_refused(tmp_path: Path) -> None:

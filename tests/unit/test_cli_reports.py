@@ -224,3 +224,23 @@ class TestRejudge:
 
         assert code == 3
         assert "comparisons.jsonl:4" in found["error"]
+
+
+def test_a_folder_that_is_not_there_and_a_file_that_is_none_are_told_by_their_names(tmp_path: Path) -> None:
+    missing = run(app, "report", "--folder", str(tmp_path / "nowhere"))
+    (tmp_path / "other.txt").write_text("{\n")
+    foreign = run(app, "report", "--file", str(tmp_path / "other.txt"))
+
+    assert (missing.exit_code, foreign.exit_code) == (2, 3)
+    assert "nowhere: no such folder" in missing.output
+    assert "other.txt:1: (whole): expected a JSON document" in foreign.output
+
+
+def test_a_file_of_decisions_that_is_refused_is_named(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "comparisons.jsonl", [comparison_of(DAYS[0])])
+    (tmp_path / "decided.toml").write_text("nosuch = 1\n")
+    result = run(app, "readiness", "--folder", str(tmp_path), "--decided", str(tmp_path / "decided.toml"))
+
+    assert result.exit_code == 2
+    assert "decided.toml refused" in result.output
+    assert "nosuch: expected no such field" in result.output

@@ -98,7 +98,7 @@ def test_a_pair_that_waits_is_pending_and_counted() -> None:
 
 @pytest.mark.parametrize(
     ("comparisons", "sentence"),
-    [([PAIR], "1 of 1 pairs agree. 1 plan with trades got no pair"), ([], "NOTHING WAS PUBLISHED TO BOTH LANES")],
+    [([PAIR], "1 of 1 pair agrees. 1 plan with trades got no pair"), ([], "NOTHING WAS PUBLISHED TO BOTH LANES")],
 )
 def test_a_plan_that_got_no_pair_is_told_and_breaks_the_row(comparisons: list[Comparison], sentence: str) -> None:
     unpaired = UnpairedPlan(
