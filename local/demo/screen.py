@@ -30,7 +30,7 @@ def show_demo(result: DemoResult, out: Path) -> None:
 
 
 def _show_day(day: DayResult) -> None:
-    impact = f"  impact {_usd(day.gross_impact)}" if day.gross_impact else ""
+    impact = f"  impact {_usd(day.gross_impact)} USD" if day.gross_impact else ""
     OUT.print(
         f"[bold]Day {day.number}[/bold]  {day.day}  {styled_verdict(day.verdict)}"
         f"  {day.trades} trades  {day.seconds:.1f} s{impact}"
@@ -44,7 +44,7 @@ def _show_day(day: DayResult) -> None:
     for difference in counted[:_SHOWN]:
         trade = f"{difference.action or ''} {difference.symbol or 'the run'}".strip()
         words = escape(difference.explanation)
-        row = (difference.severity.value, difference.attribution.value, trade, words, _money(difference))
+        row = (difference.severity.value, difference.who, trade, words, _money(difference))
         table.add_row(*row)
     OUT.print(table)
     if len(counted) > _SHOWN:

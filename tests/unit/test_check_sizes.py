@@ -327,7 +327,7 @@ def test_where_no_price_is_known_the_shares_of_both_lanes_are_held_against_each_
             sizing_findings,
             {"intent": decided(quantity=D(50))},
             "target_value",
-            "bought or sold the target value, 5000 USD, not the trade amount",
+            "bought the target value, 5000 USD, instead of the trade amount, 1000 USD",
         ),
         (
             sizing_findings,

@@ -156,8 +156,12 @@ def _decision(facts: dict[Role, GuardFacts], threshold: Decimal) -> Iterator[Fin
             kind="GUARD_DECISION" if fact.is_wrong else "GUARD_DIFFERS",
             field="guard.buy_phase_allowed",
             rule=f"blocks above {shown(threshold)}",
-            explanation=f"The {role.value}'s guard {'allowed' if fact.allowed else 'blocked'} the BUYs, "
-            + ("which is not what its failed SELLs demand." if fact.is_wrong else "as its own failed SELLs demand."),
+            explanation=f"The {role.value}'s guard {'allowed' if fact.allowed else 'blocked'} the BUYs"
+            + (
+                f" although {shown(fact.failed)} USD of its SELLs failed: it is to block above {shown(threshold)} USD."
+                if fact.is_wrong
+                else ", as its own failed SELLs demand."
+            ),
             role=role,
             planned=demanded,
             control=words.get(Role.CONTROL),

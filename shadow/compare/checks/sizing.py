@@ -129,9 +129,9 @@ def _basis(pair: TradePair, planned: Planned, sizes: dict[Role, Sized], policy: 
     def check(side: LaneTrade) -> Fault | None:
         size, intent = sizes.get(side.role), side.trade.intent
         if size is not None and size.kind == "SIZING_BASIS":
-            return Fault(
-                "target_value", f"bought or sold the target value, {shown(planned.target_value)} USD, not the trade amount"
-            )
+            done = "bought" if planned.side is Side.BUY else "sold"
+            target, amount = shown(planned.target_value), decimal_text(abs(planned.amount))
+            return Fault("target_value", f"{done} the target value, {target} USD, instead of the trade amount, {amount} USD")
         if intent is None or intent.sizing_basis is None or intent.sizing_basis.value in right:
             return None
         return Fault(intent.sizing_basis.value, f"sized the trade by {intent.sizing_basis.value}")
