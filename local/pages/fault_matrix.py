@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import SimpleNamespace
 
 import shadow.publish as publishing
 from shadow.publish import DualPublisher, IntakeQueue
@@ -226,7 +227,8 @@ class _Standing:
             self._stage.at(Operation.THREAD)
             return start(work, args)
 
-        publishing._thread = _Threads(start_new_thread)  # type: ignore[assignment, attr-defined, unused-ignore] # noqa: SLF001
+        ours = SimpleNamespace(**vars(_thread) | {"start_new_thread": start_new_thread})
+        publishing._thread = ours  # type: ignore[assignment, attr-defined, unused-ignore] # noqa: SLF001
 
     def __exit__(self, *_: object) -> None:
         publishing.sys = self._kept[0]  # type: ignore[assignment, attr-defined, unused-ignore]
@@ -236,11 +238,6 @@ class _Standing:
 @dataclass(frozen=True, slots=True)
 class _Output:
     stdout: _Stage
-
-
-@dataclass(frozen=True, slots=True)
-class _Threads:
-    start_new_thread: Callable[..., int]
 
 
 def _answer(publisher: DualPublisher[[object, str], object]) -> object:

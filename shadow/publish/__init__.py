@@ -29,7 +29,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence, ValuesView
@@ -37,7 +36,6 @@ from collections.abc import Set as AbstractSet
 from enum import Enum
 from itertools import islice
 from sys import exc_info, getsizeof
-from threading import get_native_id
 from types import CoroutineType
 
 TYPE_CHECKING = False
@@ -109,26 +107,64 @@ class PublishingFailed(Exception):
     """The workflow is in production, and the intake queue did not take the plan: nothing was published."""
 
 
-def _started(work: Callable[..., None], *arguments: object) -> bool:
-    """Start a thread; False where none can be had."""
-    known, size = exc_info()[1], threading.stack_size()
+class _Flag:
+    """What one thread waits for. Where a signal handler raises, an Event may be left broken."""
+
+    def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        if self._lock.locked():
+            self._lock.release()
+
+    def is_set(self) -> bool:
+        return not self._lock.locked()
+
+    def wait(self, seconds: float) -> bool:
+        return self._lock.acquire(timeout=seconds)
+
+
+def _moved(source: deque[None], target: deque[None]) -> bool:
+    """Move an entry in one step, so that no signal handler raises in between."""
     try:
-        threading.stack_size(size and max(size, STACK_BYTES))  # a host's small one is too small for boto3
-        _thread.start_new_thread(_in_peace, (get_native_id(), work, *arguments))  # type: ignore[arg-type]
-    except (RuntimeError, MemoryError) as error:
-        if _of_a_signal(error, known):
-            raise
+        target.extend(islice(iter(source.pop, 0), 1))
+    except IndexError:
         return False
-    finally:
-        threading.stack_size(size)
     return True
 
 
-def _in_peace(caller: int, work: Callable[..., None], *arguments: object) -> None:
-    """Work without taking signals: one that the control blocks and waits for would end the process here."""
-    if get_native_id() != caller and hasattr(signal, "pthread_sigmask"):  # a greenlet is in the caller's thread
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    work(*arguments)
+def _started(pool: deque[None], work: Callable[[], object]) -> bool:
+    """Start a thread that holds an entry of `pool` while it works, and while it leaves work; False where none can be had.
+
+    It takes no signals: one that the control blocks and waits for would end the process.
+    """
+    known, size, caller = exc_info()[1], _thread.stack_size(), _thread.get_native_id()
+    taken, started = deque[None](), deque[int]()
+
+    def working() -> None:
+        if _thread.get_native_id() != caller and hasattr(signal, "pthread_sigmask"):  # a greenlet is in the caller's thread
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while True:
+            left = work()
+            _moved(taken, pool)
+            if not (left and _moved(pool, taken)):
+                return
+
+    try:
+        if not _moved(pool, taken):
+            return False
+        _thread.stack_size(size and max(size, STACK_BYTES))  # boto3 needs more than some hosts give
+        started.extend(map(_thread.start_new_thread, (working,), ((),)))  # in one step as well
+    except BaseException as error:
+        if not started:
+            _moved(taken, pool)
+        if not isinstance(error, (RuntimeError, MemoryError)) or _of_a_signal(error, known):
+            raise
+        return False
+    finally:
+        _thread.stack_size(size)
+    return True
 
 
 def _of_a_signal(error: BaseException | None, known: object) -> BaseException | None:
@@ -390,7 +426,6 @@ class _Reporter:
     """
 
     def __init__(self, stage: str) -> None:
-        """Count under `stage`."""
         self._stage = stage
         self.untold: deque[int] = deque()
         self._lines: deque[tuple[Callable[[], dict[str, float]], dict[str, str]]] = deque()
@@ -398,7 +433,6 @@ class _Reporter:
 
     @property
     def is_idle(self) -> bool:
-        """Whether its thread is not at work."""
         return bool(self._turn)
 
     def lose(self, number: int = 1) -> None:
@@ -436,43 +470,27 @@ class _Reporter:
             sys.stdout.write(json.dumps(text, default=str) + "\n")
         sys.stdout.flush()
 
-    def later(self, counts: Callable[[], dict[str, float]], fields: dict[str, str]) -> threading.Event | None:
+    def later(self, counts: Callable[[], dict[str, float]], fields: dict[str, str]) -> _Flag | None:
         """Tell from a thread of its own; None where that is at work already, and tells this as well, or cannot be had."""
         if len(self._lines) < MAX_LINES:
             self._lines.append((counts, fields))
-        if not self._take_turn():
-            return None
-        told = threading.Event()
-        if not _started(self._drain, told):
-            self._turn.append(None)
-            return None
-        return told
+        told = _Flag()
+        return told if _started(self._turn, lambda: self._drain(told)) else None
 
     def fail(self, what: str) -> None:
-        """Count and tell of a publication that could not even begin."""
         self.lose()
         self.later(dict, {"faults": what})
 
-    def _take_turn(self) -> bool:
+    def _drain(self, told: _Flag) -> object:
         try:
-            self._turn.pop()
-        except IndexError:
-            return False
-        return True
-
-    def _drain(self, told: threading.Event) -> None:
-        while True:
-            try:
-                while self._lines:
-                    counts, fields = self._lines.popleft()
-                    self.tell(counts(), fields)
-            except BaseException:  # `tell` has kept the failures for the next line
-                return
-            finally:
-                told.set()
-                self._turn.append(None)
-            if not (self._lines and self._take_turn()):
-                return
+            while self._lines:
+                counts, fields = self._lines.popleft()
+                self.tell(counts(), fields)
+        except BaseException:  # `tell` has kept the failures for the next line
+            return None
+        finally:
+            told.set()
+        return self._lines
 
 
 class _Publication:
@@ -489,7 +507,7 @@ class _Publication:
     def __init__(self, control: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
         self.control, self.args, self.kwargs = control, args, kwargs
         self.begun, self.wall = time.monotonic(), time.time()
-        self.copied, self.over, self.done = threading.Event(), threading.Event(), threading.Event()
+        self.copied, self.over, self.done = _Flag(), _Flag(), _Flag()
         self.counts: dict[str, float] = {}
         self.fields: dict[str, str] = {}
 
@@ -553,19 +571,7 @@ class _Core:
 
     @property
     def is_idle(self) -> bool:
-        """Whether none of the threads is at work."""
         return len(self.slots) == MAX_THREADS - 1 and self.reporter.is_idle
-
-    def spawn(self, work: Callable[[], None]) -> bool:
-        """Start a thread without waiting for it; False where too many hang or none can be had."""
-        try:
-            self.slots.pop()
-        except IndexError:
-            return False
-        if not _started(work):
-            self.slots.append(None)
-            return False
-        return True
 
 
 class DualPublisher(_Typed[P, R]):
@@ -644,7 +650,7 @@ class DualPublisher(_Typed[P, R]):
             return None
         publication = _Publication(self._control, args, kwargs)
         try:
-            if not core.spawn(lambda: self._work(core, publication, self._tell_the_queue)):
+            if not _started(core.slots, lambda: self._work(core, publication, self._tell_the_queue)):
                 core.reporter.fail("thread: none is free")
                 return None
             publication.copied.wait(core.bound * (1 - REPORT_SHARE))
@@ -688,7 +694,6 @@ class DualPublisher(_Typed[P, R]):
         finally:
             publication.args, publication.kwargs, publication.result = (), {}, None
             publication.copied.set()
-            core.slots.append(None)
             publication.done.set()
 
     def _tell_the_queue(self, core: _Core, publication: _Publication) -> None:
@@ -771,7 +776,7 @@ class DualPublisher(_Typed[P, R]):
             core.reporter.fail(core.broken)
         elif self._shadowed:
             publication.begun = publication.control_begun = time.monotonic()
-            if core.spawn(lambda: self._work(core, publication, self._feed_the_shadow)):
+            if _started(core.slots, lambda: self._work(core, publication, self._feed_the_shadow)):
                 self._end(core, publication, None, None)
             else:
                 core.reporter.fail("thread: none is free")

@@ -126,7 +126,7 @@ class Turns:
 
 @dataclass(eq=False)
 class Flag:
-    """`threading.Event` on the virtual clock."""
+    """What a thread waits for, on the virtual clock."""
 
     turns: Turns
     raised: bool = False
@@ -182,8 +182,8 @@ def on_turns(module: ModuleType, turns: Turns, begun: float, delay: Callable[[],
     )
     stands_for = {
         "time": clock,
-        "threading": SimpleNamespace(Event=lambda: Flag(turns), stack_size=lambda *_: 0),
-        "_thread": SimpleNamespace(start_new_thread=start),
+        "_Flag": lambda: Flag(turns),
+        "_thread": SimpleNamespace(start_new_thread=start, stack_size=lambda *_: 0, get_native_id=lambda: 1),
         "sys": SimpleNamespace(stdout=out),
     }
     with patch.multiple(module, **stands_for):

@@ -83,6 +83,10 @@ def fits(at: Callable[[int, Callable[[object], object]], object], depth: int, ca
     return True
 
 
+def started_by(start: Callable[..., int]) -> SimpleNamespace:
+    return SimpleNamespace(**vars(_thread) | {"start_new_thread": start})
+
+
 def _no_thread() -> int:
     raise RuntimeError("can't start new thread")
 
@@ -319,7 +323,7 @@ class TestTheControlsCall:
             sizes.append(threading.stack_size())
             return _thread.start_new_thread(work, arguments)
 
-        monkeypatch.setattr(module, "_thread", SimpleNamespace(start_new_thread=start))
+        monkeypatch.setattr(module, "_thread", started_by(start))
         before = threading.stack_size()
         try:
             for size in (32_768, 4 * module.STACK_BYTES, 0):
@@ -440,16 +444,15 @@ class TestTheCallersOwnSignals:
                 raise self.error
 
         def start(work: Callable[..., None], arguments: tuple[object, ...]) -> int:
-            number = _thread.start_new_thread(work, arguments)
             signal.raise_signal(signal.SIGALRM)
-            return number
+            return _thread.start_new_thread(work, arguments)
 
         called: list[object] = []
         bench = Bench(called.append)
         earlier = signal.signal(signal.SIGALRM, Stop(error).handle)
         try:
             with monkeypatch.context() as patch:
-                patch.setattr(module, "_thread", SimpleNamespace(start_new_thread=start))
+                patch.setattr(module, "_thread", started_by(start))
                 with pytest.raises(type(error)) as caught:
                     bench.publisher.publish(PLAN)
         finally:
@@ -457,8 +460,49 @@ class TestTheCallersOwnSignals:
 
         assert caught.value is error
         assert called == []
-        assert bench.publisher.settle(PATIENCE)
-        assert {"error": type(error).__name__} in [message.get("control") for message in bench.queue.sent]
+        assert len(bench.core.slots) == module.MAX_THREADS - 1
+
+    def test_wherever_a_handler_raises_the_caller_gets_it_and_the_next_plan_is_sent(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Raised by the trace function at each line and return of ours in the caller's thread, one after another."""
+
+        class Deadline(Exception):
+            pass
+
+        moments = 0
+
+        def trace(frame: FrameType, _event: str, _value: object) -> Any:
+            nonlocal moments
+            if frame.f_code.co_filename != module.__file__:
+                return None
+            moments -= 1
+            if moments == 0:
+                raise Deadline
+            return trace
+
+        monkeypatch.setattr(module, "EXPIRY_SECONDS", 0.05)
+        bench, before = Bench(), sys.gettrace()
+        outcomes = []
+        for moment in range(1, 1_000):
+            moments = moment
+            sys.settrace(trace)
+            try:
+                outcomes.append(bench.publisher.publish(PLAN))
+            except Deadline:
+                outcomes.append(Deadline)
+            finally:
+                sys.settrace(before)
+            assert bench.publisher.settle(PATIENCE)
+            if outcomes[-1] is not Deadline:
+                break
+        sent = len(bench.queue.sent)
+        bench.publish(PLAN)
+
+        assert outcomes[:-1] == [Deadline] * (len(outcomes) - 1)
+        assert len(outcomes) > 40
+        assert len(bench.queue.sent) == sent + 1
+        assert (len(bench.core.slots), len(bench.core.reporter._turn)) == (module.MAX_THREADS - 1, 1)
 
     def test_threads_that_are_greenlets_of_the_callers_take_no_signal_from_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def start(work: Callable[..., None], arguments: tuple[object, ...]) -> int:
@@ -466,7 +510,7 @@ class TestTheCallersOwnSignals:
             return 1
 
         bench = Bench(bound=0.02)
-        monkeypatch.setattr(module, "_thread", SimpleNamespace(start_new_thread=start))
+        monkeypatch.setattr(module, "_thread", started_by(start))
         monkeypatch.setattr(module, "EXPIRY_SECONDS", 0.01)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
@@ -1206,7 +1250,7 @@ class TestTheWorkflowInProduction:
             with pytest.raises(PublishingFailed):
                 refused.publisher.publish(PLAN)
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(module, "_thread", SimpleNamespace(start_new_thread=lambda *_: _no_thread()))
+                patch.setattr(module, "_thread", started_by(lambda *_: _no_thread()))
                 answers.append(Bench().publisher.publish(PLAN))
         finally:
             signal.signal(signal.SIGALRM, earlier)

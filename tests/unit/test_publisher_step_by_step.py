@@ -56,10 +56,16 @@ class Steps:
         self.slept.append(seconds)
         self.go_on(seconds)
 
-    def start(self, work: Callable[..., object], arguments: tuple[object, ...]) -> int:
+    def start_new_thread(self, work: Callable[..., object], arguments: tuple[object, ...]) -> int:
         if self.no_threads:
             raise RuntimeError("can't start new thread")
         self.threads.append(lambda: work(*arguments))
+        return 1
+
+    def stack_size(self, _size: int = 0) -> int:
+        return 0
+
+    def get_native_id(self) -> int:
         return 1
 
     def run(self) -> None:
@@ -102,8 +108,8 @@ def stepping() -> Iterator[Steps]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "time", clock)
-        patch.setattr(module, "threading", SimpleNamespace(Event=lambda: Event(steps), stack_size=lambda *_: 0))
-        patch.setattr(module, "_thread", SimpleNamespace(start_new_thread=steps.start))
+        patch.setattr(module, "_Flag", lambda: Event(steps))
+        patch.setattr(module, "_thread", steps)
         patch.setattr(module, "os", SimpleNamespace(getpid=lambda: steps.pid, environ={}))
         patch.setattr(module, "sys", SimpleNamespace(stdout=steps.out))
         patch.setattr(module, "_CORES", {})
