@@ -48,6 +48,8 @@ class Matching:
                 self._leave_out("not run to its end in both")
             elif before.plan != entry.plan:
                 self._leave_out("not the same plan")
+            elif (runs[0].lane, runs[0].lane_name) != (runs[1].lane, runs[1].lane_name):
+                self._leave_out("not run by the same lane")
             else:
                 yield TwoRuns(entry.plan, entry.trading_day, entry.published_at, runs[0], runs[1])
         if known:

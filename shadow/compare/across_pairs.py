@@ -116,14 +116,14 @@ class TwoRuns:
 def noise_floor(runs: Iterable[TwoRuns], policy: Policy) -> NoiseFloor:
     """Measure how far apart two runs of the same lane are under each rule of `policy`.
 
-    Raises ValueError where there are no runs, or they are of more than one lane.
+    Raises ValueError where there are no runs, or they are of more than one lane: after a cut-over the control is another lane.
     """
     seen: dict[str, list[Decimal]] = defaultdict(list)
     days: list[date] = []
-    lanes: set[Role] = set()
+    lanes: dict[str, Role] = {}
     for two in runs:
         days.append(two.trading_day)
-        lanes |= {two.first.role, two.second.role}
+        lanes |= {f"{run.role} ({run.lane_name or run.lane})": run.role for run in (two.first, two.second)}
         with localcontext(EXACT):
             _measure(two, policy, seen)
     if not days:
@@ -132,7 +132,7 @@ def noise_floor(runs: Iterable[TwoRuns], policy: Policy) -> NoiseFloor:
         raise ValueError(f"noise floor: expected runs of one lane, was {', '.join(sorted(lanes))}")
     measures = tolerant_rules(policy)
     rules = {name: _summed(values, measures[name].measure) for name, values in sorted(seen.items()) if values}
-    return NoiseFloor(role=lanes.pop(), first_day=min(days), last_day=max(days), pairs=len(days), rules=rules)
+    return NoiseFloor(role=next(iter(lanes.values())), first_day=min(days), last_day=max(days), pairs=len(days), rules=rules)
 
 
 def _measure(two: TwoRuns, policy: Policy, seen: dict[str, list[Decimal]]) -> None:

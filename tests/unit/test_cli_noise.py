@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from shadow.cli.main import app
 from shadow.contracts.comparison import Comparison
-from tests.factories.comparisons import comparison_of, diverged, missing_candidate, write_store
+from tests.factories.comparisons import comparison_of, diverged, missing_candidate, with_roles_swapped, write_store
 
 DAYS = [date(2026, 11, 17), date(2026, 11, 18), date(2026, 11, 19)]
 
@@ -52,6 +52,12 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     code, text = run([*stores(tmp_path, second), "--role", "candidate"])
     assert code == 0, text
     assert "left out: 1 in one store only, 1 not run to its end in both" in text
+
+
+def test_a_control_that_is_another_lane_after_the_cut_over_is_no_second_run_of_it(tmp_path: Path) -> None:
+    code, text = run(stores(tmp_path, [with_roles_swapped(comparison_of(day)) for day in DAYS]))
+    assert code == 2
+    assert "expected plans that were run twice, was none (3 not run by the same lane)" in text
 
 
 def test_stores_without_a_plan_in_common_are_bad_input(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from shadow.compare.policy_text import InvalidPolicy
 from shadow.compare.rules import AbsoluteRule, BpsRule, ExactRule, Numeric, TicksRule, within
 from shadow.contracts.comparison import Severity
 from shadow.contracts.outcome import RunOutcome
-from shadow.contracts.vocabulary import Role, TradeStatus
+from shadow.contracts.vocabulary import Lane, Role, TradeStatus
 from shadow.settlement.stored import JsonlSource
 from tests.factories.comparisons import comparison_of, write_jsonl
 from tests.strategies.outcomes import random_case
@@ -138,11 +138,21 @@ def test_tolerances_at_the_floor_find_no_difference_between_two_runs_of_a_lane(s
     assert set(found) <= before
 
 
+def two_by(lane: Lane, name: str = "") -> TwoRuns:
+    """Give two runs of the lane that is in production, whichever that is."""
+    two = twice(2)
+    ran = {"lane": lane, "lane_name": name}
+    return replace(two, first=two.first.model_copy(update=ran), second=two.second.model_copy(update=ran))
+
+
 def test_runs_of_two_lanes_and_no_runs_have_no_noise() -> None:
     case = random_case(1)
     assert case.candidate is not None
-    with pytest.raises(ValueError, match="runs of one lane, was candidate, control"):
+    with pytest.raises(ValueError, match=r"runs of one lane, was candidate \(workflow\), control \(legacy\)"):
         noise_floor([twice(1, case.candidate)], default_policy())
+    after = [two_by(Lane.WORKFLOW), two_by(Lane.DECLARED, "mine")]
+    with pytest.raises(ValueError, match=r"was control \(legacy\), control \(mine\), control \(workflow\)"):
+        noise_floor([twice(1), *after], default_policy())
     with pytest.raises(ValueError, match="run twice, was none"):
         noise_floor([], default_policy())
 
