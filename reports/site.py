@@ -32,6 +32,7 @@ from shadow.compare.case import PairView, case_of
 from shadow.compare.kinds import KINDS
 from shadow.compare.sides import run_lines, trade_lines
 from shadow.contracts.comparison import Comparison, Difference, Severity
+from shadow.contracts.identity import joined_symbol
 from shadow.contracts.pair import Pair
 from shadow.contracts.vocabulary import Origin
 from shadow.settlement.stored import Ledger, Source
@@ -40,9 +41,13 @@ ZERO = Decimal(0)
 
 
 def identity_of(difference: Difference) -> str:
-    """Name what keeps being different, whatever the plan: kind, field, trade and lane. 12 hexadecimal digits, always the same."""
-    trade = (difference.symbol or "", str(difference.action or ""))
-    return sha256("|".join((difference.kind, difference.field, *trade, difference.attribution.value)).encode()).hexdigest()[:12]
+    """Name what keeps being different, whatever the plan: kind, field, trade and lane. 12 hexadecimal digits, always the same.
+
+    The lane is what it is, where that is known: a cut-over gives it another role, and the role another lane.
+    """
+    trade = (joined_symbol(difference.symbol or ""), str(difference.action or ""))
+    lane = difference.attribution.value if difference.lane is None else difference.lane.value
+    return sha256("|".join((difference.kind, difference.field, *trade, lane)).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class Row:
     day: date
     run_id: str
     plan_id: str
+    origin: str
     kind: str
     severity: Severity
     who: str
@@ -62,6 +68,11 @@ class Row:
     explanation: str
     unexplained: bool
     covered_by: str
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is no drill's: a replayed or planted run is shown, and its dollars are in no sum."""
+        return self.origin == Origin.LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +95,10 @@ class PairRow:
 
 @dataclass(slots=True)
 class Seen:
-    """One difference that keeps its address: when it was first and last seen, how often, and what it was worth."""
+    """One difference that keeps its address: when it was first and last seen, how often, and what it was worth.
+
+    What drills showed counts only where no live pair had it, and in no sum of dollars.
+    """
 
     identity: str
     kind: str
@@ -97,17 +111,21 @@ class Seen:
     @property
     def first(self) -> date:
         """The first day."""
-        return min(row.day for row in self.rows)
+        return min(row.day for row in self._counted)
 
     @property
     def last(self) -> date:
         """The last day."""
-        return max(row.day for row in self.rows)
+        return max(row.day for row in self._counted)
 
     @property
     def gross(self) -> Decimal:
         """USD over all days."""
-        return sum((row.gross for row in self.rows), ZERO)
+        return sum((row.gross for row in self.rows if row.is_live), ZERO)
+
+    @property
+    def _counted(self) -> list[Row]:
+        return [row for row in self.rows if row.is_live] or self.rows
 
     def state(self, last: date, before: date | None) -> str:
         """Say whether it is new, still there or gone on the last day that was compared."""
@@ -128,8 +146,8 @@ class Day:
 
     @property
     def gross(self) -> Decimal:
-        """Unexplained USD of the day."""
-        return sum((row.gross for row in self.rows if row.unexplained), ZERO)
+        """Unexplained USD of the day's live pairs."""
+        return sum((row.gross for row in self.rows if row.unexplained and row.is_live), ZERO)
 
 
 @dataclass(slots=True)
@@ -209,6 +227,7 @@ def gather(comparisons: Iterable[Comparison], published: Published = lambda _: N
         for row in rows:
             each = seen.setdefault(row.identity, Seen(row.identity, row.kind, row.symbol, row.action, row.who, row.severity))
             each.rows.append(row)
+            each.who = row.who
             each.severity = min(each.severity, row.severity, key=lambda severity: severity.rank)
         counted = published(day)
         headline = headline_of(found, counted)
@@ -231,6 +250,7 @@ def _rows(comparison: Comparison) -> list[Row]:
             day=comparison.trading_day,
             run_id=comparison.run_id,
             plan_id=comparison.plan_id,
+            origin=comparison.origin,
             kind=entry.kind,
             severity=entry.severity,
             who=entry.who,
@@ -254,7 +274,7 @@ def _pair(comparison: Comparison) -> PairRow:
         plan_id=comparison.plan_id,
         origin=comparison.origin,
         verdict=comparison.verdict.value,
-        trades=len(comparison.plan.tradable_items),
+        trades=len(comparison.money.lines if comparison.money else PairView(case_of(comparison)).trades),
         differences=sum(entry.counts for entry in comparison.differences),
         unexplained=sum(entry.unexplained for entry in comparison.differences),
         gross=sum((entry.gross for entry in comparison.differences if entry.counts), ZERO),

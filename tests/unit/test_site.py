@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from reports.daily.build import build_report
 from reports.data.trading_calendar import trading_days
 from reports.headline import headline_of
 from reports.site import LIST, Folder, Options, gather, identity_of, write_site
@@ -28,8 +29,18 @@ from shadow.contracts.comparison import (
     Word,
 )
 from shadow.contracts.outcome import Owner
-from shadow.contracts.vocabulary import Role, Side
-from tests.factories.comparisons import comparison_of, difference, diverged, incomplete, missing_candidate, story
+from shadow.contracts.vocabulary import Lane, Role, Side
+from tests.factories.comparisons import (
+    Given,
+    comparison_of,
+    difference,
+    diverged,
+    incomplete,
+    missing_candidate,
+    story,
+    with_a_trade_beyond_the_plan,
+    with_roles_swapped,
+)
 
 DAYS = trading_days(date(2025, 11, 3), date(2025, 11, 20))
 PAIR = comparison_of(DAYS[0])
@@ -109,8 +120,41 @@ def test_a_difference_keeps_its_address_over_days_and_lanes_have_addresses_of_th
     entry = difference(PAIR, 0)
     later = difference(comparison_of(DAYS[1]), 0)
     assert identity_of(entry) == identity_of(later)
-    other = entry.model_copy(update={"attribution": Attribution.CONTROL})
+    other = entry.model_copy(update={"attribution": Attribution.CONTROL, "lane": Lane.LEGACY})
     assert identity_of(entry) != identity_of(other)
+
+
+def test_a_difference_keeps_its_address_when_a_cut_over_gives_its_lane_the_other_role() -> None:
+    before = difference(PAIR, 0, attribution=Attribution.CONTROL, lane=Lane.LEGACY)
+    after = before.model_copy(update={"attribution": Attribution.CANDIDATE})
+    s_place = before.model_copy(update={"lane": Lane.WORKFLOW})
+    assert identity_of(before) == identity_of(after) != identity_of(s_place)
+    seen = gather([diverged(PAIR, before), diverged(with_roles_swapped(comparison_of(DAYS[1])), after)]).seen
+    assert [(each.who, len(each.rows)) for each in seen.values()] == [("candidate (legacy)", 2)]
+
+
+def test_a_difference_keeps_its_address_in_whichever_notation_the_plan_has_its_symbol() -> None:
+    entry = difference(PAIR, 0, symbol="AAPL")
+    assert identity_of(entry) == identity_of(entry.model_copy(update={"symbol": "EQUITIES::AAPL//USD"}))
+
+
+@pytest.mark.parametrize("origin", ["planted", "replay"])
+def test_what_a_drill_showed_is_told_and_counts_in_no_sum_and_makes_nothing_new(origin: str, tmp_path: Path) -> None:
+    live = diverged(comparison_of(DAYS[0]), difference(comparison_of(DAYS[0]), 0, kind="SLIPPAGE"))
+    drill = comparison_of(DAYS[1], number=5, origin=origin)
+    drilled = diverged(drill, difference(drill, 0, kind="SLIPPAGE"), difference(drill, 1, kind="SIDE"))
+    alone, beside = gather([live, comparison_of(DAYS[1])]), gather([live, comparison_of(DAYS[1]), drilled])
+    assert [day.gross for day in beside.days] == [day.gross for day in alone.days] == [Decimal("246.80"), 0]
+    seen = {each.kind: (beside.state(each), each.gross, len(each.rows)) for each in beside.seen.values()}
+    assert seen == {"SLIPPAGE": ("gone", Decimal("246.80"), 2), "SIDE": ("new", 0, 1)}
+    write_site(lambda: [live, comparison_of(DAYS[1]), drilled], Folder(tmp_path))
+    assert (tmp_path / "day" / f"{DAYS[1]}.html").read_text(encoding="utf-8").count(f"({origin})") == 3
+
+
+def test_a_pair_has_as_many_trades_on_the_site_as_in_the_report() -> None:
+    pair = with_a_trade_beyond_the_plan(PAIR, *Role)
+    report = build_report(Given(pair), pair.trading_day)
+    assert gather([pair]).days[0].pairs[0].trades == report.pairs[0].trades == len(pair.plan.tradable_items) + 1
 
 
 def test_new_still_there_and_gone_are_told_against_the_day_before(tmp_path: Path) -> None:
