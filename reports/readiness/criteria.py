@@ -130,7 +130,8 @@ def _sum(days: Sequence[DayEvidence], stratum: Stratum) -> Tally:
 def _coverage(history: History, evidence: Sequence[DayEvidence], unread: str) -> Criterion:
     days, needed = history.in_a_row, history.policy.days
     waiting = evidence[-1].pending if evidence and evidence[-1].is_open else 0
-    gaps = [day for day in history.seen if not (day.is_covered or day.is_open)] + [day for day in evidence if day.swapped]
+    gaps = [day for day in history.seen if not (day.is_covered or day.is_open or day.closed)]
+    gaps += [day for day in evidence if day.swapped]
     broken = max(gaps, key=lambda day: day.day, default=None)
     reason = f"{days} trading days in a row on which everything planned was published, compared and accounted for"
     if days < needed and broken is not None:

@@ -7,7 +7,7 @@ migration is as good a reader of its rules as a real one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ import pandas as pd
 from reports.data.columns import Path, Size
 from reports.data.frames import Frames
 from shadow.contracts.comparison import Attribution, Verdict
-from shadow.contracts.vocabulary import Origin, Reason, Side, TradeStatus
+from shadow.contracts.vocabulary import Lane, Origin, Reason, Side, TradeStatus
 
 
 class Stratum(StrEnum):
@@ -70,7 +70,8 @@ class DayEvidence:
     `planned` counts the plans with trades that were published, with a pair or without; None where it is not known. `held` counts
     the plans that only hold. `version` names what was compared: the code that executes and judges, the policy, and the lanes'
     published versions. `swapped` pairs were published with the workflow in production already: a day that has one says nothing
-    about cutting over. `runs` is (runs with an unexplained difference, runs), `replayed` the strata of replayed pairs.
+    about cutting over. On a `closed` day the exchange did not open: what agreed counts for nothing, what diverged is held against
+    the covered day that follows. `runs` is (runs with an unexplained difference, runs), `replayed` the strata of replayed pairs.
     """
 
     day: date
@@ -81,6 +82,7 @@ class DayEvidence:
     pending: int = 0
     conserved: bool = True
     swapped: int = 0
+    closed: bool = False
     critical: int = 0
     major: int = 0
     safety: int = 0
@@ -100,7 +102,7 @@ class DayEvidence:
     def is_covered(self) -> bool:
         """Whether all that was planned was published and compared as a candidate's: nothing missing, incomplete or open."""
         whole = self.judged == self.published > 0 and (self.planned is None or self.planned <= self.published)
-        return whole and self.conserved and not self.swapped
+        return whole and self.conserved and not self.swapped and not self.closed
 
     @property
     def unpublished(self) -> int:
@@ -116,7 +118,7 @@ class DayEvidence:
     def is_open(self) -> bool:
         """Whether nothing stands against the day but pairs that are still waiting for their verdict."""
         waits = self.pending > 0 and self.judged + self.pending == self.published
-        return waits and self.conserved and not self.swapped
+        return waits and self.conserved and not self.swapped and not self.closed
 
 
 SAFETY_KINDS = frozenset(
@@ -136,7 +138,8 @@ SAFETY_KINDS = frozenset(
 _OURS = (Attribution.CANDIDATE.value,)
 _VERSIONS = ["code_version", "policy_hash", "control_version", "candidate_version"]
 _OF_PAIRS = [
-    *("trading_day", "run_id", "origin", "verdict", "path", *_VERSIONS, "critical", "major", "violations", "unexplained"),
+    *("trading_day", "run_id", "origin", "production_lane", "verdict", "path", *_VERSIONS),
+    *("critical", "major", "violations", "unexplained"),
     *("state_transitions", "candidate_seconds", "control_seconds"),
 ]
 _OF_TRADES = [
@@ -155,10 +158,16 @@ _REASONS = {
 
 
 def evidence_of(frames: Frames, days: Sequence[date]) -> tuple[DayEvidence, ...]:
-    """Count each of `days`, in order; a day without a row is a day without evidence."""
+    """Count each of `days`, in order; a day without a row is a day without evidence.
+
+    A day between them that has live pairs is one on which the exchange was closed: what diverged on it is not forgotten.
+    """
     every = (frames.pairs[_OF_PAIRS], frames.trades[_OF_TRADES], frames.differences[_OF_DIFFERENCES], frames.ledger)
     parts = [(frame.iloc[:0], dict(list(frame.groupby("trading_day")))) for frame in every]
-    return tuple(_day(day, *(rows.get(pd.Timestamp(day), none) for none, rows in parts)) for day in days)
+    live = {stamp.date() for stamp in frames.pairs.loc[frames.pairs["origin"] == Origin.LIVE.value, "trading_day"].unique()}
+    closed = {day for day in live.difference(days) if days and days[0] < day < days[-1]}
+    found = {day: _day(day, *(rows.get(pd.Timestamp(day), none) for none, rows in parts)) for day in sorted(closed.union(days))}
+    return tuple(replace(each, published=each.runs.total, closed=True) if day in closed else each for day, each in found.items())
 
 
 def _day(day: date, pairs: pd.DataFrame, trades: pd.DataFrame, differences: pd.DataFrame, ledger: pd.DataFrame) -> DayEvidence:
@@ -179,7 +188,7 @@ def _day(day: date, pairs: pd.DataFrame, trades: pd.DataFrame, differences: pd.D
         judged=int(ledger[list(_JUDGED)].to_numpy().sum()),
         pending=int(ledger["pending"].sum()),
         conserved=bool(ledger["conserved"].all()),
-        swapped=int(ledger["swapped"].sum()),
+        swapped=max(int(ledger["swapped"].sum()), int((live["production_lane"] == Lane.WORKFLOW.value).sum())),
         critical=int(live["critical"].sum()),
         major=int(live["major"].sum()),
         safety=int(ours["kind"].isin(SAFETY_KINDS).sum()) + int(live["violations"].sum()),

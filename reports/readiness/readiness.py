@@ -332,7 +332,7 @@ def history_of(evidence: Sequence[DayEvidence], as_of: date, policy: ReadinessPo
     """Divide `evidence` (one entry a trading day, in order) into periods. Raises ValueError where it is not in order.
 
     A restart or another version begins a new one. A day that is not covered, or has no entry, ends the row, not the period; one
-    whose plans only hold, and one on which the exchange was closed, does not even end the row.
+    whose plans only hold, and one on which the exchange was closed, does not even end the row, whatever was published on it.
     """
     if any(before.day >= day.day for before, day in pairwise(evidence)) or (evidence and evidence[-1].day > as_of):
         raise ValueError(f"evidence: expected one entry a day, in order, up to {as_of}")
@@ -355,7 +355,7 @@ def history_of(evidence: Sequence[DayEvidence], as_of: date, policy: ReadinessPo
                 begun.append(begun[-1].followed(f"another version since {day.day}: {now}, before it {version}", version))
                 row = 0
             version = now
-        row = row + 1 if day.is_covered else 0
+        row = row + 1 if day.is_covered else row if day.closed else 0
         begun[-1].add(day)
     row = 0 if _lacks(last, as_of + timedelta(days=1), entered) else row
     begun += [_Begun(_begun_anew(restart)) for restart in restarts if restart.day <= as_of]

@@ -277,6 +277,8 @@ def test_four_times_the_error_is_sure_enough_to_take_a_pass_away() -> None:
         ({"held": 1, "planned": 0}, False, 0, True, False),
         ({"held": 1, "planned": 1}, False, 1, False, False),
         ({"held": 1, "published": 1, "judged": 1}, True, 0, False, False),
+        ({"published": 2, "judged": 2, "closed": True}, False, 0, False, False),
+        ({"published": 2, "judged": 1, "pending": 1, "closed": True}, False, 0, False, False),
     ],
 )
 def test_what_a_day_is(changes: dict[str, int], unpublished: int, *, covered: bool, quiet: bool, is_open: bool) -> None:
@@ -290,6 +292,7 @@ def pair(run: str, **changes: object) -> dict[str, object]:
         "trading_day": pd.Timestamp(DAY),
         "run_id": run,
         "origin": "live",
+        "production_lane": "legacy",
         "verdict": "MATCHED",
         "code_version": "1",
         "policy_hash": "p" * 64,

@@ -9,6 +9,7 @@ from datetime import date
 
 import pytest
 
+from reports.daily.build import build_statement
 from reports.data.columns import Path
 from reports.readiness.criteria import assess
 from reports.readiness.day_evidence import DayEvidence, Feature, Stratum, Tally
@@ -24,7 +25,9 @@ from reports.readiness.readiness import (
     history_of,
 )
 from reports.readiness.shares import Judged, judge_share, rate_of
+from shadow.contracts.comparison import Attribution, Comparison, Severity
 from shadow.contracts.errors import ConfigurationError, InvalidPayload
+from tests.factories.comparisons import Given, comparison_of, difference, diverged, missing_candidate, with_roles_swapped
 from tests.factories.evidence_days import ACCEPTED, DRILLED, days_from, honest_day, honest_migration, with_day, with_every_day
 
 DAYS = days_from(date(2025, 9, 2), 20)
@@ -94,6 +97,46 @@ def test_each_criterion_alone_takes_readiness_away(name: str, readiness: Readine
     found = statement(change(days))
     assert found.readiness is readiness
     assert failing(found) == {name} or (name == "coverage" and "coverage" in failing(found))
+
+
+SUNDAY = date(2025, 11, 9)
+AROUND = days_from(date(2025, 11, 3), 10)
+
+
+def stated(*more: Comparison) -> Statement:
+    return build_statement(Given(*map(comparison_of, AROUND), *more), AROUND[-1])
+
+
+def of(found: Statement, name: str) -> tuple[CriterionState, str]:
+    return next((each.state, each.figure) for each in found.criteria if each.name == name)
+
+
+def test_what_agrees_on_a_closed_day_counts_for_nothing_and_ends_no_row() -> None:
+    assert stated(comparison_of(SUNDAY)) == stated()
+    assert stated(missing_candidate(comparison_of(SUNDAY))) == stated()
+    assert (stated().days, stated().in_a_row) == (10, 10)
+
+
+def test_what_diverges_on_a_closed_day_is_not_forgotten() -> None:
+    pair = comparison_of(SUNDAY)
+    twice = difference(pair, 0, kind="DOUBLE_ORDER", severity=Severity.CRITICAL)
+    found = stated(diverged(pair, twice, difference(pair, 1, severity=Severity.MINOR)))
+    assert (found.readiness, found.days, found.in_a_row, found.trades) == (Readiness.BLOCKED, 10, 10, stated().trades)
+    assert of(found, "unexplained") == (CriterionState.FAIL, "1 critical, 0 major")
+    assert of(found, "safety") == (CriterionState.FAIL, "1")
+    assert of(found, "rate.all")[1].startswith("1.7% (2 of 120 trades)")
+
+
+def test_what_diverges_on_a_closed_day_with_the_workflow_in_production_is_about_another_question() -> None:
+    pair = with_roles_swapped(comparison_of(SUNDAY))
+    found = stated(diverged(pair, difference(pair, 0, attribution=Attribution.CONTROL)))
+    assert of(found, "rate.all") == of(stated(), "rate.all")
+    assert of(found, "unexplained") == of(stated(), "unexplained")
+
+
+def test_a_closed_day_before_the_evidence_begins_and_after_it_ends_is_no_part_of_it() -> None:
+    outside = [comparison_of(day) for day in (date(2025, 11, 1), date(2025, 11, 15))]
+    assert stated(*(diverged(pair, difference(pair, 0)) for pair in outside)) == stated()
 
 
 def all_diverged(day: DayEvidence) -> DayEvidence:
