@@ -13,7 +13,6 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from traitlets.config import Config
 
 from local.cloud.progress import Progress
 from local.demo.result import DemoResult
@@ -70,6 +69,5 @@ def _notebook(out: Path) -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     resources = {"metadata": {"path": str(NOTEBOOK.parent)}}
     os.environ["SHADOW_DATA_DIR"] = str(out.absolute())
-    told = Config({"KernelManager": {"transport": "ipc"}})  # a socket of this machine: over TCP the kernel warns whoever looks on
-    NotebookClient(notebook, timeout=_NOTEBOOK_SECONDS, kernel_name="python3", resources=resources, config=told).execute()
+    NotebookClient(notebook, timeout=_NOTEBOOK_SECONDS, kernel_name="python3", resources=resources).execute()
     nbformat.write(notebook, out / NOTEBOOK.name)
