@@ -31,7 +31,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from itertools import islice
@@ -234,7 +234,8 @@ def _copied(value: object, depth: int, spend: _Spend) -> object:
     if leaf is not None:
         return leaf
     if isinstance(value, (list, tuple, deque, Sequence, AbstractSet, ValuesView)):
-        return list(_copied_fields(list(enumerate(_entries(value))), depth, spend).values())
+        copies = list(_copied_fields(list(enumerate(_entries(value))), depth, spend).values())
+        return sorted(copies, key=json.dumps) if isinstance(value, (set, frozenset)) else copies
     raise Refused(f": expected a value that JSON has, a mapping, a sequence or a model, was {kind.__name__}")
 
 
@@ -274,9 +275,9 @@ def _fields_of(value: object, kind: type) -> list[tuple[object, object]] | None:
         return named  # type: ignore[return-value] # a list of what is more
     names = getattr(kind, "_fields", None)
     if isinstance(names, tuple) and isinstance(value, tuple):
-        return list(zip(names, value))  # noqa: B905 - a named tuple has as many names as values
+        return list(zip(names, value, strict=False))
     if isinstance(getattr(kind, "__dataclass_fields__", None), dict):
-        from dataclasses import fields  # without the class's own variables
+        from dataclasses import fields
 
         return [(field.name, getattr(value, field.name)) for field in fields(value)]  # type: ignore[arg-type]
     return None
@@ -344,7 +345,7 @@ def _message(**parts: object) -> str:
     """Write a message in ASCII, compressed where it is large. Raises `Refused` above 1 MiB."""
     body = json.dumps({"schema": SCHEMA, **parts}, allow_nan=False, separators=(",", ":"))
     if len(body) > PLAIN_BYTES:
-        from base64 import b64encode  # large plans are rare
+        from base64 import b64encode
         from zlib import compress
 
         packed = b64encode(compress(body.encode("ascii"))).decode("ascii")
@@ -355,7 +356,6 @@ def _message(**parts: object) -> str:
 
 
 def _utc(seconds: float) -> str:
-    """Write a moment of the wall clock as ISO 8601 in UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1e6):06d}+00:00"
 
 
@@ -411,7 +411,7 @@ def _is_answer(error: Exception) -> bool:
 
 
 def _boto3_client() -> SqsClient:
-    import boto3  # the host's own, and only where a message is sent
+    import boto3
     from botocore.config import Config
 
     limits = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1})
@@ -521,7 +521,7 @@ class _Publication:
 
         order = [*inspect.signature(self.control).parameters]
         named = named or order[0]
-        given = {**dict(zip(order if named in order else [named], self.args)), **self.kwargs}  # noqa: B905 - as many as are given
+        given = {**dict(zip(order if named in order else [named], self.args, strict=False)), **self.kwargs}
         if named not in given:
             raise Refused(f": expected the plan as the first argument or as {named}, was neither")
         return given[named]
@@ -608,7 +608,7 @@ class DualPublisher(_Typed[P, R]):
             core.reset()
         if self._swapped:
             message_id = self._publish_to_the_workflow(core, args, kwargs)
-            return _promise(message_id) if _is_async(self._control) else message_id  # type: ignore[return-value]
+            return _promise(message_id) if _is_async(self._control) else _MessageId(message_id)  # type: ignore[return-value]
         publication = self._begin(core, args, kwargs)
         try:
             result = self._control(*args, **kwargs)
@@ -726,7 +726,7 @@ class DualPublisher(_Typed[P, R]):
             mapped = self._to_plan(plan)
             copy = _snapshot(mapped, lambda: publication.control_begun is not None)
             if publication.control_begun is not None:
-                raise Refused(LATE)  # noqa: TRY301
+                raise Refused(LATE)
             publication.plan_id = _id_of(copy) or publication.plan_id
         except BaseException as error:  # a plan's own code may raise anything
             publication.fault("copy", error)
@@ -747,7 +747,7 @@ class DualPublisher(_Typed[P, R]):
             body = _message(published_at=at, refused=publication.fields["faults"], **parts)
         try:
             if publication.is_expired() or core.queue is None:
-                raise Refused(EXPIRED)  # noqa: TRY301
+                raise Refused(EXPIRED)
             core.queue.send(body)
         except BaseException as error:
             publication.fault("queue", error)
@@ -816,6 +816,15 @@ def _is_async(control: Callable[..., object]) -> bool:
 
 async def _promise(answer: str) -> str:
     return answer
+
+
+class _MessageId(str):
+    """Can be awaited too: not every control that gives an awaitable says so."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Iterator[object]:
+        return _promise(str(self)).__await__()
 
 
 def _id_of(plan: object) -> str | None:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, 
 from dataclasses import InitVar, dataclass
 from decimal import Decimal
 from enum import Enum, StrEnum
-from functools import cached_property, partial
+from functools import cached_property, partial, wraps
 from itertools import chain, count
 from pathlib import Path
 from types import FrameType, SimpleNamespace
@@ -736,6 +736,11 @@ class TestWhatIsCopied:
         with pytest.raises(Refused):
             swapped.publish(PLAN | {"metadata": nested})
 
+    def test_a_set_is_written_the_same_in_every_process(self) -> None:
+        copy = as_json({"both": ({"QQQ", "SPY", "IWM", Decimal("1.5"), 2}, frozenset({3, 1, 2}))})
+
+        assert copy == {"both": [["1.5", "IWM", "QQQ", "SPY", 2], [1, 2, 3]]}
+
     def test_a_name_is_1000_characters_at_most(self) -> None:
         assert as_json({"x" * 1_000: 1}) == {"x" * 1_000: 1}
         with pytest.raises(Refused, match="at most 1000 characters"):
@@ -1274,6 +1279,23 @@ class TestTheWorkflowInProduction:
 
             assert asyncio.run(answer) == "1"
             assert bench.publisher.settle(PATIENCE)
+
+    def test_callers_of_a_control_that_does_not_say_that_it_is_async_await_it_or_not(self) -> None:
+        async def publish(_plan: object) -> str:
+            return RUN_ID
+
+        @wraps(publish)
+        def timed(plan: object) -> object:
+            return publish(plan)
+
+        bench = Bench(timed, swapped=True)
+
+        async def caller() -> object:
+            return await bench.publisher.publish(PLAN)
+
+        assert asyncio.run(caller()) == "1"
+        assert bench.publish(PLAN) == "3"
+        assert [message.get("control") for message in bench.queue.sent] == [None, {"run_id": RUN_ID}] * 2
 
 
 class TestTheFile:
