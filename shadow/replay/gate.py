@@ -21,6 +21,7 @@ from typing import Protocol
 from xml.sax.saxutils import escape, quoteattr
 
 from shadow.contracts.comparison import Attribution, Comparison, Difference, Verdict
+from shadow.contracts.identity import broker_symbol, joined_symbol
 from shadow.contracts.outcome import RunOutcome, TradeOutcome
 from shadow.contracts.plan import RebalancePlan
 from shadow.contracts.vocabulary import Origin, Reason, RunStatus, TradeStatus
@@ -65,8 +66,9 @@ class Unanswered:
 class Recording:
     """One plan of the past. `production` is what the lane in production, the control, did.
 
-    `no_quote` are the symbols for which the market was known to have none. `at` is the market's time when production decided,
-    `whole_shares` the symbols that were known not to trade in fractions. `unanswered` is what is known to be missing.
+    Symbols are those that the broker is asked for. `no_quote` are those for which the market was known to have none. `at` is the
+    market's time when production decided, `whole_shares` the symbols that were known not to trade in fractions. `unanswered` is
+    what is known to be missing.
     """
 
     plan: RebalancePlan
@@ -102,16 +104,16 @@ def recording_of(comparison: Comparison, held: Mapping[str, Decimal] | None = No
     plan = published_plan(comparison.plan)
     production = archived_under(production, plan)
     trades = [*production.trades, *(shadow.trades if shadow is not None else ())]
-    reasons = {trade.symbol: trade.reason for trade in production.trades}
+    reasons = {trade.reason for trade in production.trades}
     return Recording(
         plan=plan,
         trading_day=comparison.trading_day,
         production=production,
         quotes=_quotes(production.trades, trades),
-        no_quote=frozenset(symbol for symbol, reason in reasons.items() if reason is Reason.NO_QUOTE),
+        no_quote=frozenset(_asked(trade) for trade in production.trades if trade.reason is Reason.NO_QUOTE),
         at=_market_time(trades),
-        is_open=Reason.MARKET_CLOSED not in reasons.values(),
-        whole_shares=frozenset(t.symbol for t in trades if t.intent is not None and t.intent.fractionable is False),
+        is_open=Reason.MARKET_CLOSED not in reasons,
+        whole_shares=frozenset(_asked(t) for t in trades if t.intent is not None and t.intent.fractionable is False),
         held=held or {},
         unanswered=tuple(_unanswered(production)),
     )
@@ -123,12 +125,17 @@ def _quotes(own: Iterable[TradeOutcome], both: Iterable[TradeOutcome]) -> dict[s
     for trade in both:
         intent = trade.intent
         if intent is not None and intent.bid is not None and intent.ask is not None:
-            found.setdefault(trade.symbol, RecordedQuote(bid=intent.bid, ask=intent.ask))
+            found.setdefault(_asked(trade), RecordedQuote(bid=intent.bid, ask=intent.ask))
     for trade in own:
         price = trade.intent.decision_price if trade.intent is not None else None
         if price is not None and trade.reason is not Reason.NO_QUOTE:
-            found.setdefault(trade.symbol, RecordedQuote(bid=price, ask=price))
+            found.setdefault(_asked(trade), RecordedQuote(bid=price, ask=price))
     return {symbol: quote for symbol, quote in found.items() if Decimal(0) < quote.bid <= quote.ask}
+
+
+def _asked(trade: TradeOutcome) -> str:
+    """Name a trade's symbol as the broker is asked for it: plan and lanes may have another notation."""
+    return broker_symbol(trade.symbol) or trade.symbol
 
 
 def _market_time(trades: Iterable[TradeOutcome]) -> datetime | None:
@@ -300,8 +307,8 @@ def told(difference: Difference) -> str:
 
 def _may_follow(difference: Difference, missing: Sequence[Unanswered]) -> bool:
     """Tell whether a difference may come from what the recording could not answer: of the same symbol, or of the run."""
-    symbols = {entry.symbol for entry in missing}
-    return bool(symbols) and (None in symbols or difference.symbol is None or difference.symbol in symbols)
+    symbols = {entry.symbol and joined_symbol(entry.symbol) for entry in missing}
+    return bool(symbols) and (None in symbols or difference.symbol is None or joined_symbol(difference.symbol) in symbols)
 
 
 def _aside(plan: GatedPlan) -> str:

@@ -237,6 +237,21 @@ def with_roles_swapped(comparison: Comparison) -> Comparison:
     return comparison.model_copy(update={"production_lane": Lane.WORKFLOW, **roles})
 
 
+def in_extended_notation(comparison: Comparison, *roles: Role) -> Comparison:
+    """Copy `comparison` with every symbol of the plan, and of the lanes of these roles, in the extended notation."""
+
+    def named(trade: TradeOutcome) -> TradeOutcome:
+        return trade.model_copy(update={"symbol": f"EQUITIES::{trade.symbol}//USD"})
+
+    items = tuple(item.model_copy(update={"symbol": f"EQUITIES::{item.symbol}//USD"}) for item in comparison.plan.items)
+    runs = {
+        run.role.value: run.model_copy(update={"trades": tuple(map(named, run.trades))})
+        for run in (comparison.control, comparison.candidate)
+        if run is not None and run.role in roles
+    }
+    return comparison.model_copy(update={"plan": comparison.plan.model_copy(update={"items": items}), **runs})
+
+
 def with_a_trade_beyond_the_plan(comparison: Comparison, *roles: Role, trade_id: str = "own-1") -> Comparison:
     """Copy `comparison` with a trade that nobody planned, and under an id of its own, in the lanes of these roles."""
     runs = {}

@@ -31,7 +31,15 @@ from shadow.contracts.outcome import Gap, Intent
 from shadow.contracts.vocabulary import Lane, Origin, Reason, Role, RunStatus, TradeStatus
 from shadow.replay.gate import GateReport, GateWord, Played, RecordedQuote, Recording, Unanswered, gate, gated, recording_of
 from shadow.replay.ports import Replayed, ReplayEnd, archived_under, replayed_plan
-from tests.factories.comparisons import comparison_of, difference, diverged, outcome_of, with_trade, write_jsonl
+from tests.factories.comparisons import (
+    comparison_of,
+    difference,
+    diverged,
+    in_extended_notation,
+    outcome_of,
+    with_trade,
+    write_jsonl,
+)
 from tests.fakes.cli_cloud import shadow
 
 DAY = date(2026, 11, 24)
@@ -76,6 +84,23 @@ class TestRecording:
         assert recording(comparison).quotes[symbol].bid == other.bid
         blind = comparison.model_copy(update={"candidate": with_trade(comparison.candidate, 0, intent=None)})
         assert recording(blind).quotes[symbol] == RecordedQuote(Decimal(7), Decimal(7))
+
+    @pytest.mark.parametrize("roles", [(), (Role.CONTROL,), (Role.CANDIDATE,), tuple(Role)])
+    def test_a_symbol_is_recorded_as_the_broker_is_asked_for_it_whichever_notation_plan_and_lanes_have(
+        self, roles: tuple[Role, ...]
+    ) -> None:
+        found, plain = recording(in_extended_notation(BASE, *roles)), recording()
+
+        assert (found.quotes, found.whole_shares, found.no_quote) == (plain.quotes, plain.whole_shares, plain.no_quote)
+        assert all(found.knows(item.symbol) for item in BASE.plan.tradable_items)
+
+    def test_a_market_that_closed_for_one_of_two_trades_of_a_symbol_was_closed(self) -> None:
+        assert BASE.control is not None
+        first = BASE.control.trades[0]
+        closed = first.model_copy(update={"trade_id": "0", "status": TradeStatus.SKIPPED, "reason": Reason.MARKET_CLOSED})
+        twice = BASE.control.model_copy(update={"trades": (closed, *BASE.control.trades)})
+
+        assert not recording(BASE.model_copy(update={"control": twice})).is_open
 
     @pytest.mark.parametrize(
         "comparison",
@@ -196,6 +221,7 @@ class TestGate:
         symbol = wrong.differences[0].symbol
 
         assert gated(played(wrong, missing=[Unanswered(symbol, "no quote")])).word is GateWord.INCONCLUSIVE
+        assert gated(played(wrong, missing=[Unanswered(f"EQUITIES::{symbol}//USD", "no quote")])).word is GateWord.INCONCLUSIVE
         assert gated(played(wrong, missing=[Unanswered("OTHER", "no quote")])).word is GateWord.REFUSED
         assert gated(played(wrong, missing=[Unanswered(None, "account")])).word is GateWord.INCONCLUSIVE
 
