@@ -273,7 +273,10 @@ def _unaccounted(buys: list[tuple[TradePair, LaneTrade]], policy: Policy) -> tup
         sums |= {EXACT.add(each, amount) for each in sums}
     for pair, side in passed:
         answer = side.trade.equity.cumulative if side.trade.equity else None
-        if answer is not None and not any(each >= answer and within(policy.rules.equity_limit, answer, each) for each in sums):
+        if answer is None:
+            continue
+        nearest = min((each for each in sums if each >= answer), default=None)
+        if nearest is None or not within(policy.rules.equity_limit, answer, nearest):
             return pair.symbol, answer
     return None
 
