@@ -282,6 +282,9 @@ def test_a_draft_says_that_results_in_s3_are_not_read_and_that_another_list_has_
     text, lane = drafted(tmp_path, answered(written_away))
     assert "the results are in S3 (ResultWriter), which is not read" in text
     assert lane["trades"]["root"] == ""
+    text = drafted(tmp_path, SHAPES["branches of a Parallel that answer otherwise"].history)[0]
+    assert "# not there: [0].bought, [2].bought, [1].sold, [2].sold. Of a Parallel take each branch" in text
+    assert "# not there" not in drafted(tmp_path, SHAPES["iterations of a Map, and a mail at the end"].history)[0]
     odd = {
         "sells": [{"sym": "MSFT", "side": "sell", "state": "done"}],
         "buys": [{"ticker": "AAPL", "side": "buy", "status": "ok"}],
