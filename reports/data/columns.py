@@ -114,7 +114,7 @@ PAIRS = (
     Column("told_orders", Kind.COUNT, "orders in the accounts that are no trade's of the run"),
     Column("control_seconds", Kind.FLOAT, "wall seconds of the control's run"),
     Column("candidate_seconds", Kind.FLOAT, "wall seconds of the candidate's run"),
-    Column("state_transitions", Kind.MAYBE_COUNT, "state transitions of the candidate's execution"),
+    Column("state_transitions", Kind.MAYBE_COUNT, "state transitions of the pair's executions; of a replay the candidate's"),
     Column("violations", Kind.COUNT, "self-check violations of the candidate"),
     Column("gaps", Kind.COUNT, "pieces of evidence that are missing"),
     Column("margins", Kind.COUNT, "rows of the frame margins"),

@@ -160,7 +160,7 @@ def add_pair(lists: Lists, document: Comparison, path: Path, trade_count: int, n
         "told_orders": len(document.told),
         "control_seconds": control.duration_seconds if control else None,
         "candidate_seconds": candidate.duration_seconds if candidate else None,
-        "state_transitions": candidate.state_transitions if candidate else None,
+        "state_transitions": document.transitions,
         "violations": len(candidate.violations) if candidate else 0,
         "gaps": len(document.gaps),
         "margins": len(document.margins.rules) if document.margins else 0,

@@ -16,6 +16,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
+from shadow.contracts.identity import is_replay
 from shadow.contracts.model import Exact, Frozen, Identifier, Moment, decimal_text
 from shadow.contracts.outcome import Owner, RunOutcome
 from shadow.contracts.plan import RebalancePlan
@@ -377,3 +378,13 @@ class Comparison(Frozen):
     evidence: tuple[EvidenceRef, ...] = ()
     policy_hash: str
     code_version: str
+
+    @property
+    def transitions(self) -> int | None:
+        """State transitions that the pair was charged for, whichever lane's; None: not known.
+
+        Those of a replay are the candidate's: what production did was charged to the plan's own pair.
+        """
+        runs = (self.candidate,) if is_replay(self.plan_id) else (self.control, self.candidate)
+        known = [run.state_transitions for run in runs if run is not None and run.state_transitions is not None]
+        return sum(known) if known else None

@@ -99,6 +99,7 @@ class LedgerJudging:
                 "settled_at": now,
                 "comparison_key": key,
                 "comparison_sha256": digest,
+                "state_transitions": judgement.comparison.transitions,
             }
             try:
                 self.ledger.move(Transition(standing, moved(standing, **changes), ACTOR, now))

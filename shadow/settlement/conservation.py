@@ -130,8 +130,8 @@ def verdict_metrics(comparison: Comparison, *, first: bool) -> dict[Metric, floa
 def _run_metrics(comparison: Comparison) -> dict[Metric, float]:
     metrics: dict[Metric, float] = {}
     control, candidate = comparison.control, comparison.candidate
-    if candidate is not None and candidate.state_transitions is not None:
-        metrics[Metric.STATE_TRANSITIONS] = float(candidate.state_transitions)
+    if comparison.transitions is not None:
+        metrics[Metric.STATE_TRANSITIONS] = float(comparison.transitions)
     ratio = _duration_ratio(control, candidate)
     return metrics if ratio is None else metrics | {Metric.DURATION_RATIO: ratio}
 

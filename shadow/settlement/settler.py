@@ -178,7 +178,7 @@ class Settler:
             comparison_key=key,
             comparison_sha256=digest,
             evidence_sha256=evidence_digest(ref.sha256 for ref in case.evidence),
-            state_transitions=None if comparison.candidate is None else comparison.candidate.state_transitions,
+            state_transitions=comparison.transitions,
         )
         self._parts.tell(comparison, key)
         return replace(_standing(view, after), judged=True)

@@ -98,6 +98,7 @@ def test_a_replay_is_a_pair_of_its_own_and_the_live_one_stays_as_it_was(cloud: C
     assert found is not None
     assert pair(live.plan_id) == live
     assert (found.origin, found.state, found.trading_day) == (Origin.REPLAY, PairState.JUDGED, DAY)
+    assert found.state_transitions is not None, "what a replay costs is counted with its own pair"
     assert answer["results"][0]["replay_id"] == replay_id
     assert answer["verdicts"] == {found.verdict.value: 1}
     assert code == 1, "an execution that did nothing is no match"

@@ -20,13 +20,14 @@ from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.pair import Announcement, Pair, PairState, StartState, SweepNotes, UnreadablePair
 from shadow.contracts.vocabulary import Lane, Metric, Origin, Role
 from shadow.lanes.lane import Deadlines, Presence
+from shadow.replay.ports import replayed_plan
 from shadow.settlement.cases import _is_whole, latest_effects, merged_effects
 from shadow.settlement.conservation import Conservation, conservation, verdict_metrics
 from shadow.settlement.documents import STATE_ITEM
 from shadow.settlement.hints import Hints, Message
 from shadow.settlement.settler import Settlement
 from shadow.settlement.sweeper import Sweeper, SweepReport
-from tests.factories.comparisons import comparison_of, diverged, missing_candidate
+from tests.factories.comparisons import comparison_of, diverged, missing_candidate, with_roles_swapped
 from tests.factories.control_items import ControlRun
 from tests.factories.histories import BEGIN, Scenario, execution_arn
 from tests.factories.pairs import pair_of
@@ -113,6 +114,16 @@ def test_durations_are_compared_where_one_took_a_minute(took: float | None, othe
     changes = {"control": lasting(COMPARISON.control, took), "candidate": lasting(COMPARISON.candidate, other)}
 
     assert verdict_metrics(COMPARISON.model_copy(update=changes), first=True).get(Metric.DURATION_RATIO) == ratio
+
+
+def test_the_workflow_s_transitions_are_counted_in_whichever_role_it_ran_and_once() -> None:
+    plan = replayed_plan(COMPARISON.plan, "version-2")
+    after = with_roles_swapped(COMPARISON)
+    beside = after.model_copy(update={"candidate": COMPARISON.candidate})
+    again = beside.model_copy(update={"plan_id": plan.plan_id, "plan": plan, "origin": "replay"})
+    assert [each.transitions for each in (COMPARISON, after, beside, again)] == [22, 22, 44, 22]
+    assert [each.transitions for each in map(missing_candidate, (COMPARISON, after, beside, again))] == [None, 22, 22, None]
+    assert verdict_metrics(after, first=True)[Metric.STATE_TRANSITIONS] == 22
 
 
 def test_what_a_verdict_counts() -> None:
