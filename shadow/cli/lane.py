@@ -17,7 +17,9 @@ from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.vocabulary import Lane, Role, Side
 from shadow.lanes.declared import read_with_words
 from shadow.lanes.lane_file import TRADE_FIELDS, LaneFile, Part
+from shadow.lanes.paths import steps
 from shadow.lanes.records import as_json
+from shadow.lanes.redaction import REDACTED, is_secret
 from shadow.lanes.workflow.history import payload_of
 
 _INSIDE = {"asked_quantity": ("intent", "quantity"), "decision_price": ("intent", "decision_price")}
@@ -60,6 +62,7 @@ def check_lane_file(file: Path, history: Path | None, policy: Path | None, *, in
         faults += [f"{history}: {gap.what}: {gap.reason}{_hint(gap.reason)}" for gap in outcome.gaps]
         faults += [f"{history}: {violation}" for violation in outcome.violations]
         faults += [f"{history}: {fault}" for fault in _faults_of_signs(outcome)]
+    faults += _faults_of_secrets(lane)
     faults += _faults_of_input(lane)
     rules = default_policy() if policy is None else Policy.read(read_whole(policy), str(policy))
     faults += _faults_of_demands(lane, rules, "the default policy" if policy is None else str(policy))
@@ -131,6 +134,18 @@ def _faults_of_signs(outcome: RunOutcome) -> list[str]:
         f'{trade.planned_amount} ({trade.symbol}); sign_from = "action" takes the sign from the side'
         for trade in outcome.trades
         if trade.planned_amount and (trade.planned_amount < 0) is not (trade.action is Side.SELL)
+    ]
+
+
+def _faults_of_secrets(lane: LaneFile) -> list[str]:
+    """Tell of each field that stands where secrets do: a pair would have what evidence has instead."""
+    parts = {"run": lane.run, "trades": lane.trades}
+    fields = {f"{name}.{field}": spec.at for name, part in parts.items() for field, spec in part.fields.items()}
+    fields |= {f"{name}.own.{field}": spec.at for name, part in parts.items() for field, spec in part.own.items()}
+    return [
+        f"{name}: what is called {at} is taken out of evidence as a secret: pairs would have {REDACTED} there"
+        for name, at in fields.items()
+        if any(is_secret(step) for step in steps(at))
     ]
 
 

@@ -155,7 +155,7 @@ class Redactor:
         if isinstance(value, Mapping):
             return self._object(value)
         if isinstance(value, list | tuple):
-            if len(value) == _PAIR and _is_secret(value[0]) and not isinstance(value[1], Mapping | list | tuple):
+            if len(value) == _PAIR and is_secret(value[0]) and not isinstance(value[1], Mapping | list | tuple):
                 return [value[0], _blank(value[1])]
             return [self.clean(inner) for inner in value]
         if isinstance(value, int | Decimal) and not isinstance(value, bool) and self.fingerprints:
@@ -175,11 +175,11 @@ class Redactor:
     def _object(self, value: Mapping[object, object]) -> dict[object, object]:
         """Clean an object. A header stands in one as `{"name": …, "value": …}`."""
         named = next((value[key] for key in ("name", "key", "Name", "Key") if key in value), None)
-        is_header = _is_secret(named)
+        is_header = is_secret(named)
         return {
             self.clean_text(name) if isinstance(name, str) and self.fingerprints else name: (
                 _blank(inner)
-                if _is_secret(name) or (is_header and name in ("value", "Value")) or _tells_account(name, inner)
+                if is_secret(name) or (is_header and name in ("value", "Value")) or _tells_account(name, inner)
                 else self.clean(inner)
             )
             for name, inner in value.items()
@@ -239,7 +239,7 @@ class _Place:
         """Whether a value that stands here is: by its field, by what it is inside of, or as the other half of a header."""
         inside = bool(self._open) and self._open[-1][1]
         as_header = self._named_before and (not self.is_object or _plain(self.name or "") == "value")
-        return inside or _is_secret(self.name) or as_header
+        return inside or is_secret(self.name) or as_header
 
     def mark(self, piece: str) -> None:
         """Go past a bracket, a comma or a colon."""
@@ -255,7 +255,7 @@ class _Place:
     def value(self, text: object) -> None:
         """Go past a value; a header's name announces that what follows is secret."""
         is_name = not self.is_object or _plain(self.name or "") in ("name", "key")
-        self._named_before = _is_secret(text) and is_name if isinstance(text, str) else False
+        self._named_before = is_secret(text) and is_name if isinstance(text, str) else False
 
 
 def _may_name(text: str) -> bool:
@@ -265,7 +265,8 @@ def _may_name(text: str) -> bool:
     return any(pattern.search(text) is not None for pattern in (_MAY_NAME, _TOLD, _HOLDER))
 
 
-def _is_secret(name: object) -> bool:
+def is_secret(name: object) -> bool:
+    """Tell whether a field is called as a secret is: what stands in it never enters evidence."""
     return isinstance(name, str) and _plain(name) in _NAMES
 
 

@@ -195,6 +195,14 @@ def test_a_file_that_is_no_history_is_refused_by_name(tmp_path: Path, text: str)
     assert "h.json" in str(result.exception)
 
 
+def test_a_field_that_evidence_has_only_redacted_is_told_before_a_plan_is_published(tmp_path: Path) -> None:
+    file = tmp_path / "lane.toml"
+    text = LANE_FILE.replace('"broker_order_id"', '"order.token"').replace("[maps]", '[trades.own]\ndesk = "accountId"\n[maps]')
+    file.write_text(text)
+    faults = json.loads(run("check", file, "--json")[1])["faults"]
+    assert [fault.partition(":")[0] for fault in faults if "[redacted]" in fault] == ["trades.order_id", "trades.own.desk"]
+
+
 def test_a_field_that_every_pair_must_have_and_the_file_does_not_read_is_told_before_a_plan_is_published(tmp_path: Path) -> None:
     file, policy = tmp_path / "lane.toml", tmp_path / "policy.toml"
     file.write_text(LANE_FILE.replace('decision_price = "quote_usd"\n', "").replace('order_id = "broker_order_id"\n', ""))
