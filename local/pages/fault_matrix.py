@@ -156,7 +156,7 @@ class _Stage:
         answer: object = self.at(Operation.POSITIONS) or {}
         return answer  # type: ignore[return-value] # nonsense on purpose
 
-    def connect(self) -> publishing.SqsClient:
+    def connect(self) -> publishing._SqsClient:
         answer: object = self.at(Operation.CLIENT) or self
         return answer  # type: ignore[return-value] # see above
 

@@ -49,21 +49,17 @@ if TYPE_CHECKING:
     S = TypeVar("S")
     _Spend = Callable[[dict[object, object]], None]
 
-    class SqsClient(Protocol):
-        """What is used of boto3's SQS client."""
-
+    class _SqsClient(Protocol):
         def send_message(self, *, QueueUrl: str, MessageBody: str) -> Mapping[str, object]:  # noqa: N803 - boto3's own names
-            """Send one message."""
+            ...
 
     class _Typed(Generic[P, R]):
-        """Carries the control's signature."""
+        pass
 else:
     P = R = None
 
     class _Typed:
-        """Stands for the generic class, whose import is dear."""
-
-        __class_getitem__ = classmethod(lambda cls, _: cls)
+        __class_getitem__ = classmethod(lambda cls, _: cls)  # importing Generic is dear
 
 
 SCHEMA = "shadow.publication.1"
@@ -366,12 +362,16 @@ class IntakeQueue:
     the service is tried once more on a new connection; a message that arrives twice changes nothing.
     """
 
-    def __init__(self, url: str, connect: Callable[[], SqsClient] | None = None) -> None:
+    def __init__(self, url: str, connect: Callable[[], _SqsClient] | None = None) -> None:
         """Send to the queue at `url`; `connect` makes the client (default: boto3's)."""
         self.url = url
         self.connect = connect or _boto3_client
-        self._client: SqsClient | None = None
+        self._client: _SqsClient | None = None
         self._used = (0.0, 0.0)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Copy all but the client."""
+        return IntakeQueue, (self.url, self.connect)
 
     def send(self, body: str) -> str:
         """Send one message and give its id; raises what the second try raises, or an answer that refuses."""
@@ -410,12 +410,12 @@ def _is_answer(error: Exception) -> bool:
     return isinstance(status, int) and status < HTTP_SERVER_ERROR
 
 
-def _boto3_client() -> SqsClient:
+def _boto3_client() -> _SqsClient:
     import boto3
     from botocore.config import Config
 
     limits = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1})
-    client: SqsClient = boto3.client("sqs", config=limits)
+    client: _SqsClient = boto3.client("sqs", config=limits)
     return client
 
 
@@ -486,7 +486,7 @@ class _Reporter:
             while self._lines:
                 counts, fields = self._lines.popleft()
                 self.tell(counts(), fields)
-        except BaseException:  # `tell` has kept the failures for the next line
+        except BaseException:  # `tell` has kept the failures
             return None
         finally:
             told.set()
@@ -517,7 +517,7 @@ class _Publication:
             return self.kwargs[str(named)]
         if named is None and (self.args or len(self.kwargs) == 1):
             return [*self.args, *self.kwargs.values()][0]
-        import inspect  # only where the call does not tell
+        import inspect
 
         order = [*inspect.signature(self.control).parameters]
         named = named or order[0]
@@ -569,6 +569,9 @@ class _Core:
         if self.queue is not None:
             self.queue = IntakeQueue(self.queue.url, self.queue.connect)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _Core, (self.queue, self.stage, self.bound, self.broken)
+
     @property
     def is_idle(self) -> bool:
         return len(self.slots) == MAX_THREADS - 1 and self.reporter.is_idle
@@ -590,7 +593,7 @@ class DualPublisher(_Typed[P, R]):
     ) -> None:
         """See `dual_publisher_from_environment`. `swapped`: `control` is the workflow's shadow, if `shadowed`."""
         self._control, self._core = control, core
-        self._to_plan, self._positions, self._named = to_plan or (lambda plan: plan), positions, plan_argument
+        self._to_plan, self._positions, self._named = to_plan or _same, positions, plan_argument
         self._swapped, self._shadowed = swapped, shadowed
 
     def beside(self, control: Callable[Q, S]) -> Callable[Q, S]:
@@ -682,14 +685,14 @@ class DualPublisher(_Typed[P, R]):
         try:
             try:
                 work(core, publication)
-            except BaseException as error:  # SystemExit and MemoryError of ours are faults like any other
+            except BaseException as error:  # SystemExit, too
                 publication.fault("publication", error)
             if publication.error is not None:
                 publication.counts[CONTROL_ERRORS] = 1.0
                 publication.fields["control_error"] = publication.error.__name__
             held = {} if publication.is_left else {ADDED_MS: publication.added_ms()}
             core.reporter.tell({**publication.counts, **held}, publication.fields)
-        except BaseException:  # noqa: S110 - the reporter kept the failures for its next line
+        except BaseException:  # noqa: S110 - the reporter kept the failures
             pass
         finally:
             publication.args, publication.kwargs, publication.result = (), {}, None
@@ -789,7 +792,7 @@ class DualPublisher(_Typed[P, R]):
         try:
             result = publication.control(*publication.args, **publication.kwargs)
             if hasattr(type(result), "__await__"):
-                import asyncio  # only for an asynchronous legacy lane
+                import asyncio
 
                 async def awaited(promise: object) -> object:
                     return await promise  # type: ignore[misc]
@@ -802,6 +805,10 @@ class DualPublisher(_Typed[P, R]):
         self._send(core, publication, {**note, **_named_run(result)})
 
 
+def _same(plan: object) -> object:
+    return plan
+
+
 def _descend(frames: int) -> None:
     if frames:
         _descend(frames - 1)
@@ -809,7 +816,7 @@ def _descend(frames: int) -> None:
 
 def _is_async(control: Callable[..., object]) -> bool:
     """Whether the control's callers await what it gives."""
-    import inspect  # only with the workflow in production
+    import inspect
 
     return any(map(inspect.iscoroutinefunction, (control, type(control).__call__)))
 

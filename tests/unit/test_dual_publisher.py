@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import copy
 import inspect
 import io
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -68,6 +70,14 @@ class Queue:
 
     def close(self) -> None:
         self.closed += 1
+
+
+class Locked(Queue):
+    """A client that cannot be copied, as boto3's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
 
 
 def read(body: str) -> Any:
@@ -1314,6 +1324,18 @@ class TestTheFile:
     def test_it_is_small(self) -> None:
         assert len(zlib.compress(Path(module.__file__).read_bytes())) < 40_000
         assert Path(module.__file__).stat().st_size < 40_000
+
+    def test_what_holds_it_can_be_copied_and_sent_to_another_process_at_any_time(self) -> None:
+        """A host copies its services, or hands them to its workers: the client stays where it is."""
+        bench = Bench(len)
+        bench.core.queue = IntakeQueue("https://queue", Locked)
+        assert bench.publish(PLAN) == len(PLAN)
+
+        for each in (copy.deepcopy(bench.publisher), pickle.loads(pickle.dumps(bench.publisher))):  # noqa: S301 - our own
+            assert each.publish(PLAN) == len(PLAN)
+            assert each.settle(PATIENCE)
+            assert each._core is not bench.core
+            assert len(each._core.queue._client.sent) == 1
 
     def test_a_forked_process_begins_anew(self) -> None:
         bench = Bench(bound=0.01)
