@@ -125,6 +125,7 @@ def site(
     open_page: OpenOption = False,
     out: SiteOption = Path("build/site"),
     runbooks: RunbooksOption = "",
+    policy: PolicyOption = None,
     folder: FolderOption = None,
     file: FileOption = None,
     stage: StageOption = "dev",
@@ -147,15 +148,16 @@ def site(
     def write() -> Written:
         from reports.daily.build import build_statement
         from reports.material import Place, evidence, open_material
-        from reports.site import Folder, Options, write_days
+        from reports.site import Folder, Options, Register, write_days
         from reports.versions import versions_told
 
-        material = open_material(Place(folder, file, stage, aws), None, as_json=as_json)
+        material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
         source, ledger, whose = evidence(material, version)
         statement = build_statement(source, material.latest_day(), ledger=ledger, settings=material.settings)
         versions = versions_told(material.source) if version is None else ()
         options = Options(f"shadow {whose}", runbooks, versions=versions)
-        return write_days(source, Folder(out), EVER, options=options, ledger=ledger, statement=statement)
+        counted = Register(material.settings.budgets, material.settings.register)
+        return write_days(source, Folder(out), EVER, options=options, ledger=ledger, statement=statement, register=counted)
 
     written = _worked("writing the pages", write, quiet=as_json)
     index = (out / "index.html").resolve()
@@ -171,6 +173,7 @@ def site(
 def week(
     *,
     day: DayOption = None,
+    policy: PolicyOption = None,
     folder: FolderOption = None,
     file: FileOption = None,
     stage: StageOption = "dev",
@@ -195,10 +198,13 @@ def week(
 
     def build() -> Weekly:
         from reports.material import Place, open_material
+        from reports.site import Register
         from reports.weekly import build_week
 
-        material = open_material(Place(folder, file, stage, aws), None, as_json=as_json)
-        return build_week(material.source, chosen or material.shown_day(), stage=stage, ledger=material.ledger)
+        material = open_material(Place(folder, file, stage, aws), policy, as_json=as_json)
+        counted = Register(material.settings.budgets, material.settings.register)
+        wanted = chosen or material.shown_day()
+        return build_week(material.source, wanted, stage=stage, ledger=material.ledger, register=counted)
 
     built = _worked("gathering the week", build, quiet=as_json)
     print_json(built.to_wire() | {"sentence": built.sentence}) if as_json else _print_week(built)

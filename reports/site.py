@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -28,6 +28,7 @@ from reports.data.extract import decode
 from reports.headline import Headline, headline_of, runbook_of, tone_of, worst_first
 from reports.readiness.readiness import Statement
 from reports.versions import VersionTold
+from shadow.compare.across_pairs import beyond_the_register, within
 from shadow.compare.case import PairView, case_of
 from shadow.compare.kinds import KINDS
 from shadow.compare.sides import run_lines, trade_lines
@@ -214,10 +215,26 @@ def published_by(ledger: Ledger | None) -> Published:
     return lambda day: sum(not isinstance(pair, Pair) or pair.origin == Origin.LIVE for pair in ledger.pairs_of(day))
 
 
-def gather(comparisons: Iterable[Comparison], published: Published = lambda _: None) -> Gathered:
-    """Gather the rows of `comparisons`."""
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What of the register counts: what each entry may cover a day, and the ids in force (None: all), as in the frames."""
+
+    budgets: Mapping[str, int] = field(default_factory=dict)
+    ids: Collection[str] | None = None
+
+    def holding(self, comparisons: Iterable[Comparison]) -> list[Comparison]:
+        """Give each run's last document, with what no entry covers any more uncovered."""
+        last = {comparison.run_id: comparison for comparison in comparisons}
+        beyond = beyond_the_register(last.values(), self.budgets, self.ids)
+        return [within(comparison, beyond.get(run_id)) for run_id, comparison in last.items()]
+
+
+def gather(
+    comparisons: Iterable[Comparison], published: Published = lambda _: None, register: Register | None = None
+) -> Gathered:
+    """Gather the rows of `comparisons`. Of a run with several documents the last one holds."""
     by_day: dict[date, list[Comparison]] = defaultdict(list)
-    for comparison in comparisons:
+    for comparison in (register or Register()).holding(comparisons):
         by_day[comparison.trading_day].append(comparison)
     seen: dict[str, Seen] = {}
     days = []
@@ -349,14 +366,15 @@ def write_site(
     *,
     options: Options | None = None,
     published: Published = lambda _: None,
+    register: Register | None = None,
 ) -> Written:
     """Write the pages of all `comparisons` (read twice) to `shelf`: only those that changed."""
-    options = options or Options()
-    gathered = gather(comparisons(), published)
+    options, register = options or Options(), register or Register()
+    gathered = gather(comparisons(), published, register)
     known = json.loads(shelf.read(LIST) or b"{}")
     listed: dict[str, str] = {}
     changed = 0
-    for name, text in _pages(gathered, comparisons, options):
+    for name, text in _pages(gathered, lambda: register.holding(comparisons()), options):
         body = text.encode()
         listed[name] = sha256(body).hexdigest()
         if known.get(name) != listed[name]:
@@ -367,7 +385,14 @@ def write_site(
 
 
 def write_days(
-    source: Source, shelf: Shelf, days: tuple[date, date], *, options: Options, ledger: Ledger | None, statement: Statement | None
+    source: Source,
+    shelf: Shelf,
+    days: tuple[date, date],
+    *,
+    options: Options,
+    ledger: Ledger | None,
+    statement: Statement | None,
+    register: Register | None = None,
 ) -> Written:
     """Write the pages of the stored comparisons from the first to the last of `days`. Raises what the source raises."""
 
@@ -377,7 +402,7 @@ def write_days(
 
     if statement is not None:
         options = replace(options, readiness=statement.readiness.value, readiness_reason=statement.progress)
-    return write_site(comparisons, shelf, options=options, published=published_by(ledger))
+    return write_site(comparisons, shelf, options=options, published=published_by(ledger), register=register)
 
 
 def _pages(gathered: Gathered, comparisons: Callable[[], Iterable[Comparison]], options: Options) -> Iterator[tuple[str, str]]:

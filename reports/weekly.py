@@ -14,7 +14,7 @@ from reports.data.extract import decode
 from reports.data.trading_calendar import trading_days
 from reports.headline import runbook_of
 from reports.readiness.readiness import Statement
-from reports.site import Day, Gathered, Seen, gather, published_by
+from reports.site import Day, Gathered, Register, Seen, gather, published_by
 from shadow.contracts.comparison import Comparison, Severity, departs
 from shadow.contracts.model import Exact, Frozen
 from shadow.contracts.vocabulary import Origin
@@ -120,7 +120,13 @@ def ends_week(day: date) -> bool:
 
 
 def build_week(
-    source: Source, day: date, *, stage: str, ledger: Ledger | None = None, statement: Statement | None = None
+    source: Source,
+    day: date,
+    *,
+    stage: str,
+    ledger: Ledger | None = None,
+    statement: Statement | None = None,
+    register: Register | None = None,
 ) -> Weekly:
     """Build the week of `day`, up to and with it. Raises what the source raises."""
     monday, _ = week_of(day)
@@ -130,7 +136,7 @@ def build_week(
         found = (decode(name, content) for name, content in source.documents(since, day))
         return (each for each in found if since <= each.trading_day <= day and each.origin == Origin.LIVE)
 
-    gathered = gather(comparisons(), published_by(ledger))
+    gathered = gather(comparisons(), published_by(ledger), register)
     by_day = {each.day: each for each in gathered.days}
     week = [each for each in gathered.days if each.day >= monday]
     before = monday - timedelta(weeks=1)

@@ -26,8 +26,8 @@ from reports.daily.values import DailyReport
 from reports.data.trading_calendar import trading_days_before
 from reports.noise import measured, tolerances_of
 from reports.readiness.readiness import KnownEntry, ReadinessPolicy, Statement
-from reports.site import Options, write_days
-from reports.versions import LedgerBesidePlans, fault_of
+from reports.site import Options, Register, write_days
+from reports.versions import LedgerBesidePlans, fault_of, told_apart
 from reports.weekly import build_week, ends_week, week_of
 from shadow.aws import clients
 from shadow.aws.clients import Environment, code_of
@@ -211,7 +211,7 @@ class Publisher:
 
         def weekly() -> EmailMessage:
             stage, ledger, statement = self.settings.stage, self.ledger, report.readiness
-            week = build_week(self.source, day, stage=stage, ledger=ledger, statement=statement)
+            week = build_week(self.source, day, stage=stage, ledger=ledger, statement=statement, register=self._register)
             return render_week(week, sender=self.sender, recipients=self.recipients, now=now, browse=browse)
 
         try:
@@ -220,6 +220,10 @@ class Publisher:
         finally:
             self._browse(day, report.readiness)
         return Published(report, key, message_id, week_id)
+
+    @property
+    def _register(self) -> Register:
+        return Register(self.settings.budgets, self.settings.register)
 
     def _mail(self, about: str, render: Callable[[], EmailMessage]) -> str | None:
         """Send a mail unless it went out before; give its id, None where nobody is to get it. Raises `MailRefused`."""
@@ -240,9 +244,11 @@ class Publisher:
 
     def _browse(self, day: date, statement: Statement) -> None:
         """Write the pages to browse of the last `BROWSED_DAYS` trading days: after the mails, which lose nothing by it."""
-        days = trading_days_before(day, BROWSED_DAYS)[0], day
+        days, (source, ledger) = (trading_days_before(day, BROWSED_DAYS)[0], day), told_apart(self.source, self.ledger)
         options = Options(title=f"shadow {self.settings.stage}", evidence=self.settings.evidence_prefix)
-        written = write_days(self.source, self.archive, days, options=options, ledger=self.ledger, statement=statement)
+        written = write_days(
+            source, self.archive, days, options=options, ledger=ledger, statement=statement, register=self._register
+        )
         logger().info("pages written", extra={"pages": written.pages, "changed": written.changed})
 
 

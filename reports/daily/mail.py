@@ -26,6 +26,7 @@ from reports.daily.values import DailyReport
 from reports.data.columns import DIFFERENCES
 from reports.data.frames import load_frames
 from reports.headline import tone_of
+from reports.versions import told_apart
 from reports.weekly import Weekly
 from shadow.contracts.visible import one_line
 from shadow.settlement.stored import Source
@@ -117,6 +118,7 @@ def differences_csv(differences: pd.DataFrame) -> str:
 
 
 def report_csv(source: Source, day: date, settings: ReportSettings) -> str:
-    """Write every difference of trading day `day`, live or not, as CSV."""
-    frames = load_frames(source, day, day, budgets=settings.budgets)
+    """Write every difference of trading day `day`, live or not, as CSV: of the lanes, counted as the report counts them."""
+    source, _ = told_apart(source, None)
+    frames = load_frames(source, day, day, budgets=settings.budgets, register=settings.register)
     return differences_csv(frames.differences)

@@ -45,7 +45,7 @@ from reports.data.extract import (
     frame_of,
     path_of,
 )
-from shadow.compare.across_pairs import Budgeted, over_budget
+from shadow.compare.across_pairs import Budgeted, beyond_the_register
 from shadow.contracts.comparison import Comparison, Severity, Verdict
 from shadow.contracts.errors import UnreachableSource, UnreadableDocument
 from shadow.contracts.pair import Pair, PairState, Unpaired, UnpairedPlan, UnreadablePair
@@ -209,10 +209,7 @@ def load_frames(
         margin_frame = _of_last_documents(pair_frame, margin_frame, "margins")
         pair_frame = pair_frame.drop_duplicates("run_id", keep="last", ignore_index=True)
     stored = pair_frame
-    beyond = dict(over_budget(covered.values(), budgets or {}))
-    for run_id, kept in covered.items():
-        if gone := _taken_out(kept, register):
-            beyond[run_id] = beyond.get(run_id, frozenset()) | gone
+    beyond = beyond_the_register(covered.values(), budgets or {}, register)
     if beyond:
         pair_frame, trade_frame, difference_frame = _uncover(pair_frame, trade_frame, difference_frame, beyond)
     counted = days if days is not None else sorted({stamp.date() for stamp in pair_frame["trading_day"]})
@@ -229,13 +226,6 @@ def load_frames(
 def _covered(document: Comparison) -> Budgeted:
     about = (document.plan_id, document.run_id, document.trading_day, document.origin, document.published_at)
     return Budgeted(*about, tuple(entry for entry in document.differences if entry.covered_by is not None))
-
-
-def _taken_out(document: Budgeted, register: Collection[str] | None) -> frozenset[str]:
-    """Name the differences that an entry covers which the register no longer has."""
-    if register is None:
-        return frozenset()
-    return frozenset(entry.key for entry in document.differences if entry.covered_by not in register)
 
 
 def _uncover(

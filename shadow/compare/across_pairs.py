@@ -11,7 +11,7 @@ is asked what tolerance it would have needed. The judge's own checks do the comp
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal, localcontext
@@ -57,6 +57,21 @@ def over_budget(day: Iterable[Budgeted | Comparison], budgets: Mapping[str, int]
     return beyond
 
 
+def beyond_the_register(
+    days: Collection[Budgeted | Comparison], budgets: Mapping[str, int], register: Collection[str] | None
+) -> dict[str, frozenset[str]]:
+    """Name, by run id, what lies beyond its entry's budget of a day, and what an entry covers that was taken out of the register.
+
+    `register` has the ids in force; None: nobody asks.
+    """
+    beyond = over_budget(days, budgets)
+    for entry in days if register is not None else ():
+        gone = frozenset(d.key for d in entry.differences if d.covered_by is not None and d.covered_by not in (register or ()))
+        if gone:
+            beyond[entry.run_id] = beyond.get(entry.run_id, frozenset()) | gone
+    return beyond
+
+
 def apply_budgets(day: Sequence[Comparison], policy: Policy) -> tuple[Comparison, ...]:
     """Uncover what is over budget, and give the comparisons by publication time and plan.
 
@@ -64,7 +79,7 @@ def apply_budgets(day: Sequence[Comparison], policy: Policy) -> tuple[Comparison
     again to change that. Applying twice changes nothing.
     """
     beyond = over_budget(day, {entry.id: entry.budget_a_day for entry in policy.known})
-    return tuple(_within(comparison, beyond.get(comparison.run_id)) for comparison in sorted(day, key=_order))
+    return tuple(within(comparison, beyond.get(comparison.run_id)) for comparison in sorted(day, key=_order))
 
 
 def _order(entry: Budgeted | Comparison) -> tuple[str, str, str]:
@@ -82,7 +97,8 @@ def _beyond(entry: Budgeted | Comparison, budgets: Mapping[str, int], used: Coun
             yield difference.key
 
 
-def _within(comparison: Comparison, over: frozenset[str] | None) -> Comparison:
+def within(comparison: Comparison, over: frozenset[str] | None) -> Comparison:
+    """Give `comparison` with the differences that `over` names uncovered, and what they come to."""
     if over is None:
         return comparison
     return with_totals(comparison.model_copy(update={"differences": uncovered(comparison.differences, over)}))

@@ -246,6 +246,10 @@ class Effect(Frozen):
     at: Moment | None = None
 
 
+MAX_TRANSITIONS = 10**12
+"""More than any run can make: what says more is damaged."""
+
+
 class Gap(Frozen):
     """One piece of evidence that is missing, truncated or unreadable, and why. Any gap makes the pair INCOMPLETE."""
 
@@ -290,7 +294,7 @@ class RunOutcome(Frozen):
     started_at: Moment | None = None
     completed_at: Moment | None = None
     buy_phase_started_at: Moment | None = None
-    state_transitions: int | None = None
+    state_transitions: Annotated[int, Field(ge=0, le=MAX_TRANSITIONS)] | None = None
     redrive_count: int = 0
     version: str | None = None
     functions: tuple[str, ...] = ()

@@ -74,7 +74,7 @@ class Pair(Frozen):
     whatever is in production by then. `control_error` is the class name of what its publishing raised, `control_run_id` the run
     that its answer named, where it named one.
     `evidence_sha256` names the evidence that the verdict was made from, all pieces together. `state_transitions` is how many
-    the candidate's execution made.
+    its executions made, of a replay the candidate's.
     """
 
     plan_id: Identifier

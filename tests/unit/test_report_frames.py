@@ -303,6 +303,15 @@ def test_what_is_no_document_is_a_typed_error(content: bytes) -> None:
         load_frames(Given(content))
 
 
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("transitions", [-1, 10**30])
+def test_a_number_of_transitions_that_no_run_makes_is_refused_by_its_name(role: Role, transitions: int) -> None:
+    told = json.loads(document(comparison_of(DAY, trades=2)))
+    told[role.value]["state_transitions"] = transitions
+    with pytest.raises(UnreadableDocument, match="state_transitions"):
+        load_frames(Given(json.dumps(told).encode()))
+
+
 WHOLE = json.loads(document(missing_candidate(diverged(comparison_of(DAY, trades=2)))))
 
 

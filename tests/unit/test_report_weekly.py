@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from email import message_from_bytes
@@ -10,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from reports.daily.mail import render_week
+from reports.daily.build import ReportSettings, build_report
+from reports.daily.mail import render_week, report_csv
+from reports.readiness.readiness import KnownEntry
+from reports.site import Folder, Options, Register, write_days
 from reports.weekly import build_week, ends_week
 from shadow.contracts.comparison import Comparison
 from shadow.settlement.stored import JsonlSource
-from tests.factories.comparisons import comparison_of, diverged, write_jsonl
+from tests.factories.comparisons import comparison_of, difference, diverged, write_jsonl
 
 FRIDAY = date(2025, 11, 7)
 MONDAY = date(2025, 11, 3)
@@ -50,6 +55,42 @@ def test_a_difference_is_new_still_there_or_gone(tmp_path: Path, seen: tuple[str
 
     assert {each.state for each in week.differences} == ({state} if state else set())
     assert {each.times for each in week.differences} == ({times} if state else set())
+
+
+BUDGET = KnownEntry(id="KD-1", owner="desk", reason="expected", expires=date(2030, 1, 1), budget_a_day=1)
+
+
+@pytest.mark.parametrize(
+    ("known", "verdicts"), [((BUDGET,), ["IGNORED", "DIVERGED"]), ((), ["DIVERGED"] * 2)], ids=["over", "gone"]
+)
+def test_report_table_week_and_pages_count_a_day_alike(
+    tmp_path: Path, known: tuple[KnownEntry, ...], verdicts: list[str]
+) -> None:
+    pairs = [comparison_of(FRIDAY, number=number) for number in range(2)]
+    covered = [diverged(pair, difference(pair, 0, covered_by="KD-1")) for pair in pairs]
+    stored, settings = source(tmp_path, *covered), ReportSettings(known=known)
+    register = Register(settings.budgets, settings.register)
+
+    report = build_report(stored, FRIDAY, settings=settings)
+    table = list(csv.DictReader(io.StringIO(report_csv(stored, FRIDAY, settings))))
+    week = build_week(stored, FRIDAY, stage="dev", register=register)
+    days = (FRIDAY, FRIDAY)
+    write_days(stored, Folder(tmp_path), days, options=Options(), ledger=None, statement=None, register=register)
+    pages = [(tmp_path / f"pair/{pair.run_id}.html").read_text(encoding="utf-8") for pair in pairs]
+
+    assert [pair.verdict for pair in report.pairs] == verdicts
+    assert [row["unexplained"] for row in table] == [str(verdict == "DIVERGED") for verdict in verdicts]
+    assert [plan.verdict for plan in week.plans] == [verdict for verdict in verdicts if verdict == "DIVERGED"]
+    assert week.unexplained == report.impact.unexplained
+    assert ["agree" not in page for page in pages] == [verdict == "DIVERGED" for verdict in verdicts]
+
+
+def test_of_a_run_that_was_judged_again_the_last_document_counts_in_report_and_week_alike(tmp_path: Path) -> None:
+    pair = comparison_of(FRIDAY)
+    stored = source(tmp_path, diverged(pair), pair)
+    week = build_week(stored, FRIDAY, stage="dev")
+    assert (week.pairs, week.plans, week.unexplained) == (1, (), 0)
+    assert build_report(stored, FRIDAY).verdict == "MATCHED"
 
 
 def test_the_sums_of_the_week_are_those_of_its_pairs(tmp_path: Path) -> None:
