@@ -267,7 +267,7 @@ def _trend(day: date, pairs: pd.DataFrame, trades: pd.DataFrame, ledger: pd.Data
         pending=counts.pending,
         trades=len(trades),
         diverged_trades=int((trades["unexplained"] > 0).sum()),
-        gross=dollars(pairs["gross_impact"]),
+        gross=sum(pairs["gross_impact"], Decimal(0)),
         control_seconds=_number(pairs["control_seconds"].median()),
         candidate_seconds=_number(pairs["candidate_seconds"].median()),
         control_slippage_bps=_number(trades["control_slippage_bps"].median()),

@@ -218,7 +218,7 @@ class PairRow(Frozen):
 
 
 class TrendDay(Frozen):
-    """One trading day of the trend."""
+    """One trading day of the trend. `gross` in USD is exact: days that are rounded one by one do not add up."""
 
     day: date
     published: int

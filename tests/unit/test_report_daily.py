@@ -36,7 +36,7 @@ from reports.data.trading_calendar import (
 from reports.noise import tolerances_of
 from reports.readiness.readiness import KnownEntry, Readiness, ReadinessPolicy
 from shadow.compare.policy import default_policy
-from shadow.contracts.comparison import Attribution, Cause, Comparison, MoneyLedger, MoneyRow, Severity, Told, Verdict
+from shadow.contracts.comparison import Attribution, Cause, Comparison, Impact, MoneyLedger, MoneyRow, Severity, Told, Verdict
 from shadow.contracts.errors import InvalidPayload
 from shadow.contracts.outcome import Owner
 from shadow.contracts.pair import PairState, Unpaired, UnpairedPlan
@@ -181,6 +181,15 @@ def test_the_trend_has_at_most_thirty_days() -> None:
     days = trading_days_before(date(2025, 11, 20), 40)
     report = report_of([comparison_of(day, trades=2, exits=0) for day in days], days[-1])
     assert [day.day for day in report.trend] == list(days[-30:])
+
+
+def test_the_dollars_of_the_trend_are_rounded_once_and_not_day_by_day() -> None:
+    worth = Impact(notional=Decimal("10.004"), cash=Decimal("-10.004"), gross=Decimal("10.004"))
+    pairs = [comparison_of(day) for day in DAYS[:5]]
+    report = report_of([diverged(pair, difference(pair, 0, impact=worth)) for pair in pairs], DAYS[4])
+    assert sum(day.gross for day in report.trend) == Decimal("50.020")
+    assert "5 trading days" in render_page(report)
+    assert re.search(r"Gross impact of all differences[^:]*: 50\.02 USD", render_page(report))
 
 
 def test_drills_are_listed_and_counted_apart() -> None:
