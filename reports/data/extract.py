@@ -181,8 +181,7 @@ def add_trades(lists: Lists, document: Comparison, path: Path) -> int:
     """
     pairs = PairView(case_of(document)).trades
     counts = _difference_counts(document.differences)
-    either = [pair.lanes[0].trade if pair.lanes else None for pair in pairs]
-    planned = [p.planned.amount if p.planned else t.planned_amount if t else None for t, p in zip(either, pairs, strict=True)]
+    wanted = [pair.planned.amount if pair.planned else pair.lanes[0].trade.planned_amount for pair in pairs]
     number = len(pairs)
     for column, constant in (
         ("trading_day", document.trading_day),
@@ -195,12 +194,10 @@ def add_trades(lists: Lists, document: Comparison, path: Path) -> int:
     lists["trade_id"].extend([pair.trade_id for pair in pairs])
     lists["symbol"].extend([pair.symbol for pair in pairs])
     lists["side"].extend([pair.side for pair in pairs])
-    lists["size"].extend([Size.LARGE if a is not None and abs(a) >= LARGE_USD else Size.SMALL for a in planned])
-    exits = [
-        bool((p.planned and p.planned.is_full_exit) or (t and t.is_complete_exit)) for t, p in zip(either, pairs, strict=True)
-    ]
+    lists["size"].extend([Size.LARGE if a is not None and abs(a) >= LARGE_USD else Size.SMALL for a in wanted])
+    exits = [p.planned.is_full_exit if p.planned else bool(p.lanes[0].trade.is_complete_exit) for p in pairs]
     lists["full_exit"].extend(exits)
-    lists["planned_amount"].extend(planned)
+    lists["planned_amount"].extend([pair.planned.amount if pair.planned else None for pair in pairs])
     lists["differences"].extend([counts.get(pair.trade_id, _NONE)[0] for pair in pairs])
     lists["unexplained"].extend([counts.get(pair.trade_id, _NONE)[1] for pair in pairs])
     _add_lane(lists, Role.CONTROL, [pair.control for pair in pairs])

@@ -37,6 +37,7 @@ from tests.factories.comparisons import (
     with_a_trade_beyond_the_plan,
     with_roles_swapped,
     with_the_plans_ids,
+    with_trade,
     write_jsonl,
     write_store,
 )
@@ -101,6 +102,19 @@ def test_a_control_with_trade_ids_of_its_own_gives_the_same_frames() -> None:
     for name in FRAMES:
         left, right = (getattr(frames, name).drop(columns="document", errors="ignore") for frames in (by_the_plan, by_its_own))
         pd.testing.assert_frame_equal(left, right)
+
+
+@pytest.mark.parametrize("roles", [(Role.CONTROL,), (Role.CANDIDATE,), tuple(Role)])
+def test_what_was_planned_is_the_plan_s_word_and_nobody_planned_a_trade_beyond_it(roles: tuple[Role, ...]) -> None:
+    pair = with_a_trade_beyond_the_plan(comparison_of(DAY, trades=4, exits=1), *roles)
+    assert pair.control is not None
+    claims = {"is_complete_exit": True, "planned_amount": Decimal(-1)}
+    trades = frames_of(pair.model_copy(update={"control": with_trade(pair.control, 1, **claims)})).trades
+    asked = pair.plan.tradable_items
+    assert list(trades["planned_amount"]) == [*(item.trade_amount for item in asked), None]
+    assert list(trades["full_exit"]) == [*(item.is_full_exit for item in asked), False]
+    said = [*(item.trade_amount for item in asked), asked[0].trade_amount]
+    assert list(trades["size"]) == ["large" if abs(amount) >= 1000 else "small" for amount in said]
 
 
 def test_a_trade_that_no_lane_has_is_still_a_row() -> None:
