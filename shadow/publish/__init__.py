@@ -155,7 +155,7 @@ def _started(pool: deque[None], work: Callable[[], object]) -> bool:
     except BaseException as error:
         if not started:
             _moved(taken, pool)
-        if not isinstance(error, (RuntimeError, MemoryError)) or _of_a_signal(error, known):
+        if not isinstance(error, Exception) or _of_a_signal(error, known):  # an audit hook may raise any
             raise
         return False
     finally:

@@ -1067,15 +1067,16 @@ class TestTheQueue:
         assert bench.publish(PLAN) == "published"
         assert total(written, "CandidatePublishFailures") == 1
 
+    @pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError(), PermissionError("audited")])
     def test_a_thread_that_cannot_be_had_costs_the_pair_alone(
-        self, monkeypatch: pytest.MonkeyPatch, written: io.StringIO
+        self, error: Exception, monkeypatch: pytest.MonkeyPatch, written: io.StringIO
     ) -> None:
         real = _thread.start_new_thread
         bench = Bench()
         with monkeypatch.context() as patch:
 
             def fails(*_: object) -> int:
-                raise RuntimeError("can't start new thread")
+                raise error
 
             patch.setattr(_thread, "start_new_thread", fails)
             assert bench.publisher.publish(PLAN) == "published"
