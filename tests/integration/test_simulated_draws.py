@@ -29,3 +29,11 @@ def test_what_the_simulation_found_stays_mended() -> None:
     """
     found = (57, 624, 663, 796, 798, 1012, 1569, 1573, 1682, 1810, 1889, 1906, 3040, 3801, 3813, 3881, 4108, 4343, 4404)
     assert simulate(found).failures == {}
+
+
+@pytest.mark.long
+def test_what_the_simulation_found_after_a_cut_over_stays_mended() -> None:
+    """An asset that does not trade in the shadow's dry run (40); a success that filled nothing beside a failure that did nearly
+    all (659); a trade that failed in both lanes, and an order of nobody's that executed it in the shadow's account (6389).
+    """
+    assert simulate_swapped((40, 659, 6389)).failures == {}

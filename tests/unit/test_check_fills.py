@@ -12,7 +12,7 @@ from shadow.compare.checks.decisions import skip_findings
 from shadow.compare.checks.executed import executed
 from shadow.compare.checks.fills import ends_apart, fill_findings
 from shadow.contracts.comparison import Word
-from shadow.contracts.outcome import Gap
+from shadow.contracts.outcome import AccountOrder, AccountRecord, Gap, Owner
 from shadow.contracts.vocabulary import Reason, Role, Side, TradeStatus
 from tests.factories.one_trade import (
     AT,
@@ -317,6 +317,20 @@ def test_the_parts_that_two_failed_trades_filled_are_held_against_each_other(
     for side, other in (worth, worth[::-1]):
         unknown = lane(side.role, **FAILED, orders=(), filled_quantity=D(1), **unpriced, value=None)
         assert parts(pair(*sorted((unknown, other), key=lambda each: list(Role).index(each.role)))) == []
+
+
+def test_what_nobodys_order_filled_in_the_candidates_account_is_a_part_of_its_failed_trade() -> None:
+    def departs(owner: Owner, role: Role = CANDIDATE, **more: Any) -> list[Role | None]:
+        order = sent(**({"symbol": "AAPL", "side": Side.BUY} | more))
+        account = {"account": AccountRecord(orders=(AccountOrder(owner=owner, order=order),))}
+        sides = [lane(each, TRUTH | (account if each is role else {}), **FAILED, orders=(), **NONE) for each in Role]
+        return [each.role for each in fill_findings(pair(*sides), POLICY, duties()) if each.field == "filled_usd"]
+
+    assert departs(Owner.NOBODY) == [CONTROL]
+    assert departs(Owner.NOBODY, role=CONTROL) == departs(Owner.LATER) == []
+    assert departs(Owner.NOBODY, symbol="OTHER") == departs(Owner.NOBODY, side=Side.SELL) == []
+    unknown: tuple[str, ...] = ("symbol", "side", "filled_quantity", "average_price")
+    assert [departs(Owner.NOBODY, **{name: None}) for name in unknown] == [[]] * 4
 
 
 def test_of_two_parts_the_lane_departs_whose_orders_say_otherwise_or_that_failed_alone() -> None:

@@ -15,13 +15,14 @@ from decimal import Decimal
 
 from shadow.compare.case import Fault, Finding, LaneTrade, Planned, TradePair, of_each, own_faults, shown
 from shadow.compare.checks.duties import Duties, is_equity_blocked, was_tried
-from shadow.compare.checks.executed import order_fill, seen_filled, status_of, truest_fill
+from shadow.compare.checks.executed import order_fill, seen_filled, status_of, truest_fill, went_astray
 from shadow.compare.checks.orders import broken_chain
 from shadow.compare.checks.prices import closed_departs, is_off_every_witness, witnessed_price
 from shadow.compare.checks.sizing import asked_quantity, decision_price, is_all_that_was_held
 from shadow.compare.policy import Policy
 from shadow.compare.rules import EXACT, SHARE_STEP, ZERO, within
 from shadow.contracts.model import decimal_text
+from shadow.contracts.outcome import Owner
 from shadow.contracts.vocabulary import Reason, Role, Side, TradeStatus
 
 _OUTAGES = (Reason.NO_QUOTE, Reason.IMPLAUSIBLE_QUOTE, Reason.BROKER_UNAVAILABLE)
@@ -265,6 +266,7 @@ def _partial(pair: TradePair, duties: Duties) -> Iterator[Finding]:
     if both is None or any(side.trade.status is not TradeStatus.FAILED for side in both):
         return
     control, candidate = (_filled_dollars(side) for side in both)
+    candidate = None if candidate is None else EXACT.add(candidate, _nobodys_dollars(both[1]))
     if control is None or candidate is None or within(policy.rules.partial_fill, control, candidate):
         return
     parts = Finding(
@@ -314,6 +316,13 @@ def _filled_dollars(side: LaneTrade) -> Decimal | None:
     if price is None and fill is not None and fill.value is not None:
         price = EXACT.divide(fill.value, fill.quantity)
     return None if price is None else EXACT.multiply(filled, price)
+
+
+def _nobodys_dollars(side: LaneTrade) -> Decimal:
+    """Give what orders that no trade accounts for filled of the candidate's, USD: nobody else trades in its account."""
+    orders = [other.order for other in (side.run.account.orders if side.run.account else ()) if other.owner is Owner.NOBODY]
+    mine = [order for order in orders if order.symbol and order.side and not went_astray(order, side)]
+    return sum((EXACT.multiply(o.filled_quantity or ZERO, o.average_price or ZERO) for o in mine), ZERO)
 
 
 def _recorded_price(pair: TradePair, policy: Policy) -> Iterator[Finding]:
