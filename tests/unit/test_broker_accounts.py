@@ -203,6 +203,19 @@ def test_a_symbol_is_shared_with_a_run_that_traded_it_at_the_same_time(changes: 
     assert neighbours_of(pair_of(PLAN), run_of(Role.CONTROL), day, Plans()).symbols == expected
 
 
+def test_a_symbol_is_shared_whichever_notation_the_other_plan_has_for_it() -> None:
+    items = tuple(item.model_copy(update={"symbol": f"EQUITIES::{item.symbol}//USD"}) for item in OTHER.items)
+
+    class Extended(Plans):
+        def plan_of(self, pair: Pair) -> RebalancePlan:
+            return super().plan_of(pair).model_copy(update={"items": items})
+
+    day = cast("PairLedger", Day(pair_of(PLAN), pair_of(OTHER)))
+    found = neighbours_of(pair_of(PLAN), run_of(Role.CONTROL), day, Extended())
+    assert found.symbols == {"AAPL"}
+    assert [found.traded(name) for name in ("AAPL", "EQUITIES::AAPL//USD", "MSFT", None)] == [True, True, False, False]
+
+
 def test_a_pair_that_cannot_be_read_shares_everything_and_no_run_shares_nothing() -> None:
     day = cast("PairLedger", Day(pair_of(PLAN), UnreadablePair("PLAN#x", "torn")))
     assert neighbours_of(pair_of(PLAN), run_of(Role.CONTROL), day, Plans()).symbols == {"AAPL"}

@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
-from shadow.contracts.identity import client_order_id_of, is_same_symbol, run_id_of, trade_id_of
+from shadow.contracts.identity import client_order_id_of, is_same_symbol, joined_symbol, run_id_of, trade_id_of
 from shadow.contracts.outcome import AccountOrder, OrderRecord, Owner, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import Lane, Role, TradeStatus
 
@@ -63,6 +64,15 @@ class Neighbours:
 
     symbols: frozenset[str] = frozenset()
     trade_ids: frozenset[str] = frozenset()
+
+    def traded(self, symbol: str | None) -> bool:
+        """Tell whether they traded a symbol, whichever notation they have for it."""
+        return symbol is not None and joined_symbol(symbol) in _joined(self.symbols)
+
+
+@lru_cache(maxsize=8)
+def _joined(symbols: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(joined_symbol, symbols))
 
 
 @dataclass(slots=True)
@@ -171,7 +181,7 @@ def _take_walk(
             result.unclear[trade.trade_id] = "the run's start is not known"
         return left
     inside = [order for order in here if (own or window).holds(order.record.submitted_at)]
-    shared = trade.symbol in neighbours.symbols
+    shared = neighbours.traded(trade.symbol)
     if shared and own is None and here:
         result.unclear[trade.trade_id] = (
             f"{trade.symbol} was traded twice at the same time, and the trade's own times are not known"
@@ -208,7 +218,7 @@ def _take_again(trade: TradeOutcome, left: list[Listed], neighbours: Neighbours,
     People trade by hand in that account: any other order without its name is theirs.
     """
     own, named = _own_span(trade), result.by_trade[trade.trade_id]
-    if own is None or not left or trade.symbol in neighbours.symbols:
+    if own is None or not left or neighbours.traded(trade.symbol):
         return left
     again = [each for each in left if _may_be_of(each, trade) and own.holds(each.record.submitted_at)]
     again = [each for each in again if named_after(each.record.client_order_id) not in neighbours.trade_ids]
@@ -282,7 +292,7 @@ def _tell(order: Listed, run: RunOutcome, window: Span | None, neighbours: Neigh
         owner = Owner.UNCLEAR
         if run.role is Role.CANDIDATE:
             result.gaps.append(_odd(order))
-    elif run.role is Role.CONTROL and any(is_same_symbol(order.symbol, symbol) for symbol in neighbours.symbols):
+    elif run.role is Role.CONTROL and neighbours.traded(order.symbol):
         owner, note = Owner.UNCLEAR, f"another run traded {order.symbol} at the same time"
     elif run.role is Role.CONTROL and (why := _could_be_a_trades(order, run, result)) is not None:
         owner, note = Owner.UNCLEAR, why

@@ -168,7 +168,7 @@ def _denied(order: OrderRecord) -> OrderRecord:
 
 def _residual(trade: TradeOutcome, account: AccountRecord, neighbours: Neighbours) -> Decimal | None:
     """Give what is left of a full exit, as if nobody else had traded the symbol since; None where that is not known."""
-    if not trade.is_complete_exit or account.closing is None or trade.symbol in neighbours.symbols:
+    if not trade.is_complete_exit or account.closing is None or neighbours.traded(trade.symbol):
         return None
     held = next((each.quantity for each in account.closing.positions if is_same_symbol(each.symbol, trade.symbol)), _ZERO)
     others = [other.order for other in account.orders if is_same_symbol(other.order.symbol or "", trade.symbol)]

@@ -38,7 +38,7 @@ from shadow.broker.port import (
 )
 from shadow.broker.recording import AccountBook, ReadOnlyAccount
 from shadow.contracts.errors import ConfigurationError, EvidenceUnavailable
-from shadow.contracts.identity import run_id_of, trade_id_of
+from shadow.contracts.identity import joined_symbol, run_id_of, trade_id_of
 from shadow.contracts.outcome import RunOutcome
 from shadow.contracts.pair import Pair, PairLedger, UnreadablePair
 from shadow.contracts.vocabulary import ExecutionMode, Lane, Origin, Role
@@ -229,7 +229,8 @@ def neighbours_of(pair: Pair, control: RunOutcome | None, ledger: PairLedger, pl
         if other.origin is Origin.REPLAY or mine is None:
             continue
         if mine.overlaps(Span(other.published_at - BEFORE, other.settled_at or _END)):
-            shared |= symbols & {item.symbol for item in items}
+            theirs = {joined_symbol(item.symbol) for item in items}
+            shared |= {symbol for symbol in symbols if joined_symbol(symbol) in theirs}
     return Neighbours(frozenset(shared), frozenset(ids))
 
 
