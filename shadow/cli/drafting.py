@@ -17,7 +17,7 @@ from shadow.contracts.vocabulary import RunStatus, Side, TradeStatus
 from shadow.lanes.declared import word_of
 from shadow.lanes.lane_file import MOMENTS, NAME_OF_ROW, NUMBERS, PRODUCT
 from shadow.lanes.paths import Each, Way, below, members, steps, unread, written
-from shadow.lanes.records import Unreadable, as_json, instant_of, is_symbol, number_of
+from shadow.lanes.records import ANY_NUMBER, Unreadable, as_json, instant_of, is_symbol, number_of
 from shadow.lanes.workflow.history import payload_of, read_history
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -52,7 +52,6 @@ _MEANINGS: Mapping[str, str] = {"action": " or ".join(Side), "status": ", ".join
 _MUST = ("symbol", "action", "status")
 _Values = dict[str, list[object]]
 _SECONDS_OF_2000, _SECONDS_OF_2100 = 946_684_800, 4_102_444_800
-_ANY = frozenset({"string", "number"})
 
 
 @dataclass(frozen=True)
@@ -143,13 +142,13 @@ def _field_line(name: str, path: str, values: list[object], words: str) -> str:
     elif name in ("action", "status"):
         options = f", map = {_quoted(words)}"
     elif name in NUMBERS:
-        is_negative = any(number_of(value, _ANY) < 0 for value in seen)
+        is_negative = any(number_of(value, ANY_NUMBER) < 0 for value in seen)
         if name == "planned_amount":
             options = "" if is_negative else ', sign_from = "action"'
         elif is_negative:
             options = ', form = "absolute"'
     elif name in MOMENTS and seen and not isinstance(seen[0], str):
-        options = f', form = "{"epoch_milliseconds" if number_of(seen[0], _ANY) > _SECONDS_OF_2100 else "epoch_seconds"}"'
+        options = f', form = "{"epoch_milliseconds" if number_of(seen[0], ANY_NUMBER) > _SECONDS_OF_2100 else "epoch_seconds"}"'
     elif name in MOMENTS and any(datetime.fromisoformat(str(value)).tzinfo is None for value in seen):
         options = ', zone = ""'
     value = f"{{ at = {_quoted(path)}{options} }}" if options else _quoted(path)
@@ -184,7 +183,7 @@ def _input_lines(draft: _Draft) -> tuple[list[str], dict[str, list[object]]]:
     lines.append("[input.trade]  # left: a path in one trade; right: its field")
     for name, path in draft.fields.items():
         is_negative = name == "trade_amount" and any(
-            number_of(value, _ANY) < 0 for value in draft.rows[path] if value is not None
+            number_of(value, ANY_NUMBER) < 0 for value in draft.rows[path] if value is not None
         )
         source = f'"{name}"'
         if name == "action" and more:
@@ -308,9 +307,9 @@ def _can_be(name: str, value: object) -> bool:
         if value is None:
             return True
         if name in NUMBERS or name.endswith(("_amount", "_value")):
-            return number_of(value, _ANY).is_finite()
+            return number_of(value, ANY_NUMBER).is_finite()
         if name in MOMENTS and not isinstance(value, str):
-            return number_of(value, _ANY) > _SECONDS_OF_2000
+            return number_of(value, ANY_NUMBER) > _SECONDS_OF_2000
         if name in MOMENTS:
             return instant_of(value, "UTC") is not None
     except Unreadable:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 
 from shadow.cli.output import BadInput, ExitCode, escape, print_json, read_whole, say
@@ -18,14 +16,13 @@ from shadow.contracts.vocabulary import Lane, Role, Side
 from shadow.lanes.declared import read_with_words
 from shadow.lanes.lane_file import TRADE_FIELDS, LaneFile, Part
 from shadow.lanes.paths import steps
-from shadow.lanes.records import as_json
+from shadow.lanes.records import Unreadable, as_json, epoch_of
 from shadow.lanes.redaction import REDACTED, is_secret
 from shadow.lanes.workflow.history import payload_of
 
 _INSIDE = {"asked_quantity": ("intent", "quantity"), "decision_price": ("intent", "decision_price")}
 _INSIDE |= {f"{name}_trades": ("counters", name) for name in ("total", "succeeded", "failed", "skipped")}
 _MOST_SHOWN = 40
-_EPOCH, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), 100_000_000_000
 _ENDS = {
     "ExecutionSucceeded": "SUCCEEDED",
     "ExecutionFailed": "FAILED",
@@ -174,7 +171,10 @@ def _faults_of_examples(lane: LaneFile, folder: Path) -> list[str]:
         outcome, words = _read(lane, folder / str(example.get("input")))
         met |= words
         faults += [f"example {number}: {gap.what}: {gap.reason}{_hint(gap.reason)}" for gap in outcome.gaps]
-        expected = as_json(read_whole(folder / str(example.get("expect"))))
+        told = folder / str(example.get("expect"))
+        expected = as_json(read_whole(told))
+        if not isinstance(expected, Mapping):
+            raise BadInput(f"{told}: expected a JSON object, the `read` of `lane check --json` or a part of it")
         faults += [f"example {number}: {text}" for text in _unlike(expected, as_json(json.dumps(outcome.to_wire())), "outcome")]
     fields = (*lane.run.fields.values(), *lane.run.own.values(), *lane.trades.fields.values(), *lane.trades.own.values())
     read = {spec.map for spec in fields}
@@ -218,6 +218,9 @@ def execution_in(path: Path) -> tuple[Mapping[str, object], list[Mapping[str, ob
 def _dated(event: Mapping[str, object]) -> Mapping[str, object]:
     """Write a moment as the older AWS CLI gives it, in seconds of the epoch, as the newer one does."""
     moment = event.get("timestamp")
-    if not isinstance(moment, int | Decimal) or not 0 <= moment < _LATEST:
+    if isinstance(moment, str):
         return event
-    return {**event, "timestamp": (_EPOCH + timedelta(microseconds=int(moment * 1_000_000))).isoformat()}
+    try:
+        return {**event, "timestamp": epoch_of(moment, "epoch_seconds").isoformat()}
+    except Unreadable:
+        return event

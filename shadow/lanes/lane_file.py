@@ -19,7 +19,7 @@ from shadow.contracts.errors import FieldFault, InvalidPayload
 from shadow.contracts.outcome import MAX_OWN_FIELDS, OwnType
 from shadow.contracts.vocabulary import Lane, Reason, RunStatus, Side, TradeStatus
 from shadow.lanes.paths import Each, Way, steps
-from shadow.lanes.records import EPOCHS, Unreadable, is_identifier, is_own_name, number_of
+from shadow.lanes.records import ANY_NUMBER, EPOCHS, Unreadable, is_identifier, is_own_name, number_of
 
 SCHEMA = "shadow.lane/1"
 PRODUCT = "filled_quantity * average_price"
@@ -293,10 +293,13 @@ class _Checker:
 
     def stand_in(self, place: str, value: object, *, is_number: bool) -> object:
         """Read what stands in for a null or for nothing: a number in a form in which the file's numbers are written."""
+        if value is not None and not isinstance(value, str | int | Decimal):
+            self.fault(place, "a text, a number, true or false", value)
+            return None
         if value is None or not is_number:
             return value
         try:
-            number = number_of(value, frozenset({"string", "number"}))
+            number = number_of(value, ANY_NUMBER)
         except Unreadable as error:
             self.fault(place, str(error), value)
             return None
@@ -365,13 +368,9 @@ class _Checker:
 
     def places(self, name: str, paths: list[str]) -> None:
         """Hold the paths of an input against each other: none may stand where another one is, or inside of it."""
-        for path in paths:
-            self.path(f"{name}.{path}", path, "input")
-            if (
-                not path
-                or any(path == other or path.startswith(f"{other}.") for other in {*paths} - {path})
-                or paths.count(path) > 1
-            ):
+        ways = [steps(self.path(f"{name}.{path}", path, "input")) for path in paths]
+        for path, way in zip(paths, ways, strict=True):
+            if sum(way[: len(other)] == other for other in ways if other) > 1:
                 self.fault(f"{name}.{path}", "a place of its own in the input", path)
 
     def stand_ins(self, place: str, spec: FieldSpec, words: Mapping[str, str]) -> None:

@@ -308,7 +308,8 @@ def instant_of(value: object, zone: str | None) -> datetime:
     return moment
 
 
-_ANY_NUMBER = frozenset({"string", "number"})
+ANY_NUMBER = frozenset({"string", "number"})
+"""Both forms that `number_of` reads."""
 _LATEST_MICROSECONDS = 32_503_680_000 * 1_000_000
 EPOCHS = {"epoch_seconds": 1_000_000, "epoch_milliseconds": 1_000}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -316,7 +317,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def epoch_of(value: object, form: str) -> datetime:
     """Read a time that is written as how long it is after the beginning of 1970. Raises `Unreadable`."""
-    number = number_of(value, _ANY_NUMBER)
+    number = number_of(value, ANY_NUMBER)
     microseconds = number * EPOCHS[form]
     if not 0 <= microseconds < _LATEST_MICROSECONDS:
         raise Unreadable(f"{form.removeprefix('epoch_')} since 1970, before the year 3000")
@@ -332,7 +333,7 @@ def is_own_name(name: str) -> bool:
 
 
 def own_field(
-    name: str, found: object, kind: OwnType, numbers: Collection[str] = _ANY_NUMBER, zone: str | None = None
+    name: str, found: object, kind: OwnType, numbers: Collection[str] = ANY_NUMBER, zone: str | None = None
 ) -> OwnField:
     """Read one value, `ABSENT` where there is none, as a `kind`. Raises `Unreadable` where it is none."""
     if found is None or found is ABSENT:

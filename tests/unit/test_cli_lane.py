@@ -77,6 +77,14 @@ def test_examples_must_hit_every_word_of_every_map(tmp_path: Path) -> None:
     assert run("check", file)[0] == 0
 
 
+@pytest.mark.parametrize("text", ["", "[1]", '{"status": "COMPLETED"'])
+def test_what_an_example_expects_is_a_json_object_or_the_file_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    file = with_examples(tmp_path, *whole(tmp_path)[:1])
+    (tmp_path / "expect.json").write_text(text)
+    refused = CliRunner().invoke(app, ["check", str(file)])
+    assert "expect.json: expected a JSON object" in str(refused.exception)
+
+
 def test_an_example_that_is_read_otherwise_than_it_expects_is_told_by_its_field(tmp_path: Path) -> None:
     file = with_examples(tmp_path, *whole(tmp_path))
     (tmp_path / "expect.json").write_text(json.dumps({"status": "FAILED"}))
