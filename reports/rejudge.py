@@ -62,7 +62,8 @@ class Cloud:
     def answers(self, entries: Sequence[Entry], asker: Asker) -> list[Answer]:
         """Have every document of `entries` judged as `asker` says, and give the answers in the same order.
 
-        Raises `UnreachableSource` where the services do not answer, the execution fails, or a document is left unanswered.
+        Raises `UnreachableSource` where the services do not answer, the execution fails, a document is left unanswered, or the
+        stack is of another version and answers in another form.
         """
         if not entries:
             return []
@@ -76,6 +77,8 @@ class Cloud:
             answers = {answer[0].name: answer for answer in self._read(folder)}
         except (ClientError, BotoCoreError) as error:
             raise UnreachableSource(self.machine, "an answer of the services", str(error)) from error
+        except (ValueError, TypeError) as error:
+            raise UnreachableSource(self.machine, "answers in this version's form: deploy it first", str(error)) from error
         missing = [entry.name for entry in entries if entry.name not in answers]
         if missing:
             raise UnreachableSource(self.machine, f"an answer about each of {len(entries)} documents", f"none about {missing[0]}")

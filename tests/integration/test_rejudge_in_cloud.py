@@ -27,6 +27,7 @@ from shadow.compare.judge import judge
 from shadow.compare.policy import Policy, default_policy
 from shadow.compare.rules import BpsRule
 from shadow.contracts.errors import UnreachableSource
+from shadow.settlement import judging
 from shadow.settlement.judging import code_version
 from shadow.settlement.stored import S3Source
 from tests.factories.cloud_tables import fresh_aws
@@ -129,3 +130,12 @@ def test_a_portion_that_fails_for_a_while_is_tried_again_and_stored_once(world: 
     right = rejudge(world.source, other_policy(), *EVER, keep=False).to_wire()
     assert rejudge(world.source, other_policy(), *EVER, keep=False, cloud=world.cloud).to_wire() == right
     assert len(world.calls) == 4
+
+
+@pytest.mark.parametrize("answer", [[["of", "an", "older", "form"], None], {"of": "another"}, [[], "MATCHED", []]])
+def test_a_stack_of_another_version_that_answers_in_another_form_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    monkeypatch.setattr(judging, "answer_to_wire", lambda _: answer)
+    with pytest.raises(UnreachableSource, match="expected answers in this version's form: deploy it first, was "):
+        rejudge(world.source, other_policy(), *EVER, cloud=world.cloud)
