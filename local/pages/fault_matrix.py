@@ -208,7 +208,7 @@ def observe(cell: Cell | None) -> Seen:
         answer_unchanged=answer is (DOWN if cell is not None and cell.control_raises else RESULT),
         held_seconds=held,
         queue_got=_got(sent),
-        counted=failures + bool(core.reporter.untold) or any(publishing.BOUND_EXCEEDED in line for line in stage.lines),
+        counted=failures > 0 or bool(core.reporter.untold) or any(publishing.BOUND_EXCEEDED in line for line in stage.lines),
     )
 
 
