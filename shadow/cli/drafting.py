@@ -149,7 +149,7 @@ def _field_line(name: str, path: str, values: list[object], words: str) -> str:
             options = ', form = "absolute"'
     elif name in MOMENTS and seen and not isinstance(seen[0], str):
         options = f', form = "{"epoch_milliseconds" if number_of(seen[0], ANY_NUMBER) > _SECONDS_OF_2100 else "epoch_seconds"}"'
-    elif name in MOMENTS and any(datetime.fromisoformat(str(value)).tzinfo is None for value in seen):
+    elif name in MOMENTS and any(isinstance(each, str) and datetime.fromisoformat(each).tzinfo is None for each in seen):
         options = ', zone = ""'
     value = f"{{ at = {_quoted(path)}{options} }}" if options else _quoted(path)
     return f"{name} = {value}{f'  # {_quoted(shortened(seen[0]))}' if seen else ''}"
@@ -278,7 +278,9 @@ def _leaves(document: object, place: str = "") -> Iterator[tuple[str, object]]:
 
 def _is_by_symbol(held: Mapping[str, object]) -> bool:
     """Tell whether an object looks like trades by symbol: each name can be one, and something like a trade stands under it."""
-    rows = ({str(name): [inner] for name, inner in row.items()} if isinstance(row, Mapping) else {} for row in held.values())
+    rows = (
+        {written("", name): [inner] for name, inner in row.items()} if isinstance(row, Mapping) else {} for row in held.values()
+    )
     names = {name: _NAMES[name] for name in ("action", "status")}
     return bool(held) and all(is_symbol(str(name)) for name in held) and all(row and _guessed(row, names) for row in rows)
 

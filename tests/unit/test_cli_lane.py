@@ -317,6 +317,8 @@ def test_times_that_are_numbers_or_name_no_zone_are_drafted_so(tmp_path: Path) -
     assert trades["completed_at"] == {"at": "filled_at", "form": "epoch_milliseconds"}
     naive = drafted(tmp_path, answered([row | {"filled_at": "2026-11-20T20:45:00"}]))[1]["trades"]
     assert naive["completed_at"] == {"at": "filled_at", "zone": ""}
+    mixed = [row | {"filled_at": "2026-11-20T20:45:00Z"}, row | {"symbol": "MSFT"}]
+    assert drafted(tmp_path, answered(mixed))[1]["trades"]["completed_at"] == "filled_at"
 
 
 def test_a_value_that_is_not_written_down_is_drafted_as_quantity_times_price(tmp_path: Path) -> None:
@@ -351,6 +353,12 @@ def test_an_object_whose_names_could_be_symbols_is_gone_through_where_trades_sta
     )
     lane = drafted(tmp_path, answered({"AAPL": {"side": "buy", "status": "ok"}, "BRK.B": {"side": "sell", "status": "ok"}}))[1]
     assert (lane["trades"]["root"], lane["trades"]["symbol"]) == ("{*}", "{*}")
+
+
+@pytest.mark.parametrize("name", ["", "a..b", "a[", "{*}", '"'])
+def test_a_name_that_is_no_path_by_itself_is_drafted_quoted_wherever_it_stands(tmp_path: Path, name: str) -> None:
+    lane = drafted(tmp_path, answered({"AAPL": {"side": "buy", "status": "ok", name: 1}}))[1]
+    assert written("{*}", name) in lane["unread"]["ignore"]
 
 
 def test_a_value_that_cannot_be_a_field_is_not_guessed_to_be_it(tmp_path: Path) -> None:
