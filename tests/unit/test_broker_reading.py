@@ -240,6 +240,7 @@ QUOTE: Row = {"symbol": "AAPL", "bid": "1", "ask": "2", "at": AT.isoformat()}
     ("market", "quoted"),
     [
         ([QUOTE], True),
+        ([QUOTE | {"symbol": "EQUITIES::AAPL//USD"}], True),
         ([QUOTE | {"symbol": "MSFT"}], False),
         ([QUOTE | {"fault": "BrokerRefused"}], False),
         *(([QUOTE | {name: None}], False) for name in QUOTE),

@@ -5,23 +5,28 @@ A record in another notation of its symbol, under an id of the lane's own, is jo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from itertools import permutations
+from itertools import permutations, product
 
 import pytest
 
 from shadow.compare.case import PairCase, PairView, Planned, _match
 from shadow.compare.judge import judge
 from shadow.compare.policy import default_policy
-from shadow.contracts.comparison import Comparison
-from shadow.contracts.outcome import TradeOutcome
-from shadow.contracts.vocabulary import Reason, Role, Side, TradeStatus
+from shadow.contracts.comparison import Comparison, Verdict
+from shadow.contracts.identity import run_id_of, trade_id_of
+from shadow.contracts.outcome import Effect, RunOutcome, TradeOutcome
+from shadow.contracts.vocabulary import EffectKind, Reason, Role, Side, TradeStatus
 from tests.factories.one_trade import CANDIDATE, CONTROL
 from tests.factories.pairs import minted
 from tests.factories.two_runs import ran, view
 from tests.strategies.outcomes import random_case
 from tests.strategies.planting import run_of
+
+Notation = Callable[[str], str]
+OTHER = {CONTROL: CANDIDATE, CANDIDATE: CONTROL}
 
 
 def planned(symbol: str, side: Side = Side.BUY) -> Planned:
@@ -137,3 +142,45 @@ def test_each_of_two_trades_beyond_the_plan_is_joined_once() -> None:
     beyond = [pair for pair in PairView(case).trades if pair.planned is None]
     assert sorted(pair.control.trade.trade_id for pair in beyond if pair.both and pair.control) == ["a", "b"]
     assert sorted(pair.candidate.trade.trade_id for pair in beyond if pair.candidate) == ["c", "d"]
+
+
+def extended(symbol: str) -> str:
+    return f"EQUITIES::{symbol}//USD"
+
+
+def in_notations(case: PairCase, lane: Role, trades: Notation, effects: Notation, rows: Notation) -> PairCase:
+    """Let the plan have the extended notation and a lane these of its own; its broker names the orders as it always does."""
+    run, run_id = run_of(case, lane), run_id_of(case.plan.plan_id)
+    items = tuple(item.model_copy(update={"symbol": extended(item.symbol)}) for item in case.plan.items)
+    names = {
+        t.trade_id: trade_id_of(run_id, extended(t.symbol), t.action) for t in (*run.trades, *run_of(case, OTHER[lane]).trades)
+    }
+
+    def renamed_run(each: RunOutcome) -> RunOutcome:
+        text = each.model_dump_json()
+        for old, new in names.items():
+            text = text.replace(old, new)
+        return RunOutcome.parse_json(text)
+
+    def told_of(effect: Effect) -> Effect:
+        way = rows if effect.kind is EffectKind.LEDGER_ENTRY else effects
+        return effect.model_copy(update={"symbol": effect.symbol and way(effect.symbol)})
+
+    def traded(trade: TradeOutcome) -> TradeOutcome:
+        orders = tuple(order.model_copy(update={"symbol": trade.symbol, "side": trade.action}) for order in trade.orders)
+        return trade.model_copy(update={"symbol": trades(trade.symbol), "orders": orders})
+
+    runs = {role.value: renamed_run(run_of(case, role)) for role in Role}
+    mine = runs[lane.value]
+    runs[lane.value] = mine.model_copy(
+        update={"trades": tuple(map(traded, mine.trades)), "effects": tuple(map(told_of, mine.effects or ()))}
+    )
+    return replace(case, plan=case.plan.model_copy(update={"items": items}), **runs)
+
+
+@pytest.mark.parametrize("lane", Role)
+@pytest.mark.parametrize("notations", list(product((str, extended), repeat=3)))
+def test_no_notation_of_a_symbol_is_a_difference(lane: Role, notations: tuple[Notation, Notation, Notation]) -> None:
+    for number in range(3):
+        comparison = judge(in_notations(random_case(number), lane, *notations), default_policy())
+        assert (comparison.verdict, comparison.differences) == (Verdict.MATCHED, ())

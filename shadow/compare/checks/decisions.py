@@ -170,7 +170,8 @@ def _other_symbol(side: LaneTrade, planned: Planned) -> Fault | None:
 
 
 def _ordered_other(side: LaneTrade) -> Fault | None:
-    name = next((order.symbol for order in side.trade.orders if order.symbol not in (None, side.trade.symbol)), None)
+    named = (order.symbol for order in side.trade.orders if order.symbol is not None)
+    name = next((symbol for symbol in named if not is_same_symbol(symbol, side.trade.symbol)), None)
     return None if name is None else Fault(name, f"sent an order for {name} where its trade is in {side.trade.symbol}")
 
 

@@ -19,9 +19,9 @@ from shadow.compare.policy import Policy
 from shadow.compare.rules import EXACT, SHARE_STEP, ZERO, within
 from shadow.contracts.comparison import Impact
 from shadow.contracts.control_records import FailureStep
-from shadow.contracts.identity import is_replay
+from shadow.contracts.identity import is_replay, is_same_symbol
 from shadow.contracts.model import decimal_text
-from shadow.contracts.outcome import Effect, RunOutcome
+from shadow.contracts.outcome import Effect, RunOutcome, TradeOutcome
 from shadow.contracts.vocabulary import EffectKind, Lane, Role, RunStatus, Side, TradeStatus
 
 IDS = ".ids"
@@ -133,10 +133,16 @@ def _wrong_amount(side: LaneTrade, effect: Effect, policy: Policy) -> Fault | No
     return Fault(decimal_text(amount), f"has a {effect.kind.value} of {shown(amount)} USD, recorded {shown(value)}")
 
 
+def _is_about_another(effect: Effect, trade: TradeOutcome) -> bool:
+    """Tell whether an effect names another symbol or side than its trade; in which notation says nothing."""
+    other = effect.symbol is not None and not is_same_symbol(effect.symbol, trade.symbol)
+    return other or effect.action not in (None, trade.action)
+
+
 def _wrong_fill(side: LaneTrade, effect: Effect, policy: Policy, name: str) -> Fault | None:
     """Hold an effect's symbol, side, quantity and price against the trade's. No quantity and none filled are the same."""
     trade = side.trade
-    if effect.symbol not in (None, trade.symbol) or effect.action not in (None, trade.action):
+    if _is_about_another(effect, trade):
         return Fault(f"{shown(effect.action)} {effect.symbol}", f"has a {name} about a {shown(effect.action)} of {effect.symbol}")
     if _is_unread(side):
         return None
@@ -207,7 +213,7 @@ def _ledger_different(side: LaneTrade, effects: tuple[Effect, ...], policy: Poli
         return Fault(decimal_text(entered), f"has {shown(entered)} shares in the ledger, filled {shown(filled)}")
     for effect in effects:
         trade, price = side.trade, None if _is_unreadable(side.run, effect.price) else side.trade.average_price
-        if effect.symbol not in (None, trade.symbol) or effect.action not in (None, trade.action):
+        if _is_about_another(effect, trade):
             return Fault(
                 f"{shown(effect.action)} {effect.symbol}", f"has a {shown(effect.action)} of {effect.symbol} in the ledger"
             )

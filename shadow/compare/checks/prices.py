@@ -18,7 +18,7 @@ from shadow.compare.checks.executed import Fill, is_accepted, ledger_fill, order
 from shadow.compare.checks.sizing import decision_price
 from shadow.compare.policy import Policy
 from shadow.compare.rules import EXACT, ZERO, basis_points, within
-from shadow.contracts.identity import is_same_symbol
+from shadow.contracts.identity import is_same_symbol, joined_symbol
 from shadow.contracts.model import decimal_text
 from shadow.contracts.vocabulary import EffectKind, Reason, Role, Side, TradeStatus
 
@@ -118,8 +118,9 @@ def closed_departs(one: LaneTrade, two: LaneTrade) -> frozenset[Role]:
 def _entered_since(side: LaneTrade) -> bool:
     """Tell whether a lane entered in its ledger, for real, a trade that it began after this one."""
     start = side.trade.started_at
-    real = {e.symbol for e in side.run.effects or () if e.kind is EffectKind.LEDGER_ENTRY and e.emitted}
-    began = [trade.started_at for trade in side.run.trades if trade.symbol in real]
+    rows = (e.symbol for e in side.run.effects or () if e.kind is EffectKind.LEDGER_ENTRY and e.emitted)
+    real = {joined_symbol(symbol) for symbol in rows if symbol is not None}
+    began = [trade.started_at for trade in side.run.trades if joined_symbol(trade.symbol) in real]
     return start is not None and any(at is not None and at > start for at in began)
 
 

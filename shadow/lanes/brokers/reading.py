@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from shadow.contracts.identity import is_same_symbol
+from shadow.contracts.identity import is_same_symbol, joined_symbol
 from shadow.contracts.outcome import (
     AccountRecord,
     Booking,
@@ -44,7 +44,7 @@ def broker_corrected(outcome: RunOutcome | None, document: object, opening: obje
         return outcome
     faults: list[str] = []
     if quotes := _quotes(Fields("broker", document, faults)):
-        quoted = tuple(trade.model_copy(update={"market": quotes.get(trade.symbol)}) for trade in outcome.trades)
+        quoted = tuple(trade.model_copy(update={"market": quotes.get(joined_symbol(trade.symbol))}) for trade in outcome.trades)
         outcome = outcome.model_copy(update={"trades": quoted})
     known = document.get(outcome.role.value)
     if not isinstance(known, Mapping):
@@ -89,12 +89,12 @@ def _rows(fields: Fields, name: str) -> list[Mapping[str, object]]:
 
 
 def _quotes(fields: Fields) -> dict[str, MarketQuote]:
-    """Read what the market quoted when the brokers were asked, by symbol."""
+    """Read what the market quoted when the brokers were asked, by the form that every notation of a symbol has in common."""
     found: dict[str, MarketQuote] = {}
     for row in (fields.below("market", each) for each in _rows(fields, "market") if "fault" not in each):
         symbol, bid, ask, at = row.text("symbol"), row.number("bid"), row.number("ask"), row.moment("at")
         if symbol is not None and bid is not None and ask is not None and at is not None:
-            found[symbol] = MarketQuote(bid=bid, ask=ask, at=at)
+            found[joined_symbol(symbol)] = MarketQuote(bid=bid, ask=ask, at=at)
     return found
 
 
