@@ -125,7 +125,7 @@ def recorded_fill(side: LaneTrade) -> Fill | None:
 @memoized_per_trade
 def truest_fill(side: LaneTrade) -> Fill | None:
     """Give the most trustworthy fill that has a price: orders, then ledger, then the record."""
-    fills = (order_fill(side), ledger_fill(side), recorded_fill(side))
+    fills = (find(side) for find in (order_fill, ledger_fill, recorded_fill))  # the next is asked only where one says nothing
     return next((fill for fill in fills if fill is not None and fill.quantity > 0 and fill.value is not None), None)
 
 
