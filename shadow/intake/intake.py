@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from shadow.contracts.errors import ConfigurationError, ContractViolation, FieldFault, PairMoved, ShadowError, UnknownPair
-from shadow.contracts.identity import execution_name_of, run_id_of
+from shadow.contracts.identity import execution_name_of, joined_symbol, run_id_of
 from shadow.contracts.model import canonical, load_json, parse_decimal
 from shadow.contracts.pair import Pair, StartState, Transition, Unpaired, UnpairedPlan, moved, trading_day_of
 from shadow.contracts.plan import RebalancePlan
@@ -300,13 +300,18 @@ class Intake:
         """Give what the control's account held of what the plan leaves wholly, in shares, where the publisher knew it.
 
         Whatever else the account holds is not looked at. What cannot be read is left out, and logged: the plan does not need it.
+        The broker may have another notation of a symbol than the plan: the plan's comes first.
         """
         told = message.held if isinstance(message.held, Mapping) else {}
         held: dict[str, Decimal] = {}
         unread = ["(whole)"] if message.held is not None and told is not message.held else []
-        for symbol in (item.symbol for item in plan.items if item.is_full_exit and item.symbol in told):
+        names = {joined_symbol(name): name for name in told if isinstance(name, str)}
+        for symbol in (item.symbol for item in plan.items if item.is_full_exit):
+            name = symbol if symbol in told else names.get(joined_symbol(symbol))
+            if name is None:
+                continue
             try:
-                held[symbol] = parse_decimal(told[symbol])
+                held[symbol] = parse_decimal(told[name])
             except ValueError:
                 unread.append(symbol)
         if unread:

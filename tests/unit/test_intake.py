@@ -177,6 +177,8 @@ class TestAPublication:
         ("held", "known", "unread"),
         [
             ({"S0000": "1.5", "brk.b": "NaN", "SPY 260116C00500000": "1"}, Decimal("1.5"), []),
+            ({"EQUITIES::S0000//USD": "1.5"}, Decimal("1.5"), []),
+            ({"EQUITIES::S0000//USD": "1.5", "S0000": "2"}, Decimal(2), []),
             ({"S0000": "NaN"}, None, ["S0000"]),
             ({"S0000": {"qty": "1.5"}}, None, ["S0000"]),
             ([{"symbol": "S0000", "qty": "1.5"}], None, ["(whole)"]),
