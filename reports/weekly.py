@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from reports.data.extract import decode
-from reports.data.trading_calendar import trading_days
+from reports.data.trading_calendar import trading_days, trading_days_before
 from reports.headline import runbook_of
 from reports.readiness.readiness import Statement
 from reports.site import Day, Gathered, Register, Seen, gather, published_by
@@ -119,6 +119,12 @@ def ends_week(day: date) -> bool:
     return trading_days(day, week_of(day)[1]) in ((), (day,))
 
 
+def _begin_of(monday: date) -> date:
+    """Give the day after the trading week before: what was published while the exchange was closed is told with what follows."""
+    before = trading_days_before(monday - timedelta(days=1), 1)
+    return before[-1] + timedelta(days=1) if before else monday
+
+
 def build_week(
     source: Source,
     day: date,
@@ -130,7 +136,7 @@ def build_week(
 ) -> Weekly:
     """Build the week of `day`, up to and with it. Raises what the source raises."""
     monday, _ = week_of(day)
-    since = monday - timedelta(weeks=WEEKS - 1)
+    since, before, begin = (_begin_of(monday - timedelta(weeks=number)) for number in (WEEKS - 1, 1, 0))
 
     def comparisons() -> Iterator[Comparison]:
         found = (decode(name, content) for name, content in source.documents(since, day))
@@ -138,18 +144,17 @@ def build_week(
 
     gathered = gather(comparisons(), published_by(ledger), register)
     by_day = {each.day: each for each in gathered.days}
-    week = [each for each in gathered.days if each.day >= monday]
-    before = monday - timedelta(weeks=1)
+    week = [each for each in gathered.days if each.day >= begin]
     return Weekly(
         stage=stage,
         first=monday,
         last=day,
         pairs=sum(len(each.pairs) for each in week),
         unexplained=sum((each.gross for each in week), Decimal(0)),
-        unexplained_before=sum((each.gross for each in gathered.days if before <= each.day < monday), Decimal(0)),
+        unexplained_before=sum((each.gross for each in gathered.days if before <= each.day < begin), Decimal(0)),
         days=tuple(_day(each, by_day.get(each)) for each in trading_days(monday, day)),
         plans=tuple(_plans(week)),
-        differences=tuple(_differences(gathered, monday, before)),
+        differences=tuple(_differences(gathered, begin, before)),
         cut_over="" if statement is None else _cut_over(statement),
     )
 
@@ -174,16 +179,16 @@ def _plans(week: list[Day]) -> Iterator[WeekPlan]:
                 )
 
 
-def _differences(gathered: Gathered, monday: date, before: date) -> Iterator[WeekDifference]:
+def _differences(gathered: Gathered, begin: date, before: date) -> Iterator[WeekDifference]:
     """Give what was seen this week, the worst first, then what the week before had and this one has not."""
-    told = [_difference(each, monday, before) for each in gathered.seen.values() if each.last >= before]
+    told = [_difference(each, begin, before) for each in gathered.seen.values() if each.last >= before]
     order = {"new": 0, "still there": 1, "gone": 2}
     yield from sorted(told, key=lambda each: (order[each.state], each.severity.rank, -each.gross, each.identity))
 
 
-def _difference(seen: Seen, monday: date, before: date) -> WeekDifference:
-    state = "gone" if seen.last < monday else "new" if seen.first >= monday else "still there"
-    rows = [row for row in seen.rows if row.day >= (before if state == "gone" else monday)]
+def _difference(seen: Seen, begin: date, before: date) -> WeekDifference:
+    state = "gone" if seen.last < begin else "new" if seen.first >= begin else "still there"
+    rows = [row for row in seen.rows if row.day >= (before if state == "gone" else begin)]
     return WeekDifference(
         identity=seen.identity,
         kind=seen.kind,

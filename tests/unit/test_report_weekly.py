@@ -85,6 +85,21 @@ def test_report_table_week_and_pages_count_a_day_alike(
     assert ["agree" not in page for page in pages] == [verdict == "DIVERGED" for verdict in verdicts]
 
 
+def test_what_was_published_while_the_exchange_was_closed_is_told_in_the_week_that_follows_and_once(tmp_path: Path) -> None:
+    friday, sunday = date(2025, 10, 31), date(2025, 11, 2)
+    stored = source(tmp_path, comparison_of(friday), diverged(comparison_of(sunday)), comparison_of(MONDAY))
+    told, follows = (build_week(stored, day, stage="dev") for day in (friday, FRIDAY))
+    assert (told.pairs, told.plans, told.unexplained) == (1, (), 0)
+    assert (follows.pairs, [plan.day for plan in follows.plans], follows.unexplained_before) == (2, [sunday], 0)
+    assert [(each.state, each.first) for each in follows.differences] == [("new", sunday)]
+    after = build_week(stored, date(2025, 11, 14), stage="dev")
+    assert (after.pairs, after.unexplained_before, [each.state for each in after.differences]) == (
+        0,
+        follows.unexplained,
+        ["gone"],
+    )
+
+
 def test_of_a_run_that_was_judged_again_the_last_document_counts_in_report_and_week_alike(tmp_path: Path) -> None:
     pair = comparison_of(FRIDAY)
     stored = source(tmp_path, diverged(pair), pair)
