@@ -231,7 +231,7 @@ def _sentence(counts: Counts, impact: ImpactSum, pairs: pd.DataFrame, difference
         return "NOTHING WAS PUBLISHED on this trading day. No evidence was gathered, and the row of covered days is broken."
     unexplained = int(differences["unexplained"].sum())
     known = int(differences["counts"].sum()) - unexplained
-    agreed = counts.published - counts.missing - counts.incomplete - counts.pending - int((pairs["unexplained"] > 0).sum())
+    agreed = int(pairs["verdict"].isin([Verdict.MATCHED.value, Verdict.IGNORED.value]).sum())
     parts = [f"{agreed} of {count(counts.published, 'pair')} {'agrees' if agreed == 1 else 'agree'}."]
     if counts.unpaired:
         parts.append(_without_pair(counts.unpaired))

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from email import message_from_bytes
@@ -181,6 +181,27 @@ def test_the_trend_has_at_most_thirty_days() -> None:
     days = trading_days_before(date(2025, 11, 20), 40)
     report = report_of([comparison_of(day, trades=2, exits=0) for day in days], days[-1])
     assert [day.day for day in report.trend] == list(days[-30:])
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (lambda pair: pair, "2 of 2 pairs agree."),
+        (diverged, "1 of 2 pairs agrees. 1 unexplained difference"),
+        (incomplete, "1 of 2 pairs agrees. 0 missing, 1 incomplete"),
+        (lambda pair: incomplete(diverged(pair)), "1 of 2 pairs agrees. 1 unexplained difference"),
+        (missing_candidate, "1 of 2 pairs agrees. 1 missing"),
+        (lambda pair: missing_candidate(diverged(pair)), "1 of 2 pairs agrees. 1 unexplained difference"),
+        (lambda pair: diverged(pair, difference(pair, 0, covered_by="KD-1")), "2 of 2 pairs agree. Known divergences cover 1"),
+    ],
+)
+def test_a_pair_agrees_or_not_whatever_else_is_said_of_it(second: Callable[[Comparison], Comparison], said: str) -> None:
+    known = KnownEntry(id="KD-1", owner="desk", reason="expected", expires=date(2030, 1, 1), budget_a_day=9)
+    pairs = [comparison_of(DAYS[0]), second(comparison_of(DAYS[0], number=1))]
+    report = build_report(Given(*pairs), DAYS[0], settings=ReportSettings(known=(known,)))
+    assert report.sentence.startswith(said)
+    alone = build_report(Given(pairs[1]), DAYS[0], settings=ReportSettings(known=(known,)))
+    assert alone.sentence.startswith("1 of 1 pair agrees." if said.startswith("2") else "0 of 1 pair agree.")
 
 
 def test_the_dollars_of_the_trend_are_rounded_once_and_not_day_by_day() -> None:
