@@ -15,7 +15,7 @@ from shadow.cli.lane import ending_of, execution_in, shortened
 from shadow.cli.output import BadInput
 from shadow.contracts.vocabulary import RunStatus, Side, TradeStatus
 from shadow.lanes.declared import word_of
-from shadow.lanes.lane_file import MOMENTS, NAME_OF_ROW, NUMBERS, PRODUCT
+from shadow.lanes.lane_file import MOMENTS, MUST, NAME_OF_ROW, NUMBERS, PRODUCT
 from shadow.lanes.paths import Each, Way, below, members, steps, unread, written
 from shadow.lanes.records import ANY_NUMBER, Unreadable, as_json, instant_of, is_symbol, number_of
 from shadow.lanes.workflow.history import payload_of, read_history
@@ -49,7 +49,6 @@ _INPUT_NAMES = {name: _NAMES[name] for name in ("symbol", "action")} | {
     "priority": ("priority",),
 }
 _MEANINGS: Mapping[str, str] = {"action": " or ".join(Side), "status": ", ".join(TradeStatus), "run_status": ", ".join(RunStatus)}
-_MUST = ("symbol", "action", "status")
 _Values = dict[str, list[object]]
 _SECONDS_OF_2000, _SECONDS_OF_2100 = 946_684_800, 4_102_444_800
 
@@ -119,7 +118,7 @@ def _trade_lines(draft: _Draft) -> list[str]:
     lines += [_field_line(name, path, draft.rows.get(path, []), name) for name, path in draft.fields.items()]
     if {"filled_quantity", "average_price"} <= draft.fields.keys() and "value" not in draft.fields:
         lines.append(f'value = {{ at = "value", else = "{PRODUCT}" }}  # not found, so it is computed')
-    return lines + [f'# {name} = ""  # not found: its path in one trade' for name in _MUST if name not in draft.fields]
+    return lines + [f'# {name} = ""  # not found: its path in one trade' for name in MUST if name not in draft.fields]
 
 
 def _lacking(document: object, way: Way, place: str = "") -> list[str]:
@@ -221,14 +220,14 @@ def _drafted(source: str, document: object, names: Mapping[str, tuple[str, ...]]
     def rank(root: str) -> tuple[int, int, int, int, str]:
         guess, longest = guesses[root], max(len(found) for found in lists[root].values())
         each = sum(isinstance(step, Each) for step in steps(root))
-        return -len(guess.keys() & {*_MUST}), -len(guess), -longest, each, root
+        return -len(guess.keys() & {*MUST}), -len(guess), -longest, each, root
 
     roots = sorted((root for root in lists if guesses[root]), key=rank)
     fields = guesses[roots[0]] if roots else {}
     chosen: dict[str, set[tuple[str, str]]] = {}
     for root in roots:
         trades = _trades_of(lists[root], fields)
-        is_alike = all(guesses[root].get(name) == fields.get(name) for name in _MUST)
+        is_alike = all(guesses[root].get(name) == fields.get(name) for name in MUST)
         if not chosen or (is_alike and trades and not trades & set().union(*chosen.values())):
             chosen[root] = trades
     other = tuple(root for root in roots if root not in chosen and {"symbol", "status"} <= guesses[root].keys())

@@ -49,8 +49,6 @@ _ENDS = {
     ExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
     ExecutionStatus.ABORTED: RunStatus.ABORTED,
 }
-
-
 _IDS = ("key", "order_id")
 _MOST_NAMED = 12
 
@@ -75,10 +73,8 @@ class _Reading:
     violations: set[str] = field(default_factory=set)
     words: set[tuple[str, str]] = field(default_factory=set)
 
-    def value(self, name: str, spec: FieldSpec | None, record: object, where: str) -> object:
+    def value(self, name: str, spec: FieldSpec, record: object, where: str) -> object:
         """Read a field of a record; None where it is null or absent and may be, or cannot be read (which is a gap)."""
-        if spec is None:
-            return None
         found = self.found(spec, record, where)
         if found is None or found is ABSENT:
             return None

@@ -34,7 +34,7 @@ TRADE_FIELDS = frozenset(
     {"key", "symbol", "action", "status", "reason", "error_message", "order_id", "attempts", *MOMENTS, *NUMBERS[:6]}
 )
 NAME_OF_ROW = Each.MEMBER.value
-MUST = frozenset({"symbol", "action", "status"})
+MUST = ("symbol", "action", "status")
 """What a record without is no trade, or no run that ended."""
 _SPEC = frozenset({"at", "map", "required", "when_null", "when_absent", "zone", "sign_from", "else", "form"})
 _OWN_SPEC = frozenset({"at", "type", "map", "required", "when_null", "when_absent", "zone"})
@@ -309,7 +309,7 @@ class _Checker:
         """Hold the parts against each other: what must be there, and that every map ends in words of the glossary."""
         if not is_identifier(lane.name) or lane.name in list(Lane):
             self.fault("name", f"an identifier that is none of {', '.join(Lane)}", lane.name)
-        for key in ("symbol", "action", "status"):
+        for key in MUST:
             if key not in lane.trades.fields:
                 self.fault(f"trades.{key}", "a path", None)
         for root in lane.trades.roots:

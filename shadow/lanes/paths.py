@@ -59,7 +59,10 @@ def written(way: str, step: Step) -> str:
 
 
 def below(document: object, step: Step) -> object:
-    """Take one step, into what a text holds as JSON too; `ABSENT` where it leads nowhere. `{*}` is the name of a `named` row."""
+    """Take one step, into what a text holds as JSON too; `ABSENT` where it leads nowhere.
+
+    The step `{*}` gives the name that `named` put into a row.
+    """
     inside = as_json(document) if isinstance(document, str) else document
     if isinstance(step, int):
         return inside[step] if isinstance(inside, list) and step < len(inside) else ABSENT
