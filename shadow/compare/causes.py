@@ -9,7 +9,7 @@ that is nobody's fault explains nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from shadow.compare.case import Finding, LaneTrade, TradePair
 from shadow.compare.checks.duties import is_equity_blocked
@@ -41,9 +41,18 @@ def roots_of(findings: Sequence[Finding]) -> list[int]:
     `findings` are in the order of the table of kinds. Chains are followed to their beginning; every step is taken once.
     """
     by_kind: dict[str, list[int]] = defaultdict(list)
+    by_trade: dict[tuple[str, int], list[int]] = defaultdict(list)
     for place, finding in enumerate(findings):
         by_kind[finding.kind].append(place)
-    causes = {place: _cause(place, findings, by_kind) for place in range(len(findings))}
+        by_trade[finding.kind, id(finding.pair)].append(place)
+
+    def about(kind: str, effect: Finding) -> list[int]:
+        """Give the findings of a kind that may be about the same: for one of a trade, those of the trade and those of the run."""
+        if effect.pair is None:
+            return by_kind.get(kind, [])
+        return sorted(by_trade.get((kind, id(effect.pair)), []) + by_trade.get((kind, id(None)), []))
+
+    causes = {place: _cause(place, findings, about) for place in range(len(findings))}
     return [_root(place, causes) for place in range(len(findings))]
 
 
@@ -55,15 +64,15 @@ def _root(place: int, causes: Mapping[int, int | None]) -> int:
     return place
 
 
-def _cause(place: int, findings: Sequence[Finding], by_kind: Mapping[str, list[int]]) -> int | None:
+def _cause(place: int, findings: Sequence[Finding], about: Callable[[str, Finding], list[int]]) -> int | None:
     effect = findings[place]
     if effect.role is None:
         return None
-    for other in by_kind[effect.kind]:
-        if other < place and findings[other].pair is effect.pair is not None and findings[other].role is effect.role:
+    for other in about(effect.kind, effect) if effect.pair is not None else ():
+        if other < place and findings[other].pair is effect.pair and findings[other].role is effect.role:
             return other
     for kind in KINDS[effect.kind].follows:
-        for other in by_kind.get(kind, ()):
+        for other in about(kind, effect):
             if explains(findings[other], effect):
                 return other
     return None

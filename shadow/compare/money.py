@@ -273,6 +273,7 @@ def impacts_of(findings: Sequence[Finding], *, both_ran: bool) -> list[Impact]:
     worth = [finding.impact or NOTHING for finding in findings]
     if not both_ran:
         return worth
+    residual = {id(finding.pair) for finding in findings if finding.pair is not None and finding.kind in _RESIDUAL}
     first: dict[int, dict[Role | None, int]] = {}
     for place, finding in enumerate(findings):
         if finding.pair is not None and KINDS[finding.kind].impact:
@@ -288,7 +289,7 @@ def impacts_of(findings: Sequence[Finding], *, both_ran: bool) -> list[Impact]:
         else:
             place = min(blamed.values() or places.values())
             found = executed_impact(pair)
-            is_left = found is NOTHING and any(f.kind in _RESIDUAL for f in findings if f.pair is pair)
+            is_left = found is NOTHING and id(pair) in residual
             worth[place] = add(worth[place], residual_impact(pair) if is_left else found)
     _add_strays(findings, worth)
     _add_stakes(findings, first, worth)

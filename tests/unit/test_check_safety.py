@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -440,3 +442,25 @@ def test_a_market_that_one_lane_found_closed_is_told_once() -> None:
 )
 def test_buys_begin_when_the_last_sell_has_ended(trades: Any, told: Said) -> None:
     assert said(phase_findings(beside(ran(CANDIDATE, trades)), POLICY)) == told
+
+
+def asked_by_judging(trades: int) -> int:
+    """Count the calls that judging so many BUYs makes, of which the candidate's breaker blocks half and the rest buy half."""
+    items = [item_of(f"SYM{number}", "BUY", D(1000)) for number in range(trades)]
+    case = case_of(World(plan_of(items), tuple(Fate(item, D(50), D(0)) for item in items), limit=D(1000 * trades)))
+    half = [
+        trade.model_copy(update=LIMITED if number % 2 else {"filled_quantity": D(10), "value": D(500)})
+        for number, trade in enumerate(run_of(case, CANDIDATE).trades)
+    ]
+    case, calls = with_run(case, CANDIDATE, trades=tuple(half)), Counter[str]()
+    sys.setprofile(lambda _frame, event, _what: calls.update([event]))
+    try:
+        judge(case, POLICY)
+    finally:
+        sys.setprofile(None)
+    return calls["call"]
+
+
+def test_judging_twice_as_many_trades_asks_twice_as_much() -> None:
+    asked_by_judging(10)
+    assert asked_by_judging(160) < 2.1 * asked_by_judging(80)

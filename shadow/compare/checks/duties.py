@@ -7,7 +7,8 @@ rightly blocked does not depart from the plan, and a lane that bought where it h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
@@ -69,13 +70,31 @@ def _spent(trade: TradeOutcome) -> bool:
 
 def _held_meanwhile(other: TradeOutcome, blocked: TradeOutcome) -> bool:
     """Tell whether a BUY that failed may still have held its part of the limit when `blocked` was asked for."""
-    if other.status is not TradeStatus.FAILED:
-        return False
     if other.completed_at is None or blocked.started_at is None:
         return True
     return other.completed_at > blocked.started_at and (
         other.started_at is None or blocked.completed_at is None or other.started_at <= blocked.completed_at
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Buys:
+    """What a lane's BUYs used up of its limit (USD), in all and by their records' identity, and those that gave theirs back."""
+
+    used: Decimal
+    amounts: Mapping[int, Decimal]
+    failed: Sequence[tuple[LaneTrade, Decimal]]
+
+    @classmethod
+    def of(cls, view: PairView, role: Role) -> _Buys:
+        used, amounts, failed = ZERO, {}, []
+        for pair, side in view.trades_of(role):
+            if side.trade.action is Side.BUY and _spent(side.trade):
+                amounts[id(side)] = planned_of(pair, side)
+                used = EXACT.add(used, amounts[id(side)])
+            elif side.trade.action is Side.BUY and side.trade.status is TradeStatus.FAILED:
+                failed.append((side, planned_of(pair, side)))
+        return cls(used, amounts, failed)
 
 
 class Duties:
@@ -101,12 +120,16 @@ class Duties:
         limit = self.limit_of(side.role)
         if limit is None:
             return False
-        total = planned_of(pair, side)
-        for other, its in self.view.trades_of(side.role):
-            beside = its is not side and its.trade.action is Side.BUY
-            if beside and (_spent(its.trade) or _held_meanwhile(its.trade, side.trade)):
-                total = EXACT.add(total, planned_of(other, its))
+        buys = self._buys[side.role]
+        total = EXACT.add(planned_of(pair, side), EXACT.subtract(buys.used, buys.amounts.get(id(side), ZERO)))
+        for other, amount in buys.failed:
+            if other is not side and _held_meanwhile(other.trade, side.trade):
+                total = EXACT.add(total, amount)
         return not limit or total <= limit
+
+    @cached_property
+    def _buys(self) -> Mapping[Role, _Buys]:
+        return {role: _Buys.of(self.view, role) for role in self.ran}
 
     def overshot(self, run: RunOutcome) -> Decimal | None:
         """Give the planned USD of a run's executed BUYs where they are more than its limit; None where they are not."""
