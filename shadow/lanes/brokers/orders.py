@@ -72,7 +72,7 @@ class Neighbours:
 
 @lru_cache(maxsize=8)
 def _joined(symbols: frozenset[str]) -> frozenset[str]:
-    return frozenset(map(joined_symbol, symbols))
+    return frozenset({joined_symbol(symbol) for symbol in symbols})
 
 
 @dataclass(slots=True)
