@@ -35,7 +35,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Val
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from itertools import islice
-from sys import exc_info, getsizeof
+from sys import exc_info
 from types import CoroutineType
 
 TYPE_CHECKING = False
@@ -74,6 +74,7 @@ MAX_WORDS = 250
 MAX_ENTRIES = 100_000
 MAX_EXPONENT = 1_000
 MAX_COPY_BYTES = 8 * 2**20
+VALUE_BYTES = 64
 MAX_NAME = 1_000
 FRAMES = 20
 STACK_BYTES = 8 * 2**20
@@ -197,12 +198,12 @@ def as_json(value: object) -> object:
 
 
 def _allowance(is_late: Callable[[], bool] = lambda: False) -> _Spend:
-    """Give what counts every copy and refuses too many: a text or list may be shared a million times."""
+    """Give what counts copies and refuses too many: a text may be shared often."""
     left = MAX_COPY_BYTES
 
     def spend(copies: dict[object, object]) -> None:
         nonlocal left
-        left -= sum(map(getsizeof, copies.values()))
+        left -= VALUE_BYTES * len(copies) + sum([len(s) for s in copies.values() if type(s) is str])
         if left < 0:
             raise Refused(f": expected at most {MAX_COPY_BYTES:,} bytes, was more")
         if is_late():
@@ -217,8 +218,6 @@ def _copied(value: object, depth: int, spend: _Spend) -> object:
         return value
     if isinstance(value, Enum):
         return _copied(value.value, MAX_DEPTH, spend)
-    if hasattr(kind, "__next__"):
-        raise Refused(f": expected what can be read twice, was {kind.__name__}, which reading would use up")
     if depth > MAX_DEPTH:
         raise Refused(f": expected at most {MAX_DEPTH} levels, was more, or contains itself")
     if getattr(kind, "__pydantic_root_model__", False):
@@ -226,6 +225,8 @@ def _copied(value: object, depth: int, spend: _Spend) -> object:
     fields = _fields_of(value, kind)
     if fields is not None:
         return _copied_fields(fields, depth, spend)
+    if hasattr(kind, "__next__"):
+        raise Refused(f": expected what can be read twice, was {kind.__name__}, which reading would use up")
     leaf = _leaf(value, kind)
     if leaf is not None:
         return leaf
