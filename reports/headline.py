@@ -135,7 +135,8 @@ def _departs(found: Sequence[tuple[Comparison, Difference]], complete: str) -> H
 def _unvalued(found: Sequence[tuple[Comparison, Difference]]) -> str:
     """Say how many trades that differ have no price but their lane's own: in the sums they are nothing."""
     names = {(comparison.plan_id, entry.trade_id) for comparison, entry in found}
-    lines = {(each.plan_id, line.trade_id): line for each, _ in found if each.money is not None for line in each.money.lines}
+    pairs = {comparison.plan_id: comparison for comparison, _ in found}
+    lines = {(name, line.trade_id): line for name, each in pairs.items() if each.money is not None for line in each.money.lines}
     number = sum(name in names and Word.NOT_VALUED in (line.control.word, line.candidate.word) for name, line in lines.items())
     return f"; {count(number, 'trade')} not valued" if number else ""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, ClassVar
 from urllib.parse import unquote
 
 import pytest
@@ -237,3 +239,21 @@ def test_the_page_of_a_pair_has_its_money_ledger_and_the_orders_that_are_told(tm
     assert '+1,000.00 USD <span class="quiet">by the broker</span>' in page
     assert ">not known</td>" in page
     assert "order &lt;b&gt; <code>by-hand</code>, nobody, status not known, 500.00 USD filled" in page
+
+
+class Lines(tuple[Any, ...]):
+    """The lines of a money ledger, which count how often they are gone through."""
+
+    __slots__ = ()
+    turns: ClassVar[list[int]] = []
+
+    def __iter__(self) -> Iterator[Any]:
+        self.turns.append(len(self))
+        return super().__iter__()
+
+
+def test_the_ledger_of_a_pair_is_gone_through_once_for_all_of_its_differences() -> None:
+    pair = diverged(PAIR, *(difference(PAIR, 0, kind=kind) for kind in ("SLIPPAGE", "DECISION_PRICE", "SIZE")))
+    Lines.turns.clear()
+    headline_of([pair.model_copy(update={"money": MoneyLedger().model_copy(update={"lines": Lines()})})])
+    assert len(Lines.turns) == 1
