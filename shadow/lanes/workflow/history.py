@@ -105,7 +105,7 @@ def read_history(events: Iterable[Event]) -> HistoryFacts:
         elif kind in _HANDLERS:
             _HANDLERS[kind](facts, event)
             if kind.endswith("StateExited") and before.is_iterated(event):
-                facts.iterated.add(str(mapping_in(event, "stateExitedEventDetails").get("name")))
+                facts.iterated.add(_name_in(event, "stateExited"))
         elif kind in _SCHEDULED or kind in _FAILED:
             _task(facts, event, kind, requests)
     return facts
@@ -124,6 +124,10 @@ def _in_order(events: Iterable[Event], facts: HistoryFacts) -> list[Event]:
     return [kept[number] for number in sorted(kept)]
 
 
+def _name_in(event: Event, holder: str) -> str:
+    return str(mapping_in(event, f"{holder}EventDetails").get("name"))
+
+
 class _Before:
     """Tells which event led to an event (the one it is linked to, else the one before it), and whether inside of a Map."""
 
@@ -139,11 +143,12 @@ class _Before:
         for event in ordered:
             kind, link = str(event.get("type")), event.get("previousEventId")
             depth = self._depths.get(link, 0) if isinstance(link, int) else 0
-            holder = kind[:1].lower() + kind[1:] if kind.startswith("MapIteration") else f"state{kind.removeprefix('MapState')}"
-            name = str(mapping_in(event, f"{holder}EventDetails").get("name"))
             if kind == "MapStateEntered":
-                around[name] = depth
-            elif kind == "MapStateExited" or kind.startswith("MapIteration"):
+                around[_name_in(event, "stateEntered")] = depth
+            elif kind == "MapStateExited":
+                depth = around.get(_name_in(event, "stateExited"), 0)
+            elif kind.startswith("MapIteration"):
+                name = _name_in(event, kind[:1].lower() + kind[1:])
                 depth = around.get(name, 0) + (kind == "MapIterationStarted")
             self._depths[event["id"]] = depth
 
