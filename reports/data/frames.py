@@ -115,7 +115,7 @@ def _only_holds(plan: UnpairedPlan | UnreadablePair) -> bool:
     return isinstance(plan, UnpairedPlan) and plan.reason is Unpaired.HOLD_ONLY
 
 
-def derived_row(day: date, compared: Mapping[str, Verdict], drills: int, swapped: int = 0) -> LedgerRow:
+def derived_row(day: date, compared: Mapping[str, Verdict], drills: int, swapped: int) -> LedgerRow:
     """Count a day from its comparisons alone, where no ledger is at hand: what was published and lost can't be seen.
 
     `swapped` of the pairs compared were published with the workflow in production.
