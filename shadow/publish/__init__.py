@@ -265,7 +265,7 @@ def _fields_of(value: object, kind: type) -> list[tuple[object, object]] | None:
         own = [(name, inner) for name, inner in vars(value).items() if name in models]
         extra = getattr(value, "__pydantic_extra__", vars(value))
         return [*own, *(extra.items() if isinstance(extra, dict) else ())]
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and not hasattr(kind, "__next__"):
         named = [(_name(key), inner) for key, inner in _entries(value.items())]
         if len(dict(named)) != len(named):
             raise Refused(": expected every name once, was one that two keys are written as")
@@ -745,7 +745,7 @@ class DualPublisher(_Typed[P, R]):
         at = _utc(publication.wall)
         try:
             body = _message(published_at=at, **parts)
-        except Exception as error:  # too much of everything
+        except Exception as error:
             publication.fault("message", error)
             parts = {"kind": "plan", "production_lane": "legacy", "plan_id": publication.plan_id}
             body = _message(published_at=at, refused=publication.fields["faults"], **parts)
@@ -836,7 +836,7 @@ class _MessageId(str):
 
 
 def _id_of(plan: object) -> str | None:
-    """Read the id of a plan in any form, JSON included."""
+    """Read the id of a plan in any form."""
     name = "plan_id"
     if isinstance(plan, _JSON_TEXT):
         try:  # the hook lets other threads go on

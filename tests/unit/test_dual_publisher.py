@@ -583,6 +583,28 @@ class TestWhatIsCopied:
             assert message["plan_id"] == "plan-1"
             assert "items" in message["refused"]
 
+    def test_a_mapping_that_is_used_up_by_going_through_it_is_refused_unread(self) -> None:
+        class Cursor(Mapping[str, int]):
+            left: ClassVar[list[str]] = ["AAPL", "MSFT"]
+
+            def __len__(self) -> int:
+                return len(self.left)
+
+            def __getitem__(self, name: str) -> int:
+                return 1
+
+            def __iter__(self) -> Iterator[str]:
+                return self
+
+            def __next__(self) -> str:
+                if not self.left:
+                    raise StopIteration
+                return self.left.pop()
+
+        with pytest.raises(Refused, match=r"\.items: expected what can be read twice, was Cursor"):
+            as_json({"items": Cursor()})
+        assert Cursor.left == ["AAPL", "MSFT"]
+
     def test_an_iterable_field_of_a_model_is_refused_unread(self) -> None:
         class Lazy(BaseModel):
             plan_id: str
