@@ -182,6 +182,12 @@ def test_what_is_told_of_a_guard_has_both_answers_and_its_buys_at_stake() -> Non
         # not counted
         ({"GOOG": asked(cumulative="1000")}, {"equity_limit": D(5000)}, of()),
         ({"GOOG": asked(cumulative="999.99")}, {"equity_limit": D(5000)}, of("EQUITY_NOT_COUNTED")),
+        ({"GOOG": asked(cumulative="0.01")}, {"equity_limit": D(5000)}, of("EQUITY_NOT_COUNTED")),
+        (
+            {"GOOG": asked(cumulative="0.01"), "TSLA": asked(cumulative="250.01")},
+            {"equity_limit": D(5000)},
+            of("EQUITY_NOT_COUNTED"),
+        ),
         ({"GOOG": asked(cumulative="999.99")}, {"equity_limit": D(0)}, of()),
         ({"GOOG": asked(cumulative="999.99")}, {"equity_limit": D(5000), "lane": Lane.LEGACY}, of()),
         ({"GOOG": LIMITED | asked("0", allowed=False)}, {"equity_limit": D(250)}, of()),

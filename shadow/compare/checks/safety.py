@@ -235,7 +235,10 @@ def _misjudged(view: PairView, run: RunOutcome, duties: Duties) -> Fault | None:
 
 
 def _foreign(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
-    """Tell of a breaker that counted what no BUYs of its own run come to: it reads another lane's counter."""
+    """Tell of a breaker that counted what no BUYs of its own run come to: it reads another lane's counter.
+
+    Where it did not count a BUY, that explains every sum below that of all BUYs.
+    """
     if run.lane not in policy.applies.equity_counted or not run.equity_limit:
         return None
     buys = [(pair, side) for pair, side in view.trades_of(run.role) if side.trade.action is Side.BUY]
@@ -245,7 +248,7 @@ def _foreign(view: PairView, run: RunOutcome, policy: Policy) -> Fault | None:
     if most > own and not within(policy.rules.equity_limit, most, own):
         return Fault(decimal_text(most), f"counted {shown(most)} USD where all of its BUYs come to {shown(own)}")
     found = _unaccounted(buys, policy)
-    if found is None:
+    if found is None or _uncounted(view, run, policy) is not None:
         return None
     symbol, answer = found
     return Fault(
