@@ -378,6 +378,15 @@ def test_whether_a_failure_was_caught_is_told_by_the_event_that_an_exit_is_linke
     assert {name: payload.text for name, payload in read_history(events).outputs.items()} == outputs
 
 
+@pytest.mark.parametrize("kind", ["Map", "Parallel"])
+@pytest.mark.parametrize(
+    ("failed", "is_caught"), [("TaskFailed", False), ("LambdaFunctionFailed", False), ("{}StateFailed", True)]
+)
+def test_a_failure_that_an_iteration_took_is_not_one_of_its_map(kind: str, failed: str, *, is_caught: bool) -> None:
+    events = history_of((failed.format(kind), {}), (f"{kind}StateExited", exited("S", output="{}")))
+    assert (read_history(events).outputs == {}) is is_caught
+
+
 def test_after_a_redrive_the_end_and_its_state_are_those_of_the_second_time() -> None:
     entered = {"stateEnteredEventDetails": {"name": "F"}}
     failed = {"executionFailedEventDetails": {"error": "E", "cause": "C"}}

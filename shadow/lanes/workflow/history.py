@@ -164,8 +164,12 @@ class _Before:
 
 
 def _was_caught(event: Event, before: _Before) -> bool:
-    """Tell whether a state exits because a Catch took its failure: then its last event is the failure."""
-    return before.kind_before(event) in _CAUGHT
+    """Tell whether a state exits because a Catch took its failure: then its last event is the failure.
+
+    A Map or a Parallel fails by an event of its own: a task's failure before its exit is one that an iteration took.
+    """
+    kinds = _CAUGHT_AROUND if event.get("type") in ("MapStateExited", "ParallelStateExited") else _CAUGHT
+    return before.kind_before(event) in kinds
 
 
 def payload_of(details: Mapping[str, object], name: str) -> Payload:
@@ -290,10 +294,14 @@ _FAILED: dict[str, str | None] = {
     "LambdaFunctionScheduleFailed": "lambdaFunctionScheduleFailedEventDetails",
     "LambdaFunctionStartFailed": "lambdaFunctionStartFailedEventDetails",
 }
+_CAUGHT_AROUND = frozenset(
+    {"MapStateFailed", "MapStateAborted", "MapRunFailed", "MapRunAborted", "ParallelStateFailed", "ParallelStateAborted"}
+    | {"EvaluationFailed"}
+)
 _CAUGHT = frozenset(
     {name for name, detail in _FAILED.items() if detail is not None}
     | {"ActivityFailed", "ActivityScheduleFailed", "ActivityTimedOut", "EvaluationFailed"}
-    | {"MapStateFailed", "MapStateAborted", "MapRunFailed", "MapRunAborted", "ParallelStateFailed", "ParallelStateAborted"}
+    | _CAUGHT_AROUND
 )
 _END_OF = {
     ExecutionStatus.SUCCEEDED: "ExecutionSucceeded",
